@@ -1,0 +1,145 @@
+//! Weight files: tensors in format 2 of Core ML's blob storage.
+//!
+//! Owns: the binary layout, mapping a file, checking every offset before it is used. Must not: interpret elements.
+//! Flow: listed by [`crate::Package::open`], mapped and read by `constant.rs` through [`WeightFile::blob`].
+//!
+//! A file begins with a header of 64 bytes: number of blobs (`u32`), version (`u32`), zeros. A reference points to a
+//! blob's metadata of 64 bytes: sentinel (`u32`), type (`u32`), size in bytes (`u64`), offset of the data from the
+//! start of the file (`u64`), unused bits at the end of the data (`u64`), zeros. Everything is little endian.
+
+use crate::{DataType, Error};
+use memmap2::Mmap;
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// Size of the file header and of each blob's metadata, in bytes.
+const HEADER_SIZE: usize = 64;
+
+/// The version that has typed metadata; every converter that writes ML Programs writes it.
+const VERSION: u32 = 2;
+
+/// First field of each blob's metadata.
+const SENTINEL: u32 = 0xDEAD_BEEF;
+
+/// A file with weights.
+#[derive(Debug)]
+pub(crate) struct WeightFile {
+    /// Where it is, or would be when in memory.
+    path: PathBuf,
+    /// Its bytes.
+    content: Content,
+}
+
+/// Bytes of a weight file.
+#[derive(Debug)]
+enum Content {
+    /// On disk; mapped on first use.
+    OnDisk(OnceLock<Mmap>),
+    /// In memory: part of the executable, or given by the caller.
+    InMemory(Cow<'static, [u8]>),
+}
+
+/// One tensor in a weight file.
+#[derive(Debug)]
+pub(crate) struct Blob<'a> {
+    /// Element type.
+    pub(crate) data_type: DataType,
+    /// Elements, little endian, packed for types under 8 bits.
+    pub(crate) bytes: &'a [u8],
+}
+
+impl WeightFile {
+    /// Names a file on disk without touching it.
+    pub(crate) fn on_disk(path: PathBuf) -> Self {
+        Self { path, content: Content::OnDisk(OnceLock::new()) }
+    }
+
+    /// Wraps a file that is in memory.
+    pub(crate) fn in_memory(path: PathBuf, bytes: Cow<'static, [u8]>) -> Self {
+        Self { path, content: Content::InMemory(bytes) }
+    }
+
+    /// Returns where the file is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Returns the size of the file in bytes, without mapping it.
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        match &self.content {
+            Content::InMemory(bytes) => Ok(bytes.len() as u64),
+            Content::OnDisk(_) => {
+                let metadata = fs::metadata(&self.path).map_err(|error| Error::io(&self.path, error))?;
+                Ok(metadata.len())
+            }
+        }
+    }
+
+    /// Returns the whole file, mapping it on first use.
+    pub(crate) fn bytes(&self) -> Result<&[u8], Error> {
+        match &self.content {
+            Content::InMemory(bytes) => Ok(bytes),
+            Content::OnDisk(mapping) => {
+                if let Some(mapping) = mapping.get() {
+                    return Ok(mapping);
+                }
+                let file = File::open(&self.path).map_err(|error| Error::io(&self.path, error))?;
+                #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
+                // SAFETY: the mapping is read-only and private to this value. Soundness needs that nobody changes the
+                // file while it is mapped; `Package::open` demands that of its caller, and packages are published by
+                // renaming complete files, never by writing into them.
+                let new = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(&self.path, error))?;
+                Ok(mapping.get_or_init(|| new))
+            }
+        }
+    }
+
+    /// Returns the blob whose metadata stands at `offset`.
+    ///
+    /// Errors: [`Error::Damaged`] when metadata or data lie outside the file or contradict each other.
+    pub(crate) fn blob(&self, offset: u64) -> Result<Blob<'_>, Error> {
+        let file = self.bytes()?;
+        let damaged = |what: String| Error::damaged(&self.path, what);
+        let version = read_u32(file, 4).ok_or_else(|| damaged(format!("no header in {} bytes", file.len())))?;
+        if version != VERSION {
+            let what = format!("the weight file has version {version}");
+            return Err(Error::unsupported(&self.path, what, "convert the model with coremltools 5 or later"));
+        }
+        let metadata = slice(file, offset, HEADER_SIZE as u64)
+            .ok_or_else(|| damaged(format!("no tensor at offset {offset} in {} bytes", file.len())))?;
+        // The slice has 64 bytes, so none of these reads can fail.
+        let (sentinel, code) = (read_u32(metadata, 0).unwrap_or(0), read_u32(metadata, 4).unwrap_or(0));
+        let (size, start) = (read_u64(metadata, 8).unwrap_or(0), read_u64(metadata, 16).unwrap_or(0));
+        if sentinel != SENTINEL {
+            return Err(damaged(format!("no tensor at offset {offset}: the sentinel is {sentinel:#x}")));
+        }
+        let data_type = DataType::from_blob(code)
+            .ok_or_else(|| damaged(format!("the tensor at offset {offset} has the unknown type {code}")))?;
+        let bytes = slice(file, start, size).ok_or_else(|| {
+            damaged(format!(
+                "the tensor at offset {offset} claims bytes {start} and {size} on, but the file has {}",
+                file.len()
+            ))
+        })?;
+        Ok(Blob { data_type, bytes })
+    }
+}
+
+/// Returns `size` bytes from `start` on, or `None` when they do not all exist.
+fn slice(bytes: &[u8], start: u64, size: u64) -> Option<&[u8]> {
+    let start = usize::try_from(start).ok()?;
+    let end = start.checked_add(usize::try_from(size).ok()?)?;
+    bytes.get(start..end)
+}
+
+/// Returns the little-endian number at `at`.
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_le_bytes(bytes.get(at..at.checked_add(4)?)?.try_into().ok()?))
+}
+
+/// Returns the little-endian number at `at`.
+fn read_u64(bytes: &[u8], at: usize) -> Option<u64> {
+    Some(u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?))
+}

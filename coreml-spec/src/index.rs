@@ -1,0 +1,148 @@
+//! The index: what a build script leaves in `OUT_DIR` for the attribute macro.
+//!
+//! Owns: the JSON form, its version, and where it lies. Must not: touch the disk; both sides do their own I/O.
+//! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from nothing else.
+
+use crate::Interface;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Version of the JSON form. The macro refuses any other: the crates are released together.
+pub const INDEX_VERSION: u32 = 1;
+
+/// File name of the index inside [`index_folder`].
+pub const INDEX_FILE: &str = "index.json";
+
+/// Returns the folder of a manifest's build products: `OUT_DIR/coreml/<manifest>`.
+///
+/// Called by: `coreml_build::compile`, `coreml_macros::coreml_model`.
+/// Parameters: `out_dir` — cargo's `OUT_DIR`; `manifest` — the path as the user wrote it, relative to the package.
+/// Characters that differ between file systems are written as `%XX`, so that different manifests get different folders.
+pub fn index_folder(out_dir: &Path, manifest: &str) -> PathBuf {
+    let mut folder = String::new();
+    for byte in manifest.strip_prefix("./").unwrap_or(manifest).bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => folder.push(char::from(byte)),
+            _ => folder.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out_dir.join("coreml").join(folder)
+}
+
+/// What the build made of one manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Index {
+    /// Always [`INDEX_VERSION`] when written by this crate.
+    pub version: u32,
+    /// The manifest, absolute: the macro tracks it.
+    pub manifest: PathBuf,
+    /// The models, or why there are none.
+    pub outcome: Outcome,
+}
+
+/// Models, or the error that the macro shows at the attribute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Every model of the manifest was converted or found.
+    Models(Models),
+    /// At least one was not.
+    Error(BuildError),
+}
+
+/// A build error, kept for the macro.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildError {
+    /// The whole message, as for a terminal without colours, several lines.
+    pub message: String,
+    /// The manifest's names of `[models.NAME]`, as far as they are known; empty for a single `[model]`. The macro lets
+    /// the program name their modules, so that one mistake stays one error.
+    #[serde(default)]
+    pub models: Vec<String>,
+}
+
+/// The models of a manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Models {
+    /// Whether the manifest has one `[model]` (its items stand directly in the module) or `[models.NAME]` tables.
+    pub single: bool,
+    /// The models, in the manifest's order.
+    pub models: Vec<IndexedModel>,
+}
+
+/// One converted model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IndexedModel {
+    /// The manifest's name for it; for `[model]` the manifest's file stem.
+    pub name: String,
+    /// The manifest's `metadata.description`; empty when there is none.
+    pub description: String,
+    /// Where the model came from, for documentation: `python/whisper.py:encoder`.
+    pub source: String,
+    /// The interface that the generated types follow.
+    pub interface: Interface,
+    /// Content digest of the package: 64 lower-case hexadecimal digits (SHA-256).
+    pub digest: String,
+    /// Folder name of the package beside the index: `encoder.mlpackage`.
+    pub package: String,
+    /// File names of the parity samples beside the index. Each is a safetensors file with `in/NAME` and `out/NAME`.
+    pub samples: Vec<String>,
+    /// When a sample counts as equal to PyTorch.
+    pub tolerance: Tolerance,
+    /// Compute units to ask of Core ML unless the caller chooses.
+    pub compute_units: ComputeUnits,
+    /// The package's files as linker symbols when the manifest says `embed = true`; otherwise empty.
+    pub embedded: Vec<EmbeddedFile>,
+}
+
+/// One file of an embedded package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EmbeddedFile {
+    /// Path inside the package, `/`-separated: `Data/com.apple.CoreML/weights/weight.bin`.
+    pub path: String,
+    /// Symbol of the first byte; `<symbol>_end` is one past the last.
+    pub symbol: String,
+}
+
+/// How close an output must be to PyTorch's fp32 output.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tolerance {
+    /// Peak signal-to-noise ratio of each output, at least this many decibels.
+    Psnr(f64),
+    /// Each element within `atol + rtol × |expected|`.
+    Absolute {
+        /// Absolute part.
+        atol: f64,
+        /// Relative part.
+        rtol: f64,
+    },
+}
+
+/// Which processors Core ML may use (`MLComputeUnits`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ComputeUnits {
+    /// CPU, GPU and Neural Engine.
+    #[default]
+    All,
+    /// CPU only.
+    CpuOnly,
+    /// CPU and GPU.
+    CpuAndGpu,
+    /// CPU and Neural Engine.
+    CpuAndNeuralEngine,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn manifests_get_folders_of_their_own() {
+        let out = Path::new("/out");
+        assert_eq!(index_folder(out, "./a.toml"), index_folder(out, "a.toml"));
+        assert_eq!(index_folder(out, "m/ä b.toml"), Path::new("/out/coreml/m%2F%C3%A4%20b.toml"));
+        assert_ne!(index_folder(out, "m/a.toml"), index_folder(out, "m%2Fa.toml"));
+    }
+}
