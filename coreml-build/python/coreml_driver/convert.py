@@ -1,0 +1,144 @@
+"""The call of coremltools: everything asked for explicitly, nothing left to its defaults.
+
+Owns: the translation of the manifest's words into coremltools' arguments.
+Must not: check the result (that is `checks`) or decide the interface (that is `interface`).
+Flow: `capture` -> `to_package` -> `canonical`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import coremltools as ct
+import numpy as np
+from coremltools.proto import Model_pb2
+
+from coreml_driver import canonical, checks
+from coreml_driver.capture import Captured
+from coreml_driver.failures import Failure
+from coreml_driver.interface import Feature, Interface
+from coreml_driver.request import Model, Precision
+
+ELEMENT_TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
+#: How many names a message about the op selector lists.
+LISTED_NAMES = 40
+
+
+class OpSelector:
+    """Decides for each operation whether it computes in float16, and remembers what it was asked about."""
+
+    def __init__(self, precision: Precision) -> None:
+        """Parameters: `precision` — with the operations that stay in float32."""
+        self._types = set(precision.float32_ops)
+        self._outputs = set(precision.float32_outputs)
+        self.seen_types: set[str] = set()
+        self.seen_outputs: set[str] = set()
+
+    def __call__(self, operation: Any) -> bool:
+        """Return whether `operation` computes in float16."""
+        names = {variable.name for variable in operation.outputs}
+        if operation.op_type != "const":
+            self.seen_types.add(operation.op_type)
+            self.seen_outputs |= names
+        return operation.op_type not in self._types and not names & self._outputs
+
+    def check(self, specification: Model_pb2.Model) -> None:
+        """Fail if the manifest names an operation that does not occur: nothing would stay in float32, without a word.
+
+        Parameters: `specification` — operations that coremltools did not ask about (they stay in float32 anyway) are
+        found here.
+        """
+        for operation in checks.operations(specification):
+            if operation.type != "const":
+                self.seen_types.add(operation.type)
+                self.seen_outputs.update(output.name for output in operation.outputs)
+        for key, wanted, seen in (
+            ("float32-ops", self._types, self.seen_types),
+            ("float32-outputs", self._outputs, self.seen_outputs),
+        ):
+            missing = sorted(wanted - seen)
+            if missing:
+                what = "operation type" if key == "float32-ops" else "operation with an output"
+                message = (
+                    f"The program has no {what} {', '.join(f'`{name}`' for name in missing)}, so nothing would "
+                    "stay in float32."
+                )
+                names = sorted(seen)
+                more = ", …" if len(names) > LISTED_NAMES else ""
+                advice = f"The program has: {', '.join(names[:LISTED_NAMES])}{more}."
+                raise Failure("wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,))
+
+
+def to_package(captured: Captured, model: Model, interface: Interface, package: Path) -> None:
+    """Convert a captured graph and write it as a package in canonical form.
+
+    Called by: `conversion`.
+    Parameters: `package` — the folder to make, named `….mlpackage`.
+    Errors: `Failure` of kind `wrong-target`, `wrong-op-selector`; whatever coremltools raises.
+    """
+    selector = OpSelector(model.precision)
+    ct.convert(
+        captured.program,
+        inputs=[_input(feature) for feature in interface.inputs],
+        outputs=_outputs(interface),
+        convert_to="mlprogram",
+        minimum_deployment_target=_target(model.target),
+        compute_precision=ct.transform.FP16ComputePrecision(op_selector=selector)
+        if model.precision.float16
+        else ct.precision.FLOAT32,
+        compute_units=_compute_units(model.compute_units),
+        classifier_config=_classifier(interface),
+        skip_model_load=True,
+        package_dir=str(package),
+    )
+    specification = canonical.read_specification(package)
+    if model.precision.float16:
+        selector.check(specification)
+    if interface.classifier is not None:
+        given = f"{interface.classifier.label_name}_probs"
+        if given != interface.classifier.probabilities_name:
+            ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
+    canonical.write(package, specification, model.metadata)
+
+
+def _input(feature: Feature) -> Any:
+    """Return coremltools' description of an input. Without a dtype it would choose one by its own rules."""
+    kind = ELEMENT_TYPES[feature.dtype]
+    default = None if feature.default is None else np.full(feature.shape, feature.default, kind)
+    return ct.TensorType(name=feature.name, shape=feature.shape, dtype=kind, default_value=default)
+
+
+def _outputs(interface: Interface) -> list[Any]:
+    """Return coremltools' description of the outputs; a classifier's tensor has a name, but no feature of its own."""
+    if interface.classifier is not None:
+        return [ct.TensorType(name=interface.outputs[0].name)]
+    return [ct.TensorType(name=feature.name, dtype=ELEMENT_TYPES[feature.dtype]) for feature in interface.outputs]
+
+
+def _classifier(interface: Interface) -> Any:
+    """Return coremltools' classifier, if there is one."""
+    if interface.classifier is None:
+        return None
+    return ct.ClassifierConfig(
+        class_labels=list(interface.labels),
+        predicted_feature_name=interface.classifier.label_name,
+        predicted_probabilities_output=interface.outputs[0].name,
+    )
+
+
+def _target(name: str) -> Any:
+    """Return coremltools' deployment target of that name."""
+    try:
+        return ct.target[name]
+    except KeyError:
+        message = f"This coremltools knows no deployment target `{name}`."
+        known = ", ".join(target.name for target in ct.target)
+        raise Failure(
+            "wrong-target", message, key="minimum-deployment-target", advice=(f"It knows {known}.",)
+        ) from None
+
+
+def _compute_units(name: str) -> Any:
+    """Return coremltools' compute units of that name (they matter only to who loads the model in Python)."""
+    return ct.ComputeUnit[name.replace("-", "_").upper()]

@@ -1,0 +1,208 @@
+"""The ladder of fixes: exceptions of Python, torch and coremltools that are understood, and what cures them.
+
+Owns: the table. A new row needs a test with a real model in `tests/test_failures.py`.
+Must not: look at a model: a rule sees the stage and the exception's text.
+Flow: read by `diagnosis`, the first rule that fits wins.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One understood exception."""
+
+    #: Where it can come from: stages of `Progress`, `capture` for both ways of capturing.
+    stages: frozenset[str]
+    #: What the text `TypeName: message` contains.
+    pattern: re.Pattern[str]
+    kind: str
+    #: `{0}` is the pattern's first group that matched, `{message}` the exception's own words.
+    message: str
+    advice: tuple[str, ...]
+    #: The manifest key at which the error stands.
+    key: str
+
+
+def _rule(
+    stages: str,
+    pattern: str | tuple[str, ...],
+    kind: str,
+    message: str,
+    *advice: str,
+    key: str = "source.entry",
+) -> Rule:
+    """Return a rule. Parameters: `stages` — separated by blanks; `pattern` — alternatives."""
+    alternatives = pattern if isinstance(pattern, str) else "|".join(pattern)
+    return Rule(frozenset(stages.split()), re.compile(alternatives, re.DOTALL), kind, message, advice, key)
+
+
+WHERE_CURE = "Choose with tensor operations: `torch.where(condition, a, b)` for `if`, a mask instead of `.item()`."
+
+RULES = (
+    _rule(
+        "load samples",
+        r"ModuleNotFoundError: No module named '([^']+)'",
+        "missing-module",
+        "Python finds no module `{0}`.",
+        "If it is a package: add it to `python.dependencies` in the manifest.",
+        "If it is your own file: put it beside the entry file, or import it relative to the package.",
+    ),
+    _rule(
+        "load",
+        r"ImportError: attempted relative import",
+        "missing-module",
+        "The entry file is not part of a Python package, so it cannot import relatively.",
+        "Import the neighbour by its own name: `import blocks` instead of `from . import blocks`.",
+    ),
+    _rule(
+        "load samples capture convert",
+        ("MemoryError", "can't allocate memory", "std::bad_alloc"),
+        "out-of-memory",
+        "There was not enough memory: {message}",
+        "Convert fewer models at a time: set COREML_JOBS=1.",
+    ),
+    _rule(
+        "load samples",
+        (
+            "Torch not compiled with CUDA",
+            "Found no NVIDIA driver",
+            "No CUDA GPUs",
+            "CUDA error",
+            "Attempting to deserialize object on a CUDA",
+        ),
+        "device",
+        "The code asks for a CUDA device; a conversion runs on the CPU: {message}",
+        'Leave modules and tensors on the CPU, and load weights with `map_location="cpu"`.',
+    ),
+    _rule(
+        "samples",
+        "IndexError: index out of range in self",
+        "sample-range",
+        "A sample's integer is no valid index here: {message}.",
+        "Say where samples are drawn from: `sample = { range = [0, LAST] }`, with the last row of the embedding.",
+        key="inputs",
+    ),
+    _rule(
+        "samples",
+        (r"Expected tensor for argument #\d+ 'indices'", "tensors used as indices must be long"),
+        "wrong-dtype",
+        "An index has to be an integer: {message}",
+        'Declare the input with `dtype = "int32"`.',
+        key="inputs",
+    ),
+    _rule(
+        "samples",
+        (
+            "expected scalar type",
+            "must have the same dtype",
+            "expected m1 and m2 to have the same dtype",
+            "should be the same",
+        ),
+        "wrong-dtype",
+        "Two tensors have different element types: {message}",
+        "Check `dtype` of the inputs: forward gets floating-point inputs as float32 and integers as int64.",
+        key="inputs",
+    ),
+    _rule(
+        "samples",
+        (
+            "shapes cannot be multiplied",
+            "size mismatch",
+            "[Ee]xpected .*(?:channels|dimension|input)",
+            "must match the size",
+            "is invalid for input of size",
+            "normalized_shape",
+            "Dimension out of range",
+            "(?:not enough|too many) values to unpack",
+            "Kernel size can't be greater",
+            "Calculated padded input size",
+        ),
+        "wrong-shape",
+        "The network does not accept the inputs' shapes: {message}",
+        "Correct `shape` of the inputs in the manifest to what forward takes, batch dimension included.",
+        key="inputs",
+    ),
+    _rule(
+        "capture convert",
+        ("Data-dependent branching", "data-dependent expression", "GuardOnDataDependentSymNode"),
+        "data-dependent",
+        "Python branches on a value that depends on the input; an exported graph cannot.",
+        WHERE_CURE,
+    ),
+    _rule(
+        "convert",
+        # The last one is bfloat16 by its number: what the translation of `.to(…)` knows it by.
+        (r"Got unsupported ScalarType \w+", r"KeyError: torch\.\w+", r"KeyError: np\.int32\(15\)"),
+        "unsupported-dtype",
+        "coremltools has no tensors of this element type ({message}).",
+        "Compute in float32 in forward: remove `.to(…)`, `.half()`, autocast.",
+        "`compute-precision` decides about float16 afterwards.",
+    ),
+    _rule(
+        "convert",
+        "TypeError: only (?:0-dimensional|length-1|size-1) arrays can be converted to Python scalars",
+        "wrong-versions",
+        "This numpy is too new for coremltools, which turns arrays of one element into numbers ({message}).",
+        'Add "numpy<2.4" to `python.dependencies` in the manifest.',
+        key="python.dependencies",
+    ),
+    _rule(
+        "convert",
+        "Core ML only supports tensors with rank <= 5",
+        "rank",
+        "{message}",
+        "Reshape so that no tensor has more than five dimensions: merge neighbouring axes before a permute.",
+    ),
+    _rule(
+        "capture convert",
+        (
+            "complex data",
+            "complex64",
+            "ComplexFloat",
+            "view_as_complex",
+            "view_as_real",
+            r"\b(?:fft_\w+|istft|stft)\b",
+        ),
+        "complex",
+        "Core ML has no complex numbers: {message}",
+        "Compute with real and imaginary parts: `.abs()` or `.real` and `.imag` before slicing or returning.",
+        "Move a spectrogram out of the model, or write it as a matrix product with sine and cosine tables.",
+    ),
+    _rule(
+        "convert",
+        ("only supported for deployment target", "float16 dtype for (?:in|out)puts is only"),
+        "wrong-target",
+        "{message}",
+        "Raise `minimum-deployment-target` to iOS16 or later, or declare these features as float32.",
+        key="minimum-deployment-target",
+    ),
+    _rule(
+        "convert",
+        "Main block's input name, '([^']+)', is different from its corresponding var's name, '([^']+)'",
+        "output-is-input",
+        "Output `{1}` is input `{0}` unchanged; Core ML has no such outputs.",
+        "Remove the output: the caller has that tensor already.",
+        "If it must be there, return `{0} + 0`.",
+        key="outputs",
+    ),
+)
+
+#: How coremltools names an operation that it cannot translate, traced or exported.
+UNSUPPORTED = re.compile(
+    r"PyTorch convert function for op '([^']+)' not implemented|Unsupported fx node .*, kind (\S+)"
+)
+UNSUPPORTED_LADDER = (
+    "Rewrite the operation in PyTorch with supported ones (for example a variance as a mean of squares).",
+    'Try the other way of capturing: `capture = "{other}"`.',
+    "Compute that part outside the model, before or after the prediction.",
+)
+#: What helps when nothing is known: lower the features, and tell.
+LAST_RUNGS = (
+    "Lower the features and add them back one at a time: the other `capture`, an older "
+    '`minimum-deployment-target`, `compute-precision = "float32"`.',
+    "If you cannot see why, please report it with the log, the manifest and the versions in it.",
+)

@@ -1,0 +1,71 @@
+"""Finding the user's own line in stacks, tracebacks and texts.
+
+Owns: what counts as the user's code: files below the package (or beside the entry file) that are not installed
+packages.
+Must not: judge what happened there.
+Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locations).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from coreml_driver.failures import PythonLine
+from coreml_driver.inputs import FOREIGN_FOLDERS
+
+#: How Python's tracebacks, `torch.fx` and `torch.jit` write a place.
+PLACES = (
+    re.compile(r'File "([^"]+)", line (\d+)'),
+    re.compile(r"File: (\S+):(\d+)"),
+    re.compile(r"(?:# )?(/[^\s:()]+)\((\d+)\)"),
+    re.compile(r"(?:# )?(/[^\s:()]+\.py):(\d+)"),
+)
+#: This package's own folder: never the user's code, even in a checkout below the package.
+DRIVER = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """The folders of the user's code."""
+
+    folders: Sequence[Path]
+
+    def owns(self, file: str) -> bool:
+        """Return whether `file` is the user's own."""
+        path = Path(file)
+        if file.startswith(DRIVER) or FOREIGN_FOLDERS.intersection(path.parts):
+            return False
+        return any(path.is_relative_to(folder) for folder in self.folders)
+
+    def of_frame(self, frame: FrameType | None) -> PythonLine | None:
+        """Return the innermost line of the user's code on the stack that ends in `frame`."""
+        while frame is not None:
+            if self.owns(frame.f_code.co_filename):
+                return PythonLine(frame.f_code.co_filename, frame.f_lineno)
+            frame = frame.f_back
+        return None
+
+    def of_traceback(self, traceback: TracebackType | None) -> PythonLine | None:
+        """Return the innermost line of the user's code in a traceback."""
+        line = None
+        while traceback is not None:
+            file = traceback.tb_frame.f_code.co_filename
+            if self.owns(file):
+                line = PythonLine(file, traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return line
+
+    def of_text(self, text: str | None) -> PythonLine | None:
+        """Return the last line of the user's code that `text` names; stacks end with the innermost frame."""
+        line = None
+        for pattern in PLACES:
+            for file, number in pattern.findall(text or ""):
+                if self.owns(file):
+                    line = PythonLine(file, int(number))
+            if line is not None:
+                break
+        return line

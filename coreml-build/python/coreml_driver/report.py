@@ -1,0 +1,54 @@
+"""What a conversion leaves to be read: `report.json` beside the package.
+
+Owns: the report's layout.
+Must not: hold what decides the model: a report may differ between two runs (times), the package may not.
+Flow: last step of `conversion`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from coremltools.proto import Model_pb2
+
+from coreml_driver import checks
+from coreml_driver.canonical import SPECIFICATION
+
+
+def write(
+    file: Path,
+    package: Path,
+    specification: Model_pb2.Model,
+    *,
+    capture: dict[str, Any],
+    rewrites: dict[str, Any],
+    times: dict[str, float],
+    warnings: Sequence[str],
+    versions: dict[str, str],
+) -> None:
+    """Write the report.
+
+    Called by: `conversion.convert`.
+    Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count; `times` — seconds per stage.
+    """
+    counts = Counter(operation.type for operation in checks.operations(specification) if operation.type != "const")
+    sizes = {item.relative_to(package).as_posix(): item.stat().st_size for item in package.rglob("*") if item.is_file()}
+    report = {
+        "operations": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        "bytes": {
+            "package": sum(sizes.values()),
+            "specification": sizes[SPECIFICATION.as_posix()],
+            "weights": sum(size for path, size in sizes.items() if "/weights/" in path),
+        },
+        "specification-version": specification.specificationVersion,
+        "capture": capture,
+        "rewrites": rewrites,
+        "seconds": times,
+        "warnings": list(warnings),
+        "versions": versions,
+    }
+    file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

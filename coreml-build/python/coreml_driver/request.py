@@ -1,0 +1,284 @@
+"""The request file as typed values: what the build script asks for.
+
+Owns: reading the canonical tables of the models; the defaults that belong to Python.
+Must not: touch a model or import torch: a request is read before the libraries are.
+Flow: `__main__` reads the file -> every other module is handed a `Model`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coreml_driver.failures import Failure
+from coreml_driver.protocol import PROTOCOL_VERSION
+
+#: Keys of a model's table that this version converts by; any other is refused, never ignored.
+KNOWN_KEYS = frozenset(
+    """
+    source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
+    classifier parity embed python
+    """.split()
+)
+#: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
+#: included.
+DEFAULT_INTEGER_RANGE = (0.0, 9.0)
+#: The form of a name that coremltools takes as it is.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Words of MIL's text form: coremltools renames a feature that is called like one of them.
+RESERVED_NAMES = frozenset(
+    """
+    any bool program func tensor list dict tuple true false string state bf16 fp16 fp32 fp64
+    int8 int16 int32 int64 uint8 uint16 uint32 uint64
+    """.split()
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Python file and the function in it that returns the module."""
+
+    file: str
+    entry: str
+    args: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input feature."""
+
+    name: str
+    shape: tuple[int, ...]
+    #: `float16`, `float32` or `int32`.
+    dtype: str
+    #: Bounds of the samples, both included; `None` means standard normal (integers have `DEFAULT_INTEGER_RANGE`).
+    sample_range: tuple[float, float] | None
+    #: The value that an input takes when a prediction leaves it out; `None` makes it required.
+    default: float | None
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output feature that the manifest names."""
+
+    name: str
+    #: `None` takes the default of `interface.output_dtype`.
+    dtype: str | None
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What is computed in half precision."""
+
+    #: False: everything in float32.
+    float16: bool
+    #: Operation types that stay in float32.
+    float32_ops: tuple[str, ...] = ()
+    #: Names of MIL variables whose operation stays in float32.
+    float32_outputs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """How the one output becomes a label and its probabilities."""
+
+    #: A file with one label per line, or the labels themselves.
+    labels: str | tuple[str, ...] | tuple[int, ...]
+    label_name: str
+    probabilities_name: str
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model to convert."""
+
+    id: str
+    #: The folder to fill; it exists or can be made.
+    output: Path
+    source: Source
+    weights: str | None
+    #: `auto`, `trace` or `export`.
+    capture: str
+    #: As coremltools names it: `iOS18`.
+    target: str
+    precision: Precision
+    compute_units: str
+    inputs: tuple[Input, ...]
+    #: `None`: the manifest names no outputs.
+    outputs: tuple[Output, ...] | None
+    metadata: Mapping[str, str]
+    classifier: Classifier | None
+    #: How many samples to keep.
+    samples: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A model's table, not yet understood: a fault in one table must not hide the other models."""
+
+    id: str
+    output: Path
+    table: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Everything that one start of the driver has to do."""
+
+    package_root: Path
+    #: Requirement strings that the environment has to meet.
+    requirements: tuple[str, ...]
+    #: How many models may be converted at the same time.
+    jobs: int
+    models: tuple[Job, ...]
+
+
+def read(path: Path) -> Request:
+    """Read a request file.
+
+    Called by: `__main__.main`.
+    Errors: `OSError`, `ValueError`, `KeyError` for a file that the build script cannot have written.
+    """
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if data["version"] != PROTOCOL_VERSION:
+        raise ValueError(f"request version {data['version']}, but this driver speaks version {PROTOCOL_VERSION}")
+    return Request(
+        package_root=Path(data["package_root"]),
+        requirements=tuple(data["requirements"]),
+        jobs=max(1, int(data["jobs"])),
+        models=tuple(Job(model["id"], Path(model["output"]), model["table"]) for model in data["models"]),
+    )
+
+
+def understand(job: Job) -> Model:
+    """Turn a model's table into a `Model`.
+
+    Called by: `conversion.convert`.
+    Errors: `Failure` of kind `wrong-manifest` or `not-supported` with the key; the build script has validated the
+    table, so these
+    are the rules that only the Python side knows.
+    """
+    table = job.table
+    for key in table:
+        if key not in KNOWN_KEYS:
+            raise Failure("not-supported", f"`{key}` is not supported yet.", key=key)
+    if table.get("format", "mlprogram") != "mlprogram":
+        raise Failure("not-supported", f"format `{table['format']}` is not supported yet.", key="format")
+    inputs = tuple(_input(name, value) for name, value in table.get("inputs", {}).items())
+    if not inputs:
+        raise Failure("wrong-manifest", "The model declares no inputs.", key="inputs")
+    outputs = [Output(_name(name, "outputs"), value.get("dtype")) for name, value in table.get("outputs", {}).items()]
+    for output in outputs:
+        if output.dtype is not None:
+            _dtype(output.dtype, f"outputs.{output.name}.dtype")
+        if output.name in {declared.name for declared in inputs}:
+            message = f"`{output.name}` names an input and an output; Core ML needs different names."
+            raise Failure("wrong-name", message, key=f"outputs.{output.name}")
+    return Model(
+        id=job.id,
+        output=job.output,
+        source=_source(table),
+        weights=table.get("weights"),
+        capture=table.get("capture", "auto"),
+        target=table.get("minimum-deployment-target", "iOS18"),
+        precision=_precision(table.get("compute-precision", "float16")),
+        compute_units=table.get("compute-units", "all"),
+        inputs=inputs,
+        outputs=tuple(outputs) or None,
+        metadata=dict(table.get("metadata") or {}),
+        classifier=_classifier(table.get("classifier"), outputs),
+        samples=int((table.get("parity") or {}).get("samples", 1)),
+    )
+
+
+def _name(name: str, table: str) -> str:
+    """Return `name` if coremltools would keep it."""
+    if NAME.fullmatch(name) and name not in RESERVED_NAMES:
+        return name
+    form = "a letter or underscore, then letters, digits and underscores"
+    why = f"`{name}` is a word of Core ML's program format" if name in RESERVED_NAMES else f"`{name}` is not {form}"
+    message = f"Core ML would silently rename this feature: {why}."
+    raise Failure(
+        "wrong-name", message, key=f"{table}.{name}", advice=(f"Name it with {form}, for example `{_legal(name)}`.",)
+    )
+
+
+def _legal(name: str) -> str:
+    """Return a legal name close to `name`."""
+    legal = re.sub("[^A-Za-z0-9_]", "_", name)
+    if legal in RESERVED_NAMES:
+        return legal + "_values"
+    return legal if re.match("[A-Za-z_]", legal) else "_" + legal
+
+
+def _dtype(dtype: str, key: str) -> str:
+    """Return `dtype` if a multi-array of it exists on every supported target."""
+    if dtype in ("float16", "float32", "int32"):
+        return dtype
+    cures = {
+        "bool": 'Declare `dtype = "int32"` and compare in forward: `mask != 0`.',
+        "int64": 'Declare `dtype = "int32"`: Core ML computes with 32-bit integers.',
+        "float64": 'Declare `dtype = "float32"`.',
+        "bfloat16": 'Declare `dtype = "float16"` or `"float32"`.',
+    }
+    message = f"Core ML has no `{dtype}` features here; it would silently become another type."
+    advice = cures.get(dtype, "Choose float16, float32 or int32.")
+    raise Failure("wrong-dtype", message, key=key, advice=(advice,))
+
+
+def _input(name: str, value: Mapping[str, Any]) -> Input:
+    """Return one input; unsupported kinds are refused."""
+    key = f"inputs.{name}"
+    _name(name, "inputs")
+    for part in value:
+        if part not in ("shape", "dtype", "sample", "default"):
+            raise Failure("not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}")
+    shape = value.get("shape")
+    if not isinstance(shape, list) or not all(isinstance(dim, int) and dim > 0 for dim in shape):
+        raise Failure("not-supported", "Only fixed shapes of positive integers are supported yet.", key=f"{key}.shape")
+    bounds = (value.get("sample") or {}).get("range")
+    return Input(
+        name=name,
+        shape=tuple(shape),
+        dtype=_dtype(value.get("dtype", "float32"), f"{key}.dtype"),
+        sample_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
+        default=float(value["default"]) if value.get("default") is not None else None,
+    )
+
+
+def _source(table: Mapping[str, Any]) -> Source:
+    """Return the source; only a file with an entry is supported."""
+    source = table.get("source") or {}
+    for part in source:
+        if part not in ("file", "entry", "args"):
+            raise Failure("not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}")
+    if "file" not in source or "entry" not in source:
+        message = "The source must name a Python `file` and its `entry` function."
+        raise Failure("wrong-manifest", message, key="source")
+    return Source(source["file"], source["entry"], dict(source.get("args") or {}))
+
+
+def _precision(value: Any) -> Precision:
+    """Return the precision from a word or from the table of exceptions."""
+    if isinstance(value, str):
+        return Precision(float16=value == "float16")
+    return Precision(True, tuple(value.get("float32-ops") or ()), tuple(value.get("float32-outputs") or ()))
+
+
+def _classifier(value: Mapping[str, Any] | None, outputs: list[Output]) -> Classifier | None:
+    """Return the classifier, whose keys name the outputs; `outputs` beside it would be ignored, so it is refused."""
+    if value is None:
+        return None
+    if outputs:
+        message = "A classifier's outputs are named by `predicted-feature-name` and `predicted-probabilities-output`."
+        raise Failure("wrong-manifest", message, key=f"outputs.{outputs[0].name}", advice=("Remove `outputs`.",))
+    labels = value["labels"]
+    label_name = value.get("predicted-feature-name", "classLabel")
+    probabilities_name = value.get("predicted-probabilities-output", "classLabel_probs")
+    _name(label_name, "classifier")
+    _name(probabilities_name, "classifier")
+    return Classifier(labels if isinstance(labels, str) else tuple(labels), label_name, probabilities_name)

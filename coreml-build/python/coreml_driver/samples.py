@@ -1,0 +1,133 @@
+"""Sample inputs and what PyTorch makes of them.
+
+Owns: the seeded random inputs, their files, and how two results are compared.
+Must not: run a rewritten module for a sample's outputs: they are the original's.
+Flow: `conversion` draws inputs, runs the original, captures with them, and writes the first ones beside the package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+import torch
+
+from coreml_driver.interface import Interface, input_tensor_type
+from coreml_driver.request import DEFAULT_INTEGER_RANGE, Input, Model
+
+#: How far a captured graph may be from the original, relative to the largest value: the same float32 kernels in the
+#: same order give
+#: the same bits, a fused kernel may differ in the last ones; a baked-in branch differs visibly.
+CAPTURE_TOLERANCE = 1e-4
+
+
+#: How far a sum of probabilities may be from one.
+PROBABILITY_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One draw of all inputs."""
+
+    #: As a prediction would be fed, by the manifest's dtypes.
+    arrays: tuple[npt.NDArray[np.generic], ...]
+    #: The same values as `forward` takes them.
+    tensors: tuple[torch.Tensor, ...]
+
+
+def draw(model: Model, index: int) -> Sample:
+    """Draw sample number `index`.
+
+    Called by: `conversion.convert`.
+    Returns: values that depend on nothing but the input's name, its keys in the manifest and `index`.
+    """
+    arrays = tuple(_values(declared, index) for declared in model.inputs)
+    tensors = tuple(
+        torch.from_numpy(array.copy()).to(input_tensor_type(declared))
+        for declared, array in zip(model.inputs, arrays, strict=True)
+    )
+    return Sample(arrays, tensors)
+
+
+def _values(declared: Input, index: int) -> npt.NDArray[np.generic]:
+    """Draw the values of one input."""
+    seed = int.from_bytes(hashlib.sha256(f"{declared.name}/{index}".encode()).digest()[:8], "little")
+    random = np.random.Generator(np.random.PCG64(seed))
+    if declared.dtype == "int32":
+        low, high = declared.sample_range or DEFAULT_INTEGER_RANGE
+        return random.integers(int(low), int(high), declared.shape, dtype=np.int32, endpoint=True)
+    if declared.sample_range is None:
+        values = random.standard_normal(declared.shape, dtype=np.float32)
+    else:
+        low, high = declared.sample_range
+        values = (low + (high - low) * random.random(declared.shape, dtype=np.float32)).astype(np.float32)
+    return np.asarray(values, dtype=np.float16 if declared.dtype == "float16" else np.float32)
+
+
+def write(folder: Path, index: int, sample: Sample, interface: Interface, outputs: Sequence[torch.Tensor]) -> None:
+    """Write a sample as `INDEX.safetensors` with the keys `in/NAME` and `out/NAME`.
+
+    Called by: `conversion.convert`.
+    Parameters: `outputs` — the original module's, in the interface's order. A classifier's are its probabilities and
+    the index of the
+    largest one.
+    """
+    tensors = {f"in/{feature.name}": array for feature, array in zip(interface.inputs, sample.arrays, strict=True)}
+    if interface.classifier is not None:
+        probabilities = outputs[0].to(torch.float32).reshape(-1).numpy()
+        tensors[f"out/{interface.classifier.probabilities_name}"] = probabilities
+        tensors[f"out/{interface.classifier.label_name}"] = np.array([probabilities.argmax()], dtype=np.int32)
+    else:
+        for feature, output in zip(interface.outputs, outputs, strict=True):
+            kind = torch.int32 if feature.dtype == "int32" else torch.float32
+            tensors[f"out/{feature.name}"] = output.to(kind).contiguous().numpy()
+    folder.mkdir(exist_ok=True)
+    safetensors.numpy.save_file(tensors, folder / f"{index}.safetensors")
+
+
+def remarks(interface: Interface, runs: Sequence[tuple[Sample, Sequence[torch.Tensor]]]) -> list[str]:
+    """Return warnings about outputs that make a poor reference.
+
+    Called by: `conversion`.
+    """
+    found = []
+    for position, feature in enumerate(interface.outputs):
+        values = [outputs[position].to(torch.float64) for _, outputs in runs]
+        if not all(bool(value.isfinite().all()) for value in values):
+            found.append(f"output `{feature.name}` has values that are not finite in PyTorch itself, for random inputs")
+        elif interface.classifier is not None:
+            sums = [float(value.sum()) for value in values]
+            if any(abs(total - 1.0) > PROBABILITY_TOLERANCE for total in sums) or any(
+                bool((value < 0).any()) for value in values
+            ):
+                found.append(f"the classifier's probabilities sum to {sums[0]:.3g}: did you mean to end with softmax?")
+    return found
+
+
+def difference(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> tuple[float, bool]:
+    """Compare two runs.
+
+    Called by: `conversion` for rewrites and captures.
+    Returns: the largest absolute difference of a value (infinite where shapes or types differ or only one is finite),
+    and whether it
+    is within `CAPTURE_TOLERANCE`.
+    """
+    largest, close = 0.0, True
+    for one, other in zip(first, second, strict=True):
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return float("inf"), False
+        a, b = one.to(torch.float64), other.to(torch.float64)
+        same = (a == b) | (a.isnan() & b.isnan())
+        apart = torch.where(same, torch.zeros_like(a), (a - b).abs().nan_to_num(nan=float("inf")))
+        if apart.numel() == 0:
+            continue
+        finite = a[a.isfinite()]
+        scale = float(finite.abs().max()) if finite.numel() else 0.0
+        largest = max(largest, float(apart.max()))
+        close &= float(apart.max()) <= CAPTURE_TOLERANCE * max(scale, 1e-3)
+    return largest, close

@@ -1,0 +1,101 @@
+"""Which packages the interpreter has, against those that the manifest asks for.
+
+Owns: the comparison, before anything heavy is imported.
+Must not: install anything.
+Flow: `__main__` -> `installed` (the `started` event) and `check`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import re
+from collections.abc import Sequence
+
+from coreml_driver.failures import Failure
+
+#: What the driver itself imports; a report names their versions.
+REPORTED = ("torch", "coremltools", "numpy", "safetensors")
+#: A requirement: name, extras, specifiers, marker.
+REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)@]*)\)?\s*(@[^;]*)?(;.*)?$")
+
+
+def installed() -> dict[str, str]:
+    """Return the versions of Python and of the driver's packages, those that are there."""
+    versions = {"python": platform.python_version()}
+    for name in REPORTED:
+        version = _version(name)
+        if version is not None:
+            versions[name] = version
+    return versions
+
+
+def check(requirements: Sequence[str]) -> None:
+    """Compare the environment with the requirements.
+
+    Called by: `__main__.main`.
+    Errors: `Failure` of kind `wrong-versions` that names every package with both versions.
+    """
+    wrong = [text for text in map(_mismatch, requirements) if text]
+    missing = [
+        name for name in REPORTED if _version(name) is None and not any(text.startswith(f"{name} ") for text in wrong)
+    ]
+    wrong += [f"{name} is not installed" for name in missing]
+    if wrong:
+        message = f"The Python environment does not fit the manifest: {'; '.join(wrong)}."
+        advice = (
+            "Without COREML_PYTHON the build makes a fitting environment by itself.",
+            (
+                "Or install into that interpreter: python -m pip install "
+                f"{' '.join(repr(text) for text in (*requirements, *missing))}"
+            ),
+            "Or change `python.dependencies` in the manifest to the versions that are there.",
+        )
+        raise Failure("wrong-versions", message, key="python.dependencies", advice=advice)
+
+
+def _mismatch(requirement: str) -> str | None:
+    """Return what is wrong about one requirement."""
+    match = REQUIREMENT.match(requirement)
+    if match is None:
+        return f"`{requirement}` is not a requirement"
+    name, specifiers, _, marker = match.groups()
+    if marker and not _applies(marker[1:]):
+        return None
+    version = _version(name)
+    if version is None:
+        return f"{name} is not installed (wanted: {requirement.strip()})"
+    if _fits(version, specifiers):
+        return None
+    return f"{name} {version} is installed (wanted: {requirement.strip()})"
+
+
+def _version(name: str) -> str | None:
+    """Return the installed version of a package."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _fits(version: str, specifiers: str) -> bool:
+    """Return whether a version meets specifiers. `packaging` comes with coremltools; without it only `==` can be
+    compared.
+    """
+    try:
+        from packaging.specifiers import SpecifierSet
+
+        return SpecifierSet(specifiers.strip()).contains(version, prereleases=True)
+    except ImportError:
+        exact = [part.strip()[2:].strip() for part in specifiers.split(",") if part.strip().startswith("==")]
+        return all(version == wanted or version.partition("+")[0] == wanted for wanted in exact)
+
+
+def _applies(marker: str) -> bool:
+    """Return whether an environment marker holds here."""
+    try:
+        from packaging.markers import Marker
+
+        return Marker(marker.strip()).evaluate()
+    except ImportError:
+        return True

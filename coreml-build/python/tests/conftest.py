@@ -1,0 +1,151 @@
+"""A package as a user would have it, converted in this process: importing torch costs more than all conversions
+together.
+
+Process isolation and the line protocol are the subject of `test_process.py` alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+from coreml_driver import conversion, inputs, versions
+from coreml_driver.canonical import read_specification
+from coreml_driver.request import Job
+
+torch.set_num_threads(1)
+inputs.watch()
+
+#: The line of a source on which a failure has to stand.
+MARK = "# here"
+
+
+@dataclass
+class Outcome:
+    """What one conversion said and wrote."""
+
+    root: Path
+    output: Path
+    events: list[dict] = field(default_factory=list)
+
+    @property
+    def last(self) -> dict:
+        return self.events[-1]
+
+    @property
+    def converted(self) -> dict:
+        assert self.last["event"] == "converted", json.dumps(self.last, indent=1)
+        return self.last
+
+    @property
+    def failed(self) -> dict:
+        assert self.last["event"] == "failed", self.last
+        return self.last
+
+    @property
+    def specification(self):
+        assert self.converted
+        return read_specification(self.output / "model.mlpackage")
+
+    @property
+    def features(self) -> dict[str, tuple[int, list[int]]]:
+        description = self.specification.description
+        return {
+            item.name: (item.type.multiArrayType.dataType & 0xFFFF, list(item.type.multiArrayType.shape))
+            for item in [*description.input, *description.output]
+        }
+
+    @property
+    def report(self) -> dict:
+        assert self.converted
+        return json.loads((self.output / "report.json").read_text())
+
+    @property
+    def sample(self) -> dict:
+        import safetensors.numpy
+
+        return safetensors.numpy.load_file(self.output / "samples/0.safetensors")
+
+    @property
+    def digest(self) -> str:
+        return digest(self.output / "model.mlpackage")
+
+
+def digest(folder: Path) -> str:
+    """Return a hash over all files of a folder, names included."""
+    state = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            state.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()
+
+
+class Package:
+    """A folder with Python sources."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = 0
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def table(self, **changes) -> dict:
+        """Return a model's table as the build script sends it."""
+        table = {
+            "source": {"file": "python/model.py", "entry": "make", "args": {}},
+            "capture": "auto",
+            "compute-precision": "float16",
+            "format": "mlprogram",
+            "inputs": {"x": {"shape": [2, 3], "dtype": "float32"}},
+            "outputs": {},
+            "metadata": {},
+            "minimum-deployment-target": "iOS18",
+            "parity": {"samples": 1},
+        }
+        return table | {key.replace("_", "-"): value for key, value in changes.items()}
+
+    def convert(self, text: str | None = None, /, **changes) -> Outcome:
+        """Convert the source `text`, with changes of the table."""
+        if text is not None:
+            self.write("python/model.py", PRELUDE + textwrap.dedent(text))
+        self.runs += 1
+        outcome = Outcome(self.root, self.root.parent / f"output{self.runs}")
+        send = lambda event, **fields: outcome.events.append({"event": event, **fields})  # noqa: E731
+        job = Job("model", outcome.output, self.table(**changes))
+        conversion.convert(job, self.root, versions.installed(), [], send)
+        return outcome
+
+    def marked(self, name: str = "python/model.py") -> int:
+        """Return the number of the marked line."""
+        lines = (self.root / name).read_text().splitlines()
+        return next(number for number, line in enumerate(lines, start=1) if MARK in line)
+
+
+#: What every source of a test begins with.
+PRELUDE = """\
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+"""
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """An empty package."""
+    root = tmp_path / "package"
+    root.mkdir()
+    return Package(root)

@@ -1,0 +1,312 @@
+"""Silent wrong results: what coremltools and the tracer let pass has to fail here, at the right line.
+
+Each source converts without an error when it is traced and handed to coremltools as it is, and then predicts something
+else.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.test_failures import module, returning
+
+INT = {"x": {"shape": [2, 3], "dtype": "int32"}}
+
+#: name -> (source, changes of the table, kind, words of the message)
+TRAPS = {
+    "branch on data": (
+        module("if x.max() > 2:  # here\n    x = x * 2\nreturn x + 1"),
+        {"capture": "trace"},
+        "data-dependent",
+        "depends on the input",
+    ),
+    "item": (module("return x * x.sum().item()  # here"), {"capture": "trace"}, "data-dependent", "`.item()`"),
+    "int of a tensor": (
+        module("return x[:, : int(x.abs().max()) % 3 + 1]  # here"),
+        {"capture": "trace"},
+        "data-dependent",
+        "an index",
+    ),
+    "loop on data": (
+        module("n = 0\nwhile n < x.abs().sum():  # here\n    n += 1\nreturn x * n"),
+        {"capture": "trace"},
+        "data-dependent",
+        "a loop",
+    ),
+    "tensor as a list": (
+        module("y = x.tolist()  # here\nreturn x + torch.tensor(y)"),
+        {"capture": "trace"},
+        "data-dependent|tracer-warning",
+        "baked|bake",
+    ),
+    "tensor as an array": (
+        module("import numpy\ny = torch.from_numpy(numpy.sin(x.numpy()))  # here\nreturn x + y"),
+        {"capture": "trace"},
+        "tracer-warning|data-dependent",
+        "baked|bake",
+    ),
+    "buffer written": (
+        module("self.count += 1  # here\nreturn x * 2", "self.register_buffer('count', torch.zeros(1))"),
+        {},
+        "written-buffer",
+        "`count`",
+    ),
+    "buffer written through a view": (
+        module("self.cache[:, 1] = x[:, 0]  # here\nreturn x * 2", "self.register_buffer('cache', torch.zeros(2, 3))"),
+        {},
+        "written-buffer",
+        "`cache`",
+    ),
+    "buffer replaced": (
+        module("self.seen = self.seen + x  # here\nreturn x * 2", "self.register_buffer('seen', torch.zeros(2, 3))"),
+        {},
+        "written-buffer",
+        "`seen`",
+    ),
+    "plain attribute written": (
+        module("self.last.copy_(x)  # here\nreturn x * 2", "self.last = torch.zeros(2, 3)"),
+        {},
+        "written-buffer",
+        "`last`",
+    ),
+    "self.train() in forward": (
+        (
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.drop = "
+            "nn.Dropout(0.0)\n    def forward(self, x):  # here\n        self.train()\n        return "
+            "self.drop(x) * 2\ndef make():\n    return Net()\n"
+        ),
+        {},
+        "training-mode",
+        "drop",
+    ),
+    "eval() without effect": (
+        (
+            "class Net(nn.Module):\n    def train(self, mode=True):\n        return super().train(True)\n    def "
+            "forward(self, x):  # here\n        return x * 2\ndef make():\n    return Net()\n"
+        ),
+        {},
+        "training-mode",
+        "`eval()`",
+    ),
+    "functional dropout in training mode": (
+        module("return F.dropout(x, 0.5)  # here"),
+        {},
+        "random",
+        "random numbers",
+    ),
+    "batch norm in training mode": (
+        module(
+            "return F.batch_norm(x, self.mean, self.var, training=True)  # here",
+            "self.register_buffer('mean', torch.zeros(3))\nself.register_buffer('var', torch.ones(3))",
+        ),
+        {},
+        "training-mode",
+        "batch normalisation",
+    ),
+    "random noise": (module("return x + torch.randn_like(x)  # here"), {}, "random", "`randn_like`"),
+    "counter outside of tensors": (
+        (
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.n = 0\n    "
+            "def forward(self, x):  # here\n        self.n += 1\n        return x * self.n\ndef make():\n    "
+            "return Net()\n"
+        ),
+        {},
+        "random",
+        "not an input",
+    ),
+    "wide integer buffer": (
+        (
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        "
+            "self.register_buffer('big', torch.tensor([3_000_000_000]))\n    def forward(self, x):  # here\n     "
+            "   return (x.long() + self.big).float()\ndef make():\n    return Net()\n"
+        ),
+        {},
+        "wide-integer",
+        "`big` holds 3000000000",
+    ),
+    "wide integer in an expression": (
+        module("return (x.long() + 3_000_000_000).float()  # here"),
+        {},
+        "wide-integer",
+        "3000000000",
+    ),
+    "wide integer as a result": (
+        module("y = x + 100_000\nreturn (y * y).float()  # here"),
+        {"inputs": INT},
+        "wide-integer",
+        "result of `mul`",
+    ),
+    "int64 output": (
+        returning("x.argmax(-1)"),
+        {},
+        "wrong-dtype",
+        "int64",
+    ),
+    "bool output": (
+        returning("x > 0"),
+        {},
+        "wrong-dtype",
+        "bool",
+    ),
+    "float64 output": (
+        returning("x.double() * 2"),
+        {},
+        "wrong-dtype",
+        "float64",
+    ),
+    "floats declared as integers": (
+        returning("x * 2"),
+        {"outputs": {"y": {"dtype": "int32"}}},
+        "wrong-dtype",
+        "lose its fraction",
+    ),
+    "bool input": (
+        "def make():\n    return nn.Identity()\n",
+        {"inputs": {"x": {"shape": [2], "dtype": "bool"}}},
+        "wrong-dtype",
+        "silently become",
+    ),
+    "int64 input": (
+        "def make():\n    return nn.Identity()\n",
+        {"inputs": {"x": {"shape": [2], "dtype": "int64"}}},
+        "wrong-dtype",
+        "silently become",
+    ),
+    "ignored input": (
+        returning("x * 2", "x, y"),
+        {"inputs": {"x": {"shape": [2], "dtype": "float32"}, "y": {"shape": [2], "dtype": "float32"}}},
+        "ignored-input",
+        "`y`",
+    ),
+    "input that only gives its shape": (
+        returning("x.reshape(y.shape) * 2", "x, y"),
+        {"inputs": {"x": {"shape": [2], "dtype": "float32"}, "y": {"shape": [1, 2], "dtype": "float32"}}},
+        "ignored-input",
+        "`y`",
+    ),
+    "output is an input": (
+        returning("x, x * 2"),
+        {},
+        "output-is-input",
+        "input `x`",
+    ),
+    "output is a copied input": (
+        returning("x.clone(), x * 2"),
+        {},
+        "output-is-input",
+        "input `x`",
+    ),
+    "same output twice": (
+        (
+            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        return y, "
+            "y\ndef make():\n    return Net()\n"
+        ),
+        {},
+        "duplicate-output",
+        "`output_1`",
+    ),
+    "equal outputs": (
+        (
+            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        return y, "
+            "y.clone()\ndef make():\n    return Net()\n"
+        ),
+        {},
+        "changed-interface",
+        "output_1",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_trap(package, name):
+    source, changes, kind, words = TRAPS[name]
+    failed = package.convert(source, **changes).failed
+    assert failed["kind"] in kind.split("|"), failed
+    assert any(word in failed["message"] for word in words.split("|")), failed
+    assert failed["advice"], failed
+    if "# here" in source:
+        assert failed["python"], failed
+        assert (failed["python"]["file"], failed["python"]["line"]) == ("python/model.py", package.marked()), failed
+
+
+def test_what_depends_on_shapes_alone_is_no_trap(package):
+    source = module(
+        "h = int(x.shape[1])\nif h % 2 and x.shape[0] > 1:\n    x = F.pad(x, (0, 1))\nfor row in x:\n    x = "
+        "x + row\nreturn x * len(x) * torch.tensor(0.5)"
+    )
+    outcome = package.convert(source, capture="trace")
+    assert outcome.report["capture"]["method"] == "trace"
+    notes = outcome.report["capture"]["notes"]
+    assert any("Python integer" in note for note in notes) and any("Iterating" in note for note in notes)
+    assert outcome.converted["warnings"] == []
+
+
+def test_a_check_that_is_left_out_while_tracing_is_no_trap(package):
+    source = module("if not torch.jit.is_tracing() and (x > 99).any():\n    raise ValueError\nreturn x * 2")
+    assert package.convert(source, capture="trace").report["capture"]["notes"] == []
+
+
+def test_a_branch_in_an_imported_package_stands_at_the_call(package):
+    package.write("lib/site-packages/foreign.py", "def choose(x):\n    return x * 2 if x.sum() > 0 else x\n")
+    source = module(
+        "import sys\nsys.path.append('lib/site-packages')\nimport foreign\nreturn foreign.choose(x)  # here"
+    )
+    source = source.replace("'lib/", f"'{package.root}/lib/")
+    failed = package.convert(source, capture="trace").failed
+    assert (failed["kind"], failed["python"]["line"]) == ("data-dependent", package.marked())
+    assert "foreign.py, line 2" in failed["message"]
+
+
+def test_what_depends_on_constants_alone_is_no_trap(package):
+    source = module(
+        ("if self.flag > 0:\n    x = x * self.flag.item()\nreturn x + 1"),
+        "self.register_buffer('flag', torch.ones(()))",
+    )
+    assert package.convert(source, capture="trace").converted
+
+
+def test_a_cache_filled_by_the_first_call_is_no_trap(package):
+    source = module(
+        ("if self.table is None:\n    self.table = torch.arange(3.0)\nreturn x * self.table"), "self.table = None"
+    )
+    assert package.convert(source, capture="trace").converted
+
+
+def test_instance_norm_uses_its_input_by_design(package):
+    source = "def make():\n    return nn.Sequential(nn.InstanceNorm1d(3), nn.BatchNorm1d(3))\n"
+    inputs = {"x": {"shape": [2, 3, 8], "dtype": "float32"}}
+    assert package.convert(source, inputs=inputs, capture="trace").converted
+
+
+def test_auto_turns_to_export_and_says_why(package):
+    outcome = package.convert(module("return x * x.sum().item()  # here"))
+    if outcome.last["event"] == "failed":
+        pytest.skip("this torch exports no .item()")
+    assert outcome.report["capture"]["method"] == "export"
+    assert f"model.py:{package.marked()}" in outcome.report["capture"]["reason"]
+    assert any("torch.export" in warning for warning in outcome.converted["warnings"])
+
+
+def test_fp16_overflow_warns_at_its_line(package):
+    outcome = package.convert(module("y = x * 1e6  # here\nreturn y / 1e6"))
+    warning = next(warning for warning in outcome.converted["warnings"] if "65504" in warning)
+    assert f"model.py:{package.marked()}" in warning
+    assert not package.convert(compute_precision="float32").converted["warnings"]
+
+
+def test_fp16_constants_warn(package):
+    outcome = package.convert(module("return x / self.huge", "self.register_buffer('huge', torch.full((3,), 1e5))"))
+    assert any("`huge`" in warning for warning in outcome.converted["warnings"])
+
+
+def test_output_that_is_not_finite_warns(package):
+    outcome = package.convert(module("return torch.log(x)"))
+    assert any("not finite" in warning for warning in outcome.converted["warnings"])
+
+
+def test_logits_of_a_classifier_warn(package):
+    labels = {"labels": ["a", "b", "c"]}
+    outcome = package.convert(
+        ("def make():\n    return nn.Linear(3, 3)\n"), classifier=labels, inputs={"x": {"shape": [1, 3]}}
+    )
+    assert any("softmax" in warning for warning in outcome.converted["warnings"])

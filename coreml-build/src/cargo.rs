@@ -1,0 +1,171 @@
+//! Cargo: what it tells a build script in variables, and what the build script tells it in lines.
+//!
+//! Owns: every environment variable that is read, and every line that is printed.
+//! Flow: `lib.rs` reads [`Environment`] first and prints through [`report`] last.
+
+use crate::embed::Target;
+use crate::error::{Error, ErrorKind};
+use crate::python::PythonOptions;
+use crate::session::{Build, Options, Policy};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Variables whose change can change what a build gives. Not `PATH` and the like: they differ between an editor and a
+/// shell, and everything would be built again and again.
+const WATCHED_VARIABLES: [&str; 8] = [
+    "COREML_BUILD",
+    "COREML_CACHE_DIR",
+    "COREML_PYTHON",
+    "COREML_UV",
+    "COREML_OFFLINE",
+    "COREML_JOBS",
+    "COREML_STRICT",
+    "DOCS_RS",
+];
+
+/// A file beside the index that never exists: watching it makes cargo run a failed build again.
+const NEVER: &str = "try-again";
+
+/// What the environment says.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    /// Options of the build.
+    pub(crate) options: Options,
+    /// Whether an error fails the build script itself (`COREML_STRICT`).
+    pub(crate) strict: bool,
+    /// Variables that make no sense.
+    pub(crate) errors: Vec<Error>,
+}
+
+impl Environment {
+    /// Reads the environment of a build script.
+    ///
+    /// Called by: [`crate::compile_all`].
+    /// Parameters: `variable` — returns a variable's value.
+    /// Errors: this is no build script.
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
+        let get = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let needed = |name: &str| {
+            get(name).map(PathBuf::from).ok_or_else(|| {
+                Error::new(ErrorKind::Cargo, format!("{name} is not set: this is not a build script run by cargo"))
+                    .advise(
+                        "call coreml_build::compile in the `main` of build.rs, with coreml-build under \
+                         [build-dependencies]",
+                    )
+            })
+        };
+        let (package_root, out_dir) = (needed("CARGO_MANIFEST_DIR")?, needed("OUT_DIR")?);
+        let mut errors = Vec::new();
+        let mut wrong = |name: &str, value: &OsString, accepted: &str| {
+            let message = format!("{name} is \"{}\", but must be {accepted}", value.display());
+            errors.push(Error::new(ErrorKind::Cargo, message).advise(format!("change or unset {name}")));
+        };
+        let flag = |name: &str| get(name).is_some_and(|value| value != "0" && value != "false");
+        let policy = match get("COREML_BUILD") {
+            None if flag("DOCS_RS") => Policy::Skip,
+            None => Policy::Auto,
+            Some(value) => match value.to_str() {
+                Some("auto") => Policy::Auto,
+                Some("cached") => Policy::Cached,
+                Some("skip") => Policy::Skip,
+                _ => {
+                    wrong("COREML_BUILD", &value, "auto, cached or skip");
+                    Policy::Auto
+                }
+            },
+        };
+        let jobs = get("COREML_JOBS").and_then(|value| {
+            let jobs = value.to_str().and_then(|text| text.parse().ok()).filter(|jobs| *jobs > 0);
+            if jobs.is_none() {
+                wrong("COREML_JOBS", &value, "a number of models to convert at the same time, from 1");
+            }
+            jobs
+        });
+        let cache_dir = cache_dir(&get).map(|folder| package_root.join(folder)).unwrap_or_else(|| {
+            errors.push(
+                Error::new(
+                    ErrorKind::Cargo,
+                    "there is no folder for the cache: neither COREML_CACHE_DIR nor a home is set",
+                )
+                .advise("set COREML_CACHE_DIR to a folder that outlives the build"),
+            );
+            out_dir.join("cache")
+        });
+        let mut options = Options::new(package_root, out_dir, cache_dir);
+        options.policy = policy;
+        options.jobs = jobs;
+        options.python = PythonOptions {
+            interpreter: get("COREML_PYTHON").map(PathBuf::from),
+            uv: get("COREML_UV").map(PathBuf::from),
+            search_path: get("PATH").unwrap_or_default(),
+            offline: flag("COREML_OFFLINE") || flag("CARGO_NET_OFFLINE"),
+        };
+        options.status = !flag("CI") && get("COREML_STATUS").is_none_or(|value| value != "off");
+        let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
+        options.target = text("TARGET").zip(text("HOST")).map(|(target, host)| Target { target, host });
+        Ok(Self { options, strict: flag("COREML_STRICT"), errors })
+    }
+}
+
+/// Returns the cache folder that the environment asks for, or the system's place for caches.
+fn cache_dir(get: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if let Some(folder) = get("COREML_CACHE_DIR") {
+        return Some(folder.into());
+    }
+    let (base, below) = if let Some(folder) = get("XDG_CACHE_HOME") {
+        (folder, "coreml")
+    } else if cfg!(windows) {
+        (get("LOCALAPPDATA")?, "coreml")
+    } else if cfg!(target_os = "macos") {
+        (get("HOME")?, "Library/Caches/coreml")
+    } else {
+        (get("HOME")?, ".cache/coreml")
+    };
+    Some(Path::new(&base).join(below))
+}
+
+/// Returns the lines that tell cargo about `builds`.
+///
+/// Called by: [`crate::compile_all`].
+/// Parameters: `strict` — errors fail the build script; otherwise the macro shows them at the attribute.
+pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
+    let mut lines: Vec<_> =
+        WATCHED_VARIABLES.iter().map(|name| format!("cargo::rerun-if-env-changed={name}")).collect();
+    for build in builds {
+        lines.extend(build.watched.iter().map(|path| format!("cargo::rerun-if-changed={}", path.display())));
+        lines.extend(build.warnings.iter().flat_map(|text| text.lines()).map(|line| format!("cargo::warning={line}")));
+        if let Some(library) = &build.library {
+            lines.push(format!("cargo::rustc-link-search=native={}", library.folder.display()));
+            lines.push(format!("cargo::rustc-link-lib=static={}", library.name));
+        }
+        if let Err(errors) = &build.outcome {
+            lines.push(format!("cargo::rerun-if-changed={}", build.folder.join(NEVER).display()));
+            // Without an index there is nothing that the macro could show.
+            let strict = strict || errors.iter().any(|error| error.message().contains(INDEX_UNWRITABLE));
+            lines.extend(errors.iter().flat_map(|error| error_lines(error, strict)));
+        }
+    }
+    lines
+}
+
+/// Part of the message of the error that the index could not be written.
+const INDEX_UNWRITABLE: &str = "cannot write the index";
+
+/// Returns the lines that report an error.
+pub(crate) fn error_lines(error: &Error, strict: bool) -> Vec<String> {
+    if strict {
+        // Only the first line of what is printed at once counts, so that each line is a message of its own.
+        error.to_string().lines().map(|line| format!("cargo::error={line}")).collect()
+    } else {
+        let headline = error.headline();
+        vec![format!("cargo::warning={}", headline.lines().next().unwrap_or_default())]
+    }
+}
+
+/// Prints lines for cargo.
+pub(crate) fn print(lines: &[String]) {
+    lines.iter().for_each(|line| println!("{line}"));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The Python driver, inside this crate.
+//!
+//! Owns: the list of the driver's files, and unpacking them. Must not: know what they say.
+//! Flow: their bytes are part of every fingerprint; `driver.rs` unpacks them before it starts Python.
+
+use crate::digest::{self, Hasher};
+use std::io;
+use std::path::Path;
+use std::sync::OnceLock;
+
+/// Names of the driver's files, with their content.
+macro_rules! driver_files {
+    ($($name:literal),* $(,)?) => {
+        /// The files of the package `coreml_driver`: path relative to the folder that goes on `sys.path`, content.
+        pub(crate) const DRIVER: &[(&str, &str)] = &[
+            $((concat!("coreml_driver/", $name), include_str!(concat!("../python/coreml_driver/", $name)))),*
+        ];
+    };
+}
+
+driver_files!(
+    "__init__.py",
+    "__main__.py",
+    "canonical.py",
+    "capture.py",
+    "checks.py",
+    "conversion.py",
+    "convert.py",
+    "diagnosis.py",
+    "failures.py",
+    "inputs.py",
+    "interface.py",
+    "ladder.py",
+    "lines.py",
+    "operators.py",
+    "prepare.py",
+    "progress.py",
+    "protocol.py",
+    "report.py",
+    "request.py",
+    "samples.py",
+    "source.py",
+    "versions.py",
+    "weights.py",
+    "witness.py",
+    "workers.py",
+);
+
+/// The packages that the driver is tested with, one a line.
+pub(crate) const REQUIREMENTS: &str = include_str!("../python/requirements.in");
+
+/// Versions and hashes of the default requirements and of all that they need, for every system.
+pub(crate) const REQUIREMENTS_LOCK: &str = include_str!("../python/requirements.lock");
+
+/// Returns the digest of the driver's files; computed once per process, because it is part of every primary key.
+pub(crate) fn driver_digest() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    DIGEST.get_or_init(|| {
+        let mut hasher = Hasher::default();
+        DRIVER.iter().for_each(|(path, content)| hasher.field(path, content.as_bytes()));
+        hasher.finish()
+    })
+}
+
+/// Returns the digest of [`REQUIREMENTS_LOCK`], likewise.
+pub(crate) fn lock_digest() -> &'static str {
+    static DIGEST: OnceLock<String> = OnceLock::new();
+    DIGEST.get_or_init(|| digest::of_bytes(REQUIREMENTS_LOCK.as_bytes()))
+}
+
+/// Writes the driver's files below `folder`.
+///
+/// Called by: `driver.rs`, with a temporary folder of its own each time, so that nobody else's bytes can stand there.
+pub(crate) fn unpack(folder: &Path) -> io::Result<()> {
+    for (path, content) in DRIVER {
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, content)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Returns the paths of all Python files below `folder`, relative to `root`.
+    fn python_files(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                python_files(root, &path, found);
+            } else if path.extension().is_some_and(|extension| extension == "py") {
+                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_the_folder() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+        let mut found = BTreeSet::new();
+        python_files(&root, &root.join("coreml_driver"), &mut found);
+        let listed: BTreeSet<_> = DRIVER.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(listed, found, "src/embedded.rs must list exactly the files of python/coreml_driver");
+    }
+
+    #[test]
+    fn unpacks_what_it_lists() {
+        let folder = tempfile::tempdir().unwrap();
+        unpack(folder.path()).unwrap();
+        for (path, content) in DRIVER {
+            assert_eq!(&std::fs::read_to_string(folder.path().join(path)).unwrap(), content);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What makes two conversions the same.
+//!
+//! Owns: the primary key (what the manifest and this crate say) and the fingerprint (that, and what was read).
+//! Flow: `session.rs` → [`primary`] → the lists of files that earlier conversions of that key read (`cache/inputs.rs`)
+//! → [`Snapshot`] of each list → the cache entry of its fingerprint.
+
+use crate::digest::{Digests, Hasher};
+use crate::embedded;
+use crate::manifest::Conversion;
+use crate::python::Requirements;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+/// Version of the two keys and of what is stored under them: a change makes all older entries misses.
+const FORMAT_VERSION: &str = "1";
+
+/// Returns the primary key of a conversion: canonical table, driver and Python packages.
+///
+/// Called by: `session.rs`.
+/// Returns: 64 hexadecimal digits. Two models with the same key and the same files give the same package.
+pub(crate) fn primary(conversion: &Conversion, requirements: &Requirements) -> Result<String, serde_json::Error> {
+    let mut hasher = Hasher::default();
+    hasher.field("format", FORMAT_VERSION.as_bytes());
+    hasher.field("table", &serde_json::to_vec(conversion)?);
+    hasher.field("driver", embedded::driver_digest().as_bytes());
+    requirements.hash(&mut hasher);
+    Ok(hasher.finish())
+}
+
+/// The files that a conversion reads, with their digests now; `None` for one that does not exist.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot(BTreeMap<String, Option<String>>);
+
+impl Snapshot {
+    /// Takes the digests of `paths` as they are now.
+    ///
+    /// Parameters: `paths` — relative to `package_root` with `/`, or absolute.
+    /// Errors: a file exists, but cannot be read.
+    pub(crate) fn take<'a>(
+        package_root: &Path,
+        paths: impl IntoIterator<Item = &'a String>,
+        digests: &Digests,
+    ) -> io::Result<Self> {
+        let digest = |path: &String| match digests.of_file(&package_root.join(path)) {
+            Ok(digest) => Ok((path.clone(), Some(digest))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok((path.clone(), None))
+            }
+            Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
+        };
+        Ok(Self(paths.into_iter().map(digest).collect::<io::Result<_>>()?))
+    }
+
+    /// Returns the fingerprint: 64 hexadecimal digits.
+    pub(crate) fn fingerprint(&self, primary: &str) -> String {
+        let mut hasher = Hasher::default();
+        hasher.field("primary", primary.as_bytes());
+        for (path, digest) in &self.0 {
+            hasher.field("path", path.as_bytes());
+            hasher.field("sha256", digest.as_deref().unwrap_or("missing").as_bytes());
+        }
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fingerprint_follows_content_and_existence_but_not_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let digests = Digests::new(folder.path().join("memos"));
+        let of = |paths: [&str; 2]| {
+            let paths = paths.map(str::to_owned);
+            Snapshot::take(folder.path(), &paths, &digests).unwrap().fingerprint("key")
+        };
+        std::fs::write(folder.path().join("a"), "1").unwrap();
+        let without_b = of(["a", "b"]);
+        assert_eq!(without_b, of(["b", "a"]));
+        std::fs::write(folder.path().join("b"), "").unwrap();
+        let with_b = of(["a", "b"]);
+        assert_ne!(without_b, with_b);
+        std::fs::write(folder.path().join("a"), "2").unwrap();
+        assert_ne!(with_b, of(["a", "b"]));
+    }
+}

@@ -1,0 +1,267 @@
+//! The manifest: which models there are, where they come from, how they are converted.
+//!
+//! Owns: finding, parsing and validating a manifest; every error has its line and column, and all are found at once.
+//! Must not: look at the Python code, the weights or the cache.
+//! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
+//!
+//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), `feature`
+//! (inputs and outputs), `target` (systems), `later` (keys not acted upon yet), `conversion` (the canonical table).
+
+mod conversion;
+mod feature;
+mod later;
+mod model;
+mod section;
+mod target;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub(crate) use conversion::Conversion;
+pub(crate) use model::Model;
+
+use crate::error::{Error, ErrorKind, Place};
+use crate::nearest::nearest;
+use crate::python::{Requirements, VersionRange};
+use model::Keys;
+use section::{Item, Reader, Section};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use text::Text;
+use toml::de::DeTable;
+
+/// Begins the message about text that is not TOML.
+const NOT_TOML: &str = "not valid TOML: ";
+
+/// A manifest, complete and valid.
+#[derive(Clone, Debug)]
+pub(crate) struct Manifest {
+    /// Absolute path.
+    pub(crate) path: PathBuf,
+    /// Whether it has one `[model]` instead of `[models.NAME]` tables.
+    pub(crate) single: bool,
+    /// The Python packages that its models need.
+    pub(crate) requirements: Requirements,
+    /// Its models, in its order; never empty.
+    pub(crate) models: Vec<Model>,
+    /// What is odd about it, but no error.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// A manifest that cannot be built.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rejected {
+    /// All that is wrong with it, in its order.
+    pub(crate) errors: Vec<Error>,
+    /// Names of its `[models.NAME]` tables, as far as they are known.
+    pub(crate) models: Vec<String>,
+}
+
+impl From<Error> for Rejected {
+    fn from(error: Error) -> Self {
+        Self { errors: vec![error], models: Vec::new() }
+    }
+}
+
+/// Returns the absolute path of the manifest `name`: relative to the package.
+pub(crate) fn path(package_root: &Path, name: &str) -> PathBuf {
+    package_root.join(name.strip_prefix("./").unwrap_or(name))
+}
+
+impl Manifest {
+    /// Reads the manifest `name` of the package at `package_root`.
+    ///
+    /// Called by: `session.rs`.
+    /// Parameters: `name` — as the user wrote it in `build.rs`, relative to the package.
+    /// Errors: files that the manifest names and that do not exist are among them.
+    pub(crate) fn read(package_root: &Path, name: &str) -> Result<Self, Rejected> {
+        let path = path(package_root, name);
+        let content = std::fs::read_to_string(&path).map_err(|error| unreadable(package_root, name, &path, &error))?;
+        let mut manifest = Self::parse(&path, name, content)?;
+        let errors: Vec<_> = manifest.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        if !errors.is_empty() {
+            return Err(Rejected { errors, models: manifest.module_names() });
+        }
+        if !path.starts_with(package_root) || path.components().any(|part| part == std::path::Component::ParentDir) {
+            manifest.warnings.push(format!(
+                "{name} lies outside the package: builds work here, but a published package would not contain it"
+            ));
+        }
+        Ok(manifest)
+    }
+
+    /// Returns the names of its `[models.NAME]` tables.
+    pub(crate) fn module_names(&self) -> Vec<String> {
+        if self.single { Vec::new() } else { self.models.iter().map(|model| model.name.clone()).collect() }
+    }
+
+    /// Parses and validates `content`.
+    fn parse(path: &Path, name: &str, content: String) -> Result<Self, Rejected> {
+        let text = Text { manifest: name.to_owned(), content };
+        let (document, faults) = DeTable::parse_recoverable(&text.content);
+        let reader = Reader::new(&text);
+        for fault in &faults {
+            let place = text.place(fault.span().map_or(0, |span| span.start));
+            let message = format!("{NOT_TOML}{}", fault.message());
+            reader.report(Error::new(ErrorKind::Manifest, message).at(place));
+        }
+        let root = reader.root(document.get_ref());
+        let requirements = root.take("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
+        let defaults = root.take("defaults").and_then(|item| item.section()).map(Keys::read).unwrap_or_default();
+        let (single, several) = (root.take("model"), root.take("models"));
+        let is_single = single.is_some();
+        let tables = match (single, several) {
+            (Some(item), None) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                vec![(stem, item)]
+            }
+            (None, Some(item)) => named_models(&item),
+            (Some(item), Some(_)) => {
+                item.report("a manifest has either one `[model]` or `[models.NAME]` tables, not both");
+                Vec::new()
+            }
+            (None, None) => {
+                root.report("there is no model: add a `[model]` table, or `[models.NAME]` tables for several".into());
+                Vec::new()
+            }
+        };
+        root.finish();
+        let names = if is_single { Vec::new() } else { tables.iter().map(|(name, _)| name.clone()).collect() };
+        let models = models(&reader, tables, &defaults);
+        // What stands behind a syntax error may have been read wrongly: it alone is worth showing.
+        let mut errors = reader.errors();
+        if !faults.is_empty() {
+            errors.retain(|error| error.message().starts_with(NOT_TOML));
+        }
+        match requirements {
+            Some(requirements) if errors.is_empty() => {
+                Ok(Self { path: path.to_owned(), single: is_single, requirements, models, warnings: Vec::new() })
+            }
+            _ => Err(Rejected { errors, models: names }),
+        }
+    }
+}
+
+/// Reads the tables of all models, then completes each with `defaults`.
+fn models(reader: &Reader<'_>, tables: Vec<(String, Item<'_>)>, defaults: &Keys) -> Vec<Model> {
+    let read =
+        |(name, item): (String, Item<'_>)| Some((name, item.place(), item.path.clone(), Keys::read(item.section()?)));
+    // All are read before any is completed, so that the places of all keys are known.
+    let keys: Vec<_> = tables.into_iter().filter_map(read).collect();
+    let places = reader.places();
+    let complete = |(name, place, path, keys): (String, Place, String, Keys)| {
+        let places = model_places(&places, &path);
+        let report = |key: &str, message: String| {
+            let place = places.get(key).unwrap_or(&place).clone();
+            reader.report(Error::new(ErrorKind::Manifest, message).at(place).of_model(&name));
+        };
+        keys.complete(defaults.clone(), &name, place.clone(), places.clone(), report)
+    };
+    keys.into_iter().filter_map(complete).collect()
+}
+
+/// Reads the names of `[models.NAME]` tables, each of which becomes a Rust module.
+fn named_models<'a>(models: &Item<'a>) -> Vec<(String, Item<'a>)> {
+    let Some(section) = models.section() else { return Vec::new() };
+    let all = section.take_all();
+    if all.is_empty() {
+        models.report("`models` is empty: add a `[models.NAME]` table");
+    }
+    let mut named = Vec::new();
+    for (name, item) in all {
+        let identifier = coreml_spec::rust_identifier(name);
+        if identifier == name {
+            named.push((name.to_owned(), item));
+        } else {
+            item.report(format!(
+                "`{name}` cannot name a model, because it becomes a Rust module: call it for example `{identifier}`"
+            ));
+        }
+    }
+    named
+}
+
+/// Returns the places of a model's keys by their path inside the model; those of `[defaults]` where it has none itself.
+fn model_places(places: &BTreeMap<String, Place>, model: &str) -> BTreeMap<String, Place> {
+    let inside = |table: &str| {
+        let prefix = format!("{table}.");
+        let entry = |(path, place): (&String, &Place)| Some((path.strip_prefix(&prefix)?.to_owned(), place.clone()));
+        places.iter().filter_map(entry).collect::<Vec<_>>()
+    };
+    let shared = places.iter().filter(|(path, _)| path.starts_with("python"));
+    let shared = shared.map(|(path, place)| (path.clone(), place.clone()));
+    shared.chain(inside("defaults")).chain(inside(model)).collect()
+}
+
+/// Reads `[python]`.
+fn python(item: &Item<'_>) -> Option<Requirements> {
+    let section: Section<'_> = item.section()?;
+    let range = section.take("requires-python").map(|item| {
+        let range = VersionRange::parse(item.text()?);
+        if range.is_none() {
+            item.report("`requires-python` is a list of version bounds, such as \">=3.10,<3.14\"");
+        }
+        range
+    });
+    let dependencies = section.take("dependencies").map(|item| {
+        item.array()?.iter().map(|dependency| dependency.text().map(str::to_owned)).collect::<Option<Vec<_>>>()
+    });
+    section.finish();
+    let range = match range {
+        None => VersionRange::default(),
+        Some(range) => range?,
+    };
+    Some(match dependencies {
+        None => Requirements::default().with_range(range),
+        Some(dependencies) => Requirements::default().with_range(range).extended(dependencies?),
+    })
+}
+
+/// Returns the error for a manifest that cannot be read.
+fn unreadable(package_root: &Path, name: &str, path: &Path, error: &std::io::Error) -> Error {
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return Error::new(ErrorKind::Manifest, format!("the manifest {} cannot be read: {error}", path.display()))
+            .advise("a manifest is a text file in UTF-8");
+    }
+    let message = format!("there is no manifest `{name}`: looked for {}", path.display());
+    let folder = path.parent().unwrap_or(package_root);
+    let siblings = toml_files(folder);
+    let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let found = nearest(&wanted, siblings.iter().map(String::as_str)).or(match siblings.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
+    let error = Error::new(ErrorKind::Manifest, message);
+    match found {
+        Some(found) => error.advise(format!("there is a `{found}` in that folder: did you mean it?")),
+        None => error.advise("paths in build.rs are relative to the package, the folder of its Cargo.toml"),
+    }
+}
+
+/// Returns the names of the TOML files in `folder` that may be manifests.
+fn toml_files(folder: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            name.ends_with(".toml") && !["Cargo.toml", "rustfmt.toml", "clippy.toml"].contains(&name.as_str())
+        })
+        .collect();
+    names.sort();
+    names
+}
+
+/// Returns an error for each file that `model` names and that does not exist.
+fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
+    let missing = |(key, file): (&'static str, &str)| {
+        let path = package_root.join(file);
+        if path.is_file() {
+            return None;
+        }
+        let problem = if path.exists() { "is not a file" } else { "does not exist" };
+        let message = format!("`{key}`: {} {problem}", path.display());
+        let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(key)));
+        Some(error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml"))
+    };
+    model.declared_files().into_iter().filter_map(missing).collect()
+}

@@ -1,0 +1,194 @@
+//! The canonical table of a model: all that decides what its conversion gives, and nothing else.
+//!
+//! Owns: the JSON form that is hashed into the fingerprint and sent to the driver. Fields stand in alphabetical order
+//! of their keys, except that inputs and outputs keep the manifest's order, which is the order of the model's own.
+//! Must not: hold what only concerns the Rust side (`embed`, `compute-units`, tolerances): changing those converts
+//! nothing.
+//! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
+
+use coreml_spec::DataType;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Number, Value};
+
+/// The canonical table of a model. Its JSON keys are the manifest's.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Conversion {
+    /// How the graph is captured.
+    pub(crate) capture: Capture,
+    /// The classifier at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) classifier: Option<Classifier>,
+    /// In which precision the program computes.
+    pub(crate) compute_precision: Precision,
+    /// What is written.
+    pub(crate) format: Format,
+    /// Inputs, in the order of the module's arguments.
+    pub(crate) inputs: Named<Input>,
+    /// What the package says about itself.
+    pub(crate) metadata: Metadata,
+    /// Oldest system that must run the model, by coremltools' name.
+    pub(crate) minimum_deployment_target: String,
+    /// Outputs, in the order of the module's results; empty when the manifest names none.
+    pub(crate) outputs: Named<Output>,
+    /// How many samples to keep.
+    pub(crate) parity: Parity,
+    /// Where the module comes from.
+    pub(crate) source: Source,
+    /// State dict to load into the module, relative to the package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<String>,
+}
+
+/// Named things whose order matters; an object in JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Named<T>(pub(crate) Vec<(String, T)>);
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Serialize> Serialize for Named<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in &self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// A function that returns an `nn.Module`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Source {
+    /// Keyword arguments of the function.
+    pub(crate) args: Value,
+    /// Name of the function.
+    pub(crate) entry: String,
+    /// Python file, relative to the package.
+    pub(crate) file: String,
+}
+
+/// How the graph is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Capture {
+    /// `torch.jit.trace`, and `torch.export` when that fails.
+    Auto,
+    /// `torch.jit.trace` only.
+    Trace,
+    /// `torch.export` only.
+    Export,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Format {
+    /// An ML Program in a model package.
+    MlProgram,
+}
+
+/// In which precision the program computes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Precision {
+    /// Half precision.
+    Float16,
+    /// Single precision.
+    Float32,
+    /// Half precision, except for some operations.
+    #[serde(untagged)]
+    Mixed(MixedPrecision),
+}
+
+/// Which operations stay in single precision.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct MixedPrecision {
+    /// MIL operation types.
+    pub(crate) float32_ops: Vec<String>,
+    /// Names of operations' results.
+    pub(crate) float32_outputs: Vec<String>,
+}
+
+/// One input.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Input {
+    /// Value when the caller gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) default: Option<Number>,
+    /// Element type.
+    pub(crate) dtype: DataType,
+    /// How samples are drawn; the driver's default where the manifest is silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sample: Option<Sample>,
+    /// Size of each dimension.
+    pub(crate) shape: Vec<usize>,
+}
+
+/// How sample values of an input are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Sample {
+    /// Smallest and largest value, both included.
+    pub(crate) range: [Number; 2],
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Output {
+    /// Element type; the module's own where the manifest is silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dtype: Option<DataType>,
+}
+
+/// What the package says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Metadata {
+    /// Who made the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) author: Option<String>,
+    /// What it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) description: Option<String>,
+    /// Its licence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) license: Option<String>,
+    /// Its version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<String>,
+}
+
+/// The classifier at the end of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Classifier {
+    /// The classes, in the order of the network's output.
+    pub(crate) labels: Labels,
+    /// Name of the output that holds the label.
+    pub(crate) predicted_feature_name: String,
+    /// Name of the output that holds the probabilities.
+    pub(crate) predicted_probabilities_output: String,
+}
+
+/// Class labels as the manifest gives them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Labels {
+    /// A text file with one label to a line, relative to the package.
+    File(String),
+    /// Text labels.
+    Strings(Vec<String>),
+    /// Number labels.
+    Integers(Vec<i64>),
+}
+
+/// What to keep for the parity tests.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Parity {
+    /// Number of samples.
+    pub(crate) samples: usize,
+}

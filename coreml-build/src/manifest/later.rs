@@ -1,0 +1,127 @@
+//! Keys that are understood but not acted upon by this version.
+//!
+//! Owns: their validation, and the refusal. A key moves from here to `model.rs` when its work is done: until then a
+//! manifest that has it fails at its line, so that nothing is ignored.
+//! Flow: called by `model.rs` and `feature.rs`.
+
+use super::section::{Item, Section};
+
+/// Ways to give a model other than a Python function.
+pub(super) const OTHER_SOURCES: [&str; 5] = ["torchscript", "exported", "package", "mil", "transformers"];
+
+/// Reads the keys of `source` that name another kind of source, and returns whether there was one.
+pub(super) fn other_source(section: &Section<'_>) -> bool {
+    let mut found = false;
+    for kind in OTHER_SOURCES {
+        if let Some(item) = section.take(kind) {
+            found = true;
+            if item.text().is_some() {
+                item.report_later(&format!("`source = {{ {kind} = … }}`"));
+            }
+        }
+    }
+    found
+}
+
+/// Reads an image input.
+pub(super) fn image(item: &Item<'_>) {
+    if let Some(section) = item.section() {
+        for key in ["width", "height"] {
+            section.require(key, &format!("{key} = 28")).and_then(|item| item.integer_within(1, i64::from(u16::MAX)));
+        }
+        section
+            .take("color")
+            .and_then(|item| item.choice(&[("grayscale", ()), ("grayscale-float16", ()), ("rgb", ()), ("bgr", ())]));
+        section.take("scale").and_then(|item| item.number());
+        if let Some(item) = section.take("bias") {
+            numbers(&item);
+        }
+        section.finish();
+    }
+    item.report_later("an image input");
+}
+
+/// Reads a number or an array of numbers.
+fn numbers(item: &Item<'_>) {
+    if item.is_array() {
+        item.array().into_iter().flatten().for_each(|item| {
+            item.number();
+        });
+    } else {
+        item.number();
+    }
+}
+
+/// Reads all keys of a model that later versions will act upon.
+pub(super) fn keys(model: &Section<'_>) {
+    if let Some(item) = model.take("states") {
+        super::feature::states(&item);
+    }
+    refuse(model, "buckets", |section| {
+        section.require("input", "input = \"ids\"").and_then(|item| item.text());
+        section.require("axis", "axis = 1").and_then(|item| item.integer_within(0, 4));
+        let sizes = section.require("sizes", "sizes = [64, 128]").and_then(|item| item.array());
+        sizes.into_iter().flatten().for_each(|item| {
+            item.integer_within(1, i64::from(i32::MAX));
+        });
+        section.take("pad").and_then(|item| item.number());
+        section.take("mask").and_then(|item| item.text());
+        section.take("share-weights").and_then(|item| item.boolean());
+    });
+    refuse(model, "functions", |section| {
+        section.take_all().into_iter().for_each(|(_, item)| {
+            item.section();
+        });
+    });
+    refuse(model, "quantize", |section| {
+        let weights = section.require("weights", "weights = \"int8\"");
+        weights.and_then(|item| item.choice(&[("int8", ()), ("uint8", ()), ("int4", ()), ("uint4", ())]));
+        section.take("mode").and_then(|item| item.choice(&[("linear-symmetric", ()), ("linear", ())]));
+        section.take("per").and_then(|item| item.choice(&[("tensor", ()), ("channel", ()), ("block", ())]));
+        section.take("block-size").and_then(|item| item.integer_within(1, i64::from(i32::MAX)));
+        weight_threshold(section);
+    });
+    refuse(model, "palettize", |section| {
+        let bits = section.require("bits", "bits = 6").and_then(|item| Some((item.integer()?, item)));
+        if let Some((bits, item)) = bits
+            && ![1, 2, 3, 4, 6, 8].contains(&bits)
+        {
+            item.report(format!("`bits` is {bits}, but must be one of 1, 2, 3, 4, 6, 8"));
+        }
+        section.take("mode").and_then(|item| item.choice(&[("kmeans", ()), ("uniform", ())]));
+        section.take("per").and_then(|item| item.choice(&[("tensor", ()), ("grouped-channel", ())]));
+        section.take("group-size").and_then(|item| item.integer_within(1, i64::from(i32::MAX)));
+        weight_threshold(section);
+    });
+    refuse(model, "prune", |section| {
+        section.take("mode").and_then(|item| item.choice(&[("magnitude", ()), ("threshold", ())]));
+        section.take("target-sparsity").and_then(|item| item.number());
+        section.take("threshold").and_then(|item| item.number());
+        weight_threshold(section);
+    });
+    if let Some(item) = model.take("rewrite") {
+        item.array().into_iter().flatten().for_each(|item| {
+            item.choice(&[("ane", ())]);
+        });
+        item.report_later("`rewrite`");
+    }
+    if let Some(item) = model.take("ops") {
+        item.text();
+        item.report_later("`ops`");
+    }
+}
+
+/// Reads the key that all three kinds of compression share: tensors with fewer elements stay as they are.
+fn weight_threshold(section: &Section<'_>) {
+    section.take("weight-threshold").and_then(|item| item.integer_within(0, i64::MAX));
+}
+
+/// Reads the table at `key` with `read`, then reports that it is not supported yet.
+fn refuse(model: &Section<'_>, key: &'static str, read: impl Fn(&Section<'_>)) {
+    let Some(item) = model.take(key) else { return };
+    if let Some(section) = item.section() {
+        read(&section);
+        section.finish();
+    }
+    item.report_later(&format!("`{key}`"));
+}

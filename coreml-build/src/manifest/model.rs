@@ -1,0 +1,411 @@
+//! Reading the keys of one model, from its own table and from `[defaults]`.
+//!
+//! Owns: which keys a model has, what each may be, and the value of each when the manifest is silent.
+//! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes them to a
+//! [`Model`].
+
+use super::conversion::{
+    Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Parity, Precision,
+    Source,
+};
+use super::section::{Item, Section};
+use super::target::DeploymentTarget;
+use super::{feature, later};
+use crate::error::Place;
+use coreml_spec::{ComputeUnits, DataType, Tolerance};
+use std::collections::BTreeMap;
+
+/// Samples kept per model: one seldom meets the range that breaks half precision, and each costs a PyTorch run.
+const DEFAULT_SAMPLES: usize = 3;
+
+/// Most samples that a manifest can ask for: each holds all inputs and outputs in full precision.
+const MAX_SAMPLES: i64 = 64;
+
+/// Smallest signal-to-noise ratio, in decibels, at which a half-precision model counts as equal to PyTorch.
+/// Element-wise tolerances are wrong here: a sound 6-layer encoder in half precision differs by 1.6e-2 at its worst
+/// element.
+const HALF_PRECISION_PSNR: f64 = 35.0;
+
+/// Largest difference of an element of a single-precision model from PyTorch.
+const SINGLE_PRECISION_ATOL: f64 = 1e-3;
+
+/// Relative part of it, as in `numpy.allclose`: it lets large elements differ by the rounding of their sums.
+const SINGLE_PRECISION_RTOL: f64 = 1e-5;
+
+/// Endings of a state dict that are loaded without running code from it.
+const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
+
+/// A model of a manifest, complete and valid.
+#[derive(Clone, Debug)]
+pub(crate) struct Model {
+    /// Its name: the table's, or the manifest's file stem for a single `[model]`.
+    pub(crate) name: String,
+    /// What decides its conversion.
+    pub(crate) conversion: Conversion,
+    /// Compute units to ask of Core ML.
+    pub(crate) compute_units: ComputeUnits,
+    /// When a sample counts as equal to PyTorch.
+    pub(crate) tolerance: Tolerance,
+    /// Whether the package is linked into the program.
+    pub(crate) embed: bool,
+    /// Where its table begins.
+    place: Place,
+    /// Where its keys stand, by their path inside the model: `inputs.mel`.
+    places: BTreeMap<String, Place>,
+}
+
+impl Model {
+    /// Returns where `key` stands, or the nearest key around it, or the model's table.
+    ///
+    /// Called by: `session.rs`, for an error that the driver reports at a key.
+    pub(crate) fn place(&self, key: Option<&str>) -> Place {
+        let mut path = key.unwrap_or_default();
+        loop {
+            if let Some(place) = self.places.get(path) {
+                return place.clone();
+            }
+            match path.rsplit_once('.') {
+                Some((parent, _)) => path = parent,
+                None => return self.place.clone(),
+            }
+        }
+    }
+
+    /// Returns the files that the manifest names, each with its key.
+    pub(crate) fn declared_files(&self) -> Vec<(&'static str, &str)> {
+        let labels = self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
+            Labels::File(file) => Some(("classifier.labels", file.as_str())),
+            _ => None,
+        });
+        let weights = self.conversion.weights.as_deref().map(|file| ("weights", file));
+        [("source.file", self.conversion.source.file.as_str())].into_iter().chain(weights).chain(labels).collect()
+    }
+}
+
+/// The keys of a model or of `[defaults]`, each present or not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Keys {
+    /// `source`.
+    source: Option<Source>,
+    /// Whether a `source` was written, right or wrong.
+    has_source: bool,
+    /// `weights`.
+    weights: Option<String>,
+    /// `capture`.
+    capture: Option<Capture>,
+    /// `minimum-deployment-target`.
+    target: Option<DeploymentTarget>,
+    /// `compute-precision`.
+    precision: Option<Precision>,
+    /// `compute-units`.
+    compute_units: Option<ComputeUnits>,
+    /// `inputs`.
+    inputs: Named<Input>,
+    /// Whether any input was written, right or wrong.
+    has_inputs: bool,
+    /// `outputs`.
+    outputs: Named<Output>,
+    /// `metadata`.
+    metadata: Metadata,
+    /// `classifier`.
+    classifier: Option<Classifier>,
+    /// `parity`: tolerance and number of samples.
+    parity: Option<(Option<Tolerance>, Option<usize>)>,
+    /// `embed`.
+    embed: Option<bool>,
+}
+
+impl Keys {
+    /// Reads all keys of `model`.
+    pub(super) fn read(model: Section<'_>) -> Self {
+        let mut keys = Self::default();
+        if let Some(item) = model.take("source") {
+            keys.has_source = true;
+            keys.source = source(&item);
+        }
+        keys.weights = model.take("weights").and_then(|item| weights(&item));
+        keys.capture = model.take("capture").and_then(|item| {
+            item.choice(&[("auto", Capture::Auto), ("trace", Capture::Trace), ("export", Capture::Export)])
+        });
+        keys.target = model.take("minimum-deployment-target").and_then(|item| DeploymentTarget::read(&item));
+        model.take("format").and_then(|item| item.choice(&[("mlprogram", ())]));
+        keys.precision = model.take("compute-precision").and_then(|item| precision(&item));
+        keys.compute_units = model.take("compute-units").and_then(|item| {
+            item.choice(&[
+                ("all", ComputeUnits::All),
+                ("cpu-only", ComputeUnits::CpuOnly),
+                ("cpu-and-gpu", ComputeUnits::CpuAndGpu),
+                ("cpu-and-ne", ComputeUnits::CpuAndNeuralEngine),
+            ])
+        });
+        if let Some(item) = model.take("inputs") {
+            keys.inputs = feature::inputs(&item).unwrap_or_default();
+            keys.has_inputs = true;
+        }
+        keys.outputs = model.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
+        keys.metadata = model.take("metadata").and_then(|item| metadata(&item)).unwrap_or_default();
+        keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
+        keys.parity = model.take("parity").and_then(|item| parity(&item));
+        keys.embed = model.take("embed").and_then(|item| item.boolean());
+        later::keys(&model);
+        model.finish();
+        keys
+    }
+
+    /// Fills what is absent from `defaults`: `metadata`, `inputs` and `outputs` entry by entry, the others whole.
+    fn or(self, defaults: Self) -> Self {
+        Self {
+            source: if self.has_source { self.source } else { defaults.source },
+            has_source: self.has_source || defaults.has_source,
+            weights: self.weights.or(defaults.weights),
+            capture: self.capture.or(defaults.capture),
+            target: self.target.or(defaults.target),
+            precision: self.precision.or(defaults.precision),
+            compute_units: self.compute_units.or(defaults.compute_units),
+            inputs: merge(self.inputs, defaults.inputs),
+            has_inputs: self.has_inputs || defaults.has_inputs,
+            outputs: merge(self.outputs, defaults.outputs),
+            metadata: Metadata {
+                author: self.metadata.author.or(defaults.metadata.author),
+                description: self.metadata.description.or(defaults.metadata.description),
+                license: self.metadata.license.or(defaults.metadata.license),
+                version: self.metadata.version.or(defaults.metadata.version),
+            },
+            classifier: self.classifier.or(defaults.classifier),
+            parity: self.parity.or(defaults.parity),
+            embed: self.embed.or(defaults.embed),
+        }
+    }
+
+    /// Makes the model of `name` whose own table is at `place`, and `path` the table's path in the manifest.
+    ///
+    /// Parameters: `places` — all keys of the manifest by path; `report` — takes (key inside the model, message).
+    /// Returns: `None` when something needed is missing; it has been reported.
+    pub(super) fn complete(
+        self,
+        defaults: Self,
+        name: &str,
+        place: Place,
+        places: BTreeMap<String, Place>,
+        report: impl Fn(&str, String),
+    ) -> Option<Model> {
+        let keys = self.or(defaults);
+        if !keys.has_source {
+            report(
+                "",
+                "`source` is missing: write for example `source = { file = \"python/model.py\", entry = \"model\" }`"
+                    .into(),
+            );
+        }
+        if !keys.has_inputs {
+            report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
+        }
+        let target = keys.target.unwrap_or_default();
+        let typed = keys.inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), Some(input.dtype)));
+        let typed = typed.chain(keys.outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
+        for (key, dtype) in typed {
+            if let Some(dtype) = dtype
+                && let Some(needed) = target.lacks(dtype)
+            {
+                report(
+                    &key,
+                    format!(
+                        "`{dtype}` inputs and outputs need `minimum-deployment-target = \"{needed}\"`, here it \
+                         is \"{target}\""
+                    ),
+                );
+            }
+        }
+        let half_outputs = keys.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16));
+        let precision = keys.precision.unwrap_or(Precision::Float16);
+        let (tolerance, samples) = keys.parity.unwrap_or_default();
+        let default_tolerance = if precision == Precision::Float32 && !half_outputs {
+            Tolerance::Absolute { atol: SINGLE_PRECISION_ATOL, rtol: SINGLE_PRECISION_RTOL }
+        } else {
+            Tolerance::Psnr(HALF_PRECISION_PSNR)
+        };
+        Some(Model {
+            name: name.to_owned(),
+            conversion: Conversion {
+                capture: keys.capture.unwrap_or(Capture::Auto),
+                classifier: keys.classifier,
+                compute_precision: precision,
+                format: Format::MlProgram,
+                inputs: keys.inputs,
+                metadata: keys.metadata,
+                minimum_deployment_target: target.to_string(),
+                outputs: keys.outputs,
+                parity: Parity { samples: samples.unwrap_or(DEFAULT_SAMPLES) },
+                source: keys.source?,
+                weights: keys.weights,
+            },
+            compute_units: keys.compute_units.unwrap_or_default(),
+            tolerance: tolerance.unwrap_or(default_tolerance),
+            embed: keys.embed.unwrap_or(false),
+            place,
+            places,
+        })
+    }
+}
+
+/// Adds the entries of `defaults` that `own` lacks; they come first, as they stand first in the manifest.
+fn merge<T>(own: Named<T>, defaults: Named<T>) -> Named<T> {
+    let lacking = |(name, _): &(String, T)| own.0.iter().all(|(other, _)| other != name);
+    let mut merged: Vec<_> = defaults.0.into_iter().filter(lacking).collect();
+    merged.extend(own.0);
+    Named(merged)
+}
+
+/// Reads `source`.
+fn source(item: &Item<'_>) -> Option<Source> {
+    let section = item.section()?;
+    let other = later::other_source(&section);
+    let file = section.take("file");
+    let entry = section.take("entry");
+    let args = section.take("args");
+    section.finish();
+    if other {
+        return None;
+    }
+    let (Some(file), Some(entry)) = (file, entry) else {
+        item.report(
+            "`source` needs `file` and `entry`: write for example `source = { file = \
+             \"python/model.py\", entry = \"model\" }`",
+        );
+        return None;
+    };
+    let file = file.text();
+    let entry = entry.text().filter(|name| {
+        let valid = name.split('.').all(is_python_name);
+        if !valid {
+            entry.report(format!("`entry` cannot be \"{name}\": it is the name of a function in the file"));
+        }
+        valid
+    });
+    let args = match args {
+        None => Some(serde_json::Value::Object(serde_json::Map::new())),
+        Some(item) if !item.is_table() => {
+            item.report_type("a table of keyword arguments");
+            None
+        }
+        Some(item) => item.json(),
+    };
+    Some(Source { args: args?, entry: entry?.to_owned(), file: file?.to_owned() })
+}
+
+/// Returns whether `name` can be the name of a Python function.
+fn is_python_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}
+
+/// Reads `weights`.
+fn weights(item: &Item<'_>) -> Option<String> {
+    let file = item.text()?;
+    if !WEIGHTS_ENDINGS.iter().any(|ending| file.ends_with(ending)) {
+        item.report(format!(
+            "`weights` cannot be \"{file}\": it is a state dict that ends in {}",
+            WEIGHTS_ENDINGS.join(" or ")
+        ));
+        return None;
+    }
+    Some(file.to_owned())
+}
+
+/// Reads `compute-precision`.
+fn precision(item: &Item<'_>) -> Option<Precision> {
+    if !item.is_table() {
+        return item.choice(&[("float16", Precision::Float16), ("float32", Precision::Float32)]);
+    }
+    let section = item.section()?;
+    let words = |key| -> Option<Vec<String>> {
+        let Some(item) = section.take(key) else { return Some(Vec::new()) };
+        item.array()?.iter().map(|word| word.text().map(str::to_owned)).collect()
+    };
+    let (float32_ops, float32_outputs) = (words("float32-ops"), words("float32-outputs"));
+    section.finish();
+    let mixed = MixedPrecision { float32_ops: float32_ops?, float32_outputs: float32_outputs? };
+    if mixed.float32_ops.is_empty() && mixed.float32_outputs.is_empty() {
+        item.report(
+            "`compute-precision` keeps nothing in single precision: name operations in `float32-ops` or \
+             `float32-outputs`",
+        );
+        return None;
+    }
+    Some(Precision::Mixed(mixed))
+}
+
+/// Reads `metadata`.
+fn metadata(item: &Item<'_>) -> Option<Metadata> {
+    let section = item.section()?;
+    let text = |key| section.take(key).and_then(|item| item.string()).map(str::to_owned);
+    let metadata = Metadata {
+        author: text("author"),
+        description: text("description"),
+        license: text("license"),
+        version: text("version"),
+    };
+    section.finish();
+    Some(metadata)
+}
+
+/// Reads `classifier`.
+fn classifier(item: &Item<'_>) -> Option<Classifier> {
+    let section = item.section()?;
+    let labels = section.require("labels", "labels = \"labels.txt\"").and_then(|item| labels(&item));
+    let name = |key, default: &str| match section.take(key) {
+        Some(item) => item.text().map(str::to_owned),
+        None => Some(default.to_owned()),
+    };
+    let label = name("predicted-feature-name", "classLabel");
+    let probabilities = name("predicted-probabilities-output", "classLabel_probs");
+    section.finish();
+    Some(Classifier { labels: labels?, predicted_feature_name: label?, predicted_probabilities_output: probabilities? })
+}
+
+/// Reads the labels of a classifier.
+fn labels(item: &Item<'_>) -> Option<Labels> {
+    if item.is_string() {
+        return Some(Labels::File(item.text()?.to_owned()));
+    }
+    if !item.is_array() {
+        item.report_type("a file with one label to a line, or an array of strings or integers");
+        return None;
+    }
+    let elements = item.array()?;
+    let Some(first) = elements.first() else {
+        item.report("`labels` is empty");
+        return None;
+    };
+    if first.is_string() {
+        Some(Labels::Strings(elements.iter().map(|label| label.string().map(str::to_owned)).collect::<Option<_>>()?))
+    } else {
+        Some(Labels::Integers(elements.iter().map(Item::integer).collect::<Option<_>>()?))
+    }
+}
+
+/// Reads `parity`.
+fn parity(item: &Item<'_>) -> Option<(Option<Tolerance>, Option<usize>)> {
+    let section = item.section()?;
+    let number = |key| section.take(key).and_then(|item| Some((item.number()?.as_f64()?, item)));
+    let (psnr, atol, rtol) = (number("psnr"), number("atol"), number("rtol"));
+    let samples = section.take("samples").and_then(|item| item.integer_within(0, MAX_SAMPLES));
+    section.finish();
+    for (value, item) in [&psnr, &atol, &rtol].into_iter().flatten() {
+        if *value < 0.0 {
+            item.report("a tolerance is not negative");
+            return None;
+        }
+    }
+    let tolerance = match (psnr, atol, rtol) {
+        (None, None, None) => None,
+        (Some((psnr, _)), None, None) => Some(Tolerance::Psnr(psnr)),
+        (None, atol, rtol) => {
+            Some(Tolerance::Absolute { atol: atol.map_or(0.0, |atol| atol.0), rtol: rtol.map_or(0.0, |rtol| rtol.0) })
+        }
+        _ => {
+            item.report("`parity` has `psnr`, or `atol` and `rtol`, not both");
+            return None;
+        }
+    };
+    Some((tolerance, samples.and_then(|samples| usize::try_from(samples).ok())))
+}

@@ -1,0 +1,77 @@
+//! `minimum-deployment-target`: the oldest system that must run a model.
+//!
+//! Owns: coremltools' names of systems, and which element types each release can take.
+//! Flow: read by `model.rs`; its text goes into the canonical table.
+
+use super::section::Item;
+use crate::nearest::did_you_mean;
+use coreml_spec::DataType;
+use std::fmt;
+
+/// Core ML releases that run ML Programs: release, and the first iOS, macOS, watchOS and tvOS with it, as coremltools
+/// 9.0 names them.
+const RELEASES: [(u8, [&str; 4]); 5] = [
+    (5, ["iOS15", "macOS12", "watchOS8", "tvOS15"]),
+    (6, ["iOS16", "macOS13", "watchOS9", "tvOS16"]),
+    (7, ["iOS17", "macOS14", "watchOS10", "tvOS17"]),
+    (8, ["iOS18", "macOS15", "watchOS11", "tvOS18"]),
+    (9, ["iOS26", "macOS26", "watchOS26", "tvOS26"]),
+];
+
+/// The target of a manifest that names none: the oldest that has all kinds of inputs, states and compressed weights.
+const DEFAULT: DeploymentTarget = DeploymentTarget { release: 8, system: 0, name: "iOS18" };
+
+/// The oldest system that must run a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DeploymentTarget {
+    /// Core ML release.
+    release: u8,
+    /// Which system, as a position in a row of [`RELEASES`].
+    system: usize,
+    /// coremltools' name.
+    name: &'static str,
+}
+
+impl Default for DeploymentTarget {
+    fn default() -> Self {
+        DEFAULT
+    }
+}
+
+impl DeploymentTarget {
+    /// Reads a target.
+    pub(super) fn read(item: &Item<'_>) -> Option<Self> {
+        let name = item.string()?;
+        let all = RELEASES.iter().flat_map(|(release, names)| {
+            names.iter().enumerate().map(|(system, name)| Self { release: *release, system, name })
+        });
+        let found = all.clone().find(|target| target.name == name);
+        if found.is_none() {
+            let ios: Vec<_> = RELEASES.iter().map(|(_, names)| format!("\"{}\"", names[0])).collect();
+            item.report(format!(
+                "`minimum-deployment-target` cannot be \"{name}\": ML Programs need one of {}, or the macOS, \
+                 watchOS or tvOS of the same year{}",
+                ios.join(", "),
+                did_you_mean(name, all.map(|target| target.name))
+            ));
+        }
+        found
+    }
+
+    /// Returns the first target of the same system that takes inputs and outputs of type `dtype`, or `None` when this
+    /// one does.
+    pub(super) fn lacks(self, dtype: DataType) -> Option<&'static str> {
+        let needed = match dtype {
+            DataType::Float16 => 6,
+            _ => return None,
+        };
+        let (_, names) = RELEASES.iter().find(|(release, _)| *release == needed)?;
+        (self.release < needed).then(|| names[self.system])
+    }
+}
+
+impl fmt::Display for DeploymentTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

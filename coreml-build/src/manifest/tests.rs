@@ -1,0 +1,407 @@
+//! Every key of a manifest: what is read, what is refused, and where the error stands.
+
+use super::*;
+use coreml_spec::{ComputeUnits, Tolerance};
+
+/// Parses a manifest called `m.toml`.
+fn parse(content: &str) -> Result<Manifest, Vec<String>> {
+    let parsed = Manifest::parse(Path::new("/crate/m.toml"), "m.toml", content.to_owned());
+    parsed.map_err(|rejected| rejected.errors.iter().map(Error::to_string).collect())
+}
+
+/// A model with what every model needs.
+const MODEL: &str = "[model]\nsource = { file = \"a.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n";
+
+/// Returns the canonical table of [`MODEL`] with `lines` added.
+#[track_caller]
+fn table(lines: &str) -> serde_json::Value {
+    let manifest = parse(&format!("{MODEL}{lines}\n")).unwrap();
+    serde_json::to_value(&manifest.models[0].conversion).unwrap()
+}
+
+/// Asserts that [`MODEL`] with `line` as its fourth line has exactly this error.
+#[track_caller]
+fn refused(line: &str, expected: &str) {
+    assert_eq!(parse(&format!("{MODEL}{line}\n")).unwrap_err(), [expected], "{line}");
+}
+
+#[test]
+fn a_small_manifest_gets_every_default() {
+    let manifest = parse(MODEL).unwrap();
+    assert!(manifest.single);
+    assert_eq!(manifest.requirements, Requirements::default());
+    let model = &manifest.models[0];
+    assert_eq!((model.name.as_str(), model.embed, model.compute_units), ("m", false, ComputeUnits::All));
+    assert_eq!(model.tolerance, Tolerance::Psnr(35.0));
+    assert_eq!(
+        serde_json::to_string(&model.conversion).unwrap(),
+        "{\"capture\":\"auto\",\"compute-precision\":\"float16\",\"format\":\"mlprogram\",\
+         \"inputs\":{\"x\":{\"dtype\":\"float32\",\"shape\":[1,3]}},\"metadata\":{},\
+         \"minimum-deployment-target\":\"iOS18\",\"outputs\":{},\"parity\":{\"samples\":3},\
+         \"source\":{\"args\":{},\"entry\":\"net\",\"file\":\"a.py\"}}"
+    );
+}
+
+#[test]
+fn every_key_is_read() {
+    let table = table(
+        "weights = \"w/a.safetensors\"\ncapture = \"export\"\nminimum-deployment-target = \"macOS14\"\nformat = \
+         \"mlprogram\"\n\
+         compute-precision = { float32-ops = [\"softmax\"], float32-outputs = [\"y\"] }\ncompute-units = \
+              \"cpu-and-ne\"\n\
+         inputs.b = { shape = [1], dtype = \"int32\", sample = { range = [0, 0x1_0] }, default = 2 }\n\
+         inputs.a = { shape = [1_0], dtype = \"float16\", sample = { range = [-1.5, 2] } }\n\
+         outputs.z = { dtype = \"float32\" }\noutputs.y = {}\n\
+         metadata = { author = \"A\", license = \"L\", description = \"D\", version = \"V\" }\n\
+         classifier = { labels = [1, 2], predicted-feature-name = \"l\", predicted-probabilities-output = \"p\" }\n\
+         parity = { psnr = 40.0, samples = 1 }\nembed = true",
+    );
+    assert_eq!(
+        table,
+        serde_json::json!({
+            "capture": "export",
+            "classifier": { "labels": [1, 2], "predicted-feature-name": "l", "predicted-probabilities-output": "p" },
+            "compute-precision": { "float32-ops": ["softmax"], "float32-outputs": ["y"] },
+            "format": "mlprogram",
+            "inputs": {
+                "x": { "dtype": "float32", "shape": [1, 3] },
+                "b": { "default": 2, "dtype": "int32", "sample": { "range": [0, 16] }, "shape": [1] },
+                "a": { "dtype": "float16", "sample": { "range": [-1.5, 2] }, "shape": [10] },
+            },
+            "metadata": { "author": "A", "license": "L", "description": "D", "version": "V" },
+            "minimum-deployment-target": "macOS14",
+            "outputs": { "z": { "dtype": "float32" }, "y": {} },
+            "parity": { "samples": 1 },
+            "source": { "args": {}, "entry": "net", "file": "a.py" },
+            "weights": "w/a.safetensors"
+        })
+    );
+}
+
+#[test]
+fn inputs_and_outputs_keep_the_order_of_the_manifest() {
+    let lines = "inputs.b = { shape = [1] }\noutputs.z = {}\ninputs.a = { shape = [1] }\noutputs.y = {}\n";
+    let text = serde_json::to_string(&parse(&format!("{MODEL}{lines}")).unwrap().models[0].conversion).unwrap();
+    let at = |what: &str| text.find(what).unwrap();
+    assert!(at("\"x\"") < at("\"b\"") && at("\"b\"") < at("\"a\"") && at("\"z\"") < at("\"y\""), "{text}");
+}
+
+#[test]
+fn arguments_are_json_in_sorted_order() {
+    let manifest = MODEL.replace("\"net\" }", "\"net\", args = { z = 1.5, a = [true, { b = \"c\" }], m = -3 } }");
+    let text = serde_json::to_string(&parse(&manifest).unwrap().models[0].conversion.source).unwrap();
+    assert_eq!(text, r#"{"args":{"a":[true,{"b":"c"}],"m":-3,"z":1.5},"entry":"net","file":"a.py"}"#);
+    for value in ["inf", "nan", "2024-01-01", "[1, nan]"] {
+        let manifest = MODEL.replace("\"net\" }", &format!("\"net\", args = {{ a = {value} }} }}"));
+        assert!(parse(&manifest).unwrap_err()[0].starts_with("m.toml:2:42: `args` must be made of"), "{value}");
+    }
+}
+
+#[test]
+fn tolerances_follow_the_precision() {
+    let tolerance = |lines: &str| parse(&format!("{MODEL}{lines}\n")).unwrap().models[0].tolerance;
+    assert_eq!(tolerance("compute-precision = \"float32\""), Tolerance::Absolute { atol: 1e-3, rtol: 1e-5 });
+    assert_eq!(tolerance("compute-precision = { float32-ops = [\"a\"] }"), Tolerance::Psnr(35.0));
+    let half_output = "compute-precision = \"float32\"\noutputs.y = { dtype = \"float16\" }";
+    assert_eq!(tolerance(half_output), Tolerance::Psnr(35.0));
+    assert_eq!(tolerance("parity = { rtol = 0.5 }"), Tolerance::Absolute { atol: 0.0, rtol: 0.5 });
+    assert_eq!(tolerance("parity = { samples = 5 }"), Tolerance::Psnr(35.0));
+}
+
+#[test]
+fn defaults_fill_what_a_model_lacks() {
+    let manifest = parse(
+        "[defaults]\ncapture = \"trace\"\nmetadata = { author = \"A\", license = \"L\" }\ninputs.x = { shape = \
+         [1] }\n\
+         source = { file = \"a.py\", entry = \"a\" }\n\n\
+         [models.b]\nmetadata.license = \"M\"\ninputs.y = { shape = [2] }\n\n\
+         [models.a]\nsource = { file = \"a.py\", entry = \"b\" }\ncapture = \"export\"\ninputs.x = { shape = [3] }\n",
+    )
+    .unwrap();
+    assert!(!manifest.single);
+    let names: Vec<_> = manifest.models.iter().map(|model| model.name.as_str()).collect();
+    assert_eq!(names, ["b", "a"], "the manifest's order");
+    let [b, a] = &manifest.models[..] else { panic!() };
+    let json = |model: &Model| serde_json::to_value(&model.conversion).unwrap();
+    assert_eq!(json(b)["metadata"], serde_json::json!({ "author": "A", "license": "M" }));
+    assert_eq!((&json(b)["capture"], &json(a)["capture"]), (&"trace".into(), &"export".into()));
+    assert_eq!(json(b)["inputs"].as_object().unwrap().len(), 2);
+    assert_eq!(json(a)["inputs"], serde_json::json!({ "x": { "dtype": "float32", "shape": [3] } }));
+    assert_eq!((&json(b)["source"]["entry"], &json(a)["source"]["entry"]), (&"a".into(), &"b".into()));
+    assert_eq!(b.place(Some("inputs.y.shape")).to_string(), "m.toml:9:14");
+    assert_eq!(b.place(Some("inputs.x")).to_string(), "m.toml:4:1", "from the defaults");
+    assert_eq!(b.place(Some("inputs.z")).to_string(), "m.toml:9:1", "the nearest that is there");
+    assert_eq!(b.place(Some("quantize.mode")).to_string(), "m.toml:7:2", "the model itself");
+    assert_eq!(a.place(None).to_string(), "m.toml:11:2");
+}
+
+#[test]
+fn unknown_keys_are_errors_with_a_guess() {
+    refused("wieghts = 1", "m.toml:4:1: unknown key `wieghts` in `model`; did you mean `weights`?");
+    refused("compute_units = 1", "m.toml:4:1: unknown key `compute_units` in `model`; did you mean `compute-units`?");
+    refused("hello = 1", "m.toml:4:1: unknown key `hello` in `model`");
+    refused(
+        "  inputs.y = { shape = [1], typ = 1 }",
+        "m.toml:4:29: unknown key `typ` in `model.inputs.y`; did you mean `dtype`?",
+    );
+    refused(
+        "outputs.y = { dtpye = 1 }",
+        "m.toml:4:15: unknown key `dtpye` in `model.outputs.y`; did you mean `dtype`?",
+    );
+    refused("[modle]", "m.toml:4:2: unknown key `modle`; did you mean `model`?");
+    refused(
+        "[python]\nrequire-python = 1",
+        "m.toml:5:1: unknown key `require-python` in `python`; did you mean `requires-python`?",
+    );
+    let in_defaults = parse("[defaults]\nembd = true\n[models.a]\n").unwrap_err();
+    assert_eq!(in_defaults[0], "m.toml:2:1: unknown key `embd` in `defaults`; did you mean `embed`?");
+}
+
+#[test]
+fn wrong_types_and_values_say_what_is_accepted() {
+    refused("weights = 3", "m.toml:4:1: `weights` must be a string, found the integer 3");
+    refused("weights = \"\"", "m.toml:4:1: `weights` is empty");
+    refused(
+        "weights = \"w.bin\"",
+        "m.toml:4:1: `weights` cannot be \"w.bin\": it is a state dict that ends in .safetensors or .pt",
+    );
+    refused("embed = \"yes\"", "m.toml:4:1: `embed` must be true or false, found the string \"yes\"");
+    refused(
+        "capture = \"tarce\"",
+        "m.toml:4:1: `capture` cannot be \"tarce\": it must be one of \"auto\", \"trace\", \"export\"; did you \
+         mean `trace`?",
+    );
+    refused(
+        "capture = 1.5",
+        "m.toml:4:1: `capture` must be one of \"auto\", \"trace\", \"export\", found the number 1.5",
+    );
+    refused(
+        "format = \"neuralnetwork\"",
+        "m.toml:4:1: `format` cannot be \"neuralnetwork\": it must be one of \"mlprogram\"",
+    );
+    refused(
+        "minimum-deployment-target = \"iOS14\"",
+        "m.toml:4:1: `minimum-deployment-target` cannot be \"iOS14\": ML Programs need one of \"iOS15\", \
+         \"iOS16\", \"iOS17\", \
+         \"iOS18\", \"iOS26\", or the macOS, watchOS or tvOS of the same year; did you mean `iOS18`?",
+    );
+    refused("outputs = 1", "m.toml:4:1: `outputs` must be a table, found the integer 1");
+    refused("metadata = []", "m.toml:4:1: `metadata` must be a table, found an array");
+    refused("metadata.author = 2024-01-01", "m.toml:4:1: `author` must be a string, found a date");
+    refused("classifier = { labels = [] }", "m.toml:4:16: `labels` is empty");
+    refused("classifier = { labels = [\"a\", 1] }", "m.toml:4:31: `labels` must be a string, found the integer 1");
+    refused(
+        "classifier = {}",
+        "m.toml:4:1: `labels` is missing in `model.classifier`: write for example `labels = \"labels.txt\"`",
+    );
+    refused("parity = { psnr = 1, atol = 1 }", "m.toml:4:1: `parity` has `psnr`, or `atol` and `rtol`, not both");
+    refused("parity = { atol = -1 }", "m.toml:4:12: a tolerance is not negative");
+    refused("parity = { samples = 65 }", "m.toml:4:12: `samples` is 65, but must lie between 0 and 64");
+    refused(
+        "compute-precision = {}",
+        "m.toml:4:1: `compute-precision` keeps nothing in single precision: name operations in `float32-ops` or \
+         `float32-outputs`",
+    );
+}
+
+#[test]
+fn wrong_inputs_and_outputs_stand_at_their_place() {
+    refused("inputs.y = {}", "m.toml:4:1: an input needs a shape: write for example `shape = [1, 3, 224, 224]`");
+    refused("inputs.y = { shape = [] }", "m.toml:4:14: a shape has 1 to 5 dimensions, found 0");
+    refused("inputs.y = { shape = [1, 1, 1, 1, 1, 1] }", "m.toml:4:14: a shape has 1 to 5 dimensions, found 6");
+    refused("inputs.y = { shape = [1, 0] }", "m.toml:4:26: `shape` is 0, but must lie between 1 and 2147483647");
+    refused(
+        "inputs.y = { shape = [\"n\"] }",
+        "m.toml:4:23: `shape` must be an integer of at most 64 bits, found the string \"n\"",
+    );
+    refused(
+        "inputs.y = { shape = [99999999999999999999] }",
+        "m.toml:4:23: `shape` must be an integer of at most 64 bits, found the integer 99999999999999999999",
+    );
+    refused(
+        "inputs.y = { shape = [1], shapes = [[1]] }",
+        "m.toml:4:1: an input has one of `shape`, `shapes` and `image`, not several",
+    );
+    refused(
+        "inputs.\"a b\" = { shape = [1] }",
+        "m.toml:4:1: `a b` cannot name a feature: coremltools would rename it. Use letters, digits and `_`, not \
+         starting with a digit",
+    );
+    refused(
+        "outputs.y = { dtype = \"int64\" }",
+        "m.toml:4:15: `dtype` cannot be \"int64\": Core ML has no such inputs and outputs, and coremltools \
+         would change it silently. Use \"int32\"",
+    );
+    refused(
+        "outputs.y = { dtype = \"half\" }",
+        "m.toml:4:15: `dtype` cannot be \"half\": it must be one of \"float16\", \"float32\", \"int32\"",
+    );
+    refused(
+        "inputs.y = { shape = [1], sample = { range = [2, 1] } }",
+        "m.toml:4:38: `range` has the smallest value first",
+    );
+    refused(
+        "inputs.y = { shape = [1], sample = { range = [1] } }",
+        "m.toml:4:38: `range` has two numbers, the smallest and the largest value",
+    );
+    refused(
+        "inputs.y = { shape = [1], dtype = \"int32\", sample = { range = [0.5, 1] } }",
+        "m.toml:4:55: the `range` of an integer input has integers",
+    );
+    let float16 = "minimum-deployment-target = \"iOS15\"\noutputs.y = { dtype = \"float16\" }";
+    refused(
+        float16,
+        "m.toml:5:1: model `m`: `float16` inputs and outputs need `minimum-deployment-target = \"iOS16\"`, here \
+         it is \"iOS15\"",
+    );
+}
+
+#[test]
+fn sources_are_checked() {
+    let with =
+        |source: &str| parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err();
+    assert!(with("{ file = \"a.py\" }")[0].starts_with("m.toml:2:1: `source` needs `file` and `entry`"));
+    assert_eq!(
+        with("{ file = \"a.py\", entry = \"a-b\" }"),
+        ["m.toml:2:27: `entry` cannot be \"a-b\": it is the name of a function in the file"]
+    );
+    assert_eq!(
+        with("{ file = \"a.py\", entry = \"a\", args = [1] }"),
+        ["m.toml:2:40: `args` must be a table of keyword arguments, found an array"]
+    );
+    assert_eq!(with("\"a.py\""), ["m.toml:2:1: `source` must be a table, found the string \"a.py\""]);
+}
+
+#[test]
+fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
+    for (line, what) in [
+        ("states.k = { shape = [1, 8], dtype = \"float16\" }", "`states`"),
+        (
+            "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }",
+            "`buckets`",
+        ),
+        ("functions.a = {}", "`functions`"),
+        ("quantize = { weights = \"int8\", mode = \"linear-symmetric\", per = \"channel\" }", "`quantize`"),
+        ("palettize = { bits = 6 }", "`palettize`"),
+        ("prune = { target-sparsity = 0.5 }", "`prune`"),
+        ("rewrite = [\"ane\"]", "`rewrite`"),
+        ("ops = \"python/my_ops.py\"", "`ops`"),
+    ] {
+        refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
+    }
+    refused(
+        "inputs.y = { shape = [1, { min = 1, max = 512, default = 128 }] }",
+        "m.toml:4:26: a flexible dimension is not supported yet",
+    );
+    refused("inputs.y = { shapes = [[1, 64], [1, 128]] }", "m.toml:4:14: `shapes` is not supported yet");
+    refused(
+        "inputs.y = { image = { width = 28, height = 28, color = \"grayscale\", scale = 0.1, bias = [0.0] } }",
+        "m.toml:4:14: an image input is not supported yet",
+    );
+    refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
+    for kind in later::OTHER_SOURCES {
+        let manifest = format!("[model]\nsource = {{ {kind} = \"x\" }}\ninputs.x = {{ shape = [1] }}\n");
+        let expected = format!("m.toml:2:12: `source = {{ {kind} = … }}` is not supported yet");
+        assert_eq!(parse(&manifest).unwrap_err(), [expected]);
+    }
+    let both = parse(&format!("{MODEL}quantize = {{ weights = \"int9\", mod = 1 }}\n")).unwrap_err();
+    assert_eq!(both.len(), 3, "{both:?}");
+    let bounds = parse(&format!("{MODEL}inputs.y = {{ shape = [{{ min = 3, max = 2 }}] }}\n")).unwrap_err();
+    assert_eq!(bounds, ["m.toml:4:23: a flexible dimension needs `min` ≤ `default` ≤ `max`"]);
+}
+
+#[test]
+fn the_kind_of_an_error_tells_mistakes_from_what_is_not_done_yet() {
+    let kind = |line: &str| {
+        let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}{line}"));
+        parsed.unwrap_err().errors[0].kind()
+    };
+    assert_eq!(kind("ops = \"a.py\"\n"), ErrorKind::Unsupported);
+    assert_eq!(kind("oops = 1\n"), ErrorKind::Manifest);
+}
+
+#[test]
+fn there_must_be_models_with_names_that_rust_knows() {
+    assert!(parse("").unwrap_err()[0].starts_with("m.toml:1:1: there is no model"));
+    assert!(parse("[models]\n").unwrap_err()[0].starts_with("m.toml:1:2: `models` is empty"));
+    assert!(parse(&format!("{MODEL}[models.a]\n")).unwrap_err()[0].contains("not both"));
+    for name in ["Encoder", "my-model", "type", "1st"] {
+        let text = parse(&MODEL.replace("[model]", &format!("[models.{name}]"))).unwrap_err();
+        assert!(text[0].starts_with(&format!("m.toml:1:2: `{name}` cannot name a model")), "{text:?}");
+    }
+    let empty = parse("[models.a]\n").unwrap_err();
+    assert_eq!(empty.len(), 2, "{empty:?}");
+    assert!(
+        empty[0].starts_with("m.toml:1:2: model `a`: `source` is missing") && empty[1].contains("`inputs` is missing")
+    );
+}
+
+#[test]
+fn toml_errors_have_their_place_and_known_models_are_still_named() {
+    assert_eq!(parse("[model\nx = 1\n").unwrap_err(), ["m.toml:1:7: not valid TOML: unclosed table, expected `]`"]);
+    assert!(parse("[model]\nx = 1\nx = 2\n").unwrap_err()[0].starts_with(
+        "m.toml:3:1: not valid TOML: duplicate \
+         key"
+    ));
+    let content = "[models.a]\nx = \n\n[models.b]\ny = 1\n".to_owned();
+    let rejected = Manifest::parse(Path::new("/m.toml"), "m.toml", content).unwrap_err();
+    assert_eq!(rejected.models, ["a", "b"]);
+    assert!(rejected.errors.iter().all(|error| error.message().starts_with(NOT_TOML)), "{:?}", rejected.errors);
+}
+
+#[test]
+fn all_errors_are_found_at_once_and_stand_in_order() {
+    let errors = parse("[models.a]\nembed = 1\nsourc = 2\n\n[models.b]\ncapture = \"x\"\n").unwrap_err();
+    let lines: Vec<_> = errors.iter().map(|error| error.split(':').nth(1).unwrap()).collect();
+    assert_eq!(lines, ["1", "1", "2", "3", "5", "5", "6"], "{errors:#?}");
+}
+
+#[test]
+fn python_requirements() {
+    let manifest =
+        parse(&format!("[python]\nrequires-python = \">=3.11\"\ndependencies = [\"torch==2.8\", \"x\"]\n{MODEL}"))
+            .unwrap();
+    assert_eq!(manifest.requirements.packages[0], "torch==2.8");
+    assert_eq!(manifest.requirements.packages.last().unwrap(), "x");
+    assert!(!manifest.requirements.range.contains([3, 10, 0]));
+    let wrong = parse(&format!("[python]\nrequires-python = \"three\"\ndependencies = \"x\"\n{MODEL}")).unwrap_err();
+    assert_eq!(
+        wrong,
+        [
+            "m.toml:2:1: `requires-python` is a list of version bounds, such as \">=3.10,<3.14\"",
+            "m.toml:3:1: `dependencies` must be an array, found the string \"x\""
+        ]
+    );
+}
+
+#[test]
+fn files_that_do_not_exist_are_named_with_their_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let read = |name: &str| Manifest::read(folder.path(), name);
+    let text = |name: &str| read(name).unwrap_err().errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n");
+    assert!(text("m.toml").contains("there is no manifest `m.toml`: looked for "), "{}", text("m.toml"));
+    assert!(text("m.toml").contains("relative to the package"));
+    write("whisper.toml", &format!("{MODEL}weights = \"w.pt\"\nclassifier = {{ labels = \"l.txt\" }}\n"));
+    assert!(text("wisper.toml").contains("there is a `whisper.toml` in that folder: did you mean it?"));
+    std::fs::create_dir(folder.path().join("l.txt")).unwrap();
+    let missing = text("whisper.toml");
+    assert!(missing.contains("whisper.toml:2:12: model `whisper`: `source.file`: "), "{missing}");
+    assert!(
+        missing.contains("whisper.toml:4:1: model `whisper`: `weights`: ") && missing.contains("w.pt does not exist")
+    );
+    assert!(missing.contains("whisper.toml:5:16: ") && missing.contains("l.txt is not a file"), "{missing}");
+    write("a.py", "");
+    write("m.toml", MODEL);
+    assert!(read("./m.toml").unwrap().warnings.is_empty());
+    std::fs::create_dir(folder.path().join("inner")).unwrap();
+    let outside = Manifest::read(&folder.path().join("inner"), "../m.toml");
+    assert!(
+        outside.unwrap_err().errors[0].to_string().contains("`source.file`"),
+        "paths stay relative to the \
+         package"
+    );
+    write("inner/a.py", "");
+    let outside = Manifest::read(&folder.path().join("inner"), "../m.toml").unwrap();
+    assert!(outside.warnings[0].contains("outside the package"), "{:?}", outside.warnings);
+}
