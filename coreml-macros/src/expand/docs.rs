@@ -1,0 +1,104 @@
+//! Documentation of generated items.
+//!
+//! Owns: every sentence that is not fixed, and making foreign text safe for rustdoc.
+//! Flow: called by the other files of this folder.
+
+use super::names::{Model, key};
+use coreml_spec::{Feature, FeatureKind};
+
+/// Describes the module of a manifest.
+pub(super) fn module(manifest: &str, models: &[Model<'_>]) -> String {
+    let list: Vec<String> = models.iter().map(|model| format!("- {}", model_summary(model))).collect();
+    let manifest = code(manifest);
+    format!("\n\nGenerated from `{manifest}`:\n\n{}", list.join("\n"))
+}
+
+/// Describes a model in one line.
+pub(super) fn model_summary(model: &Model<'_>) -> String {
+    let name = code(&model.indexed.name);
+    sentences(&[format!("`{name}`, made from `{}`", code(&model.indexed.source)), prose(&model.indexed.description)])
+}
+
+/// Describes the module of one of several models.
+pub(super) fn model_module(model: &Model<'_>) -> String {
+    format!("{}\n\nManifest key: `{}`.", model_summary(model), code(&model.key))
+}
+
+/// Describes a field of `Input` or `Output`.
+///
+/// Parameters: `table` — the manifest's name for the role: `inputs` or `outputs`.
+pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> String {
+    let what = match &feature.kind {
+        FeatureKind::MultiArray { data_type, shape } => format!("{data_type} `{:?}`", shape.default),
+        FeatureKind::StringLabel | FeatureKind::Int64Label => "the most probable class".to_owned(),
+        FeatureKind::Probabilities => "one probability per class".to_owned(),
+        // Refused before: support.rs.
+        FeatureKind::Image { .. } => "image".to_owned(),
+    };
+    let optional = feature.default.map(|value| format!("Optional; `None` stands for {value} in every element"));
+    let key = match feature.kind {
+        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => {
+            format!("{}.classifier", model.key)
+        }
+        _ => format!("{}.{table}.{}", model.key, key(&feature.name)),
+    };
+    let text =
+        [format!("`{}`: {what}", code(&feature.name)), optional.unwrap_or_default(), prose(&feature.description)];
+    format!("{}\n\nManifest key: `{}`.", sentences(&text), code(&key))
+}
+
+/// Returns text as the inside of a code span.
+pub(super) fn code(text: &str) -> String {
+    one_line(text).replace('`', "'")
+}
+
+/// Returns an author's text as plain text: one line, nothing in it being markup, so that it is neither a heading nor a
+/// link nor a code block (which rustdoc would run as a test).
+fn prose(text: &str) -> String {
+    let mut escaped = String::new();
+    for char in one_line(text).chars() {
+        if char.is_ascii_punctuation()
+            && !matches!(char, '.' | ',' | ';' | ':' | '\'' | '"' | '/' | '%' | '?' | '(' | ')')
+        {
+            escaped.push('\\');
+        }
+        escaped.push(char);
+    }
+    escaped
+}
+
+/// Joins what is not empty, each as a sentence.
+fn sentences(parts: &[String]) -> String {
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|part| !part.is_empty())
+        .map(|part| if part.ends_with(['.', '!', '?']) { part.clone() } else { format!("{part}.") })
+        .collect();
+    parts.join(" ")
+}
+
+/// Replaces line ends and repeated blanks by one blank.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_text_is_no_markup() {
+        assert_eq!(
+            prose("Log-mel.\n\n    let x = 1;\n```\npanic!()\n```"),
+            r"Log\-mel. let x \= 1; \`\`\` panic\!() \`\`\`"
+        );
+        assert_eq!(prose("see [here] <b>"), r"see \[here\] \<b\>");
+        assert_eq!(code("a`b\nc"), "a'b c");
+    }
+
+    #[test]
+    fn sentences_end_once() {
+        let parts = ["One".to_owned(), String::new(), "Two!".to_owned()];
+        assert_eq!(sentences(&parts), "One. Two!");
+    }
+}

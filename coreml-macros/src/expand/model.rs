@@ -1,0 +1,122 @@
+//! The `Model` of a generated module, and what it knows about its package.
+//!
+//! Owns: `Model`, `MODEL`, `embedded`. Must not: hold logic; `coreml_rt::private::Model` does.
+//! Flow: called by `expand.rs` per model.
+
+use super::docs;
+use super::names::{Model, Place, identifier};
+use coreml_spec::{ComputeUnits, EmbeddedFile};
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+
+/// Generates loading and predicting.
+pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
+    let summary = docs::model_summary(model);
+    let about = format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
+    let description = description(model, place);
+    let (inputs, outputs) = (&model.inputs, &model.outputs);
+    quote! {
+        #[doc = #about]
+        #[derive(Debug)]
+        pub struct Model(::coreml_rt::private::Model);
+
+        impl Model {
+            /// Finds and loads the model, with the options of the manifest.
+            pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                Self::load_with(&::coreml_rt::LoadOptions::new())
+            }
+
+            /// Finds and loads the model.
+            pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                ::core::result::Result::Ok(Self(::coreml_rt::private::Model::load(&MODEL, options)?))
+            }
+
+            /// Runs the model once.
+            pub fn predict(&self, input: &Input<'_>) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+                let mut output = Output::zeros();
+                self.predict_into(input, &mut output)?;
+                ::core::result::Result::Ok(output)
+            }
+
+            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            pub fn predict_into(
+                &self,
+                input: &Input<'_>,
+                output: &mut Output,
+            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.predict([#(&input.#inputs),*], &mut [#(&mut output.#outputs),*])
+            }
+
+            /// Returns what runs the model: `portable (rten 0.27)`.
+            pub fn backend(&self) -> &str {
+                self.0.backend()
+            }
+
+            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+                self.0.path()
+            }
+        }
+
+        #description
+    }
+}
+
+/// Generates the constant that the runtime loads by.
+fn description(model: &Model<'_>, place: &Place) -> TokenStream {
+    let indexed = model.indexed;
+    let (name, package, manifest) = (&indexed.name, &indexed.package, &place.manifest);
+    let built = place.beside(package);
+    // The runtime compares it with the package; a string costs the compiler nothing, a tree of structs would.
+    let interface = serde_json::to_string(&indexed.interface).unwrap_or_default();
+    let units = match indexed.compute_units {
+        ComputeUnits::All => quote!(All),
+        ComputeUnits::CpuOnly => quote!(CpuOnly),
+        ComputeUnits::CpuAndGpu => quote!(CpuAndGpu),
+        ComputeUnits::CpuAndNeuralEngine => quote!(CpuAndNeuralEngine),
+    };
+    let (embedded, function) = match indexed.embedded.as_slice() {
+        [] => (quote!(::core::option::Option::None), TokenStream::new()),
+        files => (quote!(::core::option::Option::Some(embedded)), embedded(files)),
+    };
+    quote! {
+        /// What the runtime finds, checks and loads the model by.
+        static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
+            name: #name,
+            manifest: #manifest,
+            interface: #interface,
+            package: #package,
+            built: #built,
+            compute_units: ::coreml_rt::private::ComputeUnits::#units,
+            embedded: #embedded,
+        };
+
+        #function
+    }
+}
+
+/// Generates the function that returns the files of an embedded package.
+fn embedded(files: &[EmbeddedFile]) -> TokenStream {
+    let paths = files.iter().map(|file| &file.path);
+    let starts: Vec<_> = files.iter().map(|file| identifier(&file.symbol)).collect();
+    let ends: Vec<_> = starts.iter().map(|start| format_ident!("{start}_end")).collect();
+    quote! {
+        /// Returns the files of the package, which the linker put into the program.
+        #[allow(unsafe_code, non_upper_case_globals)]
+        fn embedded() -> ::coreml_rt::private::EmbeddedFiles {
+            unsafe extern "C" {
+                #(
+                    static #starts: u8;
+                    static #ends: u8;
+                )*
+            }
+            // SAFETY: the build script assembled each file between its two symbols, in read-only data.
+            unsafe {
+                ::std::vec![#((
+                    #paths,
+                    ::coreml_rt::private::embedded_bytes(&raw const #starts, &raw const #ends),
+                )),*]
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Names in generated code, and paths in it.
+//!
+//! Owns: which identifier each model and feature gets, and the manifest key that each stands under.
+//! Flow: `expand.rs` makes these once; every other file of this folder reads them.
+
+use crate::load::Built;
+use coreml_spec::{Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers};
+use proc_macro2::{Ident, Span};
+use std::path::Path;
+
+/// A model with its names.
+pub(super) struct Model<'a> {
+    /// The model as the build describes it.
+    pub(super) indexed: &'a IndexedModel,
+    /// The function that runs: the default one.
+    pub(super) function: &'a Function,
+    /// Name of its module; not used by a manifest with a single model.
+    pub(super) module: Ident,
+    /// Its table in the manifest: `models.encoder`, or `model`.
+    pub(super) key: String,
+    /// Fields of `Input`, in the order of the function's inputs.
+    pub(super) inputs: Vec<Ident>,
+    /// Fields of `Output`, in the order of the function's outputs.
+    pub(super) outputs: Vec<Ident>,
+}
+
+/// Names the models of a manifest and their features.
+///
+/// Errors: two models with the same identifier, and an index that contradicts itself.
+pub(super) fn models(models: &Models) -> Result<Vec<Model<'_>>, String> {
+    let mut named: Vec<Model<'_>> = Vec::with_capacity(models.models.len());
+    for indexed in &models.models {
+        let name = &indexed.name;
+        let module = identifier(&rust_identifier(name));
+        if let Some(other) = named.iter().find(|other| other.module == module) {
+            let other = &other.indexed.name;
+            return Err(format!("the models `{other}` and `{name}` would both be `{module}`: rename one of them"));
+        }
+        let function = indexed.interface.function(None).ok_or_else(|| {
+            format!(
+                "the package of `{name}` has no function `{}`: convert it again",
+                indexed.interface.default_function
+            )
+        })?;
+        let key = if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
+        let (inputs, outputs) = (fields(&function.inputs), fields(&function.outputs));
+        named.push(Model { indexed, function, module, key, inputs, outputs });
+    }
+    match named.len() {
+        0 => Err("the manifest has no model: add a table `[model]`".to_owned()),
+        _ => Ok(named),
+    }
+}
+
+/// Returns the field of each feature.
+fn fields(features: &[Feature]) -> Vec<Ident> {
+    let names = features.iter().map(|feature| feature.name.as_str());
+    rust_identifiers(names).iter().map(|name| identifier(name)).collect()
+}
+
+/// Makes an identifier of what [`coreml_spec`] returned, which is always one.
+pub(super) fn identifier(name: &str) -> Ident {
+    Ident::new(name, Span::call_site())
+}
+
+/// Returns `name` as a key of a TOML document: quoted where TOML asks for it.
+pub(super) fn key(name: &str) -> String {
+    let is_bare = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
+    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { format!("{name:?}") }
+}
+
+/// Where the manifest's build products lie, as text for generated code.
+pub(super) struct Place {
+    /// The manifest, as the attribute names it.
+    pub(super) manifest: String,
+    /// The folder of packages and samples, absolute.
+    folder: String,
+    /// The index, absolute.
+    pub(super) index_file: String,
+}
+
+impl Place {
+    /// Converts the paths to text.
+    ///
+    /// Errors: a path that is not Unicode, which no string literal can hold.
+    pub(super) fn new(manifest: &str, built: &Built) -> Result<Self, String> {
+        let text = |path: &Path| {
+            path.to_str().map(str::to_owned).ok_or_else(|| {
+                format!("the path {} is not Unicode: build in another folder, or set CARGO_TARGET_DIR", path.display())
+            })
+        };
+        Ok(Self { manifest: manifest.to_owned(), folder: text(&built.folder)?, index_file: text(&built.index_file)? })
+    }
+
+    /// Returns the absolute path of a file or folder beside the index.
+    pub(super) fn beside(&self, name: &str) -> String {
+        format!("{}{}{name}", self.folder, std::path::MAIN_SEPARATOR)
+    }
+}

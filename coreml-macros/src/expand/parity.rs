@@ -1,0 +1,36 @@
+//! The generated test that compares a model with PyTorch.
+//!
+//! Owns: `mod parity`. Must not: judge; `coreml_rt::parity` does. Flow: called by `expand.rs` per model.
+
+use super::names::{Model, Place};
+use coreml_spec::Tolerance;
+use proc_macro2::TokenStream;
+use quote::quote;
+
+/// Generates the test, or nothing when the conversion kept no samples.
+pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
+    if model.indexed.samples.is_empty() {
+        return TokenStream::new();
+    }
+    let samples = model.indexed.samples.iter().map(|sample| place.beside(sample));
+    let tolerance = match model.indexed.tolerance {
+        Tolerance::Psnr(decibels) => quote!(Psnr(#decibels)),
+        Tolerance::Absolute { atol, rtol } => quote!(Absolute { atol: #atol, rtol: #rtol }),
+    };
+    quote! {
+        /// Compares the model with PyTorch, on the samples that the conversion kept.
+        #[cfg(test)]
+        mod parity {
+            /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
+            #[test]
+            fn matches_pytorch() {
+                let passed = ::coreml_rt::private::parity_test(
+                    &super::MODEL,
+                    &[#(#samples),*],
+                    ::coreml_rt::Tolerance::#tolerance,
+                );
+                ::core::assert!(passed, "the model does not match PyTorch: the figures stand above");
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What generated code cannot express yet.
+//!
+//! Owns: the list, and the message. What is not refused here must be generated right.
+//! Flow: called by `expand.rs` before anything is generated.
+
+use super::names::Model;
+use coreml_spec::{DataType, FeatureKind, Flexibility, Function, Labels};
+use std::collections::HashSet;
+
+/// The greatest rank of a `coreml_rt::Shape`.
+const LARGEST_RANK: usize = 6;
+
+/// Checks that every model can have types.
+///
+/// Errors: one line per problem, of all models.
+pub(super) fn check(manifest: &str, models: &[Model<'_>]) -> Result<(), String> {
+    let problems: Vec<String> = models
+        .iter()
+        .flat_map(|model| problems(model).into_iter().map(|problem| format!("\n  {}: {problem}", model.key)))
+        .collect();
+    match problems.len() {
+        0 => Ok(()),
+        _ => Err(format!("#[coreml_model] cannot make types for `{manifest}`:{}", problems.concat())),
+    }
+}
+
+/// Returns what is wrong with one model.
+fn problems(model: &Model<'_>) -> Vec<String> {
+    let function = model.function;
+    let mut problems = Vec::new();
+    if model.indexed.interface.functions.len() > 1 {
+        let names: Vec<&str> = model.indexed.interface.functions.iter().map(|function| &*function.name).collect();
+        let names = names.join("`, `");
+        problems
+            .push(format!("several functions in a package are not supported yet (`{names}`): convert one per model"));
+    }
+    for state in &function.states {
+        problems.push(format!(
+            "states are not supported yet (`{}`): give the model an input and an output for it",
+            state.name
+        ));
+    }
+    if function.inputs.is_empty() {
+        problems.push("a model without inputs is not supported: give it at least one".to_owned());
+    }
+    let inputs = function.inputs.iter().map(|feature| ("input", feature));
+    let outputs = function.outputs.iter().map(|feature| ("output", feature));
+    for (role, feature) in inputs.chain(outputs) {
+        if let Some(problem) = feature_problem(role, &feature.kind, function) {
+            problems.push(format!("{role} `{}`: {problem}", feature.name));
+        }
+    }
+    problems.extend(function.classifier.iter().filter_map(|classifier| label_problem(&classifier.labels)));
+    problems
+}
+
+/// Returns what is wrong with a feature.
+fn feature_problem(role: &str, kind: &FeatureKind, function: &Function) -> Option<String> {
+    match kind {
+        FeatureKind::MultiArray { data_type, shape } => {
+            use DataType::{Float16, Float32, Float64, Int8, Int32};
+            let rank = shape.default.len();
+            match &shape.flexibility {
+                Flexibility::Ranges(_) => Some("flexible shapes are not supported yet: give it fixed sizes".to_owned()),
+                Flexibility::Enumerated(_) => {
+                    Some("enumerated shapes are not supported yet: give it one shape".to_owned())
+                }
+                Flexibility::Fixed if !matches!(data_type, Float16 | Float32 | Float64 | Int8 | Int32) => {
+                    Some(format!("type {data_type} is not supported: use float16, float32 or int32"))
+                }
+                Flexibility::Fixed if rank > LARGEST_RANK => {
+                    Some(format!("{rank} dimensions are not supported: use at most {LARGEST_RANK}"))
+                }
+                Flexibility::Fixed => None,
+            }
+        }
+        FeatureKind::Image { .. } => Some("images are not supported yet: use a tensor".to_owned()),
+        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => (role == "input"
+            || function.classifier.is_none())
+        .then(|| "only the output of a classifier can be a label or probabilities: convert again".to_owned()),
+    }
+}
+
+/// Returns what is wrong with the labels of a classifier: equal ones are one class to Core ML, whose answer would then
+/// lack the others.
+fn label_problem(labels: &Labels) -> Option<String> {
+    /// Returns the first element that occurred before.
+    fn repeated<T: std::hash::Hash + Eq>(labels: &[T]) -> Option<&T> {
+        let mut seen = HashSet::new();
+        labels.iter().find(|label| !seen.insert(*label))
+    }
+    let repeated = match labels {
+        Labels::Strings(labels) => repeated(labels).map(|label| format!("`{label}`")),
+        Labels::Int64s(labels) => repeated(labels).map(i64::to_string),
+    };
+    match repeated {
+        Some(label) => Some(format!("the label {label} occurs twice: make the labels of the classifier distinct")),
+        None if labels.is_empty() => Some("the classifier has no labels: add some".to_owned()),
+        None => None,
+    }
+}

@@ -1,0 +1,175 @@
+//! Snapshots of generated code, and the refusals.
+//!
+//! The snapshots lie in `tests/snapshots`; `BLESS=1 cargo test -p coreml-macros` writes them anew.
+
+use super::*;
+use coreml_spec::{
+    Classifier, ColorSpace, ComputeUnits, DataType, EmbeddedFile, Feature, FeatureKind, Flexibility, Function,
+    ImageSize, IndexedModel, Interface, Labels, Models, Shape, SizeRange, Tolerance,
+};
+use std::path::{Path, PathBuf};
+
+/// A fixed multi-array.
+fn tensor(name: &str, data_type: DataType, dims: &[usize]) -> Feature {
+    feature(name, FeatureKind::MultiArray { data_type, shape: Shape::fixed(dims) })
+}
+
+/// A required feature without a description.
+fn feature(name: &str, kind: FeatureKind) -> Feature {
+    Feature { name: name.to_owned(), description: String::new(), kind, default: None }
+}
+
+/// A model with samples, not embedded.
+fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedModel {
+    let main = Function { name: "main".to_owned(), inputs, outputs, states: Vec::new(), classifier: None };
+    IndexedModel {
+        name: name.to_owned(),
+        description: String::new(),
+        source: format!("python/net.py:{name}"),
+        interface: Interface { specification_version: 7, default_function: "main".to_owned(), functions: vec![main] },
+        digest: "0".repeat(64),
+        package: format!("{name}.mlpackage"),
+        samples: vec![format!("{name}.samples.0.safetensors")],
+        tolerance: Tolerance::Psnr(40.0),
+        compute_units: ComputeUnits::All,
+        embedded: Vec::new(),
+    }
+}
+
+/// Makes a classifier of `model`.
+fn classify(model: &mut IndexedModel, labels: Labels) {
+    let function = &mut model.interface.functions[0];
+    let label = match labels {
+        Labels::Strings(_) => FeatureKind::StringLabel,
+        Labels::Int64s(_) => FeatureKind::Int64Label,
+    };
+    function.outputs = vec![feature("classLabel", label), feature("classLabel_probs", FeatureKind::Probabilities)];
+    let (label, probabilities) = ("classLabel".to_owned(), "classLabel_probs".to_owned());
+    function.classifier = Some(Classifier { label, probabilities, labels });
+}
+
+/// Expands the models of `net.toml` as they would lie below `/out`.
+fn expanded(single: bool, models: Vec<IndexedModel>) -> Result<String, String> {
+    let folder = PathBuf::from("/out/coreml/net.toml");
+    let index_file = folder.join("index.json");
+    let items = expand("net.toml", &Built { models: Models { single, models }, folder, index_file })?;
+    let file: syn::File = syn::parse2(quote!(pub mod net { #items })).expect("generated code parses");
+    Ok(prettyplease::unparse(&file))
+}
+
+/// Compares generated code with the snapshot `name`.
+fn assert_snapshot(name: &str, code: &str) {
+    let code = format!("//! Generated code as a snapshot: see `src/expand/tests.rs`.\n\n{code}");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(name);
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, &code).expect("the snapshot is written");
+    }
+    let snapshot = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(code == snapshot, "{} differs; look at the new one with BLESS=1 and `git diff`:\n{code}", path.display());
+}
+
+#[test]
+fn single_classifier() {
+    let mut image = tensor("image", DataType::Float32, &[1, 1, 8, 8]);
+    image.description = "A grey picture, 0 (black) to 1 (white)".to_owned();
+    let mut digits = model("digits", vec![image], Vec::new());
+    digits.description = "Handwritten digits".to_owned();
+    classify(&mut digits, Labels::Strings(["zero", "one", "golden retriever"].map(str::to_owned).to_vec()));
+    assert_snapshot("single_classifier.rs", &expanded(true, vec![digits]).unwrap());
+}
+
+#[test]
+fn several_models() {
+    let mut encoder = model(
+        "encoder",
+        vec![tensor("mel", DataType::Float16, &[1, 80, 3000])],
+        vec![tensor("audio.features", DataType::Float16, &[1, 1500, 384])],
+    );
+    encoder.tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 0.0 };
+    encoder.compute_units = ComputeUnits::CpuAndNeuralEngine;
+    let mut step = tensor("type", DataType::Int32, &[]);
+    step.default = Some(2.0);
+    let mut decoder = model(
+        "text decoder",
+        vec![tensor("token-1", DataType::Int32, &[1, 1]), tensor("token_1", DataType::Int8, &[4]), step],
+        vec![tensor("logits", DataType::Float32, &[1, 10]), tensor("Logits", DataType::Float64, &[1])],
+    );
+    decoder.samples.clear();
+    assert_snapshot("several_models.rs", &expanded(false, vec![encoder, decoder]).unwrap());
+}
+
+#[test]
+fn embedded_number_classifier() {
+    let mut net = model("net", vec![tensor("x", DataType::Float32, &[2])], Vec::new());
+    classify(&mut net, Labels::Int64s(vec![-1, 1]));
+    let file = |path: &str, at| EmbeddedFile { path: path.to_owned(), symbol: format!("coreml_00ff_{at}") };
+    net.embedded = vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
+    net.samples.clear();
+    assert_snapshot("embedded_number_classifier.rs", &expanded(true, vec![net]).unwrap());
+}
+
+#[test]
+fn what_has_no_types_yet_is_refused_all_at_once() {
+    let shape = |flexibility| FeatureKind::MultiArray {
+        data_type: DataType::Int32,
+        shape: Shape { default: vec![1, 8], flexibility },
+    };
+    let range = |min, max| SizeRange { min, max: Some(max) };
+    let size = ImageSize { width: 28, height: 28, ranges: None, enumerated: Vec::new() };
+    let mut first = model(
+        "text",
+        vec![
+            feature("ids", shape(Flexibility::Ranges(vec![range(1, 1), range(1, 512)]))),
+            feature("mask", shape(Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]))),
+            feature("picture", FeatureKind::Image { size, color_space: ColorSpace::Rgb }),
+        ],
+        vec![tensor("deep", DataType::Float32, &[1; 7]), tensor("odd", DataType::UInt8, &[1])],
+    );
+    first.interface.functions[0].states.push(tensor("key_cache", DataType::Float16, &[4]));
+    let mut second = model("none", Vec::new(), vec![feature("label", FeatureKind::StringLabel)]);
+    second.interface.functions.push(Function { name: "other".to_owned(), ..second.interface.functions[0].clone() });
+    assert_eq!(
+        expanded(false, vec![first, second]).unwrap_err(),
+        "#[coreml_model] cannot make types for `net.toml`:\n  \
+         models.text: states are not supported yet (`key_cache`): give the model an input and an output for it\n  \
+         models.text: input `ids`: flexible shapes are not supported yet: give it fixed sizes\n  \
+         models.text: input `mask`: enumerated shapes are not supported yet: give it one shape\n  \
+         models.text: input `picture`: images are not supported yet: use a tensor\n  \
+         models.text: output `deep`: 7 dimensions are not supported: use at most 6\n  \
+         models.text: output `odd`: type uint8 is not supported: use float16, float32 or int32\n  \
+         models.none: several functions in a package are not supported yet (`main`, `other`): convert one per model\n  \
+         models.none: a model without inputs is not supported: give it at least one\n  \
+         models.none: output `label`: only the output of a classifier can be a label or probabilities: convert again"
+    );
+}
+
+#[test]
+fn labels_must_be_distinct() {
+    let mut net = model("net", vec![tensor("x", DataType::Float32, &[2])], Vec::new());
+    classify(&mut net, Labels::Strings(["crane", "cat", "crane"].map(str::to_owned).to_vec()));
+    let message = expanded(true, vec![net.clone()]).unwrap_err();
+    assert!(message.contains("model: the label `crane` occurs twice"), "{message}");
+    classify(&mut net, Labels::Int64s(Vec::new()));
+    assert!(expanded(true, vec![net]).unwrap_err().contains("the classifier has no labels"));
+}
+
+#[test]
+fn names_must_be_distinct() {
+    let net = |name| model(name, vec![tensor("x", DataType::Float32, &[2])], Vec::new());
+    assert_eq!(
+        expanded(false, vec![net("a-b"), net("a_b")]).unwrap_err(),
+        "the models `a-b` and `a_b` would both be `a_b`: rename one of them"
+    );
+    assert!(expanded(false, Vec::new()).unwrap_err().contains("no model"));
+}
+
+#[test]
+#[cfg(unix)]
+fn paths_must_be_unicode() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = PathBuf::from(std::ffi::OsStr::from_bytes(b"/out/\xff"));
+    let models =
+        Models { single: true, models: vec![model("net", vec![tensor("x", DataType::Float32, &[2])], vec![])] };
+    let built = Built { models, index_file: folder.join("index.json"), folder };
+    assert!(expand("net.toml", &built).unwrap_err().contains("is not Unicode"));
+}

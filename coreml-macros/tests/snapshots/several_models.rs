@@ -1,0 +1,265 @@
+//! Generated code as a snapshot: see `src/expand/tests.rs`.
+
+pub mod net {
+    /*!
+
+Generated from `net.toml`:
+
+- `encoder`, made from `python/net.py:encoder`.
+- `text decoder`, made from `python/net.py:text decoder`.*/
+    const _: () = ::coreml_rt::private::assert_same_version("0.1.0");
+    const _: &[u8] = ::core::include_bytes!("/out/coreml/net.toml/index.json");
+    ///All models of `net.toml`, loaded together.
+    #[derive(Debug)]
+    pub struct Models {
+        ///`encoder`, made from `python/net.py:encoder`.
+        pub encoder: encoder::Model,
+        ///`text decoder`, made from `python/net.py:text decoder`.
+        pub text_decoder: text_decoder::Model,
+    }
+    impl Models {
+        /// Finds and loads each model, with the options of the manifest.
+        pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            Self::load_with(&::coreml_rt::LoadOptions::new())
+        }
+        /// Finds and loads each model. A path in `options` is the folder that holds all packages.
+        pub fn load_with(
+            options: &::coreml_rt::LoadOptions,
+        ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            ::core::result::Result::Ok(Self {
+                encoder: encoder::Model::load_with(options)?,
+                text_decoder: text_decoder::Model::load_with(options)?,
+            })
+        }
+    }
+    /**`encoder`, made from `python/net.py:encoder`.
+
+Manifest key: `models.encoder`.*/
+    pub mod encoder {
+        /**The model `encoder`, made from `python/net.py:encoder`.
+
+Threads can share it; each prediction runs on its own.*/
+        #[derive(Debug)]
+        pub struct Model(::coreml_rt::private::Model);
+        impl Model {
+            /// Finds and loads the model, with the options of the manifest.
+            pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                Self::load_with(&::coreml_rt::LoadOptions::new())
+            }
+            /// Finds and loads the model.
+            pub fn load_with(
+                options: &::coreml_rt::LoadOptions,
+            ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                ::core::result::Result::Ok(
+                    Self(::coreml_rt::private::Model::load(&MODEL, options)?),
+                )
+            }
+            /// Runs the model once.
+            pub fn predict(
+                &self,
+                input: &Input<'_>,
+            ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+                let mut output = Output::zeros();
+                self.predict_into(input, &mut output)?;
+                ::core::result::Result::Ok(output)
+            }
+            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            pub fn predict_into(
+                &self,
+                input: &Input<'_>,
+                output: &mut Output,
+            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.predict([&input.mel], &mut [&mut output.audio_features])
+            }
+            /// Returns what runs the model: `portable (rten 0.27)`.
+            pub fn backend(&self) -> &str {
+                self.0.backend()
+            }
+            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+                self.0.path()
+            }
+        }
+        /// What the runtime finds, checks and loads the model by.
+        static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
+            name: "encoder",
+            manifest: "net.toml",
+            interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"mel\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,80,3000],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"audio.features\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,1500,384],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}]}",
+            package: "encoder.mlpackage",
+            built: "/out/coreml/net.toml/encoder.mlpackage",
+            compute_units: ::coreml_rt::private::ComputeUnits::CpuAndNeuralEngine,
+            embedded: ::core::option::Option::None,
+        };
+        ///What `encoder` takes.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Input<'a> {
+            /**`mel`: float16 `[1, 80, 3000]`.
+
+Manifest key: `models.encoder.inputs.mel`.*/
+            pub mel: ::coreml_rt::TensorView<
+                'a,
+                ::coreml_rt::f16,
+                (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<80>, ::coreml_rt::Fixed<3000>),
+            >,
+        }
+        ///What `encoder` gives.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Output {
+            /**`audio.features`: float16 `[1, 1500, 384]`.
+
+Manifest key: `models.encoder.outputs."audio.features"`.*/
+            pub audio_features: ::coreml_rt::Tensor<
+                ::coreml_rt::f16,
+                (
+                    ::coreml_rt::Fixed<1>,
+                    ::coreml_rt::Fixed<1500>,
+                    ::coreml_rt::Fixed<384>,
+                ),
+            >,
+        }
+        impl Output {
+            /// Returns an output of zeros, to predict into.
+            pub fn zeros() -> Self {
+                Self {
+                    audio_features: ::coreml_rt::Tensor::zeros(),
+                }
+            }
+        }
+        impl ::core::default::Default for Output {
+            fn default() -> Self {
+                Self::zeros()
+            }
+        }
+        /// Compares the model with PyTorch, on the samples that the conversion kept.
+        #[cfg(test)]
+        mod parity {
+            /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
+            #[test]
+            fn matches_pytorch() {
+                let passed = ::coreml_rt::private::parity_test(
+                    &super::MODEL,
+                    &["/out/coreml/net.toml/encoder.samples.0.safetensors"],
+                    ::coreml_rt::Tolerance::Absolute {
+                        atol: 0.001f64,
+                        rtol: 0f64,
+                    },
+                );
+                ::core::assert!(
+                    passed, "the model does not match PyTorch: the figures stand above"
+                );
+            }
+        }
+    }
+    /**`text decoder`, made from `python/net.py:text decoder`.
+
+Manifest key: `models."text decoder"`.*/
+    pub mod text_decoder {
+        /**The model `text decoder`, made from `python/net.py:text decoder`.
+
+Threads can share it; each prediction runs on its own.*/
+        #[derive(Debug)]
+        pub struct Model(::coreml_rt::private::Model);
+        impl Model {
+            /// Finds and loads the model, with the options of the manifest.
+            pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                Self::load_with(&::coreml_rt::LoadOptions::new())
+            }
+            /// Finds and loads the model.
+            pub fn load_with(
+                options: &::coreml_rt::LoadOptions,
+            ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                ::core::result::Result::Ok(
+                    Self(::coreml_rt::private::Model::load(&MODEL, options)?),
+                )
+            }
+            /// Runs the model once.
+            pub fn predict(
+                &self,
+                input: &Input<'_>,
+            ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+                let mut output = Output::zeros();
+                self.predict_into(input, &mut output)?;
+                ::core::result::Result::Ok(output)
+            }
+            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            pub fn predict_into(
+                &self,
+                input: &Input<'_>,
+                output: &mut Output,
+            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0
+                    .predict(
+                        [&input.token_1, &input.token_1_2, &input.type_],
+                        &mut [&mut output.logits, &mut output.logits_2],
+                    )
+            }
+            /// Returns what runs the model: `portable (rten 0.27)`.
+            pub fn backend(&self) -> &str {
+                self.0.backend()
+            }
+            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+                self.0.path()
+            }
+        }
+        /// What the runtime finds, checks and loads the model by.
+        static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
+            name: "text decoder",
+            manifest: "net.toml",
+            interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"token-1\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,1],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"token_1\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int8\",\"shape\":{\"default\":[4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"type\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[],\"flexibility\":\"fixed\"}},\"default\":2.0}],\"outputs\":[{\"name\":\"logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,10],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"Logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float64\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}]}",
+            package: "text decoder.mlpackage",
+            built: "/out/coreml/net.toml/text decoder.mlpackage",
+            compute_units: ::coreml_rt::private::ComputeUnits::All,
+            embedded: ::core::option::Option::None,
+        };
+        ///What `text decoder` takes.
+        #[derive(Clone, Copy, Debug)]
+        pub struct Input<'a> {
+            /**`token-1`: int32 `[1, 1]`.
+
+Manifest key: `models."text decoder".inputs.token-1`.*/
+            pub token_1: ::coreml_rt::TensorView<
+                'a,
+                i32,
+                (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<1>),
+            >,
+            /**`token_1`: int8 `[4]`.
+
+Manifest key: `models."text decoder".inputs.token_1`.*/
+            pub token_1_2: ::coreml_rt::TensorView<'a, i8, (::coreml_rt::Fixed<4>,)>,
+            /**`type`: int32 `[]`. Optional; `None` stands for 2 in every element.
+
+Manifest key: `models."text decoder".inputs.type`.*/
+            pub type_: ::core::option::Option<::coreml_rt::TensorView<'a, i32, ()>>,
+        }
+        ///What `text decoder` gives.
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Output {
+            /**`logits`: float32 `[1, 10]`.
+
+Manifest key: `models."text decoder".outputs.logits`.*/
+            pub logits: ::coreml_rt::Tensor<
+                f32,
+                (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<10>),
+            >,
+            /**`Logits`: float64 `[1]`.
+
+Manifest key: `models."text decoder".outputs.Logits`.*/
+            pub logits_2: ::coreml_rt::Tensor<f64, (::coreml_rt::Fixed<1>,)>,
+        }
+        impl Output {
+            /// Returns an output of zeros, to predict into.
+            pub fn zeros() -> Self {
+                Self {
+                    logits: ::coreml_rt::Tensor::zeros(),
+                    logits_2: ::coreml_rt::Tensor::zeros(),
+                }
+            }
+        }
+        impl ::core::default::Default for Output {
+            fn default() -> Self {
+                Self::zeros()
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Generated code as a snapshot: see `src/expand/tests.rs`.
+
+pub mod net {
+    /*!
+
+Generated from `net.toml`:
+
+- `digits`, made from `python/net.py:digits`. Handwritten digits.*/
+    const _: () = ::coreml_rt::private::assert_same_version("0.1.0");
+    const _: &[u8] = ::core::include_bytes!("/out/coreml/net.toml/index.json");
+    /**The model `digits`, made from `python/net.py:digits`. Handwritten digits.
+
+Threads can share it; each prediction runs on its own.*/
+    #[derive(Debug)]
+    pub struct Model(::coreml_rt::private::Model);
+    impl Model {
+        /// Finds and loads the model, with the options of the manifest.
+        pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            Self::load_with(&::coreml_rt::LoadOptions::new())
+        }
+        /// Finds and loads the model.
+        pub fn load_with(
+            options: &::coreml_rt::LoadOptions,
+        ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            ::core::result::Result::Ok(
+                Self(::coreml_rt::private::Model::load(&MODEL, options)?),
+            )
+        }
+        /// Runs the model once.
+        pub fn predict(
+            &self,
+            input: &Input<'_>,
+        ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+            let mut output = Output::zeros();
+            self.predict_into(input, &mut output)?;
+            ::core::result::Result::Ok(output)
+        }
+        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        pub fn predict_into(
+            &self,
+            input: &Input<'_>,
+            output: &mut Output,
+        ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0
+                .predict(
+                    [&input.image],
+                    &mut [&mut output.class_label, &mut output.class_label_probs],
+                )
+        }
+        /// Returns what runs the model: `portable (rten 0.27)`.
+        pub fn backend(&self) -> &str {
+            self.0.backend()
+        }
+        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+            self.0.path()
+        }
+    }
+    /// What the runtime finds, checks and loads the model by.
+    static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
+        name: "digits",
+        manifest: "net.toml",
+        interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"image\",\"description\":\"A grey picture, 0 (black) to 1 (white)\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,1,8,8],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"classLabel\",\"description\":\"\",\"kind\":{\"kind\":\"string-label\"},\"default\":null},{\"name\":\"classLabel_probs\",\"description\":\"\",\"kind\":{\"kind\":\"probabilities\"},\"default\":null}],\"states\":[],\"classifier\":{\"label\":\"classLabel\",\"probabilities\":\"classLabel_probs\",\"labels\":{\"strings\":[\"zero\",\"one\",\"golden retriever\"]}}}]}",
+        package: "digits.mlpackage",
+        built: "/out/coreml/net.toml/digits.mlpackage",
+        compute_units: ::coreml_rt::private::ComputeUnits::All,
+        embedded: ::core::option::Option::None,
+    };
+    ///What `digits` takes.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Input<'a> {
+        /**`image`: float32 `[1, 1, 8, 8]`. A grey picture, 0 (black) to 1 (white).
+
+Manifest key: `model.inputs.image`.*/
+        pub image: ::coreml_rt::TensorView<
+            'a,
+            f32,
+            (
+                ::coreml_rt::Fixed<1>,
+                ::coreml_rt::Fixed<1>,
+                ::coreml_rt::Fixed<8>,
+                ::coreml_rt::Fixed<8>,
+            ),
+        >,
+    }
+    ///What `digits` gives.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Output {
+        /**`classLabel`: the most probable class.
+
+Manifest key: `model.classifier`.*/
+        pub class_label: Label,
+        /**`classLabel_probs`: one probability per class.
+
+Manifest key: `model.classifier`.*/
+        pub class_label_probs: ::coreml_rt::Probabilities<Label>,
+    }
+    impl Output {
+        /// Returns an output of zeros, to predict into.
+        pub fn zeros() -> Self {
+            Self {
+                class_label: Label::ALL[0],
+                class_label_probs: ::coreml_rt::Probabilities::zeros(),
+            }
+        }
+    }
+    impl ::core::default::Default for Output {
+        fn default() -> Self {
+            Self::zeros()
+        }
+    }
+    /**A class of `digits`, in the order of the network's output.
+
+Manifest key: `model.classifier`.*/
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Label {
+        ///`zero`
+        Zero,
+        ///`one`
+        One,
+        ///`golden retriever`
+        GoldenRetriever,
+    }
+    impl Label {
+        /// Every class.
+        pub const ALL: [Self; 3] = [Self::Zero, Self::One, Self::GoldenRetriever];
+        /// Returns the position in [`Self::ALL`].
+        pub const fn index(self) -> usize {
+            self as usize
+        }
+    }
+    impl ::coreml_rt::ClassLabel for Label {
+        const ALL: &'static [Self] = &Self::ALL;
+        fn index(self) -> usize {
+            self as usize
+        }
+    }
+    impl ::core::str::FromStr for Label {
+        type Err = ::coreml_rt::UnknownLabel;
+        fn from_str(text: &str) -> ::core::result::Result<Self, Self::Err> {
+            ::coreml_rt::private::parse_label(text)
+        }
+    }
+    impl Label {
+        /// Returns the text of the class.
+        pub const fn as_str(self) -> &'static str {
+            ["zero", "one", "golden retriever"][self as usize]
+        }
+    }
+    impl ::core::fmt::Display for Label {
+        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+            f.pad(self.as_str())
+        }
+    }
+    /// Compares the model with PyTorch, on the samples that the conversion kept.
+    #[cfg(test)]
+    mod parity {
+        /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
+        #[test]
+        fn matches_pytorch() {
+            let passed = ::coreml_rt::private::parity_test(
+                &super::MODEL,
+                &["/out/coreml/net.toml/digits.samples.0.safetensors"],
+                ::coreml_rt::Tolerance::Psnr(40f64),
+            );
+            ::core::assert!(
+                passed, "the model does not match PyTorch: the figures stand above"
+            );
+        }
+    }
+}
