@@ -1,0 +1,195 @@
+//! ONNX Runtime as an engine, through the `ort` crate.
+//!
+//! Owns: finding the shared library, and one environment for the process.
+//! Flow: `engine.rs` → here → the `ort` crate → `libonnxruntime`.
+
+use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
+use crate::error::Error;
+use crate::graph::WEIGHTS_FILE;
+use crate::translate::Translation;
+use ort::environment::Environment;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{DynValue, TensorElementType, TensorRef};
+use prost::Message;
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// Name for messages before the library has told its version.
+const NAME: &str = "ONNX Runtime";
+
+/// Variable with the path of the shared library; the one that `ort` itself reads.
+const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// A model in ONNX Runtime.
+#[derive(Debug)]
+pub(super) struct OnnxRuntime {
+    /// Name and version.
+    name: String,
+    /// The model. A run needs it alone, though the library itself would allow several.
+    session: Mutex<Session>,
+    /// Names of the inputs: those of the function, then the states.
+    inputs: Vec<String>,
+    /// Names of the function's outputs.
+    outputs: Vec<String>,
+    /// For each state, the output that it is after a run; `None` when the function never writes it.
+    written: Vec<Option<String>>,
+}
+
+impl OnnxRuntime {
+    /// Loads a translated function.
+    ///
+    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
+    pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
+        let environment = environment()?;
+        let Translation { model, weights, inputs, outputs, states } = translation;
+        let graph = model.encode_to_vec();
+        drop(model);
+        let builder = Session::builder(environment).map_err(failed)?;
+        let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
+        if let Some(threads) = threads {
+            builder = builder.with_intra_threads(threads.max(1)).map_err(failed)?;
+        }
+        if !weights.is_empty() {
+            builder = builder.with_external_initializer_file_in_memory(WEIGHTS_FILE, weights.into()).map_err(failed)?;
+        }
+        let session = builder.commit_from_memory(&graph).map_err(failed)?;
+        let names =
+            inputs.iter().chain(states.iter().map(|state| &state.input)).map(|port| port.name.clone()).collect();
+        Ok(Self {
+            name: name(),
+            session: Mutex::new(session),
+            inputs: names,
+            outputs: outputs.into_iter().map(|port| port.name).collect(),
+            written: states.into_iter().map(|state| state.output).collect(),
+        })
+    }
+}
+
+impl Engine for OnnxRuntime {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, inputs: &[Input<'_>], states: &mut [Tensor]) -> Result<Vec<Tensor>, Error> {
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(self.inputs.len());
+        let held = states.iter().map(|state| (state.dims.as_slice(), state.buffer.numbers()));
+        let given = inputs.iter().map(|input| (input.dims, input.numbers));
+        for (name, (dims, numbers)) in self.inputs.iter().zip(given.chain(held)) {
+            values.push((name.as_str().into(), view(dims, numbers)?));
+        }
+        let mut results = session.run(values).map_err(failed)?;
+        let mut take = |name: &str| {
+            let value = results.remove(name);
+            tensor(value.ok_or_else(|| failed(format!("the model gave no output `{name}`")))?)
+        };
+        let outputs = self.outputs.iter().map(|name| take(name)).collect::<Result<Vec<_>, _>>()?;
+        let mut after = Vec::new();
+        for name in self.written.iter().flatten() {
+            after.push(take(name)?);
+        }
+        let written = states.iter_mut().zip(&self.written).filter(|(_, written)| written.is_some());
+        written.zip(after).for_each(|((state, _), after)| *state = after);
+        Ok(outputs)
+    }
+}
+
+/// Borrows elements as a value.
+fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a>, Error> {
+    let shape: Vec<i64> = dims.iter().map(|size| *size as i64).collect();
+    Ok(match numbers {
+        Numbers::Float(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
+        Numbers::Int(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
+    })
+}
+
+/// A tensor in the library's memory.
+#[derive(Debug)]
+struct Value {
+    /// The tensor.
+    value: DynValue,
+    /// Whether its elements are floats; otherwise 32-bit integers.
+    float: bool,
+}
+
+impl Hold for Value {
+    fn numbers(&self) -> Numbers<'_> {
+        // The types were compared when the value was taken, so that nothing can be missing here.
+        if self.float {
+            Numbers::Float(self.value.try_extract_tensor::<f32>().map_or(&[], |(_, elements)| elements))
+        } else {
+            Numbers::Int(self.value.try_extract_tensor::<i32>().map_or(&[], |(_, elements)| elements))
+        }
+    }
+}
+
+/// Keeps a value of the library as a tensor.
+fn tensor(value: DynValue) -> Result<Tensor, Error> {
+    let element = value.dtype().tensor_type();
+    let float = match element {
+        Some(TensorElementType::Float32) => true,
+        Some(TensorElementType::Int32) => false,
+        other => return Err(failed(format!("an output has the unexpected type {other:?}"))),
+    };
+    let dims = value.shape().iter().map(|size| usize::try_from(*size).unwrap_or(0)).collect();
+    Ok(Tensor { dims, buffer: Buffer::Held(Arc::new(Value { value, float })) })
+}
+
+/// Returns the environment of the process, made at the first call.
+///
+/// Errors: the library is not found, or is too old.
+fn environment() -> Result<&'static Environment, Error> {
+    static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+    let made = ENVIRONMENT.get_or_init(|| {
+        let path = library().ok_or_else(|| {
+            format!(
+                "its shared library was not found; set {LIBRARY_VARIABLE} to libonnxruntime.so (.dylib, .dll), or activate \
+                 a Python environment that has the package `onnxruntime`"
+            )
+        })?;
+        let builder = ort::init_from(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        builder.with_name("coreml-portable").with_telemetry(false).build().map_err(|error| error.to_string())
+    });
+    made.as_ref().map_err(|message| failed(message.clone()))
+}
+
+/// Returns the path of the shared library: that of the variable, or that in the active Python environment.
+fn library() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
+        return Some(path.into());
+    }
+    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
+    environments.flat_map(|root| packages(Path::new(&root))).find_map(|packages| in_packages(&packages))
+}
+
+/// Returns the folders of a Python environment in which packages can be.
+fn packages(root: &Path) -> Vec<PathBuf> {
+    let versions = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("site-packages")).collect();
+    folders.push(root.join("Lib").join("site-packages"));
+    folders
+}
+
+/// Returns the library inside of the Python package.
+fn in_packages(packages: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(packages.join("onnxruntime").join("capi")).ok()?.flatten();
+    files.map(|file| file.path()).find(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        // The version stands behind `.so`, and before `.dylib`.
+        let right = name.starts_with("libonnxruntime.") || name == "onnxruntime.dll";
+        right && (name.contains(".so") || name.ends_with(".dylib") || name.ends_with(".dll"))
+    })
+}
+
+/// Returns the engine's name with the release that the library was built from, as far as it tells.
+fn name() -> String {
+    let release = ort::info().split(['=', ',', ' ']).find_map(|word| word.strip_prefix("rel-"));
+    release.map_or_else(|| NAME.to_owned(), |release| format!("{NAME} {release}"))
+}
+
+/// Wraps what the library says.
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::Engine { engine: NAME.to_owned(), message: error.to_string() }
+}

@@ -1,0 +1,90 @@
+//! A program as an ONNX file, for every platform that speaks ONNX.
+//!
+//! Owns: where the weights of the file stand: inside, or beside it when protobuf's limit of 2 GB is near.
+//! Flow: `cargo coreml export` → [`to_onnx`] → `translate.rs`.
+
+use crate::error::Error;
+use crate::graph::Dialect;
+use crate::onnx::{DATA_LOCATION_EXTERNAL, ModelProto, TensorProto};
+use crate::translate::{Settings, translate};
+use coreml_spec::Package;
+use prost::Message;
+use std::path::Path;
+
+/// Most bytes of weights that go into the file itself. Protobuf ends at 2 GiB.
+const LARGEST_INSIDE: usize = 1 << 30;
+
+/// A function of a package as ONNX.
+///
+/// Inputs and outputs have the features' names. A state is an input of its name, and, when the function writes it, an
+/// output called `NAME/after`. Half precision has become single precision. A classifier's label is an output with its
+/// position among the labels.
+#[derive(Debug)]
+pub struct Onnx {
+    /// The model; its large constants are external.
+    model: ModelProto,
+    /// The large constants.
+    weights: Vec<u8>,
+}
+
+/// Translates a function to ONNX.
+///
+/// Parameters: `function` — of a multifunction package; `None` for its default.
+/// Errors: [`Error::Unsupported`] names everything that ONNX cannot express at once.
+pub fn to_onnx(package: &Package, function: Option<&str>) -> Result<Onnx, Error> {
+    let interface = package.interface()?;
+    let function = function.unwrap_or(&interface.default_function);
+    let translation = translate(package, function, Settings { dialect: Dialect::FULL, round_to_half: false })?;
+    Ok(Onnx { model: translation.model, weights: translation.weights })
+}
+
+impl Onnx {
+    /// Returns the version of ONNX's operator set that the model is written in.
+    pub fn opset(&self) -> i64 {
+        self.model.opset_import.first().map_or(0, |opset| opset.version)
+    }
+
+    /// Returns the number of bytes of weights.
+    pub fn weight_bytes(&self) -> usize {
+        self.weights.len()
+    }
+
+    /// Writes the file, and beside it `<file>.data` when there is more than 1 GiB of weights.
+    ///
+    /// Errors: [`Error::Io`] when a file cannot be written, [`Error::Invalid`] when the path is no file name.
+    pub fn write(mut self, path: &Path) -> Result<(), Error> {
+        let io = |path: &Path, source| Error::Io { path: path.to_owned(), source };
+        if self.weights.len() <= LARGEST_INSIDE {
+            self.each_external(|tensor, bytes| {
+                tensor.raw_data = Some(bytes.to_vec());
+                tensor.external_data.clear();
+                tensor.data_location = 0;
+            });
+            // The weights are in the model now; the file is built in a third place.
+            self.weights = Vec::new();
+        } else {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.ok_or_else(|| Error::invalid(format!("{} is not the name of a file", path.display())))?;
+            let data = path.with_file_name(format!("{name}.data"));
+            self.each_external(|tensor, _| {
+                let location = tensor.external_data.iter_mut().filter(|entry| entry.key == "location");
+                location.for_each(|entry| entry.value = format!("{name}.data"));
+            });
+            std::fs::write(&data, &self.weights).map_err(|source| io(&data, source))?;
+        }
+        std::fs::write(path, self.model.encode_to_vec()).map_err(|source| io(path, source))
+    }
+
+    /// Calls `change` with each external constant and its bytes.
+    fn each_external(&mut self, mut change: impl FnMut(&mut TensorProto, &[u8])) {
+        let tensors = self.model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
+        for tensor in tensors.filter(|tensor| tensor.data_location == DATA_LOCATION_EXTERNAL) {
+            let number = |key: &str| {
+                let entry = tensor.external_data.iter().find(|entry| entry.key == key);
+                entry.and_then(|entry| entry.value.parse::<usize>().ok()).unwrap_or(0)
+            };
+            let (offset, length) = (number("offset"), number("length"));
+            change(tensor, self.weights.get(offset..offset + length).unwrap_or_default());
+        }
+    }
+}

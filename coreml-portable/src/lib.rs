@@ -1,0 +1,31 @@
+//! Runs Core ML ML Programs anywhere, by translating them to ONNX for a well-kept engine.
+//!
+//! Owns: the table of MIL operations (one row each), the translation to ONNX, sessions on an engine.
+//! Must not: know typed structs, Cargo or Apple's frameworks; hold arithmetic kernels of its own.
+//! Flow: `coreml-rt` opens a [`coreml_spec::Package`] and loads a [`Session`]; the session translates once and then
+//! runs as often as wanted.
+
+mod args;
+mod constant;
+mod engine;
+mod error;
+mod export;
+mod graph;
+mod onnx;
+mod ops;
+mod outputs;
+mod program;
+mod scope;
+mod session;
+mod shape_check;
+mod state;
+mod translate;
+mod weights;
+
+pub use engine::EngineKind;
+pub use error::{Error, Problem, Unsupported};
+pub use export::{Onnx, to_onnx};
+pub use ops::{Op, Opset, Param, operations};
+pub use outputs::Outputs;
+pub use session::{Options, Session};
+pub use state::State;

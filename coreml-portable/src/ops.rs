@@ -1,0 +1,175 @@
+//! The table of MIL operations: one row per operation and version.
+//!
+//! Owns: [`Op`], lookup, and the list of families.
+//! Must not: compute; a row appends ONNX nodes and nothing else.
+//! Flow: `translate.rs` finds the row of each operation by name and opset, compares its parameters, and calls it.
+//!
+//! Adding an operation is adding a row to its family's `OPS` and a case to the tests. Adding a version is adding a row
+//! with a later `since`. An argument that the row does not declare is an error, never ignored.
+
+mod activation;
+mod attention;
+mod blocks;
+mod classify;
+mod constexpr;
+mod control_flow;
+mod conv;
+mod crop_resize;
+mod detection;
+mod elementwise;
+mod image;
+mod linear;
+mod list;
+mod norm;
+mod ordering;
+mod pool;
+mod quantize;
+mod random;
+mod rearrange;
+mod recurrent;
+mod reduce;
+mod resample;
+mod sampling;
+mod scatter_gather;
+mod slicing;
+mod state;
+mod volume;
+
+use crate::args::Args;
+use crate::constant::Expand;
+use crate::error::OpError;
+use crate::graph::Graph;
+
+/// Opsets of MIL, each with the operations of the ones before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Opset {
+    /// iOS 15, macOS 12.
+    CoreML5,
+    /// iOS 16, macOS 13.
+    CoreML6,
+    /// iOS 17, macOS 14.
+    CoreML7,
+    /// iOS 18, macOS 15.
+    CoreML8,
+    /// iOS 26, macOS 26.
+    CoreML9,
+}
+
+impl Opset {
+    /// All opsets, oldest first.
+    pub const ALL: [Self; 5] = [Self::CoreML5, Self::CoreML6, Self::CoreML7, Self::CoreML8, Self::CoreML9];
+
+    /// Returns the name that programs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CoreML5 => "CoreML5",
+            Self::CoreML6 => "CoreML6",
+            Self::CoreML7 => "CoreML7",
+            Self::CoreML8 => "CoreML8",
+            Self::CoreML9 => "CoreML9",
+        }
+    }
+
+    /// Returns the opset of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|opset| opset.name() == name)
+    }
+}
+
+/// A parameter of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Param {
+    /// Name, exactly MIL's.
+    pub name: &'static str,
+    /// Whether the operation must have it.
+    pub required: bool,
+}
+
+/// Returns a parameter that an operation must have.
+pub(crate) const fn req(name: &'static str) -> Param {
+    Param { name, required: true }
+}
+
+/// Returns a parameter that an operation may have.
+pub(crate) const fn opt(name: &'static str) -> Param {
+    Param { name, required: false }
+}
+
+/// How an operation is expressed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Emit {
+    /// Appends the nodes of one operation and hands its results to [`Graph::give`].
+    Nodes(EmitNodes),
+    /// Computes constants from constants, when a node or another operation needs them.
+    Constants(Expand),
+    /// The operation is its own value: `const`.
+    Literal,
+}
+
+/// See [`Emit::Nodes`].
+pub(crate) type EmitNodes = fn(&Args<'_, '_>, &mut Graph) -> Result<(), OpError>;
+
+/// One MIL operation as the translator knows it. A row is the whole registration.
+#[derive(Clone, Copy, Debug)]
+pub struct Op {
+    /// Name, exactly MIL's.
+    pub name: &'static str,
+    /// First opset whose meaning this row implements.
+    pub since: Opset,
+    /// The parameters.
+    pub params: &'static [Param],
+    /// How it is expressed in ONNX.
+    pub(crate) emit: Emit,
+}
+
+/// Returns the row of an operation that becomes nodes.
+pub(crate) const fn op(name: &'static str, since: Opset, params: &'static [Param], emit: EmitNodes) -> Op {
+    Op { name, since, params, emit: Emit::Nodes(emit) }
+}
+
+/// Returns the row of an operation that becomes constants.
+pub(crate) const fn constant(name: &'static str, since: Opset, params: &'static [Param], expand: Expand) -> Op {
+    Op { name, since, params, emit: Emit::Constants(expand) }
+}
+
+/// The families, each a file.
+const FAMILIES: &[&[Op]] = &[
+    activation::OPS,
+    attention::OPS,
+    blocks::OPS,
+    classify::OPS,
+    constexpr::OPS,
+    control_flow::OPS,
+    crop_resize::OPS,
+    conv::OPS,
+    detection::OPS,
+    elementwise::BINARY,
+    elementwise::UNARY,
+    image::OPS,
+    linear::OPS,
+    list::OPS,
+    norm::OPS,
+    ordering::OPS,
+    pool::OPS,
+    quantize::OPS,
+    random::OPS,
+    rearrange::OPS,
+    recurrent::OPS,
+    reduce::OPS,
+    resample::OPS,
+    scatter_gather::OPS,
+    slicing::OPS,
+    state::OPS,
+];
+
+/// Returns every row of the table.
+pub fn operations() -> impl Iterator<Item = &'static Op> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}
+
+/// Returns the row for an operation in a program of some opset: the latest version that the opset has.
+///
+/// Called by: `translate.rs`.
+pub(crate) fn find(name: &str, opset: Opset) -> Option<&'static Op> {
+    operations().filter(|op| op.name == name && op.since <= opset).max_by_key(|op| op.since)
+}

@@ -1,0 +1,225 @@
+//! Convolutions: MIL's `conv.py`.
+//!
+//! Flow: rows of the table in `ops.rs`; `pool.rs` shares the window arithmetic.
+
+use super::Opset::{CoreML5, CoreML7};
+use super::{Op, Param, op, opt, req, volume};
+use crate::args::Args;
+use crate::error::OpError;
+use crate::graph::{Graph, Value};
+use crate::onnx::AttributeProto;
+
+/// Parameters of `conv`.
+const CONV: &[Param] = &[
+    req("x"),
+    req("weight"),
+    opt("bias"),
+    opt("strides"),
+    opt("pad_type"),
+    opt("pad"),
+    opt("dilations"),
+    opt("groups"),
+];
+/// Parameters of `conv_transpose`.
+const CONV_TRANSPOSE: &[Param] = &[
+    req("x"),
+    req("weight"),
+    opt("bias"),
+    opt("pad"),
+    opt("output_shape"),
+    opt("pad_type"),
+    opt("strides"),
+    opt("dilations"),
+    opt("groups"),
+];
+
+/// The rows.
+pub(super) const OPS: &[Op] = &[
+    op("conv", CoreML5, CONV, conv),
+    op("conv", CoreML7, CONV, conv),
+    op("conv_transpose", CoreML5, CONV_TRANSPOSE, conv_transpose),
+    op("conv_transpose", CoreML7, CONV_TRANSPOSE, conv_transpose),
+];
+
+/// Convolution over one to three spatial dimensions.
+fn conv(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    let weight = a.tensor(g, "weight")?;
+    convolution(a, g, &weight)
+}
+
+/// Convolution with a weight whose type is that of the argument `weight`.
+///
+/// Called by: `conv`, and `conv_quantized` of `quantize.rs`.
+pub(super) fn convolution(a: &Args<'_, '_>, g: &mut Graph, weight: &Value) -> Result<(), OpError> {
+    let (x, bias) = (a.tensor(g, "x")?, a.optional(g, "bias")?);
+    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..])?;
+    let (window, groups) = (Window::read(a, &kernel)?, a.get_or("groups", 1)?);
+    let y = if kernel.len() == 3 && !g.dialect().volumes {
+        volume::convolve(a, g, [&x, weight, &bias], &window, groups)?
+    } else {
+        let mut attributes = window.attributes();
+        attributes.push(AttributeProto::int("group", groups));
+        let inputs = if bias.name().is_empty() { vec![&x, weight] } else { vec![&x, weight, &bias] };
+        g.node("Conv", &inputs, attributes)
+    };
+    g.give(y);
+    Ok(())
+}
+
+/// Transposed convolution: the gradient of `conv` with respect to its input.
+fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    let (x, weight, bias) = (a.tensor(g, "x")?, a.tensor(g, "weight")?, a.optional(g, "bias")?);
+    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..])?;
+    let spatial = kernel.len();
+    let strides: Vec<i64> = a.get_or("strides", vec![1; spatial])?;
+    let dilations: Vec<i64> = a.get_or("dilations", vec![1; spatial])?;
+    let mut pads: Vec<i64> = a.get_or("pad", vec![0; 2 * spatial])?;
+    if strides.len() != spatial || dilations.len() != spatial || pads.len() != 2 * spatial {
+        return Err(OpError::invalid("its strides, dilations or padding do not fit its kernel"));
+    }
+    let pad_type = a.get_or("pad_type", "valid".to_owned())?;
+    let extents: Vec<i64> = (0..spatial).map(|i| (kernel[i] - 1) * dilations[i] + 1).collect();
+    match pad_type.as_str() {
+        "custom" => {}
+        "valid" => pads.fill(0),
+        // The output is `stride` times the input: what the kernel reaches beyond is cut off, the odd one at the end.
+        "same" => {
+            for i in 0..spatial {
+                let excess = (extents[i] - strides[i]).max(0);
+                (pads[2 * i], pads[2 * i + 1]) = (excess / 2, excess - excess / 2);
+            }
+        }
+        _ => return Err(OpError::unsupported(format!("its pad_type `{pad_type}` is unknown"))),
+    }
+    let mut output_padding = vec![0; spatial];
+    if pad_type == "same" {
+        (0..spatial).for_each(|i| output_padding[i] = (strides[i] - extents[i]).max(0));
+    }
+    if let Some(shape) = a.get::<Vec<i64>>("output_shape")? {
+        let x_dims = fixed(&a.ty("x")?.dims[2.min(a.rank("x")?)..])?;
+        if shape.len() != spatial + 2 || x_dims.len() != spatial {
+            return Err(OpError::invalid("its output_shape does not fit its kernel"));
+        }
+        for i in 0..spatial {
+            let natural = (x_dims[i] - 1) * strides[i] + extents[i] - pads[2 * i] - pads[2 * i + 1];
+            output_padding[i] = shape[i + 2] - natural;
+            if output_padding[i] < 0 {
+                // A smaller output than the formula's: cut more off the end.
+                pads[2 * i + 1] -= output_padding[i];
+                output_padding[i] = 0;
+            }
+        }
+    }
+    // ONNX wants output padding below the stride; a larger one is less cutting at the end.
+    for i in 0..spatial {
+        let kept = output_padding[i].min(pads[2 * i + 1]);
+        pads[2 * i + 1] -= kept;
+        output_padding[i] -= kept;
+    }
+    let (begins, ends) = (pads.iter().step_by(2), pads.iter().skip(1).step_by(2));
+    let pads = Some(begins.chain(ends).copied().collect());
+    let window = Window { kernel, strides, dilations, pads, lower: false };
+    let groups = a.get_or("groups", 1)?;
+    let y = if spatial == 3 && !g.dialect().volumes {
+        volume::spread(a, g, [&x, &weight, &bias], &window, &output_padding, groups)?
+    } else {
+        let mut attributes = window.attributes();
+        attributes.push(AttributeProto::int("group", groups));
+        if output_padding.iter().any(|extra| *extra != 0) {
+            attributes.push(AttributeProto::ints("output_padding", &output_padding));
+        }
+        let inputs = if bias.name().is_empty() { vec![&x, &weight] } else { vec![&x, &weight, &bias] };
+        g.node("ConvTranspose", &inputs, attributes)
+    };
+    g.give(y);
+    Ok(())
+}
+
+/// How a convolution's or pooling's window moves over the spatial dimensions.
+#[derive(Clone, Debug)]
+pub(super) struct Window {
+    /// Size of the window.
+    pub(super) kernel: Vec<i64>,
+    /// Step from one position to the next.
+    pub(super) strides: Vec<i64>,
+    /// Distance of neighbouring elements of the window.
+    pub(super) dilations: Vec<i64>,
+    /// Padding before each dimension, then after each; `None` when it follows from a size that varies.
+    pub(super) pads: Option<Vec<i64>>,
+    /// Whether the odd element of unknown padding goes before.
+    pub(super) lower: bool,
+}
+
+impl Window {
+    /// Reads `strides`, `dilations`, `pad_type` and `pad`.
+    pub(super) fn read(a: &Args<'_, '_>, kernel: &[i64]) -> Result<Self, OpError> {
+        let spatial = kernel.len();
+        let strides: Vec<i64> = a.get_or("strides", vec![1; spatial])?;
+        let dilations: Vec<i64> = a.get_or("dilations", vec![1; spatial])?;
+        let pad: Vec<i64> = a.get_or("pad", vec![0; 2 * spatial])?;
+        let dims = a.ty("x")?.dims;
+        if dims.len() != spatial + 2
+            || strides.len() != spatial
+            || dilations.len() != spatial
+            || pad.len() != 2 * spatial
+        {
+            return Err(OpError::invalid("its kernel, strides, dilations or padding do not fit its input"));
+        }
+        if kernel.iter().chain(&strides).chain(&dilations).any(|size| *size < 1) {
+            return Err(OpError::invalid("its kernel, strides or dilations are not positive"));
+        }
+        let pad_type = a.get_or("pad_type", "valid".to_owned())?;
+        let mut window = Self {
+            kernel: kernel.to_vec(),
+            strides,
+            dilations,
+            pads: Some(vec![0; 2 * spatial]),
+            lower: pad_type == "same_lower",
+        };
+        match pad_type.as_str() {
+            "valid" => {}
+            "custom" => {
+                window.pads = Some(pad.iter().step_by(2).chain(pad.iter().skip(1).step_by(2)).copied().collect())
+            }
+            "same" | "same_lower" => window.pads = window.same(&dims[2..]),
+            _ => return Err(OpError::unsupported(format!("its pad_type `{pad_type}` is unknown"))),
+        }
+        Ok(window)
+    }
+
+    /// Returns the padding with which the output has one element for each stride of the input; `None` when that
+    /// depends on a size that varies.
+    fn same(&self, dims: &[Option<usize>]) -> Option<Vec<i64>> {
+        let spatial = self.kernel.len();
+        let mut pads = vec![0; 2 * spatial];
+        for i in 0..spatial {
+            let extent = (self.kernel[i] - 1) * self.dilations[i] + 1;
+            // With stride 1 the input's size does not matter.
+            let size = if self.strides[i] == 1 { 1 } else { i64::try_from(dims[i]?).ok()? };
+            let total = ((size - 1) / self.strides[i] * self.strides[i] + extent - size).max(0);
+            let before = if self.lower { total - total / 2 } else { total / 2 };
+            (pads[i], pads[spatial + i]) = (before, total - before);
+        }
+        Some(pads)
+    }
+
+    /// Returns the window as attributes of ONNX.
+    pub(super) fn attributes(&self) -> Vec<AttributeProto> {
+        let mut attributes =
+            vec![AttributeProto::ints("kernel_shape", &self.kernel), AttributeProto::ints("strides", &self.strides)];
+        if self.dilations.iter().any(|dilation| *dilation != 1) {
+            attributes.push(AttributeProto::ints("dilations", &self.dilations));
+        }
+        attributes.push(match &self.pads {
+            Some(pads) => AttributeProto::ints("pads", pads),
+            None => AttributeProto::string("auto_pad", if self.lower { "SAME_LOWER" } else { "SAME_UPPER" }),
+        });
+        attributes
+    }
+}
+
+/// Returns sizes that must not vary.
+pub(super) fn fixed(dims: &[Option<usize>]) -> Result<Vec<i64>, OpError> {
+    let size = |dim: &Option<usize>| dim.and_then(|size| i64::try_from(size).ok());
+    dims.iter().map(size).collect::<Option<_>>().ok_or_else(|| OpError::unsupported("it needs sizes that vary"))
+}

@@ -1,0 +1,90 @@
+//! Matrix products: MIL's `linear.py`, and attention of iOS 18.
+//!
+//! Flow: rows of the table in `ops.rs`.
+
+use super::Opset::{CoreML5, CoreML7};
+use super::{Op, Param, op, opt, req};
+use crate::args::Args;
+use crate::error::OpError;
+use crate::graph::{Graph, Value, element_type};
+use crate::onnx::{AttributeProto, ElementType};
+
+/// Parameters of `linear`.
+const LINEAR: &[Param] = &[req("x"), req("weight"), opt("bias")];
+/// Parameters of `matmul`.
+const MATMUL: &[Param] = &[req("x"), req("y"), opt("transpose_x"), opt("transpose_y")];
+
+/// The rows.
+pub(super) const OPS: &[Op] = &[
+    op("einsum", CoreML5, &[req("values"), req("equation")], einsum),
+    op("linear", CoreML5, LINEAR, linear),
+    op("linear", CoreML7, LINEAR, linear),
+    op("matmul", CoreML5, MATMUL, matmul),
+    op("matmul", CoreML7, MATMUL, matmul),
+];
+
+/// Sum over products of elements, by an equation such as `nchw,nwhu->nchu`.
+fn einsum(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    let values = a.tensors(g, "values")?;
+    let equation: String = a.need("equation")?;
+    let operands: Vec<&Value> = values.iter().collect();
+    let y = g.node("Einsum", &operands, vec![AttributeProto::string("equation", &equation)]);
+    g.give(y);
+    Ok(())
+}
+
+/// `x · weightᵀ + bias`. The weight is stored transposed, so that the engine multiplies it as it is.
+fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    let (x, weight) = (a.tensor(g, "x")?, a.transposed(g, "weight")?);
+    let mut y = product(a, g, &x, &weight)?;
+    if a.has("bias") && !all_zero(a, "bias")? {
+        let bias = a.tensor(g, "bias")?;
+        y = g.node("Add", &[&y, &bias], Vec::new());
+    }
+    g.give(y);
+    Ok(())
+}
+
+/// Batched matrix product, with either operand transposed.
+fn matmul(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    let x = exchanged(a, g, "x", "transpose_x")?;
+    let y = exchanged(a, g, "y", "transpose_y")?;
+    let z = product(a, g, &x, &y)?;
+    g.give(z);
+    Ok(())
+}
+
+/// Returns a matrix product, of floats or integers.
+fn product(a: &Args<'_, '_>, g: &mut Graph, x: &Value, y: &Value) -> Result<Value, OpError> {
+    let element = element_type(a.ty("x")?.data_type)?;
+    if element == ElementType::Float || g.dialect().integer_products {
+        return Ok(g.node("MatMul", &[x, y], Vec::new()));
+    }
+    // Exact as long as all sums stay below 2²⁴.
+    let (x, y) = (g.cast(x, ElementType::Float), g.cast(y, ElementType::Float));
+    let z = g.node("MatMul", &[&x, &y], Vec::new());
+    Ok(g.cast(&z, element))
+}
+
+/// Returns an operand with its last two dimensions exchanged when the flag says so.
+fn exchanged(a: &Args<'_, '_>, g: &mut Graph, name: &str, flag: &str) -> Result<Value, OpError> {
+    let rank = a.rank(name)?;
+    if !a.get_or(flag, false)? || rank < 2 {
+        return a.tensor(g, name);
+    }
+    if rank == 2 {
+        return a.transposed(g, name);
+    }
+    let x = a.tensor(g, name)?;
+    let mut perm: Vec<i64> = (0..rank as i64).collect();
+    perm.swap(rank - 1, rank - 2);
+    Ok(g.transpose(&x, &perm))
+}
+
+/// Returns whether an argument is a constant of zeros: coremltools writes such biases where there are none.
+pub(super) fn all_zero(a: &Args<'_, '_>, name: &str) -> Result<bool, OpError> {
+    if !a.is_constant(name) {
+        return Ok(false);
+    }
+    Ok(a.constant(name)?.is_some_and(|constant| constant.bytes.iter().all(|byte| *byte == 0)))
+}

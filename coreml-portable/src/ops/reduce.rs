@@ -1,0 +1,56 @@
+//! Reductions: MIL's `reduction.py`.
+//!
+//! Flow: rows of the table in `ops.rs`.
+
+use super::Opset::{CoreML5, CoreML7};
+use super::elementwise::convert;
+use super::{Op, Param, op, opt, req};
+use crate::args::Args;
+use crate::error::OpError;
+use crate::graph::Graph;
+use crate::onnx::ElementType;
+
+/// Parameters of a reduction to a number.
+const AXES: &[Param] = &[req("x"), opt("axes"), opt("keep_dims")];
+/// Parameters of a reduction to a position.
+const AXIS: &[Param] = &[req("x"), opt("axis"), opt("keep_dims")];
+/// Parameters of a reduction to a position of chosen type.
+const AXIS_DTYPE: &[Param] = &[req("x"), opt("axis"), opt("keep_dims"), opt("output_dtype")];
+
+/// The rows.
+pub(super) const OPS: &[Op] = &[
+    op("reduce_argmax", CoreML5, AXIS, |a, g| position(a, g, true)),
+    op("reduce_argmax", CoreML7, AXIS_DTYPE, |a, g| position(a, g, true)),
+    op("reduce_argmin", CoreML5, AXIS, |a, g| position(a, g, false)),
+    op("reduce_argmin", CoreML7, AXIS_DTYPE, |a, g| position(a, g, false)),
+    op("reduce_l1_norm", CoreML5, AXES, |a, g| number(a, g, "ReduceL1")),
+    op("reduce_l2_norm", CoreML5, AXES, |a, g| number(a, g, "ReduceL2")),
+    op("reduce_log_sum", CoreML5, AXES, |a, g| number(a, g, "ReduceLogSum")),
+    op("reduce_log_sum_exp", CoreML5, AXES, |a, g| number(a, g, "ReduceLogSumExp")),
+    op("reduce_max", CoreML5, AXES, |a, g| number(a, g, "ReduceMax")),
+    op("reduce_mean", CoreML5, AXES, |a, g| number(a, g, "ReduceMean")),
+    op("reduce_min", CoreML5, AXES, |a, g| number(a, g, "ReduceMin")),
+    op("reduce_prod", CoreML5, AXES, |a, g| number(a, g, "ReduceProd")),
+    op("reduce_sum", CoreML5, AXES, |a, g| number(a, g, "ReduceSum")),
+    op("reduce_sum_square", CoreML5, AXES, |a, g| number(a, g, "ReduceSumSquare")),
+];
+
+/// A number for all elements along some axes; along all of them when none are named.
+fn number(a: &Args<'_, '_>, g: &mut Graph, op_type: &str) -> Result<(), OpError> {
+    let x = a.tensor(g, "x")?;
+    let axes = a.axes("axes", a.rank("x")?)?.unwrap_or_default();
+    let y = g.reduce(op_type, &x, &axes, a.get_or("keep_dims", false)?);
+    g.give(y);
+    Ok(())
+}
+
+/// The position of an extreme along one axis, the first of equals.
+fn position(a: &Args<'_, '_>, g: &mut Graph, largest: bool) -> Result<(), OpError> {
+    let x = a.tensor(g, "x")?;
+    let axis = a.axis("axis", -1, a.rank("x")?)?;
+    let keep_dims = a.get_or("keep_dims", false)?;
+    let wide = g.position(&x, axis, keep_dims, largest);
+    let y = convert(g, &wide, ElementType::Int64, a.output(0)?.data_type)?;
+    g.give(y);
+    Ok(())
+}

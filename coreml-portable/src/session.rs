@@ -1,0 +1,193 @@
+//! A loaded function, ready to run.
+//!
+//! Owns: the checks of inputs against the interface, and conversions between features and the engine's tensors.
+//! Must not: know operations.
+//! Flow: `coreml-rt` → [`Session`] → `translate.rs` at load, an engine at each run.
+
+use crate::engine::{Engine, EngineKind, Input, Numbers};
+use crate::error::Error;
+use crate::outputs::Outputs;
+use crate::shape_check::{check, check_output};
+use crate::state::State;
+use crate::translate::{Port, Settings, Translation, translate};
+use coreml_spec::{Elements, Feature, Function, Package, TensorRef};
+use half::slice::HalfFloatSliceExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How to load.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// The function of a multifunction package; `None` for the package's default.
+    pub function: Option<String>,
+    /// Number of threads to compute with; `None` for as many as the machine has cores.
+    pub threads: Option<usize>,
+    /// The engine.
+    pub engine: EngineKind,
+    /// Whether each result that the program declares as half precision is rounded to it, as devices do, instead of being
+    /// kept in single precision. Shows overflow and loss of precision before a device does. ONNX Runtime only.
+    pub round_to_half: bool,
+}
+
+/// A function of a model package, translated and loaded into an engine. It can be shared between threads.
+#[derive(Debug)]
+pub struct Session {
+    /// The interface; orders the inputs and outputs.
+    function: Arc<Function>,
+    /// The engine with the model.
+    engine: Box<dyn Engine>,
+    /// For each input of the engine, which feature it is.
+    inputs: Vec<usize>,
+    /// For each output feature, which output of the engine it is.
+    outputs: Vec<usize>,
+    /// The engine's outputs.
+    output_ports: Vec<Port>,
+    /// For each state of the engine, which state feature it is, and its type.
+    states: Vec<(usize, Port)>,
+    /// Buffers for converted inputs, kept from run to run.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// Room for one converted input.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Widened floats.
+    floats: Vec<f32>,
+    /// Widened integers.
+    ints: Vec<i32>,
+}
+
+impl Session {
+    /// Translates a function of a package and loads it into the engine that the options choose.
+    ///
+    /// Errors: [`Error::Unsupported`] names everything that is missing at once; [`Error::Invalid`] says what is wrong
+    /// with the package or the options; [`Error::Engine`] is the engine's own failure.
+    pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
+        let interface = package.interface()?;
+        let function = interface.function(options.function.as_deref()).ok_or_else(|| {
+            let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+            let wanted = options.function.as_deref().unwrap_or(&interface.default_function);
+            Error::invalid(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
+        })?;
+        if options.round_to_half && !options.engine.rounds() {
+            return Err(Error::invalid("rten has no half precision to round to; choose the engine ONNX Runtime"));
+        }
+        let settings = Settings { dialect: options.engine.dialect(), round_to_half: options.round_to_half };
+        let translation = translate(package, &function.name, settings)?;
+        let Translation { inputs, outputs, states, .. } = &translation;
+        let position = |features: &[Feature], name: &str| {
+            let found = features.iter().position(|feature| feature.name == name);
+            found.ok_or_else(|| Error::invalid(format!("the description lacks the program's `{name}`")))
+        };
+        let output = |feature: &Feature| {
+            let found = outputs.iter().position(|port| port.name == feature.name);
+            found
+                .ok_or_else(|| Error::invalid(format!("the program lacks the description's output `{}`", feature.name)))
+        };
+        let state = |port: &Port| Ok((position(&function.states, &port.name)?, port.clone()));
+        Ok(Self {
+            inputs: inputs.iter().map(|port| position(&function.inputs, &port.name)).collect::<Result<_, _>>()?,
+            outputs: function.outputs.iter().map(output).collect::<Result<_, _>>()?,
+            output_ports: outputs.clone(),
+            states: states.iter().map(|port| state(&port.input)).collect::<Result<_, Error>>()?,
+            scratch: Mutex::default(),
+            function: Arc::new(function.clone()),
+            engine: options.engine.load(translation, options.threads)?,
+        })
+    }
+
+    /// Returns name and version of the engine: `rten 0.27`.
+    pub fn engine(&self) -> &str {
+        self.engine.name()
+    }
+
+    /// Returns the function's interface, whose inputs and outputs give the order for [`Self::run`] and [`Outputs`].
+    pub fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// Returns a state with all elements zero.
+    ///
+    /// Errors: [`Error::Invalid`] when the shape of a state varies.
+    pub fn new_state(&self) -> Result<State, Error> {
+        State::zero(Arc::clone(&self.function), &self.states)
+    }
+
+    /// Runs a function without states.
+    ///
+    /// Parameters: `inputs` — one for each of [`Self::function`]'s inputs, in its order. An image is a tensor
+    /// `[1, channels, height, width]` of `Float32` with values from 0 to 255.
+    /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong.
+    pub fn run(&self, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
+        if !self.states.is_empty() {
+            let name = &self.function.name;
+            return Err(Error::invalid(format!("function `{name}` has states; run it with a state from `new_state`")));
+        }
+        self.run_with_state(&mut self.new_state()?, inputs)
+    }
+
+    /// Runs a function and updates its states.
+    ///
+    /// Parameters: `state` — from [`Self::new_state`] of this session; `inputs` — as for [`Self::run`].
+    /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong, or says that the state is not of this
+    /// function. When the engine itself fails, the state may be lost; further runs with it say so.
+    pub fn run_with_state(&self, state: &mut State, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
+        let features = &self.function.inputs;
+        if inputs.len() != features.len() {
+            let (given, wanted) = (inputs.len(), features.len());
+            return Err(Error::invalid(format!("the function takes {wanted} inputs, but {given} were given")));
+        }
+        for (feature, input) in features.iter().zip(inputs) {
+            check(feature, input)?;
+        }
+        state.check(&self.states)?;
+        // Another thread's run may hold the buffers; then this one makes its own.
+        let mut scratch = std::mem::take(&mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner));
+        scratch.resize_with(self.inputs.len(), Scratch::default);
+        let outputs = self.run_engine(inputs, state, &mut scratch);
+        *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = scratch;
+        let outputs = outputs?;
+        for (output, port) in outputs.iter().zip(&self.output_ports) {
+            check_output(output, port)?;
+        }
+        Ok(Outputs { function: Arc::clone(&self.function), positions: self.outputs.clone(), outputs })
+    }
+
+    /// Widens what the engine does not take as it is, and runs it.
+    fn run_engine(
+        &self,
+        inputs: &[TensorRef<'_>],
+        state: &mut State,
+        scratch: &mut [Scratch],
+    ) -> Result<Vec<crate::engine::Tensor>, Error> {
+        let mut converted = Vec::with_capacity(self.inputs.len());
+        for (position, scratch) in self.inputs.iter().zip(scratch) {
+            let input = &inputs[*position];
+            converted.push(Input { dims: input.dims, numbers: widened(input.elements, scratch) });
+        }
+        self.engine.run(&converted, &mut state.tensors)
+    }
+}
+
+/// Returns elements in a type that engines take.
+fn widened<'a>(elements: Elements<'a>, scratch: &'a mut Scratch) -> Numbers<'a> {
+    match elements {
+        Elements::Float32(elements) => Numbers::Float(elements),
+        Elements::Int32(elements) => Numbers::Int(elements),
+        Elements::Float16(elements) => {
+            scratch.floats.resize(elements.len(), 0.0);
+            elements.convert_to_f32_slice(&mut scratch.floats);
+            Numbers::Float(&scratch.floats)
+        }
+        Elements::Float64(elements) => {
+            scratch.floats.clear();
+            scratch.floats.extend(elements.iter().map(|element| *element as f32));
+            Numbers::Float(&scratch.floats)
+        }
+        Elements::Int8(elements) => {
+            scratch.ints.clear();
+            scratch.ints.extend(elements.iter().map(|element| i32::from(*element)));
+            Numbers::Int(&scratch.ints)
+        }
+    }
+}
