@@ -1,0 +1,28 @@
+//! Core ML itself: the backend on Apple's systems.
+//!
+//! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may. Must not: know typed
+//! tensors; it fills the slots of `slot.rs`.
+//! Flow: `backend.rs` → `session.rs` → `compiled.rs` (a package is compiled once), `configuration.rs`, and at each
+//! prediction `multi_array.rs` → `strides.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
+//!
+//! `compiled.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
+//! run on Linux against a double of Core ML; `docs/apple-verification.md` says what that proves.
+
+mod compiled;
+#[cfg(target_vendor = "apple")]
+mod configuration;
+#[cfg_attr(
+    not(target_vendor = "apple"),
+    allow(dead_code, unreachable_pub, reason = "elsewhere only its wording is tested")
+)]
+mod failure;
+#[cfg(target_vendor = "apple")]
+mod multi_array;
+#[cfg(target_vendor = "apple")]
+mod session;
+mod strides;
+
+#[cfg(target_vendor = "apple")]
+pub use failure::CoreMlError;
+#[cfg(target_vendor = "apple")]
+pub(crate) use session::Session;

@@ -1,0 +1,294 @@
+//! Compiled models, kept so that a package is compiled once in its life.
+//!
+//! Owns: where compiled models lie and what they are called. Must not: know Objective-C; the compiler is passed in.
+//! Flow: called by `session.rs` at every load; only the first of a package's content compiles.
+//!
+//! Compiling an `.mlpackage` is quick, but the system then specialises the `.mlmodelc` for its processors, which is slow,
+//! and remembers that by the path. So the path must be the same at every start: `DIGEST.mlmodelc` in one folder, or beside
+//! the package where an app ships it compiled.
+
+use super::failure::CoreMlError;
+use crate::search::Found;
+use sha2::{Digest, Sha256};
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Ending of a model that is compiled already.
+const COMPILED_EXTENSION: &str = "mlmodelc";
+
+/// How much of a file is read at once, in bytes.
+const READ_SIZE: usize = 1 << 20;
+
+/// How deep folders may lie in each other; a package has three levels.
+const DEPTH_LIMIT: usize = 16;
+
+/// Returns the compiled model of a package, compiling it when that has not been done yet.
+///
+/// Parameters: `root` — the folder of compiled models, made when missing; `compile` — takes an `.mlpackage` and returns
+/// an `.mlmodelc` in some temporary place.
+/// Errors: [`CoreMlError::File`], and those of `compile`.
+pub(super) fn model(
+    found: &Found,
+    root: &Path,
+    compile: impl FnOnce(&Path) -> Result<PathBuf, CoreMlError>,
+) -> Result<PathBuf, CoreMlError> {
+    let digest = digest(found)?;
+    let place = root.join(&digest).with_extension(COMPILED_EXTENSION);
+    // An app may bring it along; the name says that it is this content, so it is never a stale one.
+    let shipped = found.path().map(|package| package.with_file_name(&digest).with_extension(COMPILED_EXTENSION));
+    if let Some(compiled) = shipped.into_iter().chain([place.clone()]).find(|compiled| compiled.is_dir()) {
+        return Ok(compiled);
+    }
+    fs::create_dir_all(root).map_err(|error| file("make the folder", root, &error))?;
+    let fresh = match found {
+        Found::Folder(package) => compile(package)?,
+        Found::Embedded(files) => {
+            let package = Temporary::of(root, &digest, "mlpackage");
+            unpack(files, &package.0)?;
+            compile(&package.0)?
+        }
+    };
+    publish(&fresh, root, &digest, &place)?;
+    Ok(place)
+}
+
+/// Moves a compiled model to its place, whole or not at all.
+///
+/// Two programs may do this at the same time; one of them wins, and both have the same model.
+fn publish(fresh: &Path, root: &Path, digest: &str, place: &Path) -> Result<(), CoreMlError> {
+    let moved = fs::rename(fresh, place).or_else(|error| {
+        if error.kind() != io::ErrorKind::CrossesDevices {
+            return Err(error);
+        }
+        // The temporary folder is another volume: copy beside the place first, since only a move is atomic.
+        let near = Temporary::of(root, digest, "part");
+        copy(fresh, &near.0)?;
+        fs::rename(&near.0, place)
+    });
+    if moved.is_err() || fresh.exists() {
+        // Nobody else looks for it, and the system clears its temporary folder sooner or later.
+        let _ = fs::remove_dir_all(fresh);
+    }
+    match moved {
+        Err(error) if !place.is_dir() => Err(file("move the compiled model to", place, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// A folder of this process that is removed in the end, if it is still there.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    /// Names a folder that no other process or thread uses.
+    fn of(root: &Path, digest: &str, extension: &str) -> Self {
+        let (process, thread) = (std::process::id(), std::thread::current().id());
+        Self(root.join(format!(".{digest}-{process}-{thread:?}.{extension}")))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // It is a copy, and a failure leaves no more than an unused folder behind.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Returns the sha256 of a package's files: each one's path, length and bytes, in the order of the paths.
+///
+/// A package has the same digest on disk and in the program.
+fn digest(found: &Found) -> Result<String, CoreMlError> {
+    let mut hasher = Sha256::new();
+    match found {
+        Found::Folder(package) => {
+            let mut files = Vec::new();
+            list(package, "", DEPTH_LIMIT, &mut files)?;
+            files.sort();
+            for (name, path) in files {
+                enter_file(&mut hasher, &name, &path).map_err(|error| file("read", &path, &error))?;
+            }
+        }
+        Found::Embedded(files) => {
+            let mut files = files.clone();
+            files.sort_unstable();
+            for (name, bytes) in files {
+                enter_name(&mut hasher, name, bytes.len() as u64);
+                hasher.update(bytes);
+            }
+        }
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Adds what stands before a file's bytes: lengths, so that no two packages run together to the same text.
+fn enter_name(hasher: &mut Sha256, name: &str, len: u64) {
+    hasher.update((name.len() as u64).to_le_bytes());
+    hasher.update(name);
+    hasher.update(len.to_le_bytes());
+}
+
+/// Adds a file on disk, without holding it in memory.
+fn enter_file(hasher: &mut Sha256, name: &str, path: &Path) -> io::Result<()> {
+    let content = File::open(path)?;
+    enter_name(hasher, name, content.metadata()?.len());
+    let mut content = BufReader::with_capacity(READ_SIZE, content);
+    loop {
+        let bytes = content.fill_buf()?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        hasher.update(bytes);
+        let len = bytes.len();
+        content.consume(len);
+    }
+}
+
+/// Lists the files below a folder: `/`-separated path inside it, and path.
+fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), CoreMlError> {
+    let unreadable = |error| file("read the folder", folder, &error);
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let (name, path) = (format!("{prefix}{}", entry.file_name().to_string_lossy()), entry.path());
+        if !path.is_dir() {
+            files.push((name, path));
+        } else if depth > 0 {
+            list(&path, &format!("{name}/"), depth - 1, files)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes an embedded package to disk, where the compiler can read it.
+fn unpack(files: &[(&str, &[u8])], package: &Path) -> Result<(), CoreMlError> {
+    for (name, bytes) in files {
+        let path = package.join(name);
+        let folder = path.parent().unwrap_or(package);
+        fs::create_dir_all(folder).map_err(|error| file("make the folder", folder, &error))?;
+        fs::write(&path, bytes).map_err(|error| file("write", &path, &error))?;
+    }
+    Ok(())
+}
+
+/// Copies a folder.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            fs::copy(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the error of a file.
+fn file(action: &str, path: &Path, error: &io::Error) -> CoreMlError {
+    CoreMlError::File { action: format!("{action} {}", path.display()), problem: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    /// A package in the program.
+    const FILES: &[(&str, &[u8])] = &[("Manifest.json", b"{}"), ("Data/com.apple.CoreML/model.mlmodel", b"model")];
+
+    /// Finds a package in the program.
+    fn embedded(files: &[(&'static str, &'static [u8])]) -> Found {
+        Found::Embedded(files.to_vec())
+    }
+
+    #[test]
+    fn a_content_is_compiled_once_wherever_it_lies() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, package) = (folder.path().join("compiled"), folder.path().join("x.mlpackage"));
+        unpack(FILES, &package).unwrap();
+        let runs = Cell::new(0);
+        let compile = |package: &Path| {
+            runs.set(runs.get() + 1);
+            let fresh = folder.path().join("fresh.mlmodelc");
+            fs::create_dir_all(&fresh).unwrap();
+            fs::copy(package.join(FILES[1].0), fresh.join("compiled")).unwrap();
+            Ok(fresh)
+        };
+        let first = model(&embedded(FILES), &root, compile).unwrap();
+        assert_eq!(fs::read(first.join("compiled")).unwrap(), b"model");
+        assert_eq!(model(&Found::Folder(package.clone()), &root, compile).unwrap(), first);
+        assert_eq!(runs.get(), 1);
+
+        fs::write(package.join(FILES[1].0), b"other").unwrap();
+        let second = model(&Found::Folder(package.clone()), &root, compile).unwrap();
+        assert_ne!(second, first);
+        assert_eq!(fs::read(second.join("compiled")).unwrap(), b"other");
+        assert_eq!(runs.get(), 2);
+        // Nothing temporary is left.
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 2);
+        assert!(!folder.path().join("fresh.mlmodelc").exists());
+    }
+
+    #[test]
+    fn a_compiled_model_beside_its_package_is_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("x.mlpackage");
+        unpack(FILES, &package).unwrap();
+        let digest = digest(&embedded(FILES)).unwrap();
+        let shipped = folder.path().join(digest).with_extension(COMPILED_EXTENSION);
+        fs::create_dir(&shipped).unwrap();
+        let root = folder.path().join("compiled");
+        let refuse = |_: &Path| Err(CoreMlError::Unexpected("not compiled here".to_owned()));
+        assert_eq!(model(&Found::Folder(package.clone()), &root, refuse).unwrap(), shipped);
+        assert!(!root.exists());
+        fs::write(package.join(FILES[1].0), b"other").unwrap();
+        assert!(model(&Found::Folder(package), &root, refuse).is_err());
+    }
+
+    #[test]
+    fn the_second_of_two_programs_takes_the_model_of_the_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("compiled");
+        let place = root.join(digest(&embedded(FILES)).unwrap()).with_extension(COMPILED_EXTENSION);
+        let fresh = folder.path().join("fresh.mlmodelc");
+        let compile = |_: &Path| {
+            fs::create_dir_all(&fresh).unwrap();
+            // Meanwhile the other one is done.
+            fs::create_dir_all(&place).unwrap();
+            fs::write(place.join("first"), b"").unwrap();
+            Ok(fresh.clone())
+        };
+        assert_eq!(model(&embedded(FILES), &root, compile).unwrap(), place);
+        assert!(place.join("first").exists() && !fresh.exists());
+    }
+
+    #[test]
+    fn failures_leave_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("compiled");
+        let refuse = |_: &Path| Err(CoreMlError::Unexpected("no".to_owned()));
+        let error = model(&embedded(FILES), &root, refuse).unwrap_err();
+        assert_eq!(error, CoreMlError::Unexpected("no".to_owned()));
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+
+        let missing = folder.path().join("missing.mlpackage");
+        let error = model(&Found::Folder(missing.clone()), &root, refuse).unwrap_err().to_string();
+        assert!(error.contains("missing.mlpackage") && error.contains("check the permissions"), "{error}");
+
+        fs::remove_dir(&root).unwrap();
+        fs::write(&root, b"a file").unwrap();
+        let error = model(&embedded(FILES), &root, refuse).unwrap_err().to_string();
+        assert!(error.starts_with("cannot make the folder"), "{error}");
+    }
+
+    #[test]
+    fn names_and_bytes_do_not_run_together() {
+        let digests = [
+            digest(&embedded(&[("ab", b"c")])).unwrap(),
+            digest(&embedded(&[("a", b"bc")])).unwrap(),
+            digest(&embedded(&[("a", b"b"), ("c", b"")])).unwrap(),
+        ];
+        assert!(digests[0] != digests[1] && digests[1] != digests[2]);
+    }
+}

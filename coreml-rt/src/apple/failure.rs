@@ -1,0 +1,139 @@
+//! What Core ML raises, as values.
+//!
+//! Owns: [`CoreMlError`], its wording, and `guard`, which every call into Objective-C stands in.
+//! Flow: `session.rs` turns it into the runtime's own error, which keeps it as its source.
+#![cfg_attr(target_vendor = "apple", allow(unsafe_code, reason = "reads errors of Objective-C"))]
+
+/// What Core ML, or the system under it, said.
+///
+/// The source of a [`crate::Error`] on Apple's systems:
+/// ```ignore
+/// let cause = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<coreml_rt::CoreMlError>());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CoreMlError {
+    /// An `NSError`.
+    Framework {
+        /// Its domain; Core ML's own is `com.apple.CoreML`.
+        domain: String,
+        /// Its code; in Core ML's domain a constant of `MLModelError`.
+        code: isize,
+        /// Its description, and those of the errors under it.
+        message: String,
+    },
+    /// An Objective-C exception. In a program built with `panic = "abort"` it ends the program instead.
+    Exception {
+        /// Its name: `NSInvalidArgumentException`.
+        name: String,
+        /// Its reason.
+        reason: String,
+    },
+    /// The running system is too old.
+    Unavailable {
+        /// What it lacks.
+        api: &'static str,
+        /// The first systems that have it.
+        since: &'static str,
+    },
+    /// A file of the compiled model cannot be read or written.
+    File {
+        /// What was tried, and with which file.
+        action: String,
+        /// What the system said.
+        problem: String,
+    },
+    /// Core ML gave something else than the interface of the model says.
+    Unexpected(String),
+}
+
+impl std::fmt::Display for CoreMlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Framework { domain, code, message } => write!(f, "{message} ({domain} {code})"),
+            Self::Exception { name, reason } => write!(f, "Core ML raised {name}: {reason}"),
+            Self::Unavailable { api, since } => {
+                write!(f, "{api} needs {since}: update the system, or choose another option")
+            }
+            Self::File { action, problem } => {
+                write!(f, "cannot {action}: {problem}; check the permissions and the free space there")
+            }
+            Self::Unexpected(what) => write!(f, "{what}: build the program again, the package may be another one"),
+        }
+    }
+}
+
+impl std::error::Error for CoreMlError {}
+
+#[cfg(target_vendor = "apple")]
+mod objective_c {
+    //! Errors and exceptions of Objective-C.
+
+    use super::CoreMlError;
+    use objc2::rc::{Retained, autoreleasepool};
+    use objc2_foundation::{NSError, NSException, NSUnderlyingErrorKey};
+    use std::panic::AssertUnwindSafe;
+
+    /// How many errors of a chain the message shows.
+    const CHAIN_SHOWN: usize = 4;
+
+    /// Runs `work` in an autorelease pool of its own and turns an exception into an error.
+    ///
+    /// Called by: every entry into this backend. Without the pool, whatever Core ML autoreleases on a thread of Rust's
+    /// would live as long as the thread.
+    pub(in crate::apple) fn guard<R>(work: impl FnOnce() -> R) -> Result<R, CoreMlError> {
+        autoreleasepool(|_| {
+            // Unwinding leaves behind only what `work` owns, which is dropped, and the scratch of a session, which the
+            // next prediction overwrites.
+            objc2::exception::catch(AssertUnwindSafe(work)).map_err(|exception| {
+                let exception = exception.map(NSException::from_exception);
+                let (name, reason) = match &exception {
+                    Some(Ok(exception)) => (Some(exception.name().to_string()), exception.reason()),
+                    _ => (None, None),
+                };
+                CoreMlError::Exception {
+                    name: name.unwrap_or_else(|| "an object that is no NSException".to_owned()),
+                    reason: reason.map_or_else(|| "no reason given".to_owned(), |reason| reason.to_string()),
+                }
+            })
+        })
+    }
+
+    impl From<Retained<NSError>> for CoreMlError {
+        fn from(error: Retained<NSError>) -> Self {
+            let (domain, code) = (error.domain().to_string(), error.code());
+            let mut message = error.localizedDescription().to_string();
+            let mut innermost = error;
+            for _ in 0..CHAIN_SHOWN {
+                // SAFETY: a constant of Foundation, initialised when the framework is loaded and never written again.
+                let key = unsafe { NSUnderlyingErrorKey };
+                let under = innermost.userInfo().objectForKey(key);
+                let Some(Ok(under)) = under.map(|under| under.downcast::<NSError>()) else { break };
+                message.push_str(": ");
+                message.push_str(&under.localizedDescription().to_string());
+                innermost = under;
+            }
+            Self::Framework { domain, code, message }
+        }
+    }
+}
+
+#[cfg(target_vendor = "apple")]
+pub(super) use objective_c::guard;
+
+#[cfg(test)]
+mod tests {
+    use super::CoreMlError;
+
+    #[test]
+    fn messages_say_what_and_what_to_do() {
+        let old = CoreMlError::Unavailable { api: "ComputeUnits::CpuAndNeuralEngine", since: "macOS 13 or iOS 16" };
+        assert_eq!(
+            old.to_string(),
+            "ComputeUnits::CpuAndNeuralEngine needs macOS 13 or iOS 16: update the system, or choose another option"
+        );
+        let framework =
+            CoreMlError::Framework { domain: "com.apple.CoreML".to_owned(), code: 3, message: "no file".to_owned() };
+        assert_eq!(framework.to_string(), "no file (com.apple.CoreML 3)");
+    }
+}

@@ -1,0 +1,28 @@
+//! What generated code knows about its model.
+//!
+//! Owns: [`Description`], a constant in every generated module.
+//! Flow: written by `coreml-macros`, read by `search.rs` and `model.rs`.
+
+use coreml_spec::ComputeUnits;
+
+/// The files of an embedded package: path inside the package, and bytes.
+pub type EmbeddedFiles = Vec<(&'static str, &'static [u8])>;
+
+/// A model as the build left it.
+#[derive(Debug)]
+pub struct Description {
+    /// The manifest's name for the model.
+    pub name: &'static str,
+    /// The manifest, as the attribute names it.
+    pub manifest: &'static str,
+    /// The JSON form of the [`coreml_spec::Interface`] that the types were made from.
+    pub interface: &'static str,
+    /// Folder name of the package: `encoder.mlpackage`.
+    pub package: &'static str,
+    /// The package in `OUT_DIR`, absolute; on another machine it does not exist.
+    pub built: &'static str,
+    /// The manifest's `compute-units`.
+    pub compute_units: ComputeUnits,
+    /// Returns the files of the package, when it is embedded.
+    pub embedded: Option<fn() -> EmbeddedFiles>,
+}

@@ -1,0 +1,171 @@
+//! A loaded model, under the types.
+//!
+//! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
+//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
+
+use crate::backend::Backend;
+use crate::buffer::Buffer;
+use crate::description::Description;
+use crate::difference::differences;
+use crate::error::Error;
+use crate::options::LoadOptions;
+use crate::search::{Found, Surroundings, find};
+use crate::shape::element_count;
+use crate::slot::{InputSlot, OutputSlot};
+use coreml_spec::{Elements, Feature, FeatureKind, Function, Interface, Package, TensorRef};
+use std::path::{Path, PathBuf};
+
+/// What [`Error`] calls the place of an embedded package.
+const EMBEDDED_LOCATION: &str = "(embedded in the program)";
+
+/// A model that is ready to predict.
+pub struct Model {
+    /// What runs it.
+    backend: Backend,
+    /// The function that runs.
+    function: Function,
+    /// The package's folder; `None` when it is embedded.
+    path: Option<PathBuf>,
+    /// The value of each input that may be left out, by position.
+    defaults: Vec<Option<DefaultValue>>,
+}
+
+/// The value of an optional input.
+struct DefaultValue {
+    /// Sizes of the input.
+    dims: Vec<usize>,
+    /// The value, as often as there are elements.
+    elements: Buffer,
+}
+
+impl Model {
+    /// Finds, checks and loads the model of a generated module.
+    ///
+    /// Called by: the generated `Model::load_with`.
+    pub fn load(description: &Description, options: &LoadOptions) -> Result<Self, Error> {
+        let found = find(description, options, &Surroundings::of_process())?;
+        let package = match &found {
+            Found::Folder(path) => Package::open(path),
+            Found::Embedded(files) => Package::from_embedded(files),
+        };
+        let name = description.name;
+        let package = package.map_err(|error| unreadable(name, error))?;
+        let interface: Interface = serde_json::from_str(description.interface)
+            .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
+        let options = options.clone().or_compute_units(description.compute_units);
+        Self::of_package(name, found, &package, Some(&interface), &options)
+    }
+
+    /// Loads a package that no types were made from.
+    ///
+    /// Called by: [`crate::parity::verify`].
+    pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self, Error> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
+        Self::of_package(&name, Found::Folder(path.to_owned()), &package, None, options)
+    }
+
+    /// Checks and loads an opened package.
+    fn of_package(
+        name: &str,
+        found: Found,
+        package: &Package,
+        types: Option<&Interface>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        let interface = package.interface().map_err(|error| unreadable(name, error))?;
+        let function = interface.function(None).cloned().ok_or_else(|| Error::Invalid {
+            model: name.to_owned(),
+            source: format!("the package has no function `{}`", interface.default_function).into(),
+        })?;
+        if let Some(types) = types {
+            let differences = match types.function(None) {
+                Some(types) => differences(types, &function),
+                None => vec![format!("the types have no function `{}`", types.default_function)],
+            };
+            if !differences.is_empty() {
+                let location = location(found.path());
+                return Err(Error::Interface { model: name.to_owned(), location, differences });
+            }
+        }
+        let defaults = function.inputs.iter().map(default_value).collect();
+        let backend = Backend::load(name, package, &found, &function, options)?;
+        let path = found.path().map(Path::to_owned);
+        Ok(Self { backend, function, path, defaults })
+    }
+
+    /// Returns what runs the model: `portable (rten 0.27)`.
+    pub fn backend(&self) -> &str {
+        self.backend.name()
+    }
+
+    /// Returns the folder of the package, or `None` when it is embedded in the program.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Returns the function that runs.
+    pub(crate) fn function(&self) -> &Function {
+        &self.function
+    }
+
+    /// Runs the model once.
+    ///
+    /// Called by: the generated `Model::predict_into`.
+    /// Parameters: `inputs`, `outputs` — one per feature, in the package's order. Nothing is allocated here.
+    pub fn predict<const INPUTS: usize>(
+        &self,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        let tensors: [TensorRef<'_>; INPUTS] = std::array::from_fn(|at| inputs[at].tensor(self.default_of(at)));
+        self.backend.predict(&tensors, outputs)
+    }
+
+    /// Runs the model once, with as many inputs as it turns out to have.
+    ///
+    /// Called by: [`crate::parity`].
+    pub(crate) fn predict_tensors(
+        &self,
+        inputs: &[TensorRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        self.backend.predict(inputs, outputs)
+    }
+
+    /// Returns the value of input `at` when it is left out; for a required input an empty tensor, which no backend takes.
+    pub(crate) fn default_of(&self, at: usize) -> TensorRef<'_> {
+        match self.defaults.get(at) {
+            Some(Some(value)) => TensorRef { dims: &value.dims, elements: value.elements.elements() },
+            _ => TensorRef { dims: &[0], elements: Elements::Float32(&[]) },
+        }
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} on {}", location(self.path()), self.backend())
+    }
+}
+
+/// Returns the value that `input` takes when it is left out, or `None` when it must be given.
+fn default_value(input: &Feature) -> Option<DefaultValue> {
+    let FeatureKind::MultiArray { data_type, shape } = &input.kind else { return None };
+    let len = element_count(&shape.default)?;
+    let elements = Buffer::from_f64s(*data_type, &vec![input.default?; len])?;
+    Some(DefaultValue { dims: shape.default.clone(), elements })
+}
+
+/// Returns the place of a package, for a message.
+fn location(path: Option<&Path>) -> String {
+    path.map_or_else(|| EMBEDDED_LOCATION.to_owned(), |path| path.display().to_string())
+}
+
+/// Makes the error of a package that cannot be read.
+fn unreadable(name: &str, error: coreml_spec::Error) -> Error {
+    let model = name.to_owned();
+    match error {
+        coreml_spec::Error::Unsupported { .. } => Error::Unsupported { model, source: error.into() },
+        _ => Error::Package { model, source: error.into() },
+    }
+}

@@ -1,0 +1,137 @@
+//! The table that a parity check prints.
+//!
+//! Owns: [`Report`] and its layout. Must not: judge; `parity.rs` does.
+//! Flow: filled by `parity.rs`, shown by generated tests and by the command line.
+
+use super::figures::Figures;
+use coreml_spec::Tolerance;
+
+/// Every output of every sample, with its figures.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The model's name.
+    pub model: String,
+    /// What ran it.
+    pub backend: String,
+    /// When an output passes.
+    pub tolerance: Tolerance,
+    /// One per output of each sample.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// One output of one sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// The sample's file name.
+    pub sample: String,
+    /// Name of the output.
+    pub output: String,
+    /// The figures.
+    pub verdict: Verdict,
+    /// Whether the output is close enough.
+    pub passed: bool,
+}
+
+/// What is known about an output.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Verdict {
+    /// A tensor, or the probabilities of a classifier.
+    Tensor(Figures),
+    /// A label; it passes when it is the expected one, or when the reference is a tie within the accepted difference.
+    Label {
+        /// Position of PyTorch's class.
+        expected: usize,
+        /// Position of the predicted class.
+        got: usize,
+    },
+}
+
+impl Report {
+    /// Makes a report without comparisons.
+    pub(super) fn new(model: &str, backend: &str, tolerance: Tolerance) -> Self {
+        Self { model: model.to_owned(), backend: backend.to_owned(), tolerance, comparisons: Vec::new() }
+    }
+
+    /// Adds a comparison.
+    pub(super) fn add(&mut self, sample: &str, output: &str, verdict: Verdict, passed: bool) {
+        let (sample, output) = (sample.to_owned(), output.to_owned());
+        self.comparisons.push(Comparison { sample, output, verdict, passed });
+    }
+
+    /// Returns whether every output passed, and there was one.
+    pub fn passed(&self) -> bool {
+        !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.passed)
+    }
+}
+
+impl std::fmt::Display for Report {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "parity of `{}` with PyTorch on {}; an output passes ", self.model, self.backend)?;
+        match self.tolerance {
+            Tolerance::Psnr(decibels) => write!(f, "at a PSNR of {decibels} dB")?,
+            Tolerance::Absolute { atol, rtol } => write!(f, "within {atol} + {rtol} × |reference|")?,
+        }
+        if self.comparisons.is_empty() {
+            f.write_str("\n  there is no sample, so nothing was compared: this fails")?;
+        }
+        let width = |text: fn(&Comparison) -> &str, title: &str| {
+            self.comparisons.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(title.len())
+        };
+        let (sample, output) = (width(|row| &row.sample, "sample"), width(|row| &row.output, "output"));
+        write!(
+            f,
+            "\n  {:sample$}  {:output$}  {:>9}  {:>9}  {:>8}  {:>9}",
+            "sample", "output", "max |d|", "relative", "PSNR", "argmax"
+        )?;
+        for row in &self.comparisons {
+            write!(f, "\n  {:sample$}  {:output$}  ", row.sample, row.output)?;
+            match row.verdict {
+                Verdict::Tensor(figures) => {
+                    let Figures { max_abs, max_relative, psnr, rows, rows_agreeing, .. } = figures;
+                    let agreement = format!("{rows_agreeing}/{rows}");
+                    write!(f, "{max_abs:>9.2e}  {max_relative:>9.2e}  {psnr:>5.1} dB  {agreement:>9}")?;
+                }
+                Verdict::Label { expected, got } => {
+                    let text = match got == expected {
+                        true => format!("class {got}"),
+                        false => format!("class {got}, PyTorch's is {expected}"),
+                    };
+                    write!(f, "{text:>41}")?;
+                }
+            }
+            f.write_str(if row.passed { "  pass" } else { "  FAIL" })?;
+            let Verdict::Tensor(Figures { elements, non_finite, outside, .. }) = row.verdict else { continue };
+            if non_finite > 0 {
+                write!(f, "; NaN or infinite on one side only: {non_finite} of {elements}")?;
+            }
+            if outside > 0 {
+                write!(f, "; outside: {outside} of {elements}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_names_what_failed() {
+        let tolerance = Tolerance::Absolute { atol: 0.1, rtol: 0.0 };
+        let mut report = Report::new("digits", "portable (engine 1)", tolerance);
+        assert!(!report.passed());
+        let figures = Figures::of(&[1.0, 2.0, f64::NAN], &[1.0, 2.5, 0.0], 3, tolerance);
+        report.add("0.safetensors", "probs", Verdict::Tensor(figures), figures.meets(tolerance));
+        report.add("0.safetensors", "label", Verdict::Label { expected: 3, got: 3 }, true);
+        assert!(!report.passed());
+        assert_eq!(
+            report.to_string(),
+            "parity of `digits` with PyTorch on portable (engine 1); an output passes within 0.1 + 0 × |reference|\n  \
+             sample         output    max |d|   relative      PSNR     argmax\n  \
+             0.safetensors  probs     5.00e-1    2.50e-1   15.1 dB        1/1  FAIL; NaN or infinite on one side only: 1 of 3; \
+             outside: 1 of 3\n  \
+             0.safetensors  label                                     class 3  pass"
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! What generated code binds to, and nothing else may.
+//!
+//! Owns: the list of names that `coreml-macros` may write besides the public ones, and the check that both are one
+//! version. Not part of the public API: it changes without notice.
+
+pub use crate::description::{Description, EmbeddedFiles};
+pub use crate::embedded::bytes as embedded_bytes;
+pub use crate::label::parse as parse_label;
+pub use crate::model::Model;
+pub use crate::parity::test as parity_test;
+pub use coreml_spec::ComputeUnits;
+
+/// Stops the compilation when generated code comes from another version of `coreml-macros`.
+///
+/// Called by: a constant of every generated module.
+/// Parameters: `macros` — the version of the macro crate.
+pub const fn assert_same_version(macros: &str) {
+    let (macros, runtime) = (macros.as_bytes(), env!("CARGO_PKG_VERSION").as_bytes());
+    let mut same = macros.len() == runtime.len();
+    let mut at = 0;
+    while same && at < runtime.len() {
+        same = macros[at] == runtime[at];
+        at += 1;
+    }
+    assert!(
+        same,
+        "coreml-macros and coreml-rt differ in version: name only coreml-rt in Cargo.toml, and run `cargo update`"
+    );
+}

@@ -1,0 +1,142 @@
+//! Finding a model package at run time.
+//!
+//! Owns: the places and their order. Must not: open the package.
+//! Flow: `model.rs` → here, before anything else.
+//!
+//! 1. [`LoadOptions::path`], and nowhere else when it is given;
+//! 2. the folder that the environment variable `COREML_MODEL_DIR` names;
+//! 3. the program itself, when the manifest says `embed = true`;
+//! 4. beside the executable, or in the `Resources` of its `.app`;
+//! 5. where `cargo build` left it.
+
+use crate::description::{Description, EmbeddedFiles};
+use crate::error::Error;
+use crate::options::LoadOptions;
+use std::path::{Path, PathBuf};
+
+/// Environment variable that names a folder of packages to prefer over all others.
+pub(crate) const MODEL_DIR_VARIABLE: &str = "COREML_MODEL_DIR";
+
+/// What the process says about itself, apart so that tests can say it.
+pub(crate) struct Surroundings {
+    /// Value of [`MODEL_DIR_VARIABLE`].
+    pub(crate) model_dir: Option<PathBuf>,
+    /// The running program.
+    pub(crate) executable: Option<PathBuf>,
+}
+
+impl Surroundings {
+    /// Asks the process.
+    pub(crate) fn of_process() -> Self {
+        Self {
+            model_dir: std::env::var_os(MODEL_DIR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from),
+            executable: std::env::current_exe().ok(),
+        }
+    }
+}
+
+/// Where a model is.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Found {
+    /// A package on disk.
+    Folder(PathBuf),
+    /// The program itself.
+    Embedded(EmbeddedFiles),
+}
+
+impl Found {
+    /// Returns the folder of the package, or `None` when it is in the program.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(path) => Some(path),
+            Self::Embedded(_) => None,
+        }
+    }
+}
+
+/// Finds the package of `description`.
+///
+/// Called by: [`crate::model::Model::load`].
+/// Errors: [`Error::NotFound`] with every place looked at.
+pub(crate) fn find(
+    description: &Description,
+    options: &LoadOptions,
+    surroundings: &Surroundings,
+) -> Result<Found, Error> {
+    let mut places = Vec::new();
+    let mut look = |why: &str, path: PathBuf| {
+        places.push(format!("{why}: {}", path.display()));
+        is_package(&path).then_some(Found::Folder(path))
+    };
+
+    if let Some(path) = options.chosen_path() {
+        let inside = path.join(description.package);
+        let found = look("LoadOptions::path", path.to_owned())
+            .or_else(|| look("LoadOptions::path, as the folder of the package", inside));
+        return found.ok_or_else(|| not_found(description, places, "correct the path given to LoadOptions::path"));
+    }
+
+    if let Some(folder) = &surroundings.model_dir {
+        if let Some(found) = look(MODEL_DIR_VARIABLE, folder.join(description.package)) {
+            return Ok(found);
+        }
+        // A folder that is not there is a typing error, and must not quietly select another model.
+        if !folder.is_dir() {
+            let advice = format!("correct or unset {MODEL_DIR_VARIABLE}: {} is not a folder", folder.display());
+            return Err(not_found(description, places, &advice));
+        }
+    }
+
+    if let Some(files) = description.embedded {
+        return Ok(Found::Embedded(files()));
+    }
+
+    if let Some(folder) = surroundings.executable.as_deref().and_then(Path::parent) {
+        if let Some(found) = look("beside the executable", folder.join(description.package)) {
+            return Ok(found);
+        }
+        if let Some(resources) = app_resources(folder)
+            && let Some(found) = look("in the app's Resources", resources.join(description.package))
+        {
+            return Ok(found);
+        }
+    }
+
+    if let Some(found) = look("where it was built", PathBuf::from(description.built)) {
+        return Ok(found);
+    }
+
+    let mut advice = format!(
+        "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or pass \
+         LoadOptions::path, or write `embed = true` for the model in {} and build again",
+        description.package, description.manifest
+    );
+    if surroundings.model_dir.is_none() {
+        places.insert(0, format!("{MODEL_DIR_VARIABLE}: not set"));
+    } else {
+        advice.push_str(&format!("; {MODEL_DIR_VARIABLE} is set, but its folder does not hold the package"));
+    }
+    Err(not_found(description, places, &advice))
+}
+
+/// Returns the `Resources` of the macOS app whose executable lies in `folder` (`X.app/Contents/MacOS`).
+///
+/// An iOS app has its executable beside its resources.
+fn app_resources(folder: &Path) -> Option<PathBuf> {
+    let contents = folder.parent()?;
+    (folder.ends_with("Contents/MacOS") && contents.parent()?.extension()? == "app").then(|| contents.join("Resources"))
+}
+
+/// Returns whether a model package lies at `path`.
+fn is_package(path: &Path) -> bool {
+    path.join("Manifest.json").is_file()
+}
+
+/// Makes the error.
+fn not_found(description: &Description, places: Vec<String>, advice: &str) -> Error {
+    Error::NotFound { model: description.name.to_owned(), places, advice: advice.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "search/tests.rs"]
+mod tests;

@@ -1,0 +1,196 @@
+//! Shapes as types: tuples of [`Fixed`] and [`Range`](crate::Range) dimensions, rank 0 to 6.
+//!
+//! Owns: [`Shape`], [`FixedShape`], the check of sizes against a shape, and its error.
+//! Flow: `tensor.rs` and `view.rs` are generic over it; generated code names the tuples.
+
+use crate::dimension::{Bounds, Dim, Fixed};
+
+/// A shape known to the compiler: a tuple of [`Dim`]s, such as `(Fixed<1>, Fixed<80>, Range<1, 3000>)`.
+pub trait Shape: Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static {
+    /// The sizes at run time: `[usize; RANK]`.
+    type Dims: Copy
+        + Default
+        + Eq
+        + std::fmt::Debug
+        + AsRef<[usize]>
+        + AsMut<[usize]>
+        + TryFrom<Vec<usize>>
+        + Send
+        + Sync
+        + 'static;
+
+    /// Bounds of each dimension; as many as the rank.
+    const BOUNDS: &'static [Bounds];
+}
+
+/// A shape whose dimensions are all [`Fixed`].
+pub trait FixedShape: Shape {
+    /// The sizes.
+    const DIMS: Self::Dims;
+
+    /// Number of elements.
+    const LEN: usize;
+}
+
+/// Sizes or lengths that do not fit a shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShapeError {
+    /// A slice has another length than its shape asks for.
+    Length {
+        /// The shape, in elements.
+        dims: Vec<usize>,
+        /// The product of `dims`.
+        expected: usize,
+        /// Length of the slice.
+        got: usize,
+    },
+    /// A dimension lies outside its bounds.
+    Dimension {
+        /// The sizes that were asked for.
+        dims: Vec<usize>,
+        /// Which of them is wrong, counted from 0.
+        axis: usize,
+        /// What the type allows there.
+        bounds: Bounds,
+    },
+    /// A shape has another number of dimensions.
+    Rank {
+        /// The sizes that were given.
+        dims: Vec<usize>,
+        /// The number of dimensions of the type.
+        expected: usize,
+    },
+    /// More elements than an address space holds.
+    TooLarge {
+        /// The sizes that were asked for.
+        dims: Vec<usize>,
+    },
+    /// The elements do not lie one after the other in row-major order (`ndarray` views can be sliced or transposed).
+    NotContiguous {
+        /// The sizes of the view.
+        dims: Vec<usize>,
+    },
+}
+
+impl std::fmt::Display for ShapeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Length { dims, expected, got } => {
+                write!(f, "a tensor of shape {dims:?} takes {expected} elements, got {got}")
+            }
+            Self::Dimension { dims, axis, bounds } => {
+                let size = dims.get(*axis).copied().unwrap_or_default();
+                write!(f, "dimension {axis} of shape {dims:?} is {size}, but it must be {bounds}")
+            }
+            Self::Rank { dims, expected } => {
+                write!(f, "shape {dims:?} has {} dimensions, but the type has {expected}", dims.len())
+            }
+            Self::TooLarge { dims } => write!(f, "shape {dims:?} has more elements than memory can hold"),
+            Self::NotContiguous { dims } => write!(
+                f,
+                "the view of shape {dims:?} is not contiguous in row-major order; copy it first, \
+                 with `as_standard_layout()`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ShapeError {}
+
+/// Checks `dims` against the bounds of `S`, and returns the number of elements.
+///
+/// Called by: the constructors of [`crate::Tensor`] and [`crate::TensorView`].
+pub(crate) fn checked_len<S: Shape>(dims: S::Dims) -> Result<usize, ShapeError> {
+    let sizes = dims.as_ref();
+    for (axis, (&size, &bounds)) in sizes.iter().zip(S::BOUNDS).enumerate() {
+        if !bounds.contain(size) {
+            return Err(ShapeError::Dimension { dims: sizes.to_vec(), axis, bounds });
+        }
+    }
+    element_count(sizes).ok_or_else(|| ShapeError::TooLarge { dims: sizes.to_vec() })
+}
+
+/// Checks that `got` elements are `expected` ones.
+pub(crate) fn check_length(dims: &[usize], expected: usize, got: usize) -> Result<(), ShapeError> {
+    if expected == got { Ok(()) } else { Err(ShapeError::Length { dims: dims.to_vec(), expected, got }) }
+}
+
+/// Returns the product of `dims`, or `None` when it overflows.
+pub(crate) fn element_count(dims: &[usize]) -> Option<usize> {
+    dims.iter().try_fold(1usize, |len, &dim| len.checked_mul(dim))
+}
+
+/// Returns the row-major position of `index` in a tensor of `dims`, or `None` when it lies outside.
+pub(crate) fn offset(dims: &[usize], index: &[usize]) -> Option<usize> {
+    let mut offset = 0;
+    for (&dim, &position) in dims.iter().zip(index) {
+        if position >= dim {
+            return None;
+        }
+        offset = offset * dim + position;
+    }
+    Some(offset)
+}
+
+/// Implements [`Shape`] and [`FixedShape`] for tuples of one rank.
+macro_rules! shape {
+    ($rank:literal: $($dim:ident $size:ident),*) => {
+        impl<$($dim: Dim),*> private::Sealed for ($($dim,)*) {}
+
+        impl<$($dim: Dim),*> Shape for ($($dim,)*) {
+            type Dims = [usize; $rank];
+            const BOUNDS: &'static [Bounds] = &[$($dim::BOUNDS),*];
+        }
+
+        impl<$(const $size: usize),*> FixedShape for ($(Fixed<$size>,)*) {
+            const DIMS: [usize; $rank] = [$($size),*];
+            const LEN: usize = 1 $(* $size)*;
+        }
+    };
+}
+
+shape!(0:);
+shape!(1: A NA);
+shape!(2: A NA, B NB);
+shape!(3: A NA, B NB, C NC);
+shape!(4: A NA, B NB, C NC, D ND);
+shape!(5: A NA, B NB, C NC, D ND, E NE);
+shape!(6: A NA, B NB, C NC, D ND, E NE, F NF);
+
+/// Keeps [`Shape`] to tuples.
+mod private {
+    /// Implemented for tuples of dimensions only.
+    pub trait Sealed {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Range;
+
+    #[test]
+    fn bounds_are_named() {
+        type S = (Fixed<1>, Range<2, 8>, Range<1, { usize::MAX }>);
+        assert_eq!(checked_len::<S>([1, 8, 100]), Ok(800));
+        let message = |dims| checked_len::<S>(dims).unwrap_err().to_string();
+        assert_eq!(message([1, 9, 1]), "dimension 1 of shape [1, 9, 1] is 9, but it must be 2 to 8");
+        assert_eq!(message([3, 2, 1]), "dimension 0 of shape [3, 2, 1] is 3, but it must be exactly 1");
+        assert_eq!(message([1, 2, 0]), "dimension 2 of shape [1, 2, 0] is 0, but it must be 1 or more");
+        assert!(matches!(checked_len::<S>([1, 2, usize::MAX]), Err(ShapeError::TooLarge { .. })));
+    }
+
+    #[test]
+    fn offsets_are_row_major() {
+        assert_eq!(offset(&[2, 3, 4], &[1, 2, 3]), Some(23));
+        assert_eq!(offset(&[2, 3, 4], &[1, 3, 0]), None);
+        assert_eq!(offset(&[], &[]), Some(0));
+    }
+
+    #[test]
+    fn fixed_shapes_know_their_size() {
+        assert_eq!(<(Fixed<2>, Fixed<3>)>::LEN, 6);
+        assert_eq!(<()>::LEN, 1);
+        assert_eq!(<(Fixed<2>, Fixed<3>)>::DIMS, [2, 3]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Tensors that borrow their elements.
+//!
+//! Owns: [`TensorView`]. Must not: copy, except where the name says so.
+//! Flow: fields of a generated `Input`; `slot.rs` hands them to a backend.
+
+use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, offset};
+use crate::tensor::Tensor;
+use coreml_spec::{Element, TensorRef};
+
+/// How many elements the `Debug` form shows.
+const DEBUG_ELEMENTS: usize = 8;
+
+/// A contiguous row-major tensor that borrows its elements, with element type and shape in its type.
+///
+/// Made from a slice, from a nested array, or from a [`Tensor`]:
+/// ```
+/// use coreml_rt::{Fixed, ShapeError, TensorView};
+///
+/// type Image<'a> = TensorView<'a, f32, (Fixed<28>, Fixed<28>)>;
+/// let pixels = [[0.0; 28]; 28];
+/// let image: Image = (&pixels).into();
+/// let same = Image::from_slice(pixels.as_flattened())?;
+/// assert_eq!(image, same);
+///
+/// let error = Image::from_slice(&[0.0; 700]).unwrap_err();
+/// assert_eq!(error.to_string(), "a tensor of shape [28, 28] takes 784 elements, got 700");
+/// # Ok::<(), ShapeError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq)]
+pub struct TensorView<'a, T, S: Shape> {
+    /// The elements; as many as the product of `dims`.
+    elements: &'a [T],
+    /// Sizes, within the bounds of `S`.
+    dims: S::Dims,
+}
+
+impl<'a, T: Element, S: FixedShape> TensorView<'a, T, S> {
+    /// Borrows `elements`, given in row-major order.
+    ///
+    /// Errors: [`ShapeError::Length`] when there are too many or too few.
+    pub fn from_slice(elements: &'a [T]) -> Result<Self, ShapeError> {
+        check_length(S::DIMS.as_ref(), S::LEN, elements.len())?;
+        Ok(Self { elements, dims: S::DIMS })
+    }
+
+    /// Gives the same elements another shape; a different number of elements is a compile error.
+    ///
+    /// ```
+    /// # use coreml_rt::{Fixed, TensorView};
+    /// let pixels = [[0.5; 8]; 8];
+    /// let image = TensorView::from(&pixels).reshape::<(Fixed<1>, Fixed<1>, Fixed<8>, Fixed<8>)>();
+    /// assert_eq!(image.dims(), [1, 1, 8, 8]);
+    /// ```
+    pub fn reshape<To: FixedShape>(self) -> TensorView<'a, T, To> {
+        const { assert!(S::LEN == To::LEN, "the shapes have different numbers of elements") };
+        TensorView { elements: self.elements, dims: To::DIMS }
+    }
+}
+
+impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
+    /// Borrows `elements`, given in row-major order, for a shape with flexible dimensions.
+    ///
+    /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`] when `elements`
+    /// are not as many as `dims` say.
+    pub fn from_slice_with_dims(elements: &'a [T], dims: S::Dims) -> Result<Self, ShapeError> {
+        check_length(dims.as_ref(), checked_len::<S>(dims)?, elements.len())?;
+        Ok(Self { elements, dims })
+    }
+
+    /// Borrows all of a tensor.
+    pub(crate) fn of(tensor: &'a Tensor<T, S>) -> Self {
+        Self { elements: tensor.as_slice(), dims: tensor.dims() }
+    }
+
+    /// Puts together what is known to fit.
+    pub(crate) fn from_parts(elements: &'a [T], dims: S::Dims) -> Self {
+        Self { elements, dims }
+    }
+
+    /// Returns the sizes.
+    pub fn dims(&self) -> S::Dims {
+        self.dims
+    }
+
+    /// Returns the number of elements.
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Returns whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.elements.is_empty()
+    }
+
+    /// Returns the element at `index`, or `None` when it lies outside.
+    pub fn get(&self, index: S::Dims) -> Option<&'a T> {
+        self.elements.get(offset(self.dims.as_ref(), index.as_ref())?)
+    }
+
+    /// Returns the elements in row-major order.
+    pub fn as_slice(&self) -> &'a [T] {
+        self.elements
+    }
+
+    /// Copies the elements.
+    pub fn to_tensor(&self) -> Tensor<T, S> {
+        Tensor::from_parts(self.elements.to_vec(), self.dims)
+    }
+
+    /// Forgets the type, for a backend to read.
+    ///
+    /// Called by: [`crate::slot::InputSlot`].
+    pub(crate) fn as_tensor_ref(&self) -> TensorRef<'_> {
+        TensorRef { dims: self.dims.as_ref(), elements: T::elements(self.elements) }
+    }
+}
+
+impl<'a, T: Element, S: Shape> From<&'a Tensor<T, S>> for TensorView<'a, T, S> {
+    fn from(tensor: &'a Tensor<T, S>) -> Self {
+        Self::of(tensor)
+    }
+}
+
+impl<'a, T: Element, S: FixedShape> TryFrom<&'a [T]> for TensorView<'a, T, S> {
+    type Error = ShapeError;
+
+    fn try_from(elements: &'a [T]) -> Result<Self, ShapeError> {
+        Self::from_slice(elements)
+    }
+}
+
+impl<T: Element, S: Shape> std::fmt::Debug for TensorView<'_, T, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{:?} ", T::DATA_TYPE, self.dims)?;
+        let shown = &self.elements[..self.elements.len().min(DEBUG_ELEMENTS)];
+        let mut list = f.debug_list();
+        list.entries(shown);
+        if shown.len() < self.elements.len() { list.finish_non_exhaustive() } else { list.finish() }
+    }
+}

@@ -1,0 +1,273 @@
+//! The Core ML backend against the double of `double/`: what the public API cannot show of it.
+//!
+//! Owns: memory, threads, errors and old systems. What models compute on this backend, `predict.rs` tests as on any other.
+//! Flow: `tools/apple-double` builds and runs both; without it this file is empty.
+#![allow(unexpected_cfgs, reason = "`coreml_double` is set by tools/apple-double")]
+#![cfg(coreml_double)]
+#![allow(unsafe_code, clippy::unwrap_used, reason = "this file is tests, and steers a library in C")]
+
+mod fixture;
+
+use coreml_rt::private::{Description, Model};
+use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, LoadOptions, Tensor, f16};
+use fixture::{data, description};
+use std::ffi::{c_int, c_long};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+unsafe extern "C" {
+    safe fn double_live() -> c_int;
+    safe fn double_pending() -> c_int;
+    safe fn double_compilations() -> c_int;
+    safe fn double_loads() -> c_int;
+    safe fn double_late_changes() -> c_int;
+    safe fn double_overlaps() -> c_int;
+    safe fn double_last_units() -> c_long;
+    safe fn double_fail(kind: c_int);
+    safe fn double_old_system(old: c_int);
+}
+
+/// What the double can be made to fail with, as `core_ml.m` numbers it.
+#[derive(Clone, Copy)]
+#[repr(i32)]
+enum Fail {
+    Nothing,
+    Error,
+    WrongFeature,
+    Exception,
+    Compile,
+    Load,
+    MissingOutput,
+    Type,
+}
+
+/// The double alone: its counters and its failures belong to the process.
+struct Double {
+    /// Others wait.
+    _lock: MutexGuard<'static, ()>,
+    /// How many objects lived before.
+    live: c_int,
+}
+
+impl Double {
+    /// Waits for the others.
+    fn take() -> Self {
+        static LOCK: Mutex<()> = Mutex::new(());
+        let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        settle();
+        Self { _lock: lock, live: double_live() }
+    }
+
+    /// Fails from now on.
+    fn fail(&self, how: Fail) {
+        double_fail(how as c_int);
+    }
+
+    /// Asserts that every object of Core ML that was made has been released.
+    fn assert_nothing_leaks(&self) {
+        settle();
+        assert_eq!(double_live() - self.live, 0, "objects are left alive");
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.fail(Fail::Nothing);
+        double_old_system(0);
+    }
+}
+
+/// Waits until the double has let go of the inputs.
+fn settle() {
+    while double_pending() > 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Loads a model of the test data.
+fn load(name: &str) -> Model {
+    Model::load(&description(name), &LoadOptions::new()).unwrap()
+}
+
+/// Runs `encoder` once.
+fn encode(encoder: &Model, seed: f32) -> Result<Tensor<f32, (Fixed<1>, Fixed<3>)>, Error> {
+    let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
+    let mut code = Tensor::zeros();
+    encoder.predict([&image.view()], &mut [&mut code])?;
+    Ok(code)
+}
+
+/// Returns what Core ML said.
+fn cause(error: &Error) -> CoreMlError {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref::<CoreMlError>()).unwrap().clone()
+}
+
+#[test]
+fn loading_and_predicting_leaves_nothing_behind() {
+    let double = Double::take();
+    {
+        let (encoder, mix) = (load("encoder"), load("mix"));
+        assert_eq!(encoder.backend(), "Core ML");
+        for seed in 0..20 {
+            encode(&encoder, seed as f32).unwrap();
+            let half = Tensor::<f32, (Fixed<2>, Fixed<3>)>::zeros().convert::<f16>();
+            let ids = Tensor::from([1, 2, 3, 4]);
+            let scale = Tensor::from([0.5f32]);
+            let mut scaled = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
+            let mut doubled = Tensor::<i32, (Fixed<4>,)>::zeros();
+            let mut sums = Tensor::<f32, (Fixed<2>,)>::zeros();
+            mix.predict([&half.view(), &ids.view(), &scale.view()], &mut [&mut scaled, &mut doubled, &mut sums])
+                .unwrap();
+            assert_eq!(doubled.as_slice(), [2, 4, 6, 8]);
+        }
+        settle();
+        // Two models; of a prediction nothing may be left, not even before its thread ends.
+        assert_eq!(double_live() - double.live, 2);
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn a_package_is_compiled_once() {
+    let double = Double::take();
+    let folder = tempfile::tempdir().unwrap();
+    fixture::copy(&data("decoder.mlpackage"), &folder.path().join("decoder.mlpackage"));
+    load("decoder");
+    let (compilations, loads) = (double_compilations(), double_loads());
+    load("decoder");
+    // The same content in another place is the same model.
+    Model::load(&description("decoder"), &LoadOptions::new().path(folder.path())).unwrap();
+    assert_eq!((double_compilations(), double_loads()), (compilations, loads + 2));
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn compute_units_are_those_of_the_options_or_of_the_manifest() {
+    let _double = Double::take();
+    // The numbers of MLComputeUnits.
+    let units = [
+        (ComputeUnits::CpuOnly, 0),
+        (ComputeUnits::CpuAndGpu, 1),
+        (ComputeUnits::All, 2),
+        (ComputeUnits::CpuAndNeuralEngine, 3),
+    ];
+    for (units, number) in units {
+        Model::load(&description("pets"), &LoadOptions::new().compute_units(units)).unwrap();
+        assert_eq!(double_last_units(), number, "{units:?}");
+        let manifest = Description { compute_units: units, ..description("pets") };
+        Model::load(&manifest, &LoadOptions::new()).unwrap();
+        assert_eq!(double_last_units(), number, "{units:?} in the manifest");
+    }
+}
+
+#[test]
+fn inputs_may_be_read_after_the_prediction() {
+    let double = Double::take();
+    let encoder = load("encoder");
+    let mut image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::zeros();
+    let mut code = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
+    for round in 0..10 {
+        image.as_mut_slice().fill(round as f32);
+        encoder.predict([&image.view()], &mut [&mut code]).unwrap();
+        image.as_mut_slice().fill(f32::NAN);
+    }
+    drop(image);
+    settle();
+    assert_eq!(double_late_changes(), 0);
+    drop(encoder);
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn a_model_is_used_by_one_thread_at_a_time() {
+    let double = Double::take();
+    {
+        let encoder = load("encoder");
+        let alone: Vec<_> = (0..8).map(|seed| encode(&encoder, seed as f32).unwrap()).collect();
+        std::thread::scope(|scope| {
+            for (seed, expected) in alone.iter().enumerate() {
+                let encoder = &encoder;
+                scope.spawn(move || (0..50).for_each(|_| assert_eq!(&encode(encoder, seed as f32).unwrap(), expected)));
+            }
+        });
+        assert_eq!(double_overlaps(), 0);
+        // A model that is loaded here may be used and dropped there.
+        std::thread::spawn(move || encode(&encoder, 1.0).unwrap()).join().unwrap();
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn errors_of_the_framework_are_typed() {
+    let double = Double::take();
+    {
+        let encoder = load("encoder");
+        double.fail(Fail::Error);
+        let error = encode(&encoder, 1.0).unwrap_err();
+        assert!(matches!(error, Error::Engine { .. }), "{error}");
+        let message = "Unable to compute: the device is gone".to_owned();
+        assert_eq!(cause(&error), CoreMlError::Framework { domain: "com.apple.CoreML".to_owned(), code: 0, message });
+
+        double.fail(Fail::WrongFeature);
+        let error = encode(&encoder, 1.0).unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{error}");
+
+        for (fail, part) in [(Fail::MissingOutput, "no output `code`"), (Fail::Type, "an array of type 0x10040")] {
+            double.fail(fail);
+            let error = encode(&encoder, 1.0).unwrap_err();
+            assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains(part), "{error}");
+        }
+        double.fail(Fail::Nothing);
+        encode(&encoder, 1.0).unwrap();
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn exceptions_are_typed_and_leak_nothing() {
+    let double = Double::take();
+    {
+        let encoder = load("encoder");
+        double.fail(Fail::Exception);
+        for _ in 0..5 {
+            let error = encode(&encoder, 1.0).unwrap_err();
+            let (name, reason) = ("NSGenericException".to_owned(), "the network cannot be planned".to_owned());
+            assert_eq!(cause(&error), CoreMlError::Exception { name, reason });
+        }
+        // The model is not poisoned.
+        double.fail(Fail::Nothing);
+        encode(&encoder, 1.0).unwrap();
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn failures_of_loading_are_typed() {
+    let double = Double::take();
+    double.fail(Fail::Load);
+    let error = Model::load(&description("pets"), &LoadOptions::new()).unwrap_err();
+    assert!(matches!(error, Error::Engine { .. }), "{error}");
+    assert!(matches!(cause(&error), CoreMlError::Framework { code: 3, .. }), "{error}");
+
+    double.fail(Fail::Compile);
+    // A content that no other test has compiled.
+    let folder = tempfile::tempdir().unwrap();
+    fixture::copy(&data("pets.mlpackage"), &folder.path().join("pets.mlpackage"));
+    std::fs::write(folder.path().join("pets.mlpackage/unique"), "content").unwrap();
+    let error = Model::load(&description("pets"), &LoadOptions::new().path(folder.path())).unwrap_err();
+    assert!(error.to_string().contains("pets.mlpackage: the file does not exist (com.apple.CoreML 3)"), "{error}");
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn an_old_system_is_served_without_its_successors_methods() {
+    let double = Double::take();
+    {
+        double_old_system(1);
+        let encoder = load("encoder");
+        let old = encode(&encoder, 1.0).unwrap();
+        double_old_system(0);
+        assert_eq!(encode(&encoder, 1.0).unwrap(), old);
+    }
+    double.assert_nothing_leaks();
+}

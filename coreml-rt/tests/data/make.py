@@ -1,0 +1,152 @@
+"""Makes the model packages and parity samples that the tests of coreml-rt use.
+
+Owns: the content of `packages/`. Must not: run in a test; the packages are committed.
+Flow: `python make.py` with torch 2.7.0, coremltools 9.0 and safetensors rewrites `packages/`; `fixture.rs` lays them out
+as a build would.
+"""
+
+import json
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+import coremltools as ct
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+PACKAGES = Path(__file__).parent / "packages"
+
+# So that the package is the same every time.
+NAMESPACE = uuid.UUID("6f0f3c0e-0000-4000-8000-000000000000")
+
+
+class Pets(torch.nn.Module):
+    """Tells three animals apart by four numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = torch.nn.Linear(4, 3)
+        self.linear.weight = torch.nn.Parameter(torch.sin(torch.arange(12.0).reshape(3, 4)))
+        self.linear.bias = torch.nn.Parameter(torch.tensor([0.25, -0.5, 0.0]))
+
+    def forward(self, x):
+        return torch.softmax(self.linear(x), dim=-1)
+
+
+class Mix(torch.nn.Module):
+    """Has inputs and outputs of several types, and an input that may be left out."""
+
+    def forward(self, half, ids, scale):
+        return half * scale, ids + ids, (half * scale).sum(dim=-1)
+
+
+class Encoder(torch.nn.Module):
+    """Makes three numbers of two rows of four."""
+
+    def forward(self, image):
+        return torch.tanh(image.reshape(1, 8) @ torch.linspace(-1, 1, 24).reshape(8, 3))
+
+
+class Decoder(torch.nn.Module):
+    """Makes five numbers of three."""
+
+    def forward(self, code):
+        return code @ torch.linspace(-1, 1, 15).reshape(3, 5)
+
+
+def write(name, module, inputs, outputs, fed, **options):
+    """Converts a module and writes its package and one sample."""
+    tensors = [
+        torch.from_numpy(values).to(torch.float32 if values.dtype == np.float16 else None) for values in fed.values()
+    ]
+    traced = torch.jit.trace(module.eval(), tuple(tensors), check_trace=False)
+    model = ct.convert(
+        traced,
+        inputs=inputs,
+        outputs=outputs,
+        convert_to="mlprogram",
+        minimum_deployment_target=ct.target.iOS16,
+        **options,
+    )
+    package = PACKAGES / f"{name}.mlpackage"
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(str(Path(folder) / package.name))
+        shutil.copytree(Path(folder) / package.name, package)
+    make_repeatable(package)
+    results = module(*tensors)
+    results = results if isinstance(results, tuple) else (results,)
+    names = [output.name for output in outputs] if outputs else ["classLabel_probs"]
+    sample = {f"in/{key}": values for key, values in fed.items()}
+    sample |= {f"out/{key}": result.detach().numpy() for key, result in zip(names, results, strict=True)}
+    if not outputs:
+        label = np.array([int(results[0].argmax())], dtype=np.int32)
+        sample = {key: value.reshape(-1) if key.startswith("out/") else value for key, value in sample.items()}
+        sample["out/classLabel"] = label
+    save_file(sample, PACKAGES / f"{name}.safetensors")
+    (PACKAGES / f"{name}.safetensors").chmod(0o644)
+
+
+def make_repeatable(package):
+    """Replaces what differs from run to run: identifiers, the order of maps, and file modes."""
+    path = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    path.write_bytes(ct.utils.load_spec(str(path)).SerializeToString(deterministic=True))
+    path.chmod(0o644)
+    path = package / "Manifest.json"
+    manifest = json.loads(path.read_text())
+    items = {str(uuid.uuid5(NAMESPACE, item["path"])).upper(): item for item in manifest["itemInfoEntries"].values()}
+    root = next(key for key, item in items.items() if item["path"].endswith(".mlmodel"))
+    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": root}
+    path.write_text(json.dumps(manifest, indent=4, sort_keys=True))
+
+
+def main():
+    """Rewrites every package."""
+    shutil.rmtree(PACKAGES, ignore_errors=True)
+    PACKAGES.mkdir()
+    tensor = ct.TensorType
+    write(
+        "pets",
+        Pets(),
+        [tensor("x", (1, 4), np.float32)],
+        None,
+        {"x": np.array([[0.5, -1.0, 2.0, 0.25]], dtype=np.float32)},
+        classifier_config=ct.ClassifierConfig(["cat", "dog", "gold fish"]),
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "mix",
+        Mix(),
+        [
+            tensor("half", (2, 3), np.float16),
+            tensor("ids", (4,), np.int32),
+            tensor("scale", (1,), np.float32, default_value=np.array([2.0], dtype=np.float32)),
+        ],
+        [tensor("scaled", dtype=np.float16), tensor("doubled", dtype=np.int32), tensor("sums", dtype=np.float32)],
+        {
+            "half": np.array([[0.5, -1.5, 2.0], [4.0, 0.125, -3.0]], dtype=np.float16),
+            "ids": np.array([1, -2, 3, 1000], dtype=np.int32),
+            "scale": np.array([2.0], dtype=np.float32),
+        },
+    )
+    write(
+        "encoder",
+        Encoder(),
+        [tensor("image", (2, 4), np.float32)],
+        [tensor("code")],
+        {"image": np.linspace(-1, 1, 8, dtype=np.float32).reshape(2, 4)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "decoder",
+        Decoder(),
+        [tensor("code", (1, 3), np.float32)],
+        [tensor("drawn")],
+        {"code": np.array([[0.25, -0.5, 0.75]], dtype=np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+
+
+if __name__ == "__main__":
+    main()

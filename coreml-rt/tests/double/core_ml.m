@@ -1,0 +1,427 @@
+// A double of Core ML: Apple's classes with its rules of memory, threads and errors, and four networks that it can compute.
+//
+// Owns: what the tests can observe (objects alive, compilations, late reads of inputs, concurrent use) and provoke (errors,
+// exceptions, an old system). Must not: be nicer than Core ML; rows are padded, inputs are read after the prediction.
+// Flow: tests/apple.rs steers it through the double_* functions; coreml-rt sees only the classes.
+//
+// A model is known by the names in its specification; the networks are those of tests/data/make.py.
+
+#import <Foundation/Foundation.h>
+#include <Block.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
+enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType };
+
+// How many elements stand between two rows of an output, beyond the row.
+enum { PADDING = 5 };
+// How long inputs are read after the prediction returned, in microseconds.
+enum { LATE = 20000 };
+
+static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending;
+static NSInteger last_units = -1;
+
+#define ADD(counter, by) __sync_add_and_fetch(&(counter), by)
+
+// What a test observes.
+int double_live(void) { return live; }
+int double_pending(void) { return pending; }
+int double_compilations(void) { return compilations; }
+int double_loads(void) { return loads; }
+int double_late_changes(void) { return late_changes; }
+int double_overlaps(void) { return overlaps; }
+long double_last_units(void) { return last_units; }
+// What a test provokes.
+void double_fail(int kind) { failure = kind; }
+void double_old_system(int old) { old_system = old; }
+
+NSString *const MLModelErrorDomain = @"com.apple.CoreML";
+
+static NSError *error_of(NSInteger code, NSString *text, NSError *under) {
+    NSMutableDictionary *info = [NSMutableDictionary dictionaryWithObject:text forKey:NSLocalizedDescriptionKey];
+    if (under) [info setObject:under forKey:NSUnderlyingErrorKey];
+    return [NSError errorWithDomain:MLModelErrorDomain code:code userInfo:info];
+}
+
+// Counts the objects of a class that are alive.
+#define COUNTED \
+    -(id)init { if ((self = [super init])) ADD(live, 1); return self; }
+#define RELEASING(...) \
+    -(void)dealloc { __VA_ARGS__; ADD(live, -1); [super dealloc]; }
+
+// MARK: arrays
+
+@interface MLMultiArray : NSObject {
+@public
+    uint8_t *memory;
+    NSArray *shape, *strides;
+    NSInteger type;
+    size_t bytes;
+}
+@end
+
+static size_t size_of_type(NSInteger type) { return (type & 0xff) / 8; }
+
+static size_t number_at(NSArray *numbers, NSUInteger at) { return [[numbers objectAtIndex:at] unsignedIntegerValue]; }
+
+@implementation MLMultiArray
+COUNTED
+RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides release])
+
+// Rows are `padding` elements longer than they need to be.
+- (id)initWithShape:(NSArray *)sizes type:(NSInteger)data_type padding:(size_t)padding {
+    if (!(self = [self init])) return nil;
+    NSMutableArray *steps = [NSMutableArray array];
+    size_t step = 1;
+    for (NSInteger at = (NSInteger)[sizes count] - 1; at >= 0; at--) {
+        [steps insertObject:[NSNumber numberWithUnsignedInteger:step] atIndex:0];
+        step *= number_at(sizes, at);
+        if (at == (NSInteger)[sizes count] - 1 && at > 0) step += padding;
+    }
+    type = data_type;
+    bytes = step * size_of_type(type);
+    memory = malloc(bytes ? bytes : 1);
+    memset(memory, 0xAB, bytes); // never zero: what is not written must show
+    shape = [sizes copy];
+    strides = [steps copy];
+    return self;
+}
+
+- (id)initWithShape:(NSArray *)sizes dataType:(NSInteger)data_type error:(NSError **)error {
+    if ([sizes count] > 5) {
+        [self release];
+        [NSException raise:NSInvalidArgumentException format:@"rank %d is not supported", (int)[sizes count]];
+    }
+    if ([sizes count] == 0) {
+        if (error) *error = error_of(0, @"an empty shape", nil);
+        [[self init] release];
+        return nil;
+    }
+    return [self initWithShape:sizes type:data_type padding:0];
+}
+
+- (NSInteger)dataType { return failure == FailType ? Float64 : type; }
+- (NSArray *)shape { return shape; }
+- (NSArray *)strides { return strides; }
+- (void *)dataPointer { return memory; }
+
+- (NSInteger)count {
+    NSInteger count = 1;
+    for (NSUInteger at = 0; at < [shape count]; at++) count *= number_at(shape, at);
+    return count;
+}
+
+- (BOOL)respondsToSelector:(SEL)selector {
+    NSString *name = NSStringFromSelector(selector);
+    if (old_system && [name rangeOfString:@"BytesWithHandler:"].length) return NO;
+    return [super respondsToSelector:selector];
+}
+
+- (void)getBytesWithHandler:(void (^)(const void *, NSInteger))handler {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    // As a pixel buffer would: the pointer is good inside the handler only.
+    uint8_t *shown = malloc(bytes);
+    memcpy(shown, memory, bytes);
+    handler(shown, bytes);
+    memset(shown, 0xEE, bytes);
+    free(shown);
+}
+
+- (void)getMutableBytesWithHandler:(void (^)(void *, NSInteger, NSArray *))handler {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    handler(memory, bytes, strides);
+}
+
+// Position of an element that is counted in row-major order.
+- (size_t)offsetOf:(size_t)element {
+    size_t offset = 0;
+    for (NSInteger at = (NSInteger)[shape count] - 1; at >= 0; at--) {
+        size_t size = number_at(shape, at);
+        offset += element % size * number_at(strides, at);
+        element /= size;
+    }
+    return offset;
+}
+
+- (double)at:(size_t)element {
+    uint8_t *from = memory + [self offsetOf:element] * size_of_type(type);
+    switch (type) {
+        case Float16: return *(_Float16 *)from;
+        case Float32: return *(float *)from;
+        case Float64: return *(double *)from;
+        case Int32: return *(int32_t *)from;
+        default: return *(int8_t *)from;
+    }
+}
+
+- (void)set:(size_t)element to:(double)value {
+    uint8_t *into = memory + [self offsetOf:element] * size_of_type(type);
+    switch (type) {
+        case Float16: *(_Float16 *)into = (_Float16)value; break;
+        case Float32: *(float *)into = (float)value; break;
+        case Float64: *(double *)into = value; break;
+        case Int32: *(int32_t *)into = (int32_t)value; break;
+        default: *(int8_t *)into = (int8_t)value;
+    }
+}
+
+- (uint64_t)checksum {
+    uint64_t sum = 14695981039346656037u;
+    for (size_t at = 0; at < bytes; at++) sum = (sum ^ memory[at]) * 1099511628211u;
+    return sum;
+}
+@end
+
+// MARK: features
+
+@interface MLFeatureValue : NSObject {
+@public
+    id value;
+}
+@end
+
+@implementation MLFeatureValue
+COUNTED
+RELEASING([value release])
++ (id)of:(id)value {
+    MLFeatureValue *feature = [[[self alloc] init] autorelease];
+    feature->value = [value retain];
+    return feature;
+}
++ (id)featureValueWithMultiArray:(MLMultiArray *)array { return [self of:array]; }
+- (id)copyWithZone:(NSZone *)zone { (void)zone; return [self retain]; }
+// Autoreleased, as getters of Apple's may be: without a pool they stay.
+- (id)kept { return [[value retain] autorelease]; }
+- (MLMultiArray *)multiArrayValue { return [value isKindOfClass:[MLMultiArray class]] ? [self kept] : nil; }
+- (NSString *)stringValue { return [value isKindOfClass:[NSString class]] ? [self kept] : @""; }
+- (int64_t)int64Value { return [value isKindOfClass:[NSNumber class]] ? [value longLongValue] : 0; }
+- (NSDictionary *)dictionaryValue {
+    return [value isKindOfClass:[NSDictionary class]] ? [self kept] : [NSDictionary dictionary];
+}
+@end
+
+@interface MLDictionaryFeatureProvider : NSObject {
+@public
+    NSDictionary *features;
+}
+@end
+
+@implementation MLDictionaryFeatureProvider
+COUNTED
+RELEASING([features release])
+- (id)initWithDictionary:(NSDictionary *)dictionary error:(NSError **)error {
+    (void)error;
+    if ((self = [self init])) features = [dictionary copy];
+    return self;
+}
+- (NSSet *)featureNames { return [NSSet setWithArray:[features allKeys]]; }
+- (MLFeatureValue *)featureValueForName:(NSString *)name { return [features objectForKey:name]; }
+@end
+
+// MARK: models
+
+@interface MLModelConfiguration : NSObject {
+@public
+    NSInteger units;
+    NSString *displayName;
+}
+@end
+
+@implementation MLModelConfiguration
+COUNTED
+RELEASING([displayName release])
+- (void)setComputeUnits:(NSInteger)value { units = value; }
+- (BOOL)respondsToSelector:(SEL)selector {
+    if (old_system && [NSStringFromSelector(selector) isEqual:@"setModelDisplayName:"]) return NO;
+    return [super respondsToSelector:selector];
+}
+- (void)setModelDisplayName:(NSString *)name {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    [displayName release];
+    displayName = [name copy];
+}
+@end
+
+@interface MLModel : NSObject {
+@public
+    NSString *network;
+    int users;
+}
+@end
+
+// Reads inputs again when the prediction is long over, as Core ML's own queues do.
+typedef struct {
+    NSDictionary *features;
+    uint64_t checksum;
+} Late;
+
+static uint64_t checksum_of(NSDictionary *features) {
+    uint64_t sum = 0;
+    NSEnumerator *values = [features objectEnumerator];
+    for (MLFeatureValue *feature; (feature = [values nextObject]);) sum += [(MLMultiArray *)feature->value checksum];
+    return sum;
+}
+
+static void *read_late(void *argument) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    Late *late = argument;
+    usleep(LATE);
+    if (checksum_of(late->features) != late->checksum) ADD(late_changes, 1);
+    [late->features release];
+    free(late);
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+static void keep_inputs(NSDictionary *features) {
+    Late *late = malloc(sizeof(Late));
+    *late = (Late){[features retain], checksum_of(features)};
+    ADD(pending, 1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, read_late, late);
+    pthread_detach(thread);
+}
+
+static double ramp(size_t at, size_t count) { return 2.0 * at / (count - 1) - 1.0; }
+
+static MLMultiArray *array_of(NSInteger type, NSUInteger rank, const size_t *sizes) {
+    NSMutableArray *shape = [NSMutableArray array];
+    for (NSUInteger at = 0; at < rank; at++) [shape addObject:[NSNumber numberWithUnsignedInteger:sizes[at]]];
+    return [[[MLMultiArray alloc] initWithShape:shape type:type padding:PADDING] autorelease];
+}
+
+static void put(NSMutableDictionary *results, NSString *name, id value) {
+    [results setObject:[MLFeatureValue of:value] forKey:name];
+}
+
+@implementation MLModel
+COUNTED
+RELEASING([network release])
+
++ (NSURL *)compileModelAtURL:(NSURL *)url error:(NSError **)error {
+    NSString *specification = [[url path] stringByAppendingPathComponent:@"Data/com.apple.CoreML/model.mlmodel"];
+    NSData *bytes = failure == FailCompile ? nil : [NSData dataWithContentsOfFile:specification];
+    if (!bytes) {
+        NSString *text = [NSString stringWithFormat:@"Unable to load %@", [url path]];
+        if (error) *error = error_of(3, text, error_of(0, @"the file does not exist", nil));
+        return nil;
+    }
+    NSString *folder = [NSString stringWithFormat:@"%@/%@/model.mlmodelc", NSTemporaryDirectory(),
+                                                  [[NSProcessInfo processInfo] globallyUniqueString]];
+    NSFileManager *files = [NSFileManager defaultManager];
+    [files createDirectoryAtPath:folder withIntermediateDirectories:YES attributes:nil error:NULL];
+    [bytes writeToFile:[folder stringByAppendingPathComponent:@"specification"] atomically:NO];
+    ADD(compilations, 1);
+    return [NSURL fileURLWithPath:folder isDirectory:YES];
+}
+
++ (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
+    NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
+    if (!bytes || failure == FailLoad) {
+        if (error) *error = error_of(3, @"not a compiled model", nil);
+        return nil;
+    }
+    MLModel *model = [[[self alloc] init] autorelease];
+    const char *names[] = {"gold fish", "doubled", "drawn", "image"};
+    for (int at = 0; at < 4 && !model->network; at++)
+        if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
+            model->network = [[NSString alloc] initWithUTF8String:names[at]];
+    last_units = configuration->units;
+    ADD(loads, 1);
+    return model;
+}
+
+- (MLMultiArray *)input:(NSString *)name of:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    MLMultiArray *array = [[inputs featureValueForName:name] multiArrayValue];
+    if (!array && error)
+        *error = error_of(1, [NSString stringWithFormat:@"Feature %@ is required but not specified.", name], nil);
+    return array;
+}
+
+- (NSDictionary *)compute:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    NSMutableDictionary *results = [NSMutableDictionary dictionary];
+    if ([network isEqual:@"gold fish"]) {
+        MLMultiArray *x = [self input:@"x" of:inputs error:error];
+        if (!x) return nil;
+        NSArray *labels = [NSArray arrayWithObjects:@"cat", @"dog", @"gold fish", nil];
+        double bias[] = {0.25, -0.5, 0.0}, exps[3], sum = 0;
+        for (int row = 0; row < 3; row++) {
+            double logit = bias[row];
+            for (int column = 0; column < 4; column++) logit += sin(row * 4 + column) * [x at:column];
+            sum += exps[row] = exp(logit);
+        }
+        NSMutableDictionary *probabilities = [NSMutableDictionary dictionary];
+        int best = 0;
+        for (int row = 0; row < 3; row++) {
+            [probabilities setObject:[NSNumber numberWithDouble:exps[row] / sum] forKey:[labels objectAtIndex:row]];
+            if (exps[row] > exps[best]) best = row;
+        }
+        put(results, @"classLabel", [labels objectAtIndex:best]);
+        put(results, @"classLabel_probs", probabilities);
+    } else if ([network isEqual:@"doubled"]) {
+        MLMultiArray *half = [self input:@"half" of:inputs error:error], *ids = [self input:@"ids" of:inputs error:error],
+                     *scale = [self input:@"scale" of:inputs error:error];
+        if (!half || !ids || !scale) return nil;
+        MLMultiArray *scaled = array_of(Float16, 2, (size_t[]){2, 3}), *doubled = array_of(Int32, 1, (size_t[]){4}),
+                     *sums = array_of(Float32, 1, (size_t[]){2});
+        for (int row = 0; row < 2; row++) {
+            double sum = 0;
+            for (int column = 0; column < 3; column++) {
+                size_t at = row * 3 + column;
+                [scaled set:at to:[half at:at] * [scale at:0]];
+                sum += [scaled at:at];
+            }
+            [sums set:row to:sum];
+        }
+        for (int at = 0; at < 4; at++) [doubled set:at to:2 * [ids at:at]];
+        put(results, @"scaled", scaled);
+        put(results, @"doubled", doubled);
+        put(results, @"sums", sums);
+    } else {
+        BOOL encodes = [network isEqual:@"image"];
+        MLMultiArray *from = [self input:encodes ? @"image" : @"code" of:inputs error:error];
+        if (!from) return nil;
+        size_t rows = encodes ? 8 : 3, columns = encodes ? 3 : 5;
+        MLMultiArray *into = array_of(Float32, 2, (size_t[]){1, columns});
+        for (size_t column = 0; column < columns; column++) {
+            double sum = 0;
+            for (size_t row = 0; row < rows; row++)
+                sum += [from at:row] * ramp(row * columns + column, rows * columns);
+            [into set:column to:encodes ? tanh(sum) : sum];
+        }
+        put(results, encodes ? @"code" : @"drawn", into);
+    }
+    return results;
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    // Apple: one thread at a time.
+    if (ADD(users, 1) > 1) ADD(overlaps, 1);
+    usleep(50);
+    id results = nil;
+    @try {
+        switch (failure) {
+            case FailError:
+                if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
+                return nil;
+            case FailWrongFeature:
+                if (error) *error = error_of(1, @"MultiArray shape (1) does not match", nil);
+                return nil;
+            case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
+        }
+        keep_inputs(inputs->features);
+        results = [self compute:inputs error:error];
+    } @finally {
+        ADD(users, -1);
+    }
+    if (!results) return nil;
+    if (failure == FailMissingOutput) results = [NSDictionary dictionary];
+    return [[[MLDictionaryFeatureProvider alloc] initWithDictionary:results error:NULL] autorelease];
+}
+@end

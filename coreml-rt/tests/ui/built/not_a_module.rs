@@ -1,0 +1,4 @@
+#[coreml_rt::coreml_model("pets.toml")]
+pub struct Pets {}
+
+fn main() {}
