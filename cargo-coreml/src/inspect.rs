@@ -1,0 +1,171 @@
+//! `cargo coreml inspect`: what a model package is.
+//!
+//! Owns: the text and the JSON form of the answer. Must not: read packages itself; `coreml-spec` does.
+//! Flow: `main.rs` → [`run`] → [`Package::interface`], [`Package::summary`] → `table.rs`.
+
+use crate::Failure;
+use crate::table::{self, Align};
+use coreml_spec::{DataType, Function, Interface, Labels, Package, Summary, Weights, deployment_target};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+Examples:
+  cargo coreml inspect Whisper.mlpackage
+  cargo coreml inspect Whisper.mlpackage --function decoder
+  cargo coreml inspect Whisper.mlpackage --json | jq .interface
+
+Exit codes:
+  0  done
+  1  the package cannot be read, or has no such function
+  2  the arguments are wrong";
+
+/// Most class labels that the text shows; --json has them all.
+const LABELS_SHOWN: usize = 8;
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The model package: a folder NAME.mlpackage
+    #[arg(value_name = "MODEL.mlpackage")]
+    package: PathBuf,
+    /// Print everything as JSON: {"path", "interface", "summary"}
+    #[arg(long)]
+    json: bool,
+    /// Show this function of a multifunction package alone
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Report {
+    /// The package as the user named it.
+    path: PathBuf,
+    /// What goes in and out.
+    interface: Interface,
+    /// What it is made of.
+    summary: Summary,
+}
+
+/// Shows a package.
+///
+/// Called by: `main.rs`.
+/// Errors: the package's own, and a function that it does not have.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let package = Package::open(&arguments.package)?;
+    let (mut interface, mut summary) = (package.interface()?, package.summary()?);
+    if let Some(name) = &arguments.function {
+        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let unknown = || {
+            let (path, names) = (arguments.package.display(), names.join(", "));
+            format!("{path}: there is no function {name:?}; give --function one of: {names}")
+        };
+        summary = summary.of_function(name).ok_or_else(unknown)?;
+        interface.functions.retain(|function| function.name == *name);
+    }
+    let report = Report { path: arguments.package.clone(), interface, summary };
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *output, &report).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+        return Ok(());
+    }
+    text(&report, output)?;
+    Ok(())
+}
+
+/// Writes the text form.
+fn text(report: &Report, output: &mut impl Write) -> std::io::Result<()> {
+    let Report { path, interface, summary } = report;
+    let version = summary.specification_version;
+    let target = deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
+    let size: u64 = summary.files.iter().map(|(_, size)| size).sum();
+    writeln!(output, "{}", table::printable(&path.display().to_string()))?;
+    let specification = format!("version {version}{target}");
+    let size = table::bytes(size);
+    let facts = [
+        ("specification", specification.as_str()),
+        ("size", &size),
+        ("description", &summary.description),
+        ("version", &summary.version),
+        ("author", &summary.author),
+        ("license", &summary.license),
+    ];
+    let metadata = summary.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let rows = facts.into_iter().filter(|(_, value)| !value.is_empty()).chain(metadata);
+    let rows: Vec<Vec<String>> = rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]).collect();
+    table::write(output, &[Align::Left; 2], &rows)?;
+    for function in &interface.functions {
+        let is_default = interface.functions.len() > 1 && function.name == interface.default_function;
+        self::function(function, is_default, summary, output)?;
+    }
+    writeln!(output, "\nWeights{}", if summary.weights.is_empty() { ": none" } else { "" })?;
+    table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Right], &weight_rows(&summary.weights))?;
+    writeln!(output, "\nFiles")?;
+    let rows: Vec<Vec<String>> =
+        summary.files.iter().map(|(name, size)| vec![name.clone(), table::bytes(*size)]).collect();
+    table::write(output, &[Align::Left, Align::Right], &rows)
+}
+
+/// Writes what goes in and out of a function, and what it does.
+fn function(function: &Function, is_default: bool, summary: &Summary, output: &mut impl Write) -> std::io::Result<()> {
+    let parts = summary.functions.get(&function.name);
+    let opset = parts.map(|parts| format!(", opset {}", parts.opset)).unwrap_or_default();
+    let default = if is_default { ", the default" } else { "" };
+    let heading = format!("Function {}{default}{opset}", function.name);
+    writeln!(output, "\n{}", table::printable(&heading))?;
+    let mut rows = Vec::new();
+    let roles = [("input", &function.inputs), ("state", &function.states), ("output", &function.outputs)];
+    for (role, features) in roles {
+        for feature in features {
+            let default = feature.default.map(|value| format!(", optional, {value} if left out")).unwrap_or_default();
+            rows.push(vec![
+                role.to_owned(),
+                feature.name.clone(),
+                format!("{}{default}", feature.kind),
+                feature.description.clone(),
+            ]);
+        }
+    }
+    table::write(output, &[Align::Left; 4], &rows)?;
+    if let Some(classifier) = &function.classifier {
+        writeln!(output, "  classes: {}", table::printable(&labels(&classifier.labels)))?;
+    }
+    let Some(parts) = parts else { return Ok(()) };
+    let total: usize = parts.operations.values().sum();
+    writeln!(output, "\nOperations of {}: {total}", table::printable(&function.name))?;
+    let mut operations: Vec<(&String, &usize)> = parts.operations.iter().collect();
+    // The most frequent first, equal ones by name.
+    operations.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+    let rows: Vec<Vec<String>> =
+        operations.into_iter().map(|(name, count)| vec![count.to_string(), name.clone()]).collect();
+    table::write(output, &[Align::Right, Align::Left], &rows)
+}
+
+/// Returns the number of classes and the first of them.
+fn labels(labels: &Labels) -> String {
+    let first: Vec<String> = match labels {
+        Labels::Strings(labels) => labels.iter().take(LABELS_SHOWN).cloned().collect(),
+        Labels::Int64s(labels) => labels.iter().take(LABELS_SHOWN).map(ToString::to_string).collect(),
+    };
+    let more = if labels.len() > LABELS_SHOWN { ", …" } else { "" };
+    format!("{} ({}{more})", labels.len(), first.join(", "))
+}
+
+/// Returns the table of weights with its heading, or nothing.
+fn weight_rows(weights: &BTreeMap<DataType, Weights>) -> Vec<Vec<String>> {
+    let heading = ["type", "tensors", "elements", "size"].map(str::to_owned).to_vec();
+    let rows = weights.iter().map(|(data_type, weights)| {
+        vec![
+            data_type.to_string(),
+            weights.tensors.to_string(),
+            weights.elements.to_string(),
+            table::bytes(weights.bytes as u64),
+        ]
+    });
+    if weights.is_empty() { Vec::new() } else { std::iter::once(heading).chain(rows).collect() }
+}

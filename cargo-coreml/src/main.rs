@@ -1,0 +1,98 @@
+//! `cargo coreml`: a thin door over the library crates.
+//!
+//! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
+//! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → `coreml-spec`.
+
+mod inspect;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What is said after every list of options.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the reason is on standard error
+  2  the arguments are wrong";
+
+/// The arguments.
+#[derive(Parser)]
+#[command(
+    name = "cargo-coreml",
+    bin_name = "cargo coreml",
+    version,
+    about = "See what was built and why it is wrong",
+    after_help = EXIT_CODES
+)]
+struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done: one variant and one file per subcommand.
+#[derive(Subcommand)]
+enum Command {
+    /// Show the interface, the operations and the weights of a model package
+    Inspect(inspect::Arguments),
+}
+
+/// Why a subcommand failed, for the user.
+type Failure = Box<dyn std::error::Error>;
+
+/// Runs the subcommand and turns its result into an exit code.
+fn main() -> ExitCode {
+    // Wrong arguments end here, with exit code 2; --help and --version with 0.
+    let arguments = Arguments::parse_from(without_cargo(std::env::args_os().collect()));
+    let mut output = io::BufWriter::new(io::stdout().lock());
+    let result = match arguments.command {
+        Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
+    };
+    match result.and_then(|()| Ok(output.flush()?)) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads the output has seen enough: `cargo coreml inspect … | head`.
+        Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing can be done when even standard error is closed.
+            let _ = writeln!(io::stderr(), "error: {}", table::printable(&error.to_string()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Drops the argument that cargo puts before the user's: the subcommand's own name.
+///
+/// Called by: [`main`]. Without cargo, as `cargo-coreml inspect …`, there is none.
+fn without_cargo(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|argument| argument == "coreml") {
+        arguments.remove(1);
+    }
+    arguments
+}
+
+/// Returns whether an error is that nobody reads the output any more.
+fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn cargo_and_the_shell_give_the_same_arguments() {
+        let arguments = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        let direct = arguments(&["cargo-coreml", "inspect", "coreml"]);
+        assert_eq!(without_cargo(arguments(&["cargo-coreml", "coreml", "inspect", "coreml"])), direct);
+        assert_eq!(without_cargo(direct.clone()), direct);
+    }
+}

@@ -1,0 +1,33 @@
+//! Two models of one manifest: an encoder sums a noisy digit up in 24 numbers, a decoder draws it again without the noise.
+//!
+//! Owns: the generated types, and the chain of the two. Must not: print, read files.
+//! Flow: `build.rs` converts `restore.toml` → the attribute below makes types of it → `main.rs` restores noisy digits.
+//!
+//! The decoder takes what the encoder returns, and rustc knows it. An image has another shape than a code, so this does
+//! not compile (`tests/compile_errors.rs` reads the message):
+//!
+//! ```compile_fail
+//! use pipeline::restore::{Models, decoder};
+//!
+//! let models = Models::load()?;
+//! let image = coreml_rt::Tensor::<f32, pipeline::Image>::zeros();
+//! let restored = models.decoder.predict(&decoder::Input { code: image.view() })?; // expected 24 numbers, found an image
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use coreml_rt::{Error, Fixed, Tensor, TensorView};
+
+#[coreml_rt::coreml_model("restore.toml")]
+pub mod restore {}
+
+/// A digit: 8 rows of 8 pixels, 0.0 for paper and 1.0 for ink.
+pub type Image = (Fixed<1>, Fixed<1>, Fixed<8>, Fixed<8>);
+
+/// Returns the image without its noise.
+///
+/// Errors: as the models' `predict`.
+pub fn restored(models: &restore::Models, noisy: TensorView<'_, f32, Image>) -> Result<Tensor<f32, Image>, Error> {
+    let encoded = models.encoder.predict(&restore::encoder::Input { noisy })?;
+    let decoded = models.decoder.predict(&restore::decoder::Input { code: encoded.code.view() })?;
+    Ok(decoded.clean)
+}

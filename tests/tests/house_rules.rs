@@ -1,0 +1,184 @@
+//! Rules that must never break, read off the source tree: who may depend on whom, where `unsafe`, printing, processes and
+//! the environment may stand, and how a file opens.
+//!
+//! Owns: the rules of ARCHITECTURE.md that a compiler does not check. Must not: build or run anything.
+
+#![expect(clippy::expect_used, reason = "this file is tests")]
+
+use std::path::{Path, PathBuf};
+
+/// The crates of the product, each with the own crates it may depend on.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
+    ("coreml-spec", &[]),
+    ("coreml-build", &["coreml-spec"]),
+    ("coreml-macros", &["coreml-spec"]),
+    ("coreml-portable", &["coreml-spec"]),
+    ("coreml-rt", &["coreml-spec", "coreml-macros", "coreml-portable"]),
+    ("cargo-coreml", &["coreml-spec", "coreml-build", "coreml-portable", "coreml-rt"]),
+];
+
+/// What a source text may contain only in certain files: pattern, prefixes of the files where it may stand, reason.
+const ONLY_IN: &[(&str, &[&str], &str)] = &[
+    (
+        "unsafe {",
+        &[
+            "coreml-spec/src/blob.rs",
+            "coreml-rt/src/embedded.rs",
+            "coreml-rt/src/apple/",
+            "coreml-macros/src/expand/",
+            "coreml-rt/src/apple/",
+        ],
+        "mmap, embedded symbols and Apple's API only",
+    ),
+    (
+        "process::Command",
+        &["coreml-build/src/", "cargo-coreml/src/", "coreml-rt/src/apple/"],
+        "only the build side starts processes",
+    ),
+    ("process::exit", &["cargo-coreml/src/"], "only a program ends itself"),
+    (
+        "std::env::",
+        &["coreml-build/src/", "coreml-macros/src/", "coreml-rt/src/", "cargo-coreml/src/"],
+        "configuration is read at the doors",
+    ),
+    ("println!", &["coreml-build/src/", "coreml-rt/src/parity", "cargo-coreml/src/"], "libraries do not print"),
+    ("objc2", &["coreml-rt/src/apple/"], "Apple's API has one room"),
+];
+
+/// Words that stand for work left undone.
+const UNDONE: &[&str] = &["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("];
+
+/// Returns the root of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate stands below the root").to_path_buf()
+}
+
+/// Returns every file below the root with one of `extensions`, as (path relative to the root, text).
+fn sources(extensions: &[&str]) -> Vec<(String, String)> {
+    let (root, mut found) = (root(), Vec::new());
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("the tree is readable") {
+            let path = entry.expect("the tree is readable").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() {
+                if !name.starts_with('.')
+                    && !["target", "__pycache__", "corpus", "node_modules"].contains(&name.as_str())
+                {
+                    folders.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
+                let relative =
+                    path.strip_prefix(&root).expect("found below the root").to_string_lossy().replace('\\', "/");
+                found.push((relative, std::fs::read_to_string(&path).expect("sources are text")));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "no sources found below {}", root.display());
+    found
+}
+
+/// Returns the sources that ship: those below a crate's `src/`, without test modules in files of their own.
+fn shipped() -> Vec<(String, String)> {
+    let mut sources = sources(&["rs"]);
+    sources.retain(|(path, _)| {
+        MAY_DEPEND_ON.iter().any(|(name, _)| path.starts_with(&format!("{name}/src/")))
+            && !path.ends_with("tests.rs")
+            && !path.contains("/tests/")
+    });
+    sources
+}
+
+/// Returns the lines of `text` that are code outside a trailing `#[cfg(test)]` module, with their numbers from 1.
+fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        .map(|(index, line)| (index + 1, line))
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (name, allowed) in MAY_DEPEND_ON {
+        let manifest =
+            std::fs::read_to_string(root().join(name).join("Cargo.toml")).expect("each crate has a Cargo.toml");
+        let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
+        let empty = toml::Table::new();
+        for section in ["dependencies", "build-dependencies"] {
+            for dependency in manifest.get(section).and_then(|section| section.as_table()).unwrap_or(&empty).keys() {
+                let own = MAY_DEPEND_ON.iter().any(|(name, _)| name == dependency);
+                assert!(!own || allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_has_a_room_stays_in_it() {
+    let mut wrong = Vec::new();
+    for (path, text) in shipped() {
+        for (pattern, rooms, reason) in ONLY_IN {
+            if rooms.iter().any(|room| path.starts_with(room)) {
+                continue;
+            }
+            for (line, _) in code_lines(&text).filter(|(_, line)| line.contains(pattern)) {
+                wrong.push(format!("{path}:{line}: `{pattern}` ({reason})"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(&["rs"]) {
+        if !path.contains("/ui/")
+            && !path.contains("/snapshots/")
+            && !path.ends_with("/tests.rs")
+            && !text.starts_with("//!")
+        {
+            wrong.push(path);
+        }
+    }
+    for (path, text) in sources(&["py"]) {
+        let text = text.strip_prefix("#!/usr/bin/env python3\n").unwrap_or(&text);
+        let empty_mark_of_a_package = path.ends_with("/__init__.py") && text.trim().is_empty();
+        if !text.starts_with("\"\"\"") && !empty_mark_of_a_package {
+            wrong.push(path);
+        }
+    }
+    assert!(wrong.is_empty(), "these files do not open with their documentation:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(&["rs", "py", "toml", "md"]) {
+        if path == "tests/tests/house_rules.rs" || path == "AGENTS.md" {
+            continue;
+        }
+        for (index, line) in text.lines().enumerate() {
+            if UNDONE.iter().any(|word| line.contains(word)) {
+                wrong.push(format!("{path}:{}: {}", index + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn links_in_the_documents_lead_somewhere() {
+    let mut wrong = Vec::new();
+    for (path, text) in sources(&["md"]) {
+        let folder = root().join(&path).parent().expect("a file stands in a folder").to_path_buf();
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if !file.is_empty() && !file.contains("://") && !file.contains(' ') && !folder.join(file).exists() {
+                wrong.push(format!("{path}: {target}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
