@@ -15,7 +15,6 @@
 mod damage;
 mod embedding;
 mod environment;
-mod failures;
 mod hits;
 mod package;
 mod process;
