@@ -6,10 +6,12 @@
 
 mod classes;
 mod docs;
+mod enumerated;
 mod features;
 mod model;
 mod names;
 mod parity;
+mod state;
 mod support;
 
 use crate::load::Built;
@@ -53,9 +55,10 @@ pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, Strin
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
     let loading = model::items(model, place);
     let structs = features::items(model);
+    let state = state::items(model);
     let label = classes::items(model);
     let tests = parity::items(model, place);
-    quote!(#loading #structs #label #tests)
+    quote!(#loading #structs #state #label #tests)
 }
 
 /// Generates the struct that holds and loads all models of a manifest with several.

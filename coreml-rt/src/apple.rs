@@ -20,9 +20,13 @@ mod failure;
 mod multi_array;
 #[cfg(target_vendor = "apple")]
 mod session;
+#[cfg(target_vendor = "apple")]
+mod state;
 mod strides;
 
 #[cfg(target_vendor = "apple")]
 pub use failure::CoreMlError;
 #[cfg(target_vendor = "apple")]
 pub(crate) use session::Session;
+#[cfg(target_vendor = "apple")]
+pub(crate) use state::State;

@@ -4,6 +4,6 @@
 //! Flow: `model.rs` loads a [`Backend`] and predicts through it. Both have the same three functions.
 
 #[cfg(target_vendor = "apple")]
-pub(crate) use crate::apple::Session as Backend;
+pub(crate) use crate::apple::{Session as Backend, State as BackendState};
 #[cfg(not(target_vendor = "apple"))]
-pub(crate) use crate::portable::Session as Backend;
+pub(crate) use crate::portable::{Session as Backend, State as BackendState};

@@ -17,6 +17,8 @@ pub struct Description {
     pub manifest: &'static str,
     /// The JSON form of the [`coreml_spec::Interface`] that the types were made from.
     pub interface: &'static str,
+    /// The function that runs; `None` for the package's default one.
+    pub function: Option<&'static str>,
     /// Folder name of the package: `encoder.mlpackage`.
     pub package: &'static str,
     /// The package in `OUT_DIR`, absolute; on another machine it does not exist.

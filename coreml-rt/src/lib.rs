@@ -26,12 +26,15 @@ mod difference;
 mod dimension;
 mod embedded;
 mod error;
+mod image;
 mod label;
 mod model;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod options;
 pub mod parity;
+#[cfg(not(target_vendor = "apple"))]
+mod planes;
 #[cfg(not(target_vendor = "apple"))]
 mod portable;
 #[doc(hidden)]
@@ -40,6 +43,7 @@ mod probabilities;
 mod search;
 mod shape;
 mod slot;
+mod state;
 mod tensor;
 mod view;
 
@@ -51,6 +55,7 @@ pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
 pub use dimension::{Bounds, Dim, Fixed, Range};
 pub use error::Error;
 pub use half::f16;
+pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
 pub use options::LoadOptions;
 pub use probabilities::Probabilities;

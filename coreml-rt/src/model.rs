@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::element_count;
-use crate::slot::{InputSlot, OutputSlot};
-use coreml_spec::{Elements, Feature, FeatureKind, Function, Interface, Package, TensorRef};
+use crate::slot::{InputRef, InputSlot, OutputSlot};
+use crate::state::State;
+use coreml_spec::{Feature, FeatureKind, Function, Interface, Package, TensorRef};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -20,6 +21,8 @@ const EMBEDDED_LOCATION: &str = "(embedded in the program)";
 
 /// A model that is ready to predict.
 pub struct Model {
+    /// The manifest's name, for errors.
+    name: String,
     /// What runs it.
     backend: Backend,
     /// The function that runs.
@@ -53,7 +56,7 @@ impl Model {
         let interface: Interface = serde_json::from_str(description.interface)
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
         let options = options.clone().or_compute_units(description.compute_units);
-        Self::of_package(name, found, &package, Some(&interface), &options)
+        Self::of_package(name, found, &package, description.function, Some(&interface), &options)
     }
 
     /// Loads a package that no types were made from.
@@ -62,36 +65,41 @@ impl Model {
     pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self, Error> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
-        Self::of_package(&name, Found::Folder(path.to_owned()), &package, None, options)
+        Self::of_package(&name, Found::Folder(path.to_owned()), &package, None, None, options)
     }
 
-    /// Checks and loads an opened package.
+    /// Checks and loads a function of an opened package.
+    ///
+    /// Parameters: `function` — its name; `None` for the default one; `types` — what generated code was made from.
     fn of_package(
         name: &str,
         found: Found,
         package: &Package,
+        function: Option<&str>,
         types: Option<&Interface>,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
         let interface = package.interface().map_err(|error| unreadable(name, error))?;
-        let function = interface.function(None).cloned().ok_or_else(|| Error::Invalid {
+        let wanted = function.unwrap_or(&interface.default_function);
+        let found_function = interface.function(Some(wanted)).cloned().ok_or_else(|| Error::Invalid {
             model: name.to_owned(),
-            source: format!("the package has no function `{}`", interface.default_function).into(),
+            source: format!("the package has no function `{wanted}`").into(),
         })?;
         if let Some(types) = types {
-            let differences = match types.function(None) {
-                Some(types) => differences(types, &function),
-                None => vec![format!("the types have no function `{}`", types.default_function)],
+            let differences = match types.function(function) {
+                Some(types) => differences(types, &found_function),
+                None => vec![format!("the types have no function `{wanted}`")],
             };
             if !differences.is_empty() {
                 let location = location(found.path());
                 return Err(Error::Interface { model: name.to_owned(), location, differences });
             }
         }
+        let function = found_function;
         let defaults = function.inputs.iter().map(default_value).collect();
         let backend = Backend::load(name, package, &found, &function, options)?;
         let path = found.path().map(Path::to_owned);
-        Ok(Self { backend, function, path, defaults })
+        Ok(Self { name: name.to_owned(), backend, function, path, defaults })
     }
 
     /// Returns what runs the model: `portable (rten 0.27)`.
@@ -109,7 +117,14 @@ impl Model {
         &self.function
     }
 
-    /// Runs the model once.
+    /// Returns states of zeros, for a model that has states.
+    ///
+    /// Called by: the generated `Model::new_state`.
+    pub fn new_state(&self) -> Result<State, Error> {
+        Ok(State::new(&self.name, self.backend.new_state()?))
+    }
+
+    /// Runs a model without states once.
     ///
     /// Called by: the generated `Model::predict_into`.
     /// Parameters: `inputs`, `outputs` — one per feature, in the package's order. Nothing is allocated here.
@@ -118,26 +133,44 @@ impl Model {
         inputs: [&dyn InputSlot; INPUTS],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        let tensors: [TensorRef<'_>; INPUTS] = std::array::from_fn(|at| inputs[at].tensor(self.default_of(at)));
-        self.backend.predict(&tensors, outputs)
+        self.backend.predict(None, &self.fed(inputs), outputs)
+    }
+
+    /// Runs a model with states once; they are then those after the prediction.
+    ///
+    /// Called by: the generated `Model::predict_into`.
+    /// Parameters: as for [`Self::predict`].
+    pub fn predict_with_state<const INPUTS: usize>(
+        &self,
+        state: &mut State,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        self.backend.predict(Some(state.backend_mut()), &self.fed(inputs), outputs)
+    }
+
+    /// Forgets the types of the inputs, and puts defaults where there is none.
+    fn fed<'a, const INPUTS: usize>(&'a self, inputs: [&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
+        std::array::from_fn(|at| inputs[at].feature(self.default_of(at)))
     }
 
     /// Runs the model once, with as many inputs as it turns out to have.
     ///
     /// Called by: [`crate::parity`].
-    pub(crate) fn predict_tensors(
+    pub(crate) fn predict_features(
         &self,
-        inputs: &[TensorRef<'_>],
+        state: Option<&mut State>,
+        inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        self.backend.predict(inputs, outputs)
+        self.backend.predict(state.map(State::backend_mut), inputs, outputs)
     }
 
     /// Returns the value of input `at` when it is left out; for a required input an empty tensor, which no backend takes.
-    pub(crate) fn default_of(&self, at: usize) -> TensorRef<'_> {
+    pub(crate) fn default_of(&self, at: usize) -> InputRef<'_> {
         match self.defaults.get(at) {
-            Some(Some(value)) => TensorRef { dims: &value.dims, elements: value.elements.elements() },
-            _ => TensorRef { dims: &[0], elements: Elements::Float32(&[]) },
+            Some(Some(value)) => InputRef::Tensor(TensorRef { dims: &value.dims, elements: value.elements.elements() }),
+            _ => InputRef::MISSING,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::options::LoadOptions;
 use crate::shape::element_count;
-use crate::slot::{OutputSlot, Results};
+use crate::slot::{InputRef, OutputSlot, Results};
 use coreml_spec::{DataType, ElementsMut, Feature, FeatureKind, TensorRef};
 use std::path::Path;
 
@@ -132,17 +132,17 @@ fn run(model: &Model, sample: &Sample) -> Result<Vec<Output>, Error> {
     for input in &function.inputs {
         fed.push(sample.input(input)?);
     }
-    let tensors: Vec<TensorRef<'_>> = fed
+    let tensors: Vec<InputRef<'_>> = fed
         .iter()
         .enumerate()
         .map(|(at, fed)| match fed {
-            Some((dims, buffer)) => TensorRef { dims, elements: buffer.elements() },
+            Some((dims, buffer)) => InputRef::Tensor(TensorRef { dims, elements: buffer.elements() }),
             None => model.default_of(at),
         })
         .collect();
     let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
     let mut slots: Vec<&mut dyn OutputSlot> = outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
-    model.predict_tensors(&tensors, &mut slots)?;
+    model.predict_features(None, &tensors, &mut slots)?;
     Ok(outputs)
 }
 

@@ -4,11 +4,16 @@
 //! Flow: `backend.rs` chooses it; here → coreml-portable.
 
 use crate::error::Error;
+use crate::image::PixelsMut;
 use crate::options::LoadOptions;
+use crate::planes;
 use crate::search::Found;
-use crate::slot::{OutputSlot, Results};
+use crate::slot::{InputRef, OutputSlot, Results};
 use coreml_portable::{Options, Outputs};
-use coreml_spec::{ElementsMut, Function, Package, TensorRef};
+use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
+
+/// Inputs that are handed on without asking for memory.
+const FEW: usize = 16;
 
 /// A model that was translated to ONNX and loaded by an engine.
 pub(crate) struct Session {
@@ -20,19 +25,23 @@ pub(crate) struct Session {
     name: String,
 }
 
+/// The states of a model.
+pub(crate) struct State(coreml_portable::State);
+
 impl Session {
-    /// Loads the default function of `package`; where it was found does not matter to it.
+    /// Loads a function of `package`; where the package was found does not matter to it.
     ///
     /// Called by: [`crate::model::Model`].
     pub(crate) fn load(
         model: &str,
         package: &Package,
         _found: &Found,
-        _function: &Function,
+        function: &Function,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
         let mut portable = Options::default();
         portable.threads = options.chosen_threads();
+        portable.function = Some(function.name.clone());
         let session = coreml_portable::Session::load(package, &portable).map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
         Ok(Self { session, model: model.to_owned(), name })
@@ -43,16 +52,99 @@ impl Session {
         &self.name
     }
 
+    /// Returns states of zeros.
+    pub(crate) fn new_state(&self) -> Result<State, Error> {
+        self.session.new_state().map(State).map_err(|error| translate(&self.model, error))
+    }
+
     /// Runs the model once.
     ///
-    /// Parameters: `inputs`, `outputs` — in the order of the function's features.
-    pub(crate) fn predict(&self, inputs: &[TensorRef<'_>], outputs: &mut [&mut dyn OutputSlot]) -> Result<(), Error> {
-        let outputs_of_session = self.session.run(inputs).map_err(|error| translate(&self.model, error))?;
-        let results = SessionResults { outputs: outputs_of_session, model: &self.model };
+    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the function's features.
+    pub(crate) fn predict(
+        &self,
+        state: Option<&mut State>,
+        inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        let images = self.images(inputs)?;
+        let missing = TensorRef { dims: &[0], elements: Elements::Float32(&[]) };
+        let (mut few, mut many) = ([missing; FEW], Vec::new());
+        let tensors = match few.get_mut(..inputs.len()) {
+            Some(few) => few,
+            None => {
+                many.resize(inputs.len(), missing);
+                &mut many[..]
+            }
+        };
+        let mut images = images.iter();
+        for (tensor, input) in tensors.iter_mut().zip(inputs) {
+            *tensor = match input {
+                InputRef::Tensor(tensor) => *tensor,
+                // There is one for each image.
+                InputRef::Image(_) => images.next().map_or(missing, Planes::tensor),
+            };
+        }
+        let results = match state {
+            Some(state) => self.session.run_with_state(&mut state.0, tensors),
+            None => self.session.run(tensors),
+        };
+        let outputs_of_session = results.map_err(|error| translate(&self.model, error))?;
+        let results =
+            SessionResults { outputs: outputs_of_session, function: self.session.function(), model: &self.model };
         for (index, slot) in outputs.iter_mut().enumerate() {
             slot.take(&results, index)?;
         }
         Ok(())
+    }
+
+    /// Spreads the images among the inputs to planes.
+    fn images(&self, inputs: &[InputRef<'_>]) -> Result<Vec<Planes>, Error> {
+        let mut images = Vec::new();
+        for (feature, input) in self.session.function().inputs.iter().zip(inputs) {
+            let InputRef::Image(image) = input else { continue };
+            let mut elements = Vec::new();
+            let channels = match &feature.kind {
+                FeatureKind::Image { color_space, .. } => planes::of_image(image, *color_space, &mut elements),
+                _ => None,
+            };
+            let channels = channels.ok_or_else(|| {
+                let problem = format!("input `{}` does not take an image of these colors", feature.name);
+                Error::Invalid { model: self.model.clone(), source: problem.into() }
+            })?;
+            images.push(Planes { dims: [1, channels, image.height, image.width], elements });
+        }
+        Ok(images)
+    }
+}
+
+/// An image as the engine takes it.
+struct Planes {
+    /// `[1, channels, height, width]`.
+    dims: [usize; 4],
+    /// 0 to 255.
+    elements: Vec<f32>,
+}
+
+impl Planes {
+    /// Borrows it.
+    fn tensor(&self) -> TensorRef<'_> {
+        TensorRef { dims: &self.dims, elements: Elements::Float32(&self.elements) }
+    }
+}
+
+impl State {
+    /// Copies state `index` out.
+    ///
+    /// Parameters: `model` — its name, for errors; `into` — of the state's type and length.
+    pub(crate) fn copy_to(&self, model: &str, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
+        self.0.copy_to(index, into).map_err(|error| translate(model, error))
+    }
+
+    /// Replaces state `index`.
+    ///
+    /// Parameters: `model` — its name, for errors; `from` — of the state's type and length.
+    pub(crate) fn copy_from(&mut self, model: &str, index: usize, from: Elements<'_>) -> Result<(), Error> {
+        self.0.copy_from(index, from).map_err(|error| translate(model, error))
     }
 }
 
@@ -60,6 +152,8 @@ impl Session {
 struct SessionResults<'a> {
     /// In the engine's memory.
     outputs: Outputs,
+    /// The function that ran.
+    function: &'a Function,
     /// Name of the model, for errors.
     model: &'a str,
 }
@@ -71,6 +165,17 @@ impl Results for SessionResults<'_> {
 
     fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         self.outputs.copy_to(index, into).map_err(|error| translate(self.model, error))
+    }
+
+    fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error> {
+        let mut planes = vec![0.0; self.dims(index)?.iter().product()];
+        self.copy_to(index, ElementsMut::Float32(&mut planes))?;
+        let color_space = self.function.outputs.get(index).map(|Feature { kind, .. }| kind);
+        let written = match color_space {
+            Some(FeatureKind::Image { color_space, .. }) => planes::to_pixels(&planes, *color_space, into),
+            _ => None,
+        };
+        written.ok_or_else(|| self.mismatch(format!("its output {index} is no image of these colors")))
     }
 
     fn label(&self) -> Result<usize, Error> {

@@ -66,6 +66,24 @@ pub enum ShapeError {
         /// The sizes that were asked for.
         dims: Vec<usize>,
     },
+    /// A shape is none of those that a model enumerates.
+    NotEnumerated {
+        /// The sizes that were given.
+        dims: Vec<usize>,
+        /// The shapes that the model takes.
+        shapes: Vec<Vec<usize>>,
+    },
+    /// An image is larger or smaller than a model takes.
+    ImageSize {
+        /// Width that was given, in pixels.
+        width: usize,
+        /// Height that was given, in pixels.
+        height: usize,
+        /// What the type allows for the width.
+        widths: Bounds,
+        /// What the type allows for the height.
+        heights: Bounds,
+    },
     /// The elements do not lie one after the other in row-major order (`ndarray` views can be sliced or transposed).
     NotContiguous {
         /// The sizes of the view.
@@ -87,6 +105,14 @@ impl std::fmt::Display for ShapeError {
                 write!(f, "shape {dims:?} has {} dimensions, but the type has {expected}", dims.len())
             }
             Self::TooLarge { dims } => write!(f, "shape {dims:?} has more elements than memory can hold"),
+            Self::NotEnumerated { dims, shapes } => {
+                let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
+                write!(f, "shape {dims:?} is none of those that the model takes: {}", shapes.join(", "))
+            }
+            Self::ImageSize { width, height, widths, heights } => write!(
+                f,
+                "an image of {width}x{height} pixels does not fit: the width must be {widths}, the height {heights}"
+            ),
             Self::NotContiguous { dims } => write!(
                 f,
                 "the view of shape {dims:?} is not contiguous in row-major order; copy it first, \

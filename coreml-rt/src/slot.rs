@@ -1,43 +1,70 @@
 //! Where the typed world meets the backends: one slot per feature.
 //!
-//! Owns: [`InputSlot`], [`OutputSlot`], [`Results`]. Must not: know any backend.
+//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Results`]. Must not: know any backend.
 //! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and fills them.
 
+use crate::dimension::Dim;
 use crate::error::Error;
+use crate::image::{Color, Image, ImageRef, ImageView, PixelsMut};
 use crate::label::ClassLabel;
 use crate::probabilities::Probabilities;
 use crate::shape::{Shape, checked_len};
 use crate::tensor::Tensor;
 use crate::view::TensorView;
-use coreml_spec::{Element, ElementsMut, TensorRef};
+use coreml_spec::{Element, Elements, ElementsMut, TensorRef};
+
+/// What an input holds, under no type.
+#[derive(Clone, Copy, Debug)]
+pub enum InputRef<'a> {
+    /// A tensor. For an image feature its planes: `[1, channels, height, width]` of float32, 0 to 255, in the model's order
+    /// of channels; parity samples come so.
+    Tensor(TensorRef<'a>),
+    /// Pixels.
+    Image(ImageRef<'a>),
+}
+
+impl InputRef<'_> {
+    /// What stands for a value that is missing: an empty tensor, which no backend takes.
+    pub(crate) const MISSING: Self = Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
+}
 
 /// A field of a generated `Input`.
 pub trait InputSlot {
-    /// Returns the tensor to feed.
+    /// Returns the tensor or image to feed.
     ///
     /// Parameters: `default` — what the model takes when the caller gives nothing; empty for a required input.
-    fn tensor<'s>(&'s self, default: TensorRef<'s>) -> TensorRef<'s>;
+    fn feature<'s>(&'s self, default: InputRef<'s>) -> InputRef<'s>;
 }
 
 impl<T: Element, S: Shape> InputSlot for TensorView<'_, T, S> {
-    fn tensor<'s>(&'s self, _default: TensorRef<'s>) -> TensorRef<'s> {
-        self.as_tensor_ref()
+    fn feature<'s>(&'s self, _default: InputRef<'s>) -> InputRef<'s> {
+        InputRef::Tensor(self.as_tensor_ref())
     }
 }
 
-impl<T: Element, S: Shape> InputSlot for Option<TensorView<'_, T, S>> {
-    fn tensor<'s>(&'s self, default: TensorRef<'s>) -> TensorRef<'s> {
-        self.as_ref().map_or(default, TensorView::as_tensor_ref)
+impl<C: Color, W: Dim, H: Dim> InputSlot for ImageView<'_, C, W, H> {
+    fn feature<'s>(&'s self, _default: InputRef<'s>) -> InputRef<'s> {
+        InputRef::Image(self.as_image_ref())
+    }
+}
+
+impl<I: InputSlot> InputSlot for Option<I> {
+    fn feature<'s>(&'s self, default: InputRef<'s>) -> InputRef<'s> {
+        self.as_ref().map_or(default, |slot| slot.feature(default))
     }
 }
 
 /// The results of one prediction, in a backend's own memory. Outputs count in the order of the model's function.
 pub trait Results {
-    /// Returns the sizes of output `index`.
+    /// Returns the sizes of output `index`; of an image `[1, channels, height, width]`.
     fn dims(&self, index: usize) -> Result<&[usize], Error>;
 
-    /// Copies output `index`; `into` has as many elements as it, and its element type.
+    /// Copies output `index`; `into` has as many elements as it, and its element type. An image is copied as planes of
+    /// float32 in the model's order of channels.
     fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error>;
+
+    /// Copies the pixels of output `index`, an image; `into` has as many as it.
+    fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error>;
 
     /// Returns the position of the predicted class in the classifier's labels.
     fn label(&self) -> Result<usize, Error>;
@@ -71,6 +98,16 @@ fn resize<T: Element, S: Shape>(tensor: &mut Tensor<T, S>, sizes: &[usize]) -> R
     elements.resize(len, T::default());
     *tensor = Tensor::from_parts(elements, dims);
     Ok(())
+}
+
+impl<C: Color, W: Dim, H: Dim> OutputSlot for Image<C, W, H> {
+    fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error> {
+        let &[1, _, height, width] = results.dims(index)? else {
+            return Err(results.mismatch(format!("it gave an image of shape {:?}", results.dims(index)?)));
+        };
+        self.resize(width, height).map_err(|problem| results.mismatch(problem.to_string()))?;
+        results.copy_pixels(index, self.as_pixels_mut())
+    }
 }
 
 impl<L: ClassLabel> OutputSlot for Probabilities<L> {

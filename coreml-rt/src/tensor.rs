@@ -3,7 +3,7 @@
 //! Owns: [`Tensor`], contiguous and row-major. Must not: compute anything but an element's position.
 //! Flow: fields of a generated `Output`; `view.rs` borrows them as the fields of a generated `Input`.
 
-use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, offset};
+use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, element_count, offset};
 use crate::view::TensorView;
 use coreml_spec::{Element, ElementsMut};
 
@@ -83,6 +83,21 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     pub fn zeros_with_dims(dims: S::Dims) -> Result<Self, ShapeError> {
         let len = checked_len::<S>(dims)?;
         Ok(Self { elements: vec![T::default(); len], dims })
+    }
+
+    /// Returns a tensor of zeros with the smallest sizes that the shape allows: something to predict into.
+    ///
+    /// ```
+    /// use coreml_rt::{Fixed, Range, Tensor};
+    ///
+    /// assert_eq!(Tensor::<f32, (Fixed<4>, Range<2, 9>)>::smallest().dims(), [4, 2]);
+    /// ```
+    pub fn smallest() -> Self {
+        let mut dims = S::Dims::default();
+        dims.as_mut().iter_mut().zip(S::BOUNDS).for_each(|(dim, bounds)| *dim = bounds.min);
+        // A type of more elements than memory holds has no value; the first prediction into it fails.
+        let len = element_count(dims.as_ref()).unwrap_or_default();
+        Self { elements: vec![T::default(); len], dims }
     }
 
     /// Takes `elements` in row-major order, for a shape with flexible dimensions.

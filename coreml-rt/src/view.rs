@@ -67,6 +67,23 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
         Ok(Self { elements, dims })
     }
 
+    /// Returns the same elements and sizes under another shape, which is checked now: what one model gives in a flexible
+    /// shape becomes what another one takes.
+    ///
+    /// ```
+    /// use coreml_rt::{Fixed, Range, Tensor};
+    ///
+    /// let given = Tensor::<f32, (Fixed<1>, Range<0, 4096>)>::from_vec_with_dims(vec![0.5; 3], [1, 3])?;
+    /// let taken = given.view().with_bounds::<(Fixed<1>, Range<1, 512>)>()?;
+    /// assert_eq!(taken.dims(), [1, 3]);
+    /// # Ok::<(), coreml_rt::ShapeError>(())
+    /// ```
+    ///
+    /// Errors: [`ShapeError::Dimension`] when a size is out of the other bounds.
+    pub fn with_bounds<To: Shape<Dims = S::Dims>>(self) -> Result<TensorView<'a, T, To>, ShapeError> {
+        TensorView::from_slice_with_dims(self.elements, self.dims)
+    }
+
     /// Borrows all of a tensor.
     pub(crate) fn of(tensor: &'a Tensor<T, S>) -> Self {
         Self { elements: tensor.as_slice(), dims: tensor.dims() }

@@ -11,7 +11,7 @@
 mod fixture;
 
 use coreml_rt::Tolerance;
-use coreml_spec::{BuildError, DataType, EmbeddedFile, Feature, FeatureKind, Flexibility, Outcome, Shape, SizeRange};
+use coreml_spec::{BuildError, EmbeddedFile, Outcome};
 use fixture::{indexed, leave, several, single};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,15 +49,12 @@ fn out_dir() -> PathBuf {
     leave(&out_dir, "failed.toml", failed(message, &[]));
     leave(&out_dir, "failed-drawing.toml", failed("the model `encoder` cannot be converted", &["encoder", "decoder"]));
     let mut text = indexed("mix");
-    let range = |min, max| SizeRange { min, max: Some(max) };
-    let flexibility = Flexibility::Ranges(vec![range(1, 1), range(1, 512)]);
-    let kind =
-        FeatureKind::MultiArray { data_type: DataType::Int32, shape: Shape { default: vec![1, 128], flexibility } };
-    text.interface.functions[0].inputs[1].kind = kind.clone();
-    let state = Feature { name: "key_cache".to_owned(), description: String::new(), kind, default: None };
-    text.interface.functions[0].states.push(state);
+    let mut second = text.interface.functions[0].clone();
+    second.name = "second".to_owned();
+    text.interface.functions.push(second);
     text.tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
     leave(&out_dir, "later.toml", single(text));
+    leave(&out_dir, "everything.toml", several(&["memory", "text", "choice", "photo"]));
     let folder = coreml_spec::index_folder(&out_dir, "newer.toml");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("index.json"), r#"{"version": 2}"#).unwrap();

@@ -4,7 +4,7 @@
 //! Flow: called by the other files of this folder.
 
 use super::names::{Model, key};
-use coreml_spec::{Feature, FeatureKind};
+use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange};
 
 /// Describes the module of a manifest.
 pub(super) fn module(manifest: &str, models: &[Model<'_>]) -> String {
@@ -24,16 +24,15 @@ pub(super) fn model_module(model: &Model<'_>) -> String {
     format!("{}\n\nManifest key: `{}`.", model_summary(model), code(&model.key))
 }
 
-/// Describes a field of `Input` or `Output`.
+/// Describes a field of `Input` or `Output`, or a state.
 ///
-/// Parameters: `table` — the manifest's name for the role: `inputs` or `outputs`.
+/// Parameters: `table` — the manifest's name for the role: `inputs`, `outputs` or `states`.
 pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> String {
     let what = match &feature.kind {
-        FeatureKind::MultiArray { data_type, shape } => format!("{data_type} `{:?}`", shape.default),
+        FeatureKind::MultiArray { data_type, shape } => tensor(*data_type, shape),
         FeatureKind::StringLabel | FeatureKind::Int64Label => "the most probable class".to_owned(),
         FeatureKind::Probabilities => "one probability per class".to_owned(),
-        // Refused before: support.rs.
-        FeatureKind::Image { .. } => "image".to_owned(),
+        FeatureKind::Image { size, color_space } => image(size, *color_space),
     };
     let optional = feature.default.map(|value| format!("Optional; `None` stands for {value} in every element"));
     let key = match feature.kind {
@@ -45,6 +44,47 @@ pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> Stri
     let text =
         [format!("`{}`: {what}", code(&feature.name)), optional.unwrap_or_default(), prose(&feature.description)];
     format!("{}\n\nManifest key: `{}`.", sentences(&text), code(&key))
+}
+
+/// Describes the sizes of a tensor.
+fn tensor(data_type: DataType, shape: &Shape) -> String {
+    match &shape.flexibility {
+        Flexibility::Fixed => format!("{data_type} `{:?}`", shape.default),
+        Flexibility::Ranges(ranges) => {
+            let ranges: Vec<String> = ranges.iter().map(|range| span(*range)).collect();
+            format!("{data_type} `[{}]`", ranges.join(", "))
+        }
+        Flexibility::Enumerated(shapes) => {
+            let shapes: Vec<String> = shapes.iter().map(|shape| format!("`{shape:?}`")).collect();
+            format!("{data_type} {}", shapes.join(" or "))
+        }
+    }
+}
+
+/// Describes the colors and the size of an image.
+fn image(size: &ImageSize, color_space: ColorSpace) -> String {
+    let color = match color_space {
+        ColorSpace::Grayscale => "grayscale",
+        ColorSpace::GrayscaleFloat16 => "half-precision grayscale",
+        ColorSpace::Rgb | ColorSpace::Bgr => "color",
+    };
+    if let Some((width, height)) = size.ranges {
+        return format!("{color} image, {} × {} pixels", span(width), span(height));
+    }
+    if size.enumerated.is_empty() {
+        return format!("{color} image, {} × {} pixels", size.width, size.height);
+    }
+    let sizes: Vec<String> = size.enumerated.iter().map(|(width, height)| format!("{width} × {height}")).collect();
+    format!("{color} image, {} pixels", sizes.join(" or "))
+}
+
+/// Returns the sizes of one dimension: `5`, `1..=512` or `1..`.
+fn span(range: SizeRange) -> String {
+    match range.max {
+        Some(max) if max == range.min => max.to_string(),
+        Some(max) => format!("{}..={max}", range.min),
+        None => format!("{}..", range.min),
+    }
 }
 
 /// Returns text as the inside of a code span.

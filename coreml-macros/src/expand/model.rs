@@ -14,7 +14,7 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
     let summary = docs::model_summary(model);
     let about = format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
     let description = description(model, place);
-    let (inputs, outputs) = (&model.inputs, &model.outputs);
+    let predicting = if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
         #[doc = #about]
         #[derive(Debug)]
@@ -31,21 +31,7 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 ::core::result::Result::Ok(Self(::coreml_rt::private::Model::load(&MODEL, options)?))
             }
 
-            /// Runs the model once.
-            pub fn predict(&self, input: &Input<'_>) -> ::core::result::Result<Output, ::coreml_rt::Error> {
-                let mut output = Output::zeros();
-                self.predict_into(input, &mut output)?;
-                ::core::result::Result::Ok(output)
-            }
-
-            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
-            pub fn predict_into(
-                &self,
-                input: &Input<'_>,
-                output: &mut Output,
-            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
-                self.0.predict([#(&input.#inputs),*], &mut [#(&mut output.#outputs),*])
-            }
+            #predicting
 
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
@@ -59,6 +45,60 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         }
 
         #description
+    }
+}
+
+/// Generates the predictions of a model without states.
+fn stateless(model: &Model<'_>) -> TokenStream {
+    let (inputs, outputs) = (&model.inputs, &model.outputs);
+    quote! {
+        /// Runs the model once.
+        pub fn predict(&self, input: &Input<'_>) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+            let mut output = Output::zeros();
+            self.predict_into(input, &mut output)?;
+            ::core::result::Result::Ok(output)
+        }
+
+        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        pub fn predict_into(
+            &self,
+            input: &Input<'_>,
+            output: &mut Output,
+        ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0.predict([#(&input.#inputs),*], &mut [#(&mut output.#outputs),*])
+        }
+    }
+}
+
+/// Generates the predictions of a model with states.
+fn stateful(model: &Model<'_>) -> TokenStream {
+    let (inputs, outputs) = (&model.inputs, &model.outputs);
+    quote! {
+        /// Returns states of zeros: the beginning of a sequence of predictions.
+        pub fn new_state(&self) -> ::core::result::Result<State, ::coreml_rt::Error> {
+            self.0.new_state().map(State)
+        }
+
+        /// Runs the model once; `state` is then that after the prediction.
+        pub fn predict(
+            &self,
+            state: &mut State,
+            input: &Input<'_>,
+        ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+            let mut output = Output::zeros();
+            self.predict_into(state, input, &mut output)?;
+            ::core::result::Result::Ok(output)
+        }
+
+        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        pub fn predict_into(
+            &self,
+            state: &mut State,
+            input: &Input<'_>,
+            output: &mut Output,
+        ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0.predict_with_state(&mut state.0, [#(&input.#inputs),*], &mut [#(&mut output.#outputs),*])
+        }
     }
 }
 
@@ -85,6 +125,7 @@ fn description(model: &Model<'_>, place: &Place) -> TokenStream {
             name: #name,
             manifest: #manifest,
             interface: #interface,
+            function: ::core::option::Option::None,
             package: #package,
             built: #built,
             compute_units: ::coreml_rt::private::ComputeUnits::#units,

@@ -22,6 +22,8 @@ pub(super) struct Model<'a> {
     pub(super) inputs: Vec<Ident>,
     /// Fields of `Output`, in the order of the function's outputs.
     pub(super) outputs: Vec<Ident>,
+    /// Getters of `State`, in the order of the function's states.
+    pub(super) states: Vec<Ident>,
 }
 
 /// Names the models of a manifest and their features.
@@ -43,8 +45,8 @@ pub(super) fn models(models: &Models) -> Result<Vec<Model<'_>>, String> {
             )
         })?;
         let key = if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
-        let (inputs, outputs) = (fields(&function.inputs), fields(&function.outputs));
-        named.push(Model { indexed, function, module, key, inputs, outputs });
+        let [inputs, outputs, states] = [&function.inputs, &function.outputs, &function.states].map(|all| fields(all));
+        named.push(Model { indexed, function, module, key, inputs, outputs, states });
     }
     match named.len() {
         0 => Err("the manifest has no model: add a table `[model]`".to_owned()),

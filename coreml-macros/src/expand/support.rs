@@ -34,18 +34,13 @@ fn problems(model: &Model<'_>) -> Vec<String> {
         problems
             .push(format!("several functions in a package are not supported yet (`{names}`): convert one per model"));
     }
-    for state in &function.states {
-        problems.push(format!(
-            "states are not supported yet (`{}`): give the model an input and an output for it",
-            state.name
-        ));
-    }
     if function.inputs.is_empty() {
         problems.push("a model without inputs is not supported: give it at least one".to_owned());
     }
     let inputs = function.inputs.iter().map(|feature| ("input", feature));
     let outputs = function.outputs.iter().map(|feature| ("output", feature));
-    for (role, feature) in inputs.chain(outputs) {
+    let states = function.states.iter().map(|feature| ("state", feature));
+    for (role, feature) in inputs.chain(outputs).chain(states) {
         if let Some(problem) = feature_problem(role, &feature.kind, function) {
             problems.push(format!("{role} `{}`: {problem}", feature.name));
         }
@@ -60,22 +55,18 @@ fn feature_problem(role: &str, kind: &FeatureKind, function: &Function) -> Optio
         FeatureKind::MultiArray { data_type, shape } => {
             use DataType::{Float16, Float32, Float64, Int8, Int32};
             let rank = shape.default.len();
-            match &shape.flexibility {
-                Flexibility::Ranges(_) => Some("flexible shapes are not supported yet: give it fixed sizes".to_owned()),
-                Flexibility::Enumerated(_) => {
-                    Some("enumerated shapes are not supported yet: give it one shape".to_owned())
-                }
-                Flexibility::Fixed if !matches!(data_type, Float16 | Float32 | Float64 | Int8 | Int32) => {
-                    Some(format!("type {data_type} is not supported: use float16, float32 or int32"))
-                }
-                Flexibility::Fixed if rank > LARGEST_RANK => {
-                    Some(format!("{rank} dimensions are not supported: use at most {LARGEST_RANK}"))
-                }
-                Flexibility::Fixed => None,
+            if !matches!(data_type, Float16 | Float32 | Float64 | Int8 | Int32) {
+                Some(format!("type {data_type} is not supported: use float16, float32 or int32"))
+            } else if rank > LARGEST_RANK {
+                Some(format!("{rank} dimensions are not supported: use at most {LARGEST_RANK}"))
+            } else if role == "state" && shape.flexibility != Flexibility::Fixed {
+                Some("a state has fixed sizes: convert again".to_owned())
+            } else {
+                None
             }
         }
-        FeatureKind::Image { .. } => Some("images are not supported yet: use a tensor".to_owned()),
-        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => (role == "input"
+        FeatureKind::Image { .. } => (role == "state").then(|| "a state is a tensor: convert again".to_owned()),
+        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => (role != "output"
             || function.classifier.is_none())
         .then(|| "only the output of a classifier can be a label or probabilities: convert again".to_owned()),
     }

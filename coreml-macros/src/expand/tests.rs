@@ -108,35 +108,48 @@ fn embedded_number_classifier() {
     assert_snapshot("embedded_number_classifier.rs", &expanded(true, vec![net]).unwrap());
 }
 
+/// A required multi-array with flexible sizes.
+fn flexible(name: &str, default: &[usize], flexibility: Flexibility) -> Feature {
+    let shape = Shape { default: default.to_vec(), flexibility };
+    feature(name, FeatureKind::MultiArray { data_type: DataType::Int32, shape })
+}
+
+/// A required image.
+fn image(name: &str, color_space: ColorSpace, ranges: Option<(SizeRange, SizeRange)>) -> Feature {
+    let size = ImageSize { width: 28, height: 20, ranges, enumerated: Vec::new() };
+    feature(name, FeatureKind::Image { size, color_space })
+}
+
+#[test]
+fn flexible_shapes_states_and_images() {
+    let range = |min, max| SizeRange { min, max };
+    let ids = flexible("ids", &[1, 8], Flexibility::Ranges(vec![range(1, Some(1)), range(1, Some(512))]));
+    let mut mask = flexible("mask", &[1, 8], Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]));
+    mask.default = Some(0.0);
+    let photo = image("photo", ColorSpace::Bgr, Some((range(1, Some(64)), range(20, Some(20)))));
+    let open = flexible("logits", &[1, 0], Flexibility::Ranges(vec![range(1, Some(1)), range(0, None)]));
+    let mut net = model("net", vec![ids, mask, photo], vec![open, image("drawn", ColorSpace::Grayscale, None)]);
+    net.interface.functions[0].states =
+        vec![tensor("key.cache", DataType::Float16, &[1, 8, 32]), tensor("position", DataType::Float16, &[1])];
+    assert_snapshot("flexible_shapes_states_and_images.rs", &expanded(true, vec![net]).unwrap());
+}
+
 #[test]
 fn what_has_no_types_yet_is_refused_all_at_once() {
-    let shape = |flexibility| FeatureKind::MultiArray {
-        data_type: DataType::Int32,
-        shape: Shape { default: vec![1, 8], flexibility },
-    };
-    let range = |min, max| SizeRange { min, max: Some(max) };
-    let size = ImageSize { width: 28, height: 28, ranges: None, enumerated: Vec::new() };
     let mut first = model(
         "text",
-        vec![
-            feature("ids", shape(Flexibility::Ranges(vec![range(1, 1), range(1, 512)]))),
-            feature("mask", shape(Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]))),
-            feature("picture", FeatureKind::Image { size, color_space: ColorSpace::Rgb }),
-        ],
+        vec![tensor("x", DataType::Float32, &[1])],
         vec![tensor("deep", DataType::Float32, &[1; 7]), tensor("odd", DataType::UInt8, &[1])],
     );
-    first.interface.functions[0].states.push(tensor("key_cache", DataType::Float16, &[4]));
+    first.interface.functions[0].states.push(image("seen", ColorSpace::Rgb, None));
     let mut second = model("none", Vec::new(), vec![feature("label", FeatureKind::StringLabel)]);
     second.interface.functions.push(Function { name: "other".to_owned(), ..second.interface.functions[0].clone() });
     assert_eq!(
         expanded(false, vec![first, second]).unwrap_err(),
         "#[coreml_model] cannot make types for `net.toml`:\n  \
-         models.text: states are not supported yet (`key_cache`): give the model an input and an output for it\n  \
-         models.text: input `ids`: flexible shapes are not supported yet: give it fixed sizes\n  \
-         models.text: input `mask`: enumerated shapes are not supported yet: give it one shape\n  \
-         models.text: input `picture`: images are not supported yet: use a tensor\n  \
          models.text: output `deep`: 7 dimensions are not supported: use at most 6\n  \
          models.text: output `odd`: type uint8 is not supported: use float16, float32 or int32\n  \
+         models.text: state `seen`: a state is a tensor: convert again\n  \
          models.none: several functions in a package are not supported yet (`main`, `other`): convert one per model\n  \
          models.none: a model without inputs is not supported: give it at least one\n  \
          models.none: output `label`: only the output of a classifier can be a label or probabilities: convert again"

@@ -61,6 +61,7 @@ Threads can share it; each prediction runs on its own.*/
         name: "net",
         manifest: "net.toml",
         interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"x\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[2],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"classLabel\",\"description\":\"\",\"kind\":{\"kind\":\"int64-label\"},\"default\":null},{\"name\":\"classLabel_probs\",\"description\":\"\",\"kind\":{\"kind\":\"probabilities\"},\"default\":null}],\"states\":[],\"classifier\":{\"label\":\"classLabel\",\"probabilities\":\"classLabel_probs\",\"labels\":{\"int64s\":[-1,1]}}}]}",
+        function: ::core::option::Option::None,
         package: "net.mlpackage",
         built: "/out/coreml/net.toml/net.mlpackage",
         compute_units: ::coreml_rt::private::ComputeUnits::All,
@@ -106,7 +107,7 @@ Manifest key: `model.classifier`.*/
         pub class_label_probs: ::coreml_rt::Probabilities<Label>,
     }
     impl Output {
-        /// Returns an output of zeros, to predict into.
+        ///Returns an output of zeros, to predict into.
         pub fn zeros() -> Self {
             Self {
                 class_label: Label::ALL[0],

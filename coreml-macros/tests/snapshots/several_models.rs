@@ -85,6 +85,7 @@ Threads can share it; each prediction runs on its own.*/
             name: "encoder",
             manifest: "net.toml",
             interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"mel\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,80,3000],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"audio.features\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,1500,384],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}]}",
+            function: ::core::option::Option::None,
             package: "encoder.mlpackage",
             built: "/out/coreml/net.toml/encoder.mlpackage",
             compute_units: ::coreml_rt::private::ComputeUnits::CpuAndNeuralEngine,
@@ -118,7 +119,7 @@ Manifest key: `models.encoder.outputs."audio.features"`.*/
             >,
         }
         impl Output {
-            /// Returns an output of zeros, to predict into.
+            ///Returns an output of zeros, to predict into.
             pub fn zeros() -> Self {
                 Self {
                     audio_features: ::coreml_rt::Tensor::zeros(),
@@ -207,6 +208,7 @@ Threads can share it; each prediction runs on its own.*/
             name: "text decoder",
             manifest: "net.toml",
             interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"token-1\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,1],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"token_1\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int8\",\"shape\":{\"default\":[4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"type\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[],\"flexibility\":\"fixed\"}},\"default\":2.0}],\"outputs\":[{\"name\":\"logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,10],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"Logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float64\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}]}",
+            function: ::core::option::Option::None,
             package: "text decoder.mlpackage",
             built: "/out/coreml/net.toml/text decoder.mlpackage",
             compute_units: ::coreml_rt::private::ComputeUnits::All,
@@ -248,7 +250,7 @@ Manifest key: `models."text decoder".outputs.Logits`.*/
             pub logits_2: ::coreml_rt::Tensor<f64, (::coreml_rt::Fixed<1>,)>,
         }
         impl Output {
-            /// Returns an output of zeros, to predict into.
+            ///Returns an output of zeros, to predict into.
             pub fn zeros() -> Self {
                 Self {
                     logits: ::coreml_rt::Tensor::zeros(),

@@ -61,6 +61,7 @@ Threads can share it; each prediction runs on its own.*/
         name: "digits",
         manifest: "net.toml",
         interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"image\",\"description\":\"A grey picture, 0 (black) to 1 (white)\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,1,8,8],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"classLabel\",\"description\":\"\",\"kind\":{\"kind\":\"string-label\"},\"default\":null},{\"name\":\"classLabel_probs\",\"description\":\"\",\"kind\":{\"kind\":\"probabilities\"},\"default\":null}],\"states\":[],\"classifier\":{\"label\":\"classLabel\",\"probabilities\":\"classLabel_probs\",\"labels\":{\"strings\":[\"zero\",\"one\",\"golden retriever\"]}}}]}",
+        function: ::core::option::Option::None,
         package: "digits.mlpackage",
         built: "/out/coreml/net.toml/digits.mlpackage",
         compute_units: ::coreml_rt::private::ComputeUnits::All,
@@ -96,7 +97,7 @@ Manifest key: `model.classifier`.*/
         pub class_label_probs: ::coreml_rt::Probabilities<Label>,
     }
     impl Output {
-        /// Returns an output of zeros, to predict into.
+        ///Returns an output of zeros, to predict into.
         pub fn zeros() -> Self {
             Self {
                 class_label: Label::ALL[0],

@@ -40,3 +40,15 @@ pub(super) fn of(model: &str, units: ComputeUnits) -> Result<Retained<MLModelCon
     }
     Ok(configuration)
 }
+
+/// Chooses one of several functions.
+///
+/// Errors: [`CoreMlError::Unavailable`] when the system knows only packages of one function.
+pub(super) fn choose_function(configuration: &MLModelConfiguration, name: &str) -> Result<(), CoreMlError> {
+    if !configuration.respondsToSelector(sel!(setFunctionName:)) {
+        return Err(CoreMlError::Unavailable { api: "a package of several functions", since: "macOS 15 or iOS 18" });
+    }
+    // SAFETY: a setter of an object that nobody else holds yet; the system has it, and it copies the string.
+    unsafe { configuration.setFunctionName(Some(&NSString::from_str(name))) };
+    Ok(())
+}

@@ -87,6 +87,45 @@ pub(super) fn copy_to(
     }
 }
 
+/// Replaces the elements of a multi-array of Core ML's own; its padding stays as it is.
+///
+/// Parameters: `from` — as many elements as the array's shape says, of its type.
+/// Errors: [`CoreMlError::Unexpected`] when the array holds another type or another number of elements.
+pub(super) fn overwrite(array: &MLMultiArray, from: Elements<'_>) -> Result<(), CoreMlError> {
+    // SAFETY: a getter of an immutable property.
+    let (found, given) = (unsafe { array.dataType() }, multi_array_type(from.data_type()));
+    if found != given {
+        let (found, given) = (found.0, given.0);
+        return Err(CoreMlError::Unexpected(format!("an array of type {found:#x} instead of {given:#x}")));
+    }
+    match from {
+        Elements::Float16(from) => scatter(array, from),
+        Elements::Float32(from) => scatter(array, from),
+        Elements::Float64(from) => scatter(array, from),
+        Elements::Int32(from) => scatter(array, from),
+        Elements::Int8(from) => scatter(array, from),
+    }
+}
+
+/// Copies elements into the memory of a multi-array with strides.
+fn scatter<T: Plain>(array: &MLMultiArray, from: &[T]) -> Result<(), CoreMlError> {
+    let (mut shape, mut strides) = (Vec::new(), Vec::new());
+    layout(array, &mut shape, &mut strides);
+    let result = Cell::new(Err(unexpected_memory()));
+    let block = StackBlock::new(|memory: NonNull<c_void>, size: NSInteger, _strides: NonNull<NSArray<NSNumber>>| {
+        let memory = memory.cast::<T>();
+        let Some(size) = usize::try_from(size).ok().filter(|_| memory.is_aligned()) else { return };
+        // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned, and nobody else reads or
+        // writes them meanwhile: the caller has the array alone. Every bit pattern is a `T`.
+        let elements = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), size / size_of::<T>()) };
+        result.set(strides::scatter(from, &shape, &strides, elements).map_err(CoreMlError::Unexpected));
+    });
+    // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it. Systems that have
+    // states have this method.
+    unsafe { array.getMutableBytesWithHandler(&block) };
+    result.into_inner()
+}
+
 /// Returns Core ML's constant for a type that an input can have.
 fn multi_array_type(data_type: DataType) -> MLMultiArrayDataType {
     match data_type {

@@ -5,12 +5,14 @@
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::{CoreMlError, guard};
+use super::state::State;
 use super::{compiled, configuration, multi_array};
 use crate::error::Error;
+use crate::image::PixelsMut;
 use crate::options::LoadOptions;
 use crate::search::Found;
-use crate::slot::{OutputSlot, Results};
-use coreml_spec::{Classifier, ElementsMut, FeatureKind, Function, Labels, Package, TensorRef};
+use crate::slot::{InputRef, OutputSlot, Results};
+use coreml_spec::{Classifier, ElementsMut, FeatureKind, Function, Labels, Package};
 use objc2::AnyThread;
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, ProtocolObject};
@@ -50,6 +52,8 @@ struct Loaded {
     outputs: Vec<Output>,
     /// The classes of a classifier, in the order of the network's output; otherwise empty.
     labels: Vec<Retained<NSObject>>,
+    /// Names of the states, in the function's order.
+    states: Vec<String>,
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long as it is one at a time;
@@ -84,19 +88,24 @@ struct Output {
 }
 
 impl Session {
-    /// Loads the default function of a model.
+    /// Loads a function of a model.
     ///
     /// Called by: [`crate::model::Model`], as the [`crate::backend::Backend`] of Apple's systems.
-    /// Parameters: `found` — the package, which Core ML reads by itself; `function` — its default function.
+    /// Parameters: `found` — the package, which Core ML reads by itself; `function` — one of its functions.
     pub(crate) fn load(
         name: &str,
-        _package: &Package,
+        package: &Package,
         found: &Found,
         function: &Function,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
+        // Only packages of several functions may be asked for one by name.
+        let several = package.interface().is_ok_and(|interface| interface.functions.len() > 1);
         let load = || {
             let configuration = configuration::of(name, options.chosen_compute_units())?;
+            if several {
+                configuration::choose_function(&configuration, &function.name)?;
+            }
             let path = compiled::model(found, &application_support()?, compile)?;
             // SAFETY: a URL and a configuration that nobody else changes.
             let model = unsafe { MLModel::modelWithContentsOfURL_configuration_error(&*url(&path)?, &configuration) }?;
@@ -111,14 +120,25 @@ impl Session {
         "Core ML"
     }
 
+    /// Returns states of zeros.
+    pub(crate) fn new_state(&self) -> Result<State, Error> {
+        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        guard(|| State::of(&loaded.model, &loaded.states)).flatten().map_err(|error| translate(&self.name, error))
+    }
+
     /// Runs the model once.
     ///
-    /// Parameters: `inputs`, `outputs` — in the order of the function's features.
-    pub(crate) fn predict(&self, inputs: &[TensorRef<'_>], outputs: &mut [&mut dyn OutputSlot]) -> Result<(), Error> {
+    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the function's features.
+    pub(crate) fn predict(
+        &self,
+        state: Option<&mut State>,
+        inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
         // After a panic the scratch holds values of an earlier prediction, and this one overwrites them.
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         let run = guard(|| {
-            loaded.run(inputs).map_err(|error| translate(&self.name, error))?;
+            loaded.run(state, inputs).map_err(|error| translate(&self.name, error))?;
             let results = CoreMlResults { loaded: &loaded, name: &self.name };
             outputs.iter_mut().enumerate().try_for_each(|(index, slot)| slot.take(&results, index))
         });
@@ -151,17 +171,21 @@ impl Loaded {
             value: None,
             array: None,
         });
-        Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels }
+        let states = function.states.iter().map(|state| state.name.clone()).collect();
+        Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels, states }
     }
 
     /// Feeds the inputs, predicts, and keeps the values of all outputs.
-    fn run(&mut self, inputs: &[TensorRef<'_>]) -> Result<(), CoreMlError> {
+    fn run(&mut self, state: Option<&mut State>, inputs: &[InputRef<'_>]) -> Result<(), CoreMlError> {
         if inputs.len() != self.inputs.len() {
             let (given, wanted) = (inputs.len(), self.inputs.len());
             return Err(CoreMlError::Unexpected(format!("{given} inputs for a model of {wanted}")));
         }
         let features = NSMutableDictionary::<NSString, AnyObject>::new();
-        for (input, tensor) in self.inputs.iter_mut().zip(inputs) {
+        for (input, fed) in self.inputs.iter_mut().zip(inputs) {
+            let InputRef::Tensor(tensor) = fed else {
+                return Err(CoreMlError::NotYet(format!("the image `{}`", input.name)));
+            };
             if input.dims != tensor.dims {
                 input.shape = multi_array::shape_of(tensor.dims);
                 input.dims.clear();
@@ -176,8 +200,12 @@ impl Loaded {
         let provider = unsafe {
             MLDictionaryFeatureProvider::initWithDictionary_error(MLDictionaryFeatureProvider::alloc(), &features)
         }?;
-        // SAFETY: the caller holds the lock, so no other thread uses the model.
-        let results = unsafe { self.model.predictionFromFeatures_error(ProtocolObject::from_ref(&*provider)) }?;
+        let results = match state {
+            Some(state) => state.predict(&self.model, &provider),
+            // SAFETY: the caller holds the lock, so no other thread uses the model.
+            None => unsafe { self.model.predictionFromFeatures_error(ProtocolObject::from_ref(&*provider)) }
+                .map_err(CoreMlError::from),
+        }?;
         for output in &mut self.outputs {
             // SAFETY: the results are ours alone, and the getters give objects that are kept alive here.
             let value = unsafe { results.featureValueForName(&output.name) }
@@ -260,6 +288,11 @@ impl Results for CoreMlResults<'_> {
         }
     }
 
+    fn copy_pixels(&self, index: usize, _into: PixelsMut<'_>) -> Result<(), Error> {
+        let (output, _) = self.output(index)?;
+        Err(translate(self.name, CoreMlError::NotYet(format!("the image `{}`", output.name))))
+    }
+
     fn label(&self) -> Result<usize, Error> {
         let is_label = |output: &Output| matches!(output.kind, FeatureKind::StringLabel | FeatureKind::Int64Label);
         let index = self.loaded.outputs.iter().position(is_label);
@@ -315,12 +348,12 @@ fn application_support() -> Result<PathBuf, CoreMlError> {
 }
 
 /// Keeps "not on this system", "wrong" and "failed" apart.
-fn translate(model: &str, error: CoreMlError) -> Error {
+pub(super) fn translate(model: &str, error: CoreMlError) -> Error {
     let model = model.to_owned();
     // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written again.
     let core_ml = unsafe { MLModelErrorDomain };
     match &error {
-        CoreMlError::Unavailable { .. } => Error::Unsupported { model, source: error.into() },
+        CoreMlError::Unavailable { .. } | CoreMlError::NotYet(_) => Error::Unsupported { model, source: error.into() },
         CoreMlError::Unexpected(_) => Error::Invalid { model, source: error.into() },
         CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. } if *domain == core_ml.to_string() => {
             Error::Invalid { model, source: error.into() }

@@ -9,20 +9,36 @@
 /// `shape` says.
 /// Errors: a text when the numbers do not fit each other; nothing outside `from` is ever read.
 pub(super) fn copy<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), String> {
-    let wrong = || format!("an array of shape {shape:?} and strides {strides:?} in memory for {} elements", from.len());
+    check(from.len(), shape, strides, into.len())?;
+    runs(shape, strides, (0, 0), &mut |strided, plain, len| {
+        into[plain..plain + len].copy_from_slice(&from[strided..strided + len]);
+    });
+    Ok(())
+}
+
+/// Copies contiguous elements in row-major order into an array; its padding stays as it is.
+///
+/// Parameters: `from` — as many elements as `shape` says; `shape`, `strides` — one entry per dimension; `into` — the array's
+/// memory.
+/// Errors: as for [`copy`].
+#[cfg_attr(not(target_vendor = "apple"), allow(dead_code, reason = "elsewhere only tested"))]
+pub(super) fn scatter<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), String> {
+    check(into.len(), shape, strides, from.len())?;
+    runs(shape, strides, (0, 0), &mut |strided, plain, len| {
+        into[strided..strided + len].copy_from_slice(&from[plain..plain + len]);
+    });
+    Ok(())
+}
+
+/// Checks that an array of these numbers lies within its memory and has as many elements as a slice.
+fn check(memory: usize, shape: &[usize], strides: &[usize], elements: usize) -> Result<(), String> {
     let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
-    if shape.len() != strides.len() || count != Some(into.len()) {
-        return Err(wrong());
-    }
-    if into.is_empty() {
+    // One check for all: the last element is the farthest, since strides are not negative.
+    let within = extent(shape, strides).is_some_and(|extent| extent <= memory);
+    if shape.len() == strides.len() && count == Some(elements) && within {
         return Ok(());
     }
-    // One check for all: the last element is the farthest, since strides are not negative.
-    if extent(shape, strides).is_none_or(|extent| extent > from.len()) {
-        return Err(wrong());
-    }
-    copy_dimensions(from, shape, strides, into);
-    Ok(())
+    Err(format!("an array of shape {shape:?} and strides {strides:?} in memory for {memory} elements"))
 }
 
 /// Returns how many elements of memory an array spans, without the padding behind its last element; `None` when there
@@ -35,22 +51,29 @@ pub(super) fn extent(shape: &[usize], strides: &[usize]) -> Option<usize> {
     dimensions.try_fold(1usize, |extent, (&size, &stride)| extent.checked_add((size - 1).checked_mul(stride)?))
 }
 
-/// Copies the dimensions from the outermost on; the memory is known to suffice.
-fn copy_dimensions<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into: &mut [T]) {
-    if is_contiguous(shape, strides) {
-        into.copy_from_slice(&from[..into.len()]);
+/// Calls `run` for each longest run of elements that are neighbours in the array, with the position of its first element
+/// in the array's memory and in row-major order, and its length.
+///
+/// Parameters: `start` — both positions of the first element of all.
+fn runs(
+    shape: &[usize],
+    strides: &[usize],
+    (strided, plain): (usize, usize),
+    run: &mut impl FnMut(usize, usize, usize),
+) {
+    let len = shape.iter().product::<usize>();
+    if len == 0 {
         return;
     }
-    // An array without dimensions is contiguous, so there is a first one here.
-    let (stride, chunk) = (strides[0], into.len() / shape[0]);
-    if shape.len() == 1 {
-        for (at, into) in into.iter_mut().enumerate() {
-            *into = from[at * stride];
+    match (shape, strides) {
+        _ if is_contiguous(shape, strides) => run(strided, plain, len),
+        ([size, shape @ ..], [stride, strides @ ..]) => {
+            for at in 0..*size {
+                runs(shape, strides, (strided + at * stride, plain + at * (len / size)), run);
+            }
         }
-        return;
-    }
-    for (at, into) in into.chunks_exact_mut(chunk).enumerate() {
-        copy_dimensions(&from[at * stride..], &shape[1..], &strides[1..], into);
+        // An array without dimensions is contiguous.
+        _ => {}
     }
 }
 
@@ -69,7 +92,7 @@ fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{copy, extent};
+    use super::{copy, extent, scatter};
 
     /// Copies an array of 0, 1, 2, … in memory of `len` elements.
     fn copied(len: u32, shape: &[usize], strides: &[usize]) -> Result<Vec<u32>, String> {
@@ -93,6 +116,17 @@ mod tests {
         assert_eq!(copied(3, &[1, 3], &[99, 1]).unwrap(), [0, 1, 2]);
         assert_eq!(copied(1, &[], &[]).unwrap(), [0]);
         assert!(copied(0, &[0, 3], &[3, 1]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn writing_leaves_the_padding() {
+        let mut memory = [0; 11];
+        scatter(&[1, 2, 3, 4, 5, 6], &[2, 3], &[8, 1], &mut memory).unwrap();
+        assert_eq!(memory, [1, 2, 3, 0, 0, 0, 0, 0, 4, 5, 6]);
+        let mut memory = [0; 6];
+        scatter(&[1, 2, 3, 4, 5, 6], &[3, 2], &[1, 3], &mut memory).unwrap();
+        assert_eq!(memory, [1, 3, 5, 2, 4, 6]);
+        assert!(scatter(&[1; 6], &[2, 3], &[8, 1], &mut [0; 10]).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::shape::element_count;
-use coreml_spec::{Feature, FeatureKind};
+use coreml_spec::{DataType, Feature, FeatureKind};
 use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
@@ -82,10 +82,12 @@ impl Sample {
             let missing = || self.error(format!("it lacks `{key}`, which the model needs; it has {}", self.keys()));
             return if input.default.is_some() { Ok(None) } else { Err(missing()) };
         };
-        let FeatureKind::MultiArray { data_type, .. } = &input.kind else {
-            return Err(self.error(format!("`{key}` is not a tensor in the model; parity does not support that yet")));
+        let data_type = match &input.kind {
+            FeatureKind::MultiArray { data_type, .. } => *data_type,
+            // Of an image the planes, 0 to 255.
+            _ => DataType::Float32,
         };
-        let buffer = Buffer::from_f64s(*data_type, &array.values)
+        let buffer = Buffer::from_f64s(data_type, &array.values)
             .ok_or_else(|| self.error(format!("`{key}` has values that do not fit the input's type {data_type}")))?;
         Ok(Some((array.dims.clone(), buffer)))
     }
@@ -161,7 +163,7 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Option<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use coreml_spec::{DataType, Shape};
+    use coreml_spec::Shape;
     use safetensors::tensor::TensorView;
 
     /// A safetensors file of the given tensors.

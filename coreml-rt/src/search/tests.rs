@@ -9,6 +9,7 @@ fn description(built: &'static str) -> Description {
         name: "encoder",
         manifest: "whisper.toml",
         interface: "",
+        function: None,
         package: "encoder.mlpackage",
         built,
         compute_units: ComputeUnits::All,

@@ -56,7 +56,35 @@ class Decoder(torch.nn.Module):
         return code @ torch.linspace(-1, 1, 15).reshape(3, 5)
 
 
-def write(name, module, inputs, outputs, fed, **options):
+class Memory(torch.nn.Module):
+    """Adds up what it is given, and counts how often."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("total", torch.zeros(2, 3))
+        self.register_buffer("count", torch.zeros(1))
+
+    def forward(self, x):
+        self.total.add_(x)
+        self.count.add_(1)
+        return self.total / self.count
+
+
+class Text(torch.nn.Module):
+    """Doubles numbers, of which there may be one to eight, and sums them."""
+
+    def forward(self, ids):
+        return ids * 2.0, ids.sum(dim=1)
+
+
+class Photo(torch.nn.Module):
+    """Turns colors round, and finds the brightness of each."""
+
+    def forward(self, picture):
+        return 255 - picture, picture.mean(dim=(2, 3))
+
+
+def write(name, module, inputs, outputs, fed, target=ct.target.iOS16, **options):
     """Converts a module and writes its package and one sample."""
     tensors = [
         torch.from_numpy(values).to(torch.float32 if values.dtype == np.float16 else None) for values in fed.values()
@@ -67,7 +95,7 @@ def write(name, module, inputs, outputs, fed, **options):
         inputs=inputs,
         outputs=outputs,
         convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS16,
+        minimum_deployment_target=target,
         **options,
     )
     package = PACKAGES / f"{name}.mlpackage"
@@ -75,6 +103,10 @@ def write(name, module, inputs, outputs, fed, **options):
         model.save(str(Path(folder) / package.name))
         shutil.copytree(Path(folder) / package.name, package)
     make_repeatable(package)
+    if "states" in options:
+        save_file(steps(module, tensors, fed, outputs), PACKAGES / f"{name}.safetensors")
+        (PACKAGES / f"{name}.safetensors").chmod(0o644)
+        return
     results = module(*tensors)
     results = results if isinstance(results, tuple) else (results,)
     names = [output.name for output in outputs] if outputs else ["classLabel_probs"]
@@ -86,6 +118,18 @@ def write(name, module, inputs, outputs, fed, **options):
         sample["out/classLabel"] = label
     save_file(sample, PACKAGES / f"{name}.safetensors")
     (PACKAGES / f"{name}.safetensors").chmod(0o644)
+
+
+def steps(module, tensors, fed, outputs):
+    """Returns a sample of three steps with growing inputs, states being zero at first."""
+    for buffer in module.buffers():
+        buffer.zero_()
+    sample = {}
+    for step in range(3):
+        result = module(*(tensor * (step + 1) for tensor in tensors))
+        sample |= {f"step{step}/in/{key}": values * np.float16(step + 1) for key, values in fed.items()}
+        sample[f"step{step}/out/{outputs[0].name}"] = result.detach().numpy().copy()
+    return sample | {f"final_state/{key}": buffer.numpy().copy() for key, buffer in module.named_buffers()}
 
 
 def make_repeatable(package):
@@ -146,6 +190,44 @@ def main():
         {"code": np.array([[0.25, -0.5, 0.75]], dtype=np.float32)},
         compute_precision=ct.precision.FLOAT32,
     )
+    state = ct.StateType
+    write(
+        "memory",
+        Memory(),
+        [tensor("x", (2, 3), np.float16)],
+        [tensor("mean", dtype=np.float16)],
+        {"x": np.array([[1.0, 2.0, 3.0], [-4.0, 0.5, 0.0]], dtype=np.float16)},
+        target=ct.target.iOS18,
+        states=[
+            state(tensor(shape=(2, 3), dtype=np.float16), "total"),
+            state(tensor(shape=(1,), dtype=np.float16), "count"),
+        ],
+    )
+    write(
+        "text",
+        Text(),
+        [tensor("ids", (1, ct.RangeDim(1, 8, default=4)), np.float32)],
+        [tensor("doubled"), tensor("sum")],
+        {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "choice",
+        Text(),
+        [tensor("ids", ct.EnumeratedShapes([(1, 2), (1, 4)], default=(1, 4)), np.float32)],
+        [tensor("doubled"), tensor("sum")],
+        {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    for name, layout in ("photo", ct.colorlayout.RGB), ("photo_bgr", ct.colorlayout.BGR):
+        write(
+            name,
+            Photo(),
+            [ct.ImageType("picture", (1, 3, 2, 4), color_layout=layout)],
+            [ct.ImageType("negative", color_layout=layout), tensor("brightness", dtype=np.float32)],
+            {"picture": np.arange(0, 240, 10, dtype=np.float32).reshape(1, 3, 2, 4)},
+            compute_precision=ct.precision.FLOAT32,
+        )
 
 
 if __name__ == "__main__":

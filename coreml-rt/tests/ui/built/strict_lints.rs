@@ -25,6 +25,9 @@ pub mod pets {}
 #[coreml_rt::coreml_model("embedded.toml")]
 pub mod embedded {}
 
+#[coreml_rt::coreml_model("everything.toml")]
+pub mod everything {}
+
 /// Documented by its author.
 #[coreml_rt::coreml_model("drawing.toml")]
 mod drawing {}

@@ -1,0 +1,126 @@
+//! Models with states, flexible shapes and images on this system's backend, as generated code uses them.
+
+#![allow(clippy::unwrap_used, reason = "this file is tests")]
+
+mod fixture;
+
+use coreml_rt::parity::verify;
+use coreml_rt::private::Model;
+use coreml_rt::{Error, Fixed, Image, ImageView, LoadOptions, Range, Rgb, Tensor, TensorView, Tolerance, f16};
+use fixture::{data, description, sample};
+
+/// Loads a model of the test data.
+fn load(name: &str) -> Model {
+    Model::load(&description(name), &LoadOptions::new()).unwrap()
+}
+
+/// The tensor of `memory`.
+type Numbers = Tensor<f16, (Fixed<2>, Fixed<3>)>;
+
+/// Position of a state.
+const COUNT: usize = 1;
+/// Position of the other state.
+const TOTAL: usize = 0;
+
+#[test]
+fn states_are_kept_from_prediction_to_prediction() {
+    let memory = load("memory");
+    let mut state = memory.new_state().unwrap();
+    let numbers: Numbers = [[1.0, 2.0, 3.0], [-4.0, 0.5, 0.0]].map(|row| row.map(f16::from_f32)).into();
+    let mut mean = Numbers::zeros();
+    for step in 1..=3_u8 {
+        memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
+        assert_eq!(mean, numbers, "the mean of equal numbers, at step {step}");
+        assert_eq!(state.get::<f16, (Fixed<1>,)>(COUNT).unwrap().as_slice(), [f16::from(step)]);
+    }
+    let total: Numbers = state.get(TOTAL).unwrap();
+    assert_eq!(total.get([1, 0]), Some(&f16::from_f32(-12.0)));
+
+    // A second sequence begins at zero, and the first one goes on where it was set to.
+    let mut other = memory.new_state().unwrap();
+    memory.predict_with_state(&mut other, [&numbers.view()], &mut [&mut mean]).unwrap();
+    assert_eq!(other.get::<f16, (Fixed<1>,)>(COUNT).unwrap().as_slice(), [f16::ONE]);
+    state.set::<f16, (Fixed<1>,)>(COUNT, (&[f16::from_f32(7.0)]).into()).unwrap();
+    state.set(TOTAL, Numbers::zeros().view()).unwrap();
+    memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
+    assert_eq!(mean.get([0, 1]), Some(&f16::from_f32(0.25)));
+}
+
+#[test]
+fn a_state_belongs_to_one_thread_at_a_time_and_moves() {
+    /// Fails to compile when a type cannot move to another thread.
+    fn assert_send<T: Send + 'static>() {}
+    assert_send::<coreml_rt::private::State>();
+}
+
+#[test]
+fn a_model_with_states_needs_one() {
+    let mut mean = Numbers::zeros();
+    let error = load("memory").predict([&Numbers::zeros().view()], &mut [&mut mean]).unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("memory") && message.contains("state"), "{message}");
+}
+
+#[test]
+fn flexible_dimensions_take_and_give_what_comes() {
+    type Ids<'a> = TensorView<'a, f32, (Fixed<1>, Range<1, 8>)>;
+    let text = load("text");
+    let mut doubled = Tensor::<f32, (Fixed<1>, Range<0, { usize::MAX }>)>::smallest();
+    let mut sum = Tensor::<f32, (Fixed<1>,)>::zeros();
+    for len in [1, 8, 3] {
+        let ids: Vec<f32> = (0..len).map(|id| id as f32).collect();
+        let view = Ids::from_slice_with_dims(&ids, [1, len]).unwrap();
+        text.predict([&view], &mut [&mut doubled, &mut sum]).unwrap();
+        assert_eq!(doubled.dims(), [1, len]);
+        assert!(doubled.as_slice().iter().zip(&ids).all(|(double, id)| *double == 2.0 * id));
+        assert_eq!(sum.as_slice(), [ids.iter().sum::<f32>()]);
+    }
+    // What one model gives, another one takes.
+    let again = doubled.view().with_bounds().unwrap();
+    let again: Ids<'_> = again;
+    text.predict([&again], &mut [&mut Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest(), &mut sum]).unwrap();
+    assert_eq!(sum.as_slice(), [6.0]);
+}
+
+#[test]
+fn an_enumerated_shape_must_be_one_of_them() {
+    let choice = load("choice");
+    let predict = |len: usize| {
+        let ids = vec![1.0; len];
+        let view = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ids, [1, len]).unwrap();
+        let mut doubled = Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest();
+        let mut sum = Tensor::<f32, (Fixed<1>,)>::zeros();
+        choice.predict([&view], &mut [&mut doubled, &mut sum]).map(|()| sum.into_vec())
+    };
+    assert_eq!(predict(2).unwrap(), [2.0]);
+    assert_eq!(predict(4).unwrap(), [4.0]);
+    let message = predict(3).unwrap_err().to_string();
+    assert!(message.contains("ids") && message.contains("[1, 3]"), "{message}");
+}
+
+#[test]
+fn pixels_go_in_and_come_out() {
+    let bytes: Vec<u8> = (0..24).collect();
+    for name in ["photo", "photo_bgr"] {
+        let photo = load(name);
+        let picture = ImageView::<Rgb, Fixed<4>, Fixed<2>>::from_rgb8(&bytes, 4, 2).unwrap();
+        let mut negative = Image::<Rgb, Fixed<4>, Fixed<2>>::black();
+        let mut brightness = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
+        photo.predict([&picture], &mut [&mut negative, &mut brightness]).unwrap();
+        // Caller and model agree about colors, whatever their order inside of the model.
+        assert!(negative.as_slice().iter().zip(&bytes).all(|(negative, byte)| *negative == 255 - byte), "{name}");
+        let red_first = [10.5, 11.5, 12.5];
+        let expected = if name == "photo" { red_first } else { [12.5, 11.5, 10.5] };
+        assert_eq!(brightness.as_slice(), expected, "{name}");
+    }
+}
+
+#[test]
+fn samples_of_flexible_models_and_images_are_compared() {
+    for name in ["text", "choice", "photo", "photo_bgr"] {
+        let package = data(&format!("{name}.mlpackage"));
+        let report = verify(&package, &LoadOptions::new(), &[sample(name)], Tolerance::Psnr(60.0)).unwrap();
+        assert!(report.passed(), "{report}");
+    }
+}
