@@ -33,7 +33,6 @@ mod model;
 mod ndarray;
 mod options;
 pub mod parity;
-#[cfg(not(target_vendor = "apple"))]
 mod planes;
 #[cfg(not(target_vendor = "apple"))]
 mod portable;

@@ -1,7 +1,7 @@
-//! Pixels as the portable backend takes and gives them: planes of floats, one per channel.
+//! Pixels as the portable backend and parity samples have them: planes of floats, one per channel.
 //!
 //! Owns: the order of channels of each color space, and rounding. Must not: scale; the program has the scale and bias.
-//! Flow: called by `portable.rs` for image features.
+//! Flow: called by `portable.rs` for image features, and by `apple/` for those of samples.
 
 use crate::image::{ImageRef, Pixels, PixelsMut};
 use coreml_spec::ColorSpace;

@@ -9,7 +9,7 @@
 mod fixture;
 
 use coreml_rt::private::{Description, Model};
-use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, LoadOptions, Tensor, f16};
+use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};
 use fixture::{data, description};
 use std::ffi::{c_int, c_long};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +17,7 @@ use std::time::Duration;
 
 unsafe extern "C" {
     safe fn double_live() -> c_int;
+    safe fn double_locks() -> c_int;
     safe fn double_pending() -> c_int;
     safe fn double_compilations() -> c_int;
     safe fn double_loads() -> c_int;
@@ -67,6 +68,7 @@ impl Double {
     fn assert_nothing_leaks(&self) {
         settle();
         assert_eq!(double_live() - self.live, 0, "objects are left alive");
+        assert_eq!(double_locks(), 0, "images are left locked");
     }
 }
 
@@ -123,6 +125,69 @@ fn loading_and_predicting_leaves_nothing_behind() {
         settle();
         // Two models; of a prediction nothing may be left, not even before its thread ends.
         assert_eq!(double_live() - double.live, 2);
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn states_leave_nothing_behind() {
+    let double = Double::take();
+    {
+        let memory = load("memory");
+        let numbers = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
+        let mut mean = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
+        let mut state = memory.new_state().unwrap();
+        for _ in 0..20 {
+            memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
+            state.get::<f16, (Fixed<1>,)>(1).unwrap();
+            state.set(0, numbers.view()).unwrap();
+        }
+        // The double raises an exception for a name that it does not know, and knows no third state.
+        assert!(state.get::<f16, (Fixed<1>,)>(2).is_err());
+        let error = state.set::<f16, (Fixed<2>,)>(1, Tensor::zeros().view()).unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{error}");
+        settle();
+        // The model, the state, and its two arrays.
+        assert_eq!(double_live() - double.live, 4);
+        // A state may be dropped on another thread, and after its model.
+        drop(memory);
+        std::thread::spawn(move || drop(state)).join().unwrap();
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn states_on_an_old_system_are_an_error_that_names_the_system() {
+    let double = Double::take();
+    {
+        let memory = load("memory");
+        double_old_system(1);
+        let error = memory.new_state().unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains("macOS 15 or iOS 18"), "{error}");
+    }
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn images_leave_nothing_behind_and_nothing_locked() {
+    let double = Double::take();
+    {
+        let photo = load("photo");
+        let bytes = [7; 24];
+        let picture = ImageView::<Rgb, Fixed<4>, Fixed<2>>::from_rgb8(&bytes, 4, 2).unwrap();
+        let mut negative = Image::<Rgb, Fixed<4>, Fixed<2>>::black();
+        let mut brightness = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
+        for _ in 0..20 {
+            photo.predict([&picture], &mut [&mut negative, &mut brightness]).unwrap();
+        }
+        assert_eq!(negative.pixel(3, 1), Some(&[248, 248, 248][..]));
+        // An image of the wrong colors is refused by the types; one of the wrong size by the double.
+        let mut wrong = Image::<Rgb, Fixed<5>, Fixed<2>>::black();
+        let error = photo.predict([&picture], &mut [&mut wrong, &mut brightness]).unwrap_err();
+        assert!(error.to_string().contains("4x2 pixels"), "{error}");
+        settle();
+        assert_eq!(double_live() - double.live, 1);
     }
     double.assert_nothing_leaks();
 }

@@ -43,8 +43,6 @@ pub enum CoreMlError {
         /// What the system said.
         problem: String,
     },
-    /// This version of the runtime lacks something; the portable backend has it.
-    NotYet(String),
     /// Core ML gave something else than the interface of the model says.
     Unexpected(String),
 }
@@ -60,7 +58,6 @@ impl std::fmt::Display for CoreMlError {
             Self::File { action, problem } => {
                 write!(f, "cannot {action}: {problem}; check the permissions and the free space there")
             }
-            Self::NotYet(what) => write!(f, "{what} is not supported on Core ML yet"),
             Self::Unexpected(what) => write!(f, "{what}: build the program again, the package may be another one"),
         }
     }

@@ -5,20 +5,23 @@
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::{CoreMlError, guard};
+use super::image_value::{OwnedImage, of_image, of_planes};
 use super::state::State;
-use super::{compiled, configuration, multi_array};
+use super::{compiled, configuration, multi_array, pixel_buffer};
 use crate::error::Error;
 use crate::image::PixelsMut;
 use crate::options::LoadOptions;
+use crate::planes;
 use crate::search::Found;
 use crate::slot::{InputRef, OutputSlot, Results};
-use coreml_spec::{Classifier, ElementsMut, FeatureKind, Function, Labels, Package};
+use coreml_spec::{Classifier, ColorSpace, ElementsMut, FeatureKind, Function, Labels, Package, TensorRef};
 use objc2::AnyThread;
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, ProtocolObject};
 use objc2_core_ml::{
     MLDictionaryFeatureProvider, MLFeatureProvider, MLFeatureValue, MLModel, MLModelErrorDomain, MLMultiArray,
 };
+use objc2_core_video::CVPixelBuffer;
 use objc2_foundation::{
     NSArray, NSMutableDictionary, NSNumber, NSObject, NSSearchPathDirectory, NSSearchPathDomainMask,
     NSSearchPathForDirectoriesInDomains, NSString, NSURL,
@@ -65,6 +68,8 @@ unsafe impl Send for Loaded {}
 struct Input {
     /// Its name.
     name: Retained<NSString>,
+    /// Colors of an image; `None` for a tensor.
+    color_space: Option<ColorSpace>,
     /// The sizes of the last tensor.
     dims: Vec<usize>,
     /// The same as Core ML takes it.
@@ -85,6 +90,8 @@ struct Output {
     value: Option<Retained<MLFeatureValue>>,
     /// The array of `value`, if it is one.
     array: Option<Retained<MLMultiArray>>,
+    /// The image of `value`, if it is one.
+    image: Option<Retained<CVPixelBuffer>>,
 }
 
 impl Session {
@@ -160,6 +167,7 @@ impl Loaded {
         };
         let inputs = function.inputs.iter().map(|input| Input {
             name: NSString::from_str(&input.name),
+            color_space: color_space(&input.kind),
             dims: Vec::new(),
             shape: multi_array::shape_of(&[]),
         });
@@ -170,6 +178,7 @@ impl Loaded {
             strides: Vec::new(),
             value: None,
             array: None,
+            image: None,
         });
         let states = function.states.iter().map(|state| state.name.clone()).collect();
         Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels, states }
@@ -183,17 +192,11 @@ impl Loaded {
         }
         let features = NSMutableDictionary::<NSString, AnyObject>::new();
         for (input, fed) in self.inputs.iter_mut().zip(inputs) {
-            let InputRef::Tensor(tensor) = fed else {
-                return Err(CoreMlError::NotYet(format!("the image `{}`", input.name)));
+            let value = match (fed, input.color_space) {
+                (InputRef::Image(image), _) => of_image(image)?,
+                (InputRef::Tensor(planes), Some(color_space)) => of_planes(planes, color_space)?,
+                (InputRef::Tensor(tensor), None) => input.value_of_tensor(tensor)?,
             };
-            if input.dims != tensor.dims {
-                input.shape = multi_array::shape_of(tensor.dims);
-                input.dims.clear();
-                input.dims.extend_from_slice(tensor.dims);
-            }
-            let array = multi_array::of_tensor(tensor, &input.shape)?;
-            // SAFETY: the value keeps the array alive.
-            let value = unsafe { MLFeatureValue::featureValueWithMultiArray(&array) };
             features.insert(&*input.name, &value);
         }
         // SAFETY: the dictionary's values are feature values; the provider copies it.
@@ -217,6 +220,13 @@ impl Loaded {
                 multi_array::layout(&array, &mut output.shape, &mut output.strides);
                 output.array = Some(array);
             }
+            if color_space(&output.kind).is_some() {
+                // SAFETY: as above.
+                let image = unsafe { value.imageBufferValue() }
+                    .ok_or_else(|| CoreMlError::Unexpected(format!("the output `{}` is no image", output.name)))?;
+                output.layout_image(&image);
+                output.image = Some(image);
+            }
             output.value = Some(value);
         }
         Ok(())
@@ -227,6 +237,7 @@ impl Loaded {
         for output in &mut self.outputs {
             output.value = None;
             output.array = None;
+            output.image = None;
         }
     }
 }
@@ -246,6 +257,20 @@ impl CoreMlResults<'_> {
         output
             .and_then(|output| Some((output, output.value.as_deref()?)))
             .ok_or_else(|| self.mismatch(format!("it has no output {index}")))
+    }
+
+    /// Copies an image as planes.
+    fn copy_planes(&self, index: usize, color_space: ColorSpace, into: ElementsMut<'_>) -> Result<(), Error> {
+        let (ElementsMut::Float32(into), &[1, _, height, width]) = (into, self.dims(index)?) else {
+            return Err(self.mismatch("the planes of an image are read as float32 only".to_owned()));
+        };
+        let image = OwnedImage::read(color_space, [width, height], |pixels| self.copy_pixels(index, pixels))?;
+        let mut planes = Vec::new();
+        match planes::of_image(&image.borrow(), color_space, &mut planes) {
+            Some(_) if planes.len() == into.len() => into.copy_from_slice(&planes),
+            _ => return Err(self.mismatch(format!("its output {index} is an image of another size"))),
+        }
+        Ok(())
     }
 
     /// Copies the probability of each label.
@@ -273,7 +298,9 @@ impl Results for CoreMlResults<'_> {
     fn dims(&self, index: usize) -> Result<&[usize], Error> {
         let (output, _) = self.output(index)?;
         match output.kind {
-            FeatureKind::MultiArray { .. } | FeatureKind::Probabilities => Ok(&output.shape),
+            FeatureKind::MultiArray { .. } | FeatureKind::Probabilities | FeatureKind::Image { .. } => {
+                Ok(&output.shape)
+            }
             _ => Err(self.mismatch(format!("its output `{}` has no shape", output.name))),
         }
     }
@@ -281,6 +308,7 @@ impl Results for CoreMlResults<'_> {
     fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         let (output, value) = self.output(index)?;
         match (&output.kind, &output.array) {
+            (FeatureKind::Image { color_space, .. }, _) => self.copy_planes(index, *color_space, into),
             (FeatureKind::Probabilities, _) => self.copy_probabilities(value, into),
             (_, Some(array)) => multi_array::copy_to(array, &output.shape, &output.strides, into)
                 .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name))),
@@ -288,9 +316,12 @@ impl Results for CoreMlResults<'_> {
         }
     }
 
-    fn copy_pixels(&self, index: usize, _into: PixelsMut<'_>) -> Result<(), Error> {
+    fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error> {
         let (output, _) = self.output(index)?;
-        Err(translate(self.name, CoreMlError::NotYet(format!("the image `{}`", output.name))))
+        let image = output.image.as_ref();
+        let image = image.ok_or_else(|| self.mismatch(format!("its output `{}` is no image", output.name)))?;
+        pixel_buffer::copy_to(image, into)
+            .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name)))
     }
 
     fn label(&self) -> Result<usize, Error> {
@@ -309,6 +340,38 @@ impl Results for CoreMlResults<'_> {
 
     fn mismatch(&self, problem: String) -> Error {
         Error::Invalid { model: self.name.to_owned(), source: problem.into() }
+    }
+}
+
+impl Input {
+    /// Makes a feature value of a tensor.
+    fn value_of_tensor(&mut self, tensor: &TensorRef<'_>) -> Result<Retained<MLFeatureValue>, CoreMlError> {
+        if self.dims != tensor.dims {
+            self.shape = multi_array::shape_of(tensor.dims);
+            self.dims.clear();
+            self.dims.extend_from_slice(tensor.dims);
+        }
+        let array = multi_array::of_tensor(tensor, &self.shape)?;
+        // SAFETY: the value keeps the array alive.
+        Ok(unsafe { MLFeatureValue::featureValueWithMultiArray(&array) })
+    }
+}
+
+impl Output {
+    /// Notes the sizes of an image as those of its planes.
+    fn layout_image(&mut self, image: &CVPixelBuffer) {
+        let (width, height) = pixel_buffer::size(image);
+        let is_color = matches!(color_space(&self.kind), Some(ColorSpace::Rgb | ColorSpace::Bgr));
+        self.shape.clear();
+        self.shape.extend([1, if is_color { 3 } else { 1 }, height, width]);
+    }
+}
+
+/// Returns the colors of an image feature, or `None` when the feature is none.
+fn color_space(kind: &FeatureKind) -> Option<ColorSpace> {
+    match kind {
+        FeatureKind::Image { color_space, .. } => Some(*color_space),
+        _ => None,
     }
 }
 
@@ -353,7 +416,7 @@ pub(super) fn translate(model: &str, error: CoreMlError) -> Error {
     // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written again.
     let core_ml = unsafe { MLModelErrorDomain };
     match &error {
-        CoreMlError::Unavailable { .. } | CoreMlError::NotYet(_) => Error::Unsupported { model, source: error.into() },
+        CoreMlError::Unavailable { .. } => Error::Unsupported { model, source: error.into() },
         CoreMlError::Unexpected(_) => Error::Invalid { model, source: error.into() },
         CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. } if *domain == core_ml.to_string() => {
             Error::Invalid { model, source: error.into() }

@@ -1,4 +1,4 @@
-// A double of Core ML: Apple's classes with its rules of memory, threads and errors, and four networks that it can compute.
+// A double of Core ML: Apple's classes with its rules of memory, threads and errors, and the networks that it can compute.
 //
 // Owns: what the tests can observe (objects alive, compilations, late reads of inputs, concurrent use) and provoke (errors,
 // exceptions, an old system). Must not: be nicer than Core ML; rows are padded, inputs are read after the prediction.
@@ -23,7 +23,7 @@ enum { PADDING = 5 };
 // How long inputs are read after the prediction returned, in microseconds.
 enum { LATE = 20000 };
 
-static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending;
+static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks;
 static NSInteger last_units = -1;
 
 #define ADD(counter, by) __sync_add_and_fetch(&(counter), by)
@@ -31,6 +31,7 @@ static NSInteger last_units = -1;
 // What a test observes.
 int double_live(void) { return live; }
 int double_pending(void) { return pending; }
+int double_locks(void) { return locks; }
 int double_compilations(void) { return compilations; }
 int double_loads(void) { return loads; }
 int double_late_changes(void) { return late_changes; }
@@ -177,6 +178,92 @@ RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides r
 }
 @end
 
+// MARK: images
+
+enum { BGRA = 0x42475241, Gray8 = 0x4C303038, GrayHalf = 0x4C303068 };
+// How many bytes stand between two rows of an image, beyond the row.
+enum { ROW_PADDING = 20 };
+
+@interface CVPixelBuffer : NSObject {
+@public
+    uint8_t *memory;
+    size_t width, height, stride;
+    uint32_t format;
+    int locked;
+}
+@end
+
+@implementation CVPixelBuffer
+COUNTED
+RELEASING(memset(memory, 0xEE, stride * height); free(memory); ADD(locks, locked ? 1000 : 0))
+- (uint64_t)checksum {
+    uint64_t sum = 14695981039346656037u;
+    for (size_t at = 0; at < stride * height; at++) sum = (sum ^ memory[at]) * 1099511628211u;
+    return sum;
+}
+// A sample of a pixel: blue, green, red of a color image.
+- (double)sample:(int)channel ofPixel:(size_t)pixel {
+    uint8_t *row = memory + pixel / width * stride;
+    if (format == GrayHalf) return ((_Float16 *)row)[pixel % width];
+    return row[format == BGRA ? pixel % width * 4 + channel : pixel % width];
+}
+@end
+
+int CVPixelBufferCreate(void *allocator, size_t width, size_t height, uint32_t format, void *attributes,
+                        CVPixelBuffer **out) {
+    (void)allocator, (void)attributes;
+    if (!width || !height) return -6680; // kCVReturnInvalidSize
+    CVPixelBuffer *buffer = [[CVPixelBuffer alloc] init];
+    buffer->width = width, buffer->height = height, buffer->format = format;
+    buffer->stride = width * (format == BGRA ? 4 : format == GrayHalf ? 2 : 1) + ROW_PADDING;
+    buffer->memory = malloc(buffer->stride * height);
+    memset(buffer->memory, 0xAB, buffer->stride * height);
+    *out = buffer;
+    return 0;
+}
+
+int CVPixelBufferLockBaseAddress(CVPixelBuffer *buffer, uint64_t flags) {
+    (void)flags;
+    ADD(locks, 1);
+    buffer->locked++;
+    return 0;
+}
+
+int CVPixelBufferUnlockBaseAddress(CVPixelBuffer *buffer, uint64_t flags) {
+    (void)flags;
+    ADD(locks, -1);
+    buffer->locked--;
+    return 0;
+}
+
+void *CVPixelBufferGetBaseAddress(CVPixelBuffer *buffer) { return buffer->locked ? buffer->memory : NULL; }
+size_t CVPixelBufferGetBytesPerRow(CVPixelBuffer *buffer) { return buffer->stride; }
+size_t CVPixelBufferGetWidth(CVPixelBuffer *buffer) { return buffer->width; }
+size_t CVPixelBufferGetHeight(CVPixelBuffer *buffer) { return buffer->height; }
+uint32_t CVPixelBufferGetPixelFormatType(CVPixelBuffer *buffer) { return buffer->format; }
+
+// Core Foundation counts references of the same objects.
+id CFRetain(id object) { return [object retain]; }
+void CFRelease(id object) { [object release]; }
+
+// MARK: states
+
+@interface MLState : NSObject {
+@public
+    NSMutableDictionary *arrays;
+}
+@end
+
+@implementation MLState
+COUNTED
+RELEASING([arrays release])
+- (void)getMultiArrayForStateNamed:(NSString *)name handler:(void (^)(MLMultiArray *))handler {
+    MLMultiArray *array = [arrays objectForKey:name];
+    if (!array) [NSException raise:NSInvalidArgumentException format:@"there is no state %@", name];
+    handler(array);
+}
+@end
+
 // MARK: features
 
 @interface MLFeatureValue : NSObject {
@@ -194,10 +281,12 @@ RELEASING([value release])
     return feature;
 }
 + (id)featureValueWithMultiArray:(MLMultiArray *)array { return [self of:array]; }
++ (id)featureValueWithPixelBuffer:(CVPixelBuffer *)buffer { return [self of:buffer]; }
 - (id)copyWithZone:(NSZone *)zone { (void)zone; return [self retain]; }
 // Autoreleased, as getters of Apple's may be: without a pool they stay.
 - (id)kept { return [[value retain] autorelease]; }
 - (MLMultiArray *)multiArrayValue { return [value isKindOfClass:[MLMultiArray class]] ? [self kept] : nil; }
+- (CVPixelBuffer *)imageBufferValue { return [value isKindOfClass:[CVPixelBuffer class]] ? [self kept] : nil; }
 - (NSString *)stringValue { return [value isKindOfClass:[NSString class]] ? [self kept] : @""; }
 - (int64_t)int64Value { return [value isKindOfClass:[NSNumber class]] ? [value longLongValue] : 0; }
 - (NSDictionary *)dictionaryValue {
@@ -250,6 +339,7 @@ RELEASING([displayName release])
 @interface MLModel : NSObject {
 @public
     NSString *network;
+    BOOL blue_first;
     int users;
 }
 @end
@@ -328,8 +418,10 @@ RELEASING([network release])
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "doubled", "drawn", "image"};
-    for (int at = 0; at < 4 && !model->network; at++)
+    const char *names[] = {"gold fish", "scaled", "doubled", "negative", "total", "drawn", "image"};
+    // Width 4, height 2, color space BGR, as the specification writes it.
+    model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
+    for (int at = 0; at < 7 && !model->network; at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     last_units = configuration->units;
@@ -364,7 +456,7 @@ RELEASING([network release])
         }
         put(results, @"classLabel", [labels objectAtIndex:best]);
         put(results, @"classLabel_probs", probabilities);
-    } else if ([network isEqual:@"doubled"]) {
+    } else if ([network isEqual:@"scaled"]) {
         MLMultiArray *half = [self input:@"half" of:inputs error:error], *ids = [self input:@"ids" of:inputs error:error],
                      *scale = [self input:@"scale" of:inputs error:error];
         if (!half || !ids || !scale) return nil;
@@ -383,6 +475,38 @@ RELEASING([network release])
         put(results, @"scaled", scaled);
         put(results, @"doubled", doubled);
         put(results, @"sums", sums);
+    } else if ([network isEqual:@"doubled"]) {
+        MLMultiArray *ids = [self input:@"ids" of:inputs error:error];
+        if (!ids) return nil;
+        size_t count = [ids count];
+        MLMultiArray *doubled = array_of(Float32, 2, (size_t[]){1, count}), *sums = array_of(Float32, 1, (size_t[]){1});
+        double sum = 0;
+        for (size_t at = 0; at < count; at++) {
+            [doubled set:at to:2 * [ids at:at]];
+            sum += [ids at:at];
+        }
+        [sums set:0 to:sum];
+        put(results, @"doubled", doubled);
+        put(results, @"sum", sums);
+    } else if ([network isEqual:@"negative"]) {
+        CVPixelBuffer *picture = [[inputs featureValueForName:@"picture"] imageBufferValue], *negative;
+        if (!picture || picture->format != BGRA) return nil;
+        CVPixelBufferCreate(NULL, picture->width, picture->height, BGRA, NULL, &negative);
+        [negative autorelease];
+        MLMultiArray *brightness = array_of(Float32, 2, (size_t[]){1, 3});
+        size_t count = picture->width * picture->height;
+        for (int channel = 0; channel < 3; channel++) {
+            double sum = 0;
+            for (size_t pixel = 0; pixel < count; pixel++) {
+                double sample = [picture sample:channel ofPixel:pixel];
+                uint8_t *row = negative->memory + pixel / negative->width * negative->stride;
+                row[pixel % negative->width * 4 + channel] = 255 - sample;
+                sum += sample;
+            }
+            [brightness set:blue_first ? channel : 2 - channel to:sum / count];
+        }
+        put(results, @"negative", (id)negative);
+        put(results, @"brightness", brightness);
     } else {
         BOOL encodes = [network isEqual:@"image"];
         MLMultiArray *from = [self input:encodes ? @"image" : @"code" of:inputs error:error];
@@ -400,7 +524,51 @@ RELEASING([network release])
     return results;
 }
 
+// The mean of all that came, kept in two states.
+- (NSDictionary *)remember:(MLDictionaryFeatureProvider *)inputs in:(MLState *)state error:(NSError **)error {
+    MLMultiArray *x = [self input:@"x" of:inputs error:error], *mean = array_of(Float16, 2, (size_t[]){2, 3});
+    MLMultiArray *total = [state->arrays objectForKey:@"total"], *count = [state->arrays objectForKey:@"count"];
+    if (!x) return nil;
+    [count set:0 to:[count at:0] + 1];
+    for (size_t at = 0; at < 6; at++) {
+        [total set:at to:[total at:at] + [x at:at]];
+        [mean set:at to:[total at:at] / [count at:0]];
+    }
+    NSMutableDictionary *results = [NSMutableDictionary dictionary];
+    put(results, @"mean", mean);
+    return results;
+}
+
+- (BOOL)respondsToSelector:(SEL)selector {
+    if (old_system && [NSStringFromSelector(selector) isEqual:@"newState"]) return NO;
+    return [super respondsToSelector:selector];
+}
+
+- (MLState *)newState {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    MLState *state = [[MLState alloc] init];
+    state->arrays = [NSMutableDictionary new];
+    MLMultiArray *total = array_of(Float16, 2, (size_t[]){2, 3}), *count = array_of(Float16, 1, (size_t[]){1});
+    for (size_t at = 0; at < 6; at++) [total set:at to:0];
+    [count set:0 to:0];
+    [state->arrays setObject:total forKey:@"total"];
+    [state->arrays setObject:count forKey:@"count"];
+    return state;
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs usingState:(MLState *)state error:(NSError **)error {
+    return [self predict:inputs with:state error:error];
+}
+
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    if ([network isEqual:@"total"]) {
+        if (error) *error = error_of(0, @"a stateful model needs a state", nil);
+        return nil;
+    }
+    return [self predict:inputs with:nil error:error];
+}
+
+- (id)predict:(MLDictionaryFeatureProvider *)inputs with:(MLState *)state error:(NSError **)error {
     // Apple: one thread at a time.
     if (ADD(users, 1) > 1) ADD(overlaps, 1);
     usleep(50);
@@ -416,7 +584,7 @@ RELEASING([network release])
             case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
         }
         keep_inputs(inputs->features);
-        results = [self compute:inputs error:error];
+        results = state ? [self remember:inputs in:state error:error] : [self compute:inputs error:error];
     } @finally {
         ADD(users, -1);
     }
