@@ -33,6 +33,8 @@ mod model;
 mod ndarray;
 mod options;
 pub mod parity;
+#[cfg(feature = "image")]
+mod picture;
 mod planes;
 #[cfg(not(target_vendor = "apple"))]
 mod portable;
