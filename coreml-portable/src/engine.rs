@@ -11,7 +11,7 @@ mod rten;
 use crate::error::Error;
 use crate::graph::Dialect;
 use crate::translate::Translation;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 /// The engines that can run a translated program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,27 @@ pub enum EngineKind {
 }
 
 impl EngineKind {
+    /// All engines, the default first.
+    pub const ALL: [Self; 2] = [Self::Rten, Self::OnnxRuntime];
+
+    /// Returns the engine of that name: `rten` or `onnxruntime`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|engine| engine.name() == name)
+    }
+
+    /// Returns the name by which options choose the engine: `rten` or `onnxruntime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rten => "rten",
+            Self::OnnxRuntime => "onnxruntime",
+        }
+    }
+
+    /// Returns whether the program was built with the engine. The shared library of ONNX Runtime has to be there besides.
+    pub fn is_built(self) -> bool {
+        self == Self::Rten || cfg!(feature = "onnxruntime")
+    }
+
     /// Returns what ONNX the engine understands.
     pub(crate) fn dialect(self) -> Dialect {
         match self {
@@ -44,14 +65,31 @@ impl EngineKind {
     /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
     pub(crate) fn load(self, translation: Translation, threads: Option<usize>) -> Result<Box<dyn Engine>, Error> {
         match self {
-            Self::Rten => Ok(Box::new(rten::Rten::load(translation, threads)?)),
+            Self::Rten => match rten::Rten::load(translation, threads) {
+                Ok(rten) => Ok(Box::new(rten)),
+                Err(Error::Engine { engine, message }) => {
+                    let message = format!("{message}; the other engine, {}, has all of ONNX", Self::OnnxRuntime);
+                    Err(Error::Engine { engine, message })
+                }
+                Err(error) => Err(error),
+            },
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime => Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?)),
             #[cfg(not(feature = "onnxruntime"))]
             Self::OnnxRuntime => Err(Error::invalid(
-                "this program was built without ONNX Runtime; enable the feature `onnxruntime` of coreml-portable",
+                "this program was built without the engine ONNX Runtime; build it with the Cargo feature `onnxruntime`, which \
+                 coreml-rt, coreml-portable and cargo-coreml have",
             )),
         }
+    }
+}
+
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Rten => "rten",
+            Self::OnnxRuntime => "ONNX Runtime",
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 //! Owns: [`Error`] for callers and [`OpError`] for the rows of the operation table.
 //! Must not: mix "your model or input is wrong" with "this crate or its engine cannot do that yet".
 
+use crate::engine::EngineKind;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -78,9 +79,14 @@ impl fmt::Display for Unsupported {
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
         }
-        f.write_str(
-            "\nRun the model with Core ML on an Apple system, or rewrite these operations in the PyTorch model.",
-        )
+        // One engine that has everything is the simplest way out.
+        match self.problems.first().and_then(|problem| problem.alternative) {
+            Some(engine) if self.problems.iter().all(|problem| problem.alternative == Some(engine)) => {
+                write!(f, "\nLoad the model with the engine {engine} (`{}`), or run it", engine.name())?;
+            }
+            _ => f.write_str("\nRun the model")?,
+        }
+        f.write_str(" with Core ML on an Apple system, or rewrite these operations in the PyTorch model.")
     }
 }
 
@@ -97,6 +103,8 @@ pub struct Problem {
     pub count: usize,
     /// What is missing.
     pub reason: String,
+    /// Another engine than the chosen one, which has it.
+    pub alternative: Option<EngineKind>,
 }
 
 impl fmt::Display for Problem {
@@ -104,6 +112,9 @@ impl fmt::Display for Problem {
         write!(f, "{} ({}) at `{}`: {}", self.operation, self.opset, self.output, self.reason)?;
         if self.count > 1 {
             write!(f, " ({} times)", self.count)?;
+        }
+        if let Some(engine) = self.alternative {
+            write!(f, "; the engine {engine} has it")?;
         }
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! Flow: `cargo coreml export` → [`to_onnx`] → `translate.rs`.
 
 use crate::error::Error;
-use crate::graph::Dialect;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ModelProto, TensorProto};
 use crate::translate::{Settings, translate};
 use coreml_spec::Package;
@@ -34,7 +33,7 @@ pub struct Onnx {
 pub fn to_onnx(package: &Package, function: Option<&str>) -> Result<Onnx, Error> {
     let interface = package.interface()?;
     let function = function.unwrap_or(&interface.default_function);
-    let translation = translate(package, function, Settings { dialect: Dialect::FULL, round_to_half: false })?;
+    let translation = translate(package, function, Settings { engine: None, round_to_half: false })?;
     Ok(Onnx { model: translation.model, weights: translation.weights })
 }
 

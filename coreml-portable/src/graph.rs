@@ -10,6 +10,7 @@ mod nodes;
 pub(crate) use constants::le_bytes;
 
 use crate::error::OpError;
+use crate::limit::STATE_IN_BODY;
 use crate::onnx::{
     AttributeProto, DimensionProto, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetId,
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
@@ -163,7 +164,7 @@ impl Graph {
     /// Errors: inside of a body, which may run any number of times.
     pub(crate) fn write_state(&mut self, index: usize, value: Value) -> Result<(), OpError> {
         if self.depth > 0 {
-            return Err(OpError::unsupported("a state written inside of a branch or loop"));
+            return Err(STATE_IN_BODY.error());
         }
         if let Some(state) = self.states.get_mut(index) {
             *state = State { current: value, written: true };

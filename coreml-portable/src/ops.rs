@@ -37,8 +37,10 @@ mod volume;
 
 use crate::args::Args;
 use crate::constant::Expand;
+use crate::engine::EngineKind;
 use crate::error::OpError;
 use crate::graph::Graph;
+use crate::limit::Limit;
 
 /// Opsets of MIL, each with the operations of the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,18 +120,35 @@ pub struct Op {
     pub since: Opset,
     /// The parameters.
     pub params: &'static [Param],
+    /// What it cannot express.
+    pub limits: &'static [Limit],
     /// How it is expressed in ONNX.
     pub(crate) emit: Emit,
 }
 
+impl Op {
+    /// Returns why an engine can never run the operation; `None` when it can.
+    ///
+    /// Parameters: `engine` — `None` for an engine that has all of ONNX.
+    pub fn refusal(&self, engine: Option<EngineKind>) -> Option<&'static str> {
+        let concerns = |limit: &Limit| engine.map_or(limit.engine.is_none(), |engine| limit.concerns(engine));
+        self.limits.iter().find(|limit| limit.always && concerns(limit)).map(|limit| limit.reason)
+    }
+
+    /// Says what the row cannot express: the limits that it raises.
+    pub(crate) const fn limited(self, limits: &'static [Limit]) -> Self {
+        Self { limits, ..self }
+    }
+}
+
 /// Returns the row of an operation that becomes nodes.
 pub(crate) const fn op(name: &'static str, since: Opset, params: &'static [Param], emit: EmitNodes) -> Op {
-    Op { name, since, params, emit: Emit::Nodes(emit) }
+    Op { name, since, params, limits: &[], emit: Emit::Nodes(emit) }
 }
 
 /// Returns the row of an operation that becomes constants.
 pub(crate) const fn constant(name: &'static str, since: Opset, params: &'static [Param], expand: Expand) -> Op {
-    Op { name, since, params, emit: Emit::Constants(expand) }
+    Op { name, since, params, limits: &[], emit: Emit::Constants(expand) }
 }
 
 /// The families, each a file.

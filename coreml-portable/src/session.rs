@@ -5,7 +5,7 @@
 //! Flow: `coreml-rt` → [`Session`] → `translate.rs` at load, an engine at each run.
 
 use crate::engine::{Engine, EngineKind, Input, Numbers};
-use crate::error::Error;
+use crate::error::{Error, Problem};
 use crate::outputs::Outputs;
 use crate::shape_check::{check, check_output};
 use crate::state::State;
@@ -72,8 +72,9 @@ impl Session {
         if options.round_to_half && !options.engine.rounds() {
             return Err(Error::invalid("rten has no half precision to round to; choose the engine ONNX Runtime"));
         }
-        let settings = Settings { dialect: options.engine.dialect(), round_to_half: options.round_to_half };
-        let translation = translate(package, &function.name, settings)?;
+        let settings = Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
+        let translation = translate(package, &function.name, settings)
+            .map_err(|error| with_alternatives(error, package, &function.name, options.engine))?;
         let Translation { inputs, outputs, states, .. } = &translation;
         let position = |features: &[Feature], name: &str| {
             let found = features.iter().position(|feature| feature.name == name);
@@ -167,6 +168,26 @@ impl Session {
         }
         self.engine.run(&converted, &mut state.tensors)
     }
+}
+
+/// Notes in an error what another engine has, by translating for that one too.
+///
+/// Called by: [`Session::load`].
+/// Parameters: `engine` — the one that the error is about.
+fn with_alternatives(mut error: Error, package: &Package, function: &str, engine: EngineKind) -> Error {
+    let Error::Unsupported(unsupported) = &mut error else { return error };
+    for other in EngineKind::ALL.into_iter().filter(|other| *other != engine) {
+        let remaining = match translate(package, function, Settings { engine: Some(other), round_to_half: false }) {
+            Ok(_) => Vec::new(),
+            Err(Error::Unsupported(unsupported)) => unsupported.problems,
+            Err(_) => continue,
+        };
+        let open = |problem: &&mut Problem| problem.alternative.is_none() && !remaining.contains(*problem);
+        for problem in unsupported.problems.iter_mut().filter(open) {
+            problem.alternative = Some(other);
+        }
+    }
+    error
 }
 
 /// Returns elements in a type that engines take.

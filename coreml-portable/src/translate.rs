@@ -6,6 +6,7 @@
 
 use crate::args::{Args, as_tensor, type_of};
 use crate::constant::{ConstantEntry, Expand};
+use crate::engine::EngineKind;
 use crate::error::{Error, OpError, Problem, Unsupported};
 use crate::graph::{Dialect, Graph, Layout, Value, element_type};
 use crate::onnx::{
@@ -57,8 +58,8 @@ pub(crate) struct StatePort {
 /// How to translate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
-    /// What the engine understands.
-    pub(crate) dialect: Dialect,
+    /// The engine that will run it; `None` for any that has all of ONNX.
+    pub(crate) engine: Option<EngineKind>,
     /// Whether results that the program declares as half precision are rounded to it.
     pub(crate) round_to_half: bool,
 }
@@ -75,11 +76,11 @@ pub(crate) fn translate(package: &Package, function: &str, settings: Settings) -
         let reason = format!("opset `{}` is not known; known are {}", function.opset, known.join(", "));
         Error::Unsupported(Unsupported { problems: vec![problem("(program)", function.opset, "", reason)] })
     })?;
-    let translator = Translator { package, opset, round_to_half: settings.round_to_half };
+    let translator = Translator { package, opset, settings };
     let mut findings = Findings { opset, problems: Vec::new(), faults: Vec::new() };
     translator.check(&function.block, &mut findings);
     findings.result()?;
-    let mut g = Graph::new(settings.dialect);
+    let mut g = Graph::new(settings.engine.map_or(Dialect::FULL, EngineKind::dialect));
     let mut scope = Scope::default();
     let (inputs, states) = translator.bind_inputs(&function, &mut g, &mut scope)?;
     for output in &function.block.outputs {
@@ -138,7 +139,8 @@ impl Findings {
 
 /// Returns a problem that occurs once.
 fn problem(operation: &str, opset: &str, output: &str, reason: String) -> Problem {
-    Problem { operation: operation.into(), opset: opset.into(), output: output.into(), count: 1, reason }
+    let (operation, opset, output) = (operation.into(), opset.into(), output.into());
+    Problem { operation, opset, output, count: 1, reason, alternative: None }
 }
 
 /// What is the same for all operations of a program.
@@ -148,8 +150,8 @@ pub(crate) struct Translator<'a> {
     package: &'a Package,
     /// Opset of the program.
     opset: Opset,
-    /// Whether results that the program declares as half precision are rounded to it.
-    round_to_half: bool,
+    /// How to translate.
+    settings: Settings,
 }
 
 impl<'a> Translator<'a> {
@@ -168,6 +170,10 @@ impl<'a> Translator<'a> {
                 findings.add(operation, OpError::unsupported("the operation is not known"));
                 continue;
             };
+            if let Some(reason) = row.refusal(self.settings.engine) {
+                findings.add(operation, OpError::unsupported(reason));
+                continue;
+            }
             for name in operation.arguments.keys() {
                 if !row.params.iter().any(|param| param.name == *name) {
                     findings.add(operation, OpError::unsupported(format!("its argument `{name}` is not known")));
@@ -283,7 +289,7 @@ impl<'a> Translator<'a> {
         }
         for (port, value) in operation.outputs.iter().zip(results) {
             let entry = match &port.ty {
-                Type::Tensor(ty) if self.round_to_half && ty.data_type == DataType::Float16 => {
+                Type::Tensor(ty) if self.settings.round_to_half && ty.data_type == DataType::Float16 => {
                     let half = g.cast(&value, ElementType::Float16);
                     Entry::Tensor(g.cast(&half, ElementType::Float), ty.clone())
                 }

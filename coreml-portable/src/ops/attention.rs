@@ -7,6 +7,7 @@ use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, element_type};
+use crate::limit::VARYING_WIDTH;
 use crate::onnx::{AttributeProto, ElementType};
 
 /// The rows.
@@ -15,7 +16,8 @@ pub(super) const OPS: &[Op] = &[op(
     CoreML8,
     &[req("query"), req("key"), req("value"), opt("attn_mask")],
     scaled_dot_product_attention,
-)];
+)
+.limited(&[VARYING_WIDTH])];
 
 /// `softmax(query · keyᵀ / √E + mask) · value`, in the form that engines recognize and fuse.
 fn scaled_dot_product_attention(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
@@ -25,7 +27,7 @@ fn scaled_dot_product_attention(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), O
     let Some(&[_, width]) = ty.dims.get(rank.wrapping_sub(2)..) else {
         return Err(OpError::invalid("its query has fewer than two dimensions"));
     };
-    let width = width.ok_or_else(|| OpError::unsupported("the last dimension of its query varies"))?;
+    let width = width.ok_or_else(|| VARYING_WIDTH.error())?;
     let mut perm: Vec<i64> = (0..rank as i64).collect();
     perm.swap(rank - 1, rank - 2);
     let key = g.transpose(&key, &perm);

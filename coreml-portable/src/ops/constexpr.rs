@@ -5,9 +5,10 @@
 //! computation.
 
 use super::Opset::{CoreML5, CoreML6, CoreML8};
-use super::{Emit, Op, Param, constant, opt, req};
+use super::{Emit, Op, Param, constant, op, opt, req};
 use crate::constant::{Arguments, Expanded};
 use crate::error::OpError;
+use crate::limit::{LONG_VECTOR, NEVER_WRITTEN};
 use coreml_spec::Constant;
 
 /// Longest vector of a look-up table. coremltools makes vectors of up to 8; the limit keeps a small file from becoming
@@ -19,7 +20,8 @@ const CAST: &[Param] = &[req("source_val"), req("output_dtype")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    Op { name: "const", since: CoreML5, params: &[req("val")], emit: Emit::Literal },
+    Op { name: "const", since: CoreML5, params: &[req("val")], limits: &[], emit: Emit::Literal },
+    op("_const_symbolic", CoreML5, &[req("val")], |_, _| Err(NEVER_WRITTEN.error())).limited(&[NEVER_WRITTEN]),
     constant(
         "constexpr_affine_dequantize",
         CoreML6,
@@ -35,13 +37,15 @@ pub(super) const OPS: &[Op] = &[
     constant("constexpr_cast", CoreML6, CAST, cast),
     constant("constexpr_cast", CoreML8, CAST, cast),
     constant("constexpr_lut_to_dense", CoreML6, &[req("indices"), req("lut"), req("shape")], packed_lut_to_dense),
-    constant("constexpr_lut_to_dense", CoreML8, &[req("indices"), req("lut"), opt("vector_axis")], lut_to_dense),
+    constant("constexpr_lut_to_dense", CoreML8, &[req("indices"), req("lut"), opt("vector_axis")], lut_to_dense)
+        .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_lut_to_sparse",
         CoreML8,
         &[req("indices_mask"), req("indices_nonzero_data"), req("lut"), opt("vector_axis")],
         lut_to_sparse,
-    ),
+    )
+    .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_sparse_blockwise_shift_scale",
         CoreML8,
@@ -150,7 +154,7 @@ fn look_up(a: &Arguments<'_>, dims: &[usize], indices: &[usize]) -> Result<Expan
         return Err(OpError::invalid("the rank of its table is not that of its indices and two"));
     };
     if width > LONGEST_VECTOR {
-        return Err(OpError::unsupported(format!("its table has vectors of {width}; {LONGEST_VECTOR} is the longest")));
+        return Err(LONG_VECTOR.error());
     }
     let blocks = Blocks::new(dims, groups)?;
     let table = numbers(&lut)?;

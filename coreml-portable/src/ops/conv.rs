@@ -7,6 +7,7 @@ use super::{Op, Param, op, opt, req, volume};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::{Limit, VARYING_OUTPUT_SHAPE, VARYING_VOLUME};
 use crate::onnx::AttributeProto;
 
 /// Parameters of `conv`.
@@ -33,12 +34,17 @@ const CONV_TRANSPOSE: &[Param] = &[
     opt("groups"),
 ];
 
+/// What a convolution cannot express.
+const CONV_LIMITS: &[Limit] = &[VARYING_VOLUME];
+/// What a transposed convolution cannot express.
+const CONV_TRANSPOSE_LIMITS: &[Limit] = &[VARYING_OUTPUT_SHAPE, VARYING_VOLUME];
+
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("conv", CoreML5, CONV, conv),
-    op("conv", CoreML7, CONV, conv),
-    op("conv_transpose", CoreML5, CONV_TRANSPOSE, conv_transpose),
-    op("conv_transpose", CoreML7, CONV_TRANSPOSE, conv_transpose),
+    op("conv", CoreML5, CONV, conv).limited(CONV_LIMITS),
+    op("conv", CoreML7, CONV, conv).limited(CONV_LIMITS),
+    op("conv_transpose", CoreML5, CONV_TRANSPOSE, conv_transpose).limited(CONV_TRANSPOSE_LIMITS),
+    op("conv_transpose", CoreML7, CONV_TRANSPOSE, conv_transpose).limited(CONV_TRANSPOSE_LIMITS),
 ];
 
 /// Convolution over one to three spatial dimensions.
@@ -52,7 +58,7 @@ fn conv(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Called by: `conv`, and `conv_quantized` of `quantize.rs`.
 pub(super) fn convolution(a: &Args<'_, '_>, g: &mut Graph, weight: &Value) -> Result<(), OpError> {
     let (x, bias) = (a.tensor(g, "x")?, a.optional(g, "bias")?);
-    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..])?;
+    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
     let (window, groups) = (Window::read(a, &kernel)?, a.get_or("groups", 1)?);
     let y = if kernel.len() == 3 && !g.dialect().volumes {
         volume::convolve(a, g, [&x, weight, &bias], &window, groups)?
@@ -69,7 +75,7 @@ pub(super) fn convolution(a: &Args<'_, '_>, g: &mut Graph, weight: &Value) -> Re
 /// Transposed convolution: the gradient of `conv` with respect to its input.
 fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, weight, bias) = (a.tensor(g, "x")?, a.tensor(g, "weight")?, a.optional(g, "bias")?);
-    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..])?;
+    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
     let spatial = kernel.len();
     let strides: Vec<i64> = a.get_or("strides", vec![1; spatial])?;
     let dilations: Vec<i64> = a.get_or("dilations", vec![1; spatial])?;
@@ -96,7 +102,7 @@ fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         (0..spatial).for_each(|i| output_padding[i] = (strides[i] - extents[i]).max(0));
     }
     if let Some(shape) = a.get::<Vec<i64>>("output_shape")? {
-        let x_dims = fixed(&a.ty("x")?.dims[2.min(a.rank("x")?)..])?;
+        let x_dims = fixed(&a.ty("x")?.dims[2.min(a.rank("x")?)..]).ok_or_else(|| VARYING_OUTPUT_SHAPE.error())?;
         if shape.len() != spatial + 2 || x_dims.len() != spatial {
             return Err(OpError::invalid("its output_shape does not fit its kernel"));
         }
@@ -218,8 +224,12 @@ impl Window {
     }
 }
 
-/// Returns sizes that must not vary.
-pub(super) fn fixed(dims: &[Option<usize>]) -> Result<Vec<i64>, OpError> {
-    let size = |dim: &Option<usize>| dim.and_then(|size| i64::try_from(size).ok());
-    dims.iter().map(size).collect::<Option<_>>().ok_or_else(|| OpError::unsupported("it needs sizes that vary"))
+/// Makes the error of a computed weight whose sizes are not known; coremltools writes none.
+fn varying_kernel() -> OpError {
+    OpError::unsupported("a kernel whose size varies")
+}
+
+/// Returns sizes, or `None` when one varies.
+pub(super) fn fixed(dims: &[Option<usize>]) -> Option<Vec<i64>> {
+    dims.iter().map(|dim| dim.and_then(|size| i64::try_from(size).ok())).collect()
 }

@@ -10,6 +10,7 @@ use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
+use crate::limit::{ALIGNED_HALF_PIXELS, NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE};
 use crate::onnx::{AttributeProto, ElementType};
 use coreml_spec::Constant;
 
@@ -21,25 +22,29 @@ pub(super) const OPS: &[Op] = &[
         CoreML7,
         &[req("x"), req("shape"), req("resized_dims"), opt("interpolation_mode"), opt("sampling_mode")],
         resize,
-    ),
+    )
+    .limited(&[NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE]),
     op(
         "resize_bilinear",
         CoreML5,
         &[req("x"), opt("target_size_height"), opt("target_size_width"), opt("sampling_mode")],
         resize_bilinear,
-    ),
+    )
+    .limited(&[VARYING_GRID, VARYING_SIZE]),
     op(
         "resize_nearest_neighbor",
         CoreML5,
         &[req("x"), req("target_size_height"), req("target_size_width")],
         resize_nearest_neighbor,
-    ),
+    )
+    .limited(&[VARYING_SIZE]),
     op(
         "upsample_bilinear",
         CoreML5,
         &[req("x"), opt("scale_factor_height"), opt("scale_factor_width"), opt("align_corners")],
         upsample_bilinear,
-    ),
+    )
+    .limited(&[VARYING_GRID]),
     op(
         "upsample_bilinear",
         CoreML6,
@@ -51,7 +56,8 @@ pub(super) const OPS: &[Op] = &[
             opt("half_pixel_centers"),
         ],
         upsample_bilinear,
-    ),
+    )
+    .limited(&[ALIGNED_HALF_PIXELS, VARYING_GRID]),
     op(
         "upsample_nearest_neighbor",
         CoreML5,
@@ -143,7 +149,7 @@ fn upsample_bilinear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         (true, false) => Sampling::StrictAlignCorners,
         (false, true) => Sampling::UnalignCorners,
         (false, false) => Sampling::Default,
-        (true, true) => return Err(OpError::unsupported("align_corners together with half_pixel_centers")),
+        (true, true) => return Err(ALIGNED_HALF_PIXELS.error()),
     };
     let (scales, axes) = factors(a, g)?;
     let x = a.tensor(g, "x")?;
@@ -217,7 +223,7 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
             }
         },
         "NEAREST_NEIGHBOR" => {
-            return Err(OpError::unsupported("the nearest pixel with another sampling_mode than DEFAULT"));
+            return Err(NEAREST_SAMPLED.error());
         }
         other => return Err(OpError::unsupported(format!("its interpolation_mode `{other}` is unknown"))),
     };
@@ -239,7 +245,7 @@ fn sized(
 ) -> Result<Value, OpError> {
     let Some(sizes) = sizes else { return linear(a, g, x, axes, sampling, None) };
     let mode = if sampling == Sampling::AlignCorners { Some("align_corners") } else { sampling.onnx(None) };
-    let mode = mode.ok_or_else(|| OpError::unsupported("OFFSET_CORNERS with a size that varies"))?;
+    let mode = mode.ok_or_else(|| VARYING_GRID.error())?;
     let attributes =
         vec![AttributeProto::string("mode", "linear"), AttributeProto::string("coordinate_transformation_mode", mode)];
     let none = Value::none();
@@ -274,13 +280,13 @@ fn linear(
                 Ok(g.node("Resize", &[x, &none, &none, &sizes], attributes))
             }
             (false, Some(scales)) => Ok(g.node("Resize", &[x, &none, scales], attributes)),
-            (false, None) => Err(OpError::unsupported("a size that varies")),
+            (false, None) => Err(VARYING_SIZE.error()),
         };
     }
     let mut y = x.clone();
     for axis in axes {
         let (Some(input), Some(output)) = (axis.input, axis.output) else {
-            return Err(OpError::unsupported("this sampling_mode with a size that varies"));
+            return Err(VARYING_GRID.error());
         };
         let places: Vec<f64> = (0..output).map(|i| sampling.place(i, input, output)).collect();
         y = interpolated(g, &y, axis.axis, rank, input, &places);
@@ -335,7 +341,7 @@ fn nearest(
         let none = Value::none();
         return match scales {
             Some(scales) if !known => Ok(g.node("Resize", &[x, &none, scales], attributes)),
-            None if !known => Err(OpError::unsupported("a size that varies")),
+            None if !known => Err(VARYING_SIZE.error()),
             _ => {
                 let sizes = output_sizes(a, g, x, axes)?;
                 Ok(g.node("Resize", &[x, &none, &none, &sizes], attributes))

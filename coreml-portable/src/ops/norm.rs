@@ -7,6 +7,7 @@ use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::VARYING_CHANNELS;
 use crate::onnx::AttributeProto;
 
 /// Parameters of `batch_norm`.
@@ -24,8 +25,8 @@ const LOCAL_RESPONSE: &[Param] = &[req("x"), req("size"), opt("alpha"), opt("bet
 pub(super) const OPS: &[Op] = &[
     op("batch_norm", CoreML5, BATCH, batch_norm),
     op("batch_norm", CoreML7, BATCH, batch_norm),
-    op("instance_norm", CoreML5, INSTANCE, instance_norm),
-    op("instance_norm", CoreML7, INSTANCE, instance_norm),
+    op("instance_norm", CoreML5, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
+    op("instance_norm", CoreML7, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
     op("l2_norm", CoreML5, L2, l2_norm),
     op("l2_norm", CoreML7, L2, l2_norm),
     op("layer_norm", CoreML5, LAYER, layer_norm),
@@ -50,7 +51,7 @@ fn batch_norm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 fn instance_norm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let channels = a.ty("x")?.dims.get(1).copied().flatten();
-    let channels = channels.ok_or_else(|| OpError::unsupported("its number of channels varies"))?;
+    let channels = channels.ok_or_else(|| VARYING_CHANNELS.error())?;
     let gamma = vector_or(a, g, "gamma", channels, 1.0)?;
     let beta = vector_or(a, g, "beta", channels, 0.0)?;
     let epsilon = AttributeProto::float("epsilon", a.get_or("epsilon", 1e-5)?);

@@ -8,6 +8,7 @@ use super::{Op, op, opt, req, volume};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::VARYING_VOLUME;
 use crate::onnx::AttributeProto;
 
 /// The rows.
@@ -25,19 +26,22 @@ pub(super) const OPS: &[Op] = &[
             opt("ceil_mode"),
         ],
         avg_pool,
-    ),
+    )
+    .limited(&[VARYING_VOLUME]),
     op(
         "l2_pool",
         CoreML5,
         &[req("x"), req("kernel_sizes"), opt("strides"), req("pad_type"), opt("pad"), opt("ceil_mode")],
         l2_pool,
-    ),
+    )
+    .limited(&[VARYING_VOLUME]),
     op(
         "max_pool",
         CoreML5,
         &[req("x"), req("kernel_sizes"), opt("strides"), req("pad_type"), opt("pad"), opt("ceil_mode")],
         max_pool,
-    ),
+    )
+    .limited(&[VARYING_VOLUME]),
 ];
 
 /// Mean of each window.

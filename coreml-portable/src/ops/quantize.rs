@@ -10,6 +10,7 @@ use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::{NOT_EIGHT_BITS, NOT_LINEAR, VARYING_VOLUME};
 use crate::onnx::ElementType;
 
 /// The rows.
@@ -32,7 +33,8 @@ pub(super) const OPS: &[Op] = &[
             opt("groups"),
         ],
         conv_quantized,
-    ),
+    )
+    .limited(&[NOT_LINEAR, NOT_EIGHT_BITS, VARYING_VOLUME]),
     op("dequantize", CoreML7, &[req("input"), opt("zero_point"), req("scale"), opt("axis")], dequantize),
     op(
         "quantize",
@@ -94,11 +96,11 @@ fn spread(a: &Args<'_, '_>, g: &mut Graph, name: &str) -> Result<Value, OpError>
 fn conv_quantized(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let kind: String = a.need("quantization_type")?;
     if kind != "linear" {
-        return Err(OpError::unsupported(format!("its quantization_type `{kind}`; only `linear` is known")));
+        return Err(NOT_LINEAR.error());
     }
     let nbits: i64 = a.get_or("nbits", 8)?;
     if nbits != 8 {
-        return Err(OpError::unsupported(format!("its nbits {nbits}; only 8 is known")));
+        return Err(NOT_EIGHT_BITS.error());
     }
     let rank = a.rank("weight")? as i64;
     let weight = a.tensor(g, "weight")?;

@@ -8,6 +8,7 @@ use super::{Op, Param, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::LARGE_GRID;
 use crate::onnx::{AttributeProto, ElementType};
 
 /// Parameters of `resample`.
@@ -38,7 +39,8 @@ pub(super) const OPS: &[Op] = &[
             req("align_corners"),
         ],
         affine,
-    ),
+    )
+    .limited(&[LARGE_GRID]),
     op("resample", CoreML5, RESAMPLE, resample),
     op("resample", CoreML6, RESAMPLE, resample),
     op("resample", CoreML7, RESAMPLE, resample),
@@ -184,7 +186,7 @@ fn affine(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         return Err(OpError::invalid("its output_height or output_width is negative"));
     };
     if rows.saturating_mul(columns) > LARGEST_GRID {
-        return Err(OpError::unsupported(format!("an output of {rows} × {columns} pixels")));
+        return Err(LARGE_GRID.error());
     }
     // Rows (x, y, 1) for all places of the output, from -1 to 1.
     let place = |i: usize, n: usize| if n < 2 { 0.0 } else { 2.0 * i as f32 / (n - 1) as f32 - 1.0 };

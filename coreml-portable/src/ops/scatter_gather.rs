@@ -8,6 +8,7 @@ use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
+use crate::limit::{INTEGER_DIVISION, Limit};
 use crate::onnx::{AttributeProto, ElementType};
 
 /// Parameters of `scatter` and `scatter_along_axis`.
@@ -17,6 +18,9 @@ const SCATTER_7: &[Param] =
     &[req("data"), req("indices"), req("updates"), opt("axis"), opt("mode"), opt("validate_indices")];
 /// Parameters of `gather_along_axis`.
 const ALONG: &[Param] = &[req("x"), req("indices"), opt("axis")];
+
+/// What scattering cannot express.
+const DIVISION: &[Limit] = &[INTEGER_DIVISION];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
@@ -34,17 +38,19 @@ pub(super) const OPS: &[Op] = &[
     op("gather_nd", CoreML5, &[req("x"), req("indices")], gather_nd),
     op("gather_nd", CoreML6, &[req("x"), req("indices"), opt("batch_dims")], gather_nd),
     op("gather_nd", CoreML7, &[req("x"), req("indices"), opt("batch_dims"), opt("validate_indices")], gather_nd),
-    op("scatter", CoreML5, SCATTER, scatter),
-    op("scatter", CoreML7, SCATTER_7, scatter),
-    op("scatter_along_axis", CoreML5, SCATTER, scatter_along_axis),
-    op("scatter_along_axis", CoreML7, SCATTER_7, scatter_along_axis),
-    op("scatter_nd", CoreML5, &[req("data"), req("indices"), req("updates"), opt("mode")], scatter_nd),
+    op("scatter", CoreML5, SCATTER, scatter).limited(DIVISION),
+    op("scatter", CoreML7, SCATTER_7, scatter).limited(DIVISION),
+    op("scatter_along_axis", CoreML5, SCATTER, scatter_along_axis).limited(DIVISION),
+    op("scatter_along_axis", CoreML7, SCATTER_7, scatter_along_axis).limited(DIVISION),
+    op("scatter_nd", CoreML5, &[req("data"), req("indices"), req("updates"), opt("mode")], scatter_nd)
+        .limited(DIVISION),
     op(
         "scatter_nd",
         CoreML7,
         &[req("data"), req("indices"), req("updates"), opt("mode"), opt("validate_indices")],
         scatter_nd,
-    ),
+    )
+    .limited(DIVISION),
 ];
 
 /// Slices of `x` along an axis, one for each index; the first dimensions of both may run in step.
@@ -114,7 +120,7 @@ impl Mode {
             "sub" => ("add", g.node("Neg", &[&updates], Vec::new())),
             "mul" => ("mul", updates),
             "div" if float => ("mul", g.node("Reciprocal", &[&updates], Vec::new())),
-            "div" => return Err(OpError::unsupported("division of integers while scattering")),
+            "div" => return Err(INTEGER_DIVISION.error()),
             "max" => ("max", updates),
             "min" => ("min", updates),
             _ => return Err(OpError::unsupported(format!("its mode `{mode}` is unknown"))),

@@ -8,12 +8,13 @@ use super::{Op, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::Graph;
+use crate::limit::STATE_IN_BODY;
 use crate::scope::Entry;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op("read_state", CoreML8, &[req("input")], read_state),
-    op("write_state", CoreML8, &[req("input"), req("data")], write_state),
+    op("write_state", CoreML8, &[req("input"), req("data")], write_state).limited(&[STATE_IN_BODY]),
 ];
 
 /// What a state holds now.

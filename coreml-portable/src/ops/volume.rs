@@ -7,6 +7,7 @@ use super::conv::{Window, fixed};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::VARYING_VOLUME;
 use crate::onnx::AttributeProto;
 
 /// A window that moves over planes.
@@ -41,7 +42,7 @@ fn parts(window: &Window) -> Result<(Plane, i64, i64), OpError> {
     let (&[_, height, width], Some(&[front, top, left, back, bottom, right])) =
         (window.kernel.as_slice(), window.pads.as_deref())
     else {
-        return Err(OpError::unsupported("a volume whose padding varies"));
+        return Err(VARYING_VOLUME.error());
     };
     let plane = Plane {
         kernel: [height, width],
@@ -55,7 +56,7 @@ fn parts(window: &Window) -> Result<(Plane, i64, i64), OpError> {
 /// Returns the sizes of the input and the output after the batch: channels, depth, height, width.
 fn sizes(a: &Args<'_, '_>) -> Result<([i64; 4], [i64; 4]), OpError> {
     let four = |dims: &[Option<usize>]| {
-        let sizes = fixed(dims.get(1..).unwrap_or_default())?;
+        let sizes = fixed(dims.get(1..).unwrap_or_default()).ok_or_else(|| VARYING_VOLUME.error())?;
         <[i64; 4]>::try_from(sizes).map_err(|_| OpError::invalid("its input or output has not five dimensions"))
     };
     Ok((four(&a.ty("x")?.dims)?, four(&a.output(0)?.dims)?))

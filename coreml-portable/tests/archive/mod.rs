@@ -9,30 +9,30 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The families, each an archive.
-pub const FAMILIES: [&str; 7] = ["control", "elementwise", "images", "linear", "networks", "tensors", "weights"];
+pub(crate) const FAMILIES: [&str; 7] = ["control", "elementwise", "images", "linear", "networks", "tensors", "weights"];
 
 /// One case of an archive.
 #[derive(Default)]
-pub struct Case {
+pub(crate) struct Case {
     /// The package's files.
     files: Vec<(&'static str, &'static [u8])>,
     /// The inputs by name.
-    pub inputs: BTreeMap<String, TensorView<'static>>,
+    pub(crate) inputs: BTreeMap<String, TensorView<'static>>,
     /// The expected outputs by name.
-    pub outputs: BTreeMap<String, TensorView<'static>>,
+    pub(crate) outputs: BTreeMap<String, TensorView<'static>>,
     /// Largest difference, relative to the largest expected magnitude.
-    pub tolerance: f64,
+    pub(crate) tolerance: f64,
 }
 
 impl Case {
     /// Opens the package.
-    pub fn package(&self) -> Package {
+    pub(crate) fn package(&self) -> Package {
         Package::from_embedded(&self.files).unwrap()
     }
 }
 
 /// Reads an archive into its cases. What they borrow is never freed: a test's process ends soon.
-pub fn read(family: &str) -> BTreeMap<String, Case> {
+pub(crate) fn read(family: &str) -> BTreeMap<String, Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(format!("{family}.safetensors"));
     let bytes: &'static [u8] = std::fs::read(&path).unwrap().leak();
     let (_, header) = SafeTensors::read_metadata(bytes).unwrap();

@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from archive import Archive  # noqa: E402  (found through the line above)
 
-FAMILIES = ["control", "elementwise", "images", "linear", "networks", "tensors", "weights"]
+FAMILIES = ["control", "distributions", "elementwise", "images", "limits", "linear", "networks", "tensors", "weights"]
 
 
 def main():
