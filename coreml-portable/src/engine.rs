@@ -76,9 +76,10 @@ impl EngineKind {
             #[cfg(feature = "onnxruntime")]
             Self::OnnxRuntime => Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?)),
             #[cfg(not(feature = "onnxruntime"))]
-            Self::OnnxRuntime => Err(Error::invalid(
+            Self::OnnxRuntime => Err(Error::Options(
                 "this program was built without the engine ONNX Runtime; build it with the Cargo feature `onnxruntime`, which \
-                 coreml-rt, coreml-portable and cargo-coreml have",
+                 coreml-rt, coreml-portable and cargo-coreml have"
+                    .to_owned(),
             )),
         }
     }

@@ -13,8 +13,10 @@ use std::path::PathBuf;
 pub enum Error {
     /// The model is fine, but this crate or the chosen engine lacks something that it needs.
     Unsupported(Unsupported),
-    /// The model, an input or the request is wrong; the text says which and what to do.
+    /// The model or an input is wrong; the text says which and what to do.
     Invalid(String),
+    /// The options are wrong for this program or this build; the text says what to choose.
+    Options(String),
     /// A file could not be written.
     Io {
         /// The file.
@@ -42,7 +44,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsupported(unsupported) => unsupported.fmt(f),
-            Self::Invalid(message) => f.write_str(message),
+            Self::Invalid(message) | Self::Options(message) => f.write_str(message),
             Self::Io { path, source } => write!(f, "{} cannot be written: {source}", path.display()),
             Self::Engine { engine, message } => write!(f, "the engine {engine} failed: {message}"),
         }

@@ -8,7 +8,9 @@ use crate::onnx::{DATA_LOCATION_EXTERNAL, ModelProto, TensorProto};
 use crate::translate::{Settings, translate};
 use coreml_spec::Package;
 use prost::Message;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Most bytes of weights that go into the file itself. Protobuf ends at 2 GiB.
 const LARGEST_INSIDE: usize = 1 << 30;
@@ -48,11 +50,24 @@ impl Onnx {
         self.weights.len()
     }
 
+    /// Returns the names of the inputs, states among them.
+    pub fn inputs(&self) -> Vec<&str> {
+        self.model.graph.iter().flat_map(|graph| &graph.input).map(|input| input.name.as_str()).collect()
+    }
+
+    /// Returns the names of the outputs, states after the run among them.
+    pub fn outputs(&self) -> Vec<&str> {
+        self.model.graph.iter().flat_map(|graph| &graph.output).map(|output| output.name.as_str()).collect()
+    }
+
     /// Writes the file, and beside it `<file>.data` when there is more than 1 GiB of weights.
     ///
+    /// Each file is written under another name and renamed when it is complete, so that nobody ever sees half of it; one
+    /// that is there already is replaced.
+    /// Returns: the files with their sizes in bytes, the model first.
     /// Errors: [`Error::Io`] when a file cannot be written, [`Error::Invalid`] when the path is no file name.
-    pub fn write(mut self, path: &Path) -> Result<(), Error> {
-        let io = |path: &Path, source| Error::Io { path: path.to_owned(), source };
+    pub fn write(mut self, path: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+        let mut files = Vec::new();
         if self.weights.len() <= LARGEST_INSIDE {
             self.each_external(|tensor, bytes| {
                 tensor.raw_data = Some(bytes.to_vec());
@@ -69,9 +84,13 @@ impl Onnx {
                 let location = tensor.external_data.iter_mut().filter(|entry| entry.key == "location");
                 location.for_each(|entry| entry.value = format!("{name}.data"));
             });
-            std::fs::write(&data, &self.weights).map_err(|source| io(&data, source))?;
+            files.push(Unfinished::write(&data, &self.weights)?);
         }
-        std::fs::write(path, self.model.encode_to_vec()).map_err(|source| io(path, source))
+        files.push(Unfinished::write(path, &self.model.encode_to_vec())?);
+        // The model last: where it stands, its data does too.
+        let mut written = files.into_iter().map(Unfinished::finish).collect::<Result<Vec<_>, _>>()?;
+        written.reverse();
+        Ok(written)
     }
 
     /// Calls `change` with each external constant and its bytes.
@@ -85,5 +104,52 @@ impl Onnx {
             let (offset, length) = (number("offset"), number("length"));
             change(tensor, self.weights.get(offset..offset + length).unwrap_or_default());
         }
+    }
+}
+
+/// A file that is complete, but under another name than it shall have; it is removed unless it is finished.
+struct Unfinished {
+    /// Where it is.
+    temporary: PathBuf,
+    /// Where it shall be.
+    path: PathBuf,
+    /// Its size in bytes.
+    size: u64,
+}
+
+impl Unfinished {
+    /// Writes a file beside `path`.
+    ///
+    /// Errors: [`Error::Invalid`] when `path` is a folder or names no file, otherwise [`Error::Io`].
+    fn write(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        let name = path.file_name().filter(|_| !path.is_dir()).map(|name| name.to_string_lossy());
+        let name = name.ok_or_else(|| Error::invalid(format!("{} is not the name of a file", path.display())))?;
+        // The number of the process keeps two exports at once apart.
+        let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        let unfinished = Self { temporary, path: path.to_owned(), size: bytes.len() as u64 };
+        let written = File::create(&unfinished.temporary).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(|source| unfinished.error(source))?;
+        Ok(unfinished)
+    }
+
+    /// Gives the file its name.
+    fn finish(self) -> Result<(PathBuf, u64), Error> {
+        fs::rename(&self.temporary, &self.path).map_err(|source| self.error(source))?;
+        Ok((self.path.clone(), self.size))
+    }
+
+    /// Makes the error about the file that was wanted.
+    fn error(&self, source: io::Error) -> Error {
+        Error::Io { path: self.path.clone(), source }
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // After `finish` there is nothing left; nor is there anything to do when it cannot be removed.
+        let _ = fs::remove_file(&self.temporary);
     }
 }

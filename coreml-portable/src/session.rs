@@ -60,17 +60,19 @@ struct Scratch {
 impl Session {
     /// Translates a function of a package and loads it into the engine that the options choose.
     ///
-    /// Errors: [`Error::Unsupported`] names everything that is missing at once; [`Error::Invalid`] says what is wrong
-    /// with the package or the options; [`Error::Engine`] is the engine's own failure.
+    /// Errors: [`Error::Unsupported`] names everything that is missing at once, and which engine has it;
+    /// [`Error::Invalid`] says what is wrong with the package, [`Error::Options`] what is wrong with the options;
+    /// [`Error::Engine`] is the engine's own failure.
     pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
         let interface = package.interface()?;
         let function = interface.function(options.function.as_deref()).ok_or_else(|| {
             let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
             let wanted = options.function.as_deref().unwrap_or(&interface.default_function);
-            Error::invalid(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
+            Error::Options(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
         })?;
         if options.round_to_half && !options.engine.rounds() {
-            return Err(Error::invalid("rten has no half precision to round to; choose the engine ONNX Runtime"));
+            let advice = "choose the engine ONNX Runtime (`onnxruntime`)";
+            return Err(Error::Options(format!("rten has no half precision to round results to; {advice}")));
         }
         let settings = Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
         let translation = translate(package, &function.name, settings)

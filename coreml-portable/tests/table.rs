@@ -35,7 +35,7 @@ fn problems(package: &Package, engine: EngineKind) -> Vec<Problem> {
     options.engine = engine;
     match Session::load(package, &options) {
         Err(Error::Unsupported(unsupported)) => unsupported.problems,
-        Err(Error::Invalid(message)) if !message.contains("without the engine") => panic!("{message}"),
+        Err(Error::Invalid(message)) => panic!("{message}"),
         _ => Vec::new(),
     }
 }

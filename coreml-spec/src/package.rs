@@ -158,6 +158,15 @@ impl Package {
         crate::summary::of(self)
     }
 
+    /// Returns whether a function computes or stores anything in half precision, so that its results are not those of
+    /// single precision.
+    ///
+    /// Parameters: `function` — the name of a function of the program.
+    /// Errors: [`Error::Damaged`] when the program has no such function.
+    pub fn has_half_precision(&self, function: &str) -> Result<bool, Error> {
+        crate::summary::has_half_precision(self, function)
+    }
+
     /// Returns the files that hold the model, specification first, with their sizes in bytes.
     ///
     /// Paths are `/`-separated and start from the specification's folder.

@@ -77,6 +77,20 @@ pub(crate) fn of(package: &Package) -> Result<Summary, Error> {
     })
 }
 
+/// Looks for half precision among the results of a function's operations.
+///
+/// Called by: [`Package::has_half_precision`], which lists the errors.
+pub(crate) fn has_half_precision(package: &Package, function: &str) -> Result<bool, Error> {
+    let block = package.program()?.functions.get(function).and_then(Function::block);
+    let block = block.ok_or_else(|| package.damaged(format!("it has no function {function:?} with operations")))?;
+    let mut half = false;
+    block.visit(&mut |operation| {
+        let mut types = operation.outputs.iter().filter_map(|output| output.r#type.as_ref()?.tensor()?.element_type());
+        half |= types.any(|data_type| data_type == DataType::Float16);
+    });
+    Ok(half)
+}
+
 /// Counts the parts of a function, and its tensors also into `all`.
 fn of_function<'a>(
     package: &'a Package,

@@ -21,17 +21,6 @@ const DEFAULT_SAMPLES: usize = 3;
 /// Most samples that a manifest can ask for: each holds all inputs and outputs in full precision.
 const MAX_SAMPLES: i64 = 64;
 
-/// Smallest signal-to-noise ratio, in decibels, at which a half-precision model counts as equal to PyTorch.
-/// Element-wise tolerances are wrong here: a sound 6-layer encoder in half precision differs by 1.6e-2 at its worst
-/// element.
-const HALF_PRECISION_PSNR: f64 = 35.0;
-
-/// Largest difference of an element of a single-precision model from PyTorch.
-const SINGLE_PRECISION_ATOL: f64 = 1e-3;
-
-/// Relative part of it, as in `numpy.allclose`: it lets large elements differ by the rounding of their sums.
-const SINGLE_PRECISION_RTOL: f64 = 1e-5;
-
 /// Endings of a state dict that are loaded without running code from it.
 const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
 
@@ -219,11 +208,7 @@ impl Keys {
         let half_outputs = keys.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16));
         let precision = keys.precision.unwrap_or(Precision::Float16);
         let (tolerance, samples) = keys.parity.unwrap_or_default();
-        let default_tolerance = if precision == Precision::Float32 && !half_outputs {
-            Tolerance::Absolute { atol: SINGLE_PRECISION_ATOL, rtol: SINGLE_PRECISION_RTOL }
-        } else {
-            Tolerance::Psnr(HALF_PRECISION_PSNR)
-        };
+        let default_tolerance = Tolerance::of_precision(precision != Precision::Float32 || half_outputs);
         Some(Model {
             name: name.to_owned(),
             conversion: Conversion {
