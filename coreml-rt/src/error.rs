@@ -52,6 +52,13 @@ pub enum Error {
         /// What is wrong.
         source: Cause,
     },
+    /// The [`LoadOptions`](crate::LoadOptions), or the environment, ask for what this model or this build does not have.
+    Options {
+        /// The manifest's name for the model.
+        model: String,
+        /// What is wrong, and what to choose.
+        source: Cause,
+    },
     /// The engine under the backend failed.
     Engine {
         /// The manifest's name for the model.
@@ -92,6 +99,9 @@ impl std::fmt::Display for Error {
                 write!(f, "the backend cannot run the model `{model}` yet: {source}")
             }
             Self::Invalid { model, source } => write!(f, "the model `{model}` or its input is wrong: {source}"),
+            Self::Options { model, source } => {
+                write!(f, "the model `{model}` cannot be loaded with these options: {source}")
+            }
             Self::Engine { model, source } => write!(f, "the engine failed to run the model `{model}`: {source}"),
             Self::Shape(error) => error.fmt(f),
             Self::Sample { sample, problem } => write!(f, "the parity sample {sample} cannot be used: {problem}"),
@@ -111,6 +121,7 @@ impl std::error::Error for Error {
             Self::Package { source, .. }
             | Self::Unsupported { source, .. }
             | Self::Invalid { source, .. }
+            | Self::Options { source, .. }
             | Self::Engine { source, .. } => Some(source.as_ref()),
             Self::NotFound { .. } | Self::Interface { .. } | Self::Shape(_) | Self::Sample { .. } => None,
         }

@@ -58,7 +58,7 @@ pub use error::Error;
 pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
-pub use options::LoadOptions;
+pub use options::{Engine, LoadOptions};
 pub use probabilities::Probabilities;
 pub use shape::{FixedShape, Shape, ShapeError};
 pub use tensor::Tensor;

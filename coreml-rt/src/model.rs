@@ -62,10 +62,11 @@ impl Model {
     /// Loads a package that no types were made from.
     ///
     /// Called by: [`crate::parity::verify`].
-    pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self, Error> {
+    /// Parameters: `function` — of a multifunction package; `None` for its default.
+    pub(crate) fn open(path: &Path, function: Option<&str>, options: &LoadOptions) -> Result<Self, Error> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
-        Self::of_package(&name, Found::Folder(path.to_owned()), &package, None, None, options)
+        Self::of_package(&name, Found::Folder(path.to_owned()), &package, function, None, options)
     }
 
     /// Checks and loads a function of an opened package.
@@ -81,9 +82,10 @@ impl Model {
     ) -> Result<Self, Error> {
         let interface = package.interface().map_err(|error| unreadable(name, error))?;
         let wanted = function.unwrap_or(&interface.default_function);
-        let found_function = interface.function(Some(wanted)).cloned().ok_or_else(|| Error::Invalid {
-            model: name.to_owned(),
-            source: format!("the package has no function `{wanted}`").into(),
+        let found_function = interface.function(Some(wanted)).cloned().ok_or_else(|| {
+            let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+            let source = format!("the package has no function `{wanted}`; it has {}", names.join(", ")).into();
+            Error::Options { model: name.to_owned(), source }
         })?;
         if let Some(types) = types {
             let differences = match types.function(function) {
@@ -195,7 +197,7 @@ fn location(path: Option<&Path>) -> String {
 }
 
 /// Makes the error of a package that cannot be read.
-fn unreadable(name: &str, error: coreml_spec::Error) -> Error {
+pub(crate) fn unreadable(name: &str, error: coreml_spec::Error) -> Error {
     let model = name.to_owned();
     match error {
         coreml_spec::Error::Unsupported { .. } => Error::Unsupported { model, source: error.into() },

@@ -1,17 +1,54 @@
 //! How a model is loaded.
 //!
-//! Owns: [`LoadOptions`]. Must not: read the environment; `search.rs` does.
+//! Owns: [`LoadOptions`] and [`Engine`]. Must not: read the environment; `search.rs` does.
 //! Flow: given by the application to a generated `load_with`, read by `model.rs`.
 
 use coreml_spec::ComputeUnits;
 use std::path::{Path, PathBuf};
 
+/// What computes off Apple's systems, under the portable backend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// rten, in pure Rust: always there.
+    #[default]
+    Rten,
+    /// ONNX Runtime: complete, faster on convolutions, and able to round to half precision. It needs the feature
+    /// `onnxruntime` of this crate, and its shared library at run time: at the path in `ORT_DYLIB_PATH`, or in the active
+    /// Python environment.
+    OnnxRuntime,
+}
+
+impl Engine {
+    /// All engines, the default first.
+    pub const ALL: [Self; 2] = [Self::Rten, Self::OnnxRuntime];
+
+    /// Returns the name by which command line and environment choose the engine: `rten` or `onnxruntime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rten => "rten",
+            Self::OnnxRuntime => "onnxruntime",
+        }
+    }
+}
+
+impl std::str::FromStr for Engine {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let named = Self::ALL.into_iter().find(|engine| engine.name() == name);
+        let names = Self::ALL.map(Self::name).join("` or `");
+        named.ok_or_else(|| format!("there is no engine `{name}`; it is `{names}`"))
+    }
+}
+
 /// Choices for loading a model; the default is what the manifest says.
 ///
 /// ```
-/// use coreml_rt::{ComputeUnits, LoadOptions};
+/// use coreml_rt::{ComputeUnits, Engine, LoadOptions};
 ///
-/// let options = LoadOptions::new().path("/srv/models").threads(2).compute_units(ComputeUnits::CpuOnly);
+/// let options = LoadOptions::new().path("/srv/models").compute_units(ComputeUnits::CpuOnly);
+/// let options = options.engine(Engine::Rten).threads(2);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LoadOptions {
@@ -21,6 +58,10 @@ pub struct LoadOptions {
     compute_units: Option<ComputeUnits>,
     /// See [`threads`](Self::threads).
     threads: Option<usize>,
+    /// See [`engine`](Self::engine).
+    engine: Option<Engine>,
+    /// See [`round_to_half`](Self::round_to_half).
+    round_to_half: bool,
 }
 
 impl LoadOptions {
@@ -49,6 +90,21 @@ impl LoadOptions {
         self
     }
 
+    /// Chooses what computes under the portable backend; by default what the environment variable `COREML_ENGINE` names,
+    /// else [`Engine::Rten`]. On Apple's systems Core ML computes, and this has no effect.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Rounds each result that the program declares as half precision, as devices do, instead of keeping it in single
+    /// precision: it shows overflow and loss of precision before a device does. Of the portable backend's engines only
+    /// [`Engine::OnnxRuntime`] can; on Apple's systems Core ML does so anyway, and this has no effect.
+    pub fn round_to_half(mut self, round: bool) -> Self {
+        self.round_to_half = round;
+        self
+    }
+
     /// Chooses the manifest's compute units where the application chose none.
     ///
     /// Called by: [`crate::model::Model::load`].
@@ -72,5 +128,31 @@ impl LoadOptions {
     #[cfg(not(target_vendor = "apple"))]
     pub(crate) fn chosen_threads(&self) -> Option<usize> {
         self.threads
+    }
+
+    /// Returns the engine, if chosen.
+    #[cfg(not(target_vendor = "apple"))]
+    pub(crate) fn chosen_engine(&self) -> Option<Engine> {
+        self.engine
+    }
+
+    /// Returns whether results are rounded to half precision.
+    #[cfg(not(target_vendor = "apple"))]
+    pub(crate) fn rounds_to_half(&self) -> bool {
+        self.round_to_half
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_are_known_by_their_names() {
+        for engine in Engine::ALL {
+            assert_eq!(engine.name().parse(), Ok(engine));
+        }
+        let error = "ort".parse::<Engine>().unwrap_err();
+        assert_eq!(error, "there is no engine `ort`; it is `rten` or `onnxruntime`");
     }
 }

@@ -1,30 +1,36 @@
 //! Comparing a backend with PyTorch, on the samples that a conversion kept.
 //!
 //! Owns: running a model on samples and judging its outputs. Must not: print, but for a generated test.
-//! Flow: the `#[cfg(test)]` module of generated code calls [`test`], and `cargo coreml verify` calls [`verify`]; both go
-//! `sample.rs` → `model.rs` → `figures.rs` → `report.rs`.
+//! Flow: the `#[cfg(test)]` module of generated code calls [`test()`], and `cargo coreml verify` calls [`verify`]; both go
+//! `sample.rs` → `model.rs` → `output.rs` → `figures.rs` → `report.rs`.
 //!
 //! A sample is a safetensors file: `in/NAME` is what PyTorch was fed, `out/NAME` its fp32 outputs. For a classifier
-//! `out/NAME` of the label holds the position of the class.
+//! `out/NAME` of the label holds the position of the class. Several steps are `step0/in/NAME`, `step0/out/NAME`,
+//! `step1/in/NAME`, …: they run in order, with states that start at zero, and `final_state/NAME` is what a state holds
+//! after the last one. A function with states may also have a single step, written without a number.
 
+mod array;
 mod figures;
+mod output;
 mod report;
 mod sample;
+mod step;
 
 pub use coreml_spec::Tolerance;
 pub use figures::Figures;
-pub use report::{Comparison, Report, Verdict};
+pub use report::{Comparison, Report, Stage, Verdict};
 pub use sample::Sample;
 
-use crate::buffer::Buffer;
 use crate::description::Description;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::{Model, unreadable};
 use crate::options::LoadOptions;
-use crate::shape::element_count;
-use crate::slot::{InputRef, OutputSlot, Results};
-use coreml_spec::{DataType, ElementsMut, Feature, FeatureKind, TensorRef};
+use crate::slot::{InputRef, OutputSlot};
+use crate::state::State;
+use coreml_spec::{DataType, FeatureKind, Package, TensorRef};
+use output::Output;
 use std::path::Path;
+use step::Step;
 
 /// Compares the model of a generated module with its samples, prints the figures, and returns whether all passed.
 ///
@@ -52,132 +58,127 @@ pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance) -
 
 /// Compares a package on disk with samples.
 ///
-/// Parameters: `package` — an `.mlpackage`; `options` — a path in them is not used.
+/// Parameters: `package` — an `.mlpackage`; `function` — of a multifunction package, `None` for its default; `options` —
+/// a path in them is not used; `tolerance` — `None` for what the function's precision allows
+/// ([`Tolerance::of_precision`]).
 /// Errors: those of loading and predicting, and [`Error::Sample`] when a sample does not fit the model. An output that is
 /// not close enough is no error: see [`Report::passed`].
 pub fn verify(
     package: &Path,
+    function: Option<&str>,
     options: &LoadOptions,
     samples: &[Sample],
-    tolerance: Tolerance,
+    tolerance: Option<Tolerance>,
 ) -> Result<Report, Error> {
-    let model = Model::open(package, options)?;
-    let name = package.file_stem().unwrap_or_default().to_string_lossy();
+    let model = Model::open(package, function, options)?;
+    let mut name = package.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let precision = || Package::open(package)?.has_half_precision(&model.function().name).map(Tolerance::of_precision);
+    let tolerance = match tolerance {
+        None => precision().map_err(|error| unreadable(&name, error))?,
+        Some(tolerance) => tolerance,
+    };
+    if let Some(function) = function {
+        name = format!("{name}/{function}");
+    }
     compare(&name, &model, samples, tolerance)
 }
 
 /// Runs `model` on each sample and judges each output.
 fn compare(name: &str, model: &Model, samples: &[Sample], tolerance: Tolerance) -> Result<Report, Error> {
     let mut report = Report::new(name, model.backend(), tolerance);
+    let function = model.function();
     for sample in samples {
-        let outputs = run(model, sample)?;
-        judge(model, sample, &outputs, tolerance, &mut report)?;
+        sample.refuse_unknown_states(&function.states)?;
+        let mut state = if function.states.is_empty() { None } else { Some(model.new_state()?) };
+        for step in sample.steps() {
+            let outputs = run(model, &step, state.as_mut(), &mut report)?;
+            judge(model, &step, &outputs, &mut report)?;
+        }
+        if let Some(state) = state {
+            judge_states(model, sample, &state, &mut report)?;
+        }
     }
     Ok(report)
 }
 
-/// An output whose type is known only at run time.
-enum Output {
-    /// A tensor or the probabilities of a classifier.
-    Tensor {
-        /// Element type that the interface gives.
-        data_type: DataType,
-        /// Sizes that the prediction gave.
-        dims: Vec<usize>,
-        /// The elements; `None` before the prediction.
-        elements: Option<Buffer>,
-    },
-    /// Position of the predicted class.
-    Label(usize),
-}
-
-impl Output {
-    /// Makes the slot for one output of the interface.
-    fn of(feature: &Feature) -> Self {
-        match &feature.kind {
-            FeatureKind::StringLabel | FeatureKind::Int64Label => Self::Label(0),
-            FeatureKind::MultiArray { data_type, .. } => {
-                Self::Tensor { data_type: *data_type, dims: Vec::new(), elements: None }
-            }
-            FeatureKind::Probabilities | FeatureKind::Image { .. } => {
-                Self::Tensor { data_type: DataType::Float32, dims: Vec::new(), elements: None }
-            }
-        }
-    }
-}
-
-impl OutputSlot for Output {
-    fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error> {
-        match self {
-            Self::Label(label) => *label = results.label()?,
-            Self::Tensor { data_type, dims, elements } => {
-                *dims = results.dims(index)?.to_vec();
-                let zeros = element_count(dims).and_then(|len| Buffer::from_f64s(*data_type, &vec![0.0; len]));
-                let problem = || format!("output {index} of type {data_type} and shape {dims:?} cannot be read");
-                let mut buffer = zeros.ok_or_else(|| results.mismatch(problem()))?;
-                let into: ElementsMut<'_> = buffer.elements_mut();
-                results.copy_to(index, into)?;
-                *elements = Some(buffer);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Feeds a sample to the model.
-fn run(model: &Model, sample: &Sample) -> Result<Vec<Output>, Error> {
+/// Feeds one step of a sample to the model.
+fn run(model: &Model, step: &Step<'_>, state: Option<&mut State>, report: &mut Report) -> Result<Vec<Output>, Error> {
     let function = model.function();
-    sample.refuse_unknown_inputs(&function.inputs)?;
+    step.refuse_unknown(&function.inputs, &function.outputs)?;
     let mut fed = Vec::with_capacity(function.inputs.len());
     for input in &function.inputs {
-        fed.push(sample.input(input)?);
+        let value = step.input(input)?;
+        if let Some(remark) = value.as_ref().and_then(|value| value.rounded.as_ref()) {
+            report.remark(remark);
+        }
+        fed.push(value);
     }
-    let tensors: Vec<InputRef<'_>> = fed
+    let inputs: Vec<InputRef<'_>> = fed
         .iter()
         .enumerate()
         .map(|(at, fed)| match fed {
-            Some((dims, buffer)) => InputRef::Tensor(TensorRef { dims, elements: buffer.elements() }),
+            Some(fed) => InputRef::Tensor(TensorRef { dims: fed.dims, elements: fed.buffer.elements() }),
             None => model.default_of(at),
         })
         .collect();
     let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
     let mut slots: Vec<&mut dyn OutputSlot> = outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
-    model.predict_features(None, &tensors, &mut slots)?;
+    model.predict_features(state, &inputs, &mut slots)?;
     Ok(outputs)
 }
 
 /// Adds one comparison per output to `report`.
-fn judge(
-    model: &Model,
-    sample: &Sample,
-    outputs: &[Output],
-    tolerance: Tolerance,
-    report: &mut Report,
-) -> Result<(), Error> {
+fn judge(model: &Model, step: &Step<'_>, outputs: &[Output], report: &mut Report) -> Result<(), Error> {
     let function = model.function();
     // The reference probabilities, and how far the prediction is from them: what a different label is excused with.
     let mut probabilities: Option<(Vec<f64>, f64)> = None;
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Tensor { data_type, dims, elements: Some(elements) } = output else { continue };
-        let expected = sample.output(&feature.name, dims)?;
-        let row = dims.last().copied().unwrap_or(1);
-        let figures = Figures::of(&expected, &elements.to_f64s(), row, tolerance);
-        let passed = match data_type {
-            DataType::Int32 | DataType::Int8 => figures.is_equal(),
-            _ => figures.meets(tolerance),
-        };
+        let expected = step.output(&feature.name, dims)?;
+        let (figures, passed) = figures(expected, &elements.to_f64s(), dims, *data_type, report.tolerance);
         if feature.kind == FeatureKind::Probabilities {
-            probabilities = Some((expected, figures.max_abs));
+            probabilities = Some((expected.to_vec(), figures.max_abs));
         }
-        report.add(sample.name(), &feature.name, Verdict::Tensor(figures), passed);
+        report.add(step.sample(), step.stage(), &feature.name, Verdict::Tensor(figures), passed);
     }
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Label(label) = *output else { continue };
-        let expected = sample.label(&feature.name)?;
+        let expected = step.label(&feature.name)?;
         let passed = expected == label || is_tie(probabilities.as_ref(), expected, label);
-        report.add(sample.name(), &feature.name, Verdict::Label { expected, got: label }, passed);
+        report.add(step.sample(), step.stage(), &feature.name, Verdict::Label { expected, got: label }, passed);
     }
     Ok(())
+}
+
+/// Adds one comparison per state that the sample has a reference for.
+fn judge_states(model: &Model, sample: &Sample, state: &State, report: &mut Report) -> Result<(), Error> {
+    for (index, feature) in model.function().states.iter().enumerate() {
+        // A state never varies in size.
+        let FeatureKind::MultiArray { data_type, shape } = &feature.kind else { continue };
+        let (data_type, dims) = (*data_type, &shape.default);
+        let Some(expected) = sample.final_state(&feature.name, dims)? else { continue };
+        let elements = output::elements(data_type, dims, |into| state.copy_to(index, into));
+        let elements = elements.unwrap_or_else(|| Err(sample.unreadable_state(&feature.name, data_type)))?;
+        let (figures, passed) = figures(expected, &elements.to_f64s(), dims, data_type, report.tolerance);
+        report.add(sample.name(), Stage::Final, &feature.name, Verdict::Tensor(figures), passed);
+    }
+    Ok(())
+}
+
+/// Compares a tensor with its reference, and says whether it passes: integers must be equal.
+fn figures(
+    expected: &[f64],
+    got: &[f64],
+    dims: &[usize],
+    data_type: DataType,
+    tolerance: Tolerance,
+) -> (Figures, bool) {
+    let figures = Figures::of(expected, got, dims.last().copied().unwrap_or(1), tolerance);
+    let passed = match data_type {
+        DataType::Int32 | DataType::Int8 => figures.is_equal(),
+        _ => figures.meets(tolerance),
+    };
+    (figures, passed)
 }
 
 /// Returns whether the difference of the probabilities, which is judged for itself, is reason enough for another label:

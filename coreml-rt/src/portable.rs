@@ -3,13 +3,13 @@
 //! Owns: translating its errors. Must not: know typed tensors; `slot.rs` does.
 //! Flow: `backend.rs` chooses it; here → coreml-portable.
 
-use crate::error::Error;
+use crate::error::{Cause, Error};
 use crate::image::PixelsMut;
-use crate::options::LoadOptions;
+use crate::options::{Engine, LoadOptions};
 use crate::planes;
-use crate::search::Found;
+use crate::search::{Found, engine_of_process};
 use crate::slot::{InputRef, OutputSlot, Results};
-use coreml_portable::{Options, Outputs};
+use coreml_portable::{EngineKind, Options, Outputs};
 use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
 
 /// Inputs that are handed on without asking for memory.
@@ -42,6 +42,8 @@ impl Session {
         let mut portable = Options::default();
         portable.threads = options.chosen_threads();
         portable.function = Some(function.name.clone());
+        portable.round_to_half = options.rounds_to_half();
+        portable.engine = engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
         let session = coreml_portable::Session::load(package, &portable).map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
         Ok(Self { session, model: model.to_owned(), name })
@@ -148,6 +150,20 @@ impl State {
     }
 }
 
+/// Returns the engine that the application chose, or the environment, or nobody.
+///
+/// Errors: the environment names none that exists.
+fn engine(options: &LoadOptions) -> Result<EngineKind, Cause> {
+    let engine = match options.chosen_engine() {
+        None => engine_of_process()?.unwrap_or_default(),
+        Some(engine) => engine,
+    };
+    Ok(match engine {
+        Engine::Rten => EngineKind::Rten,
+        Engine::OnnxRuntime => EngineKind::OnnxRuntime,
+    })
+}
+
 /// Results of one prediction.
 struct SessionResults<'a> {
     /// In the engine's memory.
@@ -193,6 +209,7 @@ fn translate(model: &str, error: coreml_portable::Error) -> Error {
     match error {
         coreml_portable::Error::Unsupported(_) => Error::Unsupported { model, source: error.into() },
         coreml_portable::Error::Invalid(_) => Error::Invalid { model, source: error.into() },
+        coreml_portable::Error::Options(_) => Error::Options { model, source: error.into() },
         _ => Error::Engine { model, source: error.into() },
     }
 }

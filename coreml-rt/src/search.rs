@@ -1,6 +1,6 @@
-//! Finding a model package at run time.
+//! Finding a model package at run time, and what else the environment decides.
 //!
-//! Owns: the places and their order. Must not: open the package.
+//! Owns: the places and their order, and the environment variables. Must not: open the package.
 //! Flow: `model.rs` → here, before anything else.
 //!
 //! 1. [`LoadOptions::path`], and nowhere else when it is given;
@@ -11,11 +11,28 @@
 
 use crate::description::{Description, EmbeddedFiles};
 use crate::error::Error;
+#[cfg(not(target_vendor = "apple"))]
+use crate::options::Engine;
 use crate::options::LoadOptions;
 use std::path::{Path, PathBuf};
 
 /// Environment variable that names a folder of packages to prefer over all others.
 pub(crate) const MODEL_DIR_VARIABLE: &str = "COREML_MODEL_DIR";
+
+/// Environment variable that names the engine of the portable backend, where the application chooses none.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) const ENGINE_VARIABLE: &str = "COREML_ENGINE";
+
+/// Returns the engine that the environment names, or `None` when it names none.
+///
+/// Called by: `portable.rs`.
+/// Errors: it names one that does not exist.
+#[cfg(not(target_vendor = "apple"))]
+pub(crate) fn engine_of_process() -> Result<Option<Engine>, String> {
+    let Some(name) = std::env::var_os(ENGINE_VARIABLE).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let engine = name.to_string_lossy().parse();
+    engine.map(Some).map_err(|problem: String| format!("the environment variable {ENGINE_VARIABLE}: {problem}"))
+}
 
 /// What the process says about itself, apart so that tests can say it.
 pub(crate) struct Surroundings {

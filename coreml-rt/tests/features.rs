@@ -119,10 +119,10 @@ fn pixels_go_in_and_come_out() {
 }
 
 #[test]
-fn samples_of_flexible_models_and_images_are_compared() {
-    for name in ["text", "choice", "photo", "photo_bgr"] {
+fn samples_of_flexible_models_states_and_images_are_compared() {
+    for name in ["text", "choice", "memory", "photo", "photo_bgr"] {
         let package = data(&format!("{name}.mlpackage"));
-        let report = verify(&package, &LoadOptions::new(), &[sample(name)], Tolerance::Psnr(60.0)).unwrap();
+        let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(Tolerance::Psnr(60.0))).unwrap();
         assert!(report.passed(), "{report}");
     }
 }

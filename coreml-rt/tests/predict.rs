@@ -179,7 +179,7 @@ fn samples_decide_parity() {
         assert!(parity_test(&description(name), &[path.to_str().unwrap()], Tolerance::Psnr(60.0)), "{name}");
         let package = data(&format!("{name}.mlpackage"));
         let tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
-        let report = verify(&package, &LoadOptions::new(), &[sample(name)], tolerance).unwrap();
+        let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(tolerance)).unwrap();
         assert!(report.passed(), "{report}");
         assert!(report.to_string().contains(&format!("parity of `{name}` with PyTorch on {BACKEND}")), "{report}");
     }
@@ -196,7 +196,7 @@ fn a_wrong_reference_fails_parity() {
     wrong[last..].copy_from_slice(&7.0f32.to_le_bytes());
     let judge = |bytes: &[u8]| {
         let sample = Sample::from_bytes("0.safetensors", bytes).unwrap();
-        verify(&data("decoder.mlpackage"), &LoadOptions::new(), &[sample], Tolerance::Psnr(60.0)).unwrap()
+        verify(&data("decoder.mlpackage"), None, &LoadOptions::new(), &[sample], Some(Tolerance::Psnr(60.0))).unwrap()
     };
     assert!(judge(&bytes).passed());
     let report = judge(&wrong);
@@ -206,7 +206,7 @@ fn a_wrong_reference_fails_parity() {
 
 #[test]
 fn a_sample_of_another_model_is_an_error() {
-    let error = verify(&data("pets.mlpackage"), &LoadOptions::new(), &[sample("mix")], Tolerance::Psnr(60.0));
+    let error = verify(&data("pets.mlpackage"), None, &LoadOptions::new(), &[sample("mix")], None);
     let message = error.unwrap_err().to_string();
     assert!(message.contains("mix.safetensors") && message.contains("the model has no input `half`"), "{message}");
 }

@@ -9,14 +9,16 @@ use coreml_spec::Tolerance;
 /// Every output of every sample, with its figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
-    /// The model's name.
+    /// The model's name, and behind a slash the function when one was chosen.
     pub model: String,
     /// What ran it.
     pub backend: String,
     /// When an output passes.
     pub tolerance: Tolerance,
-    /// One per output of each sample.
+    /// One per output of each step of each sample, and one per state at the end.
     pub comparisons: Vec<Comparison>,
+    /// What was done to the samples so that the model could take them, each once.
+    pub remarks: Vec<String>,
 }
 
 /// One output of one sample.
@@ -24,12 +26,25 @@ pub struct Report {
 pub struct Comparison {
     /// The sample's file name.
     pub sample: String,
-    /// Name of the output.
+    /// When.
+    pub stage: Stage,
+    /// Name of the output or state.
     pub output: String,
     /// The figures.
     pub verdict: Verdict,
     /// Whether the output is close enough.
     pub passed: bool,
+}
+
+/// At which point of a sample something is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// After the only prediction.
+    Only,
+    /// After the prediction of this number.
+    Step(usize),
+    /// After the last prediction: what a state holds.
+    Final,
 }
 
 /// What is known about an output.
@@ -49,18 +64,42 @@ pub enum Verdict {
 impl Report {
     /// Makes a report without comparisons.
     pub(super) fn new(model: &str, backend: &str, tolerance: Tolerance) -> Self {
-        Self { model: model.to_owned(), backend: backend.to_owned(), tolerance, comparisons: Vec::new() }
+        Self {
+            model: model.to_owned(),
+            backend: backend.to_owned(),
+            tolerance,
+            comparisons: Vec::new(),
+            remarks: Vec::new(),
+        }
     }
 
     /// Adds a comparison.
-    pub(super) fn add(&mut self, sample: &str, output: &str, verdict: Verdict, passed: bool) {
+    pub(super) fn add(&mut self, sample: &str, stage: Stage, output: &str, verdict: Verdict, passed: bool) {
         let (sample, output) = (sample.to_owned(), output.to_owned());
-        self.comparisons.push(Comparison { sample, output, verdict, passed });
+        self.comparisons.push(Comparison { sample, stage, output, verdict, passed });
+    }
+
+    /// Adds a remark, once.
+    pub(super) fn remark(&mut self, remark: &str) {
+        if !self.remarks.iter().any(|known| known == remark) {
+            self.remarks.push(remark.to_owned());
+        }
     }
 
     /// Returns whether every output passed, and there was one.
     pub fn passed(&self) -> bool {
         !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.passed)
+    }
+}
+
+impl Comparison {
+    /// Returns sample and stage as they stand in the table.
+    fn place(&self) -> String {
+        match self.stage {
+            Stage::Only => self.sample.clone(),
+            Stage::Step(step) => format!("{} step {step}", self.sample),
+            Stage::Final => format!("{} final state", self.sample),
+        }
     }
 }
 
@@ -74,17 +113,17 @@ impl std::fmt::Display for Report {
         if self.comparisons.is_empty() {
             f.write_str("\n  there is no sample, so nothing was compared: this fails")?;
         }
-        let width = |text: fn(&Comparison) -> &str, title: &str| {
+        let width = |text: fn(&Comparison) -> String, title: &str| {
             self.comparisons.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(title.len())
         };
-        let (sample, output) = (width(|row| &row.sample, "sample"), width(|row| &row.output, "output"));
+        let (sample, output) = (width(Comparison::place, "sample"), width(|row| row.output.clone(), "output"));
         write!(
             f,
             "\n  {:sample$}  {:output$}  {:>9}  {:>9}  {:>8}  {:>9}",
             "sample", "output", "max |d|", "relative", "PSNR", "argmax"
         )?;
         for row in &self.comparisons {
-            write!(f, "\n  {:sample$}  {:output$}  ", row.sample, row.output)?;
+            write!(f, "\n  {:sample$}  {:output$}  ", row.place(), row.output)?;
             match row.verdict {
                 Verdict::Tensor(figures) => {
                     let Figures { max_abs, max_relative, psnr, rows, rows_agreeing, .. } = figures;
@@ -108,6 +147,9 @@ impl std::fmt::Display for Report {
                 write!(f, "; outside: {outside} of {elements}")?;
             }
         }
+        for remark in &self.remarks {
+            write!(f, "\n  note: {remark}")?;
+        }
         Ok(())
     }
 }
@@ -122,8 +164,8 @@ mod tests {
         let mut report = Report::new("digits", "portable (engine 1)", tolerance);
         assert!(!report.passed());
         let figures = Figures::of(&[1.0, 2.0, f64::NAN], &[1.0, 2.5, 0.0], 3, tolerance);
-        report.add("0.safetensors", "probs", Verdict::Tensor(figures), figures.meets(tolerance));
-        report.add("0.safetensors", "label", Verdict::Label { expected: 3, got: 3 }, true);
+        report.add("0.safetensors", Stage::Only, "probs", Verdict::Tensor(figures), figures.meets(tolerance));
+        report.add("0.safetensors", Stage::Only, "label", Verdict::Label { expected: 3, got: 3 }, true);
         assert!(!report.passed());
         assert_eq!(
             report.to_string(),

@@ -1,0 +1,99 @@
+//! One step of a sample: what a prediction is fed, and what it should give.
+//!
+//! Owns: finding tensors by their keys, and comparing their shapes. Must not: read files.
+//! Flow: `sample.rs` makes one for each prediction; `parity.rs` asks it for inputs and references.
+
+use super::report::Stage;
+use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample};
+use crate::buffer::Buffer;
+use crate::error::Error;
+use coreml_spec::{DataType, Feature, FeatureKind};
+
+/// One prediction of a sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step<'a> {
+    /// Where the tensors are.
+    sample: &'a Sample,
+    /// Its number; `None` when it is the only one, whose keys have none.
+    number: Option<usize>,
+}
+
+/// What is fed for an input.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fed<'a> {
+    /// Sizes.
+    pub(super) dims: &'a [usize],
+    /// Elements in the type of the model.
+    pub(super) buffer: Buffer,
+    /// What to tell about it: that it was rounded.
+    pub(super) rounded: Option<String>,
+}
+
+impl<'a> Step<'a> {
+    /// Returns the step of a number.
+    pub(super) fn new(sample: &'a Sample, number: Option<usize>) -> Self {
+        Self { sample, number }
+    }
+
+    /// Returns the sample's file name.
+    pub(super) fn sample(&self) -> &'a str {
+        self.sample.name()
+    }
+
+    /// Returns when the step's outputs are compared.
+    pub(super) fn stage(&self) -> Stage {
+        self.number.map_or(Stage::Only, Stage::Step)
+    }
+
+    /// Returns what to feed for `input`, or `None` when the sample leaves an optional input out.
+    pub(super) fn input(&self, input: &Feature) -> Result<Option<Fed<'a>>, Error> {
+        let key = self.key(INPUT_PREFIX, &input.name);
+        let Some(array) = self.sample.find(&key) else {
+            let missing = || self.sample.lacks(&key, "needs");
+            return if input.default.is_some() { Ok(None) } else { Err(missing()) };
+        };
+        let data_type = match &input.kind {
+            FeatureKind::MultiArray { data_type, .. } => *data_type,
+            // Values from 0 to 255, one plane for each channel.
+            FeatureKind::Image { .. } => DataType::Float32,
+            _ => return Err(self.sample.error(format!("`{key}` is neither a tensor nor an image in the model"))),
+        };
+        let converted = array.convert(data_type);
+        let (buffer, rounded) = converted.map_err(|problem| self.sample.error(format!("`{key}` {problem}")))?;
+        let rounded = rounded.then(|| {
+            let (sample, dtype, name) = (self.sample(), array.dtype(), &input.name);
+            format!("{sample}: in/{name} is {dtype} and was rounded to the model's {data_type}")
+        });
+        Ok(Some(Fed { dims: &array.dims, buffer, rounded }))
+    }
+
+    /// Refuses inputs and outputs that the model does not have.
+    pub(super) fn refuse_unknown(&self, inputs: &[Feature], outputs: &[Feature]) -> Result<(), Error> {
+        for (role, prefix, features) in [("input", INPUT_PREFIX, inputs), ("output", OUTPUT_PREFIX, outputs)] {
+            self.sample.refuse_unknown(role, &self.key(prefix, ""), features)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the reference for the output `name`, which the model gave with the sizes `dims`.
+    pub(super) fn output(&self, name: &str, dims: &[usize]) -> Result<&'a [f64], Error> {
+        self.sample.reference(&self.key(OUTPUT_PREFIX, name), dims)
+    }
+
+    /// Returns the position of the reference class for the label output `name`.
+    pub(super) fn label(&self, name: &str) -> Result<usize, Error> {
+        let key = self.key(OUTPUT_PREFIX, name);
+        match self.sample.find(&key).ok_or_else(|| self.sample.lacks(&key, "gives"))?.values[..] {
+            [value] if value >= 0.0 && value.fract() == 0.0 => Ok(value as usize),
+            _ => Err(self.sample.error(format!("`{key}` must hold one number, the position of the class"))),
+        }
+    }
+
+    /// Returns the key of a tensor of this step.
+    fn key(&self, prefix: &str, name: &str) -> String {
+        match self.number {
+            Some(number) => format!("step{number}/{prefix}{name}"),
+            None => format!("{prefix}{name}"),
+        }
+    }
+}
