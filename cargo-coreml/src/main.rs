@@ -1,10 +1,13 @@
 //! `cargo coreml`: a thin door over the library crates.
 //!
 //! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
-//! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → `coreml-spec`.
+//! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
+mod export;
 mod inspect;
+mod ops;
 mod table;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -38,6 +41,12 @@ struct Arguments {
 enum Command {
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
+    /// Compare a model package with PyTorch's results on samples
+    Verify(verify::Arguments),
+    /// Write a model package as an ONNX file
+    Export(export::Arguments),
+    /// Show which MIL operations the portable backend runs, on which engine
+    Ops(ops::Arguments),
 }
 
 /// Why a subcommand failed, for the user.
@@ -50,14 +59,19 @@ fn main() -> ExitCode {
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
+        Command::Verify(arguments) => verify::run(&arguments, &mut output),
+        Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Ops(arguments) => ops::run(&arguments, &mut output),
     };
-    match result.and_then(|()| Ok(output.flush()?)) {
+    // A comparison that fails has printed its figures; they come before the error.
+    let flushed = output.flush().map_err(Failure::from);
+    match result.and(flushed) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has seen enough: `cargo coreml inspect … | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done when even standard error is closed.
-            let _ = writeln!(io::stderr(), "error: {}", table::printable(&error.to_string()));
+            let _ = writeln!(io::stderr(), "error: {}", table::printable_lines(&error.to_string()));
             ExitCode::FAILURE
         }
     }

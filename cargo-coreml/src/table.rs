@@ -50,6 +50,11 @@ pub(crate) fn printable(text: &str) -> String {
     printable
 }
 
+/// Returns text of several lines as [`printable`] does, line by line.
+pub(crate) fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 /// Returns a number of bytes in the decimal unit that keeps it below a thousand: `1.5 MB`.
 pub(crate) fn bytes(count: u64) -> String {
     /// Units, each a thousand of the one before.

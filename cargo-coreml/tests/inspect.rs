@@ -2,28 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod command;
+
+use command::{command, package, run};
 use std::io::Read;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-/// Returns the path of a package that `coreml-spec/tests/data/make.py` made.
-fn package(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
-}
-
-/// Returns the command, with the argument that cargo adds.
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_cargo-coreml"));
-    command.arg("coreml");
-    command
-}
-
-/// Runs the command; returns exit code, standard output and standard error.
-fn run(command: &mut Command) -> (i32, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-}
 
 /// Runs `inspect` on a package and returns what it prints after the first line, which is the path.
 fn inspect(name: &str, arguments: &[&str]) -> String {

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ModelProto, TensorProto};
+use crate::session::chosen;
 use crate::translate::{Settings, translate};
 use coreml_spec::Package;
 use prost::Message;
@@ -31,11 +32,12 @@ pub struct Onnx {
 /// Translates a function to ONNX.
 ///
 /// Parameters: `function` — of a multifunction package; `None` for its default.
-/// Errors: [`Error::Unsupported`] names everything that ONNX cannot express at once.
+/// Errors: [`Error::Unsupported`] names everything that ONNX cannot express at once; [`Error::Options`] says which functions
+/// there are.
 pub fn to_onnx(package: &Package, function: Option<&str>) -> Result<Onnx, Error> {
     let interface = package.interface()?;
-    let function = function.unwrap_or(&interface.default_function);
-    let translation = translate(package, function, Settings { engine: None, round_to_half: false })?;
+    let function = chosen(&interface, function)?;
+    let translation = translate(package, &function.name, Settings { engine: None, round_to_half: false })?;
     Ok(Onnx { model: translation.model, weights: translation.weights })
 }
 

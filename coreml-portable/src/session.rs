@@ -10,7 +10,7 @@ use crate::outputs::Outputs;
 use crate::shape_check::{check, check_output};
 use crate::state::State;
 use crate::translate::{Port, Settings, Translation, translate};
-use coreml_spec::{Elements, Feature, Function, Package, TensorRef};
+use coreml_spec::{Elements, Feature, Function, Interface, Package, TensorRef};
 use half::slice::HalfFloatSliceExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -65,11 +65,7 @@ impl Session {
     /// [`Error::Engine`] is the engine's own failure.
     pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
         let interface = package.interface()?;
-        let function = interface.function(options.function.as_deref()).ok_or_else(|| {
-            let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
-            let wanted = options.function.as_deref().unwrap_or(&interface.default_function);
-            Error::Options(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
-        })?;
+        let function = chosen(&interface, options.function.as_deref())?;
         if options.round_to_half && !options.engine.rounds() {
             let advice = "choose the engine ONNX Runtime (`onnxruntime`)";
             return Err(Error::Options(format!("rten has no half precision to round results to; {advice}")));
@@ -170,6 +166,17 @@ impl Session {
         }
         self.engine.run(&converted, &mut state.tensors)
     }
+}
+
+/// Returns the function of a name, or the default function.
+///
+/// Called by: [`Session::load`], [`crate::to_onnx`].
+pub(crate) fn chosen<'a>(interface: &'a Interface, name: Option<&str>) -> Result<&'a Function, Error> {
+    interface.function(name).ok_or_else(|| {
+        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let wanted = name.unwrap_or(&interface.default_function);
+        Error::Options(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
+    })
 }
 
 /// Notes in an error what another engine has, by translating for that one too.

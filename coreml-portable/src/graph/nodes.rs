@@ -73,6 +73,20 @@ impl Graph {
         self.node(op_type, &[x, &axes], attributes)
     }
 
+    /// Takes the elements of `x` where a condition holds, those of `y` elsewhere.
+    ///
+    /// Parameters: `element` — the type of both.
+    pub(crate) fn choose(&mut self, condition: &Value, x: &Value, y: &Value, element: ElementType) -> Value {
+        if element != ElementType::Bool {
+            return self.node("Where", &[condition, x, y], Vec::new());
+        }
+        // ONNX Runtime has no Where of truth values.
+        let chosen = self.node("And", &[condition, x], Vec::new());
+        let otherwise = self.node("Not", &[condition], Vec::new());
+        let rest = self.node("And", &[&otherwise, y], Vec::new());
+        self.node("Or", &[&chosen, &rest], Vec::new())
+    }
+
     /// Returns the position of the largest element along an axis, the first of equals.
     pub(crate) fn argmax(&mut self, x: &Value, axis: i64, keep_dims: bool) -> Value {
         self.position(x, axis, keep_dims, true)

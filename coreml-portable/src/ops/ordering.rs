@@ -148,7 +148,7 @@ fn one_hot(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     for (name, default) in [("on_value", 1.0), ("off_value", 0.0)] {
         values.push(if a.has(name) { a.tensor(g, name)? } else { g.scalar(data_type, default)? });
     }
-    let y = g.node("Where", &[&hit, &values[0], &values[1]], Vec::new());
+    let y = g.choose(&hit, &values[0], &values[1], element_type(data_type)?);
     g.give(y);
     Ok(())
 }

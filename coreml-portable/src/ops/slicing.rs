@@ -6,7 +6,7 @@ use super::Opset::{CoreML5, CoreML7, CoreML8};
 use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
-use crate::graph::{Graph, Value};
+use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
 
 /// Beyond the end of any dimension. 32 bits, since some engines keep positions in them.
@@ -45,7 +45,7 @@ pub(super) const OPS: &[Op] = &[
 /// Elements of `a` where the condition holds, of `b` elsewhere.
 fn select(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (condition, x, y) = (a.tensor(g, "cond")?, a.tensor(g, "a")?, a.tensor(g, "b")?);
-    let z = g.node("Where", &[&condition, &x, &y], Vec::new());
+    let z = g.choose(&condition, &x, &y, element_type(a.ty("a")?.data_type)?);
     g.give(z);
     Ok(())
 }

@@ -373,6 +373,16 @@ def slices(ops):
         lambda c, x, y: mb.select(cond=mb.cast(x=c, dtype="bool"), a=x, b=y),
         lambda c, x, y: np.where(c, x, y),
     )
+    ops.add(
+        "select_bool",
+        {"c": np.array([[1, 0, 1, 0]], i32), "x": np.array([[1, 1, 0, 0]], i32), "y": np.array([[0, 1], [1, 0]], i32)},
+        lambda c, x, y: mb.select(
+            cond=mb.cast(x=c, dtype="bool"),
+            a=mb.cast(x=x, dtype="bool"),
+            b=mb.cast(x=mb.concat(values=[y, y], axis=1), dtype="bool"),
+        ),
+        lambda c, x, y: np.where(c, x, np.concatenate([y, y], axis=1)),
+    )
 
 
 def updates(ops):

@@ -1,0 +1,97 @@
+//! `cargo coreml export`: a model package as an ONNX file.
+//!
+//! Owns: the text and the JSON form of the answer. Must not: translate; `coreml-portable` does.
+//! Flow: `main.rs` → [`run`] → [`coreml_portable::to_onnx`] → [`coreml_portable::Onnx::write`].
+
+use crate::Failure;
+use crate::table::{self, Align};
+use coreml_portable::to_onnx;
+use coreml_spec::Package;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+Inputs and outputs have the features' names. A state is an input of its name and an output NAME/after; a label is its
+position among the labels; half precision has become single precision. More than 1 GiB of weights go into a second file,
+MODEL.onnx.data.
+
+Examples:
+  cargo coreml export Whisper.mlpackage whisper.onnx
+  cargo coreml export Whisper.mlpackage decoder.onnx --function decoder
+  cargo coreml export Whisper.mlpackage whisper.onnx --json | jq .opset
+
+Exit codes:
+  0  done
+  1  the package cannot be read or expressed, or the file cannot be written; then it is as it was before
+  2  the arguments are wrong";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The model package: a folder NAME.mlpackage
+    #[arg(value_name = "MODEL.mlpackage")]
+    package: PathBuf,
+    /// The file to write; one that is there is replaced once the new one is complete
+    #[arg(value_name = "MODEL.onnx")]
+    file: PathBuf,
+    /// Print everything as JSON: {"path", "opset", "files", "inputs", "outputs"}
+    #[arg(long)]
+    json: bool,
+    /// Write this function of a multifunction package instead of its default
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Report {
+    /// The package as the user named it.
+    path: PathBuf,
+    /// Version of ONNX's operator set.
+    opset: i64,
+    /// The written files, the model first.
+    files: Vec<WrittenFile>,
+    /// Names of the inputs, states among them.
+    inputs: Vec<String>,
+    /// Names of the outputs, states among them.
+    outputs: Vec<String>,
+}
+
+/// A file that was written.
+#[derive(Serialize)]
+struct WrittenFile {
+    /// Where it is.
+    path: PathBuf,
+    /// Its size.
+    bytes: u64,
+}
+
+/// Exports a package.
+///
+/// Called by: `main.rs`.
+/// Errors: the package's own, everything that ONNX cannot express, and a file that cannot be written.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let onnx = to_onnx(&Package::open(&arguments.package)?, arguments.function.as_deref())?;
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    let (opset, inputs, outputs) = (onnx.opset(), owned(onnx.inputs()), owned(onnx.outputs()));
+    let written = onnx.write(&arguments.file)?;
+    let files = written.into_iter().map(|(path, bytes)| WrittenFile { path, bytes }).collect();
+    let report = Report { path: arguments.package.clone(), opset, files, inputs, outputs };
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *output, &report).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+        return Ok(());
+    }
+    let mut rows = vec![vec!["ONNX opset".to_owned(), opset.to_string()]];
+    rows.push(vec!["inputs".to_owned(), report.inputs.join(", ")]);
+    rows.push(vec!["outputs".to_owned(), report.outputs.join(", ")]);
+    for file in &report.files {
+        let (path, size) = (file.path.display(), table::bytes(file.bytes));
+        writeln!(output, "{}: {size}", table::printable(&path.to_string()))?;
+    }
+    table::write(output, &[Align::Left; 2], &rows)?;
+    Ok(())
+}

@@ -1,0 +1,267 @@
+//! `cargo coreml ops`: which MIL operations the portable backend runs.
+//!
+//! Owns: the text, JSON and Markdown forms of the table. Must not: know operations; the rows of `coreml-portable` do.
+//! Flow: `main.rs` → [`run`] → [`coreml_portable::operations`]. `docs/operations.md` is the Markdown form.
+
+use crate::Failure;
+use crate::table::{self, Align};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use coreml_portable::{EngineKind, Limit, Op, operations};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS 16, CoreML7 iOS 17,
+CoreML8 iOS 18, CoreML9 iOS 26.
+
+Examples:
+  cargo coreml ops
+  cargo coreml ops --engine rten
+  cargo coreml ops --json | jq '.operations[] | select(.name == \"conv\")'
+  cargo coreml ops --markdown > docs/operations.md
+
+Exit codes:
+  0  done
+  2  the arguments are wrong";
+
+/// What the Markdown form begins with.
+const MARKDOWN: &str = "\
+# Operations of the portable backend
+
+All operations that coremltools 9.0 can write, and `write_state`, which it writes for its `coreml_update_state`. Each version has a row in the table of
+`coreml-portable/src/ops/`; this page is that table, written by `cargo coreml ops --markdown`, and a test fails when it is not. Every row that
+counts as supported has a case with a reference of PyTorch, coremltools or NumPy, which runs on both engines; every limit is met by a program.
+
+An argument that must be constant and is computed, and a value that MIL does not define, are errors of every operation when the model is loaded.
+";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Show one engine alone
+    #[arg(long, value_name = "ENGINE", value_parser = engine())]
+    engine: Option<EngineKind>,
+    /// Print everything as JSON: {"engines", "operations"}
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print the page docs/operations.md
+    #[arg(long, conflicts_with = "engine")]
+    markdown: bool,
+}
+
+/// Returns the parser of an engine's name.
+fn engine() -> impl TypedValueParser<Value = EngineKind> {
+    let names = EngineKind::ALL.map(EngineKind::name);
+    PossibleValuesParser::new(names).try_map(|name| EngineKind::parse(&name).ok_or("there is no such engine"))
+}
+
+/// Shows the table.
+///
+/// Called by: `main.rs`.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let engines: Vec<EngineKind> = match arguments.engine {
+        Some(engine) => vec![engine],
+        None => EngineKind::ALL.to_vec(),
+    };
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *output, &json(&engines)).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+    } else if arguments.markdown {
+        markdown(&engines, output)?;
+    } else {
+        text(&engines, output)?;
+    }
+    Ok(())
+}
+
+/// Returns the versions of each operation, by name.
+fn by_name() -> BTreeMap<&'static str, Vec<&'static Op>> {
+    let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    operations().for_each(|op| names.entry(op.name).or_default().push(op));
+    names.values_mut().for_each(|versions| versions.sort_by_key(|op| op.since));
+    names
+}
+
+/// How much of something is supported.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Share {
+    /// How many are.
+    supported: usize,
+    /// How many there are.
+    total: usize,
+}
+
+impl Share {
+    /// Counts.
+    fn of<T>(all: impl IntoIterator<Item = T>, is_supported: impl Fn(T) -> bool) -> Self {
+        let mut share = Self { supported: 0, total: 0 };
+        for one in all {
+            share.supported += usize::from(is_supported(one));
+            share.total += 1;
+        }
+        share
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} of {}", self.supported, self.total)
+    }
+}
+
+/// Counts the operations that an engine has in every version, and the versions that it has.
+fn shares(engine: EngineKind) -> (Share, Share) {
+    let has = |op: &Op| op.refusal(Some(engine)).is_none();
+    let names = Share::of(by_name().values(), |versions| versions.iter().all(|op| has(op)));
+    (names, Share::of(operations(), has))
+}
+
+/// Returns who has a limit, for a reader.
+fn who(limit: &Limit) -> String {
+    limit.engine.map_or_else(|| "every engine".to_owned(), |engine| engine.to_string())
+}
+
+/// Writes the text form.
+fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> {
+    let mut rows = vec![["engine", "operations", "versions", ""].map(str::to_owned).to_vec()];
+    for engine in engines {
+        let (names, versions) = shares(*engine);
+        let built = if engine.is_built() { "" } else { "not in this build (feature `onnxruntime`)" };
+        rows.push(vec![engine.name().to_owned(), names.to_string(), versions.to_string(), built.to_owned()]);
+    }
+    table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
+    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")] {
+        // Versions of an operation with the same limit share a line.
+        let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
+        for op in by_name().into_values().flatten() {
+            let concerns = |limit: &&Limit| engines.iter().any(|engine| limit.concerns(*engine));
+            for limit in op.limits.iter().filter(|limit| limit.always == always).filter(concerns) {
+                match lines.iter_mut().find(|(name, known, _)| *name == op.name && *known == limit) {
+                    Some((_, _, versions)) => versions.push(op.since.name()),
+                    None => lines.push((op.name, limit, vec![op.since.name()])),
+                }
+            }
+        }
+        if !lines.is_empty() {
+            writeln!(output, "\n{heading}")?;
+        }
+        let rows = lines.into_iter().map(|(name, limit, versions)| {
+            vec![name.to_owned(), versions.join(", "), who(limit), limit.reason.to_owned()]
+        });
+        table::write(output, &[Align::Left; 4], &rows.collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+/// Writes the Markdown form.
+fn markdown(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> {
+    writeln!(output, "{MARKDOWN}\n| engine | operations | versions |\n|---|---|---|")?;
+    for engine in engines {
+        let (names, versions) = shares(*engine);
+        writeln!(output, "| {engine} | {names} | {versions} |")?;
+    }
+    let names: String = engines.iter().map(|engine| format!(" {engine} |")).collect();
+    let rules = "---|".repeat(engines.len());
+    writeln!(output, "\n| operation | versions |{names} what it cannot express |\n|---|---|{rules}---|")?;
+    for (name, ops) in by_name() {
+        let versions: Vec<&str> = ops.iter().map(|op| op.since.name()).collect();
+        write!(output, "| `{name}` | {} |", versions.join(", "))?;
+        for engine in engines {
+            let has = Share::of(&ops, |op| op.refusal(Some(*engine)).is_none());
+            let cell = if has.supported == has.total {
+                "yes".to_owned()
+            } else if has.supported == 0 {
+                "no".to_owned()
+            } else {
+                has.to_string()
+            };
+            write!(output, " {cell} |")?;
+        }
+        let mut limits: Vec<String> = Vec::new();
+        for limit in ops.iter().flat_map(|op| op.limits) {
+            let text = limit.engine.map_or_else(String::new, |engine| format!("{engine}: "));
+            let text = format!("{text}{}", limit.reason);
+            if !limits.contains(&text) {
+                limits.push(text);
+            }
+        }
+        writeln!(output, " {} |", limits.join("; "))?;
+    }
+    Ok(())
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Json {
+    /// The engines by name.
+    engines: BTreeMap<&'static str, EngineJson>,
+    /// The rows, by name and version.
+    operations: Vec<RowJson>,
+}
+
+/// An engine.
+#[derive(Serialize)]
+struct EngineJson {
+    /// Whether this program was built with it.
+    built: bool,
+    /// Operations that it has in every version.
+    operations: Share,
+    /// Versions that it has.
+    versions: Share,
+}
+
+/// A row.
+#[derive(Serialize)]
+struct RowJson {
+    /// The operation.
+    name: &'static str,
+    /// First opset of this version.
+    since: &'static str,
+    /// Parameters by name, and whether each is required.
+    parameters: BTreeMap<&'static str, bool>,
+    /// Whether each engine has it.
+    engines: BTreeMap<&'static str, bool>,
+    /// What it cannot express.
+    limits: Vec<LimitJson>,
+}
+
+/// A limit.
+#[derive(Serialize)]
+struct LimitJson {
+    /// The engine; `null` for every engine.
+    engine: Option<&'static str>,
+    /// Whether the operation is never expressed, rather than with some arguments.
+    always: bool,
+    /// What is missing.
+    reason: &'static str,
+}
+
+/// Returns the JSON form.
+fn json(engines: &[EngineKind]) -> Json {
+    let engine = |engine: &EngineKind| {
+        let (operations, versions) = shares(*engine);
+        (engine.name(), EngineJson { built: engine.is_built(), operations, versions })
+    };
+    let row = |op: &Op| {
+        let limits = op.limits.iter().filter(|limit| engines.iter().any(|engine| limit.concerns(*engine)));
+        let limits = limits.map(|limit| LimitJson {
+            engine: limit.engine.map(EngineKind::name),
+            always: limit.always,
+            reason: limit.reason,
+        });
+        RowJson {
+            name: op.name,
+            since: op.since.name(),
+            parameters: op.params.iter().map(|param| (param.name, param.required)).collect(),
+            engines: engines.iter().map(|engine| (engine.name(), op.refusal(Some(*engine)).is_none())).collect(),
+            limits: limits.collect(),
+        }
+    };
+    Json {
+        engines: engines.iter().map(engine).collect(),
+        operations: by_name().into_values().flatten().map(row).collect(),
+    }
+}

@@ -1,0 +1,228 @@
+//! `cargo coreml verify`: a model package against PyTorch's results.
+//!
+//! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
+//! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify`].
+
+use crate::Failure;
+use crate::table::printable_lines;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use coreml_rt::parity::{Comparison, Figures, Report, Sample, Stage, Verdict, verify};
+use coreml_rt::{Engine, LoadOptions, Tolerance};
+use serde::Serialize;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+A sample is a safetensors file with the keys in/NAME and out/NAME, or, for several predictions in a row,
+step0/in/NAME, step0/out/NAME, step1/in/NAME, … States start at zero; final_state/NAME is what one holds at the end. The
+reference of a classifier's label is its position among the labels. An image is [1, channels, height, width], with
+values from 0 to 255.
+
+A float is rounded to the type of the model's input; any other conversion must be exact. Floats pass at a PSNR of 35 dB when
+the program has half precision anywhere, otherwise within 1e-3 + 1e-5 × |reference|; integers must be equal.
+
+Examples:
+  cargo coreml verify Whisper.mlpackage --samples whisper.safetensors
+  cargo coreml verify Whisper.mlpackage --samples a.safetensors b.safetensors --function decoder --psnr 45
+  cargo coreml verify Whisper.mlpackage --samples a.safetensors --engine onnxruntime --round-to-half
+  cargo coreml verify Whisper.mlpackage --samples a.safetensors --json | jq '.comparisons[] | select(.passed | not)'
+
+Exit codes:
+  0  every output is close enough
+  1  one is not, or the model cannot be loaded or run, or a sample does not fit it
+  2  the arguments are wrong";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The model package: a folder NAME.mlpackage
+    #[arg(value_name = "MODEL.mlpackage")]
+    package: PathBuf,
+    /// Inputs and PyTorch's outputs
+    #[arg(long, value_name = "FILE.safetensors", required = true, num_args = 1..)]
+    samples: Vec<PathBuf>,
+    /// What computes, off Apple's systems; else the one that COREML_ENGINE names, else rten
+    #[arg(long, value_name = "ENGINE", value_parser = engine())]
+    engine: Option<Engine>,
+    /// Run this function of a multifunction package instead of its default
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// Compute with so many threads; by default as many as the engine thinks right
+    #[arg(long, value_name = "COUNT")]
+    threads: Option<NonZeroUsize>,
+    /// Round each result of half precision, as devices do (onnxruntime only)
+    #[arg(long)]
+    round_to_half: bool,
+    /// Pass at this peak signal-to-noise ratio, in decibels
+    #[arg(long, value_name = "DECIBELS", value_parser = finite, conflicts_with_all = ["atol", "rtol"])]
+    psnr: Option<f64>,
+    /// Pass within ATOL + RTOL × |reference|; 0 when only the other one is given
+    #[arg(long, value_name = "ATOL", value_parser = positive)]
+    atol: Option<f64>,
+    /// See --atol
+    #[arg(long, value_name = "RTOL", value_parser = positive)]
+    rtol: Option<f64>,
+    /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons", "remarks"}
+    #[arg(long)]
+    json: bool,
+}
+
+/// Returns the parser of an engine's name.
+fn engine() -> impl TypedValueParser<Value = Engine> {
+    PossibleValuesParser::new(Engine::ALL.map(Engine::name)).try_map(|name| name.parse::<Engine>())
+}
+
+/// Reads a finite number.
+fn finite(text: &str) -> Result<f64, String> {
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| "it must be a finite number".to_owned())
+}
+
+/// Reads a finite number that is not negative.
+fn positive(text: &str) -> Result<f64, String> {
+    let number = finite(text)?;
+    if number < 0.0 { Err("it must not be negative".to_owned()) } else { Ok(number) }
+}
+
+/// Compares a package with samples.
+///
+/// Called by: `main.rs`.
+/// Errors: an output is not close enough, after everything was printed; otherwise those of loading and predicting.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    if cfg!(target_vendor = "apple") && (arguments.engine.is_some() || arguments.round_to_half) {
+        return Err("Core ML computes on Apple's systems: leave --engine and --round-to-half out".into());
+    }
+    let samples = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut options = LoadOptions::new().round_to_half(arguments.round_to_half);
+    if let Some(engine) = arguments.engine {
+        options = options.engine(engine);
+    }
+    if let Some(threads) = arguments.threads {
+        options = options.threads(threads.get());
+    }
+    let tolerance = match (arguments.psnr, arguments.atol, arguments.rtol) {
+        (Some(decibels), ..) => Some(Tolerance::Psnr(decibels)),
+        (None, None, None) => None,
+        (None, atol, rtol) => Some(Tolerance::Absolute { atol: atol.unwrap_or(0.0), rtol: rtol.unwrap_or(0.0) }),
+    };
+    let report = verify(&arguments.package, arguments.function.as_deref(), &options, &samples, tolerance)?;
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *output, &json(arguments, &report)).map_err(std::io::Error::from)?;
+    } else {
+        write!(output, "{}", printable_lines(&report.to_string()))?;
+    }
+    writeln!(output)?;
+    let (failed, total) = (report.comparisons.iter().filter(|row| !row.passed).count(), report.comparisons.len());
+    if !report.passed() {
+        return Err(format!("{failed} of {total} comparisons failed").into());
+    }
+    Ok(())
+}
+
+/// The JSON form.
+#[derive(Serialize)]
+struct Json<'a> {
+    /// The package as the user named it.
+    path: &'a PathBuf,
+    /// The model's name, and behind a slash the function when one was chosen.
+    model: &'a str,
+    /// What ran it.
+    backend: &'a str,
+    /// `{"psnr"}` or `{"absolute": {"atol", "rtol"}}`.
+    tolerance: Tolerance,
+    /// Whether everything passed.
+    passed: bool,
+    /// One per output of each step, and per state.
+    comparisons: Vec<Row<'a>>,
+    /// What was done to the samples.
+    remarks: &'a [String],
+}
+
+/// One comparison.
+#[derive(Serialize)]
+struct Row<'a> {
+    /// The sample's file name.
+    sample: &'a str,
+    /// Number of the step; `null` when there is one alone, and for a final state.
+    step: Option<usize>,
+    /// `output` or `final_state`.
+    role: &'static str,
+    /// The feature's name.
+    name: &'a str,
+    /// Whether it passed.
+    passed: bool,
+    /// The figures.
+    #[serde(flatten)]
+    figures: Kind,
+}
+
+/// Figures of a tensor or a label.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Kind {
+    /// A tensor. JSON has neither infinity nor NaN: `psnr` is `null` when nothing differs, `max_relative` when the
+    /// reference is zero.
+    Tensor {
+        /// Number of elements.
+        elements: usize,
+        /// Largest absolute difference.
+        max_abs: f64,
+        /// The same, relative to the largest absolute value.
+        max_relative: f64,
+        /// Peak signal-to-noise ratio in decibels.
+        psnr: f64,
+        /// Rows along the last axis.
+        rows: usize,
+        /// Rows whose largest element stands at the same place.
+        rows_agreeing: usize,
+        /// Elements that are finite on one side only.
+        non_finite: usize,
+        /// Elements beyond an absolute tolerance.
+        outside: usize,
+    },
+    /// A label.
+    Label {
+        /// Position of PyTorch's class.
+        expected: usize,
+        /// Position of the predicted class.
+        got: usize,
+    },
+}
+
+/// Returns the JSON form.
+fn json<'a>(arguments: &'a Arguments, report: &'a Report) -> Json<'a> {
+    Json {
+        path: &arguments.package,
+        model: &report.model,
+        backend: &report.backend,
+        tolerance: report.tolerance,
+        passed: report.passed(),
+        comparisons: report.comparisons.iter().map(row).collect(),
+        remarks: &report.remarks,
+    }
+}
+
+/// Returns the JSON form of a comparison.
+fn row(comparison: &Comparison) -> Row<'_> {
+    let (step, role) = match comparison.stage {
+        Stage::Only => (None, "output"),
+        Stage::Step(step) => (Some(step), "output"),
+        Stage::Final => (None, "final_state"),
+    };
+    let figures = match comparison.verdict {
+        Verdict::Tensor(Figures {
+            elements,
+            max_abs,
+            max_relative,
+            psnr,
+            rows,
+            rows_agreeing,
+            non_finite,
+            outside,
+        }) => Kind::Tensor { elements, max_abs, max_relative, psnr, rows, rows_agreeing, non_finite, outside },
+        Verdict::Label { expected, got } => Kind::Label { expected, got },
+    };
+    Row { sample: &comparison.sample, step, role, name: &comparison.output, passed: comparison.passed, figures }
+}
