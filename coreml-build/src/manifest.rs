@@ -4,14 +4,21 @@
 //! Must not: look at the Python code, the weights or the cache.
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
-//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), `feature`
-//! (inputs and outputs), `target` (systems), `later` (keys not acted upon yet), `conversion` (the canonical table).
+//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
+//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `state`, `classifier`, `parity`,
+//! `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
 
+mod agreement;
+mod classifier;
 mod conversion;
 mod feature;
 mod later;
 mod model;
+mod parity;
 mod section;
+mod shape;
+mod source;
+mod state;
 mod target;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 Owns: the last edits of a specification (metadata), and how it and the manifest are written.
 Must not: change what the program computes.
-Flow: `convert` writes a package -> `conversion` -> `write` -> `checks.reread`.
+Flow: `convert` writes a package -> `conversion` -> `write` -> `reread`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from coremltools.proto import Model_pb2
+
+from coreml_driver import program
 
 #: Where coremltools keeps the specification in a package.
 SPECIFICATION = Path("Data/com.apple.CoreML/model.mlmodel")
@@ -32,6 +34,24 @@ def read_specification(package: Path) -> Model_pb2.Model:
     specification = Model_pb2.Model()
     specification.ParseFromString((package / SPECIFICATION).read_bytes())
     return specification
+
+
+def name_states(specification: Model_pb2.Model, names: Mapping[str, str]) -> None:
+    """Call the states as the manifest does, in its order; coremltools calls them after the captured module's buffers.
+
+    Called by: `convert.to_package`.
+    Parameters: `names` — coremltools' names to the manifest's.
+    """
+    states = specification.description.state
+    if not names:
+        return
+    order = list(names)
+    found = sorted(states, key=lambda state: order.index(state.name) if state.name in order else len(order))
+    del states[:]
+    states.extend(found)
+    for state in states:
+        state.name = names.get(state.name, state.name)
+    program.rename(program.main(specification), names)
 
 
 def write(package: Path, specification: Model_pb2.Model, metadata: Mapping[str, str]) -> None:

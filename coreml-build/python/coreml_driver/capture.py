@@ -14,11 +14,20 @@ from typing import Any
 
 import torch
 
-from coreml_driver import checks
+from coreml_driver import checks, states
 from coreml_driver.failures import Failure, PythonLine
+from coreml_driver.features import Input, Range
 from coreml_driver.prepare import Flat
-from coreml_driver.samples import difference
+from coreml_driver.samples import Run
+from coreml_driver.samples import difference as compare
 from coreml_driver.witness import Sightings
+
+#: What to do about a graph that does not follow the shape of its inputs.
+BAKED_CURES = (
+    "Leave sizes to the tensors: `x.reshape(x.shape[0], -1)` or `x.flatten(1)` instead of `x.reshape(2, 4)`.",
+    "Make masks and positions from the input's own size: `torch.arange(x.shape[1])`; a Python `int(…)` of it is fixed.",
+    "Declare a fixed `shape` for each size that is needed.",
+)
 
 
 @dataclass(frozen=True)
@@ -41,16 +50,24 @@ def methods(capture: str) -> tuple[str, ...]:
 
 
 def capture(
-    method: str, module: Flat, inputs: Sequence[torch.Tensor], sightings: Sightings, line: PythonLine | None
+    method: str,
+    module: Flat,
+    declared: Sequence[Input],
+    inputs: Sequence[torch.Tensor],
+    sightings: Sightings,
+    line: PythonLine | None,
 ) -> Captured:
     """Capture the graph of `module`.
 
     Called by: `conversion`.
-    Parameters: `inputs` — a sample; `sightings` — of the original module's run; `line` — of `forward`.
+    Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of the original module's
+    run; `line` — of `forward`.
     Errors: `Failure` for what a trace would get wrong; whatever torch raises otherwise.
     """
     if method == "export":
-        exported = torch.export.export(module, tuple(inputs), strict=False).run_decompositions({})
+        dynamic = (tuple(_dynamic(one) for one in declared),) if any(one.flexible for one in declared) else None
+        exported = torch.export.export(module, tuple(inputs), dynamic_shapes=dynamic, strict=False)
+        exported = exported.run_decompositions({})
         return Captured(method, exported, exported.module())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -59,23 +76,64 @@ def capture(
     return Captured(method, traced, traced, checks.tracer_warnings(caught, sightings, line))
 
 
-def verify(
-    captured: Captured, inputs: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], line: PythonLine | None
-) -> float:
+def _dynamic(declared: Input) -> dict[int, Any]:
+    """Return the dimensions of an input that an exported graph must leave open."""
+    if declared.shapes:
+        sizes = [set(axis) for axis in zip(*declared.shapes, strict=True)]
+        return {
+            axis: torch.export.Dim(f"{declared.name}_{axis}", min=min(all), max=max(all))
+            for axis, all in enumerate(sizes)
+            if len(all) > 1
+        }
+    return {
+        axis: torch.export.Dim(size.symbol or f"{declared.name}_{axis}", min=size.min, max=size.max)
+        for axis, size in enumerate(declared.dimensions)
+        if isinstance(size, Range)
+    }
+
+
+def verify(captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept], line: PythonLine | None) -> float:
     """Run the graph on inputs that it was not captured with and compare with the original module.
 
     Called by: `conversion`. This proves the rewrites and the capture in one.
+    Parameters: `run` — the original's; `shape` — of its inputs, as messages spell it; empty for fixed shapes.
     Returns: the largest absolute difference.
-    Errors: `Failure` of kind `capture-mismatch`.
+    Errors: `Failure` of kind `capture-mismatch` or `baked-shape`.
     """
-    largest, close = difference(expected, captured.run(*(tensor.clone() for tensor in inputs)))
+    call = f"torch.{'jit.trace' if captured.method == 'trace' else 'export'}"
+    states.reset(captured.run, kept, states.PREFIX)
+    largest = 0.0
+    for sample, expected in run.steps:
+        try:
+            results = captured.run(*(tensor.clone() for tensor in sample.tensors))
+        except Exception as error:
+            if not shape:
+                raise
+            raise _baked(call, shape, f"fails: {str(error).strip().splitlines()[-1]}", line) from error
+        difference, close = compare(expected, results)
+        if not close and shape:
+            raise _baked(call, shape, f"gives other results (largest difference {difference:g})", line)
+        if not close:
+            message = (
+                f"The graph from {call} gives other results than the module (largest difference {difference:g}): it "
+                "does not follow the module for every input."
+            )
+            cures = (
+                "Look for Python values in forward that depend on the input; choose with tensor operations instead.",
+            )
+            raise Failure("capture-mismatch", message, line, "capture", cures)
+        largest = max(largest, difference)
+    difference, close = compare(run.states, states.values(captured.run, kept, states.PREFIX))
     if not close:
         message = (
-            f"The graph from torch.{'jit.trace' if captured.method == 'trace' else 'export'} gives other results "
-            f"than the module (largest difference {largest:g}): it does not follow the module for every input."
+            f"The graph from {call} leaves other states than the module (largest difference {difference:g}): a write "
+            "is lost."
         )
-        cures = (
-            "Look for Python values in forward that depend on the input, and choose with tensor operations instead.",
-        )
-        raise Failure("capture-mismatch", message, line, "capture", cures)
-    return largest
+        raise Failure("dropped-write", message, line, "states", states.WRITING_FORMS)
+    return max(largest, difference)
+
+
+def _baked(call: str, shape: str, what: str, line: PythonLine | None) -> Failure:
+    """Return the failure about a graph that holds for one shape alone."""
+    message = f"The graph from {call} was captured at the default shapes; at {shape} it {what}: a size is baked in."
+    return Failure("baked-shape", message, line, "inputs", BAKED_CURES)

@@ -1,34 +1,23 @@
-"""Silent wrong results, turned into failures: before the capture, after it, and on the finished package.
+"""Silent wrong results, turned into failures: before the capture and during it.
 
 Owns: the rules. Each is something that coremltools or the tracer lets pass, and that a prediction would suffer from.
-Must not: run the module (that is `witness`) or repair anything.
-Flow: `conversion` -> `run` and `constants` (before capture), `tracer_warnings` (during), `reread` (after).
+Must not: run the module (that is `witness`), repair anything, or look at a package (that is `reread`).
+Flow: `conversion` -> `run` and `constants` (before capture), `tracer_warnings` (during).
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from coremltools.proto import FeatureTypes_pb2, MIL_pb2, Model_pb2
 from torch.jit._trace import TracerWarning
 
-from coreml_driver.canonical import read_specification
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.interface import Feature, Interface
 from coreml_driver.witness import FLOAT16_MAX, Sighting, Sightings, kept_tensors, wide_integer
 
-#: Protobuf values of the multi-array element types.
-ARRAY_TYPES = {
-    FeatureTypes_pb2.ArrayFeatureType.FLOAT16: "float16",
-    FeatureTypes_pb2.ArrayFeatureType.FLOAT32: "float32",
-    FeatureTypes_pb2.ArrayFeatureType.INT32: "int32",
-    FeatureTypes_pb2.ArrayFeatureType.DOUBLE: "float64",
-}
 #: Conversions to Python values that `witness` sees when they depend on data; what it does not see comes from a shape,
 #: which is fixed.
 SHAPE_CONVERSION = re.compile(r"Converting a tensor to a Python (boolean|integer|number|float|index)")
@@ -38,13 +27,15 @@ HARMLESS_TRACER_WARNINGS = re.compile(
 )
 
 
-def run(sightings: Sightings, repeatable: bool, training: Sequence[str], line: PythonLine | None) -> None:
+def run(
+    sightings: Sightings, states: Sequence[str], repeatable: bool, training: Sequence[str], line: PythonLine | None
+) -> None:
     """Judge the watched run.
 
     Called by: `conversion.convert`.
-    Parameters: `repeatable` — two runs on the same inputs gave the same outputs; `training` — modules that the run left
-    in training
-    mode; `line` — of `forward`, for what has no better line.
+    Parameters: `states` — names of the buffers that are declared states; `repeatable` — two runs on the same inputs
+    gave the same outputs; `training` — modules that the run left in training mode; `line` — of `forward`, for what has
+    no better line.
     Errors: `Failure` of kind `training-mode`, `random`, `written-buffer` or `wide-integer`. What depends on data is
     judged with the
     capture: an export may keep it.
@@ -66,17 +57,20 @@ def run(sightings: Sightings, repeatable: bool, training: Sequence[str], line: P
         )
     if not repeatable:
         _not_repeatable(sightings, line)
-    if sightings.written:
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in sightings.written))
+    written = [sighting for sighting in sightings.written if sighting.what not in states]
+    if written:
+        names = ", ".join(f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in written))
         message = (
             f"`forward` writes to {names}. A captured graph drops such writes: every prediction would start from "
             "the same values."
         )
         cures = (
+            "If predictions are to see it, declare a state (iOS18): "
+            f'`states.{written[0].what.replace(".", "_")} = {{ shape = […], dtype = "float16" }}`.',
             "Take the old value as an input and return the new one as an output.",
             "Compute it once, in `__init__`.",
         )
-        raise Failure("written-buffer", message, sightings.written[0].line or line, "source.entry", cures)
+        raise Failure("written-buffer", message, written[0].line or line, "source.entry", cures)
     if sightings.wide_integers:
         sighting = sightings.wide_integers[0]
         message = (
@@ -229,128 +223,3 @@ def _data_dependent(sighting: Sighting, place: tuple[str, int], line: PythonLine
         "a trace would bake in what the sample happened to give."
     )
     return Failure("data-dependent", message, sighting.line or line, "capture", DATA_CURES)
-
-
-def reread(package: Path, interface: Interface, line: PythonLine | None) -> Model_pb2.Model:
-    """Compare the package on disk with what was asked for.
-
-    Called by: `conversion.convert`.
-    Returns: the specification.
-    Errors: `Failure` of kind `changed-interface` or `ignored-input`.
-    """
-    specification = read_specification(package)
-    description = specification.description
-    _same("inputs", [_found(item) for item in description.input], list(interface.inputs), line)
-    if interface.classifier is None:
-        _same("outputs", [_found(item) for item in description.output], list(interface.outputs), line)
-    else:
-        _same_classifier(specification, interface, line)
-    used = _used(_block(specification.mlProgram.functions["main"]))
-    ignored = [feature.name for feature in interface.inputs if feature.name not in used]
-    if ignored:
-        names = ", ".join(f"`{name}`" for name in ignored)
-        message = f"No output depends on {names}: the converted model would ignore what it is fed there."
-        cure = "Remove the input from the manifest, or use it in forward."
-        raise Failure("ignored-input", message, line, f"inputs.{ignored[0]}", (cure,))
-    return specification
-
-
-def _found(item: Any) -> Feature:
-    """Return a feature of the specification; anything but a multi-array shows in its dtype."""
-    kind = item.type.WhichOneof("Type")
-    if kind != "multiArrayType":
-        return Feature(item.name, str(kind), ())
-    array = item.type.multiArrayType
-    field = array.WhichOneof("defaultOptionalValue")
-    default = float(getattr(array, field)) if item.type.isOptional and field else None
-    return Feature(item.name, ARRAY_TYPES.get(array.dataType, f"type {array.dataType}"), tuple(array.shape), default)
-
-
-def _same(side: str, found: list[Feature], wanted: list[Feature], line: PythonLine | None) -> None:
-    """Compare one side of the interface."""
-    if found == wanted:
-        return
-    words = [
-        ", ".join(
-            (f"{f.name}: {f.dtype}{list(f.shape)}{'' if f.default is None else f' = {f.default:g}'}") for f in features
-        )
-        for features in (wanted, found)
-    ]
-    names = [feature.name for feature in found]
-    advice = ["Please report this with the log: the driver should have asked in a way that coremltools keeps."]
-    if len(set(names)) < len(names) or (
-        side == "outputs" and any(name.endswith(("_type_fp32", "_type_fp16")) for name in names)
-    ):
-        advice = ["Two outputs have the same value, and coremltools merged them: return it once."]
-    message = f"The converted model has other {side} than asked for. Asked: {words[0]}. Found: {words[1]}."
-    raise Failure("changed-interface", message, line, side, tuple(advice))
-
-
-def _same_classifier(specification: Model_pb2.Model, interface: Interface, line: PythonLine | None) -> None:
-    """Compare a classifier's two outputs and its labels."""
-    classifier, description = interface.classifier, specification.description
-    assert classifier is not None
-    integers = all(isinstance(label, int) for label in interface.labels)
-    wanted = [
-        (classifier.label_name, "int64Type" if integers else "stringType"),
-        (classifier.probabilities_name, "dictionaryType"),
-    ]
-    found = [(item.name, str(item.type.WhichOneof("Type"))) for item in description.output]
-    named = (description.predictedFeatureName, description.predictedProbabilitiesName)
-    labels = _class_labels(specification)
-    if found != wanted or named != (classifier.label_name, classifier.probabilities_name) or labels != interface.labels:
-        message = (
-            f"The converted classifier is another than asked for. Asked: {wanted}, {len(interface.labels)} "
-            f"labels. Found: {found}, {len(labels)} labels."
-        )
-        raise Failure("changed-interface", message, line, "classifier", ("Please report this with the log.",))
-
-
-def _class_labels(specification: Model_pb2.Model) -> tuple[Any, ...]:
-    """Return the labels of the program's `classify` operation."""
-    for operation in operations(specification):
-        if operation.type == "classify":
-            items = operation.inputs["classes"].arguments[0].value.immediateValue.list.values
-            tensors = [item.immediateValue.tensor for item in items]
-            return tuple(
-                (*tensor.strings.values, *tensor.longInts.values, *tensor.ints.values)[0] for tensor in tensors
-            )
-    return ()
-
-
-def _block(function: MIL_pb2.Function) -> MIL_pb2.Block:
-    """Return the only specialisation of a function: the driver converts for one target."""
-    return next(iter(function.block_specializations.values()))
-
-
-def _operations(block: MIL_pb2.Block) -> Iterator[MIL_pb2.Operation]:
-    """Yield all operations, those of nested blocks included.
-
-    Called by: this module and `report`.
-    """
-    for operation in block.operations:
-        yield operation
-        for nested in operation.blocks:
-            yield from _operations(nested)
-
-
-def operations(specification: Model_pb2.Model) -> Iterator[MIL_pb2.Operation]:
-    """Yield all operations of the program.
-
-    Called by: `report.write`.
-    """
-    yield from _operations(_block(specification.mlProgram.functions["main"]))
-
-
-def _used(block: MIL_pb2.Block) -> set[str]:
-    """Return the names of all values that the block's outputs depend on."""
-    needed = set(block.outputs)
-    for operation in reversed(block.operations):
-        if needed.isdisjoint(output.name for output in operation.outputs):
-            continue
-        for inner in (operation, *(nested for body in operation.blocks for nested in _operations(body))):
-            for argument in inner.inputs.values():
-                needed.update(binding.name for binding in argument.arguments)
-        for body in operation.blocks:
-            needed.update(body.outputs)
-    return needed

@@ -2,7 +2,7 @@
 
 Owns: the order of the steps.
 Must not: do a step's work: each has its module.
-Flow: `workers` -> `convert` -> source, weights, prepare, samples, witness, checks, capture, convert, canonical, report
+Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, convert, canonical, reread, report
 -> one event.
 """
 
@@ -17,20 +17,17 @@ from typing import Any
 
 import torch
 
-from coreml_driver import capture, checks, diagnosis, inputs, prepare, report, samples, source, weights
+from coreml_driver import capture, checks, diagnosis, inputs, prepare, report, reread, samples, source, states, weights
 from coreml_driver import convert as coremltools_call
 from coreml_driver.failures import Failure
-from coreml_driver.interface import Interface, decide
 from coreml_driver.lines import UserCode
+from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.progress import Progress
 from coreml_driver.request import Job, Model, understand
-from coreml_driver.witness import Sightings, Witness
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
-#: A graph is captured with one sample and compared on another.
-CAPTURE_SAMPLES = 2
 #: Failures of the manifest: another capture would end the same way.
 SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-op-selector", "wrong-target"})
 
@@ -66,20 +63,6 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
 
 
 @dataclass(frozen=True)
-class _Observed:
-    """What running the original module has shown."""
-
-    #: The module, rewritten and wrapped, ready for capture.
-    flat: prepare.Flat
-    #: Samples with the original's outputs.
-    runs: Sequence[tuple[samples.Sample, Sequence[torch.Tensor]]]
-    sightings: Sightings
-    interface: Interface
-    #: How many dropouts were removed.
-    dropouts: int
-
-
-@dataclass(frozen=True)
 class _Converted:
     """A finished package."""
 
@@ -105,12 +88,12 @@ class _Conversion:
         with self.progress.entered("load"):
             module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
-            observed = self._observe(module)
+            observed = observe(module, self.model, self.root, self.context, self.warnings)
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, (sample, outputs) in enumerate(observed.runs[: self.model.samples]):
-                samples.write(self.model.output / "samples", index, sample, observed.interface, outputs)
+            for index, run in enumerate(observed.runs[: self.model.samples]):
+                samples.write(self.model.output / "samples", index, run, observed.interface)
         report.write(
             self.model.output / "report.json",
             self.model.output / PACKAGE_NAME,
@@ -137,51 +120,7 @@ class _Conversion:
         self.warnings += checks.constants(module, self.model.precision.float16, line)
         return module
 
-    def _observe(self, module: torch.nn.Module) -> _Observed:
-        """Run the original module on samples, watch it once, and decide the interface."""
-        model, line = self.model, self.context.forward
-        model.output.mkdir(parents=True, exist_ok=True)
-        feed = prepare.feed(module, model.inputs, line)
-        draws = [samples.draw(model, index) for index in range(max(CAPTURE_SAMPLES, model.samples))]
-        first = feed.call(module, _copies(draws[0].tensors))
-        leaves = prepare.leaves(first, model.outputs, line)
-        self.warnings += prepare.left_out(first, leaves, line)
-        runs = [(draws[0], _outputs(first, leaves))]
-        for draw in draws[1:]:
-            runs.append((draw, _outputs(feed.call(module, _copies(draw.tensors)), leaves)))
-        interface = decide(model, leaves, runs[0][1], self.root, line)
-        self.warnings += samples.remarks(interface, runs)
-        sightings = self._watch(module, feed, leaves, runs[0])
-        if model.precision.float16:
-            self.warnings += checks.overflow(sightings)
-        dropouts = prepare.remove_dropout(module)
-        return _Observed(prepare.Flat(module, feed, leaves).eval(), runs, sightings, interface, dropouts)
-
-    def _watch(
-        self,
-        module: torch.nn.Module,
-        feed: prepare.Feed,
-        leaves: Sequence[prepare.Leaf],
-        run: tuple[samples.Sample, Sequence[torch.Tensor]],
-    ) -> Sightings:
-        """Run the original module a second time on the same sample, watched, and judge what was seen."""
-        tensors = _copies(run[0].tensors)
-        witness = Witness(module, tensors, self.context.user_code)
-        with witness.watching():
-            result = feed.call(module, tensors)
-        self.context.sightings = witness.sightings
-        _, repeatable = samples.difference(run[1], _outputs(result, leaves))
-        training = [name or "itself" for name, child in module.named_modules() if child.training]
-        checks.run(witness.sightings, repeatable, training, self.context.forward)
-        names = [declared.name for declared in self.model.inputs]
-        checks.aliases(
-            dict(zip(names, tensors, strict=True)),
-            {leaf.name: prepare.pick(result, leaf.path) for leaf in leaves},
-            self.context.forward,
-        )
-        return witness.sightings
-
-    def _convert(self, observed: _Observed) -> tuple[_Converted, str]:
+    def _convert(self, observed: Observed) -> tuple[_Converted, str]:
         """Try the ways of capturing until one converts; return why it was that one."""
         failures: list[tuple[str, Failure]] = []
         for method in capture.methods(self.model.capture):
@@ -205,28 +144,26 @@ class _Conversion:
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
         raise failure
 
-    def _attempt(self, method: str, observed: _Observed) -> _Converted:
+    def _attempt(self, method: str, observed: Observed) -> _Converted:
         """Capture, convert and check in one way."""
         package = self.model.output / PACKAGE_NAME
         shutil.rmtree(package, ignore_errors=True)
         line = self.context.forward
-        (sample, _), (other, expected) = observed.runs[:2]
+        flat, kept = observed.flat, observed.kept
         self.progress.node = self.context.program = None
         with self.progress.entered(method):
-            captured = capture.capture(method, observed.flat, _copies(sample.tensors), observed.sightings, line)
-            largest = capture.verify(captured, other.tensors, expected, line)
+            if method == "trace":
+                states.check_trace(kept, observed.sightings, line)
+            states.reset(flat, kept, states.PREFIX)
+            tensors = copies(observed.runs[0].steps[0][0].tensors)
+            captured = capture.capture(method, flat, self.model.inputs, tensors, observed.sightings, line)
+            largest = 0.0
+            for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
+                largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         with self.progress.entered("convert"), self.progress.following_coremltools():
-            coremltools_call.to_package(captured, self.model, observed.interface, package)
-            specification = checks.reread(package, observed.interface, line)
+            coremltools_call.to_package(captured, self.model, observed.interface, kept, package)
+            specification = reread.reread(package, observed.interface, line)
+            states.check_package(specification, kept, observed.sightings, method == "trace", line)
+            reread.check_inputs(specification, observed.interface, line)
         return _Converted(captured, largest, specification)
-
-
-def _copies(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return copies: a module may write to its inputs, and samples are kept."""
-    return [tensor.clone() for tensor in tensors]
-
-
-def _outputs(result: Any, leaves: Sequence[prepare.Leaf]) -> list[torch.Tensor]:
-    """Return copies of the outputs in a module's result: the next run may write to the same memory."""
-    return _copies([prepare.pick(result, leaf.path) for leaf in leaves])

@@ -7,6 +7,7 @@ Flow: `capture` -> `to_package` -> `canonical`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ import coremltools as ct
 import numpy as np
 from coremltools.proto import Model_pb2
 
-from coreml_driver import canonical, checks
+from coreml_driver import canonical, program
 from coreml_driver.capture import Captured
 from coreml_driver.failures import Failure
-from coreml_driver.interface import Feature, Interface
+from coreml_driver.features import Input, Range
+from coreml_driver.interface import Interface
 from coreml_driver.request import Model, Precision
+from coreml_driver.states import PREFIX, Kept
 
 ELEMENT_TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
 #: How many names a message about the op selector lists.
@@ -49,7 +52,7 @@ class OpSelector:
         Parameters: `specification` — operations that coremltools did not ask about (they stay in float32 anyway) are
         found here.
         """
-        for operation in checks.operations(specification):
+        for operation in program.operations(specification):
             if operation.type != "const":
                 self.seen_types.add(operation.type)
                 self.seen_outputs.update(output.name for output in operation.outputs)
@@ -70,18 +73,19 @@ class OpSelector:
                 raise Failure("wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,))
 
 
-def to_package(captured: Captured, model: Model, interface: Interface, package: Path) -> None:
+def to_package(captured: Captured, model: Model, interface: Interface, kept: Sequence[Kept], package: Path) -> None:
     """Convert a captured graph and write it as a package in canonical form.
 
     Called by: `conversion`.
-    Parameters: `package` — the folder to make, named `….mlpackage`.
+    Parameters: `kept` — the declared states; `package` — the folder to make, named `….mlpackage`.
     Errors: `Failure` of kind `wrong-target`, `wrong-op-selector`; whatever coremltools raises.
     """
     selector = OpSelector(model.precision)
     ct.convert(
         captured.program,
-        inputs=[_input(feature) for feature in interface.inputs],
+        inputs=inputs(model.inputs),
         outputs=_outputs(interface),
+        states=[_state(one) for one in kept] or None,
         convert_to="mlprogram",
         minimum_deployment_target=_target(model.target),
         compute_precision=ct.transform.FP16ComputePrecision(op_selector=selector)
@@ -99,14 +103,47 @@ def to_package(captured: Captured, model: Model, interface: Interface, package: 
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
             ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
+    canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
     canonical.write(package, specification, model.metadata)
 
 
-def _input(feature: Feature) -> Any:
-    """Return coremltools' description of an input. Without a dtype it would choose one by its own rules."""
-    kind = ELEMENT_TYPES[feature.dtype]
-    default = None if feature.default is None else np.full(feature.shape, feature.default, kind)
-    return ct.TensorType(name=feature.name, shape=feature.shape, dtype=kind, default_value=default)
+def inputs(declared: Sequence[Input]) -> list[Any]:
+    """Return coremltools' description of the inputs. Without a dtype it would choose one by its own rules.
+
+    Called by: `to_package`.
+    """
+    symbols: dict[str, Any] = {}
+    return [
+        ct.TensorType(
+            name=one.name,
+            shape=_shape(one, symbols),
+            dtype=ELEMENT_TYPES[one.dtype],
+            default_value=None if one.default is None else np.full(one.shape, one.default, ELEMENT_TYPES[one.dtype]),
+        )
+        for one in declared
+    ]
+
+
+def _shape(declared: Input, symbols: dict[str, Any]) -> Any:
+    """Return coremltools' description of a shape. Parameters: `symbols` — ranges that several dimensions share."""
+    if len(declared.shapes) > 1:
+        return ct.EnumeratedShapes(shapes=declared.shapes, default=declared.shapes[0])
+    sizes: list[Any] = []
+    for size in declared.dimensions:
+        if not isinstance(size, Range):
+            sizes.append(size)
+            continue
+        # Shared by the object: coremltools takes the same name but once in a process.
+        key = size.symbol or f"{declared.name} {len(sizes)}"
+        if key not in symbols:
+            symbols[key] = ct.RangeDim(size.min, size.max, size.default)
+        sizes.append(symbols[key])
+    return ct.Shape(tuple(sizes), default=declared.shape) if declared.flexible else tuple(sizes)
+
+
+def _state(one: Kept) -> Any:
+    """Return coremltools' description of a state, which has to be called like the captured module's buffer."""
+    return ct.StateType(ct.TensorType(shape=one.state.shape, dtype=np.float16), name=PREFIX + one.buffer)
 
 
 def _outputs(interface: Interface) -> list[Any]:

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from coreml_driver.failures import Failure, PythonLine
+from coreml_driver.features import NAME, RESERVED_NAMES, Input, Range, Shape
 from coreml_driver.prepare import Leaf
-from coreml_driver.request import NAME, RESERVED_NAMES, Classifier, Input, Model
+from coreml_driver.request import Classifier, Model
 from coreml_driver.witness import MAX_RANK
 
 #: Element types of PyTorch that have a Core ML counterpart of the same values. Float16 results only arise where a
@@ -32,13 +33,26 @@ FLOATS = ("float16", "float32")
 
 @dataclass(frozen=True)
 class Feature:
-    """One input or output of the package."""
+    """One input, output or state of the package."""
 
     name: str
     dtype: str
-    shape: tuple[int, ...]
+    #: The default shape. `None` is an output's size that follows the inputs' shapes.
+    shape: tuple[int | None, ...]
     #: The value of an input that a prediction leaves out, as its dtype holds it; `None` for a required input.
     default: float | None = None
+    #: Smallest and largest size of each dimension of an input with ranges; otherwise empty.
+    ranges: tuple[tuple[int, int], ...] = ()
+    #: All shapes of an input with enumerated ones, sorted; otherwise empty.
+    shapes: tuple[Shape, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the feature as messages spell it."""
+        sizes = ["?" if size is None else str(size) for size in self.shape]
+        if self.ranges:
+            sizes = [f"{low}..{high}" if low != high else str(low) for low, high in self.ranges]
+        shape = " or ".join(map(str, map(list, self.shapes))) if self.shapes else f"[{', '.join(sizes)}]"
+        return f"{self.name}: {self.dtype}{shape}{'' if self.default is None else f' = {self.default:g}'}"
 
 
 @dataclass(frozen=True)
@@ -49,25 +63,32 @@ class Interface:
 
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
+    states: tuple[Feature, ...]
     classifier: Classifier | None
     #: The classes, resolved.
     labels: tuple[str, ...] | tuple[int, ...]
 
 
 def decide(
-    model: Model, leaves: Sequence[Leaf], results: Sequence[torch.Tensor], root: Path, line: PythonLine | None
+    model: Model,
+    leaves: Sequence[Leaf],
+    results: Sequence[Sequence[torch.Tensor]],
+    root: Path,
+    line: PythonLine | None,
 ) -> Interface:
     """Decide the interface.
 
-    Called by: `conversion.convert`.
-    Parameters: `results` — the original module's outputs, one for each of `leaves`; `line` — of `forward`.
+    Called by: `observation.observe`.
+    Parameters: `results` — the original module's outputs for every shape that was tried, each with one tensor for each
+    of `leaves`, the default shape first; `line` — of `forward`.
     Errors: `Failure` of kind `wrong-dtype`, `wrong-name`, `wrong-outputs` or `wrong-labels`.
     """
     declared = {output.name: output.dtype for output in model.outputs or ()}
     inputs = tuple(_input_feature(declared) for declared in model.inputs)
     taken = {feature.name for feature in inputs}
     outputs = []
-    for leaf, result in zip(leaves, results, strict=True):
+    for position, leaf in enumerate(leaves):
+        result = results[0][position]
         _check_name(leaf.name, taken, line)
         taken.add(leaf.name)
         if result.dim() > MAX_RANK:
@@ -86,9 +107,23 @@ def decide(
         dtype = _output_dtype(leaf.name, result.dtype, declared.get(leaf.name), line, model.classifier is not None)
         # A classifier's tensor is no feature of the package: the label and the dictionary made from it are.
         name = leaf.name if model.classifier is None else f"{model.classifier.label_name}_tensor"
-        outputs.append(Feature(name, dtype, tuple(result.shape)))
+        outputs.append(Feature(name, dtype, _sizes(leaf.name, [other[position] for other in results], line)))
     labels = _labels(model, outputs, root, line)
-    return Interface(inputs, tuple(outputs), model.classifier, labels)
+    states = tuple(Feature(state.name, "float16", state.shape) for state in model.states)
+    return Interface(inputs, tuple(outputs), states, model.classifier, labels)
+
+
+def _sizes(name: str, results: Sequence[torch.Tensor], line: PythonLine | None) -> tuple[int | None, ...]:
+    """Return an output's sizes, `None` where they differ between the shapes that were tried."""
+    first, *others = (tuple(result.shape) for result in results)
+    for other in others:
+        if len(other) != len(first):
+            message = (
+                f"Output `{name}` has {len(first)} dimensions for one shape of the inputs and {len(other)} for another."
+            )
+            cure = "Return it with the same number of dimensions for every shape."
+            raise Failure("rank", message, line, f"outputs.{name}", (cure,))
+    return tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in zip(first, *others, strict=True))
 
 
 def _input_feature(declared: Input) -> Feature:
@@ -96,7 +131,13 @@ def _input_feature(declared: Input) -> Feature:
     default = declared.default
     if default is not None:
         default = float(np.dtype(declared.dtype).type(default))
-    return Feature(declared.name, declared.dtype, declared.shape, default)
+    ranges: tuple[tuple[int, int], ...] = ()
+    if any(isinstance(size, Range) for size in declared.dimensions):
+        ranges = tuple(
+            (size.min, size.max) if isinstance(size, Range) else (size, size) for size in declared.dimensions
+        )
+    shapes = tuple(sorted(declared.shapes)) if len(declared.shapes) > 1 else ()
+    return Feature(declared.name, declared.dtype, declared.shape, default, ranges, shapes)
 
 
 def _check_name(name: str, taken: set[str], line: PythonLine | None) -> None:

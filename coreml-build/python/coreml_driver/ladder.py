@@ -182,6 +182,15 @@ RULES = (
     ),
     _rule(
         "convert",
+        r"RuntimeError: module\.(\S+) should not be in the graph outputs",
+        "state-is-output",
+        "An output is the buffer `{0}` itself, a state; coremltools has no such outputs.",
+        "Return a value computed from it: `self.{0} + 0`.",
+        "Or remove the output and read the state from the program.",
+        key="outputs",
+    ),
+    _rule(
+        "convert",
         "Main block's input name, '([^']+)', is different from its corresponding var's name, '([^']+)'",
         "output-is-input",
         "Output `{1}` is input `{0}` unchanged; Core ML has no such outputs.",

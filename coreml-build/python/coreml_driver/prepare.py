@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.request import Input, Output
+from coreml_driver.features import Input, Output
 
 #: Parameter types that become float32: coremltools takes float32 and decides about float16 itself.
 OTHER_FLOATS = (torch.float16, torch.bfloat16, torch.float64)

@@ -15,7 +15,7 @@ from typing import Any
 
 from coremltools.proto import Model_pb2
 
-from coreml_driver import checks
+from coreml_driver import program
 from coreml_driver.canonical import SPECIFICATION
 
 
@@ -35,7 +35,7 @@ def write(
     Called by: `conversion.convert`.
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count; `times` — seconds per stage.
     """
-    counts = Counter(operation.type for operation in checks.operations(specification) if operation.type != "const")
+    counts = Counter(operation.type for operation in program.operations(specification) if operation.type != "const")
     sizes = {item.relative_to(package).as_posix(): item.stat().st_size for item in package.rglob("*") if item.is_file()}
     report = {
         "operations": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),

@@ -8,34 +8,26 @@ Flow: `__main__` reads the file -> every other module is handed a `Model`.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coreml_driver import features
 from coreml_driver.failures import Failure
+from coreml_driver.features import Input, Output, State, name_of
 from coreml_driver.protocol import PROTOCOL_VERSION
 
 #: Keys of a model's table that this version converts by; any other is refused, never ignored.
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python
+    classifier parity embed python states
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
 #: included.
 DEFAULT_INTEGER_RANGE = (0.0, 9.0)
-#: The form of a name that coremltools takes as it is.
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: Words of MIL's text form: coremltools renames a feature that is called like one of them.
-RESERVED_NAMES = frozenset(
-    """
-    any bool program func tensor list dict tuple true false string state bf16 fp16 fp32 fp64
-    int8 int16 int32 int64 uint8 uint16 uint32 uint64
-    """.split()
-)
 
 
 @dataclass(frozen=True)
@@ -45,29 +37,6 @@ class Source:
     file: str
     entry: str
     args: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input feature."""
-
-    name: str
-    shape: tuple[int, ...]
-    #: `float16`, `float32` or `int32`.
-    dtype: str
-    #: Bounds of the samples, both included; `None` means standard normal (integers have `DEFAULT_INTEGER_RANGE`).
-    sample_range: tuple[float, float] | None
-    #: The value that an input takes when a prediction leaves it out; `None` makes it required.
-    default: float | None
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output feature that the manifest names."""
-
-    name: str
-    #: `None` takes the default of `interface.output_dtype`.
-    dtype: str | None
 
 
 @dataclass(frozen=True)
@@ -114,6 +83,9 @@ class Model:
     classifier: Classifier | None
     #: How many samples to keep.
     samples: int
+    states: tuple[State, ...] = ()
+    #: Predictions in a row of each sample; more than one only where there are states.
+    steps: int = 1
 
 
 @dataclass(frozen=True)
@@ -168,16 +140,9 @@ def understand(job: Job) -> Model:
             raise Failure("not-supported", f"`{key}` is not supported yet.", key=key)
     if table.get("format", "mlprogram") != "mlprogram":
         raise Failure("not-supported", f"format `{table['format']}` is not supported yet.", key="format")
-    inputs = tuple(_input(name, value) for name, value in table.get("inputs", {}).items())
-    if not inputs:
-        raise Failure("wrong-manifest", "The model declares no inputs.", key="inputs")
-    outputs = [Output(_name(name, "outputs"), value.get("dtype")) for name, value in table.get("outputs", {}).items()]
-    for output in outputs:
-        if output.dtype is not None:
-            _dtype(output.dtype, f"outputs.{output.name}.dtype")
-        if output.name in {declared.name for declared in inputs}:
-            message = f"`{output.name}` names an input and an output; Core ML needs different names."
-            raise Failure("wrong-name", message, key=f"outputs.{output.name}")
+    inputs = features.inputs(table)
+    outputs = features.outputs(table, inputs)
+    parity = table.get("parity") or {}
     return Model(
         id=job.id,
         output=job.output,
@@ -191,62 +156,9 @@ def understand(job: Job) -> Model:
         outputs=tuple(outputs) or None,
         metadata=dict(table.get("metadata") or {}),
         classifier=_classifier(table.get("classifier"), outputs),
-        samples=int((table.get("parity") or {}).get("samples", 1)),
-    )
-
-
-def _name(name: str, table: str) -> str:
-    """Return `name` if coremltools would keep it."""
-    if NAME.fullmatch(name) and name not in RESERVED_NAMES:
-        return name
-    form = "a letter or underscore, then letters, digits and underscores"
-    why = f"`{name}` is a word of Core ML's program format" if name in RESERVED_NAMES else f"`{name}` is not {form}"
-    message = f"Core ML would silently rename this feature: {why}."
-    raise Failure(
-        "wrong-name", message, key=f"{table}.{name}", advice=(f"Name it with {form}, for example `{_legal(name)}`.",)
-    )
-
-
-def _legal(name: str) -> str:
-    """Return a legal name close to `name`."""
-    legal = re.sub("[^A-Za-z0-9_]", "_", name)
-    if legal in RESERVED_NAMES:
-        return legal + "_values"
-    return legal if re.match("[A-Za-z_]", legal) else "_" + legal
-
-
-def _dtype(dtype: str, key: str) -> str:
-    """Return `dtype` if a multi-array of it exists on every supported target."""
-    if dtype in ("float16", "float32", "int32"):
-        return dtype
-    cures = {
-        "bool": 'Declare `dtype = "int32"` and compare in forward: `mask != 0`.',
-        "int64": 'Declare `dtype = "int32"`: Core ML computes with 32-bit integers.',
-        "float64": 'Declare `dtype = "float32"`.',
-        "bfloat16": 'Declare `dtype = "float16"` or `"float32"`.',
-    }
-    message = f"Core ML has no `{dtype}` features here; it would silently become another type."
-    advice = cures.get(dtype, "Choose float16, float32 or int32.")
-    raise Failure("wrong-dtype", message, key=key, advice=(advice,))
-
-
-def _input(name: str, value: Mapping[str, Any]) -> Input:
-    """Return one input; unsupported kinds are refused."""
-    key = f"inputs.{name}"
-    _name(name, "inputs")
-    for part in value:
-        if part not in ("shape", "dtype", "sample", "default"):
-            raise Failure("not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}")
-    shape = value.get("shape")
-    if not isinstance(shape, list) or not all(isinstance(dim, int) and dim > 0 for dim in shape):
-        raise Failure("not-supported", "Only fixed shapes of positive integers are supported yet.", key=f"{key}.shape")
-    bounds = (value.get("sample") or {}).get("range")
-    return Input(
-        name=name,
-        shape=tuple(shape),
-        dtype=_dtype(value.get("dtype", "float32"), f"{key}.dtype"),
-        sample_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
-        default=float(value["default"]) if value.get("default") is not None else None,
+        samples=int(parity.get("samples", 1)),
+        states=features.states(table),
+        steps=int(parity.get("steps") or 1),
     )
 
 
@@ -279,6 +191,6 @@ def _classifier(value: Mapping[str, Any] | None, outputs: list[Output]) -> Class
     labels = value["labels"]
     label_name = value.get("predicted-feature-name", "classLabel")
     probabilities_name = value.get("predicted-probabilities-output", "classLabel_probs")
-    _name(label_name, "classifier")
-    _name(probabilities_name, "classifier")
+    name_of(label_name, "classifier")
+    name_of(probabilities_name, "classifier")
     return Classifier(labels if isinstance(labels, str) else tuple(labels), label_name, probabilities_name)

@@ -17,8 +17,10 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
+from coreml_driver.features import Input, Shape
 from coreml_driver.interface import Interface, input_tensor_type
-from coreml_driver.request import DEFAULT_INTEGER_RANGE, Input, Model
+from coreml_driver.request import DEFAULT_INTEGER_RANGE, Model
+from coreml_driver.shapes import Choice
 
 #: How far a captured graph may be from the original, relative to the largest value: the same float32 kernels in the
 #: same order give
@@ -40,13 +42,24 @@ class Sample:
     tensors: tuple[torch.Tensor, ...]
 
 
-def draw(model: Model, index: int) -> Sample:
-    """Draw sample number `index`.
+@dataclass(frozen=True)
+class Run:
+    """Predictions of the original module, one after the other."""
 
-    Called by: `conversion.convert`.
-    Returns: values that depend on nothing but the input's name, its keys in the manifest and `index`.
+    #: Inputs and outputs of each; a model without states has one.
+    steps: tuple[tuple[Sample, tuple[torch.Tensor, ...]], ...]
+    #: What the states are at the end.
+    states: tuple[torch.Tensor, ...] = ()
+
+
+def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
+    """Draw the inputs of step number `step` of sample number `index`.
+
+    Called by: `observation`.
+    Parameters: `choice` — a shape for every input.
+    Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape and the numbers.
     """
-    arrays = tuple(_values(declared, index) for declared in model.inputs)
+    arrays = tuple(_values(declared, shape, index, step) for declared, shape in zip(model.inputs, choice, strict=True))
     tensors = tuple(
         torch.from_numpy(array.copy()).to(input_tensor_type(declared))
         for declared, array in zip(model.inputs, arrays, strict=True)
@@ -54,29 +67,49 @@ def draw(model: Model, index: int) -> Sample:
     return Sample(arrays, tensors)
 
 
-def _values(declared: Input, index: int) -> npt.NDArray[np.generic]:
+def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
-    seed = int.from_bytes(hashlib.sha256(f"{declared.name}/{index}".encode()).digest()[:8], "little")
+    kind = {"int32": np.int32, "float16": np.float16}.get(declared.dtype, np.float32)
+    if declared.sample_start is not None:
+        return np.full(shape, declared.sample_start + step, kind)
+    name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
+    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     random = np.random.Generator(np.random.PCG64(seed))
     if declared.dtype == "int32":
         low, high = declared.sample_range or DEFAULT_INTEGER_RANGE
-        return random.integers(int(low), int(high), declared.shape, dtype=np.int32, endpoint=True)
+        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True)
     if declared.sample_range is None:
-        values = random.standard_normal(declared.shape, dtype=np.float32)
+        values = random.standard_normal(shape, dtype=np.float32)
     else:
         low, high = declared.sample_range
-        values = (low + (high - low) * random.random(declared.shape, dtype=np.float32)).astype(np.float32)
-    return np.asarray(values, dtype=np.float16 if declared.dtype == "float16" else np.float32)
+        values = (low + (high - low) * random.random(shape, dtype=np.float32)).astype(np.float32)
+    return np.asarray(values, dtype=kind)
 
 
-def write(folder: Path, index: int, sample: Sample, interface: Interface, outputs: Sequence[torch.Tensor]) -> None:
+def write(folder: Path, index: int, run: Run, interface: Interface) -> None:
     """Write a sample as `INDEX.safetensors` with the keys `in/NAME` and `out/NAME`.
 
-    Called by: `conversion.convert`.
-    Parameters: `outputs` — the original module's, in the interface's order. A classifier's are its probabilities and
-    the index of the
-    largest one.
+    With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with zeroed states, and
+    `final_state/NAME` for what the states are at the end.
+
+    Called by: `conversion`.
+    Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are its probabilities
+    and the index of the largest one.
     """
+    tensors = {}
+    for number, (sample, outputs) in enumerate(run.steps):
+        prefix = f"step{number}/" if interface.states else ""
+        tensors |= {f"{prefix}{key}": array for key, array in _arrays(sample, outputs, interface).items()}
+    for state, value in zip(interface.states, run.states, strict=True):
+        tensors[f"final_state/{state.name}"] = value.to(torch.float32).contiguous().numpy()
+    folder.mkdir(exist_ok=True)
+    safetensors.numpy.save_file(tensors, folder / f"{index}.safetensors")
+
+
+def _arrays(
+    sample: Sample, outputs: Sequence[torch.Tensor], interface: Interface
+) -> dict[str, npt.NDArray[np.generic]]:
+    """Return the arrays of one prediction by their keys."""
     tensors = {f"in/{feature.name}": array for feature, array in zip(interface.inputs, sample.arrays, strict=True)}
     if interface.classifier is not None:
         probabilities = outputs[0].to(torch.float32).reshape(-1).numpy()
@@ -86,18 +119,17 @@ def write(folder: Path, index: int, sample: Sample, interface: Interface, output
         for feature, output in zip(interface.outputs, outputs, strict=True):
             kind = torch.int32 if feature.dtype == "int32" else torch.float32
             tensors[f"out/{feature.name}"] = output.to(kind).contiguous().numpy()
-    folder.mkdir(exist_ok=True)
-    safetensors.numpy.save_file(tensors, folder / f"{index}.safetensors")
+    return tensors
 
 
-def remarks(interface: Interface, runs: Sequence[tuple[Sample, Sequence[torch.Tensor]]]) -> list[str]:
+def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
     """Return warnings about outputs that make a poor reference.
 
     Called by: `conversion`.
     """
     found = []
     for position, feature in enumerate(interface.outputs):
-        values = [outputs[position].to(torch.float64) for _, outputs in runs]
+        values = [outputs[position].to(torch.float64) for run in runs for _, outputs in run.steps]
         if not all(bool(value.isfinite().all()) for value in values):
             found.append(f"output `{feature.name}` has values that are not finite in PyTorch itself, for random inputs")
         elif interface.classifier is not None:

@@ -11,6 +11,7 @@ Flow: `conversion` runs the module a second time under `Witness` -> `checks.run`
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -57,6 +58,14 @@ class Sightings:
     random: list[Sighting] = field(default_factory=list)
     #: Names of tensors kept by the module that were written to.
     written: list[Sighting] = field(default_factory=list)
+    #: Names of tensors kept by the module that another tensor took the place of.
+    assigned: list[Sighting] = field(default_factory=list)
+    #: Names of kept tensors of which a view is used that is older than the last write.
+    stale: list[Sighting] = field(default_factory=list)
+    #: How often each kept tensor was written to.
+    writes: Counter[str] = field(default_factory=Counter)
+    #: At which lines of the user's code.
+    write_lines: dict[str, list[PythonLine]] = field(default_factory=dict)
     #: Normalisation by batch statistics although there are running ones.
     batch_statistics: list[Sighting] = field(default_factory=list)
     #: Integers that do not fit into 32 bits.
@@ -80,7 +89,13 @@ class Witness(TorchDispatchMode):
         self._from_input: Any = WeakTensorKeyDictionary()
         for tensor in inputs:
             self._from_input[tensor] = True
-        self._kept = {_storage(tensor): name for name, tensor in kept_tensors(module).items() if tensor.numel()}
+        kept = {name: tensor for name, tensor in kept_tensors(module).items() if tensor.numel()}
+        self._kept = {_storage(tensor): name for name, tensor in kept.items()}
+        self._whole: Any = WeakTensorKeyDictionary()
+        for tensor in kept.values():
+            self._whole[tensor] = True
+        #: Views of kept tensors, with the number of writes to the whole when each was taken.
+        self._views: Any = WeakTensorKeyDictionary()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Run one operation and look at it."""
@@ -94,13 +109,26 @@ class Witness(TorchDispatchMode):
         name = func._schema.name.removeprefix("aten::")
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith(NOT_RANDOM):
             self._see(self.sightings.random, name)
+        self._look_at_views(tensors)
         self._look_at_arguments(func, name, args, kwargs, arguments)
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
+                kept = self._kept.get(_storage(tensor)) if tensor.numel() else None
+                if kept is not None and tensor not in self._whole:
+                    self._views[tensor] = self.sightings.writes[kept]
                 if depends:
                     self._from_input[tensor] = True
                 self._look_at_value(tensor, name)
         return result
+
+    def _look_at_views(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Look for views that are older than the last write to what they show."""
+        for tensor in tensors:
+            age = self._views.get(tensor)
+            if age is not None:
+                kept = self._kept[_storage(tensor)]
+                if age < self.sightings.writes[kept]:
+                    self._see(self.sightings.stale, kept)
 
     def _look_at_arguments(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any, leaves: list[Any]) -> None:
         """Look for writes to the module's tensors, batch statistics and wide integers."""
@@ -112,6 +140,8 @@ class Witness(TorchDispatchMode):
                 kept = self._kept.get(_storage(value))
                 if kept is not None:
                     self._see(self.sightings.written, kept)
+                    self.sightings.writes[kept] += 1
+                    self.sightings.write_lines.setdefault(kept, []).extend(filter(None, [self._line()]))
         if values.get("training") is True and isinstance(values.get("running_mean"), torch.Tensor):
             self._see(self.sightings.batch_statistics, name)
         if "slice" in name:
@@ -155,7 +185,9 @@ class Witness(TorchDispatchMode):
         def watched(module: torch.nn.Module, name: str, value: Any) -> None:
             replaced = getattr(module, name, None) if isinstance(value, torch.Tensor) else None
             if isinstance(replaced, torch.Tensor) and replaced is not value:
-                witness._see(witness.sightings.written, witness._kept.get(_storage(replaced), name))
+                kept = witness._kept.get(_storage(replaced), name)
+                witness._see(witness.sightings.written, kept)
+                witness._see(witness.sightings.assigned, kept)
             original(module, name, value)
 
         torch.nn.Module.__setattr__ = watched  # type: ignore[method-assign, assignment]

@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from coreml_driver import checks
+from coreml_driver import program
 from tests.test_failures import INT, module, returning
 
 FLOAT16, FLOAT32, INT32 = 16, 32, 131104 & 0xFFFF
@@ -81,7 +81,7 @@ def test_op_selector_by_output(package):
     outcome = package.convert(source, compute_precision=precision)
     kinds = {
         operation.inputs["x"].arguments[0].name: operation.outputs[0].type.tensorType.dataType
-        for operation in checks.operations(outcome.specification)
+        for operation in program.operations(outcome.specification)
         if operation.type == "linear"
     }
     assert sorted(kinds.values()) == [10, 11]  # one linear in FLOAT16, the last one in FLOAT32

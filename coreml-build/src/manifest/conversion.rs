@@ -6,6 +6,8 @@
 //! nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
 
+use super::shape::Dimension;
+use super::state::State;
 use coreml_spec::DataType;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -36,6 +38,9 @@ pub(crate) struct Conversion {
     pub(crate) parity: Parity,
     /// Where the module comes from.
     pub(crate) source: Source,
+    /// What is kept between predictions.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub(crate) states: Named<State>,
     /// State dict to load into the module, relative to the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weights: Option<String>,
@@ -44,6 +49,13 @@ pub(crate) struct Conversion {
 /// Named things whose order matters; an object in JSON.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Named<T>(pub(crate) Vec<(String, T)>);
+
+impl<T> Named<T> {
+    /// Returns whether there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 impl<T> Default for Named<T> {
     fn default() -> Self {
@@ -126,15 +138,29 @@ pub(crate) struct Input {
     /// How samples are drawn; the driver's default where the manifest is silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sample: Option<Sample>,
-    /// Size of each dimension.
-    pub(crate) shape: Vec<usize>,
+    /// What the caller gives.
+    #[serde(flatten)]
+    pub(crate) form: Form,
 }
 
-/// How sample values of an input are drawn.
+/// What the caller of a model gives as an input; the variant's name is the key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Sample {
-    /// Smallest and largest value, both included.
-    pub(crate) range: [Number; 2],
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    /// A tensor of this shape.
+    Shape(Vec<Dimension>),
+    /// A tensor of one of these shapes, the first of which is the default (`EnumeratedShapes`).
+    Shapes(Vec<Vec<usize>>),
+}
+
+/// How sample values of an input are drawn; the variant's name is the key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sample {
+    /// At random between the smallest and the largest value, both included.
+    Range([Number; 2]),
+    /// This number in the first step of a sample, and one more in each next step.
+    Start(Number),
 }
 
 /// One output.
@@ -191,4 +217,7 @@ pub(crate) enum Labels {
 pub(crate) struct Parity {
     /// Number of samples.
     pub(crate) samples: usize,
+    /// Predictions in a row that make a sample of a model with states.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) steps: Option<usize>,
 }

@@ -1,18 +1,12 @@
-//! Reading the keys of inputs, outputs and states.
+//! Reading the keys of inputs and outputs.
 //!
-//! Owns: what a shape, an element type and a sample may be, as far as Core ML limits them.
-//! Flow: called by `model.rs` for every entry of `inputs`, `outputs` and `states`.
+//! Owns: what an element type and a sample may be, as far as Core ML limits them.
+//! Flow: called by `model.rs` for every entry of `inputs` and `outputs`; shapes are `shape.rs`'s.
 
-use super::conversion::{Input, Named, Output, Sample};
+use super::conversion::{Form, Input, Named, Output, Sample};
 use super::section::{Item, Section};
 use coreml_spec::DataType;
 use serde_json::Number;
-
-/// Largest number of dimensions of a Core ML tensor.
-const MAX_RANK: usize = 5;
-
-/// Largest size of a dimension. Core ML counts in 64 bits, but no tensor of more elements fits into a device.
-const MAX_SIZE: i64 = i32::MAX as i64;
 
 /// Element types that an input or an output can have.
 const DATA_TYPES: &[(&str, DataType)] =
@@ -28,22 +22,8 @@ pub(super) fn outputs(item: &Item<'_>) -> Option<Named<Output>> {
     named(item, output)
 }
 
-/// Reads `states`, which this version does not convert yet.
-pub(super) fn states(item: &Item<'_>) {
-    named(item, |section| {
-        let shape = section.require("shape", "shape = [1, 8, 64, 64]");
-        shape.and_then(|item| fixed_shape(&item));
-        if let Some(item) = section.take("dtype") {
-            item.choice(&[("float16", ())]);
-        }
-        section.finish();
-        Some(())
-    });
-    item.report_later("`states`");
-}
-
 /// Reads a table of named features with `read` for each.
-fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Named<T>> {
+pub(super) fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Named<T>> {
     let mut features = Vec::new();
     for (name, item) in item.section()?.take_all() {
         if !is_feature_name(name) {
@@ -61,7 +41,7 @@ fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<
 }
 
 /// Returns whether coremltools keeps the name as it is.
-fn is_feature_name(name: &str) -> bool {
+pub(super) fn is_feature_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
@@ -74,15 +54,12 @@ fn input(section: Section<'_>) -> Option<Input> {
     };
     let sample = section.take("sample").map(|item| sample(&item, dtype));
     let default = section.take("default").map(|item| item.number());
-    let fixed = section.take("shape");
+    let shape = section.take("shape");
     let enumerated = section.take("shapes");
     let image = section.take("image");
-    let shape = match (fixed, enumerated, image) {
-        (Some(item), None, None) => shape(&item),
-        (None, Some(item), None) => {
-            shapes(&item);
-            None
-        }
+    let form = match (shape, enumerated, image) {
+        (Some(item), None, None) => super::shape::shape(&item).map(Form::Shape),
+        (None, Some(item), None) => super::shape::shapes(&item).map(Form::Shapes),
         (None, None, Some(item)) => {
             super::later::image(&item);
             None
@@ -97,7 +74,7 @@ fn input(section: Section<'_>) -> Option<Input> {
         }
     };
     section.finish();
-    Some(Input { default: lift(default)?, dtype: dtype?, sample: lift(sample)?, shape: shape? })
+    Some(Input { default: lift(default)?, dtype: dtype?, sample: lift(sample)?, form: form? })
 }
 
 /// Reads one output.
@@ -137,71 +114,34 @@ fn data_type(item: &Item<'_>) -> Option<DataType> {
     }
 }
 
-/// Reads a fixed shape; a flexible one is validated and reported as not supported yet.
-fn shape(item: &Item<'_>) -> Option<Vec<usize>> {
-    let dimensions = item.array()?;
-    let Some(flexible) = dimensions.iter().find(|dimension| dimension.is_table()) else { return fixed_shape(item) };
-    let mut valid = true;
-    for dimension in &dimensions {
-        valid &= if dimension.is_table() { range(dimension).is_some() } else { size(dimension).is_some() };
-    }
-    if valid {
-        flexible.report_later("a flexible dimension");
-    }
-    None
-}
-
-/// Reads a shape of fixed sizes.
-pub(super) fn fixed_shape(item: &Item<'_>) -> Option<Vec<usize>> {
-    let dimensions = item.array()?;
-    if dimensions.is_empty() || dimensions.len() > MAX_RANK {
-        item.report(format!("a shape has 1 to {MAX_RANK} dimensions, found {}", dimensions.len()));
-        return None;
-    }
-    let sizes: Vec<_> = dimensions.iter().map(size).collect();
-    sizes.into_iter().collect()
-}
-
-/// Reads the size of one dimension.
-fn size(item: &Item<'_>) -> Option<usize> {
-    usize::try_from(item.integer_within(1, MAX_SIZE)?).ok()
-}
-
-/// Reads the bounds of a flexible dimension.
-fn range(item: &Item<'_>) -> Option<()> {
-    let section = item.section()?;
-    let min = section.require("min", "min = 1").and_then(|item| size(&item));
-    let max = section.require("max", "max = 512").and_then(|item| size(&item));
-    let default = section.take("default").map(|item| size(&item));
-    section.finish();
-    let (min, max, default) = (min?, max?, lift(default)?);
-    if min > max || default.is_some_and(|default| !(min..=max).contains(&default)) {
-        item.report("a flexible dimension needs `min` ≤ `default` ≤ `max`");
-        return None;
-    }
-    Some(())
-}
-
-/// Reads enumerated shapes, which this version does not convert yet.
-fn shapes(item: &Item<'_>) {
-    let Some(all) = item.array() else { return };
-    let ranks: Option<Vec<usize>> = all.iter().map(|shape| fixed_shape(shape).map(|shape| shape.len())).collect();
-    match ranks {
-        Some(ranks) if ranks.is_empty() => item.report("`shapes` is empty"),
-        Some(ranks) if ranks.iter().any(|rank| *rank != ranks[0]) => {
-            item.report("all `shapes` of an input have the same number of dimensions");
-        }
-        Some(_) => item.report_later("`shapes`"),
-        None => {}
-    }
-}
-
 /// Reads how samples are drawn.
 fn sample(item: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
     let section = item.section()?;
-    let range = section.require("range", "sample = { range = [0, 1] }");
+    let (range, start) = (section.take("range"), section.take("start"));
     section.finish();
-    let range = range?;
+    match (range, start) {
+        (Some(range), None) => sample_range(&range, dtype),
+        (None, Some(start)) => {
+            let first = start.number()?;
+            if dtype == Some(DataType::Int32) && !first.is_i64() {
+                start.report("the `start` of an integer input is an integer");
+                return None;
+            }
+            Some(Sample::Start(first))
+        }
+        (None, None) => {
+            item.report("`sample` needs `range` or `start`: write for example `sample = { range = [0, 1] }`");
+            None
+        }
+        (Some(_), Some(start)) => {
+            start.report("`sample` has `range` or `start`, not both");
+            None
+        }
+    }
+}
+
+/// Reads the bounds of samples.
+fn sample_range(range: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
     let bounds: Option<Vec<Number>> = range.array()?.iter().map(Item::number).collect();
     let Ok([low, high]) = <[Number; 2]>::try_from(bounds?) else {
         range.report("`range` has two numbers, the smallest and the largest value");
@@ -215,5 +155,5 @@ fn sample(item: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
         range.report("`range` has the smallest value first");
         return None;
     }
-    Some(Sample { range: [low, high] })
+    Some(Sample::Range([low, high]))
 }

@@ -54,9 +54,6 @@ fn numbers(item: &Item<'_>) {
 
 /// Reads all keys of a model that later versions will act upon.
 pub(super) fn keys(model: &Section<'_>) {
-    if let Some(item) = model.take("states") {
-        super::feature::states(&item);
-    }
     refuse(model, "buckets", |section| {
         section.require("input", "input = \"ids\"").and_then(|item| item.text());
         section.require("axis", "axis = 1").and_then(|item| item.integer_within(0, 4));

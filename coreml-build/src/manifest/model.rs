@@ -4,22 +4,20 @@
 //! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes them to a
 //! [`Model`].
 
+use super::classifier::classifier;
 use super::conversion::{
-    Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Parity, Precision,
+    self, Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Precision,
     Source,
 };
+use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
 use super::section::{Item, Section};
+use super::source::source;
+use super::state::{State, states};
 use super::target::DeploymentTarget;
-use super::{feature, later};
+use super::{agreement, feature, later};
 use crate::error::Place;
 use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
-
-/// Samples kept per model: one seldom meets the range that breaks half precision, and each costs a PyTorch run.
-const DEFAULT_SAMPLES: usize = 3;
-
-/// Most samples that a manifest can ask for: each holds all inputs and outputs in full precision.
-const MAX_SAMPLES: i64 = 64;
 
 /// Endings of a state dict that are loaded without running code from it.
 const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
@@ -94,12 +92,14 @@ pub(super) struct Keys {
     has_inputs: bool,
     /// `outputs`.
     outputs: Named<Output>,
+    /// `states`.
+    states: Named<State>,
     /// `metadata`.
     metadata: Metadata,
     /// `classifier`.
     classifier: Option<Classifier>,
-    /// `parity`: tolerance and number of samples.
-    parity: Option<(Option<Tolerance>, Option<usize>)>,
+    /// `parity`.
+    parity: Option<Parity>,
     /// `embed`.
     embed: Option<bool>,
 }
@@ -132,6 +132,7 @@ impl Keys {
             keys.has_inputs = true;
         }
         keys.outputs = model.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
+        keys.states = model.take("states").and_then(|item| states(&item)).unwrap_or_default();
         keys.metadata = model.take("metadata").and_then(|item| metadata(&item)).unwrap_or_default();
         keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
@@ -141,7 +142,7 @@ impl Keys {
         keys
     }
 
-    /// Fills what is absent from `defaults`: `metadata`, `inputs` and `outputs` entry by entry, the others whole.
+    /// Fills what is absent from `defaults`: `metadata`, `inputs`, `outputs` and `states` entry by entry, the others whole.
     fn or(self, defaults: Self) -> Self {
         Self {
             source: if self.has_source { self.source } else { defaults.source },
@@ -154,6 +155,7 @@ impl Keys {
             inputs: merge(self.inputs, defaults.inputs),
             has_inputs: self.has_inputs || defaults.has_inputs,
             outputs: merge(self.outputs, defaults.outputs),
+            states: merge(self.states, defaults.states),
             metadata: Metadata {
                 author: self.metadata.author.or(defaults.metadata.author),
                 description: self.metadata.description.or(defaults.metadata.description),
@@ -190,25 +192,14 @@ impl Keys {
             report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
         }
         let target = keys.target.unwrap_or_default();
-        let typed = keys.inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), Some(input.dtype)));
-        let typed = typed.chain(keys.outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
-        for (key, dtype) in typed {
-            if let Some(dtype) = dtype
-                && let Some(needed) = target.lacks(dtype)
-            {
-                report(
-                    &key,
-                    format!(
-                        "`{dtype}` inputs and outputs need `minimum-deployment-target = \"{needed}\"`, here it \
-                         is \"{target}\""
-                    ),
-                );
-            }
+        agreement::check(&keys.inputs, &keys.outputs, &keys.states, target, &report);
+        let parity = keys.parity.unwrap_or_default();
+        if parity.steps.is_some() && keys.states.is_empty() {
+            report("parity.steps", "`steps` counts predictions of a model with `states`, and this has none".into());
         }
         let half_outputs = keys.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16));
         let precision = keys.precision.unwrap_or(Precision::Float16);
-        let (tolerance, samples) = keys.parity.unwrap_or_default();
-        let default_tolerance = Tolerance::of_precision(precision != Precision::Float32 || half_outputs);
+        let half = precision != Precision::Float32 || half_outputs || !keys.states.is_empty();
         Some(Model {
             name: name.to_owned(),
             conversion: Conversion {
@@ -220,12 +211,16 @@ impl Keys {
                 metadata: keys.metadata,
                 minimum_deployment_target: target.to_string(),
                 outputs: keys.outputs,
-                parity: Parity { samples: samples.unwrap_or(DEFAULT_SAMPLES) },
+                parity: conversion::Parity {
+                    samples: parity.samples.unwrap_or(DEFAULT_SAMPLES),
+                    steps: (!keys.states.is_empty()).then(|| parity.steps.unwrap_or(DEFAULT_STEPS)),
+                },
                 source: keys.source?,
+                states: keys.states,
                 weights: keys.weights,
             },
             compute_units: keys.compute_units.unwrap_or_default(),
-            tolerance: tolerance.unwrap_or(default_tolerance),
+            tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
             embed: keys.embed.unwrap_or(false),
             place,
             places,
@@ -239,48 +234,6 @@ fn merge<T>(own: Named<T>, defaults: Named<T>) -> Named<T> {
     let mut merged: Vec<_> = defaults.0.into_iter().filter(lacking).collect();
     merged.extend(own.0);
     Named(merged)
-}
-
-/// Reads `source`.
-fn source(item: &Item<'_>) -> Option<Source> {
-    let section = item.section()?;
-    let other = later::other_source(&section);
-    let file = section.take("file");
-    let entry = section.take("entry");
-    let args = section.take("args");
-    section.finish();
-    if other {
-        return None;
-    }
-    let (Some(file), Some(entry)) = (file, entry) else {
-        item.report(
-            "`source` needs `file` and `entry`: write for example `source = { file = \
-             \"python/model.py\", entry = \"model\" }`",
-        );
-        return None;
-    };
-    let file = file.text();
-    let entry = entry.text().filter(|name| {
-        let valid = name.split('.').all(is_python_name);
-        if !valid {
-            entry.report(format!("`entry` cannot be \"{name}\": it is the name of a function in the file"));
-        }
-        valid
-    });
-    let args = match args {
-        None => Some(serde_json::Value::Object(serde_json::Map::new())),
-        Some(item) if !item.is_table() => {
-            item.report_type("a table of keyword arguments");
-            None
-        }
-        Some(item) => item.json(),
-    };
-    Some(Source { args: args?, entry: entry?.to_owned(), file: file?.to_owned() })
-}
-
-/// Returns whether `name` can be the name of a Python function.
-fn is_python_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }
 
 /// Reads `weights`.
@@ -331,66 +284,4 @@ fn metadata(item: &Item<'_>) -> Option<Metadata> {
     };
     section.finish();
     Some(metadata)
-}
-
-/// Reads `classifier`.
-fn classifier(item: &Item<'_>) -> Option<Classifier> {
-    let section = item.section()?;
-    let labels = section.require("labels", "labels = \"labels.txt\"").and_then(|item| labels(&item));
-    let name = |key, default: &str| match section.take(key) {
-        Some(item) => item.text().map(str::to_owned),
-        None => Some(default.to_owned()),
-    };
-    let label = name("predicted-feature-name", "classLabel");
-    let probabilities = name("predicted-probabilities-output", "classLabel_probs");
-    section.finish();
-    Some(Classifier { labels: labels?, predicted_feature_name: label?, predicted_probabilities_output: probabilities? })
-}
-
-/// Reads the labels of a classifier.
-fn labels(item: &Item<'_>) -> Option<Labels> {
-    if item.is_string() {
-        return Some(Labels::File(item.text()?.to_owned()));
-    }
-    if !item.is_array() {
-        item.report_type("a file with one label to a line, or an array of strings or integers");
-        return None;
-    }
-    let elements = item.array()?;
-    let Some(first) = elements.first() else {
-        item.report("`labels` is empty");
-        return None;
-    };
-    if first.is_string() {
-        Some(Labels::Strings(elements.iter().map(|label| label.string().map(str::to_owned)).collect::<Option<_>>()?))
-    } else {
-        Some(Labels::Integers(elements.iter().map(Item::integer).collect::<Option<_>>()?))
-    }
-}
-
-/// Reads `parity`.
-fn parity(item: &Item<'_>) -> Option<(Option<Tolerance>, Option<usize>)> {
-    let section = item.section()?;
-    let number = |key| section.take(key).and_then(|item| Some((item.number()?.as_f64()?, item)));
-    let (psnr, atol, rtol) = (number("psnr"), number("atol"), number("rtol"));
-    let samples = section.take("samples").and_then(|item| item.integer_within(0, MAX_SAMPLES));
-    section.finish();
-    for (value, item) in [&psnr, &atol, &rtol].into_iter().flatten() {
-        if *value < 0.0 {
-            item.report("a tolerance is not negative");
-            return None;
-        }
-    }
-    let tolerance = match (psnr, atol, rtol) {
-        (None, None, None) => None,
-        (Some((psnr, _)), None, None) => Some(Tolerance::Psnr(psnr)),
-        (None, atol, rtol) => {
-            Some(Tolerance::Absolute { atol: atol.map_or(0.0, |atol| atol.0), rtol: rtol.map_or(0.0, |rtol| rtol.0) })
-        }
-        _ => {
-            item.report("`parity` has `psnr`, or `atol` and `rtol`, not both");
-            return None;
-        }
-    };
-    Some((tolerance, samples.and_then(|samples| usize::try_from(samples).ok())))
 }

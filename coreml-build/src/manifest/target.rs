@@ -1,11 +1,10 @@
 //! `minimum-deployment-target`: the oldest system that must run a model.
 //!
-//! Owns: coremltools' names of systems, and which element types each release can take.
+//! Owns: coremltools' names of systems, and which release each has.
 //! Flow: read by `model.rs`; its text goes into the canonical table.
 
 use super::section::Item;
 use crate::nearest::did_you_mean;
-use coreml_spec::DataType;
 use std::fmt;
 
 /// Core ML releases that run ML Programs: release, and the first iOS, macOS, watchOS and tvOS with it, as coremltools
@@ -58,16 +57,20 @@ impl DeploymentTarget {
         found
     }
 
-    /// Returns the first target of the same system that takes inputs and outputs of type `dtype`, or `None` when this
-    /// one does.
-    pub(super) fn lacks(self, dtype: DataType) -> Option<&'static str> {
-        let needed = match dtype {
-            DataType::Float16 => 6,
-            _ => return None,
-        };
-        let (_, names) = RELEASES.iter().find(|(release, _)| *release == needed)?;
-        (self.release < needed).then(|| names[self.system])
+    /// Returns the first target of the same system with `release`, or `None` when this one has it.
+    pub(super) fn older_than(self, release: Release) -> Option<&'static str> {
+        let (_, names) = RELEASES.iter().find(|(known, _)| *known == release as u8)?;
+        (self.release < release as u8).then(|| names[self.system])
     }
+}
+
+/// A release of Core ML that brought something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Release {
+    /// Half-precision features.
+    Ios16 = 6,
+    /// States, several enumerated inputs.
+    Ios18 = 8,
 }
 
 impl fmt::Display for DeploymentTarget {

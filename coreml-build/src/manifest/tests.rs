@@ -275,7 +275,6 @@ fn sources_are_checked() {
 #[test]
 fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
     for (line, what) in [
-        ("states.k = { shape = [1, 8], dtype = \"float16\" }", "`states`"),
         (
             "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }",
             "`buckets`",
@@ -290,11 +289,6 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
         refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
     }
     refused(
-        "inputs.y = { shape = [1, { min = 1, max = 512, default = 128 }] }",
-        "m.toml:4:26: a flexible dimension is not supported yet",
-    );
-    refused("inputs.y = { shapes = [[1, 64], [1, 128]] }", "m.toml:4:14: `shapes` is not supported yet");
-    refused(
         "inputs.y = { image = { width = 28, height = 28, color = \"grayscale\", scale = 0.1, bias = [0.0] } }",
         "m.toml:4:14: an image input is not supported yet",
     );
@@ -306,8 +300,6 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
     }
     let both = parse(&format!("{MODEL}quantize = {{ weights = \"int9\", mod = 1 }}\n")).unwrap_err();
     assert_eq!(both.len(), 3, "{both:?}");
-    let bounds = parse(&format!("{MODEL}inputs.y = {{ shape = [{{ min = 3, max = 2 }}] }}\n")).unwrap_err();
-    assert_eq!(bounds, ["m.toml:4:23: a flexible dimension needs `min` ≤ `default` ≤ `max`"]);
 }
 
 #[test]
@@ -404,4 +396,118 @@ fn files_that_do_not_exist_are_named_with_their_key() {
     write("inner/a.py", "");
     let outside = Manifest::read(&folder.path().join("inner"), "../m.toml").unwrap();
     assert!(outside.warnings[0].contains("outside the package"), "{:?}", outside.warnings);
+}
+
+#[test]
+fn states_are_read_with_their_steps() {
+    let table = table(
+        "states.v = { shape = [1, 8], buffer = \"layers.0.v\" }\nstates.k = { shape = [2], dtype = \"float16\" }",
+    );
+    assert_eq!(
+        table["states"],
+        serde_json::json!({
+            "v": { "buffer": "layers.0.v", "dtype": "float16", "shape": [1, 8] },
+            "k": { "dtype": "float16", "shape": [2] },
+        })
+    );
+    assert_eq!(table["parity"], serde_json::json!({ "samples": 3, "steps": 3 }));
+    let steps = self::table("states.k = { shape = [2] }\nparity = { samples = 1, steps = 5 }");
+    assert_eq!(steps["parity"], serde_json::json!({ "samples": 1, "steps": 5 }));
+    let start = self::table("inputs.p = { shape = [1], dtype = \"int32\", sample = { start = 0 } }");
+    assert_eq!(start["inputs"]["p"]["sample"], serde_json::json!({ "start": 0 }));
+    let single = parse(&format!("{MODEL}compute-precision = \"float32\"\nstates.k = {{ shape = [2] }}\n")).unwrap();
+    assert_eq!(single.models[0].tolerance, Tolerance::Psnr(35.0), "states are in half precision");
+}
+
+#[test]
+fn wrong_states_stand_at_their_place() {
+    refused(
+        "states.k = { shape = [1], dtype = \"float32\" }",
+        "m.toml:4:27: Core ML's states are `float16`; the module's buffer may be float32",
+    );
+    refused(
+        "states.k = {}",
+        "m.toml:4:1: `shape` is missing in `model.states.k`: write for example `shape = [1, 8, 64, 64]`",
+    );
+    refused(
+        "states.x = { shape = [1] }",
+        "m.toml:4:1: model `m`: `x` names a state and an input or output: rename one",
+    );
+    refused(
+        "parity.steps = 2",
+        "m.toml:4:1: model `m`: `steps` counts predictions of a model with `states`, and this has none",
+    );
+    refused(
+        "minimum-deployment-target = \"iOS17\"\nstates.k = { shape = [1] }",
+        "m.toml:5:1: model `m`: states need `minimum-deployment-target = \"iOS18\"`, here it is \"iOS17\"",
+    );
+    refused(
+        "inputs.y = { shape = [1], sample = { range = [0, 1], start = 0 } }",
+        "m.toml:4:54: `sample` has `range` or `start`, not both",
+    );
+    refused(
+        "inputs.y = { shape = [1], sample = {} }",
+        "m.toml:4:27: `sample` needs `range` or `start`: write for example `sample = { range = [0, 1] }`",
+    );
+    refused(
+        "inputs.y = { shape = [1], dtype = \"int32\", sample = { start = 0.5 } }",
+        "m.toml:4:55: the `start` of an integer input is an integer",
+    );
+}
+
+#[test]
+fn flexible_shapes_are_read() {
+    let table = table(
+        "inputs.a = { shape = [1, { min = 1, max = 512, default = 128 }, { symbol = \"T\", min = 2, max = 4 }] }\n\
+         inputs.b = { shapes = [[1, 64], [1, 128]] }",
+    );
+    assert_eq!(
+        table["inputs"]["a"]["shape"],
+        serde_json::json!([
+            1,
+            { "default": 128, "max": 512, "min": 1 },
+            { "default": 4, "max": 4, "min": 2, "symbol": "T" },
+        ])
+    );
+    assert_eq!(table["inputs"]["b"], serde_json::json!({ "dtype": "float32", "shapes": [[1, 64], [1, 128]] }));
+}
+
+#[test]
+fn wrong_flexible_shapes_stand_at_their_place() {
+    let bounds = "a flexible dimension needs `min` ≤ `default` ≤ `max`";
+    refused("inputs.y = { shape = [{ min = 3, max = 2 }] }", &format!("m.toml:4:23: {bounds}"));
+    refused("inputs.y = { shape = [{ min = 1, max = 2, default = 3 }] }", &format!("m.toml:4:23: {bounds}"));
+    refused(
+        "inputs.y = { shape = [1, { min = 2, max = 2 }] }",
+        "m.toml:4:26: `min` and `max` are both 2: write 2 for a fixed size",
+    );
+    refused(
+        "inputs.y = { shape = [{ min = 1 }] }",
+        "m.toml:4:23: `max` is missing in `model.inputs.y.shape`: write for example `max = 512`",
+    );
+    refused(
+        "inputs.y = { shape = [{ min = 1, max = 2, symbol = \"a b\" }] }",
+        "m.toml:4:43: `symbol` cannot be \"a b\": it is made of letters, digits and `_`",
+    );
+    refused("inputs.y = { shapes = [] }", "m.toml:4:14: `shapes` is empty");
+    refused(
+        "inputs.y = { shapes = [[1], [1, 2]] }",
+        "m.toml:4:29: all `shapes` of an input have the same number of dimensions",
+    );
+    refused("inputs.y = { shapes = [[1], [1]] }", "m.toml:4:29: the shape [1] stands in `shapes` twice");
+    refused(
+        "inputs.y = { shape = [{ symbol = \"T\", min = 1, max = 2 }] }\n\
+         inputs.z = { shape = [{ symbol = \"T\", min = 1, max = 3 }] }",
+        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal bounds",
+    );
+    let two = "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2]] }";
+    assert!(parse(&format!("{MODEL}{two}\n")).is_ok());
+    refused(
+        &format!("minimum-deployment-target = \"iOS17\"\n{two}"),
+        "m.toml:6:1: model `m`: several inputs with `shapes` need `minimum-deployment-target = \"iOS18\"`, here it is \"iOS17\"",
+    );
+    refused(
+        "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2], [3]] }",
+        "m.toml:5:1: model `m`: `y` has 2 `shapes`, `z` has 3: enumerated shapes of several inputs pair by position",
+    );
 }

@@ -1,0 +1,195 @@
+"""The features that a manifest declares, as typed values.
+
+Owns: reading `inputs`, `outputs` and `states` of a canonical table.
+Must not: import torch: a request is read before the libraries are.
+Flow: `request.understand` -> here -> `shapes`, `samples`, `interface`, `states`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coreml_driver.failures import Failure
+
+#: The form of a name that coremltools takes as it is.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: Words of MIL's text form: coremltools renames a feature that is called like one of them.
+RESERVED_NAMES = frozenset(
+    """
+    any bool program func tensor list dict tuple true false string state bf16 fp16 fp32 fp64
+    int8 int16 int32 int64 uint8 uint16 uint32 uint64
+    """.split()
+)
+#: Keys of an input that this version converts by.
+INPUT_KEYS = frozenset(("shape", "shapes", "dtype", "sample", "default"))
+
+#: Sizes of one tensor.
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Range:
+    """A dimension whose size the caller of the model chooses."""
+
+    min: int
+    max: int
+    #: The size with which the graph is captured.
+    default: int
+    #: Dimensions with the same symbol always have the same size; `None`: it is on its own.
+    symbol: str | None
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input feature."""
+
+    name: str
+    #: Sizes and ranges; for enumerated shapes those of the first.
+    dimensions: tuple[int | Range, ...]
+    #: All shapes when they are enumerated, the default first; otherwise empty.
+    shapes: tuple[Shape, ...]
+    #: `float16`, `float32` or `int32`.
+    dtype: str
+    #: Bounds of the samples, both included; `None` means standard normal (integers have `DEFAULT_INTEGER_RANGE`).
+    sample_range: tuple[float, float] | None
+    #: The value of the first step of a sample; each next step has one more. `None`: random.
+    sample_start: float | None
+    #: The value that an input takes when a prediction leaves it out; `None` makes it required.
+    default: float | None
+
+    @property
+    def shape(self) -> Shape:
+        """The default shape: the graph is captured with it."""
+        return tuple(size if isinstance(size, int) else size.default for size in self.dimensions)
+
+    @property
+    def flexible(self) -> bool:
+        """Whether predictions may differ in shape."""
+        return len(self.shapes) > 1 or any(isinstance(size, Range) for size in self.dimensions)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output feature that the manifest names."""
+
+    name: str
+    #: `None` takes the default of `interface.output_dtype`.
+    dtype: str | None
+
+
+@dataclass(frozen=True)
+class State:
+    """One state: a buffer of the module that a prediction reads and writes."""
+
+    name: str
+    #: As `named_buffers()` calls it; `None`: it is found by the state's name.
+    buffer: str | None
+    shape: Shape
+
+
+def inputs(table: Mapping[str, Any]) -> tuple[Input, ...]:
+    """Return the inputs of a model's table.
+
+    Called by: `request.understand`.
+    Errors: `Failure` of kind `wrong-manifest`, `wrong-name`, `wrong-dtype` or `not-supported`.
+    """
+    found = tuple(_input(name, value) for name, value in (table.get("inputs") or {}).items())
+    if not found:
+        raise Failure("wrong-manifest", "The model declares no inputs.", key="inputs")
+    return found
+
+
+def outputs(table: Mapping[str, Any], taken: tuple[Input, ...]) -> list[Output]:
+    """Return the outputs that a model's table names; `taken` are its inputs."""
+    found = [Output(name_of(name, "outputs"), value.get("dtype")) for name, value in _entries(table, "outputs")]
+    for output in found:
+        if output.dtype is not None:
+            _dtype(output.dtype, f"outputs.{output.name}.dtype")
+        if output.name in {declared.name for declared in taken}:
+            message = f"`{output.name}` names an input and an output; Core ML needs different names."
+            raise Failure("wrong-name", message, key=f"outputs.{output.name}")
+    return found
+
+
+def states(table: Mapping[str, Any]) -> tuple[State, ...]:
+    """Return the states of a model's table."""
+    return tuple(
+        State(name_of(name, "states"), value.get("buffer"), tuple(value["shape"]))
+        for name, value in _entries(table, "states")
+    )
+
+
+def _entries(table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return names and tables below `key`."""
+    return list((table.get(key) or {}).items())
+
+
+def name_of(name: str, table: str) -> str:
+    """Return `name` if coremltools would keep it."""
+    if NAME.fullmatch(name) and name not in RESERVED_NAMES:
+        return name
+    form = "a letter or underscore, then letters, digits and underscores"
+    why = f"`{name}` is a word of Core ML's program format" if name in RESERVED_NAMES else f"`{name}` is not {form}"
+    message = f"Core ML would silently rename this feature: {why}."
+    raise Failure(
+        "wrong-name", message, key=f"{table}.{name}", advice=(f"Name it with {form}, for example `{_legal(name)}`.",)
+    )
+
+
+def _legal(name: str) -> str:
+    """Return a legal name close to `name`."""
+    legal = re.sub("[^A-Za-z0-9_]", "_", name)
+    if legal in RESERVED_NAMES:
+        return legal + "_values"
+    return legal if re.match("[A-Za-z_]", legal) else "_" + legal
+
+
+def _dtype(dtype: str, key: str) -> str:
+    """Return `dtype` if a multi-array of it exists on every supported target."""
+    if dtype in ("float16", "float32", "int32"):
+        return dtype
+    cures = {
+        "bool": 'Declare `dtype = "int32"` and compare in forward: `mask != 0`.',
+        "int64": 'Declare `dtype = "int32"`: Core ML computes with 32-bit integers.',
+        "float64": 'Declare `dtype = "float32"`.',
+        "bfloat16": 'Declare `dtype = "float16"` or `"float32"`.',
+    }
+    message = f"Core ML has no `{dtype}` features here; it would silently become another type."
+    advice = cures.get(dtype, "Choose float16, float32 or int32.")
+    raise Failure("wrong-dtype", message, key=key, advice=(advice,))
+
+
+def _input(name: str, value: Mapping[str, Any]) -> Input:
+    """Return one input; unsupported kinds are refused."""
+    key = f"inputs.{name}"
+    name_of(name, "inputs")
+    for part in value:
+        if part not in INPUT_KEYS:
+            raise Failure("not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}")
+    shapes = tuple(tuple(shape) for shape in value.get("shapes") or ())
+    dimensions = tuple(_dimension(size, f"{key}.shape") for size in (shapes[0] if shapes else value.get("shape") or ()))
+    if not dimensions:
+        raise Failure("wrong-manifest", "An input needs a shape.", key=f"{key}.shape")
+    sample = value.get("sample") or {}
+    bounds, start = sample.get("range"), sample.get("start")
+    return Input(
+        name=name,
+        dimensions=dimensions,
+        shapes=shapes,
+        dtype=_dtype(value.get("dtype", "float32"), f"{key}.dtype"),
+        sample_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
+        sample_start=None if start is None else float(start),
+        default=float(value["default"]) if value.get("default") is not None else None,
+    )
+
+
+def _dimension(size: Any, key: str) -> int | Range:
+    """Return one dimension."""
+    if isinstance(size, int) and size > 0:
+        return size
+    if isinstance(size, Mapping):
+        return Range(size["min"], size["max"], size.get("default", size["max"]), size.get("symbol"))
+    raise Failure("wrong-manifest", f"{size!r} is no size of a dimension.", key=key)

@@ -1,0 +1,197 @@
+"""Running the original module: samples, what it does on the side, and the interface that follows.
+
+Owns: the order of the runs. Every run of a module with states begins with zeroed ones.
+Must not: rewrite the module before the last run of the original.
+Flow: `conversion` -> `observe` -> samples, witness, checks, interface -> what `capture` starts from.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from coreml_driver import checks, prepare, samples, shapes, states
+from coreml_driver.diagnosis import Context
+from coreml_driver.failures import Failure
+from coreml_driver.interface import Interface, decide
+from coreml_driver.request import Model
+from coreml_driver.samples import Run, Sample
+from coreml_driver.witness import Sightings, Witness
+
+#: A graph is captured with one sample and compared on another.
+CAPTURE_SAMPLES = 2
+#: Seconds that a run at a shape larger than the default may take, by estimate.
+AFFORDABLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What running the original module has shown."""
+
+    #: The module, rewritten and wrapped, ready for capture.
+    flat: prepare.Flat
+    #: Samples with the original's outputs: the first of the default shape, then every other shape, then further ones.
+    runs: Sequence[Run]
+    #: The shapes of each run, for messages; empty for a model of fixed shapes.
+    shapes: Sequence[str]
+    #: The declared states with their buffers.
+    kept: Sequence[states.Kept]
+    sightings: Sightings
+    interface: Interface
+    #: How many dropouts were removed.
+    dropouts: int
+
+
+def observe(module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]) -> Observed:
+    """Run the original module on samples, watch it once, and decide the interface.
+
+    Called by: `conversion`.
+    Parameters: `warnings` — takes what the user should know.
+    """
+    return _Observation(module, model, root, context, warnings).run()
+
+
+class _Observation:
+    """The runs of one module."""
+
+    def __init__(
+        self, module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]
+    ) -> None:
+        """Match inputs with parameters and states with buffers."""
+        self._module, self._model, self._root = module, model, root
+        self._context, self._warnings = context, warnings
+        self._feed = prepare.feed(module, model.inputs, context.forward)
+        self._kept = states.find(module, model.states, context.forward)
+        self._leaves: Sequence[prepare.Leaf] = ()
+
+    def run(self) -> Observed:
+        """Run it all."""
+        model, line = self._model, self._context.forward
+        model.output.mkdir(parents=True, exist_ok=True)
+        choices = shapes.choices(model.inputs)
+        first, seconds = self._run(choices[0], 0)
+        choices = self._affordable(choices, seconds)
+        runs = [first]
+        # Every shape is tried, and the default shape on two samples: one to capture with, one to compare on.
+        for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, model.samples)):
+            choice = choices[index % len(choices)]
+            with _at(self._shown(choice) if index % len(choices) else "", self._context):
+                runs.append(self._run(choice, index)[0])
+        self._try_unequal()
+        tried = [run.steps[0][1] for run in runs[: len(choices)]]
+        interface = decide(model, self._leaves, tried, self._root, line)
+        self._warnings += samples.remarks(interface, runs)
+        sightings = self._watch(first)
+        if model.precision.float16:
+            self._warnings += checks.overflow(sightings)
+        dropouts = prepare.remove_dropout(self._module)
+        flat = prepare.Flat(self._module, self._feed, self._leaves).eval()
+        shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
+        return Observed(flat, runs, shown, self._kept, sightings, interface, dropouts)
+
+    def _run(self, choice: shapes.Choice, index: int) -> tuple[Run, float]:
+        """Run the steps of one sample from zeroed states; return how long the first one took, in seconds."""
+        model, line = self._model, self._context.forward
+        states.reset(self._module, self._kept)
+        steps: list[tuple[Sample, tuple[torch.Tensor, ...]]] = []
+        started = time.monotonic()
+        seconds = 0.0
+        for step in range(model.steps):
+            sample = samples.draw(model, choice, index, step)
+            result = self._feed.call(self._module, copies(sample.tensors))
+            seconds = seconds or time.monotonic() - started
+            if not self._leaves:
+                self._leaves = prepare.leaves(result, model.outputs, line)
+                self._warnings += prepare.left_out(result, self._leaves, line)
+            steps.append((sample, self._outputs(result)))
+        return Run(tuple(steps), states.values(self._module, self._kept)), seconds
+
+    def _outputs(self, result: Any) -> tuple[torch.Tensor, ...]:
+        """Return copies of the outputs in a module's result: the next run may write to the same memory."""
+        return tuple(copies([prepare.pick(result, leaf.path) for leaf in self._leaves]))
+
+    def _shown(self, choice: shapes.Choice) -> str:
+        """Return the shapes of a flexible model, for messages."""
+        return shapes.shown(self._model.inputs, choice)
+
+    def _affordable(self, choices: list[shapes.Choice], seconds: float) -> list[shapes.Choice]:
+        """Leave out shapes that would take too long. Parameters: `seconds` — of a run at the default shape."""
+        default = shapes.elements(choices[0])
+        # Attention takes time that grows with the square of a length.
+        affordable = [
+            choice for choice in choices if seconds * (shapes.elements(choice) / default) ** 2 <= AFFORDABLE_SECONDS
+        ]
+        self._warnings += [
+            f"not compared with PyTorch at {self._shown(choice)}, which would take too long"
+            for choice in choices
+            if choice not in affordable and choice != choices[0]
+        ]
+        return [choices[0], *(choice for choice in affordable if choice != choices[0])]
+
+    def _try_unequal(self) -> None:
+        """Run once with sizes that the manifest lets differ: they may have to be equal in truth."""
+        choice = shapes.unequal(self._model.inputs)
+        if choice is None:
+            return
+        try:
+            self._run(choice, 0)
+        except Exception as error:
+            message = (
+                f"`forward` fails where sizes differ that the manifest lets differ ({self._shown(choice)}): {error}"
+            )
+            cure = 'Give dimensions that are always equal the same name: `{ symbol = "T", min = …, max = … }`.'
+            raise Failure("unequal-shapes", message, self._context.forward, "inputs", (cure,)) from error
+
+    def _watch(self, run: Run) -> Sightings:
+        """Run the original module again on the first step of a sample, watched, and judge what was seen."""
+        module, line = self._module, self._context.forward
+        sample, outputs = run.steps[0]
+        states.reset(module, self._kept)
+        tensors = copies(sample.tensors)
+        witness = Witness(module, tensors, self._context.user_code)
+        with witness.watching():
+            result = self._feed.call(module, tensors)
+        sightings = self._context.sightings = witness.sightings
+        _, repeatable = samples.difference(outputs, self._outputs(result))
+        training = [name or "itself" for name, child in module.named_modules() if child.training]
+        buffers = [one.buffer for one in self._kept]
+        states.check_run(self._kept, sightings, line)
+        checks.run(sightings, buffers, repeatable, training, line)
+        names = [declared.name for declared in self._model.inputs]
+        checks.aliases(
+            dict(zip(names, tensors, strict=True)),
+            {leaf.name: prepare.pick(result, leaf.path) for leaf in self._leaves},
+            line,
+        )
+        return sightings
+
+
+@contextmanager
+def _at(shape: str, context: Context) -> Iterator[None]:
+    """Say at which shape the module failed. Parameters: `shape` — as messages spell it; empty for the default."""
+    try:
+        yield
+    except Exception as error:
+        if not shape or isinstance(error, Failure):
+            raise
+        line = context.user_code.of_traceback(error.__traceback__) or context.forward
+        message = (
+            f"`forward` takes the default shapes, but not {shape}, which the manifest allows: "
+            f"{type(error).__name__}: {error}"
+        )
+        cure = "Correct `min` and `max`, or the enumerated `shapes`, to what forward takes."
+        raise Failure("wrong-shape", message, line, "inputs", (cure,)) from error
+
+
+def copies(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Return copies: a module may write to its inputs, and samples are kept.
+
+    Called by: this module and `conversion`.
+    """
+    return [tensor.clone() for tensor in tensors]

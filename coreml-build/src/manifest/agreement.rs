@@ -1,0 +1,97 @@
+//! What the features of one model must agree on, with each other and with the deployment target.
+//!
+//! Owns: the rules that need more than one key.
+//! Flow: called by `model.rs` when all keys are read.
+
+use super::conversion::{Form, Input, Named, Output};
+use super::shape::{Dimension, Range};
+use super::state::State;
+use super::target::{DeploymentTarget, Release};
+use coreml_spec::DataType;
+use std::collections::BTreeMap;
+
+/// Reports what does not go together.
+///
+/// Called by: [`super::model::Keys::complete`].
+/// Parameters: `report` — takes (key inside the model, message).
+pub(super) fn check(
+    inputs: &Named<Input>,
+    outputs: &Named<Output>,
+    states: &Named<State>,
+    target: DeploymentTarget,
+    report: &impl Fn(&str, String),
+) {
+    for (key, what, release) in needs(inputs, outputs, states) {
+        if let Some(needed) = target.older_than(release) {
+            report(&key, format!("{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""));
+        }
+    }
+    for (name, _) in &states.0 {
+        if inputs.0.iter().any(|(other, _)| other == name) || outputs.0.iter().any(|(other, _)| other == name) {
+            report(&format!("states.{name}"), format!("`{name}` names a state and an input or output: rename one"));
+        }
+    }
+    check_symbols(inputs, report);
+    check_enumerations(inputs, report);
+}
+
+/// Returns what the features need of Core ML: key, words, release.
+fn needs(inputs: &Named<Input>, outputs: &Named<Output>, states: &Named<State>) -> Vec<(String, String, Release)> {
+    let mut needs = Vec::new();
+    let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), Some(input.dtype)));
+    let typed = typed.chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
+    for (key, dtype) in typed {
+        if dtype == Some(DataType::Float16) {
+            needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16));
+        }
+    }
+    needs.extend(states.0.iter().map(|(name, _)| (format!("states.{name}"), "states".into(), Release::Ios18)));
+    if let Some((name, _)) = enumerated(inputs).nth(1) {
+        needs.push((format!("inputs.{name}"), "several inputs with `shapes`".into(), Release::Ios18));
+    }
+    needs
+}
+
+/// Reports dimensions that share a symbol, but not their bounds.
+fn check_symbols(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
+    let mut symbols: BTreeMap<&str, (&str, &Range)> = BTreeMap::new();
+    for (name, input) in &inputs.0 {
+        let Form::Shape(dimensions) = &input.form else { continue };
+        for dimension in dimensions {
+            let Dimension::Range(range @ Range { symbol: Some(symbol), .. }) = dimension else { continue };
+            let (first, other) = *symbols.entry(symbol).or_insert((name, range));
+            if other != range {
+                report(
+                    &format!("inputs.{name}"),
+                    format!("the symbol `{symbol}` has other bounds in `{first}`: equal sizes have equal bounds"),
+                );
+            }
+        }
+    }
+}
+
+/// Reports several enumerated inputs whose shapes do not pair.
+fn check_enumerations(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
+    let mut all = enumerated(inputs);
+    let Some((first, shapes)) = all.next() else { return };
+    for (name, others) in all {
+        if others.len() != shapes.len() {
+            report(
+                &format!("inputs.{name}"),
+                format!(
+                    "`{first}` has {} `shapes`, `{name}` has {}: enumerated shapes of several inputs pair by position",
+                    shapes.len(),
+                    others.len()
+                ),
+            );
+        }
+    }
+}
+
+/// Returns the inputs with enumerated shapes.
+fn enumerated(inputs: &Named<Input>) -> impl Iterator<Item = (&str, &Vec<Vec<usize>>)> {
+    inputs.0.iter().filter_map(|(name, input)| match &input.form {
+        Form::Shapes(shapes) => Some((name.as_str(), shapes)),
+        Form::Shape(_) => None,
+    })
+}

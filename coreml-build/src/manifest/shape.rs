@@ -1,0 +1,136 @@
+//! Reading shapes: fixed, with ranges, or enumerated.
+//!
+//! Owns: what a shape may be, as far as Core ML limits it, and its place in the canonical table.
+//! Flow: called by `feature.rs`, `state.rs` and `image.rs`; the driver makes `RangeDim` and `EnumeratedShapes` of it.
+
+use super::section::Item;
+use serde::Serialize;
+
+/// Largest number of dimensions of a Core ML tensor.
+const MAX_RANK: usize = 5;
+
+/// Largest size of a dimension. Core ML counts in 64 bits, but no tensor of more elements fits into a device.
+const MAX_SIZE: i64 = i32::MAX as i64;
+
+/// Most enumerated shapes of an input, Core ML's own limit.
+const MAX_SHAPES: usize = 128;
+
+/// One dimension of a shape.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Dimension {
+    /// Always this size.
+    Fixed(usize),
+    /// Any size within bounds (`RangeDim`).
+    Range(Range),
+}
+
+/// A dimension whose size the caller chooses.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Range {
+    /// Size with which the graph is captured.
+    pub(crate) default: usize,
+    /// Largest size.
+    pub(crate) max: usize,
+    /// Smallest size.
+    pub(crate) min: usize,
+    /// Dimensions with the same symbol always have the same size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) symbol: Option<String>,
+}
+
+/// Reads a shape of fixed sizes and ranges.
+pub(super) fn shape(item: &Item<'_>) -> Option<Vec<Dimension>> {
+    let dimensions = ranked(item)?;
+    let dimensions: Vec<_> = dimensions.iter().map(dimension).collect();
+    dimensions.into_iter().collect()
+}
+
+/// Reads a shape of fixed sizes.
+pub(super) fn fixed_shape(item: &Item<'_>) -> Option<Vec<usize>> {
+    let sizes: Vec<_> = ranked(item)?.iter().map(size).collect();
+    sizes.into_iter().collect()
+}
+
+/// Reads enumerated shapes; the first is the default.
+pub(super) fn shapes(item: &Item<'_>) -> Option<Vec<Vec<usize>>> {
+    let all: Vec<_> = item.array()?.iter().map(|shape| Some((fixed_shape(shape)?, shape.clone()))).collect();
+    let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
+    let Some((first, _)) = all.first() else {
+        item.report("`shapes` is empty");
+        return None;
+    };
+    if all.len() > MAX_SHAPES {
+        item.report(format!("Core ML takes at most {MAX_SHAPES} enumerated shapes, found {}", all.len()));
+        return None;
+    }
+    for (position, (shape, place)) in all.iter().enumerate() {
+        if shape.len() != first.len() {
+            place.report("all `shapes` of an input have the same number of dimensions");
+            return None;
+        }
+        if all[..position].iter().any(|(other, _)| other == shape) {
+            place.report(format!("the shape {shape:?} stands in `shapes` twice"));
+            return None;
+        }
+    }
+    Some(all.into_iter().map(|(shape, _)| shape).collect())
+}
+
+/// Reads one dimension: a size or a table of bounds.
+pub(super) fn dimension(item: &Item<'_>) -> Option<Dimension> {
+    if item.is_table() { range(item).map(Dimension::Range) } else { size(item).map(Dimension::Fixed) }
+}
+
+/// Returns the dimensions of an array, when their number is one that Core ML takes.
+fn ranked<'a>(item: &Item<'a>) -> Option<Vec<Item<'a>>> {
+    let dimensions = item.array()?;
+    if dimensions.is_empty() || dimensions.len() > MAX_RANK {
+        item.report(format!("a shape has 1 to {MAX_RANK} dimensions, found {}", dimensions.len()));
+        return None;
+    }
+    Some(dimensions)
+}
+
+/// Reads the size of one dimension.
+fn size(item: &Item<'_>) -> Option<usize> {
+    usize::try_from(item.integer_within(1, MAX_SIZE)?).ok()
+}
+
+/// Reads the bounds of a flexible dimension.
+fn range(item: &Item<'_>) -> Option<Range> {
+    let section = item.section()?;
+    let min = section.require("min", "min = 1").and_then(|item| size(&item));
+    let max = section.require("max", "max = 512").and_then(|item| size(&item));
+    let default = section.take("default").map(|item| size(&item));
+    let symbol = section.take("symbol").map(|item| symbol(&item));
+    section.finish();
+    let (min, max) = (min?, max?);
+    let default = match default {
+        Some(default) => default?,
+        None => max,
+    };
+    let symbol = match symbol {
+        Some(symbol) => Some(symbol?),
+        None => None,
+    };
+    if min > max || !(min..=max).contains(&default) {
+        item.report("a flexible dimension needs `min` ≤ `default` ≤ `max`");
+        return None;
+    }
+    if min == max {
+        item.report(format!("`min` and `max` are both {min}: write {min} for a fixed size"));
+        return None;
+    }
+    Some(Range { default, max, min, symbol })
+}
+
+/// Reads the name that dimensions of equal size share.
+fn symbol(item: &Item<'_>) -> Option<String> {
+    let name = item.text()?;
+    if !super::feature::is_feature_name(name) {
+        item.report(format!("`symbol` cannot be \"{name}\": it is made of letters, digits and `_`"));
+        return None;
+    }
+    Some(name.to_owned())
+}
