@@ -29,6 +29,7 @@ driver_files!(
     "diagnosis.py",
     "failures.py",
     "features.py",
+    "images.py",
     "inputs.py",
     "interface.py",
     "ladder.py",

@@ -5,13 +5,14 @@
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
 //! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
-//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `state`, `classifier`, `parity`,
+//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `parity`,
 //! `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
 
 mod agreement;
 mod classifier;
 mod conversion;
 mod feature;
+mod image;
 mod later;
 mod model;
 mod parity;

@@ -105,7 +105,7 @@ def verify(captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept]
     largest = 0.0
     for sample, expected in run.steps:
         try:
-            results = captured.run(*(tensor.clone() for tensor in sample.tensors))
+            results = captured.run(*(tensor.clone() for tensor in sample.captured))
         except Exception as error:
             if not shape:
                 raise

@@ -155,7 +155,7 @@ class _Conversion:
             if method == "trace":
                 states.check_trace(kept, observed.sightings, line)
             states.reset(flat, kept, states.PREFIX)
-            tensors = copies(observed.runs[0].steps[0][0].tensors)
+            tensors = copies(observed.runs[0].steps[0][0].captured)
             captured = capture.capture(method, flat, self.model.inputs, tensors, observed.sightings, line)
             largest = 0.0
             for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):

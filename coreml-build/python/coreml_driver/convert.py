@@ -24,6 +24,13 @@ from coreml_driver.request import Model, Precision
 from coreml_driver.states import PREFIX, Kept
 
 ELEMENT_TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
+#: The manifest's words for coremltools'.
+COLOR_LAYOUTS = {
+    "rgb": ct.colorlayout.RGB,
+    "bgr": ct.colorlayout.BGR,
+    "grayscale": ct.colorlayout.GRAYSCALE,
+    "grayscale-float16": ct.colorlayout.GRAYSCALE_FLOAT16,
+}
 #: How many names a message about the op selector lists.
 LISTED_NAMES = 40
 
@@ -113,15 +120,16 @@ def inputs(declared: Sequence[Input]) -> list[Any]:
     Called by: `to_package`.
     """
     symbols: dict[str, Any] = {}
-    return [
-        ct.TensorType(
-            name=one.name,
-            shape=_shape(one, symbols),
-            dtype=ELEMENT_TYPES[one.dtype],
-            default_value=None if one.default is None else np.full(one.shape, one.default, ELEMENT_TYPES[one.dtype]),
-        )
-        for one in declared
-    ]
+    return [_input(one, _shape(one, symbols)) for one in declared]
+
+
+def _input(declared: Input, shape: Any) -> Any:
+    """Return coremltools' description of one input."""
+    if declared.image is not None:
+        return ct.ImageType(name=declared.name, shape=shape, color_layout=COLOR_LAYOUTS[declared.image.color])
+    kind = ELEMENT_TYPES[declared.dtype]
+    default = None if declared.default is None else np.full(declared.shape, declared.default, kind)
+    return ct.TensorType(name=declared.name, shape=shape, dtype=kind, default_value=default)
 
 
 def _shape(declared: Input, symbols: dict[str, Any]) -> Any:
@@ -150,7 +158,12 @@ def _outputs(interface: Interface) -> list[Any]:
     """Return coremltools' description of the outputs; a classifier's tensor has a name, but no feature of its own."""
     if interface.classifier is not None:
         return [ct.TensorType(name=interface.outputs[0].name)]
-    return [ct.TensorType(name=feature.name, dtype=ELEMENT_TYPES[feature.dtype]) for feature in interface.outputs]
+    return [
+        ct.TensorType(name=feature.name, dtype=ELEMENT_TYPES[feature.dtype])
+        if feature.color is None
+        else ct.ImageType(name=feature.name, color_layout=COLOR_LAYOUTS[feature.color])
+        for feature in interface.outputs
+    ]
 
 
 def _classifier(interface: Interface) -> Any:

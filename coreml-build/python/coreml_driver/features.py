@@ -24,7 +24,7 @@ RESERVED_NAMES = frozenset(
     """.split()
 )
 #: Keys of an input that this version converts by.
-INPUT_KEYS = frozenset(("shape", "shapes", "dtype", "sample", "default"))
+INPUT_KEYS = frozenset(("shape", "shapes", "image", "dtype", "sample", "default"))
 
 #: Sizes of one tensor.
 Shape = tuple[int, ...]
@@ -43,11 +43,33 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Image:
+    """How the pixels of an image input become what `forward` takes; each tuple has a number for every channel."""
+
+    #: `rgb`, `bgr`, `grayscale` or `grayscale-float16`.
+    color: str
+    scale: tuple[float, ...] | None
+    bias: tuple[float, ...] | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+
+    @property
+    def channels(self) -> int:
+        """How many channels the colour has."""
+        return channels_of(self.color)
+
+    @property
+    def white(self) -> int:
+        """The largest raw value of a channel, which torchvision's `ToTensor` makes 1."""
+        return 1 if self.color == "grayscale-float16" else 255
+
+
+@dataclass(frozen=True)
 class Input:
     """One input feature."""
 
     name: str
-    #: Sizes and ranges; for enumerated shapes those of the first.
+    #: Sizes and ranges, [1, C, H, W] for an image; for enumerated shapes those of the first.
     dimensions: tuple[int | Range, ...]
     #: All shapes when they are enumerated, the default first; otherwise empty.
     shapes: tuple[Shape, ...]
@@ -59,6 +81,8 @@ class Input:
     sample_start: float | None
     #: The value that an input takes when a prediction leaves it out; `None` makes it required.
     default: float | None
+    #: Present when the input is a picture.
+    image: Image | None = None
 
     @property
     def shape(self) -> Shape:
@@ -78,6 +102,8 @@ class Output:
     name: str
     #: `None` takes the default of `interface.output_dtype`.
     dtype: str | None
+    #: The colour, when the output is a picture.
+    color: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +130,10 @@ def inputs(table: Mapping[str, Any]) -> tuple[Input, ...]:
 
 def outputs(table: Mapping[str, Any], taken: tuple[Input, ...]) -> list[Output]:
     """Return the outputs that a model's table names; `taken` are its inputs."""
-    found = [Output(name_of(name, "outputs"), value.get("dtype")) for name, value in _entries(table, "outputs")]
+    found = [
+        Output(name_of(name, "outputs"), value.get("dtype"), (value.get("image") or {}).get("color"))
+        for name, value in _entries(table, "outputs")
+    ]
     for output in found:
         if output.dtype is not None:
             _dtype(output.dtype, f"outputs.{output.name}.dtype")
@@ -169,6 +198,10 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
     for part in value:
         if part not in INPUT_KEYS:
             raise Failure("not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}")
+    image = _image(value["image"]) if "image" in value else None
+    if image is not None:
+        sides = [value["image"]["height"], value["image"]["width"]]
+        value = dict(value) | {"shape": [1, image.channels, *sides]}
     shapes = tuple(tuple(shape) for shape in value.get("shapes") or ())
     dimensions = tuple(_dimension(size, f"{key}.shape") for size in (shapes[0] if shapes else value.get("shape") or ()))
     if not dimensions:
@@ -183,7 +216,19 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
         sample_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
         sample_start=None if start is None else float(start),
         default=float(value["default"]) if value.get("default") is not None else None,
+        image=image,
     )
+
+
+def _image(value: Mapping[str, Any]) -> Image:
+    """Return the preprocessing of an image."""
+    numbers = {key: tuple(map(float, value[key])) if key in value else None for key in ("scale", "bias", "mean", "std")}
+    return Image(value["color"], numbers["scale"], numbers["bias"], numbers["mean"], numbers["std"])
+
+
+def channels_of(color: str) -> int:
+    """Return how many channels a colour has."""
+    return 3 if color in ("rgb", "bgr") else 1
 
 
 def _dimension(size: Any, key: str) -> int | Range:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.features import NAME, RESERVED_NAMES, Input, Range, Shape
+from coreml_driver.features import NAME, RESERVED_NAMES, Input, Range, Shape, channels_of
 from coreml_driver.prepare import Leaf
 from coreml_driver.request import Classifier, Model
 from coreml_driver.witness import MAX_RANK
@@ -45,6 +45,8 @@ class Feature:
     ranges: tuple[tuple[int, int], ...] = ()
     #: All shapes of an input with enumerated ones, sorted; otherwise empty.
     shapes: tuple[Shape, ...] = ()
+    #: Colour of an image, whose shape is [1, C, H, W]; `None` for a multi-array.
+    color: str | None = None
 
     def __str__(self) -> str:
         """Return the feature as messages spell it."""
@@ -52,7 +54,8 @@ class Feature:
         if self.ranges:
             sizes = [f"{low}..{high}" if low != high else str(low) for low, high in self.ranges]
         shape = " or ".join(map(str, map(list, self.shapes))) if self.shapes else f"[{', '.join(sizes)}]"
-        return f"{self.name}: {self.dtype}{shape}{'' if self.default is None else f' = {self.default:g}'}"
+        kind = self.dtype if self.color is None else f"{self.color} image"
+        return f"{self.name}: {kind}{shape}{'' if self.default is None else f' = {self.default:g}'}"
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def decide(
     of `leaves`, the default shape first; `line` — of `forward`.
     Errors: `Failure` of kind `wrong-dtype`, `wrong-name`, `wrong-outputs` or `wrong-labels`.
     """
-    declared = {output.name: output.dtype for output in model.outputs or ()}
+    declared = {output.name: output for output in model.outputs or ()}
     inputs = tuple(_input_feature(declared) for declared in model.inputs)
     taken = {feature.name for feature in inputs}
     outputs = []
@@ -104,13 +107,28 @@ def decide(
             raise Failure(
                 "rank", message, line, f"outputs.{leaf.name}", ("Return it with one dimension: `.reshape(1)`.",)
             )
-        dtype = _output_dtype(leaf.name, result.dtype, declared.get(leaf.name), line, model.classifier is not None)
+        output = declared.get(leaf.name)
+        color = None if output is None else output.color
+        wanted = None if output is None else output.dtype
+        dtype = _output_dtype(leaf.name, result.dtype, wanted, line, model.classifier is not None)
         # A classifier's tensor is no feature of the package: the label and the dictionary made from it are.
         name = leaf.name if model.classifier is None else f"{model.classifier.label_name}_tensor"
-        outputs.append(Feature(name, dtype, _sizes(leaf.name, [other[position] for other in results], line)))
+        sizes = _sizes(leaf.name, [other[position] for other in results], line)
+        if color is not None:
+            _check_picture(leaf.name, color, sizes, line)
+        outputs.append(Feature(name, dtype, sizes, color=color))
     labels = _labels(model, outputs, root, line)
     states = tuple(Feature(state.name, "float16", state.shape) for state in model.states)
     return Interface(inputs, tuple(outputs), states, model.classifier, labels)
+
+
+def _check_picture(name: str, color: str, sizes: tuple[int | None, ...], line: PythonLine | None) -> None:
+    """Refuse a tensor that is no picture of that colour."""
+    if len(sizes) == 4 and sizes[:2] == (1, channels_of(color)) and None not in sizes:
+        return
+    shape = ", ".join("?" if size is None else str(size) for size in sizes)
+    message = f"A {color} image is [1, {channels_of(color)}, height, width] of fixed size; `{name}` is [{shape}]."
+    raise Failure("wrong-image", message, line, f"outputs.{name}.image", ("Reshape it, or choose another `color`.",))
 
 
 def _sizes(name: str, results: Sequence[torch.Tensor], line: PythonLine | None) -> tuple[int | None, ...]:
@@ -137,7 +155,8 @@ def _input_feature(declared: Input) -> Feature:
             (size.min, size.max) if isinstance(size, Range) else (size, size) for size in declared.dimensions
         )
     shapes = tuple(sorted(declared.shapes)) if len(declared.shapes) > 1 else ()
-    return Feature(declared.name, declared.dtype, declared.shape, default, ranges, shapes)
+    color = None if declared.image is None else declared.image.color
+    return Feature(declared.name, declared.dtype, declared.shape, default, ranges, shapes, color)
 
 
 def _check_name(name: str, taken: set[str], line: PythonLine | None) -> None:

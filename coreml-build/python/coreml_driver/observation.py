@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from coreml_driver import checks, prepare, samples, shapes, states
+from coreml_driver import checks, images, prepare, samples, shapes, states
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
 from coreml_driver.interface import Interface, decide
@@ -91,7 +91,9 @@ class _Observation:
         if model.precision.float16:
             self._warnings += checks.overflow(sightings)
         dropouts = prepare.remove_dropout(self._module)
-        flat = prepare.Flat(self._module, self._feed, self._leaves).eval()
+        pictures = {position: one.image for position, one in enumerate(model.inputs) if one.image is not None}
+        layers = {position: layer for position, image in pictures.items() if (layer := images.layer(image))}
+        flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
         return Observed(flat, runs, shown, self._kept, sightings, interface, dropouts)
 

@@ -257,10 +257,19 @@ class Flat(torch.nn.Module):
     graph knows.
     """
 
-    def __init__(self, module: torch.nn.Module, feed: Feed, leaves: Sequence[Leaf]) -> None:
-        """Parameters: `leaves` — which tensors of the result to return, in this order."""
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        feed: Feed,
+        leaves: Sequence[Leaf],
+        layers: Mapping[int, torch.nn.Module] | None = None,
+    ) -> None:
+        """Parameters: `leaves` — which tensors of the result to return, in this order; `layers` — what to put in front
+        of the module, by the position of the input.
+        """
         super().__init__()
         self.module = module
+        self.layers = torch.nn.ModuleDict({str(position): layer for position, layer in (layers or {}).items()})
         self._feed = feed
         self._paths = [leaf.path for leaf in leaves]
 
@@ -268,5 +277,8 @@ class Flat(torch.nn.Module):
         """Return the chosen tensors of the module's result. Parameters: `tensors` — in the order of the manifest's
         inputs.
         """
-        result = self._feed.call(self.module, tensors)
+        fed = list(tensors)
+        for position, layer in self.layers.items():
+            fed[int(position)] = layer(fed[int(position)])
+        result = self._feed.call(self.module, fed)
         return tuple(pick(result, path) for path in self._paths)

@@ -17,6 +17,7 @@ from coreml_driver import program
 from coreml_driver.canonical import read_specification
 from coreml_driver.capture import BAKED_CURES
 from coreml_driver.failures import Failure, PythonLine
+from coreml_driver.features import channels_of
 from coreml_driver.interface import Feature, Interface
 
 #: Protobuf values of the multi-array element types.
@@ -25,6 +26,13 @@ ARRAY_TYPES = {
     FeatureTypes_pb2.ArrayFeatureType.FLOAT32: "float32",
     FeatureTypes_pb2.ArrayFeatureType.INT32: "int32",
     FeatureTypes_pb2.ArrayFeatureType.DOUBLE: "float64",
+}
+#: Protobuf values of the colours.
+COLORS = {
+    FeatureTypes_pb2.ImageFeatureType.RGB: "rgb",
+    FeatureTypes_pb2.ImageFeatureType.BGR: "bgr",
+    FeatureTypes_pb2.ImageFeatureType.GRAYSCALE: "grayscale",
+    FeatureTypes_pb2.ImageFeatureType.GRAYSCALE_FLOAT16: "grayscale-float16",
 }
 
 
@@ -64,6 +72,8 @@ def check_inputs(specification: Model_pb2.Model, interface: Interface, line: Pyt
 def _found(item: Any) -> Feature:
     """Return a feature of the specification; anything but a multi-array shows in its dtype."""
     kind = item.type.WhichOneof("Type")
+    if kind == "imageType":
+        return _picture(item.name, item.type.imageType)
     if kind != "multiArrayType":
         return Feature(item.name, str(kind), ())
     array = item.type.multiArrayType
@@ -72,6 +82,17 @@ def _found(item: Any) -> Feature:
     ranges = tuple((size.lowerBound, size.upperBound) for size in array.shapeRange.sizeRanges)
     shapes = tuple(sorted(tuple(shape.shape) for shape in array.enumeratedShapes.shapes))
     return Feature(item.name, _array_type(array), tuple(array.shape), default, ranges, shapes)
+
+
+def _picture(name: str, image: Any) -> Feature:
+    """Return an image of the specification."""
+    color = COLORS.get(image.colorSpace, f"color space {image.colorSpace}")
+    channels = channels_of(color)
+    ranges: tuple[tuple[int, int], ...] = ()
+    if image.WhichOneof("SizeFlexibility") == "imageSizeRange":
+        sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
+        ranges = ((1, 1), (channels, channels), *((side.lowerBound, side.upperBound) for side in sides))
+    return Feature(name, "float32", (1, channels, image.height, image.width), None, ranges, (), color)
 
 
 def _array_type(array: Any) -> str:

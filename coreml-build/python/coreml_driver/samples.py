@@ -17,6 +17,7 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
+from coreml_driver import images
 from coreml_driver.features import Input, Shape
 from coreml_driver.interface import Interface, input_tensor_type
 from coreml_driver.request import DEFAULT_INTEGER_RANGE, Model
@@ -27,6 +28,9 @@ from coreml_driver.shapes import Choice
 #: the same bits, a fused kernel may differ in the last ones; a baked-in branch differs visibly.
 CAPTURE_TOLERANCE = 1e-4
 
+
+#: A picture without a brighter pixel is black to the eye: its network gives 0 to 1.
+DARK = 1.5
 
 #: How far a sum of probabilities may be from one.
 PROBABILITY_TOLERANCE = 1e-2
@@ -40,6 +44,8 @@ class Sample:
     arrays: tuple[npt.NDArray[np.generic], ...]
     #: The same values as `forward` takes them.
     tensors: tuple[torch.Tensor, ...]
+    #: The same values as a captured graph takes them: pixels of an image are raw.
+    captured: tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,15 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape and the numbers.
     """
     arrays = tuple(_values(declared, shape, index, step) for declared, shape in zip(model.inputs, choice, strict=True))
-    tensors = tuple(
+    captured = tuple(
         torch.from_numpy(array.copy()).to(input_tensor_type(declared))
         for declared, array in zip(model.inputs, arrays, strict=True)
     )
-    return Sample(arrays, tensors)
+    tensors = tuple(
+        tensor if declared.image is None else images.preprocess(declared.image, array)
+        for declared, array, tensor in zip(model.inputs, arrays, captured, strict=True)
+    )
+    return Sample(arrays, tensors, captured)
 
 
 def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
@@ -75,6 +85,8 @@ def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray
     name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     random = np.random.Generator(np.random.PCG64(seed))
+    if declared.image is not None:
+        return images.draw(declared.image, shape, declared.sample_range, random)
     if declared.dtype == "int32":
         low, high = declared.sample_range or DEFAULT_INTEGER_RANGE
         return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True)
@@ -118,6 +130,8 @@ def _arrays(
     else:
         for feature, output in zip(interface.outputs, outputs, strict=True):
             kind = torch.int32 if feature.dtype == "int32" else torch.float32
+            if feature.color is not None and feature.color != "grayscale-float16":
+                output = output.clamp(0, images.WHITE)  # what a picture of 8 bits can hold
             tensors[f"out/{feature.name}"] = output.to(kind).contiguous().numpy()
     return tensors
 
@@ -132,6 +146,14 @@ def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
         values = [outputs[position].to(torch.float64) for run in runs for _, outputs in run.steps]
         if not all(bool(value.isfinite().all()) for value in values):
             found.append(f"output `{feature.name}` has values that are not finite in PyTorch itself, for random inputs")
+        elif feature.color is not None and feature.color != "grayscale-float16":
+            low = min(float(value.min()) for value in values)
+            high = max(float(value.max()) for value in values)
+            if low < 0 or high > images.WHITE or high <= DARK:
+                found.append(
+                    f"the pixels of image output `{feature.name}` lie between {low:.3g} and {high:.3g} for random "
+                    "inputs; a picture has 0 to 255: did you mean to multiply by 255, or to clamp?"
+                )
         elif interface.classifier is not None:
             sums = [float(value.sum()) for value in values]
             if any(abs(total - 1.0) > PROBABILITY_TOLERANCE for total in sums) or any(

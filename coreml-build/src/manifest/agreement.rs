@@ -4,6 +4,7 @@
 //! Flow: called by `model.rs` when all keys are read.
 
 use super::conversion::{Form, Input, Named, Output};
+use super::image::Color;
 use super::shape::{Dimension, Range};
 use super::state::State;
 use super::target::{DeploymentTarget, Release};
@@ -38,11 +39,20 @@ pub(super) fn check(
 /// Returns what the features need of Core ML: key, words, release.
 fn needs(inputs: &Named<Input>, outputs: &Named<Output>, states: &Named<State>) -> Vec<(String, String, Release)> {
     let mut needs = Vec::new();
-    let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), Some(input.dtype)));
+    let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), input.dtype));
     let typed = typed.chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
     for (key, dtype) in typed {
         if dtype == Some(DataType::Float16) {
             needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16));
+        }
+    }
+    let color = |form: &Form| if let Form::Image(image) = form { Some(image.color) } else { None };
+    let colors = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), color(&input.form)));
+    let outputs =
+        outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.image.map(|image| image.color)));
+    for (key, color) in colors.chain(outputs) {
+        if color == Some(Color::GrayscaleFloat16) {
+            needs.push((key, "`grayscale-float16` images".into(), Release::Ios16));
         }
     }
     needs.extend(states.0.iter().map(|(name, _)| (format!("states.{name}"), "states".into(), Release::Ios18)));
@@ -92,6 +102,6 @@ fn check_enumerations(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
 fn enumerated(inputs: &Named<Input>) -> impl Iterator<Item = (&str, &Vec<Vec<usize>>)> {
     inputs.0.iter().filter_map(|(name, input)| match &input.form {
         Form::Shapes(shapes) => Some((name.as_str(), shapes)),
-        Form::Shape(_) => None,
+        _ => None,
     })
 }

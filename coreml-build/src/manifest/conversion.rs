@@ -6,6 +6,7 @@
 //! nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
 
+use super::image::{Image, OutputImage};
 use super::shape::Dimension;
 use super::state::State;
 use coreml_spec::DataType;
@@ -133,8 +134,9 @@ pub(crate) struct Input {
     /// Value when the caller gives none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) default: Option<Number>,
-    /// Element type.
-    pub(crate) dtype: DataType,
+    /// Element type; an image has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dtype: Option<DataType>,
     /// How samples are drawn; the driver's default where the manifest is silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) sample: Option<Sample>,
@@ -147,6 +149,8 @@ pub(crate) struct Input {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Form {
+    /// A picture.
+    Image(Image),
     /// A tensor of this shape.
     Shape(Vec<Dimension>),
     /// A tensor of one of these shapes, the first of which is the default (`EnumeratedShapes`).
@@ -169,6 +173,9 @@ pub(crate) struct Output {
     /// Element type; the module's own where the manifest is silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) dtype: Option<DataType>,
+    /// Present when the output is a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<OutputImage>,
 }
 
 /// What the package says about itself.

@@ -4,6 +4,7 @@
 //! Flow: called by `model.rs` for every entry of `inputs` and `outputs`; shapes are `shape.rs`'s.
 
 use super::conversion::{Form, Input, Named, Output, Sample};
+use super::image::{input_image, output_image};
 use super::section::{Item, Section};
 use coreml_spec::DataType;
 use serde_json::Number;
@@ -48,12 +49,14 @@ pub(super) fn is_feature_name(name: &str) -> bool {
 
 /// Reads one input.
 fn input(section: Section<'_>) -> Option<Input> {
-    let dtype = match section.take("dtype") {
+    let (dtype, default) = (section.take("dtype"), section.take("default"));
+    let typed: Vec<_> = [&dtype, &default].into_iter().flatten().cloned().collect();
+    let dtype = match dtype {
         Some(item) => data_type(&item),
         None => Some(DataType::Float32),
     };
     let sample = section.take("sample").map(|item| sample(&item, dtype));
-    let default = section.take("default").map(|item| item.number());
+    let default = default.map(|item| item.number());
     let shape = section.take("shape");
     let enumerated = section.take("shapes");
     let image = section.take("image");
@@ -61,8 +64,10 @@ fn input(section: Section<'_>) -> Option<Input> {
         (Some(item), None, None) => super::shape::shape(&item).map(Form::Shape),
         (None, Some(item), None) => super::shape::shapes(&item).map(Form::Shapes),
         (None, None, Some(item)) => {
-            super::later::image(&item);
-            None
+            for key in &typed {
+                key.report("an image has no `dtype` and no `default`: its `color` says what it holds");
+            }
+            input_image(&item).map(Form::Image)
         }
         (None, None, None) => {
             section.report("an input needs a shape: write for example `shape = [1, 3, 224, 224]`".into());
@@ -74,14 +79,22 @@ fn input(section: Section<'_>) -> Option<Input> {
         }
     };
     section.finish();
-    Some(Input { default: lift(default)?, dtype: dtype?, sample: lift(sample)?, form: form? })
+    let form = form?;
+    // An image's element type follows from its colour.
+    let dtype = if matches!(form, Form::Image(_)) { None } else { Some(dtype?) };
+    Some(Input { default: lift(default)?, dtype, sample: lift(sample)?, form })
 }
 
 /// Reads one output.
 fn output(section: Section<'_>) -> Option<Output> {
     let dtype = section.take("dtype").map(|item| data_type(&item));
+    let image = section.take("image").map(|item| (output_image(&item), item));
     section.finish();
-    Some(Output { dtype: lift(dtype)? })
+    if let (Some(_), Some((_, item))) = (dtype, &image) {
+        item.report("an output has `dtype` or `image`, not both");
+        return None;
+    }
+    Some(Output { dtype: lift(dtype)?, image: lift(image.map(|(image, _)| image))? })
 }
 
 /// Turns "absent, wrong, or right" into `None` for wrong.

@@ -2,9 +2,9 @@
 //!
 //! Owns: their validation, and the refusal. A key moves from here to `model.rs` when its work is done: until then a
 //! manifest that has it fails at its line, so that nothing is ignored.
-//! Flow: called by `model.rs` and `feature.rs`.
+//! Flow: called by `model.rs`, `source.rs` and `feature.rs`.
 
-use super::section::{Item, Section};
+use super::section::Section;
 
 /// Ways to give a model other than a Python function.
 pub(super) const OTHER_SOURCES: [&str; 5] = ["torchscript", "exported", "package", "mil", "transformers"];
@@ -21,35 +21,6 @@ pub(super) fn other_source(section: &Section<'_>) -> bool {
         }
     }
     found
-}
-
-/// Reads an image input.
-pub(super) fn image(item: &Item<'_>) {
-    if let Some(section) = item.section() {
-        for key in ["width", "height"] {
-            section.require(key, &format!("{key} = 28")).and_then(|item| item.integer_within(1, i64::from(u16::MAX)));
-        }
-        section
-            .take("color")
-            .and_then(|item| item.choice(&[("grayscale", ()), ("grayscale-float16", ()), ("rgb", ()), ("bgr", ())]));
-        section.take("scale").and_then(|item| item.number());
-        if let Some(item) = section.take("bias") {
-            numbers(&item);
-        }
-        section.finish();
-    }
-    item.report_later("an image input");
-}
-
-/// Reads a number or an array of numbers.
-fn numbers(item: &Item<'_>) {
-    if item.is_array() {
-        item.array().into_iter().flatten().for_each(|item| {
-            item.number();
-        });
-    } else {
-        item.number();
-    }
 }
 
 /// Reads all keys of a model that later versions will act upon.

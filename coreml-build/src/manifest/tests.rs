@@ -288,10 +288,6 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
     ] {
         refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
     }
-    refused(
-        "inputs.y = { image = { width = 28, height = 28, color = \"grayscale\", scale = 0.1, bias = [0.0] } }",
-        "m.toml:4:14: an image input is not supported yet",
-    );
     refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
     for kind in later::OTHER_SOURCES {
         let manifest = format!("[model]\nsource = {{ {kind} = \"x\" }}\ninputs.x = {{ shape = [1] }}\n");
@@ -509,5 +505,63 @@ fn wrong_flexible_shapes_stand_at_their_place() {
     refused(
         "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2], [3]] }",
         "m.toml:5:1: model `m`: `y` has 2 `shapes`, `z` has 3: enumerated shapes of several inputs pair by position",
+    );
+}
+
+#[test]
+fn images_are_read() {
+    let table = table(
+        "inputs.a = { image = { width = 28, height = { min = 8, max = 32 }, color = \"rgb\", mean = [0.485, 0.456, 0.406], std = 0.5 } }\n\
+         inputs.b = { image = { width = 2, height = 3, color = \"grayscale\", scale = 0.5, bias = [-1] }, sample = { range = [0, 9] } }\n\
+         outputs.y = { image = { color = \"bgr\" } }",
+    );
+    assert_eq!(
+        table["inputs"]["a"],
+        serde_json::json!({ "image": {
+            "color": "rgb",
+            "height": { "default": 32, "max": 32, "min": 8 },
+            "mean": [0.485, 0.456, 0.406],
+            "std": [0.5, 0.5, 0.5],
+            "width": 28,
+        } })
+    );
+    assert_eq!(
+        table["inputs"]["b"],
+        serde_json::json!({
+            "image": { "bias": [-1], "color": "grayscale", "height": 3, "scale": [0.5], "width": 2 },
+            "sample": { "range": [0, 9] },
+        })
+    );
+    assert_eq!(table["outputs"]["y"], serde_json::json!({ "image": { "color": "bgr" } }));
+}
+
+#[test]
+fn wrong_images_stand_at_their_place() {
+    let image = |keys: &str| format!("inputs.y = {{ image = {{ width = 2, height = 2, {keys} }} }}");
+    refused(
+        &image("scale = 1"),
+        "m.toml:4:14: `color` is missing in `model.inputs.y.image`: write for example `color = \"rgb\"`",
+    );
+    refused(
+        &image("color = \"RGB\""),
+        "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \"grayscale\", \"grayscale-float16\"",
+    );
+    refused(&image("color = \"rgb\", bias = [1, 2]"), "m.toml:4:62: the image has 3 channels, found 2 numbers");
+    refused(
+        &image("color = \"rgb\", scale = 2, std = 1"),
+        "m.toml:4:73: an image has `scale` and `bias`, or `mean` and `std`, not both",
+    );
+    refused(&image("color = \"rgb\", std = [1, 0, 1]"), "m.toml:4:62: `std` is zero: every pixel would be the same");
+    refused(
+        "inputs.y = { image = { width = 2, height = 2, color = \"rgb\" }, dtype = \"float32\" }",
+        "m.toml:4:65: an image has no `dtype` and no `default`: its `color` says what it holds",
+    );
+    refused(
+        "outputs.y = { image = { color = \"rgb\" }, dtype = \"float32\" }",
+        "m.toml:4:15: an output has `dtype` or `image`, not both",
+    );
+    refused(
+        "minimum-deployment-target = \"iOS15\"\noutputs.y = { image = { color = \"grayscale-float16\" } }",
+        "m.toml:5:1: model `m`: `grayscale-float16` images need `minimum-deployment-target = \"iOS16\"`, here it is \"iOS15\"",
     );
 }
