@@ -544,7 +544,8 @@ fn wrong_images_stand_at_their_place() {
     );
     refused(
         &image("color = \"RGB\""),
-        "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \"grayscale\", \"grayscale-float16\"",
+        "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \"grayscale\", \
+         \"grayscale-float16\"; did you mean `rgb`?",
     );
     refused(&image("color = \"rgb\", bias = [1, 2]"), "m.toml:4:62: the image has 3 channels, found 2 numbers");
     refused(
@@ -554,7 +555,7 @@ fn wrong_images_stand_at_their_place() {
     refused(&image("color = \"rgb\", std = [1, 0, 1]"), "m.toml:4:62: `std` is zero: every pixel would be the same");
     refused(
         "inputs.y = { image = { width = 2, height = 2, color = \"rgb\" }, dtype = \"float32\" }",
-        "m.toml:4:65: an image has no `dtype` and no `default`: its `color` says what it holds",
+        "m.toml:4:64: an image has no `dtype` and no `default`: its `color` says what it holds",
     );
     refused(
         "outputs.y = { image = { color = \"rgb\" }, dtype = \"float32\" }",

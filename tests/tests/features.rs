@@ -1,0 +1,163 @@
+//! States, flexible shapes and images, the whole way: a manifest, conversion by `cargo`, typed calls, parity with PyTorch.
+//!
+//! Owns: the proof that manifest keys, driver, macro and runtime agree about what is not a plain tensor of one shape.
+
+use coreml_tests::UserCrate;
+
+/// Models of each kind.
+const MANIFEST: &str = r#"[models.decoder]
+source = { file = "python/nets.py", entry = "decoder" }
+inputs.token = { shape = [1, 1], dtype = "int32", sample = { range = [0, 15] } }
+inputs.position = { shape = [1], dtype = "int32", sample = { start = 0 } }
+states.cache = { shape = [1, 4, 8], dtype = "float16" }
+outputs.logits = { dtype = "float16" }
+
+[models.text]
+source = { file = "python/nets.py", entry = "text" }
+inputs.ids = { shape = [1, { min = 1, max = 32, default = 8, symbol = "T" }], dtype = "int32", sample = { range = [0, 15] } }
+inputs.mask = { shape = [1, { min = 1, max = 32, default = 8, symbol = "T" }], dtype = "float32" }
+outputs.scores = { dtype = "float32" }
+
+[models.choice]
+source = { file = "python/nets.py", entry = "choice" }
+inputs.x = { shapes = [[1, 8], [1, 16]], dtype = "float32" }
+outputs.y = { dtype = "float32" }
+
+[models.photo]
+source = { file = "python/nets.py", entry = "photo" }
+inputs.picture = { image = { width = 6, height = 4, color = "bgr", mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } }
+outputs.styled = { image = { color = "rgb" } }
+outputs.means = { dtype = "float32" }
+"#;
+
+/// Their Python side.
+const NETS: &str = r#""""A network of each kind, with weights that are the same each time."""
+
+import torch
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(16, 8)
+        self.head = nn.Linear(8, 16)
+        self.register_buffer("cache", torch.zeros(1, 4, 8))
+
+    def forward(self, token, position):
+        p = position[0]
+        self.cache[:, p : p + 1] = self.embed(token)
+        return self.head(self.cache.sum(1))
+
+
+class Text(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(16, 8)
+
+    def forward(self, ids, mask):
+        return self.embed(ids) * mask.unsqueeze(-1)
+
+
+class Choice(nn.Module):
+    def forward(self, x):
+        return torch.cumsum(x, 1)
+
+
+class Photo(nn.Module):
+    def forward(self, picture):
+        return torch.sigmoid(picture) * 255, picture.mean((2, 3))
+
+
+def seeded(module):
+    torch.manual_seed(0)
+    return module()
+
+
+def decoder():
+    return seeded(Decoder)
+
+
+def text():
+    return seeded(Text)
+
+
+def choice():
+    return seeded(Choice)
+
+
+def photo():
+    return seeded(Photo)
+"#;
+
+/// The program.
+const MAIN: &str = r#"#[coreml_rt::coreml_model("nets.toml")]
+pub mod nets {}
+
+use coreml_rt::{Fixed, ImageView, Rgb, Tensor, TensorView, f16};
+use nets::{choice, decoder, photo, text};
+
+fn main() -> Result<(), coreml_rt::Error> {
+    let models = nets::Models::load()?;
+
+    let mut state = models.decoder.new_state()?;
+    let mut last = None;
+    for step in 0..4 {
+        let (token, position) = (Tensor::from([[3 + step]]), Tensor::from([step]));
+        let input = decoder::Input { token: token.view(), position: position.view() };
+        last = Some(models.decoder.predict(&mut state, &input)?.logits);
+    }
+    let written = state.cache()?.as_slice().iter().filter(|element| **element != f16::ZERO).count();
+    println!("cache {written} logits {:?}", last.map(|logits| logits.dims()));
+    state.set_cache(Tensor::zeros().view())?;
+    println!("emptied {}", state.cache()?.as_slice().iter().all(|element| *element == f16::ZERO));
+
+    for length in [1, 20] {
+        let (ids, mask) = (vec![5; length], vec![0.5; length]);
+        let input = text::Input {
+            ids: TensorView::from_slice_with_dims(&ids, [1, length])?,
+            mask: TensorView::from_slice_with_dims(&mask, [1, length])?,
+        };
+        println!("scores {:?}", models.text.predict(&input)?.scores.dims());
+    }
+    let long = vec![5; 33];
+    println!("{}", TensorView::<i32, (Fixed<1>, coreml_rt::Range<1, 32>)>::from_slice_with_dims(&long, [1, 33]).unwrap_err());
+
+    let ones = Tensor::<f32, (Fixed<1>, Fixed<16>)>::from_fn(|_| 1.0);
+    let summed = models.choice.predict(&choice::Input { x: ones.view().into() })?.y;
+    println!("summed {:?} of {:?}", summed.as_slice().last(), summed.dims());
+    println!("{}", choice::XInput::from_slice_with_dims(&[0.0; 9], [1, 9]).unwrap_err());
+
+    // Red, green, blue, whatever the order inside of the model.
+    let red: Vec<u8> = [255, 0, 0].repeat(6 * 4);
+    let picture = ImageView::<Rgb, Fixed<6>, Fixed<4>>::from_rgb8(&red, 6, 4)?;
+    let output = models.photo.predict(&photo::Input { picture })?;
+    let means: Vec<String> = output.means.as_slice().iter().map(|mean| format!("{mean:.2}")).collect();
+    println!("means {} styled {:?}", means.join(" "), output.styled.pixel(5, 3));
+    Ok(())
+}
+"#;
+
+#[test]
+fn they_work_the_whole_way() {
+    let user = UserCrate::new("features", &["nets.toml"]);
+    user.write("nets.toml", MANIFEST);
+    user.write("python/nets.py", NETS);
+    user.write("src/main.rs", MAIN);
+    let said = user.cargo(&["run"]).succeeds().stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "cache 32 logits Some([1, 16])", "{said}");
+    assert_eq!(lines[1], "emptied true", "{said}");
+    assert_eq!(lines[2..4], ["scores [1, 1, 8]", "scores [1, 20, 8]"], "{said}");
+    assert_eq!(lines[4], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
+    assert_eq!(lines[5], "summed Some(16.0) of [1, 16]", "{said}");
+    assert_eq!(lines[6], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
+    // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the last; means and
+    // deviations stand in the order of the planes.
+    assert!(lines[7].starts_with("means -2.12 -2.04 2.64 "), "{said}");
+
+    let tests = user.cargo(&["test"]).succeeds().stdout;
+    for model in ["decoder", "text", "choice", "photo"] {
+        assert!(tests.contains(&format!("test nets::{model}::parity::matches_pytorch ... ok")), "{tests}");
+    }
+}
