@@ -68,9 +68,14 @@ impl Onnx {
     /// that is there already is replaced.
     /// Returns: the files with their sizes in bytes, the model first.
     /// Errors: [`Error::Io`] when a file cannot be written, [`Error::Invalid`] when the path is no file name.
-    pub fn write(mut self, path: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+    pub fn write(self, path: &Path) -> Result<Vec<(PathBuf, u64)>, Error> {
+        self.write_with(path, LARGEST_INSIDE)
+    }
+
+    /// Writes the file, and its weights beside it when there are more than `largest_inside` bytes.
+    fn write_with(mut self, path: &Path, largest_inside: usize) -> Result<Vec<(PathBuf, u64)>, Error> {
         let mut files = Vec::new();
-        if self.weights.len() <= LARGEST_INSIDE {
+        if self.weights.len() <= largest_inside {
             self.each_external(|tensor, bytes| {
                 tensor.raw_data = Some(bytes.to_vec());
                 tensor.external_data.clear();
@@ -153,5 +158,32 @@ impl Drop for Unfinished {
     fn drop(&mut self) {
         // After `finish` there is nothing left; nor is there anything to do when it cannot be removed.
         let _ = fs::remove_file(&self.temporary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn many_weights_go_into_a_file_beside_the_model() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-spec/tests/data/packages/fixed.mlpackage");
+        let onnx = to_onnx(&Package::open(package).unwrap(), None).unwrap();
+        let (weights, folder) = (onnx.weights.clone(), tempfile::tempdir().unwrap());
+        assert!(!weights.is_empty());
+        let path = folder.path().join("m.onnx");
+        let data = folder.path().join("m.onnx.data");
+        let written = onnx.write_with(&path, weights.len() - 1).unwrap();
+        let size = fs::metadata(&path).unwrap().len();
+        assert_eq!(written, [(path.clone(), size), (data.clone(), weights.len() as u64)]);
+        assert_eq!(fs::read(&data).unwrap(), weights);
+        let model = ModelProto::decode(fs::read(&path).unwrap().as_slice()).unwrap();
+        let tensors = model.graph.unwrap().initializer;
+        let external: Vec<_> = tensors.iter().filter(|tensor| tensor.data_location == DATA_LOCATION_EXTERNAL).collect();
+        let location =
+            |tensor: &&TensorProto| tensor.external_data.iter().find(|entry| entry.key == "location").cloned();
+        assert!(!external.is_empty());
+        assert!(external.iter().filter_map(location).all(|entry| entry.value == "m.onnx.data"));
     }
 }

@@ -28,9 +28,7 @@ def generate(archive):
                 archive,
                 f"categorical_{mode}{suffix}",
                 lambda s=seed, m=mode, w=weights: mb.cast(
-                    x=mb.reshape(
-                        x=mb.random_categorical(x=w, mode=m, size=np.int32(COUNT), **s), shape=[COUNT]
-                    ),
+                    x=mb.reshape(x=mb.random_categorical(x=w, mode=m, size=np.int32(COUNT), **s), shape=[COUNT]),
                     dtype="fp32",
                 ),
             )

@@ -102,9 +102,7 @@ def generate(archive):
         "scatter-1",
         [(4,)],
         lambda x: mb.cast(
-            x=mb.scatter(
-                data=mb.cast(x=x, dtype="int32"), indices=np.int32([1]), updates=np.int32([2]), mode="div"
-            ),
+            x=mb.scatter(data=mb.cast(x=x, dtype="int32"), indices=np.int32([1]), updates=np.int32([2]), mode="div"),
             dtype="fp32",
         ),
     )
