@@ -25,7 +25,8 @@ the program has half precision anywhere, otherwise within 1e-3 + 1e-5 × |refere
 
 Examples:
   cargo coreml verify Whisper.mlpackage --samples whisper.safetensors
-  cargo coreml verify Whisper.mlpackage --samples a.safetensors b.safetensors --function decoder --psnr 45
+  cargo coreml verify Whisper.mlpackage --samples a.safetensors --samples b.safetensors --psnr 45
+  cargo coreml verify Whisper.mlpackage --samples steps.safetensors --function decoder
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --engine onnxruntime --round-to-half
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --json | jq '.comparisons[] | select(.passed | not)'
 
@@ -41,8 +42,8 @@ pub(crate) struct Arguments {
     /// The model package: a folder NAME.mlpackage
     #[arg(value_name = "MODEL.mlpackage")]
     package: PathBuf,
-    /// Inputs and PyTorch's outputs
-    #[arg(long, value_name = "FILE.safetensors", required = true, num_args = 1..)]
+    /// Inputs and PyTorch's outputs; give it again for another file
+    #[arg(long, value_name = "FILE.safetensors", required = true)]
     samples: Vec<PathBuf>,
     /// What computes, off Apple's systems; else the one that COREML_ENGINE names, else rten
     #[arg(long, value_name = "ENGINE", value_parser = engine())]

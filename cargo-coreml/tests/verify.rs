@@ -109,7 +109,7 @@ fn what_differs_fails_and_its_figures_are_printed_all_the_same() {
 fn several_samples_are_one_report() {
     let [package, sample] = with_sample("decoder");
     let (code, output, _) =
-        run(command().arg("verify").arg("--samples").args([&sample, &sample]).arg("--").arg(package));
+        run(command().arg("verify").arg("--samples").arg(&sample).arg("--samples").arg(&sample).arg(package));
     assert_eq!((code, output.matches("decoder.safetensors").count()), (0, 2), "{output}");
 }
 
