@@ -132,16 +132,39 @@ fn errors_tell_what_to_do() {
         let (code, _, error) = verify(&["--engine", "onnxruntime"]);
         assert!(code == 1 && error.contains("build it with the Cargo feature `onnxruntime`"), "{error}");
     }
-    let (code, _, error) =
-        run(command().arg("verify").arg(package("state")).arg("--samples").arg(&path).env("COREML_ENGINE", "ort"));
-    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; it is `rten` or `onnxruntime`\n";
-    assert!(code == 1 && error.ends_with(expected), "{error}");
     let (code, _, error) = run(command().arg("verify").arg(package("state")).args(["--samples", "/no/such"]));
     assert!(code == 1 && error.contains("/no/such cannot be used: it cannot be read"), "{error}");
     for wrong in [&["--psnr", "nan"][..], &["--atol", "-1"], &["--psnr", "1", "--atol", "1"], &["--threads", "0"]] {
         assert_eq!(verify(wrong).0, 2, "{wrong:?}");
     }
     assert_eq!(run(command().arg("verify").arg(package("state"))).0, 2, "without samples");
+}
+
+#[test]
+fn the_environment_chooses_an_engine_where_nobody_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = sample(&folder, &STEPS);
+    let verify = |engine: &str, arguments: &[&str]| {
+        let mut command = command();
+        command.arg("verify").arg(package("state")).arg("--samples").arg(&path).args(arguments);
+        run(command.env("COREML_ENGINE", engine))
+    };
+    for engine in ["rten", ""] {
+        let (code, output, _) = verify(engine, &[]);
+        assert!(code == 0 && output.contains("on portable (rten"), "{output}");
+    }
+    let (code, output, error) = verify("onnxruntime", &[]);
+    if !cfg!(feature = "onnxruntime") {
+        assert!(code == 1 && error.contains("built without the engine ONNX Runtime"), "{error}");
+    } else if error.contains("its shared library was not found") {
+        println!("skipped: {error}");
+    } else {
+        assert!(code == 0 && output.contains("on portable (ONNX Runtime"), "{output}{error}");
+    }
+    assert_eq!(verify("onnxruntime", &["--engine", "rten"]).0, 0, "an option counts more");
+    let (code, _, error) = verify("ort", &[]);
+    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; it is `rten` or `onnxruntime`\n";
+    assert!(code == 1 && error.ends_with(expected), "{error}");
 }
 
 #[test]
