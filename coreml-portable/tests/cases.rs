@@ -1,34 +1,23 @@
 //! Every case of the archives in `cases/`, on every engine.
 //!
-//! Owns: reading archives and comparing outputs. Must not: know operations.
-//! Flow: `cases/generate.py` writes the archives with references from PyTorch; here they run without Python.
+//! Owns: running cases and comparing outputs. Must not: know operations.
+//! Flow: `cases/generate.py` writes the archives with references from PyTorch; `archive/` reads them; here they run without
+//! Python.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
 
+mod archive;
+
+use archive::Case;
 use coreml_portable::{EngineKind, Options, Session, State};
-use coreml_spec::{DataType, Elements, ElementsMut, Feature, FeatureKind, Package, TensorRef};
+use coreml_spec::{DataType, Elements, ElementsMut, Feature, FeatureKind, TensorRef};
 use half::f16;
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
-use std::collections::BTreeMap;
-use std::path::Path;
+use safetensors::{Dtype, tensor::TensorView};
 
 /// Cases that an engine is known to miss, and why. A case that passes must not stand here.
 const KNOWN: &[(EngineKind, &str, &str)] = &[
     (EngineKind::Rten, "nan_clip_iOS15", "its Clip gives the lower limit for NaN"),
     (EngineKind::Rten, "nan_relu_iOS15", "its Relu gives 0 for NaN"),
 ];
-
-/// One case of an archive.
-#[derive(Default)]
-struct Case<'a> {
-    /// The package's files.
-    files: Vec<(&'static str, &'static [u8])>,
-    /// The inputs by name.
-    inputs: BTreeMap<String, TensorView<'a>>,
-    /// The expected outputs by name.
-    outputs: BTreeMap<String, TensorView<'a>>,
-    /// Largest difference, relative to the largest expected magnitude.
-    tolerance: f64,
-}
 
 /// Elements of any type that an input can have.
 enum Owned {
@@ -72,36 +61,11 @@ impl Owned {
     }
 }
 
-/// Reads an archive into its cases.
-fn cases(
-    archive: &'static SafeTensors<'static>,
-    metadata: &BTreeMap<String, String>,
-) -> BTreeMap<String, Case<'static>> {
-    let mut cases: BTreeMap<String, Case<'static>> = BTreeMap::new();
-    for (key, view) in archive.tensors() {
-        let mut parts = key.splitn(3, '/');
-        let (name, group, rest) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
-        let case = cases.entry(name.to_owned()).or_default();
-        match group {
-            "package" => case.files.push((rest.to_owned().leak(), view.data().to_vec().leak())),
-            "in" => drop(case.inputs.insert(rest.to_owned(), view)),
-            "out" => drop(case.outputs.insert(rest.to_owned(), view)),
-            other => panic!("an archive has the unexpected group {other}"),
-        }
-    }
-    for (name, case) in &mut cases {
-        let facts: serde_json::Value = serde_json::from_str(&metadata[name]).unwrap();
-        case.tolerance = facts["tolerance"].as_f64().unwrap();
-    }
-    cases
-}
-
 /// Runs a case and returns what is wrong with it.
-fn run(case: &Case<'_>, engine: EngineKind) -> Result<(), String> {
-    let package = Package::from_embedded(&case.files).map_err(|error| error.to_string())?;
+fn run(case: &Case, engine: EngineKind) -> Result<(), String> {
     let mut options = Options::default();
     options.engine = engine;
-    let session = Session::load(&package, &options).map_err(|error| error.to_string())?;
+    let session = Session::load(&case.package(), &options).map_err(|error| error.to_string())?;
     let mut state = session.new_state().map_err(|error| error.to_string())?;
     let steps = (0..).take_while(|step| case.inputs.keys().any(|key| key.starts_with(&format!("step{step}/")))).count();
     if steps == 0 {
@@ -126,7 +90,7 @@ fn run(case: &Case<'_>, engine: EngineKind) -> Result<(), String> {
 }
 
 /// Runs one step of a case, whose tensors' names begin with `prefix`.
-fn step(case: &Case<'_>, session: &Session, state: &mut State, prefix: &str) -> Result<(), String> {
+fn step(case: &Case, session: &Session, state: &mut State, prefix: &str) -> Result<(), String> {
     let function = session.function();
     let mut owned = Vec::new();
     for feature in &function.inputs {
@@ -206,15 +170,10 @@ fn compare(given: &[f64], wanted: &[f64], tolerance: f64) -> Result<(), String> 
 
 /// Runs all cases of a family, or those that the environment variable `CASE` names a part of.
 fn family(name: &str, engine: EngineKind) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(format!("{name}.safetensors"));
-    let bytes: &'static [u8] = std::fs::read(&path).unwrap().leak();
-    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
-    let metadata = header.metadata().clone().unwrap().into_iter().collect();
-    let archive = Box::leak(Box::new(SafeTensors::deserialize(bytes).unwrap()));
     let only = std::env::var("CASE").unwrap_or_default();
     let mut failures = Vec::new();
     let mut count = 0;
-    for (case_name, case) in cases(archive, &metadata).iter().filter(|(name, _)| name.contains(&only)) {
+    for (case_name, case) in archive::read(name).iter().filter(|(name, _)| name.contains(&only)) {
         let known = KNOWN.iter().find(|(missing, known, _)| *missing == engine && known == case_name);
         match (run(case, engine), known) {
             (Err(error), _) if count == 0 && error.contains("its shared library was not found") => {
@@ -234,6 +193,11 @@ fn family(name: &str, engine: EngineKind) {
 /// Defines a test for each family on an engine.
 macro_rules! families {
     ($engine:expr => $($family:ident),*) => {
+        #[test]
+        fn no_family_is_left_out() {
+            assert_eq!([$(stringify!($family)),*], super::archive::FAMILIES);
+        }
+
         $(#[test]
         fn $family() {
             super::family(stringify!($family), $engine);
