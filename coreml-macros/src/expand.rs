@@ -15,8 +15,8 @@ mod state;
 mod support;
 
 use crate::load::Built;
-use names::{Model, Place};
-use proc_macro2::TokenStream;
+use names::{Model, Package, Place};
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates the items of the module for `manifest`.
@@ -24,22 +24,30 @@ use quote::{format_ident, quote};
 /// Called by: [`crate::module`].
 /// Errors: what in the models has no types yet, all of it in one message.
 pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, String> {
-    let models = names::models(&built.models)?;
-    support::check(manifest, &models)?;
+    let packages = names::packages(&built.models)?;
+    support::check(manifest, &packages)?;
     let place = Place::new(manifest, built)?;
 
     let version = env!("CARGO_PKG_VERSION");
     let index_file = &place.index_file;
-    let about = docs::module(manifest, &models);
+    let about = docs::module(manifest, &packages);
     let items = if built.models.single {
-        models.iter().map(|model| model_items(model, &place)).collect::<TokenStream>()
+        packages.iter().map(|package| package_items(package, &place)).collect::<TokenStream>()
     } else {
-        let modules = models.iter().map(|model| {
-            let (name, about) = (&model.module, docs::model_module(model));
-            let items = model_items(model, &place);
+        let modules = packages.iter().map(|package| {
+            let about = match &package.functions[..] {
+                [model] => docs::model_module(model),
+                _ => docs::package_module(package),
+            };
+            let (name, items) = (&package.module, package_items(package, &place));
             quote!(#[doc = #about] pub mod #name { #items })
         });
-        let all = all_models(manifest, &models);
+        let about = format!("All models of `{}`, loaded together.", docs::code(manifest));
+        let fields = packages.iter().map(|package| match &package.functions[..] {
+            [model] => (&package.module, format_ident!("Model"), docs::model_summary(model)),
+            _ => (&package.module, format_ident!("Models"), docs::package_module(package)),
+        });
+        let all = loaded_together(&about, fields);
         quote!(#all #(#modules)*)
     };
     // The compiler looks at the index for changes because of `include_bytes!`; the bytes do not reach the program.
@@ -49,6 +57,23 @@ pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, Strin
         const _: &[u8] = ::core::include_bytes!(#index_file);
         #items
     })
+}
+
+/// Generates what one package has: a model, or a module for each of its functions.
+fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
+    if let [model] = &package.functions[..] {
+        return model_items(model, place);
+    }
+    let modules = package.functions.iter().map(|model| {
+        let (name, about) = (&model.module, docs::model_module(model));
+        let items = model_items(model, place);
+        quote!(#[doc = #about] pub mod #name { #items })
+    });
+    let about = "All functions of the package, loaded together.";
+    let fields =
+        package.functions.iter().map(|model| (&model.module, format_ident!("Model"), docs::model_summary(model)));
+    let all = loaded_together(about, fields);
+    quote!(#all #(#modules)*)
 }
 
 /// Generates what one model has.
@@ -61,21 +86,21 @@ fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
     quote!(#loading #structs #state #label #tests)
 }
 
-/// Generates the struct that holds and loads all models of a manifest with several.
-fn all_models(manifest: &str, models: &[Model<'_>]) -> TokenStream {
-    let about = format!("All models of `{}`, loaded together.", docs::code(manifest));
-    let fields = models.iter().map(|model| {
-        let (name, about) = (&model.module, docs::model_summary(model));
-        quote!(#[doc = #about] pub #name: #name::Model)
-    });
-    let names: Vec<_> = models.iter().map(|model| &model.module).collect();
-    let models = format_ident!("Models");
+/// Generates the struct that holds and loads several models or functions.
+///
+/// Parameters: `fields` — the module of each, the type in it, and its documentation.
+fn loaded_together<'a>(about: &str, fields: impl Iterator<Item = (&'a Ident, Ident, String)>) -> TokenStream {
+    let (mut declared, mut loaded) = (TokenStream::new(), TokenStream::new());
+    for (name, type_name, about) in fields {
+        declared.extend(quote!(#[doc = #about] pub #name: #name::#type_name,));
+        loaded.extend(quote!(#name: #name::#type_name::load_with(options)?,));
+    }
     quote! {
         #[doc = #about]
         #[derive(Debug)]
-        pub struct #models { #(#fields,)* }
+        pub struct Models { #declared }
 
-        impl #models {
+        impl Models {
             /// Finds and loads each model, with the options of the manifest.
             pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 Self::load_with(&::coreml_rt::LoadOptions::new())
@@ -83,7 +108,7 @@ fn all_models(manifest: &str, models: &[Model<'_>]) -> TokenStream {
 
             /// Finds and loads each model. A path in `options` is the folder that holds all packages.
             pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                ::core::result::Result::Ok(Self { #(#names: #names::Model::load_with(options)?,)* })
+                ::core::result::Result::Ok(Self { #loaded })
             }
         }
     }

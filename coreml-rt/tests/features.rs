@@ -119,6 +119,35 @@ fn pixels_go_in_and_come_out() {
 }
 
 #[test]
+#[cfg(not(target_vendor = "apple"))] // the double has no package of several functions
+fn each_function_of_a_package_is_a_model() {
+    use coreml_rt::private::Description;
+
+    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/../coreml-spec/tests/data/packages/multifunction.mlpackage");
+    let interface = coreml_spec::Package::open(package).unwrap().interface().unwrap();
+    let interface = String::leak(serde_json::to_string(&interface).unwrap());
+    let load = |function| {
+        let found = Description { interface, built: package, package: "none", function, ..description("text") };
+        Model::load(&found, &LoadOptions::new())
+    };
+    let rows =
+        Tensor::<f16, (Fixed<4>, Fixed<16>)>::from_fn(|[row, column]| f16::from_f32((row + column) as f32 / 8.0));
+    let mut four = Tensor::<f16, (Fixed<4>, Fixed<32>)>::zeros();
+    load(None).unwrap().predict([&rows.view()], &mut [&mut four]).unwrap();
+    let one = load(Some("one")).unwrap();
+    for row in 0..4 {
+        let input =
+            TensorView::<'_, f16, (Fixed<1>, Fixed<16>)>::from_slice(&rows.as_slice()[16 * row..][..16]).unwrap();
+        let mut output = Tensor::<f16, (Fixed<1>, Fixed<32>)>::zeros();
+        one.predict([&input], &mut [&mut output]).unwrap();
+        let close = |(a, b): (&f16, &f16)| (a.to_f32() - b.to_f32()).abs() < 1e-2;
+        assert!(output.as_slice().iter().zip(&four.as_slice()[32 * row..]).all(close), "row {row}");
+    }
+    let error = load(Some("two")).unwrap_err().to_string();
+    assert!(error.contains("no function `two`"), "{error}");
+}
+
+#[test]
 fn samples_of_flexible_models_states_and_images_are_compared() {
     for name in ["text", "choice", "memory", "photo", "photo_bgr"] {
         let package = data(&format!("{name}.mlpackage"));

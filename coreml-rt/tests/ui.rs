@@ -11,7 +11,7 @@
 mod fixture;
 
 use coreml_rt::Tolerance;
-use coreml_spec::{BuildError, EmbeddedFile, Outcome};
+use coreml_spec::{BuildError, DataType, EmbeddedFile, FeatureKind, Outcome, Shape};
 use fixture::{indexed, leave, several, single};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,12 +49,16 @@ fn out_dir() -> PathBuf {
     leave(&out_dir, "failed.toml", failed(message, &[]));
     leave(&out_dir, "failed-drawing.toml", failed("the model `encoder` cannot be converted", &["encoder", "decoder"]));
     let mut text = indexed("mix");
-    let mut second = text.interface.functions[0].clone();
-    second.name = "second".to_owned();
-    text.interface.functions.push(second);
+    text.interface.functions[0].inputs[1].kind =
+        FeatureKind::MultiArray { data_type: DataType::UInt8, shape: Shape::fixed([4]) };
     text.tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
     leave(&out_dir, "later.toml", single(text));
     leave(&out_dir, "everything.toml", several(&["memory", "text", "choice", "photo"]));
+    let mut functions = indexed("memory");
+    let mut second = indexed("text").interface.functions[0].clone();
+    second.name = "second".to_owned();
+    functions.interface.functions.push(second);
+    leave(&out_dir, "functions.toml", single(functions));
     let folder = coreml_spec::index_folder(&out_dir, "newer.toml");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("index.json"), r#"{"version": 2}"#).unwrap();

@@ -85,7 +85,8 @@ pub struct IndexedModel {
     pub digest: String,
     /// Folder name of the package beside the index: `encoder.mlpackage`.
     pub package: String,
-    /// File names of the parity samples beside the index. Each is a safetensors file with `in/NAME` and `out/NAME`.
+    /// File names of the parity samples beside the index: `encoder.samples.0.safetensors`, and of a package with several
+    /// functions `decoder.samples.prefill.0.safetensors`. Each is a safetensors file with `in/NAME` and `out/NAME`.
     pub samples: Vec<String>,
     /// When a sample counts as equal to PyTorch.
     pub tolerance: Tolerance,
@@ -93,6 +94,21 @@ pub struct IndexedModel {
     pub compute_units: ComputeUnits,
     /// The package's files as linker symbols when the manifest says `embed = true`; otherwise empty.
     pub embedded: Vec<EmbeddedFile>,
+}
+
+impl IndexedModel {
+    /// Returns the samples of a function, by their names.
+    ///
+    /// Parameters: `function` — one of the interface's; the samples that name no function are the default one's.
+    pub fn samples_of(&self, function: &str) -> impl Iterator<Item = &str> {
+        let prefix = format!("{}.samples.", self.name);
+        self.samples.iter().map(String::as_str).filter(move |sample| {
+            let rest = sample.strip_prefix(&prefix).unwrap_or(sample);
+            let stem = rest.strip_suffix(".safetensors").unwrap_or(rest);
+            let of = stem.rsplit_once('.').map_or(self.interface.default_function.as_str(), |(function, _)| function);
+            of == function
+        })
+    }
 }
 
 /// One file of an embedded package.
@@ -149,6 +165,30 @@ pub enum ComputeUnits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_belong_to_functions() {
+        let samples = ["net.samples.0.safetensors", "net.samples.step.0.safetensors", "net.samples.v1.2.0.safetensors"];
+        let model = IndexedModel {
+            name: "net".to_owned(),
+            description: String::new(),
+            source: String::new(),
+            interface: Interface {
+                specification_version: 9,
+                default_function: "main".to_owned(),
+                functions: Vec::new(),
+            },
+            digest: String::new(),
+            package: String::new(),
+            samples: samples.map(str::to_owned).to_vec(),
+            tolerance: Tolerance::Psnr(35.0),
+            compute_units: ComputeUnits::All,
+            embedded: Vec::new(),
+        };
+        for (function, sample) in ["main", "step", "v1.2"].iter().zip(samples) {
+            assert_eq!(model.samples_of(function).collect::<Vec<_>>(), [sample]);
+        }
+    }
 
     #[test]
     fn manifests_get_folders_of_their_own() {

@@ -3,12 +3,13 @@
 //! Owns: every sentence that is not fixed, and making foreign text safe for rustdoc.
 //! Flow: called by the other files of this folder.
 
-use super::names::{Model, key};
+use super::names::{Model, Package, key};
 use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange};
 
 /// Describes the module of a manifest.
-pub(super) fn module(manifest: &str, models: &[Model<'_>]) -> String {
-    let list: Vec<String> = models.iter().map(|model| format!("- {}", model_summary(model))).collect();
+pub(super) fn module(manifest: &str, packages: &[Package<'_>]) -> String {
+    let models = packages.iter().flat_map(|package| &package.functions);
+    let list: Vec<String> = models.map(|model| format!("- {}", model_summary(model))).collect();
     let manifest = code(manifest);
     format!("\n\nGenerated from `{manifest}`:\n\n{}", list.join("\n"))
 }
@@ -16,7 +17,18 @@ pub(super) fn module(manifest: &str, models: &[Model<'_>]) -> String {
 /// Describes a model in one line.
 pub(super) fn model_summary(model: &Model<'_>) -> String {
     let name = code(&model.indexed.name);
-    sentences(&[format!("`{name}`, made from `{}`", code(&model.indexed.source)), prose(&model.indexed.description)])
+    let what = if model.is_one_of_several {
+        format!("`{}` of `{name}`", code(&model.function.name))
+    } else {
+        format!("`{name}`")
+    };
+    sentences(&[format!("{what}, made from `{}`", code(&model.indexed.source)), prose(&model.indexed.description)])
+}
+
+/// Describes the module of a package with several functions.
+pub(super) fn package_module(package: &Package<'_>) -> String {
+    let functions: Vec<String> = package.functions.iter().map(|model| format!("- {}", model_summary(model))).collect();
+    format!("Several functions of one package, which share weights:\n\n{}", functions.join("\n"))
 }
 
 /// Describes the module of one of several models.

@@ -115,7 +115,13 @@ fn description(model: &Model<'_>, place: &Place) -> TokenStream {
         ComputeUnits::CpuAndGpu => quote!(CpuAndGpu),
         ComputeUnits::CpuAndNeuralEngine => quote!(CpuAndNeuralEngine),
     };
-    let (embedded, function) = match indexed.embedded.as_slice() {
+    let function = if model.is_one_of_several {
+        let function = &model.function.name;
+        quote!(::core::option::Option::Some(#function))
+    } else {
+        quote!(::core::option::Option::None)
+    };
+    let (embedded, embedding) = match indexed.embedded.as_slice() {
         [] => (quote!(::core::option::Option::None), TokenStream::new()),
         files => (quote!(::core::option::Option::Some(embedded)), embedded(files)),
     };
@@ -125,14 +131,14 @@ fn description(model: &Model<'_>, place: &Place) -> TokenStream {
             name: #name,
             manifest: #manifest,
             interface: #interface,
-            function: ::core::option::Option::None,
+            function: #function,
             package: #package,
             built: #built,
             compute_units: ::coreml_rt::private::ComputeUnits::#units,
             embedded: #embedded,
         };
 
-        #function
+        #embedding
     }
 }
 

@@ -8,15 +8,25 @@ use coreml_spec::{Feature, Function, IndexedModel, Models, rust_identifier, rust
 use proc_macro2::{Ident, Span};
 use std::path::Path;
 
-/// A model with its names.
+/// A package with its names.
+pub(super) struct Package<'a> {
+    /// Name of its module; not used by a manifest with a single model.
+    pub(super) module: Ident,
+    /// Its functions: one, or several that each have a module of their own.
+    pub(super) functions: Vec<Model<'a>>,
+}
+
+/// A function of a package with its names: what a model is, unless the package has several.
 pub(super) struct Model<'a> {
     /// The model as the build describes it.
     pub(super) indexed: &'a IndexedModel,
-    /// The function that runs: the default one.
+    /// The function that runs.
     pub(super) function: &'a Function,
-    /// Name of its module; not used by a manifest with a single model.
+    /// Whether it is one of several.
+    pub(super) is_one_of_several: bool,
+    /// Name of its module; not used where there is only one.
     pub(super) module: Ident,
-    /// Its table in the manifest: `models.encoder`, or `model`.
+    /// Its table in the manifest: `models.encoder`, `model`, or `models.decoder.functions.step`.
     pub(super) key: String,
     /// Fields of `Input`, in the order of the function's inputs.
     pub(super) inputs: Vec<Ident>,
@@ -26,32 +36,56 @@ pub(super) struct Model<'a> {
     pub(super) states: Vec<Ident>,
 }
 
-/// Names the models of a manifest and their features.
+/// Names the models of a manifest, their functions and their features.
 ///
-/// Errors: two models with the same identifier, and an index that contradicts itself.
-pub(super) fn models(models: &Models) -> Result<Vec<Model<'_>>, String> {
-    let mut named: Vec<Model<'_>> = Vec::with_capacity(models.models.len());
-    for indexed in &models.models {
-        let name = &indexed.name;
-        let module = identifier(&rust_identifier(name));
-        if let Some(other) = named.iter().find(|other| other.module == module) {
-            let other = &other.indexed.name;
-            return Err(format!("the models `{other}` and `{name}` would both be `{module}`: rename one of them"));
+/// Errors: two models or functions with the same identifier, and an index that contradicts itself.
+pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
+    let mut named: Vec<Package<'_>> = Vec::with_capacity(models.models.len());
+    for (indexed, module) in
+        models.models.iter().zip(modules("models", models.models.iter().map(|model| &*model.name))?)
+    {
+        let functions = &indexed.interface.functions;
+        if indexed.interface.function(None).is_none() {
+            return Err(format!(
+                "the package of `{}` has no function `{}`: convert it again",
+                indexed.name, indexed.interface.default_function
+            ));
         }
-        let function = indexed.interface.function(None).ok_or_else(|| {
-            format!(
-                "the package of `{name}` has no function `{}`: convert it again",
-                indexed.interface.default_function
-            )
-        })?;
-        let key = if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
-        let [inputs, outputs, states] = [&function.inputs, &function.outputs, &function.states].map(|all| fields(all));
-        named.push(Model { indexed, function, module, key, inputs, outputs, states });
+        let table = if models.single { "model".to_owned() } else { format!("models.{}", key(&indexed.name)) };
+        let modules = modules("functions", functions.iter().map(|function| &*function.name))?;
+        let is_one_of_several = functions.len() > 1;
+        let functions = functions.iter().zip(modules).map(|(function, function_module)| {
+            let [inputs, outputs, states] =
+                [&function.inputs, &function.outputs, &function.states].map(|all| fields(all));
+            let (module, key) = if is_one_of_several {
+                (function_module, format!("{table}.functions.{}", key(&function.name)))
+            } else {
+                (module.clone(), table.clone())
+            };
+            Model { indexed, function, is_one_of_several, module, key, inputs, outputs, states }
+        });
+        named.push(Package { functions: functions.collect(), module });
     }
     match named.len() {
         0 => Err("the manifest has no model: add a table `[model]`".to_owned()),
         _ => Ok(named),
     }
+}
+
+/// Returns the module of each name.
+///
+/// Parameters: `what` — what the names are of, for the message.
+/// Errors: two names with the same identifier.
+fn modules<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<Vec<Ident>, String> {
+    let mut modules: Vec<(&str, Ident)> = Vec::new();
+    for name in names {
+        let module = identifier(&rust_identifier(name));
+        if let Some((other, _)) = modules.iter().find(|(_, other)| *other == module) {
+            return Err(format!("the {what} `{other}` and `{name}` would both be `{module}`: rename one of them"));
+        }
+        modules.push((name, module));
+    }
+    Ok(modules.into_iter().map(|(_, module)| module).collect())
 }
 
 /// Returns the field of each feature.

@@ -9,10 +9,11 @@ use quote::quote;
 
 /// Generates the test, or nothing when the conversion kept no samples.
 pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
-    if model.indexed.samples.is_empty() {
+    let samples: Vec<String> =
+        model.indexed.samples_of(&model.function.name).map(|sample| place.beside(sample)).collect();
+    if samples.is_empty() {
         return TokenStream::new();
     }
-    let samples = model.indexed.samples.iter().map(|sample| place.beside(sample));
     let tolerance = match model.indexed.tolerance {
         Tolerance::Psnr(decibels) => quote!(Psnr(#decibels)),
         Tolerance::Absolute { atol, rtol } => quote!(Absolute { atol: #atol, rtol: #rtol }),

@@ -3,7 +3,7 @@
 //! Owns: the list, and the message. What is not refused here must be generated right.
 //! Flow: called by `expand.rs` before anything is generated.
 
-use super::names::Model;
+use super::names::{Model, Package};
 use coreml_spec::{DataType, FeatureKind, Flexibility, Function, Labels};
 use std::collections::HashSet;
 
@@ -13,9 +13,10 @@ const LARGEST_RANK: usize = 6;
 /// Checks that every model can have types.
 ///
 /// Errors: one line per problem, of all models.
-pub(super) fn check(manifest: &str, models: &[Model<'_>]) -> Result<(), String> {
-    let problems: Vec<String> = models
+pub(super) fn check(manifest: &str, packages: &[Package<'_>]) -> Result<(), String> {
+    let problems: Vec<String> = packages
         .iter()
+        .flat_map(|package| &package.functions)
         .flat_map(|model| problems(model).into_iter().map(|problem| format!("\n  {}: {problem}", model.key)))
         .collect();
     match problems.len() {
@@ -28,12 +29,6 @@ pub(super) fn check(manifest: &str, models: &[Model<'_>]) -> Result<(), String> 
 fn problems(model: &Model<'_>) -> Vec<String> {
     let function = model.function;
     let mut problems = Vec::new();
-    if model.indexed.interface.functions.len() > 1 {
-        let names: Vec<&str> = model.indexed.interface.functions.iter().map(|function| &*function.name).collect();
-        let names = names.join("`, `");
-        problems
-            .push(format!("several functions in a package are not supported yet (`{names}`): convert one per model"));
-    }
     if function.inputs.is_empty() {
         problems.push("a model without inputs is not supported: give it at least one".to_owned());
     }

@@ -135,6 +135,26 @@ fn flexible_shapes_states_and_images() {
 }
 
 #[test]
+fn several_functions_of_one_package() {
+    let ids = tensor("ids", DataType::Int32, &[1, 8]);
+    let mut decoder = model("decoder", vec![ids], vec![tensor("logits", DataType::Float16, &[1, 10])]);
+    let mut step = decoder.interface.functions[0].clone();
+    step.name = "single step".to_owned();
+    step.inputs = vec![tensor("id", DataType::Int32, &[1, 1])];
+    step.states = vec![tensor("cache", DataType::Float16, &[1, 32])];
+    decoder.interface.functions.push(step);
+    decoder.samples = vec!["decoder.samples.single step.0.safetensors".to_owned()];
+    let other = model("other", vec![tensor("x", DataType::Float32, &[1])], Vec::new());
+    assert_snapshot("several_functions_of_one_package.rs", &expanded(false, vec![decoder.clone(), other]).unwrap());
+    decoder.interface.functions[0].name = "single_step".to_owned();
+    decoder.interface.default_function = "single_step".to_owned();
+    assert_eq!(
+        expanded(false, vec![decoder]).unwrap_err(),
+        "the functions `single_step` and `single step` would both be `single_step`: rename one of them"
+    );
+}
+
+#[test]
 fn what_has_no_types_yet_is_refused_all_at_once() {
     let mut first = model(
         "text",
@@ -142,15 +162,13 @@ fn what_has_no_types_yet_is_refused_all_at_once() {
         vec![tensor("deep", DataType::Float32, &[1; 7]), tensor("odd", DataType::UInt8, &[1])],
     );
     first.interface.functions[0].states.push(image("seen", ColorSpace::Rgb, None));
-    let mut second = model("none", Vec::new(), vec![feature("label", FeatureKind::StringLabel)]);
-    second.interface.functions.push(Function { name: "other".to_owned(), ..second.interface.functions[0].clone() });
+    let second = model("none", Vec::new(), vec![feature("label", FeatureKind::StringLabel)]);
     assert_eq!(
         expanded(false, vec![first, second]).unwrap_err(),
         "#[coreml_model] cannot make types for `net.toml`:\n  \
          models.text: output `deep`: 7 dimensions are not supported: use at most 6\n  \
          models.text: output `odd`: type uint8 is not supported: use float16, float32 or int32\n  \
          models.text: state `seen`: a state is a tensor: convert again\n  \
-         models.none: several functions in a package are not supported yet (`main`, `other`): convert one per model\n  \
          models.none: a model without inputs is not supported: give it at least one\n  \
          models.none: output `label`: only the output of a classifier can be a label or probabilities: convert again"
     );

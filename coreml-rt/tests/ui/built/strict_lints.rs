@@ -28,6 +28,9 @@ pub mod embedded {}
 #[coreml_rt::coreml_model("everything.toml")]
 pub mod everything {}
 
+#[coreml_rt::coreml_model("functions.toml")]
+pub mod functions {}
+
 /// Documented by its author.
 #[coreml_rt::coreml_model("drawing.toml")]
 mod drawing {}
