@@ -10,7 +10,6 @@ Owns: the command line. Flow: families → `package.py`.
 """
 
 import argparse
-import os
 import pathlib
 import sys
 import time
@@ -37,7 +36,6 @@ def main() -> int:
         parser.error(f"there is no network {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
     arguments.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    os.environ["TQDM_DISABLE"] = "1"
     failures = []
     for name in arguments.names or NETWORKS:
         network = NETWORKS[name]()

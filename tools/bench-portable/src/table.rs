@@ -1,0 +1,95 @@
+//! The table that the benchmark prints, and the measuring of two sides in turn.
+//!
+//! Owns: its form, and how many runs make a measurement. Must not: know engines.
+
+use std::time::{Duration, Instant};
+
+/// How long each side of a comparison is run, at least.
+const LONG_ENOUGH: Duration = Duration::from_secs(4);
+
+/// Fewest runs of each side.
+const FEWEST: usize = 7;
+
+/// One measurement with what it is held against.
+pub(crate) struct Row {
+    /// What was measured.
+    what: String,
+    /// Ours: smallest and median, as text with unit.
+    ours: String,
+    /// The reference likewise.
+    reference: String,
+    /// Ratio of the smallest.
+    least: f64,
+    /// Ratio of the medians.
+    middle: f64,
+    /// What the ratio should not exceed.
+    target: f64,
+}
+
+impl Row {
+    /// Makes a row of the times of two sides.
+    pub(crate) fn times(what: String, mut sides: [Vec<Duration>; 2], target: f64) -> Self {
+        sides.iter_mut().for_each(|times| times.sort_unstable());
+        let least = sides.each_ref().map(|times| times[0]);
+        let middle = sides.each_ref().map(|times| times[times.len() / 2]);
+        let text = |side: usize| format!("{} ({})", time(least[side]), time(middle[side]));
+        let ratio = |pair: [Duration; 2]| pair[0].as_secs_f64() / pair[1].as_secs_f64();
+        Self { what, ours: text(0), reference: text(1), least: ratio(least), middle: ratio(middle), target }
+    }
+
+    /// Makes a row of the sizes of two sides, in bytes.
+    pub(crate) fn sizes(what: String, sides: [u64; 2], target: f64) -> Self {
+        let text = |side: usize| format!("{:.0} MB", sides[side] as f64 / 1e6);
+        let ratio = sides[0] as f64 / sides[1] as f64;
+        Self { what, ours: text(0), reference: text(1), least: ratio, middle: ratio, target }
+    }
+}
+
+/// Runs both sides in turn, once to warm up and then often enough, and returns the times of each, which they tell.
+pub(crate) fn alternate(
+    mut ours: impl FnMut() -> Duration,
+    mut reference: impl FnMut() -> Duration,
+) -> [Vec<Duration>; 2] {
+    ours();
+    reference();
+    let mut sides = [Vec::new(), Vec::new()];
+    let start = Instant::now();
+    while sides[0].len() < FEWEST || start.elapsed() < 2 * LONG_ENOUGH {
+        // Who is first changes, since the second finds the caches full of the other's weights.
+        for side in if sides[0].len() % 2 == 0 { [0, 1] } else { [1, 0] } {
+            sides[side].push(if side == 0 { ours() } else { reference() });
+        }
+    }
+    sides
+}
+
+/// Returns a time with three digits.
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let (value, unit) = match seconds {
+        ..0.001 => (seconds * 1e6, "us"),
+        ..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let digits = match value {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+/// Returns the rows as a table in Markdown. A target counts as met when the smaller of both ratios meets it: noise only adds.
+pub(crate) fn markdown(rows: &[Row]) -> String {
+    let mut table = String::from(
+        "| measurement | ours: least (median) | reference | ratio of least | of medians | target | |\n|---|---|---|---|---|---|---|\n",
+    );
+    for Row { what, ours, reference, least, middle, target } in rows {
+        // Two digits are what the targets have and what the machine repeats.
+        let verdict = if (least.min(*middle) * 100.0).round() / 100.0 <= *target { "ok" } else { "MISSED" };
+        table.push_str(&format!(
+            "| {what} | {ours} | {reference} | {least:.2}x | {middle:.2}x | ≤ {target}x | {verdict} |\n"
+        ));
+    }
+    table
+}
