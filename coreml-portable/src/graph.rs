@@ -228,8 +228,8 @@ impl Graph {
 
     /// Closes the graph.
     ///
-    /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and the bytes of that file.
-    pub(crate) fn finish(self, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> (ModelProto, Vec<u8>) {
+    /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and those, in the same order.
+    pub(crate) fn finish(self, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> (ModelProto, Weights) {
         let graph = GraphProto { node: self.nodes, name: "main".into(), initializer: self.initializers, input, output };
         let model = ModelProto {
             ir_version: IR_VERSION,
@@ -238,7 +238,7 @@ impl Graph {
             graph: Some(graph),
             opset_import: vec![OperatorSetId { domain: String::new(), version: OPSET }],
         };
-        (model, self.weights.into_bytes())
+        (model, self.weights)
     }
 
     /// Appends a node.

@@ -16,6 +16,7 @@ use crate::onnx::{
 use crate::ops::{Emit, Opset, find};
 use crate::program::{Binding, Block, Function, Operation, TensorType, Type};
 use crate::scope::{Entry, Scope};
+use crate::weights::Weights;
 use coreml_spec::{Constant, DataType, Package, proto};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ pub(crate) struct Translation {
     /// The ONNX model; its large constants are external.
     pub(crate) model: ModelProto,
     /// The large constants.
-    pub(crate) weights: Vec<u8>,
+    pub(crate) weights: Weights,
     /// Inputs, in the program's order.
     pub(crate) inputs: Vec<Port>,
     /// Outputs, in the program's order.

@@ -1,26 +1,63 @@
-//! The elements of a program's large constants, in one buffer that the engine reads without a further copy.
+//! The elements of a program's large constants, each in memory of its own.
 //!
-//! Owns: alignment, and widening of half-precision weights (once, while copying out of the mapped package).
+//! Owns: where each lies when all are one buffer, and widening of half-precision weights (once, while copying out of the
+//! mapped package).
 //! Must not: know names or graphs.
-//! Flow: `graph.rs` appends while rows are emitted; the engine takes the buffer as external data of the ONNX model.
+//! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are, one by one; rten and files
+//! take them joined to the external data of the ONNX model.
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// Alignment of each constant, in bytes: a cache line, which is also what the widest vector load likes.
+/// Alignment of each constant in the joined buffer, in bytes: a cache line, which is also what the widest vector load likes.
 const ALIGNMENT: usize = 64;
 
 /// Elements converted at a time, so that the temporary stays in the first-level cache.
 const CHUNK: usize = 2048;
 
-/// A growing buffer of little-endian elements.
-#[derive(Debug, Default)]
-pub(crate) struct Weights {
-    /// The bytes; constants begin at multiples of [`ALIGNMENT`].
-    bytes: Vec<u8>,
+/// Elements of a constant.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Elements {
+    /// Single precision.
+    Floats(Vec<f32>),
+    /// Any other type, little endian.
+    Bytes(Vec<u8>),
 }
 
-/// Where a constant lies in the buffer, in bytes.
+impl Elements {
+    /// Returns the number of bytes.
+    fn len(&self) -> usize {
+        match self {
+            Self::Floats(floats) => size_of_val(floats.as_slice()),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Appends the elements to a buffer, little endian.
+    fn append_to(&self, buffer: &mut Vec<u8>) {
+        match self {
+            Self::Floats(floats) => {
+                let mut bytes = [[0; 4]; CHUNK];
+                for chunk in floats.chunks(CHUNK) {
+                    bytes.iter_mut().zip(chunk).for_each(|(bytes, float)| *bytes = float.to_le_bytes());
+                    buffer.extend_from_slice(bytes[..chunk.len()].as_flattened());
+                }
+            }
+            Self::Bytes(bytes) => buffer.extend_from_slice(bytes),
+        }
+    }
+}
+
+/// The constants so far.
+#[derive(Debug, Default)]
+pub(crate) struct Weights {
+    /// Each constant with its first byte in the joined buffer, a multiple of [`ALIGNMENT`].
+    constants: Vec<(usize, Elements)>,
+    /// End of the last one in the joined buffer.
+    end: usize,
+}
+
+/// Where a constant lies in the joined buffer, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     /// First byte.
@@ -30,46 +67,70 @@ pub(crate) struct Span {
 }
 
 impl Weights {
-    /// Appends elements as they are.
+    /// Appends elements of any type but single precision, as they are.
     pub(crate) fn push(&mut self, elements: &[u8]) -> Span {
-        self.append(|bytes| bytes.extend_from_slice(elements))
+        self.append(Elements::Bytes(elements.to_vec()))
+    }
+
+    /// Appends single-precision elements.
+    pub(crate) fn push_f32(&mut self, elements: Vec<f32>) -> Span {
+        self.append(Elements::Floats(elements))
+    }
+
+    /// Appends single-precision elements.
+    ///
+    /// Parameters: `elements` — little endian, four bytes each.
+    pub(crate) fn push_f32_bytes(&mut self, elements: &[u8]) -> Span {
+        self.push_f32(elements.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 
     /// Appends half-precision elements as single precision.
     ///
     /// Parameters: `elements` — little endian, two bytes each.
     pub(crate) fn push_f16(&mut self, elements: &[u8]) -> Span {
-        self.append(|bytes| {
-            let (mut halves, mut floats) = ([f16::ZERO; CHUNK], [0.0; CHUNK]);
-            for chunk in elements.chunks(2 * CHUNK) {
-                let count = chunk.len() / 2;
-                for (half, pair) in halves.iter_mut().zip(chunk.chunks_exact(2)) {
-                    *half = f16::from_le_bytes([pair[0], pair[1]]);
-                }
-                halves[..count].convert_to_f32_slice(&mut floats[..count]);
-                bytes.extend(floats[..count].iter().flat_map(|float| float.to_le_bytes()));
-            }
-        })
+        let mut floats = vec![0.0; elements.len() / 2];
+        let mut halves = [f16::ZERO; CHUNK];
+        for (bytes, floats) in elements.chunks(2 * CHUNK).zip(floats.chunks_mut(CHUNK)) {
+            halves.iter_mut().zip(bytes.as_chunks().0).for_each(|(half, bytes)| *half = f16::from_le_bytes(*bytes));
+            halves[..floats.len()].convert_to_f32_slice(floats);
+        }
+        self.push_f32(floats)
     }
 
     /// Removes the constant that was appended last and returns its elements.
     ///
     /// Parameters: `span` — what the last append returned.
     pub(crate) fn take(&mut self, span: Span) -> Vec<u8> {
-        self.bytes.split_off(span.offset.min(self.bytes.len()))
+        let mut bytes = Vec::with_capacity(span.length);
+        if let Some((offset, elements)) = self.constants.pop() {
+            self.end = offset;
+            elements.append_to(&mut bytes);
+        }
+        bytes
     }
 
-    /// Returns the whole buffer.
+    /// Returns the constants in the order in which they were appended.
+    #[cfg(feature = "onnxruntime")]
+    pub(crate) fn into_constants(self) -> impl Iterator<Item = Elements> {
+        self.constants.into_iter().map(|(_, elements)| elements)
+    }
+
+    /// Returns all constants in one buffer. Each is freed when it has been copied.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        let mut bytes = Vec::with_capacity(self.end);
+        for (offset, elements) in self.constants {
+            bytes.resize(offset, 0);
+            elements.append_to(&mut bytes);
+        }
+        bytes
     }
 
-    /// Aligns the end, runs `write`, and returns what it appended.
-    fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Span {
-        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT), 0);
-        let offset = self.bytes.len();
-        write(&mut self.bytes);
-        Span { offset, length: self.bytes.len() - offset }
+    /// Appends a constant.
+    fn append(&mut self, elements: Elements) -> Span {
+        let span = Span { offset: self.end.next_multiple_of(ALIGNMENT), length: elements.len() };
+        self.end = span.offset + span.length;
+        self.constants.push((span.offset, elements));
+        span
     }
 }
 
@@ -84,10 +145,18 @@ mod tests {
         let values: Vec<f32> = (0..3 * CHUNK).map(|i| i as f32 - 7.5).collect();
         let halves: Vec<u8> = values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
         let second = weights.push_f16(&halves);
+        let third = weights.push_f32(vec![1.0; CHUNK + 1]);
         assert_eq!((first.offset, first.length, second.offset), (0, 3, ALIGNMENT));
+        assert_eq!(weights.take(third), 1.0_f32.to_le_bytes().repeat(CHUNK + 1));
         let read: Vec<f32> =
             weights.take(second).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
         let expected: Vec<f32> = values.iter().map(|v| f16::from_f32(*v).to_f32()).collect();
         assert_eq!(read, expected);
+        let again = weights.push_f32_bytes(&2.0_f32.to_le_bytes());
+        assert_eq!((again, weights.end), (Span { offset: ALIGNMENT, length: 4 }, ALIGNMENT + 4));
+        let mut joined = vec![0; ALIGNMENT];
+        joined[..3].copy_from_slice(&[1, 2, 3]);
+        joined.extend(2.0_f32.to_le_bytes());
+        assert_eq!(weights.into_bytes(), joined);
     }
 }

@@ -5,8 +5,9 @@
 
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
-use crate::graph::WEIGHTS_FILE;
+use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, TensorProto};
 use crate::translate::Translation;
+use crate::weights::Elements;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
@@ -44,16 +45,20 @@ impl OnnxRuntime {
     pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
         let environment = environment()?;
         let Translation { model, weights, inputs, outputs, states } = translation;
-        let graph = model.encode_to_vec();
-        drop(model);
         let builder = Session::builder(environment).map_err(failed)?;
         let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
         if let Some(threads) = threads {
             builder = builder.with_intra_threads(threads.max(1)).map_err(failed)?;
         }
-        if !weights.is_empty() {
-            builder = builder.with_external_initializer_file_in_memory(WEIGHTS_FILE, weights.into()).map_err(failed)?;
+        // One by one, since the library copies all of a buffer that holds several.
+        let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
+        let large = initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
+        for (initializer, elements) in large.zip(weights.into_constants()) {
+            let value = constant(initializer, elements)?;
+            builder = builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
         }
+        let graph = model.encode_to_vec();
+        drop(model);
         let session = builder.commit_from_memory(&graph).map_err(failed)?;
         let names =
             inputs.iter().chain(states.iter().map(|state| &state.input)).map(|port| port.name.clone()).collect();
@@ -103,6 +108,31 @@ fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a
         Numbers::Float(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
         Numbers::Int(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
     })
+}
+
+/// Makes a large constant a value of the library, in the memory that it has.
+fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, Error> {
+    let shape = initializer.dims.clone();
+    let bytes = match elements {
+        Elements::Floats(floats) => {
+            return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
+        }
+        Elements::Bytes(bytes) => bytes,
+    };
+    let is = |element: ElementType| initializer.data_type == element.code();
+    let value = if is(ElementType::Int32) {
+        let ints: Vec<i32> = bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
+        ort::value::Tensor::from_array((shape, ints)).map_err(failed)?.into_dyn()
+    } else if is(ElementType::Int64) {
+        let ints: Vec<i64> = bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+        ort::value::Tensor::from_array((shape, ints)).map_err(failed)?.into_dyn()
+    } else if is(ElementType::Bool) {
+        let bools: Vec<bool> = bytes.iter().map(|byte| *byte != 0).collect();
+        ort::value::Tensor::from_array((shape, bools)).map_err(failed)?.into_dyn()
+    } else {
+        return Err(failed(format!("a constant has the unexpected type {}", initializer.data_type)));
+    };
+    Ok(value)
 }
 
 /// A tensor in the library's memory.

@@ -48,7 +48,7 @@ impl Rten {
         let graph = translation.model.encode_to_vec();
         drop(translation.model);
         let mut options = ModelOptions::with_all_ops();
-        options.external_data(WEIGHTS_FILE, translation.weights);
+        options.external_data(WEIGHTS_FILE, translation.weights.into_bytes());
         let model = options.load(graph).map_err(failed)?;
         let inputs = model.input_ids().to_vec();
         let outputs = model.output_ids().to_vec();

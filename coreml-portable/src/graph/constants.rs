@@ -43,9 +43,10 @@ impl Graph {
     pub(crate) fn literal(&mut self, constant: &Constant<'_>) -> Result<Value, OpError> {
         let element = element_type(constant.data_type)?;
         let span = match (constant.data_type, element) {
-            (DataType::Float32 | DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
+            (DataType::Float32, _) => self.weights.push_f32_bytes(&constant.bytes),
+            (DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
             (DataType::Float16, _) => self.weights.push_f16(&constant.bytes),
-            (_, ElementType::Float) => self.weights.push(&le_bytes(constant.to_f32s().unwrap_or_default())),
+            (_, ElementType::Float) => self.weights.push_f32(constant.to_f32s().unwrap_or_default()),
             _ => {
                 let narrow = |value: i64| {
                     i32::try_from(value)
@@ -75,13 +76,13 @@ impl Graph {
 
     /// Returns a vector of single-precision numbers.
     pub(crate) fn floats(&mut self, values: &[f32]) -> Value {
-        let span = self.weights.push(&le_bytes(values.to_vec()));
+        let span = self.weights.push_f32(values.to_vec());
         self.initializer(ElementType::Float, &[values.len()], span)
     }
 
     /// Returns a single-precision scalar.
     pub(crate) fn float(&mut self, value: f32) -> Value {
-        let span = self.weights.push(&value.to_le_bytes());
+        let span = self.weights.push_f32(vec![value]);
         self.initializer(ElementType::Float, &[], span)
     }
 
@@ -89,7 +90,7 @@ impl Graph {
     pub(crate) fn scalar(&mut self, data_type: DataType, value: f64) -> Result<Value, OpError> {
         let element = element_type(data_type)?;
         let span = match element {
-            ElementType::Float => self.weights.push(&(value as f32).to_le_bytes()),
+            ElementType::Float => self.weights.push_f32(vec![value as f32]),
             ElementType::Bool => self.weights.push(&[u8::from(value != 0.0)]),
             _ => self.weights.push(&(value as i32).to_le_bytes()),
         };
@@ -103,7 +104,7 @@ impl Graph {
         let count = dims.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
         let count = count.filter(|count| *count <= LARGEST_FILLED);
         let count = count.ok_or_else(|| OpError::invalid(format!("its dimensions {dims:?} are too large")))?;
-        let span = self.weights.push(&le_bytes(vec![fill; count]));
+        let span = self.weights.push_f32(vec![fill; count]);
         Ok(self.initializer(ElementType::Float, dims, span))
     }
 
@@ -145,17 +146,29 @@ fn transposed(constant: &Constant<'_>) -> Result<Constant<'static>, OpError> {
     if bytes == 0 || constant.bytes.len() != rows * columns * bytes {
         return Err(OpError::unsupported(format!("a {} matrix cannot be transposed", constant.data_type)));
     }
-    let mut exchanged = vec![0; constant.bytes.len()];
+    let exchanged = match bytes {
+        1 => exchanged::<1>(&constant.bytes, rows, columns),
+        2 => exchanged::<2>(&constant.bytes, rows, columns),
+        4 => exchanged::<4>(&constant.bytes, rows, columns),
+        _ => exchanged::<8>(&constant.bytes, rows, columns),
+    };
+    Ok(Constant { dims: vec![columns, rows], bytes: exchanged.into(), strings: &[], ..*constant })
+}
+
+/// Returns elements of `N` bytes with rows and columns exchanged.
+fn exchanged<const N: usize>(bytes: &[u8], rows: usize, columns: usize) -> Vec<u8> {
+    let from = bytes.as_chunks::<N>().0;
+    let mut exchanged = vec![[0; N]; from.len()];
     // Tile by tile, so that the lines being written stay in the cache.
     for row_tile in (0..rows).step_by(TILE) {
         for column_tile in (0..columns).step_by(TILE) {
             for column in column_tile..columns.min(column_tile + TILE) {
+                let to = &mut exchanged[column * rows..][..rows];
                 for row in row_tile..rows.min(row_tile + TILE) {
-                    let (to, from) = ((column * rows + row) * bytes, (row * columns + column) * bytes);
-                    exchanged[to..to + bytes].copy_from_slice(&constant.bytes[from..from + bytes]);
+                    to[row] = from[row * columns + column];
                 }
             }
         }
     }
-    Ok(Constant { dims: vec![columns, rows], bytes: exchanged.into(), strings: &[], ..*constant })
+    exchanged.into_flattened()
 }
