@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 /// How long each side of a comparison is run, at least.
-const LONG_ENOUGH: Duration = Duration::from_secs(4);
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
 /// Fewest runs of each side.
 const FEWEST: usize = 7;
