@@ -24,6 +24,7 @@ driver_files!(
     "canonical.py",
     "capture.py",
     "checks.py",
+    "compression.py",
     "conversion.py",
     "convert.py",
     "diagnosis.py",

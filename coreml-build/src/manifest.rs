@@ -5,11 +5,12 @@
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
 //! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
-//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `parity`,
-//! `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
+//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
+//! `parity`, `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
 
 mod agreement;
 mod classifier;
+mod compression;
 mod conversion;
 mod feature;
 mod image;
@@ -135,7 +136,7 @@ impl Manifest {
         };
         root.finish();
         let names = if is_single { Vec::new() } else { tables.iter().map(|(name, _)| name.clone()).collect() };
-        let models = models(&reader, tables, &defaults);
+        let models = models(&reader, tables, &defaults, requirements.as_ref());
         // What stands behind a syntax error may have been read wrongly: it alone is worth showing.
         let mut errors = reader.errors();
         if !faults.is_empty() {
@@ -151,7 +152,12 @@ impl Manifest {
 }
 
 /// Reads the tables of all models, then completes each with `defaults`.
-fn models(reader: &Reader<'_>, tables: Vec<(String, Item<'_>)>, defaults: &Keys) -> Vec<Model> {
+fn models(
+    reader: &Reader<'_>,
+    tables: Vec<(String, Item<'_>)>,
+    defaults: &Keys,
+    requirements: Option<&Requirements>,
+) -> Vec<Model> {
     let read =
         |(name, item): (String, Item<'_>)| Some((name, item.place(), item.path.clone(), Keys::read(item.section()?)));
     // All are read before any is completed, so that the places of all keys are known.
@@ -163,7 +169,7 @@ fn models(reader: &Reader<'_>, tables: Vec<(String, Item<'_>)>, defaults: &Keys)
             let place = places.get(key).unwrap_or(&place).clone();
             reader.report(Error::new(ErrorKind::Manifest, message).at(place).of_model(&name));
         };
-        keys.complete(defaults.clone(), &name, place.clone(), places.clone(), report)
+        keys.complete(defaults.clone(), &name, place.clone(), places.clone(), requirements, report)
     };
     keys.into_iter().filter_map(complete).collect()
 }

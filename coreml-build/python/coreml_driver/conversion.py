@@ -29,7 +29,7 @@ from coreml_driver.request import Job, Model, understand
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
 #: Failures of the manifest: another capture would end the same way.
-SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-op-selector", "wrong-target"})
+SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-op-selector", "wrong-target", "nothing-compressed", "missing-module"})
 
 
 def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Sequence[str], send: Send) -> None:
@@ -162,8 +162,9 @@ class _Conversion:
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         with self.progress.entered("convert"), self.progress.following_coremltools():
-            coremltools_call.to_package(captured, self.model, observed.interface, kept, package)
+            remarks = coremltools_call.to_package(captured, self.model, observed.interface, kept, package)
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
             reread.check_inputs(specification, observed.interface, line)
+        self.warnings += remarks
         return _Converted(captured, largest, specification)

@@ -15,7 +15,7 @@ import coremltools as ct
 import numpy as np
 from coremltools.proto import Model_pb2
 
-from coreml_driver import canonical, program
+from coreml_driver import canonical, compression, program
 from coreml_driver.capture import Captured
 from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Range
@@ -85,10 +85,11 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
 
     Called by: `conversion`.
     Parameters: `kept` — the declared states; `package` — the folder to make, named `….mlpackage`.
-    Errors: `Failure` of kind `wrong-target`, `wrong-op-selector`; whatever coremltools raises.
+    Returns: warnings.
+    Errors: `Failure` of kind `wrong-target`, `wrong-op-selector` or `nothing-compressed`; whatever coremltools raises.
     """
     selector = OpSelector(model.precision)
-    ct.convert(
+    converted = ct.convert(
         captured.program,
         inputs=inputs(model.inputs),
         outputs=_outputs(interface),
@@ -101,17 +102,20 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
         compute_units=_compute_units(model.compute_units),
         classifier_config=_classifier(interface),
         skip_model_load=True,
-        package_dir=str(package),
     )
+    converted, remarks = compression.compress(converted, model.compression)
+    converted.save(str(package))
     specification = canonical.read_specification(package)
     if model.precision.float16:
         selector.check(specification)
+    compression.check(specification, model.compression)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
             ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
     canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
     canonical.write(package, specification, model.metadata)
+    return remarks
 
 
 def inputs(declared: Sequence[Input]) -> list[Any]:

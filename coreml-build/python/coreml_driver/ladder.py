@@ -191,6 +191,15 @@ RULES = (
     ),
     _rule(
         "convert",
+        "scikit-learn is required",
+        "missing-module",
+        "k-means needs scikit-learn, which this Python lacks.",
+        "Add `scikit-learn` to `python.dependencies` in the manifest.",
+        'Or write `mode = "uniform"`.',
+        key="palettize",
+    ),
+    _rule(
+        "convert",
         "Main block's input name, '([^']+)', is different from its corresponding var's name, '([^']+)'",
         "output-is-input",
         "Output `{1}` is input `{0}` unchanged; Core ML has no such outputs.",

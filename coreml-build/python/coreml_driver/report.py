@@ -15,7 +15,7 @@ from typing import Any
 
 from coremltools.proto import Model_pb2
 
-from coreml_driver import program
+from coreml_driver import compression, program
 from coreml_driver.canonical import SPECIFICATION
 
 
@@ -44,6 +44,7 @@ def write(
             "specification": sizes[SPECIFICATION.as_posix()],
             "weights": sum(size for path, size in sizes.items() if "/weights/" in path),
         },
+        "compressed-weights": dict(sorted(compression.count(specification).items())),
         "specification-version": specification.specificationVersion,
         "capture": capture,
         "rewrites": rewrites,

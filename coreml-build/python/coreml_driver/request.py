@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states
+    classifier parity embed python states quantize palettize prune
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -84,6 +84,8 @@ class Model:
     #: How many samples to keep.
     samples: int
     states: tuple[State, ...] = ()
+    #: The tables of `prune`, `palettize` and `quantize`, those that there are.
+    compression: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Predictions in a row of each sample; more than one only where there are states.
     steps: int = 1
 
@@ -158,6 +160,7 @@ def understand(job: Job) -> Model:
         classifier=_classifier(table.get("classifier"), outputs),
         samples=int(parity.get("samples", 1)),
         states=features.states(table),
+        compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
         steps=int(parity.get("steps") or 1),
     )
 

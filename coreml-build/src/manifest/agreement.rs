@@ -3,29 +3,52 @@
 //! Owns: the rules that need more than one key.
 //! Flow: called by `model.rs` when all keys are read.
 
+use super::compression::Compression;
 use super::conversion::{Form, Input, Named, Output};
 use super::image::Color;
 use super::shape::{Dimension, Range};
 use super::state::State;
 use super::target::{DeploymentTarget, Release};
+use crate::python::Requirements;
 use coreml_spec::DataType;
 use std::collections::BTreeMap;
+
+/// The features of a model.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Features<'a> {
+    /// `inputs`.
+    pub(super) inputs: &'a Named<Input>,
+    /// `outputs`.
+    pub(super) outputs: &'a Named<Output>,
+    /// `states`.
+    pub(super) states: &'a Named<State>,
+}
 
 /// Reports what does not go together.
 ///
 /// Called by: [`super::model::Keys::complete`].
-/// Parameters: `report` — takes (key inside the model, message).
+/// Parameters: `requirements` — of the manifest, if they are right; `report` — takes (key inside the model, message).
 pub(super) fn check(
-    inputs: &Named<Input>,
-    outputs: &Named<Output>,
-    states: &Named<State>,
+    features: Features<'_>,
+    compression: &Compression,
     target: DeploymentTarget,
+    requirements: Option<&Requirements>,
     report: &impl Fn(&str, String),
 ) {
-    for (key, what, release) in needs(inputs, outputs, states) {
+    let Features { inputs, outputs, states } = features;
+    let compressed = compression.needs().into_iter().map(|(key, what, release)| (key.into(), what.into(), release));
+    for (key, what, release) in needs(features).into_iter().chain(compressed) {
         if let Some(needed) = target.older_than(release) {
             report(&key, format!("{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""));
         }
+    }
+    if let Some((key, message)) = compression.conflict() {
+        report(key, message.into());
+    }
+    if compression.clusters() && requirements.is_some_and(|requirements| !requirements.names("scikit-learn")) {
+        let message = "k-means needs scikit-learn: add `dependencies = [\"scikit-learn\"]` to `[python]`, or write \
+                       `mode = \"uniform\"`";
+        report("palettize", message.into());
     }
     for (name, _) in &states.0 {
         if inputs.0.iter().any(|(other, _)| other == name) || outputs.0.iter().any(|(other, _)| other == name) {
@@ -37,7 +60,8 @@ pub(super) fn check(
 }
 
 /// Returns what the features need of Core ML: key, words, release.
-fn needs(inputs: &Named<Input>, outputs: &Named<Output>, states: &Named<State>) -> Vec<(String, String, Release)> {
+fn needs(features: Features<'_>) -> Vec<(String, String, Release)> {
+    let Features { inputs, outputs, states } = features;
     let mut needs = Vec::new();
     let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), input.dtype));
     let typed = typed.chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));

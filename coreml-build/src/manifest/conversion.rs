@@ -6,6 +6,7 @@
 //! nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
 
+use super::compression::{Palettize, Prune, Quantize};
 use super::image::{Image, OutputImage};
 use super::shape::Dimension;
 use super::state::State;
@@ -37,6 +38,15 @@ pub(crate) struct Conversion {
     pub(crate) outputs: Named<Output>,
     /// How many samples to keep.
     pub(crate) parity: Parity,
+    /// Weights become look-up tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) palettize: Option<Palettize>,
+    /// Small weights become zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prune: Option<Prune>,
+    /// Weights get fewer bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) quantize: Option<Quantize>,
     /// Where the module comes from.
     pub(crate) source: Source,
     /// What is kept between predictions.

@@ -41,32 +41,6 @@ pub(super) fn keys(model: &Section<'_>) {
             item.section();
         });
     });
-    refuse(model, "quantize", |section| {
-        let weights = section.require("weights", "weights = \"int8\"");
-        weights.and_then(|item| item.choice(&[("int8", ()), ("uint8", ()), ("int4", ()), ("uint4", ())]));
-        section.take("mode").and_then(|item| item.choice(&[("linear-symmetric", ()), ("linear", ())]));
-        section.take("per").and_then(|item| item.choice(&[("tensor", ()), ("channel", ()), ("block", ())]));
-        section.take("block-size").and_then(|item| item.integer_within(1, i64::from(i32::MAX)));
-        weight_threshold(section);
-    });
-    refuse(model, "palettize", |section| {
-        let bits = section.require("bits", "bits = 6").and_then(|item| Some((item.integer()?, item)));
-        if let Some((bits, item)) = bits
-            && ![1, 2, 3, 4, 6, 8].contains(&bits)
-        {
-            item.report(format!("`bits` is {bits}, but must be one of 1, 2, 3, 4, 6, 8"));
-        }
-        section.take("mode").and_then(|item| item.choice(&[("kmeans", ()), ("uniform", ())]));
-        section.take("per").and_then(|item| item.choice(&[("tensor", ()), ("grouped-channel", ())]));
-        section.take("group-size").and_then(|item| item.integer_within(1, i64::from(i32::MAX)));
-        weight_threshold(section);
-    });
-    refuse(model, "prune", |section| {
-        section.take("mode").and_then(|item| item.choice(&[("magnitude", ()), ("threshold", ())]));
-        section.take("target-sparsity").and_then(|item| item.number());
-        section.take("threshold").and_then(|item| item.number());
-        weight_threshold(section);
-    });
     if let Some(item) = model.take("rewrite") {
         item.array().into_iter().flatten().for_each(|item| {
             item.choice(&[("ane", ())]);
@@ -77,11 +51,6 @@ pub(super) fn keys(model: &Section<'_>) {
         item.text();
         item.report_later("`ops`");
     }
-}
-
-/// Reads the key that all three kinds of compression share: tensors with fewer elements stay as they are.
-fn weight_threshold(section: &Section<'_>) {
-    section.take("weight-threshold").and_then(|item| item.integer_within(0, i64::MAX));
 }
 
 /// Reads the table at `key` with `read`, then reports that it is not supported yet.

@@ -4,7 +4,9 @@
 //! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes them to a
 //! [`Model`].
 
+use super::agreement::{self, Features};
 use super::classifier::classifier;
+use super::compression::Compression;
 use super::conversion::{
     self, Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Precision,
     Source,
@@ -14,8 +16,9 @@ use super::section::{Item, Section};
 use super::source::source;
 use super::state::{State, states};
 use super::target::DeploymentTarget;
-use super::{agreement, feature, later};
+use super::{feature, later};
 use crate::error::Place;
+use crate::python::Requirements;
 use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
@@ -98,6 +101,8 @@ pub(super) struct Keys {
     metadata: Metadata,
     /// `classifier`.
     classifier: Option<Classifier>,
+    /// `quantize`, `palettize` and `prune`.
+    compression: Compression,
     /// `parity`.
     parity: Option<Parity>,
     /// `embed`.
@@ -135,6 +140,7 @@ impl Keys {
         keys.states = model.take("states").and_then(|item| states(&item)).unwrap_or_default();
         keys.metadata = model.take("metadata").and_then(|item| metadata(&item)).unwrap_or_default();
         keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
+        keys.compression = Compression::read(&model);
         keys.parity = model.take("parity").and_then(|item| parity(&item));
         keys.embed = model.take("embed").and_then(|item| item.boolean());
         later::keys(&model);
@@ -163,6 +169,7 @@ impl Keys {
                 version: self.metadata.version.or(defaults.metadata.version),
             },
             classifier: self.classifier.or(defaults.classifier),
+            compression: self.compression.or(defaults.compression),
             parity: self.parity.or(defaults.parity),
             embed: self.embed.or(defaults.embed),
         }
@@ -170,7 +177,8 @@ impl Keys {
 
     /// Makes the model of `name` whose own table is at `place`, and `path` the table's path in the manifest.
     ///
-    /// Parameters: `places` — all keys of the manifest by path; `report` — takes (key inside the model, message).
+    /// Parameters: `places` — all keys of the manifest by path; `requirements` — of the manifest, if they are right;
+    /// `report` — takes (key inside the model, message).
     /// Returns: `None` when something needed is missing; it has been reported.
     pub(super) fn complete(
         self,
@@ -178,6 +186,7 @@ impl Keys {
         name: &str,
         place: Place,
         places: BTreeMap<String, Place>,
+        requirements: Option<&Requirements>,
         report: impl Fn(&str, String),
     ) -> Option<Model> {
         let keys = self.or(defaults);
@@ -192,7 +201,8 @@ impl Keys {
             report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
         }
         let target = keys.target.unwrap_or_default();
-        agreement::check(&keys.inputs, &keys.outputs, &keys.states, target, &report);
+        let features = Features { inputs: &keys.inputs, outputs: &keys.outputs, states: &keys.states };
+        agreement::check(features, &keys.compression, target, requirements, &report);
         let parity = keys.parity.unwrap_or_default();
         if parity.steps.is_some() && keys.states.is_empty() {
             report("parity.steps", "`steps` counts predictions of a model with `states`, and this has none".into());
@@ -215,6 +225,9 @@ impl Keys {
                     samples: parity.samples.unwrap_or(DEFAULT_SAMPLES),
                     steps: (!keys.states.is_empty()).then(|| parity.steps.unwrap_or(DEFAULT_STEPS)),
                 },
+                palettize: keys.compression.palettize,
+                prune: keys.compression.prune,
+                quantize: keys.compression.quantize,
                 source: keys.source?,
                 states: keys.states,
                 weights: keys.weights,

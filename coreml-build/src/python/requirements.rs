@@ -47,6 +47,11 @@ impl Requirements {
         self
     }
 
+    /// Returns whether the package called `name` is among them.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.packages.iter().any(|package| package_name(package) == name)
+    }
+
     /// Returns what an interpreter's packages must satisfy.
     ///
     /// Called by: `convert.rs`, for the driver.
