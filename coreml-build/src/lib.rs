@@ -27,6 +27,7 @@ mod manifest;
 mod materialize;
 mod nearest;
 mod python;
+mod ready;
 mod session;
 mod status;
 

@@ -269,10 +269,12 @@ fn toml_files(folder: &Path) -> Vec<String> {
 fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
     let missing = |(key, file): (&'static str, &str)| {
         let path = package_root.join(file);
-        if path.is_file() {
+        let is_folder = key == "source.package";
+        if if is_folder { path.is_dir() } else { path.is_file() } {
             return None;
         }
-        let problem = if path.exists() { "is not a file" } else { "does not exist" };
+        let kind = if is_folder { "is not a folder" } else { "is not a file" };
+        let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
         let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(key)));
         Some(error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml"))

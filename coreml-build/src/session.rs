@@ -13,6 +13,7 @@ use crate::lookup::{Found, Wanted, find};
 use crate::manifest::{self, Manifest, Model, Rejected};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::python::PythonOptions;
+use crate::ready;
 use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Models, Outcome, index_folder};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -169,10 +170,17 @@ impl Session {
                 }
             }
         }
-        if self.options.policy == Policy::Skip {
-            return wanted.into_keys().map(|primary| (primary, Err(skipped().into()))).collect();
-        }
         let mut conversions = Conversions::new();
+        wanted.retain(|primary, wanted| {
+            let Some(folder) = wanted.conversion.source.package() else { return true };
+            let found = ready::obtain(&self.options.package_root, folder, &self.cache, wanted, warnings);
+            conversions.insert(primary.clone(), found);
+            false
+        });
+        if self.options.policy == Policy::Skip {
+            conversions.extend(wanted.into_keys().map(|primary| (primary, Err(skipped().into()))));
+            return conversions;
+        }
         let mut misses = Vec::new();
         for (primary, wanted) in wanted {
             match find(&self.options.package_root, &self.cache, &wanted, warnings) {
@@ -343,11 +351,10 @@ fn indexed(model: &Model, entry: &Entry, products: Products) -> Result<IndexedMo
         Error::new(ErrorKind::Driver, format!("the converted package {} cannot be read: {error}", package.display()))
             .of_model(&model.name)
     })?;
-    let source = &model.conversion.source;
     Ok(IndexedModel {
         name: model.name.clone(),
         description: model.conversion.metadata.description.clone().unwrap_or_default(),
-        source: format!("{}:{}", source.file, source.entry),
+        source: model.conversion.source.to_string(),
         interface,
         digest: entry.digest().to_owned(),
         package: products.package,

@@ -17,7 +17,21 @@ from typing import Any
 
 import torch
 
-from coreml_driver import capture, checks, diagnosis, inputs, prepare, report, reread, samples, source, states, weights
+from coreml_driver import (
+    capture,
+    checks,
+    diagnosis,
+    inputs,
+    mil,
+    operations,
+    prepare,
+    report,
+    reread,
+    samples,
+    source,
+    states,
+    weights,
+)
 from coreml_driver import convert as coremltools_call
 from coreml_driver.failures import Failure
 from coreml_driver.lines import UserCode
@@ -86,6 +100,14 @@ class _Conversion:
     def run(self) -> None:
         """Convert, and fill the output folder."""
         with self.progress.entered("load"):
+            operations.register(self.model.ops, self.root)
+        if self.model.source.kind == "mil":
+            package = self.model.output / PACKAGE_NAME
+            specification, remarks = mil.convert(self.model, self.root, package, self.progress)
+            self.warnings += remarks
+            self._report(specification, capture={"method": "mil"}, rewrites={})
+            return
+        with self.progress.entered("load"):
             module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
             observed = observe(module, self.model, self.root, self.context, self.warnings)
@@ -94,9 +116,7 @@ class _Conversion:
         with self.progress.entered("write"):
             for index, run in enumerate(observed.runs[: self.model.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
-        report.write(
-            self.model.output / "report.json",
-            self.model.output / PACKAGE_NAME,
+        self._report(
             converted.specification,
             capture={
                 "method": converted.captured.method,
@@ -105,6 +125,16 @@ class _Conversion:
                 "notes": converted.captured.notes,
             },
             rewrites={"dropout-removed": observed.dropouts},
+        )
+
+    def _report(self, specification: Any, capture: dict[str, Any], rewrites: dict[str, Any]) -> None:
+        """Write the report."""
+        report.write(
+            self.model.output / "report.json",
+            self.model.output / PACKAGE_NAME,
+            specification,
+            capture=capture,
+            rewrites=rewrites,
             times=self.progress.times,
             warnings=self.warnings,
             versions=self.versions,
@@ -165,6 +195,6 @@ class _Conversion:
             remarks = coremltools_call.to_package(captured, self.model, observed.interface, kept, package)
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
-            reread.check_inputs(specification, observed.interface, line)
+            reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
         self.warnings += remarks
         return _Converted(captured, largest, specification)

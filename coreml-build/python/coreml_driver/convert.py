@@ -94,21 +94,10 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
         inputs=inputs(model.inputs),
         outputs=_outputs(interface),
         states=[_state(one) for one in kept] or None,
-        convert_to="mlprogram",
-        minimum_deployment_target=_target(model.target),
-        compute_precision=ct.transform.FP16ComputePrecision(op_selector=selector)
-        if model.precision.float16
-        else ct.precision.FLOAT32,
-        compute_units=_compute_units(model.compute_units),
         classifier_config=_classifier(interface),
-        skip_model_load=True,
+        **_arguments(model, selector),
     )
-    converted, remarks = compression.compress(converted, model.compression)
-    converted.save(str(package))
-    specification = canonical.read_specification(package)
-    if model.precision.float16:
-        selector.check(specification)
-    compression.check(specification, model.compression)
+    specification, remarks = _save(converted, model, selector, package)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
@@ -116,6 +105,42 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
     canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
     canonical.write(package, specification, model.metadata)
     return remarks
+
+
+def mil_to_package(source: Any, model: Model, package: Path) -> list[str]:
+    """Convert a MIL program and write it as a package in canonical form.
+
+    Called by: `mil.convert`. Returns: warnings.
+    """
+    selector = OpSelector(model.precision)
+    converted = ct.convert(source, **_arguments(model, selector))
+    specification, remarks = _save(converted, model, selector, package)
+    canonical.write(package, specification, model.metadata)
+    return remarks
+
+
+def _arguments(model: Model, selector: OpSelector) -> dict[str, Any]:
+    """Return what every call of coremltools is told."""
+    return {
+        "convert_to": "mlprogram",
+        "minimum_deployment_target": _target(model.target),
+        "compute_precision": ct.transform.FP16ComputePrecision(op_selector=selector)
+        if model.precision.float16
+        else ct.precision.FLOAT32,
+        "compute_units": _compute_units(model.compute_units),
+        "skip_model_load": True,
+    }
+
+
+def _save(converted: Any, model: Model, selector: OpSelector, package: Path) -> tuple[Model_pb2.Model, list[str]]:
+    """Compress the weights, write the package, and return its specification and warnings."""
+    converted, remarks = compression.compress(converted, model.compression)
+    converted.save(str(package))
+    specification = canonical.read_specification(package)
+    if model.precision.float16:
+        selector.check(specification)
+    compression.check(specification, model.compression)
+    return specification, remarks
 
 
 def inputs(declared: Sequence[Input]) -> list[Any]:

@@ -154,8 +154,10 @@ def declared(table: Mapping[str, Any], root: Path) -> list[str]:
 
     Called by: `conversion` and `workers`, for tables that are not understood and for conversions that died.
     """
+    source = table.get("source") or {}
     named = [
-        (table.get("source") or {}).get("file"),
+        *(source.get(kind) for kind in ("file", "mil", "torchscript", "exported")),
+        table.get("ops"),
         table.get("weights"),
         (table.get("classifier") or {}).get("labels"),
     ]

@@ -216,6 +216,7 @@ UNSUPPORTED = re.compile(
 UNSUPPORTED_LADDER = (
     "Rewrite the operation in PyTorch with supported ones (for example a variance as a mean of squares).",
     'Try the other way of capturing: `capture = "{other}"`.',
+    "Translate it yourself with MIL's builder: a file with `@register_torch_op`, named by `ops` in the manifest.",
     "Compute that part outside the model, before or after the prediction.",
 )
 #: What helps when nothing is known: lower the features, and tell.

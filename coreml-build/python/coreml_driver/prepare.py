@@ -44,7 +44,8 @@ def settle(module: torch.nn.Module, line: PythonLine | None) -> list[str]:
     others = sorted({str(tensor.dtype).removeprefix("torch.") for _, tensor in tensors if tensor.dtype in OTHER_FLOATS})
     if others:
         module.float()
-    module.requires_grad_(False)
+    for parameter in module.parameters():  # one by one: a TorchScript module knows no other way
+        parameter.requires_grad_(False)
     return [f"parameters of type {', '.join(others)} were converted to float32 first"] if others else []
 
 
@@ -80,9 +81,13 @@ class Feed:
 
     #: Names of the parameters, in the order of the inputs; `None`: by position.
     keywords: tuple[str, ...] | None
+    #: Where each positional argument stands among the inputs; `None`: in their order.
+    order: tuple[int, ...] | None = None
 
     def call(self, module: torch.nn.Module, tensors: Sequence[torch.Tensor]) -> Any:
         """Call `module` with `tensors`, which stand in the order of the manifest's inputs."""
+        if self.order is not None:
+            return module(*(tensors[position] for position in self.order))
         if self.keywords is None:
             return module(*tensors)
         return module(**dict(zip(self.keywords, tensors, strict=True)))
@@ -98,7 +103,7 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
     Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-inputs` that spells both sides.
     """
-    signature = inspect.signature(module.forward)
+    signature = _signature(module)
     names = [declared.name for declared in inputs]
     kinds = inspect.Parameter
     named = {
@@ -122,7 +127,25 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
         raise Failure(
             "wrong-inputs", message, line, "inputs", ("Declare one input for every parameter without a default.",)
         ) from error
+    if known and isinstance(module, torch.fx.GraphModule):
+        # The graph of an exported program has names, but takes its arguments by position.
+        return Feed(None, tuple(names.index(name) for name in signature.parameters if name in names))
     return Feed(tuple(names) if known else None)
+
+
+def _signature(module: torch.nn.Module) -> inspect.Signature:
+    """Return the parameters of `forward`; a TorchScript module tells them in words of its own."""
+    if not isinstance(module, torch.jit.ScriptModule):
+        return inspect.signature(module.forward)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    empty = inspect.Parameter.empty
+    arguments = module.forward.schema.arguments[1:]  # the first is the module itself
+    return inspect.Signature(
+        [
+            inspect.Parameter(one.name, kind, default=one.default_value if one.has_default_value() else empty)
+            for one in arguments
+        ]
+    )
 
 
 @dataclass(frozen=True)

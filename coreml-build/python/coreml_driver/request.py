@@ -22,7 +22,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states quantize palettize prune
+    classifier parity embed python states quantize palettize prune ops
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -32,11 +32,20 @@ DEFAULT_INTEGER_RANGE = (0.0, 9.0)
 
 @dataclass(frozen=True)
 class Source:
-    """A Python file and the function in it that returns the module."""
+    """Where the model comes from."""
 
+    #: `file` (a function that returns a module), `mil` (one that returns a MIL program), `torchscript` or `exported`.
+    kind: str
+    #: Relative to the package.
     file: str
-    entry: str
-    args: Mapping[str, Any]
+    #: The function's name; empty for saved graphs.
+    entry: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The manifest key of the file."""
+        return f"source.{self.kind}"
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,8 @@ class Model:
     weights: str | None
     #: `auto`, `trace` or `export`.
     capture: str
+    #: A Python file that registers operations, relative to the package.
+    ops: str | None
     #: As coremltools names it: `iOS18`.
     target: str
     precision: Precision
@@ -142,15 +153,17 @@ def understand(job: Job) -> Model:
             raise Failure("not-supported", f"`{key}` is not supported yet.", key=key)
     if table.get("format", "mlprogram") != "mlprogram":
         raise Failure("not-supported", f"format `{table['format']}` is not supported yet.", key="format")
-    inputs = features.inputs(table)
+    source = _source(table)
+    inputs = () if source.kind == "mil" else features.inputs(table)
     outputs = features.outputs(table, inputs)
     parity = table.get("parity") or {}
     return Model(
         id=job.id,
         output=job.output,
-        source=_source(table),
+        source=source,
         weights=table.get("weights"),
-        capture=table.get("capture", "auto"),
+        capture=CAPTURES[source.kind] or table.get("capture", "auto"),
+        ops=table.get("ops"),
         target=table.get("minimum-deployment-target", "iOS18"),
         precision=_precision(table.get("compute-precision", "float16")),
         compute_units=table.get("compute-units", "all"),
@@ -165,16 +178,21 @@ def understand(job: Job) -> Model:
     )
 
 
+#: Sources, with the one way of capturing that each leaves; `None` leaves a choice.
+CAPTURES = {"file": None, "mil": None, "torchscript": "trace", "exported": "export"}
+
+
 def _source(table: Mapping[str, Any]) -> Source:
-    """Return the source; only a file with an entry is supported."""
+    """Return the source."""
     source = table.get("source") or {}
     for part in source:
-        if part not in ("file", "entry", "args"):
+        if part not in (*CAPTURES, "entry", "args"):
             raise Failure("not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}")
-    if "file" not in source or "entry" not in source:
+    kind = next((kind for kind in CAPTURES if kind in source), None)
+    if kind is None or (kind in ("file", "mil") and "entry" not in source):
         message = "The source must name a Python `file` and its `entry` function."
         raise Failure("wrong-manifest", message, key="source")
-    return Source(source["file"], source["entry"], dict(source.get("args") or {}))
+    return Source(kind, source[kind], source.get("entry", ""), dict(source.get("args") or {}))
 
 
 def _precision(value: Any) -> Precision:

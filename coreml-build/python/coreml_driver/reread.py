@@ -7,6 +7,7 @@ Flow: `convert` has written it -> `reread` -> `states.check_package`, `report`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,14 +55,14 @@ def reread(package: Path, interface: Interface, line: PythonLine | None) -> Mode
     return specification
 
 
-def check_inputs(specification: Model_pb2.Model, interface: Interface, line: PythonLine | None) -> None:
+def check_inputs(specification: Model_pb2.Model, names: Sequence[str], line: PythonLine | None) -> None:
     """Refuse a program that ignores an input.
 
-    Called by: `conversion`, when it is known that no write to a state was dropped.
+    Called by: `mil`; `conversion`, when it is known that no write to a state was dropped.
     Errors: `Failure` of kind `ignored-input`.
     """
     used = program.used(program.block(program.main(specification)))
-    ignored = [feature.name for feature in interface.inputs if feature.name not in used]
+    ignored = [name for name in names if name not in used]
     if ignored:
         names = ", ".join(f"`{name}`" for name in ignored)
         message = f"No output depends on {names}: the converted model would ignore what it is fed there."

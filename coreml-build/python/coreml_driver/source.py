@@ -20,6 +20,7 @@ from typing import Any
 import numpy
 import torch
 
+from coreml_driver import saved
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.lines import UserCode
 from coreml_driver.request import Source
@@ -47,23 +48,35 @@ def user_modules(folders: list[Path]) -> Iterator[None]:
 
 
 def load(source: Source, package_root: Path) -> torch.nn.Module:
-    """Run the source file and call its entry.
+    """Make the module: by running the source file and calling its entry, or from a saved graph.
 
     Called by: `conversion.convert`.
     Returns: the module as the entry made it.
     Errors: `Failure` for what is not there or of the wrong kind; whatever the user's code raises.
     """
-    path = package_root / source.file
-    if not path.is_file():
-        message = f"The Python file `{source.file}` does not exist below {package_root}."
-        raise Failure(
-            "missing-file",
-            message,
-            key="source.file",
-            advice=("Correct `source.file`: it is relative to the package.",),
-        )
+    if source.kind == "torchscript":
+        return saved.load_torchscript(_path(source, package_root))
+    if source.kind == "exported":
+        return saved.load_exported(_path(source, package_root))
+    module, line = call(source, package_root)
+    if not isinstance(module, torch.nn.Module):
+        message = f"`{source.entry}` returned {kind_of(module)}, not a torch.nn.Module."
+        cure = f"Return an instance of a torch.nn.Module from `{source.entry}`."
+        if isinstance(module, type) and issubclass(module, torch.nn.Module):
+            cure = f"Return an instance: `return {module.__name__}(…)`."
+        raise Failure("not-a-module", message, line, "source.entry", (cure,))
+    return module
+
+
+def call(source: Source, package_root: Path) -> tuple[Any, PythonLine]:
+    """Run the source file and call its entry.
+
+    Called by: `load`, `mil.convert`.
+    Returns: what the entry returned, and the line of the entry.
+    """
+    path = _path(source, package_root)
     _settle_torch()
-    entry = _entry(_run(path), source, path)
+    entry = _entry(run_file(path, source.key), source, path)
     line = _definition(entry, path)
     try:
         inspect.signature(entry).bind(**source.args)
@@ -73,14 +86,17 @@ def load(source: Source, package_root: Path) -> torch.nn.Module:
         raise Failure(
             "wrong-arguments", message, line, "source.args", ("Give the entry's arguments by name.",)
         ) from error
-    module = entry(**source.args)
-    if not isinstance(module, torch.nn.Module):
-        message = f"`{source.entry}` returned {_kind(module)}, not a torch.nn.Module."
-        cure = f"Return an instance of a torch.nn.Module from `{source.entry}`."
-        if isinstance(module, type) and issubclass(module, torch.nn.Module):
-            cure = f"Return an instance: `return {module.__name__}(…)`."
-        raise Failure("not-a-module", message, line, "source.entry", (cure,))
-    return module
+    return entry(**source.args), line
+
+
+def _path(source: Source, package_root: Path) -> Path:
+    """Return the source's file."""
+    path = package_root / source.file
+    if not path.is_file():
+        message = f"The file `{source.file}` does not exist below {package_root}."
+        cure = f"Correct `{source.key}`: it is relative to the package."
+        raise Failure("missing-file", message, key=source.key, advice=(cure,))
+    return path
 
 
 def _settle_torch() -> None:
@@ -95,13 +111,16 @@ def _settle_torch() -> None:
     torch.manual_seed(SEED)
 
 
-def _run(path: Path) -> types.ModuleType:
-    """Import the file at `path` as a module named after it; a name that is taken gets a prefix."""
+def run_file(path: Path, key: str) -> types.ModuleType:
+    """Import the file at `path` as a module named after it; a name that is taken gets a prefix.
+
+    Called by: `call`, `operations.register`. Parameters: `key` — the manifest key of the file.
+    """
     name = path.stem if path.stem not in sys.modules else f"coreml_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         message = f"`{path.name}` is not a Python file."
-        raise Failure("missing-file", message, key="source.file", advice=("Name a file that ends in .py.",))
+        raise Failure("missing-file", message, key=key, advice=("Name a file that ends in .py.",))
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickles of the file look their module up here
     spec.loader.exec_module(module)
@@ -123,7 +142,7 @@ def _entry(module: types.ModuleType, source: Source, path: Path) -> Any:
         raise Failure("missing-entry", message, PythonLine(str(path), 1), "source.entry", ("Correct `source.entry`.",))
     entry = getattr(module, source.entry)
     if not inspect.isroutine(entry):
-        message = f"`{source.entry}` in `{source.file}` is {_kind(entry)}, not a function."
+        message = f"`{source.entry}` in `{source.file}` is {kind_of(entry)}, not a function."
         cure = (
             f"Write a function that makes the module: `def make(): return {source.entry}(…)`, and name it in "
             "`source.entry`."
@@ -150,7 +169,7 @@ def _assignment(path: Path, name: str) -> PythonLine:
     return PythonLine(str(path), 1)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """Return what `value` is, in words."""
     if value is None:
         return "None"
@@ -164,6 +183,8 @@ def forward_line(module: torch.nn.Module, user_code: UserCode) -> PythonLine | N
 
     Called by: every step that fails about a module as a whole.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return None
     try:
         function = inspect.unwrap(type(module).forward)
         file = inspect.getsourcefile(function)

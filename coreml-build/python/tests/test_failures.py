@@ -422,9 +422,9 @@ CASES = {
     ),
     "later feature": (
         "def make():\n    return nn.Linear(3, 3)\n",
-        {"quantize": {"weights": "int8"}},
+        {"buckets": {"input": "x"}},
         "not-supported",
-        "quantize",
+        "buckets",
         ["not supported yet"],
         [],
     ),

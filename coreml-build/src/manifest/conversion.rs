@@ -9,11 +9,12 @@
 use super::compression::{Palettize, Prune, Quantize};
 use super::image::{Image, OutputImage};
 use super::shape::Dimension;
+use super::source::Source;
 use super::state::State;
 use coreml_spec::DataType;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use serde_json::{Number, Value};
+use serde_json::Number;
 
 /// The canonical table of a model. Its JSON keys are the manifest's.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -34,6 +35,9 @@ pub(crate) struct Conversion {
     pub(crate) metadata: Metadata,
     /// Oldest system that must run the model, by coremltools' name.
     pub(crate) minimum_deployment_target: String,
+    /// Python file with operations and fixes of the user's own, relative to the package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ops: Option<String>,
     /// Outputs, in the order of the module's results; empty when the manifest names none.
     pub(crate) outputs: Named<Output>,
     /// How many samples to keep.
@@ -47,7 +51,7 @@ pub(crate) struct Conversion {
     /// Weights get fewer bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quantize: Option<Quantize>,
-    /// Where the module comes from.
+    /// Where the model comes from.
     pub(crate) source: Source,
     /// What is kept between predictions.
     #[serde(skip_serializing_if = "Named::is_empty")]
@@ -82,17 +86,6 @@ impl<T: Serialize> Serialize for Named<T> {
         }
         map.end()
     }
-}
-
-/// A function that returns an `nn.Module`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Source {
-    /// Keyword arguments of the function.
-    pub(crate) args: Value,
-    /// Name of the function.
-    pub(crate) entry: String,
-    /// Python file, relative to the package.
-    pub(crate) file: String,
 }
 
 /// How the graph is captured.

@@ -7,7 +7,7 @@
 use super::section::Section;
 
 /// Ways to give a model other than a Python function.
-pub(super) const OTHER_SOURCES: [&str; 5] = ["torchscript", "exported", "package", "mil", "transformers"];
+pub(super) const OTHER_SOURCES: [&str; 1] = ["transformers"];
 
 /// Reads the keys of `source` that name another kind of source, and returns whether there was one.
 pub(super) fn other_source(section: &Section<'_>) -> bool {
@@ -46,10 +46,6 @@ pub(super) fn keys(model: &Section<'_>) {
             item.choice(&[("ane", ())]);
         });
         item.report_later("`rewrite`");
-    }
-    if let Some(item) = model.take("ops") {
-        item.text();
-        item.report_later("`ops`");
     }
 }
 

@@ -9,11 +9,10 @@ use super::classifier::classifier;
 use super::compression::Compression;
 use super::conversion::{
     self, Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Precision,
-    Source,
 };
 use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
 use super::section::{Item, Section};
-use super::source::source;
+use super::source::{Source, source};
 use super::state::{State, states};
 use super::target::DeploymentTarget;
 use super::{feature, later};
@@ -21,6 +20,26 @@ use crate::error::Place;
 use crate::python::Requirements;
 use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
+
+/// Keys that decide what a conversion gives; some sources leave no choice.
+const CONVERSION_KEYS: [&str; 16] = [
+    "capture",
+    "classifier",
+    "compute-precision",
+    "format",
+    "inputs",
+    "metadata",
+    "minimum-deployment-target",
+    "ops",
+    "outputs",
+    "palettize",
+    "parity",
+    "prune",
+    "quantize",
+    "rewrite",
+    "states",
+    "weights",
+];
 
 /// Endings of a state dict that are loaded without running code from it.
 const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
@@ -61,14 +80,15 @@ impl Model {
         }
     }
 
-    /// Returns the files that the manifest names, each with its key.
+    /// Returns the files that the manifest names, each with its key; a ready package is a folder.
     pub(crate) fn declared_files(&self) -> Vec<(&'static str, &str)> {
         let labels = self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
             Labels::File(file) => Some(("classifier.labels", file.as_str())),
             _ => None,
         });
         let weights = self.conversion.weights.as_deref().map(|file| ("weights", file));
-        [("source.file", self.conversion.source.file.as_str())].into_iter().chain(weights).chain(labels).collect()
+        let ops = self.conversion.ops.as_deref().map(|file| ("ops", file));
+        [self.conversion.source.path()].into_iter().chain(weights).chain(labels).chain(ops).collect()
     }
 }
 
@@ -79,6 +99,10 @@ pub(super) struct Keys {
     source: Option<Source>,
     /// Whether a `source` was written, right or wrong.
     has_source: bool,
+    /// The conversion's keys that were written in the model's own table.
+    given: Vec<&'static str>,
+    /// `ops`.
+    ops: Option<String>,
     /// `weights`.
     weights: Option<String>,
     /// `capture`.
@@ -112,11 +136,13 @@ pub(super) struct Keys {
 impl Keys {
     /// Reads all keys of `model`.
     pub(super) fn read(model: Section<'_>) -> Self {
-        let mut keys = Self::default();
+        let given = CONVERSION_KEYS.into_iter().filter(|key| model.has(key)).collect();
+        let mut keys = Self { given, ..Self::default() };
         if let Some(item) = model.take("source") {
             keys.has_source = true;
             keys.source = source(&item);
         }
+        keys.ops = model.take("ops").and_then(|item| item.text()).map(str::to_owned);
         keys.weights = model.take("weights").and_then(|item| weights(&item));
         keys.capture = model.take("capture").and_then(|item| {
             item.choice(&[("auto", Capture::Auto), ("trace", Capture::Trace), ("export", Capture::Export)])
@@ -153,6 +179,8 @@ impl Keys {
         Self {
             source: if self.has_source { self.source } else { defaults.source },
             has_source: self.has_source || defaults.has_source,
+            given: self.given,
+            ops: self.ops.or(defaults.ops),
             weights: self.weights.or(defaults.weights),
             capture: self.capture.or(defaults.capture),
             target: self.target.or(defaults.target),
@@ -175,6 +203,32 @@ impl Keys {
         }
     }
 
+    /// Fills what is absent from `defaults`, as far as the source leaves a choice, and reports keys that it does not.
+    fn beside_its_source(self, defaults: Self, report: &impl Fn(&str, String)) -> Self {
+        let source = if self.has_source { self.source.clone() } else { defaults.source.clone() };
+        let Some(source) = source else { return self.or(defaults) };
+        for key in &self.given {
+            if let Some(reason) = source.refuses(key) {
+                report(key, format!("`{key}` has no place beside `{}`: {reason}", source.path().0));
+            }
+        }
+        let allowed = |key: &str| source.refuses(key).is_none();
+        let defaults = Self {
+            weights: defaults.weights.filter(|_| allowed("weights")),
+            capture: defaults.capture.filter(|_| allowed("capture")),
+            ops: defaults.ops.filter(|_| allowed("ops")),
+            target: defaults.target.filter(|_| allowed("minimum-deployment-target")),
+            precision: defaults.precision.filter(|_| allowed("compute-precision")),
+            inputs: if allowed("inputs") { defaults.inputs } else { Named::default() },
+            outputs: if allowed("outputs") { defaults.outputs } else { Named::default() },
+            states: if allowed("states") { defaults.states } else { Named::default() },
+            classifier: defaults.classifier.filter(|_| allowed("classifier")),
+            compression: if allowed("quantize") { defaults.compression } else { Compression::default() },
+            ..defaults
+        };
+        self.or(defaults)
+    }
+
     /// Makes the model of `name` whose own table is at `place`, and `path` the table's path in the manifest.
     ///
     /// Parameters: `places` — all keys of the manifest by path; `requirements` — of the manifest, if they are right;
@@ -189,7 +243,7 @@ impl Keys {
         requirements: Option<&Requirements>,
         report: impl Fn(&str, String),
     ) -> Option<Model> {
-        let keys = self.or(defaults);
+        let keys = self.beside_its_source(defaults, &report);
         if !keys.has_source {
             report(
                 "",
@@ -197,7 +251,7 @@ impl Keys {
                     .into(),
             );
         }
-        if !keys.has_inputs {
+        if !keys.has_inputs && keys.source.as_ref().is_none_or(Source::declares_inputs) {
             report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
         }
         let target = keys.target.unwrap_or_default();
@@ -220,6 +274,7 @@ impl Keys {
                 inputs: keys.inputs,
                 metadata: keys.metadata,
                 minimum_deployment_target: target.to_string(),
+                ops: keys.ops,
                 outputs: keys.outputs,
                 parity: conversion::Parity {
                     samples: parity.samples.unwrap_or(DEFAULT_SAMPLES),

@@ -92,6 +92,11 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
+    /// Returns whether there is a value of `key` that nobody has taken yet.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.borrow().contains_key(key)
+    }
+
     /// Takes the value of `key`, and reports its absence with `example`, a line that would do.
     pub(super) fn require(&self, key: &'static str, example: &str) -> Option<Item<'a>> {
         let item = self.take(key);

@@ -281,7 +281,6 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
         ),
         ("functions.a = {}", "`functions`"),
         ("rewrite = [\"ane\"]", "`rewrite`"),
-        ("ops = \"python/my_ops.py\"", "`ops`"),
     ] {
         refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
     }
@@ -299,7 +298,7 @@ fn the_kind_of_an_error_tells_mistakes_from_what_is_not_done_yet() {
         let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}{line}"));
         parsed.unwrap_err().errors[0].kind()
     };
-    assert_eq!(kind("ops = \"a.py\"\n"), ErrorKind::Unsupported);
+    assert_eq!(kind("rewrite = [\"ane\"]\n"), ErrorKind::Unsupported);
     assert_eq!(kind("oops = 1\n"), ErrorKind::Manifest);
 }
 
@@ -647,5 +646,69 @@ fn wrong_images_stand_at_their_place() {
     refused(
         "minimum-deployment-target = \"iOS15\"\noutputs.y = { image = { color = \"grayscale-float16\" } }",
         "m.toml:5:1: model `m`: `grayscale-float16` images need `minimum-deployment-target = \"iOS16\"`, here it is \"iOS15\"",
+    );
+}
+
+/// Parses a model with this source and these lines, and no inputs.
+fn with_source(source: &str, lines: &str) -> Result<serde_json::Value, Vec<String>> {
+    let manifest = parse(&format!("[model]\nsource = {{ {source} }}\n{lines}\n"))?;
+    Ok(serde_json::to_value(&manifest.models[0].conversion).unwrap())
+}
+
+#[test]
+fn every_kind_of_source_is_read() {
+    let inputs = "inputs.x = { shape = [1] }\nops = \"my_ops.py\"";
+    for (source, json, lines) in [
+        ("torchscript = \"a.pt\"", serde_json::json!({ "torchscript": "a.pt" }), inputs),
+        ("exported = \"a.pt2\"", serde_json::json!({ "exported": "a.pt2" }), inputs),
+        ("package = \"A.mlpackage\"", serde_json::json!({ "package": "A.mlpackage" }), ""),
+        (
+            "mil = \"a.py\", entry = \"b\"",
+            serde_json::json!({ "args": {}, "entry": "b", "mil": "a.py" }),
+            "ops = \"my_ops.py\"",
+        ),
+    ] {
+        let table = with_source(source, lines).unwrap();
+        assert_eq!(table["source"], json);
+        assert_eq!(table["ops"], if lines.is_empty() { serde_json::Value::Null } else { "my_ops.py".into() });
+    }
+}
+
+#[test]
+fn keys_that_a_source_leaves_no_choice_are_refused() {
+    let first = |source: &str, lines: &str| with_source(source, lines).unwrap_err()[0].clone();
+    let package = "package = \"A.mlpackage\"";
+    assert_eq!(
+        first(package, "quantize = { weights = \"int8\" }"),
+        "m.toml:3:1: model `m`: `quantize` has no place beside `source.package`: a ready package is taken as it is"
+    );
+    assert!(first(package, "inputs.x = { shape = [1] }").contains("m.toml:3:1: model `m`: `inputs` has no place"));
+    assert!(with_source(package, "embed = true\ncompute-units = \"all\"").is_ok());
+    assert!(
+        parse(
+            "[defaults]\ncapture = \"trace\"\nweights = \"w.pt\"\n[models.a]\nsource = { package = \"A.mlpackage\" }\n"
+        )
+        .unwrap()
+        .models[0]
+            .conversion
+            .weights
+            .is_none()
+    );
+    assert!(first("mil = \"a.py\", entry = \"b\"", "parity = { samples = 1 }").contains("nothing to compare with"));
+    assert!(
+        first("torchscript = \"a.pt\"", "capture = \"export\"\ninputs.x = { shape = [1] }")
+            .contains("its graph already")
+    );
+    assert!(first("exported = \"a.pt2\"", "").contains("`inputs` is missing"));
+    assert_eq!(
+        first("package = \"A.mlmodel\"", "inputs.x = { shape = [1] }"),
+        "m.toml:2:12: `package` cannot be \"A.mlmodel\": it is a folder that ends in .mlpackage"
+    );
+    assert_eq!(
+        first("file = \"a.py\", entry = \"b\", exported = \"c\"", "inputs.x = { shape = [1] }"),
+        "m.toml:2:40: `source` has one of `file`, `mil`, `torchscript`, `exported`, `package`, not several"
+    );
+    assert!(
+        with_source("mil = \"a.py\"", "").unwrap_err()[1].starts_with("m.toml:2:1: `source` needs `file` and `entry`")
     );
 }

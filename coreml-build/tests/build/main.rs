@@ -18,6 +18,7 @@ mod environment;
 mod hits;
 mod package;
 mod process;
+mod ready;
 mod real;
 mod stand_in;
 mod storage;

@@ -1,0 +1,129 @@
+"""Operations that coremltools lacks: the user's own, and those that can be given for every model.
+
+Owns: running the manifest's `ops` file, and the generic fixes.
+Must not: replace a translation that coremltools has; `ops` may.
+Flow: `conversion` -> `register` before the module is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.frontend.torch.ops import _get_inputs, _get_kwinputs
+from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+
+from coreml_driver import source
+from coreml_driver.failures import Failure
+
+#: The manifest key of the user's file.
+KEY = "ops"
+
+
+def register(file: str | None, package_root: Path) -> None:
+    """Register the generic fixes and the user's operations for this conversion.
+
+    Called by: `conversion`. What an earlier conversion of the process has registered is forgotten.
+    Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
+    """
+    registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
+    registry.clear()
+    registry.update(ORIGINAL)
+    for name, (fix, aliases) in FIXES.items():
+        for kind in (name, *aliases):
+            registry.setdefault(kind, fix)
+    if file is None:
+        return
+    path = package_root / file
+    if not path.is_file():
+        message = f"The file `{file}` does not exist below {package_root}."
+        raise Failure("missing-file", message, key=KEY, advice=("Correct `ops`: it is relative to the package.",))
+    before = dict(registry)
+    try:
+        source.run_file(path, KEY)
+    except ValueError as error:
+        if "already registered" not in str(error):
+            raise
+        message = f"`{file}` registers an operation that coremltools knows already: {error}"
+        cures = ("To replace the translation: `@register_torch_op(override=True)`.",)
+        raise Failure("registered-twice", message, key=KEY, advice=cures) from error
+    if registry == before:
+        message = f"`{file}` registers no operation."
+        cure = (
+            "Decorate a function called like the operation: `from coremltools.converters.mil.frontend.torch import "
+            "register_torch_op`, `@register_torch_op`."
+        )
+        raise Failure("nothing-registered", message, key=KEY, advice=(cure,))
+
+
+def _new_ones(context: Any, node: Any) -> None:
+    """`x.new_ones(size)`."""
+    size = _get_inputs(context, node)[1]
+    if isinstance(size, list):
+        size = mb.concat(values=size, axis=0)
+    context.add(mb.fill(shape=size, value=1.0, name=node.name))
+
+
+def _lerp(context: Any, node: Any) -> None:
+    """`start + weight * (end - start)`."""
+    start, end, weight = _get_inputs(context, node, expected=3)
+    context.add(mb.add(x=start, y=mb.mul(x=mb.sub(x=end, y=start), y=_float(weight)), name=node.name))
+
+
+def _addcmul(context: Any, node: Any) -> None:
+    """`x + value * a * b`."""
+    x, a, b, value = _scaled(context, node)
+    context.add(mb.add(x=x, y=mb.mul(x=mb.mul(x=a, y=b), y=value), name=node.name))
+
+
+def _addcdiv(context: Any, node: Any) -> None:
+    """`x + value * a / b`."""
+    x, a, b, value = _scaled(context, node)
+    context.add(mb.add(x=x, y=mb.mul(x=mb.real_div(x=a, y=b), y=value), name=node.name))
+
+
+def _swapaxes(context: Any, node: Any) -> None:
+    """`x.swapaxes(first, second)`."""
+    x, first, second = _get_inputs(context, node, expected=3)
+    order = list(range(x.rank))
+    order[first.val], order[second.val] = order[second.val], order[first.val]
+    context.add(mb.transpose(x=x, perm=order, name=node.name))
+
+
+def _movedim(context: Any, node: Any) -> None:
+    """`x.movedim(source, destination)`, each an axis or several."""
+    x, old, new = _get_inputs(context, node, expected=3)
+    sources = [int(axis) % x.rank for axis in np.atleast_1d(old.val)]
+    places = [int(axis) % x.rank for axis in np.atleast_1d(new.val)]
+    rest = iter([axis for axis in range(x.rank) if axis not in sources])
+    order = [sources[places.index(place)] if place in places else next(rest) for place in range(x.rank)]
+    context.add(mb.transpose(x=x, perm=order, name=node.name))
+
+
+def _scaled(context: Any, node: Any) -> tuple[Any, Any, Any, Any]:
+    """Return the operands of `addcmul` and `addcdiv`; the factor is a keyword in exported graphs."""
+    inputs = _get_inputs(context, node, min_expected=3)
+    value = inputs[3] if len(inputs) > 3 else _get_kwinputs(context, node, "value", default=[None])[0]
+    return inputs[0], inputs[1], inputs[2], np.float32(1) if value is None else _float(value)
+
+
+def _float(value: Any) -> Any:
+    """Return a constant number as a float, which MIL does not make of an integer itself."""
+    constant = getattr(value, "val", value)
+    return np.float32(constant) if np.ndim(constant) == 0 and constant is not None else value
+
+
+#: Operation -> translation and further names. Each stands here until coremltools has it: a test watches that.
+FIXES: dict[str, tuple[Callable[[Any, Any], None], tuple[str, ...]]] = {
+    "new_ones": (_new_ones, ()),
+    "lerp": (_lerp, ()),
+    "addcmul": (_addcmul, ()),
+    "addcdiv": (_addcdiv, ()),
+    "swapaxes": (_swapaxes, ("swapdims",)),
+    "movedim": (_movedim, ("moveaxis",)),
+}
+#: What coremltools has by itself.
+ORIGINAL = dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)
