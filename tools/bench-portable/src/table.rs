@@ -34,6 +34,8 @@ impl Row {
         let middle = sides.each_ref().map(|times| times[times.len() / 2]);
         let text = |side: usize| format!("{} ({})", time(least[side]), time(middle[side]));
         let ratio = |pair: [Duration; 2]| pair[0].as_secs_f64() / pair[1].as_secs_f64();
+        // The table comes at the end, which may be minutes away.
+        eprintln!("{what}: {} against {}", text(0), text(1));
         Self { what, ours: text(0), reference: text(1), least: ratio(least), middle: ratio(middle), target }
     }
 
