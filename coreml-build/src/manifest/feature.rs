@@ -62,7 +62,12 @@ fn input(section: Section<'_>) -> Option<Input> {
     let image = section.take("image");
     let form = match (shape, enumerated, image) {
         (Some(item), None, None) => super::shape::shape(&item).map(Form::Shape),
-        (None, Some(item), None) => super::shape::shapes(&item).map(Form::Shapes),
+        (None, Some(item), None) => {
+            if let Some(Some(_)) = &default {
+                item.report("an input with `shapes` has no `default`: coremltools takes none");
+            }
+            super::shape::shapes(&item).map(Form::Shapes)
+        }
         (None, None, Some(item)) => {
             for key in &typed {
                 key.report("an image has no `dtype` and no `default`: its `color` says what it holds");

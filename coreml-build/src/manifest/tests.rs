@@ -481,6 +481,10 @@ fn wrong_flexible_shapes_stand_at_their_place() {
     );
     refused("inputs.y = { shapes = [] }", "m.toml:4:14: `shapes` is empty");
     refused(
+        "inputs.y = { shapes = [[1], [2]], default = 0 }",
+        "m.toml:4:14: an input with `shapes` has no `default`: coremltools takes none",
+    );
+    refused(
         "inputs.y = { shapes = [[1], [1, 2]] }",
         "m.toml:4:29: all `shapes` of an input have the same number of dimensions",
     );
