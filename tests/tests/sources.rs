@@ -124,17 +124,18 @@ fn main() -> Result<(), coreml_rt::Error> {
 "#;
 
 /// Copies a folder.
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).expect("a folder can be made");
-    for entry in std::fs::read_dir(from).expect("it is a folder") {
-        let entry = entry.expect("it can be listed");
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
         let to = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &to);
+            copy(&entry.path(), &to)?;
         } else {
-            std::fs::copy(entry.path(), to).expect("files can be copied");
+            std::fs::copy(entry.path(), to)?;
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -144,7 +145,8 @@ fn every_source_and_every_compression_computes_what_pytorch_does() {
     user.write("python/nets.py", NETS);
     user.write("python/prog.py", PROGRAM);
     user.write("src/main.rs", MAIN);
-    copy(&workspace().join("coreml-spec/tests/data/packages/fixed.mlpackage"), &user.path("models/Ready.mlpackage"));
+    copy(&workspace().join("coreml-spec/tests/data/packages/fixed.mlpackage"), &user.path("models/Ready.mlpackage"))
+        .expect("files can be copied");
     std::fs::create_dir_all(user.path("saved")).expect("a folder can be made");
     let save =
         "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, 'python'); import nets; nets.save('saved')";
