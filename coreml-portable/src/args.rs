@@ -229,10 +229,11 @@ pub(crate) trait Parameter: Sized {
     fn read(constant: &Constant<'_>) -> Option<Self>;
 }
 
+/// Integers of 32 bits, as MIL has them: rows add and multiply two of them in 64 bits without overflow.
 impl Parameter for i64 {
-    const WHAT: &'static str = "one integer";
+    const WHAT: &'static str = "one integer of 32 bits";
     fn read(constant: &Constant<'_>) -> Option<Self> {
-        match constant.to_i64s()?.as_slice() {
+        match Vec::<i64>::read(constant)?.as_slice() {
             [value] => Some(*value),
             _ => None,
         }
@@ -270,9 +271,9 @@ impl Parameter for String {
 }
 
 impl Parameter for Vec<i64> {
-    const WHAT: &'static str = "a list of integers";
+    const WHAT: &'static str = "a list of integers of 32 bits";
     fn read(constant: &Constant<'_>) -> Option<Self> {
-        constant.to_i64s()
+        constant.to_i64s().filter(|values| values.iter().all(|value| i32::try_from(*value).is_ok()))
     }
 }
 

@@ -181,7 +181,10 @@ fn type_of(value: &proto::ValueType) -> Option<Type> {
     }
 }
 
-/// Returns a tensor type; `None` when its element type or its rank is not known.
+/// Returns a tensor type; `None` when its element type or its rank is not known, or a size is beyond 32 bits, which no
+/// memory holds and no row has to multiply.
 fn tensor_of(tensor: &proto::TensorType) -> Option<TensorType> {
-    Some(TensorType { data_type: tensor.element_type()?, dims: tensor.dims()? })
+    let dims = tensor.dims()?;
+    let fits = dims.iter().flatten().all(|size| i32::try_from(*size).is_ok());
+    fits.then_some(TensorType { data_type: tensor.element_type()?, dims })
 }
