@@ -5,7 +5,9 @@
 
 mod export;
 mod inspect;
+mod lock;
 mod ops;
+mod selection;
 mod table;
 mod verify;
 
@@ -45,6 +47,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
+    /// Write the lock of a manifest, or check it
+    Lock(lock::Arguments),
     /// Show which MIL operations the portable backend runs, on which engine
     Ops(ops::Arguments),
 }
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.

@@ -55,56 +55,80 @@ impl Environment {
             })
         };
         let (package_root, out_dir) = (needed("CARGO_MANIFEST_DIR")?, needed("OUT_DIR")?);
-        let mut errors = Vec::new();
-        let mut wrong = |name: &str, value: &OsString, accepted: &str| {
-            let message = format!("{name} is \"{}\", but must be {accepted}", value.display());
-            errors.push(Error::new(ErrorKind::Cargo, message).advise(format!("change or unset {name}")));
-        };
-        let flag = |name: &str| get(name).is_some_and(|value| value != "0" && value != "false");
-        let policy = match get("COREML_BUILD") {
-            None if flag("DOCS_RS") => Policy::Skip,
-            None => Policy::Auto,
-            Some(value) => match value.to_str() {
-                Some("auto") => Policy::Auto,
-                Some("cached") => Policy::Cached,
-                Some("skip") => Policy::Skip,
-                _ => {
-                    wrong("COREML_BUILD", &value, "auto, cached or skip");
-                    Policy::Auto
-                }
-            },
-        };
-        let jobs = get("COREML_JOBS").and_then(|value| {
-            let jobs = value.to_str().and_then(|text| text.parse().ok()).filter(|jobs| *jobs > 0);
-            if jobs.is_none() {
-                wrong("COREML_JOBS", &value, "a number of models to convert at the same time, from 1");
-            }
-            jobs
-        });
-        let cache_dir = cache_dir(&get).map(|folder| package_root.join(folder)).unwrap_or_else(|| {
-            errors.push(
-                Error::new(
-                    ErrorKind::Cargo,
-                    "there is no folder for the cache: neither COREML_CACHE_DIR nor a home is set",
-                )
-                .advise("set COREML_CACHE_DIR to a folder that outlives the build"),
-            );
-            out_dir.join("cache")
-        });
-        let mut options = Options::new(package_root, out_dir, cache_dir);
-        options.policy = policy;
-        options.jobs = jobs;
-        options.python = PythonOptions {
-            interpreter: get("COREML_PYTHON").map(PathBuf::from),
-            uv: get("COREML_UV").map(PathBuf::from),
-            search_path: get("PATH").unwrap_or_default(),
-            offline: flag("COREML_OFFLINE") || flag("CARGO_NET_OFFLINE"),
-        };
-        options.status = !flag("CI") && get("COREML_STATUS").is_none_or(|value| value != "off");
-        let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
-        options.target = text("TARGET").zip(text("HOST")).map(|(target, host)| Target { target, host });
-        Ok(Self { options, strict: flag("COREML_STRICT"), errors })
+        let (options, errors) = options(&get, package_root, out_dir);
+        Ok(Self { options, strict: is_set(&get, "COREML_STRICT"), errors })
     }
+}
+
+impl Options {
+    /// Makes options as a build script would have them: from the environment.
+    ///
+    /// Called by: the command line.
+    /// Parameters: `package_root`, `out_dir` — absolute.
+    /// Errors: every variable that makes no sense.
+    pub fn from_environment(package_root: PathBuf, out_dir: PathBuf) -> Result<Self, Vec<Error>> {
+        let get = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let (options, errors) = options(&get, package_root, out_dir);
+        if errors.is_empty() { Ok(options) } else { Err(errors) }
+    }
+}
+
+/// Returns whether a variable switches something on.
+fn is_set(get: &impl Fn(&str) -> Option<OsString>, name: &str) -> bool {
+    get(name).is_some_and(|value| value != "0" && value != "false")
+}
+
+/// Returns the options that the environment gives, and what in it makes no sense.
+fn options(get: &impl Fn(&str) -> Option<OsString>, package_root: PathBuf, out_dir: PathBuf) -> (Options, Vec<Error>) {
+    let mut errors = Vec::new();
+    let mut wrong = |name: &str, value: &OsString, accepted: &str| {
+        let message = format!("{name} is \"{}\", but must be {accepted}", value.display());
+        errors.push(Error::new(ErrorKind::Cargo, message).advise(format!("change or unset {name}")));
+    };
+    let flag = |name: &str| is_set(get, name);
+    let policy = match get("COREML_BUILD") {
+        None if flag("DOCS_RS") => Policy::Skip,
+        None => Policy::Auto,
+        Some(value) => match value.to_str() {
+            Some("auto") => Policy::Auto,
+            Some("cached") => Policy::Cached,
+            Some("skip") => Policy::Skip,
+            _ => {
+                wrong("COREML_BUILD", &value, "auto, cached or skip");
+                Policy::Auto
+            }
+        },
+    };
+    let jobs = get("COREML_JOBS").and_then(|value| {
+        let jobs = value.to_str().and_then(|text| text.parse().ok()).filter(|jobs| *jobs > 0);
+        if jobs.is_none() {
+            wrong("COREML_JOBS", &value, "a number of models to convert at the same time, from 1");
+        }
+        jobs
+    });
+    let cache_dir = cache_dir(get).map(|folder| package_root.join(folder)).unwrap_or_else(|| {
+        errors.push(
+            Error::new(
+                ErrorKind::Cargo,
+                "there is no folder for the cache: neither COREML_CACHE_DIR nor a home is set",
+            )
+            .advise("set COREML_CACHE_DIR to a folder that outlives the build"),
+        );
+        out_dir.join("cache")
+    });
+    let mut options = Options::new(package_root, out_dir, cache_dir);
+    options.policy = policy;
+    options.jobs = jobs;
+    options.python = PythonOptions {
+        interpreter: get("COREML_PYTHON").map(PathBuf::from),
+        uv: get("COREML_UV").map(PathBuf::from),
+        search_path: get("PATH").unwrap_or_default(),
+        offline: flag("COREML_OFFLINE") || flag("CARGO_NET_OFFLINE"),
+    };
+    options.status = !flag("CI") && get("COREML_STATUS").is_none_or(|value| value != "off");
+    let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
+    options.target = text("TARGET").zip(text("HOST")).map(|(target, host)| Target { target, host });
+    (options, errors)
 }
 
 /// Returns the cache folder that the environment asks for, or the system's place for caches.

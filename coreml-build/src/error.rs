@@ -56,6 +56,8 @@ pub enum ErrorKind {
     Storage,
     /// `COREML_BUILD` forbids what would be needed.
     Policy,
+    /// The lock cannot be read, or the package is not the locked one.
+    Lock,
     /// The embedded package cannot be assembled for this target.
     Embedding,
     /// Not running inside a build script.

@@ -22,18 +22,22 @@ mod embed;
 mod embedded;
 mod error;
 mod fingerprint;
+mod lock;
 mod lookup;
 mod manifest;
 mod materialize;
 mod nearest;
 mod python;
 mod ready;
+mod selection;
 mod session;
 mod status;
 
 pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};
+pub use lock::Locking;
 pub use python::PythonOptions;
+pub use selection::Selection;
 pub use session::{Build, BuiltModel, Options, Policy, Session};
 
 /// Converts the models of a manifest, unless the cache has them, and leaves them where the attribute macro finds them.

@@ -7,6 +7,7 @@
 use crate::cache::{Cache, Entry, Lookup};
 use crate::error::{Error, ErrorKind};
 use crate::fingerprint::{Snapshot, primary};
+use crate::lock::LockedModel;
 use crate::manifest::{Conversion, Model};
 use crate::python::Requirements;
 use std::path::Path;
@@ -24,6 +25,8 @@ pub(crate) struct Wanted<'a> {
     pub(crate) declared: Vec<&'a str>,
     /// The Python packages.
     pub(crate) requirements: &'a Requirements,
+    /// What the lock says of it.
+    pub(crate) locked: Option<&'a LockedModel>,
 }
 
 impl<'a> Wanted<'a> {
@@ -41,7 +44,13 @@ impl<'a> Wanted<'a> {
             conversion: &model.conversion,
             declared: model.declared_files().into_iter().map(|(_, file)| file).collect(),
             requirements,
+            locked: None,
         })
+    }
+
+    /// Adds what the lock says.
+    pub(crate) fn with_lock(self, locked: Option<&'a LockedModel>) -> Self {
+        Self { locked, ..self }
     }
 }
 
@@ -68,7 +77,10 @@ pub(crate) fn find(
     wanted: &Wanted<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Found>, Error> {
-    for inputs in cache.recorded_inputs(&wanted.primary) {
+    let mut lists = cache.recorded_inputs(&wanted.primary);
+    // The lock knows which files are read, even where the cache has only the entry.
+    lists.extend(wanted.locked.map(|locked| locked.inputs.clone()));
+    for inputs in lists {
         let snapshot = Snapshot::take(package_root, &inputs, &cache.digests).map_err(|error| {
             Error::new(ErrorKind::Storage, format!("a file that the model is made from cannot be read: {error}"))
                 .advise("check its permissions")

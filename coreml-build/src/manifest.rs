@@ -77,26 +77,38 @@ pub(crate) fn path(package_root: &Path, name: &str) -> PathBuf {
     package_root.join(name.strip_prefix("./").unwrap_or(name))
 }
 
+/// Returns whether the file at `path` looks like a manifest: TOML with a table of a model.
+///
+/// Called by: `selection.rs`.
+pub(crate) fn is_manifest(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| {
+        text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("model") || table.contains_key("models"))
+    })
+}
+
 impl Manifest {
     /// Reads the manifest `name` of the package at `package_root`.
     ///
     /// Called by: `session.rs`.
     /// Parameters: `name` — as the user wrote it in `build.rs`, relative to the package.
-    /// Errors: files that the manifest names and that do not exist are among them.
     pub(crate) fn read(package_root: &Path, name: &str) -> Result<Self, Rejected> {
         let path = path(package_root, name);
         let content = std::fs::read_to_string(&path).map_err(|error| unreadable(package_root, name, &path, &error))?;
         let mut manifest = Self::parse(&path, name, content)?;
-        let errors: Vec<_> = manifest.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
-        if !errors.is_empty() {
-            return Err(Rejected { errors, models: manifest.module_names() });
-        }
         if !path.starts_with(package_root) || path.components().any(|part| part == std::path::Component::ParentDir) {
             manifest.warnings.push(format!(
                 "{name} lies outside the package: builds work here, but a published package would not contain it"
             ));
         }
         Ok(manifest)
+    }
+
+    /// Checks that the files that it names exist.
+    ///
+    /// Called by: `session.rs`, unless nothing is made from them.
+    pub(crate) fn check_files(&self, package_root: &Path) -> Result<(), Rejected> {
+        let errors: Vec<_> = self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        if errors.is_empty() { Ok(()) } else { Err(Rejected { errors, models: self.module_names() }) }
     }
 
     /// Returns the names of its `[models.NAME]` tables.

@@ -7,7 +7,7 @@
 
 use crate::cache::{Entry, PINNED_TIME, write_whole};
 use crate::digest::Digests;
-use coreml_spec::{INDEX_FILE, Index};
+use coreml_spec::{ABSENT_ENDING, INDEX_FILE, Index};
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Metadata};
 use std::io;
@@ -63,6 +63,23 @@ pub(crate) fn models(folder: &Path, models: &[(Products, &Entry)], digests: &Dig
             place(&content.source, &path).map_err(|error| named(&path, &error))?;
             digests.remember(&path, content.sha256);
         }
+    }
+    Ok(())
+}
+
+/// Leaves nothing in `folder` but, for each package, a file that says why it is not there.
+///
+/// Called by: `lock/skip.rs`.
+/// Parameters: `packages` — folder name and reason of each.
+pub(crate) fn absent(folder: &Path, packages: &[(String, String)]) -> io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let absent: Vec<_> =
+        packages.iter().map(|(package, reason)| (folder.join(format!("{package}{ABSENT_ENDING}")), reason)).collect();
+    let mut expected = BTreeSet::from([folder.join(INDEX_FILE)]);
+    expected.extend(absent.iter().map(|(path, _)| path.clone()));
+    remove_others(folder, &expected)?;
+    for (path, reason) in absent {
+        write_whole(&path, reason.as_bytes()).map_err(|error| named(&path, &error))?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ mod interpreter;
 mod requirements;
 mod version;
 
-pub(crate) use requirements::Requirements;
+pub(crate) use requirements::{Requirements, pins};
 pub(crate) use version::VersionRange;
 
 use crate::cache::Cache;
@@ -52,15 +52,41 @@ pub(crate) fn obtain(
     if let Some(own) = &options.interpreter {
         return own_interpreter(own, options, requirements);
     }
-    let uv = match &options.uv {
-        Some(uv) => Some(find_program(uv, options).ok_or_else(|| {
-            Error::new(ErrorKind::Environment, format!("COREML_UV is {}, and there is no such program", uv.display()))
-                .advise("set COREML_UV to the uv program, or unset it to use pip")
-        })?),
-        None => find_program(Path::new("uv"), options),
-    };
+    let uv = find_uv(options)?;
     let interpreter = interpreter::find(options, &requirements.range, uv.as_deref())?;
     environment::obtain(&interpreter, uv.as_deref(), options, requirements, cache, status)
+}
+
+/// Resolves the packages of `requirements` for every system: a line with versions and hashes for each.
+///
+/// Called by: `lock/make.rs`, for packages that nothing pins yet.
+pub(crate) fn resolve(
+    options: &PythonOptions,
+    requirements: &Requirements,
+    cache: &Cache,
+    status: &Status,
+) -> Result<Vec<String>, Error> {
+    let uv = find_uv(options)?;
+    let interpreter = interpreter::find(options, &requirements.range, uv.as_deref())?;
+    let temporary = cache.temporary()?;
+    status.begin(&format!("resolving Python packages: {}", requirements.packages.join(", ")));
+    let (log, file) = cache.log("python-lock")?;
+    let uv = uv.as_deref();
+    let folder = temporary.path();
+    let installer =
+        installer::Installer { interpreter: &interpreter, uv, options, requirements, folder, log, file, status };
+    installer.resolve().map(|text| pins(&text))
+}
+
+/// Returns `COREML_UV` or the `uv` on the search path, if there is one.
+fn find_uv(options: &PythonOptions) -> Result<Option<PathBuf>, Error> {
+    match &options.uv {
+        Some(uv) => find_program(uv, options).map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::Environment, format!("COREML_UV is {}, and there is no such program", uv.display()))
+                .advise("set COREML_UV to the uv program, or unset it to use pip")
+        }),
+        None => Ok(find_program(Path::new("uv"), options)),
+    }
 }
 
 /// Returns `COREML_PYTHON`, if it works and has a fitting version.

@@ -9,12 +9,13 @@ use crate::cache::{Cache, Entry};
 use crate::convert::Failure;
 use crate::embed::{self, Library, Target};
 use crate::error::{Error, ErrorKind, render};
+use crate::lock::{self, Disagreement, Lock};
 use crate::lookup::{Found, Wanted, find};
 use crate::manifest::{self, Manifest, Model, Rejected};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::python::PythonOptions;
 use crate::ready;
-use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Models, Outcome, index_folder};
+use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Interface, Models, Outcome, index_folder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -121,6 +122,15 @@ struct BuildFile<'a> {
     models: &'a [BuiltModel],
 }
 
+/// A manifest with the lock beside it.
+#[derive(Debug)]
+struct Source {
+    /// The manifest; its requirements are those of the lock.
+    manifest: Manifest,
+    /// The lock, if there is one.
+    lock: Option<Lock>,
+}
+
 /// What is known of each conversion, by primary key.
 pub(crate) type Conversions = BTreeMap<String, Result<Found, Failure>>;
 
@@ -137,8 +147,7 @@ impl Session {
     /// Returns: one build per manifest, in order. Products are in the output folder, for a failed one an index that
     /// says why. Models that could be converted are in the cache even if others of their manifest failed.
     pub fn build(&self, manifests: &[&str]) -> Vec<Build> {
-        let read: Vec<_> =
-            manifests.iter().map(|name| (*name, Manifest::read(&self.options.package_root, name))).collect();
+        let read: Vec<_> = manifests.iter().map(|name| (*name, self.read(name))).collect();
         let mut warnings = Vec::new();
         let conversions = self.conversions(read.iter().filter_map(|(_, read)| read.as_ref().ok()), &mut warnings);
         let mut builds: Vec<_> = read.into_iter().map(|(name, read)| self.finish(name, read, &conversions)).collect();
@@ -156,20 +165,45 @@ impl Session {
         manifests.iter().map(|name| self.finish(name, Err(rejected()), &Conversions::new())).collect()
     }
 
-    /// Finds or converts all models of `manifests`.
-    fn conversions<'a>(
-        &self,
-        manifests: impl Iterator<Item = &'a Manifest>,
-        warnings: &mut Vec<String>,
-    ) -> Conversions {
+    /// Reads a manifest and the lock beside it.
+    fn read(&self, name: &str) -> Result<Source, Rejected> {
+        let mut manifest = Manifest::read(&self.options.package_root, name)?;
+        if self.options.policy != Policy::Skip {
+            manifest.check_files(&self.options.package_root)?;
+        }
+        let lock = Lock::read(&lock::path(&manifest.path), name)
+            .map_err(|error| Rejected { errors: vec![error], models: manifest.module_names() })?;
+        manifest.requirements.pins = lock.as_ref().and_then(|lock| lock.pins(&manifest.requirements));
+        Ok(Source { manifest, lock })
+    }
+
+    /// Finds or converts all models of `sources`.
+    fn conversions<'a>(&self, sources: impl Iterator<Item = &'a Source>, warnings: &mut Vec<String>) -> Conversions {
+        if self.options.policy == Policy::Skip {
+            return Conversions::new();
+        }
         let mut wanted: BTreeMap<String, Wanted<'_>> = BTreeMap::new();
-        for manifest in manifests {
+        for Source { manifest, lock } in sources {
             for model in &manifest.models {
                 if let Ok(new) = Wanted::new(model, &manifest.requirements) {
-                    wanted.entry(new.primary.clone()).or_insert(new);
+                    let locked = lock.as_ref().and_then(|lock| lock.models.get(&model.name));
+                    wanted.entry(new.primary.clone()).or_insert(new.with_lock(locked));
                 }
             }
         }
+        self.find_or_convert(wanted, &[], warnings)
+    }
+
+    /// Finds or converts what is wanted.
+    ///
+    /// Called by: [`Session::build`], `lock/make.rs`.
+    /// Parameters: `unneeded` — primary keys that are only looked for.
+    pub(crate) fn find_or_convert(
+        &self,
+        mut wanted: BTreeMap<String, Wanted<'_>>,
+        unneeded: &[String],
+        warnings: &mut Vec<String>,
+    ) -> Conversions {
         let mut conversions = Conversions::new();
         wanted.retain(|primary, wanted| {
             let Some(folder) = wanted.conversion.source.package() else { return true };
@@ -177,17 +211,14 @@ impl Session {
             conversions.insert(primary.clone(), found);
             false
         });
-        if self.options.policy == Policy::Skip {
-            conversions.extend(wanted.into_keys().map(|primary| (primary, Err(skipped().into()))));
-            return conversions;
-        }
         let mut misses = Vec::new();
         for (primary, wanted) in wanted {
             match find(&self.options.package_root, &self.cache, &wanted, warnings) {
                 Ok(Some(found)) => {
                     conversions.insert(primary, Ok(found));
                 }
-                Ok(None) if self.options.policy == Policy::Cached => {
+                Ok(None) if unneeded.contains(&primary) => {}
+                Ok(None) if self.options.policy != Policy::Auto => {
                     conversions.insert(primary, Err(not_cached().into()));
                 }
                 Ok(None) => misses.push(wanted),
@@ -203,7 +234,7 @@ impl Session {
     }
 
     /// Brings the models of a manifest into the output folder, or the errors.
-    fn finish(&self, name: &str, read: Result<Manifest, Rejected>, conversions: &Conversions) -> Build {
+    fn finish(&self, name: &str, read: Result<Source, Rejected>, conversions: &Conversions) -> Build {
         let mut build = Build {
             manifest: name.to_owned(),
             folder: index_folder(&self.options.out_dir, name),
@@ -212,8 +243,14 @@ impl Session {
             warnings: Vec::new(),
             library: None,
         };
-        let outcome = read.and_then(|manifest| {
-            let delivered = self.deliver(&manifest, conversions, &mut build);
+        // A lock that is made later is noticed by `cargo coreml lock` itself: cargo would run for ever for a missing file.
+        let lock = lock::path(&build.watched[0]);
+        build.watched.extend(lock.exists().then_some(lock));
+        let outcome = read.and_then(|Source { manifest, lock }| {
+            let delivered = match self.options.policy {
+                Policy::Skip => self.deliver_from_lock(&manifest, lock.as_ref(), &mut build),
+                Policy::Auto | Policy::Cached => self.deliver(&manifest, lock.as_ref(), conversions, &mut build),
+            };
             delivered.map_err(|errors| Rejected { errors, models: manifest.module_names() })
         });
         build.outcome = outcome.map_err(|rejected| self.write_errors(name, rejected));
@@ -224,6 +261,7 @@ impl Session {
     fn deliver(
         &self,
         manifest: &Manifest,
+        lock: Option<&Lock>,
         conversions: &Conversions,
         build: &mut Build,
     ) -> Result<Vec<BuiltModel>, Vec<Error>> {
@@ -258,6 +296,13 @@ impl Session {
             return Err(errors);
         }
         let one = |error: Error| vec![error];
+        let mut interfaces = Vec::new();
+        for (_, found) in &found {
+            interfaces.push(interface_of(&found.entry).map_err(one)?);
+        }
+        if let Some(lock) = lock {
+            self.compare(lock, &found, &interfaces, build)?;
+        }
         let products: Vec<_> =
             found.iter().map(|(model, found)| (Products::new(&model.name, &found.entry), &found.entry)).collect();
         let output = |error: std::io::Error| one(Error::output("write the models", &build.folder, &error));
@@ -266,7 +311,7 @@ impl Session {
         let mut models = Vec::new();
         let mut built = Vec::new();
         let mut embedded = Vec::new();
-        for ((model, found), (products, entry)) in found.iter().zip(products) {
+        for (((model, found), interface), (products, entry)) in found.iter().zip(interfaces).zip(products) {
             let package = build.folder.join(&products.package);
             built.push(BuiltModel {
                 name: model.name.clone(),
@@ -275,7 +320,7 @@ impl Session {
                 digest: entry.digest().to_owned(),
                 package: package.clone(),
             });
-            let mut indexed = indexed(model, entry, products).map_err(one)?;
+            let mut indexed = indexed(model, interface, entry.digest(), products.package, products.samples);
             if model.embed {
                 let files = entry.package_files().into_iter();
                 let files = files.map(|file| (file.path.to_owned(), package.join(file.path), file.size)).collect();
@@ -296,6 +341,45 @@ impl Session {
         std::fs::write(build.folder.join(BUILD_FILE), text).map_err(output)?;
         materialize::index(&build.folder, &index).map_err(output)?;
         Ok(built)
+    }
+
+    /// Compares what was found with the lock.
+    ///
+    /// Errors: packages that are not the locked ones; and, where nothing may be converted, a lock that is out of date.
+    fn compare(
+        &self,
+        lock: &Lock,
+        found: &[(&Model, &Found)],
+        interfaces: &[Interface],
+        build: &mut Build,
+    ) -> Result<(), Vec<Error>> {
+        let (mut errors, mut outdated) = (Vec::new(), Vec::new());
+        for ((model, found), interface) in found.iter().zip(interfaces) {
+            match lock.judge(&build.manifest, &model.name, &found.entry, interface) {
+                Ok(()) => {}
+                Err(Disagreement::Forged(error)) => {
+                    errors.push(error.of_model(&model.name).at(model.place(None)));
+                }
+                Err(Disagreement::Outdated(why)) => outdated.push((why, model.place(None))),
+            }
+        }
+        if let (Some(other), Some((first, _))) =
+            (lock.others(found.iter().map(|(model, _)| model.name.as_str())), found.first())
+        {
+            outdated.push((format!("it has a model `{other}` that the manifest has not"), first.place(None)));
+        }
+        for (why, place) in outdated {
+            let text = lock::outdated(&build.manifest, &why);
+            match self.options.policy {
+                Policy::Auto => build.warnings.push(text),
+                Policy::Cached | Policy::Skip => errors.push(
+                    Error::new(ErrorKind::Lock, text)
+                        .at(place)
+                        .advise("COREML_BUILD=cached uses only what is locked; COREML_BUILD=auto warns of it"),
+                ),
+            }
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Assembles the packages of the models that say `embed = true`.
@@ -344,35 +428,38 @@ impl Session {
     }
 }
 
-/// Returns the index's description of a model.
-fn indexed(model: &Model, entry: &Entry, products: Products) -> Result<IndexedModel, Error> {
+/// Returns the interface of an entry's package.
+///
+/// Called by: [`Session::deliver`], `lock/make.rs`.
+pub(crate) fn interface_of(entry: &Entry) -> Result<Interface, Error> {
     let package = entry.package();
-    let interface = coreml_spec::Package::open(&package).and_then(|package| package.interface()).map_err(|error| {
+    coreml_spec::Package::open(&package).and_then(|package| package.interface()).map_err(|error| {
         Error::new(ErrorKind::Driver, format!("the converted package {} cannot be read: {error}", package.display()))
-            .of_model(&model.name)
-    })?;
-    Ok(IndexedModel {
+    })
+}
+
+/// Returns the index's description of a model.
+///
+/// Called by: [`Session::deliver`], `lock/skip.rs`.
+pub(crate) fn indexed(
+    model: &Model,
+    interface: Interface,
+    digest: &str,
+    package: String,
+    samples: Vec<String>,
+) -> IndexedModel {
+    IndexedModel {
         name: model.name.clone(),
         description: model.conversion.metadata.description.clone().unwrap_or_default(),
         source: model.conversion.source.to_string(),
         interface,
-        digest: entry.digest().to_owned(),
-        package: products.package,
-        samples: products.samples,
+        digest: digest.to_owned(),
+        package,
+        samples,
         tolerance: model.tolerance,
         compute_units: model.compute_units,
         embedded: Vec::new(),
-    })
-}
-
-/// Returns the error for `COREML_BUILD=skip`.
-fn skipped() -> Error {
-    Error::new(
-        ErrorKind::Policy,
-        "COREML_BUILD=skip (or DOCS_RS) asks for interfaces from a lock: interfaces from a lock are not \
-         supported yet",
-    )
-    .advise("unset COREML_BUILD to convert, or set COREML_BUILD=cached to use the cache only")
+    }
 }
 
 /// Returns the error for a model that is not in the cache when nothing else is allowed.

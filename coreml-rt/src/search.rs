@@ -14,6 +14,7 @@ use crate::error::Error;
 #[cfg(not(target_vendor = "apple"))]
 use crate::options::Engine;
 use crate::options::LoadOptions;
+use coreml_spec::ABSENT_ENDING;
 use std::path::{Path, PathBuf};
 
 /// Environment variable that names a folder of packages to prefer over all others.
@@ -123,6 +124,9 @@ pub(crate) fn find(
         return Ok(found);
     }
 
+    if let Ok(reason) = std::fs::read_to_string(format!("{}{ABSENT_ENDING}", description.built)) {
+        return Err(not_found(description, places, reason.trim_end()));
+    }
     let mut advice = format!(
         "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or pass \
          LoadOptions::path, or write `embed = true` for the model in {} and build again",

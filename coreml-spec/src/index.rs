@@ -13,6 +13,9 @@ pub const INDEX_VERSION: u32 = 1;
 /// File name of the index inside [`index_folder`].
 pub const INDEX_FILE: &str = "index.json";
 
+/// What is added to a package's name for the file that stands in its place when the build left it out, and says why.
+pub const ABSENT_ENDING: &str = ".absent";
+
 /// Returns the folder of a manifest's build products: `OUT_DIR/coreml/<manifest>`.
 ///
 /// Called by: `coreml_build::compile`, `coreml_macros::coreml_model`.

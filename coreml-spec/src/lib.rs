@@ -27,8 +27,8 @@ pub use data_type::DataType;
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
-    BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index, IndexedModel, Models, Outcome, Tolerance,
-    index_folder,
+    ABSENT_ENDING, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index, IndexedModel, Models,
+    Outcome, Tolerance, index_folder,
 };
 pub use interface::{
     Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface, Labels, Shape, SizeRange,

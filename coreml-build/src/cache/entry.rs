@@ -108,6 +108,11 @@ impl Entry {
         Ok(Self { folder: folder.to_owned(), description })
     }
 
+    /// Returns the fingerprint.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.description.fingerprint
+    }
+
     /// Returns the content digest of the package.
     pub(crate) fn digest(&self) -> &str {
         &self.description.digest

@@ -360,7 +360,10 @@ fn python_requirements() {
 fn files_that_do_not_exist_are_named_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
-    let read = |name: &str| Manifest::read(folder.path(), name);
+    let read = |name: &str| {
+        let manifest = Manifest::read(folder.path(), name)?;
+        manifest.check_files(folder.path()).map(|()| manifest)
+    };
     let text = |name: &str| read(name).unwrap_err().errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n");
     assert!(text("m.toml").contains("there is no manifest `m.toml`: looked for "), "{}", text("m.toml"));
     assert!(text("m.toml").contains("relative to the package"));
@@ -377,12 +380,9 @@ fn files_that_do_not_exist_are_named_with_their_key() {
     write("m.toml", MODEL);
     assert!(read("./m.toml").unwrap().warnings.is_empty());
     std::fs::create_dir(folder.path().join("inner")).unwrap();
-    let outside = Manifest::read(&folder.path().join("inner"), "../m.toml");
-    assert!(
-        outside.unwrap_err().errors[0].to_string().contains("`source.file`"),
-        "paths stay relative to the \
-         package"
-    );
+    let inner = folder.path().join("inner");
+    let missing = Manifest::read(&inner, "../m.toml").unwrap().check_files(&inner).unwrap_err();
+    assert!(missing.errors[0].to_string().contains("`source.file`"), "paths stay relative to the package");
     write("inner/a.py", "");
     let outside = Manifest::read(&folder.path().join("inner"), "../m.toml").unwrap();
     assert!(outside.warnings[0].contains("outside the package"), "{:?}", outside.warnings);

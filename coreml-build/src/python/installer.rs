@@ -102,6 +102,29 @@ impl Installer<'_> {
         python_of(self.folder)
     }
 
+    /// Resolves the packages for every system, and returns them as uv writes them.
+    ///
+    /// Called by: `python.rs`, for a lock.
+    pub(super) fn resolve(&self) -> Result<String, Error> {
+        match self.uv {
+            Some(uv) => self.resolve_by_uv(uv),
+            None => {
+                let tools = self.install_uv()?;
+                self.resolve_by_uv(&program_of(&tools, "uv"))
+            }
+        }
+    }
+
+    /// [`resolve`](Self::resolve) by this uv.
+    fn resolve_by_uv(&self, uv: &Path) -> Result<String, Error> {
+        let (wanted, lock) = (self.folder.join("requirements.in"), self.folder.join("requirements.txt"));
+        self.write(&wanted, &self.requirements.packages.join("\n"))?;
+        let mut resolve = self.uv(uv);
+        resolve.args(["pip", "compile", "--quiet", "--universal", "--no-annotate", "--generate-hashes", "--python"]);
+        self.run("resolve the packages", resolve.arg(&self.interpreter.base).arg(&wanted).arg("-o").arg(&lock))?;
+        std::fs::read_to_string(&lock).map_err(|error| Error::storage("read the resolved packages", &lock, &error))
+    }
+
     /// Makes a venv and fills it by uv.
     fn install_by_uv(&self, uv: &Path) -> Result<(), Error> {
         let venv = self.folder.join("venv");
@@ -111,7 +134,7 @@ impl Installer<'_> {
         )?;
         let lock = self.folder.join("requirements.txt");
         match self.requirements.lock() {
-            Some(content) => self.write(&lock, content)?,
+            Some(content) => self.write(&lock, &content)?,
             None => {
                 let wanted = self.folder.join("requirements.in");
                 self.write(&wanted, &self.requirements.packages.join("\n"))?;
@@ -127,6 +150,18 @@ impl Installer<'_> {
 
     /// Makes a venv and fills it by a uv that pip installs, or by pip alone where there is no uv for this system.
     fn install_without_uv(&self) -> Result<(), Error> {
+        match self.install_uv() {
+            Ok(tools) => self.install_by_uv(&program_of(&tools, "uv"))?,
+            Err(error) if error.message().contains("No matching distribution") => self.install_by_pip()?,
+            Err(error) => return Err(error),
+        }
+        // Left over, it would only take space.
+        let _ = std::fs::remove_dir_all(self.folder.join("tools"));
+        Ok(())
+    }
+
+    /// Makes a venv that has nothing but uv, and returns its folder.
+    fn install_uv(&self) -> Result<PathBuf, Error> {
         if self.options.offline {
             return Err(self.offline("there is no uv, whose cache might hold the packages"));
         }
@@ -137,15 +172,8 @@ impl Installer<'_> {
         self.run("make a venv", self.base_python().args(["-m", "venv"]).arg(&tools))?;
         let pinned = self.folder.join("uv.txt");
         self.write(&pinned, UV_REQUIREMENT)?;
-        let by_pip = self.run("install uv", self.pip(&tools).arg("--require-hashes").arg("-r").arg(&pinned));
-        match by_pip {
-            Ok(()) => self.install_by_uv(&program_of(&tools, "uv"))?,
-            Err(error) if error.message().contains("No matching distribution") => self.install_by_pip()?,
-            Err(error) => return Err(error),
-        }
-        // Left over, it would only take space.
-        let _ = std::fs::remove_dir_all(tools);
-        Ok(())
+        self.run("install uv", self.pip(&tools).arg("--require-hashes").arg("-r").arg(&pinned))?;
+        Ok(tools)
     }
 
     /// Makes a venv and fills it by pip.
@@ -156,7 +184,7 @@ impl Installer<'_> {
         match self.requirements.lock() {
             Some(content) => {
                 let lock = self.folder.join("requirements.txt");
-                self.write(&lock, content)?;
+                self.write(&lock, &content)?;
                 install.arg("--require-hashes").arg("-r").arg(lock);
             }
             None => {

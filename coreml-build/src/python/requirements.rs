@@ -6,6 +6,7 @@
 use super::version::VersionRange;
 use crate::digest::Hasher;
 use crate::embedded;
+use std::borrow::Cow;
 
 /// Python packages and the interpreters that may run them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,13 +17,15 @@ pub(crate) struct Requirements {
     pub(crate) range: VersionRange,
     /// Whether the packages are the defaults, which the embedded lock pins.
     pub(crate) locked: bool,
+    /// The packages as the manifest's lock pins them, a line with hashes for each.
+    pub(crate) pins: Option<Vec<String>>,
 }
 
 impl Default for Requirements {
     fn default() -> Self {
         let lines = embedded::REQUIREMENTS.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
         let packages = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
-        Self { packages, range: VersionRange::default(), locked: true }
+        Self { packages, range: VersionRange::default(), locked: true, pins: None }
     }
 }
 
@@ -66,18 +69,36 @@ impl Requirements {
         self.packages.iter().map(demand).collect()
     }
 
-    /// Returns the lock to install, when the packages are the defaults.
-    pub(crate) fn lock(&self) -> Option<&'static str> {
-        self.locked.then_some(embedded::REQUIREMENTS_LOCK)
+    /// Returns the pinned packages to install: the manifest's lock's, or coreml-build's own for the defaults.
+    pub(crate) fn lock(&self) -> Option<Cow<'static, str>> {
+        match &self.pins {
+            Some(pins) => Some(Cow::Owned(pins.join("\n"))),
+            None => self.locked.then_some(Cow::Borrowed(embedded::REQUIREMENTS_LOCK)),
+        }
+    }
+
+    /// Returns whether a lock has to resolve the packages: nothing pins them yet.
+    pub(crate) fn needs_pins(&self) -> bool {
+        self.pins.is_none() && !self.locked
     }
 
     /// Feeds what decides the versions into a digest. The interpreter's range does not.
     pub(crate) fn hash(&self, hasher: &mut Hasher) {
-        match self.lock() {
-            Some(_) => hasher.field("lock", embedded::lock_digest().as_bytes()),
+        match &self.pins {
+            Some(pins) => pins.iter().for_each(|pin| hasher.field("pin", pin.as_bytes())),
+            None if self.locked => hasher.field("lock", embedded::lock_digest().as_bytes()),
             None => self.packages.iter().for_each(|package| hasher.field("requirement", package.as_bytes())),
         }
     }
+}
+
+/// Returns the packages of a file that uv wrote, each on one line with its marker and its hashes.
+pub(crate) fn pins(lock: &str) -> Vec<String> {
+    let lines =
+        lock.lines().map(|line| line.split(" #").next().unwrap_or_default()).filter(|line| !line.starts_with('#'));
+    let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    joined.lines().map(words).filter(|line| !line.is_empty()).collect()
 }
 
 /// Returns the name of a requirement, normalised: lower case, `-` for `_` and `.`.
@@ -104,6 +125,14 @@ mod tests {
         assert_eq!(other.demanded(), expected, "the bound of numpy is advice");
         let bounded = Requirements::default().extended(vec!["numpy<2.3".into()]);
         assert_eq!(bounded.demanded()[2], "numpy<2.3", "unless the manifest names it");
+    }
+
+    #[test]
+    fn pins_have_a_line_each() {
+        let lock = "# by uv\na==1 ; x \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n    # via b\nb==2 \\\n    --hash=sha256:2\n";
+        assert_eq!(pins(lock), ["a==1 ; x --hash=sha256:0 --hash=sha256:1", "b==2 --hash=sha256:2"]);
+        let all = pins(embedded::REQUIREMENTS_LOCK);
+        assert!(all.iter().all(|pin| pin.contains("==") && pin.contains(" --hash=sha256:")), "{all:?}");
     }
 
     #[test]

@@ -343,3 +343,26 @@ fn coreml_uv_is_used_or_refused() {
     assert_eq!(cached(&with("my-uv")), [false]);
     assert!(CONVERT_ALL.contains("finished") && machine.driver.starts() == 1);
 }
+
+#[test]
+fn a_lock_pins_packages_of_the_users_own_with_their_hashes() {
+    let machine = Machine::new().with_python("python3", "3.11.7", true, "").with_uv("cp \"$6\" $log.synced");
+    machine.package.write("m.toml", &format!("[python]\ndependencies = [\"einops>=0.8\"]\n\n{ONE}"));
+    let lock = || {
+        let mut options = machine.package.options(Path::new(""));
+        options.python.interpreter = None;
+        options.python.search_path = machine.bin().into();
+        coreml_build::Session::new(options).lock(&["m.toml"]).remove(0)
+    };
+    let made = lock();
+    made.write().unwrap();
+    let text = made.after.unwrap();
+    assert!(text.contains("    \"einops>=0.8\",\n]\npackages = [\n    \"resolved==1 --hash=sha256:0\",\n]"), "{text}");
+    let compiles = || machine.calls().iter().filter(|call| call.contains("--universal")).count();
+    assert_eq!(compiles(), 1);
+    assert!(lock().is_current());
+    assert_eq!(cached(&machine.build()), [true]);
+    assert_eq!(compiles(), 1, "a lock is resolved once");
+    let synced = std::fs::read_to_string(machine.package.path("calls.synced")).unwrap();
+    assert_eq!(synced, "resolved==1 --hash=sha256:0", "what is installed is what is locked");
+}

@@ -16,6 +16,7 @@ mod damage;
 mod embedding;
 mod environment;
 mod hits;
+mod lock;
 mod package;
 mod process;
 mod ready;

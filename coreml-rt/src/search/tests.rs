@@ -87,3 +87,13 @@ fn a_wrong_path_never_selects_another_model() {
     let error = find(&description, &LoadOptions::new(), &surroundings).unwrap_err().to_string();
     assert!(error.contains("unset COREML_MODEL_DIR: /no/such/folder is not a folder"), "{error}");
 }
+
+#[test]
+fn a_build_without_models_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let built = root.path().join("encoder.mlpackage");
+    std::fs::write(root.path().join("encoder.mlpackage.absent"), "it was left out\n").unwrap();
+    let description = description(String::leak(built.to_str().unwrap().to_owned()));
+    let error = find(&description, &LoadOptions::new(), &process(None, Path::new("/bin/app"))).unwrap_err().to_string();
+    assert!(error.ends_with("what to do: it was left out"), "{error}");
+}
