@@ -16,6 +16,7 @@
 //! v1/CACHEDIR.TAG                keeps backups away
 //! ```
 
+pub(crate) mod archive;
 mod entry;
 mod inputs;
 mod lock;

@@ -3,21 +3,26 @@
 //! Owns: every environment variable that is read, and every line that is printed.
 //! Flow: `lib.rs` reads [`Environment`] first and prints through [`report`] last.
 
+use crate::config::Config;
 use crate::embed::Target;
 use crate::error::{Error, ErrorKind};
 use crate::python::PythonOptions;
+use crate::remote::Remote;
 use crate::session::{Build, Options, Policy};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Variables whose change can change what a build gives. Not `PATH` and the like: they differ between an editor and a
 /// shell, and everything would be built again and again.
-const WATCHED_VARIABLES: [&str; 8] = [
+const WATCHED_VARIABLES: [&str; 10] = [
     "COREML_BUILD",
     "COREML_CACHE_DIR",
     "COREML_PYTHON",
     "COREML_UV",
     "COREML_OFFLINE",
+    "COREML_REMOTE",
+    "COREML_REMOTE_WRITE",
     "COREML_JOBS",
     "COREML_STRICT",
     "DOCS_RS",
@@ -116,8 +121,19 @@ fn options(get: &impl Fn(&str) -> Option<OsString>, package_root: PathBuf, out_d
         );
         out_dir.join("cache")
     });
+    let config = Config::read(get).unwrap_or_else(|error| {
+        errors.push(error);
+        Config::default()
+    });
+    let remote = remote(get, config.remote).unwrap_or_else(|error| {
+        errors.push(error);
+        None
+    });
     let mut options = Options::new(package_root, out_dir, cache_dir);
     options.policy = policy;
+    options.remote = remote;
+    options.limits = config.limits;
+    options.config_file = config.path;
     options.jobs = jobs;
     options.python = PythonOptions {
         interpreter: get("COREML_PYTHON").map(PathBuf::from),
@@ -129,6 +145,39 @@ fn options(get: &impl Fn(&str) -> Option<OsString>, package_root: PathBuf, out_d
     let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
     options.target = text("TARGET").zip(text("HOST")).map(|(target, host)| Target { target, host });
     (options, errors)
+}
+
+/// Returns the remote cache that the environment or the config file names.
+///
+/// Parameters: `configured` — from the config file.
+fn remote(get: &impl Fn(&str) -> Option<OsString>, configured: Option<String>) -> Result<Option<Remote>, Error> {
+    let (source, text) = match (get("COREML_REMOTE"), configured) {
+        (Some(text), _) => ("COREML_REMOTE", text),
+        (None, Some(text)) => ("`remote` in the config file", text.into()),
+        (None, None) => return Ok(None),
+    };
+    if text == "off" {
+        return Ok(None);
+    }
+    let wrong = |problem: &str| {
+        Error::new(ErrorKind::Cargo, format!("{source} {problem}"))
+            .advise("change it; `COREML_REMOTE=off` does without")
+    };
+    let text = text.into_string().map_err(|_| wrong("must be text"))?;
+    let mut remote = Remote::parse(&text).map_err(|problem| wrong(&problem))?;
+    if let Some(token) = get("COREML_REMOTE_TOKEN") {
+        let token = token.into_string().ok().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let token = token
+            .ok_or_else(|| Error::new(ErrorKind::Cargo, "COREML_REMOTE_TOKEN has characters that no token has"))?;
+        remote = remote.with_token(&token);
+    }
+    remote.write = is_set(get, "COREML_REMOTE_WRITE");
+    if let Some(seconds) = get("COREML_REMOTE_TIMEOUT") {
+        let seconds = seconds.to_str().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+        let wrong = || Error::new(ErrorKind::Cargo, "COREML_REMOTE_TIMEOUT must be a number of seconds, from 1");
+        remote.patience = Duration::from_secs(seconds.ok_or_else(wrong)?);
+    }
+    Ok(Some(remote))
 }
 
 /// Returns the cache folder that the environment asks for, or the system's place for caches.

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::fingerprint::Snapshot;
 use crate::lookup::{Found, Wanted, find};
 use crate::python;
-use crate::session::{Conversions, Session};
+use crate::session::{Conversions, Policy, Session, not_cached};
 use crate::status::Status;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -49,11 +49,18 @@ impl Session {
             let waiting = || status.begin(&format!("waiting for another build that converts {}", wanted.name));
             let found = self.cache.lock(&wanted.primary).hold(waiting).and_then(|lock| {
                 locks.push(lock);
-                find(&self.options.package_root, &self.cache, &wanted, warnings)
+                let found = find(&self.options.package_root, &self.cache, &wanted, warnings)?;
+                Ok(found.or_else(|| {
+                    status.begin(&format!("looking for {} in the remote cache", wanted.name));
+                    self.fetch(&wanted, warnings)
+                }))
             });
             match found {
                 Ok(Some(found)) => {
                     conversions.insert(wanted.primary, Ok(found));
+                }
+                Ok(None) if self.options.policy != Policy::Auto => {
+                    conversions.insert(wanted.primary, Err(not_cached().into()));
                 }
                 Ok(None) => left.push(wanted),
                 Err(error) => {
@@ -63,6 +70,25 @@ impl Session {
         }
         for group in by_requirements(left) {
             self.convert_group(&group, &status, conversions);
+            self.share_group(&group, &status, conversions, warnings);
+        }
+    }
+
+    /// Gives what was converted to the remote cache, where that is wanted.
+    fn share_group(
+        &self,
+        group: &[Wanted<'_>],
+        status: &Status,
+        conversions: &Conversions,
+        warnings: &mut Vec<String>,
+    ) {
+        if self.options.remote.as_ref().is_some_and(|remote| remote.write) {
+            for wanted in group {
+                if let Some(Ok(found)) = conversions.get(&wanted.primary) {
+                    status.begin(&format!("giving {} to the remote cache", wanted.name));
+                    self.share(wanted.name, &wanted.primary, found, warnings);
+                }
+            }
         }
     }
 

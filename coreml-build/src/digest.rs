@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -48,6 +48,47 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
 /// Returns `bytes` in lower-case hexadecimal.
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A writer that hashes and counts what goes through it.
+#[derive(Debug)]
+pub(crate) struct Hashing<W> {
+    /// Where it goes.
+    writer: W,
+    /// The digest so far.
+    hasher: Sha256,
+    /// Bytes so far.
+    count: u64,
+}
+
+impl<W> Hashing<W> {
+    /// Hashes what is written to `writer`.
+    pub(crate) fn new(writer: W) -> Self {
+        Self { writer, hasher: Sha256::new(), count: 0 }
+    }
+
+    /// Returns the writer, the digest and the number of bytes.
+    pub(crate) fn finish(self) -> (W, String, u64) {
+        (self.writer, hexadecimal(&self.hasher.finalize()), self.count)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let count = self.writer.write(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.count += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// Returns whether `text` is a digest: 64 lower-case hexadecimal digits.
+pub(crate) fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// Digests of files, with the memory for large ones.

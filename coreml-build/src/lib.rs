@@ -15,6 +15,7 @@
 mod cache;
 mod cargo;
 mod child;
+mod config;
 mod convert;
 mod digest;
 mod driver;
@@ -29,14 +30,17 @@ mod materialize;
 mod nearest;
 mod python;
 mod ready;
+mod remote;
 mod selection;
 mod session;
 mod status;
 
+pub use config::Limits;
 pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};
 pub use lock::Locking;
 pub use python::PythonOptions;
+pub use remote::Remote;
 pub use selection::Selection;
 pub use session::{Build, BuiltModel, Options, Policy, Session};
 

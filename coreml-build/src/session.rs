@@ -6,6 +6,7 @@
 //! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then `materialize.rs`.
 
 use crate::cache::{Cache, Entry};
+use crate::config::Limits;
 use crate::convert::Failure;
 use crate::embed::{self, Library, Target};
 use crate::error::{Error, ErrorKind, render};
@@ -15,6 +16,7 @@ use crate::manifest::{self, Manifest, Model, Rejected};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::python::PythonOptions;
 use crate::ready;
+use crate::remote::{Connection, Remote};
 use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Interface, Models, Outcome, index_folder};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -34,6 +36,12 @@ pub struct Options {
     pub policy: Policy,
     /// Where to look for Python.
     pub python: PythonOptions,
+    /// The cache that machines share.
+    pub remote: Option<Remote>,
+    /// What the cache keeps.
+    pub limits: Limits,
+    /// The user's config file, when there is one: another content means another build.
+    pub config_file: Option<PathBuf>,
     /// How many models to convert at the same time; `None` lets processors and memory decide.
     pub jobs: Option<usize>,
     /// Whether to show a status line on the terminal.
@@ -51,6 +59,9 @@ impl Options {
             cache_dir: cache_dir.into(),
             policy: Policy::Auto,
             python: PythonOptions::default(),
+            remote: None,
+            limits: Limits::default(),
+            config_file: None,
             jobs: None,
             status: false,
             target: None,
@@ -77,6 +88,8 @@ pub struct Session {
     pub(crate) options: Options,
     /// The cache.
     pub(crate) cache: Cache,
+    /// The remote cache.
+    pub(crate) connection: Connection,
 }
 
 /// What became of one manifest.
@@ -138,7 +151,7 @@ impl Session {
     /// Makes a session; nothing is read or written yet.
     pub fn new(options: Options) -> Self {
         let cache = Cache::new(&options.cache_dir);
-        Self { options, cache }
+        Self { options, cache, connection: Connection::default() }
     }
 
     /// Builds all of `manifests`; what is not in the cache is converted by one Python process.
@@ -218,7 +231,7 @@ impl Session {
                     conversions.insert(primary, Ok(found));
                 }
                 Ok(None) if unneeded.contains(&primary) => {}
-                Ok(None) if self.options.policy != Policy::Auto => {
+                Ok(None) if self.options.policy != Policy::Auto && self.options.remote.is_none() => {
                     conversions.insert(primary, Err(not_cached().into()));
                 }
                 Ok(None) => misses.push(wanted),
@@ -246,6 +259,7 @@ impl Session {
         // A lock that is made later is noticed by `cargo coreml lock` itself: cargo would run for ever for a missing file.
         let lock = lock::path(&build.watched[0]);
         build.watched.extend(lock.exists().then_some(lock));
+        build.watched.extend(self.options.config_file.clone());
         let outcome = read.and_then(|Source { manifest, lock }| {
             let delivered = match self.options.policy {
                 Policy::Skip => self.deliver_from_lock(&manifest, lock.as_ref(), &mut build),
@@ -463,8 +477,10 @@ pub(crate) fn indexed(
 }
 
 /// Returns the error for a model that is not in the cache when nothing else is allowed.
-fn not_cached() -> Error {
+///
+/// Called by: [`Session::find_or_convert`], `convert.rs`.
+pub(crate) fn not_cached() -> Error {
     Error::new(ErrorKind::Policy, "it is not in the cache, and COREML_BUILD=cached forbids converting it")
         .advise("run `COREML_BUILD=auto cargo build` once where there is Python")
-        .advise("or set COREML_CACHE_DIR to a cache that has it")
+        .advise("or set COREML_CACHE_DIR or COREML_REMOTE to a cache that has it")
 }

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 /// The file that describes an entry.
-const DESCRIPTION: &str = "entry.json";
+pub(super) const DESCRIPTION: &str = "entry.json";
 
 /// What Python said during the conversion. Not verified: nothing is made from it.
 const LOG: &str = "log.txt";
@@ -33,7 +33,7 @@ const LOG_KEPT: usize = 1 << 20;
 
 /// Content of `entry.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Description {
+pub(super) struct Description {
     /// The fingerprint, so that an entry moved to another name is found out.
     fingerprint: String,
     /// Content digest of the package.
@@ -108,6 +108,16 @@ impl Entry {
         Ok(Self { folder: folder.to_owned(), description })
     }
 
+    /// Returns the folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns path and size of every file that the description lists.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.description.files.iter().map(|(path, stored)| (path.as_str(), stored.size))
+    }
+
     /// Returns the fingerprint.
     pub(crate) fn fingerprint(&self) -> &str {
         &self.description.fingerprint
@@ -161,6 +171,53 @@ impl Entry {
 }
 
 impl Description {
+    /// Reads a description that nobody vouches for.
+    ///
+    /// Called by: `archive.rs`.
+    /// Errors: it does not fit itself, or names files that no entry has.
+    pub(super) fn received(content: &[u8], fingerprint: &str) -> Result<Self, String> {
+        let description: Self = serde_json::from_slice(content).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
+        if description.fingerprint != fingerprint {
+            return Err(format!("{DESCRIPTION} names another fingerprint"));
+        }
+        if description.digest != content_digest(description.package_files()) {
+            return Err(format!("{DESCRIPTION}: the content digest does not fit the files"));
+        }
+        if let Some(path) = description.files.keys().find(|path| !is_allowed(path) || !is_plain(path)) {
+            return Err(format!("{DESCRIPTION} lists {path:?}, which belongs to no entry"));
+        }
+        let manifest = format!("{PACKAGE}/Manifest.json");
+        match [manifest.as_str(), REPORT].into_iter().find(|needed| !description.files.contains_key(*needed)) {
+            Some(needed) => Err(format!("{DESCRIPTION} lists no {needed}")),
+            None => Ok(description),
+        }
+    }
+
+    /// Returns the content digest.
+    pub(super) fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Returns the bytes of all files, unless there is no such number.
+    pub(super) fn size(&self) -> Option<u64> {
+        self.files.values().try_fold(0_u64, |sum, stored| sum.checked_add(stored.size))
+    }
+
+    /// Returns size and digest of a file.
+    pub(super) fn stored(&self, path: &str) -> Option<(u64, &str)> {
+        self.files.get(path).map(|stored| (stored.size, stored.sha256.as_str()))
+    }
+
+    /// Returns the paths of all files.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.files.keys().map(String::as_str)
+    }
+
+    /// Returns the entry in the making whose files lie in `folder`, verified.
+    pub(super) fn into_draft(self, folder: &Path) -> Draft {
+        Draft { folder: folder.to_owned(), files: self.files, seconds: self.seconds }
+    }
+
     /// Returns path inside the package, size and digest of each file of the package.
     fn package_files(&self) -> impl Iterator<Item = (&str, u64, &str)> {
         self.files.iter().filter_map(|(path, stored)| {
@@ -199,8 +256,7 @@ impl Draft {
     pub(crate) fn read(folder: &Path, seconds: f64, digests: &Digests) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         for path in list(folder)? {
-            let allowed = path == REPORT || [PACKAGE, SAMPLES].iter().any(|part| path.starts_with(&format!("{part}/")));
-            if !allowed {
+            if !is_allowed(&path) {
                 return Err(io::Error::other(format!("the driver left a file that does not belong there: {path}")));
             }
             let file = folder.join(&path);
@@ -249,6 +305,17 @@ impl Draft {
         std::fs::write(self.folder.join(DESCRIPTION), serde_json::to_vec_pretty(&description)?)?;
         seal_folder(&self.folder)
     }
+}
+
+/// Returns whether an entry may have a file at `path`.
+fn is_allowed(path: &str) -> bool {
+    path == REPORT || [PACKAGE, SAMPLES].iter().any(|part| path.starts_with(&format!("{part}/")))
+}
+
+/// Returns whether `path` stays where it is put, on every system.
+fn is_plain(path: &str) -> bool {
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':', '\0']);
+    path.split('/').all(plain)
 }
 
 /// Makes every file below `folder` read-only and durable, with pinned times.

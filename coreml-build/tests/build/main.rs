@@ -16,10 +16,15 @@ mod damage;
 mod embedding;
 mod environment;
 mod hits;
+#[cfg(feature = "http")]
+mod hostile;
 mod lock;
 mod package;
 mod process;
 mod ready;
 mod real;
+mod remote;
+#[cfg(feature = "http")]
+mod server;
 mod stand_in;
 mod storage;

@@ -1,0 +1,108 @@
+//! The two kinds of remote cache behind one face.
+//!
+//! Owns: what a remote can answer. Must not: know what the bytes mean.
+//! Flow: `exchange.rs` → here → `folder.rs` or `http.rs`.
+
+use super::folder::Folder;
+use super::location::{Location, Remote};
+use std::fs::File;
+use std::io::Read;
+
+/// Largest record or list, in bytes.
+pub(super) const LARGEST_RECORD: u64 = 16 << 20;
+
+/// The part of the remote that a key is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Records and lists.
+    Records,
+    /// Archives.
+    Archives,
+}
+
+impl Part {
+    /// Returns its folder.
+    pub(super) fn folder(self) -> &'static str {
+        match self {
+            Self::Records => "ac",
+            Self::Archives => "cas",
+        }
+    }
+}
+
+/// Why a remote was of no use: the end of a sentence that begins with its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It does not answer: it is not asked again.
+    Down(String),
+    /// It answers wrongly.
+    Refused(String),
+}
+
+/// An open remote cache.
+#[derive(Debug)]
+pub(crate) enum Store {
+    /// A folder.
+    Folder(Folder),
+    /// A server.
+    #[cfg(feature = "http")]
+    Server(super::http::Server),
+}
+
+impl Store {
+    /// Opens a remote; nothing is asked yet.
+    ///
+    /// Parameters: `offline` — forbids the network.
+    /// Errors: why it is not used.
+    pub(super) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
+        match &remote.location {
+            Location::Folder(path) => Ok(Self::Folder(Folder::new(path.clone()))),
+            Location::Server(_) if offline => Err("is not asked, because the network is forbidden".into()),
+            #[cfg(feature = "http")]
+            Location::Server(url) => super::http::Server::new(url, remote).map(Self::Server),
+            #[cfg(not(feature = "http"))]
+            Location::Server(_) => Err("is not asked, because coreml-build was built without its feature `http`: add \
+                                        `features = [\"http\"]` to it, or run `cargo coreml fetch` before the build"
+                .into()),
+        }
+    }
+
+    /// Returns a record or list, whole; `None` when there is none.
+    pub(super) fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(source) = self.get(Part::Records, key, LARGEST_RECORD)? else { return Ok(None) };
+        let mut content = Vec::new();
+        let read = source.take(LARGEST_RECORD + 1).read_to_end(&mut content);
+        read.map_err(|error| Fault::Down(format!("stops in the middle of an answer: {error}")))?;
+        if content.len() as u64 > LARGEST_RECORD {
+            return Err(Fault::Refused("answers with more bytes than any record has".into()));
+        }
+        Ok(Some(content))
+    }
+
+    /// Opens what is stored under `key`; `None` when there is nothing.
+    ///
+    /// Parameters: `size` — about how many bytes are expected: how long it may take depends on it.
+    pub(super) fn get(&self, part: Part, key: &str, size: u64) -> Result<Option<Box<dyn Read>>, Fault> {
+        match self {
+            Self::Folder(folder) => {
+                // A folder takes as long as it takes.
+                let _ = size;
+                folder.get(part, key)
+            }
+            #[cfg(feature = "http")]
+            Self::Server(server) => server.get(part, key, if part == Part::Records { 0 } else { size }),
+        }
+    }
+
+    /// Stores the content of `file` under `key`, unless there is something already.
+    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64) -> Result<(), Fault> {
+        match self {
+            Self::Folder(folder) => {
+                let _ = size;
+                folder.put(part, key, file)
+            }
+            #[cfg(feature = "http")]
+            Self::Server(server) => server.put(part, key, file, size),
+        }
+    }
+}
