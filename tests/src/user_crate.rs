@@ -78,8 +78,9 @@ impl UserCrate {
             }
         }
         let sysroot = run(Command::new("rustc").args(["--print", "sysroot"])).succeeds().stdout;
-        let rustc = Path::new(sysroot.trim()).join("bin").join("rustc");
-        self.with("PATH", tools).with("RUSTC", rustc).with("COREML_PYTHON", "/nonexistent/python")
+        let compiler = |name: &str| Path::new(sysroot.trim()).join("bin").join(name);
+        let (rustc, rustdoc) = (compiler("rustc"), compiler("rustdoc"));
+        self.with("PATH", tools).with("RUSTC", rustc).with("RUSTDOC", rustdoc).with("COREML_PYTHON", "/nonexistent/python")
     }
 
     /// Gives cargo a variable.

@@ -19,6 +19,8 @@ mod hits;
 #[cfg(feature = "http")]
 mod hostile;
 mod lock;
+#[cfg(feature = "http")]
+mod nginx;
 mod package;
 mod process;
 mod ready;

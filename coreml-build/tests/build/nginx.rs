@@ -1,0 +1,166 @@
+//! The remote cache behind a real nginx, as Debian packs it. Where there is none, the tests say so and stop.
+
+use crate::package::{ONE, Package, build, cached};
+use crate::remote::{NOWHERE, content, machine};
+use crate::stand_in::StandIn;
+use coreml_build::Remote;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running nginx with WebDAV; stopped when dropped.
+struct Nginx {
+    /// The process.
+    process: Child,
+    /// Its port.
+    port: u16,
+    /// Its files.
+    folder: tempfile::TempDir,
+}
+
+impl Nginx {
+    /// Starts nginx, where there is one.
+    ///
+    /// Parameters: `more` — directives of the server; `$FOLDER` stands for the folder of its files.
+    fn start(more: &str) -> Option<Self> {
+        let places = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx", "/opt/homebrew/bin/nginx"];
+        let Some(program) = places.into_iter().find(|program| Path::new(program).exists()) else {
+            println!("skipped: there is no nginx; on Debian and Ubuntu: apt install nginx-light");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let here = folder.path().display().to_string();
+        std::fs::create_dir_all(folder.path().join("data/team")).unwrap();
+        std::fs::write(folder.path().join("users"), "user:{PLAIN}s3cret\n").unwrap();
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+        let temporary: String = temporary.iter().map(|name| format!("  {name}_temp_path {here}/{name};\n")).collect();
+        // What docs/ci.md recommends, and a port and a folder of the test's own.
+        let config = format!(
+            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n  \
+             access_log {here}/access.log;\n{temporary}  server {{\n    listen 127.0.0.1:{port}{ssl};\n    root {here}/data;\n    \
+             client_max_body_size 0;\n    {more}\n    location /team/ {{\n      dav_methods PUT;\n      create_full_put_path on;\n      \
+             limit_except GET {{\n        auth_basic team;\n        auth_basic_user_file {here}/users;\n      }}\n    }}\n  }}\n}}\n",
+            ssl = if more.contains("ssl_") { " ssl" } else { "" },
+            more = more.replace("$FOLDER", &here),
+        );
+        if more.contains("ssl") {
+            let made = Command::new("openssl")
+                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
+                .args(["-keyout", &format!("{here}/key.pem"), "-out", &format!("{here}/cert.pem")])
+                .output();
+            if !made.is_ok_and(|output| output.status.success()) {
+                println!("skipped: there is no openssl to make a certificate");
+                return None;
+            }
+        }
+        std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
+        let process = Command::new(program)
+            .args(["-p", &here, "-c", &format!("{here}/nginx.conf"), "-e", &format!("{here}/error.log")])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let nginx = Self { process, port, folder };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < deadline, "nginx does not start: {}", nginx.log("error.log"));
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(nginx)
+    }
+
+    /// Returns its URL with `credentials` such as `user:password@`.
+    fn url(&self, credentials: &str) -> String {
+        format!("http://{credentials}localhost:{}/team", self.port)
+    }
+
+    /// Returns one of its logs.
+    fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
+    }
+
+    /// Returns the folder of what it serves.
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data/team")
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn one_machine_converts_and_the_others_fetch() {
+    let Some(nginx) = Nginx::start("") else { return };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let written = build(machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true), "m.toml");
+    assert_eq!((cached(&written), written.warnings.as_slice()), (vec![false], &[] as &[String]));
+    assert_eq!(crate::package::entries_of(&nginx.data().join("cas")).len(), 1, "{}", nginx.log("error.log"));
+    assert_eq!(crate::package::entries_of(&nginx.data().join("ac")).len(), 2);
+    let read = build(machine(&package, "reader", Path::new(NOWHERE), &nginx.url(""), false), "m.toml");
+    assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
+    assert_eq!(content(&written), content(&read));
+}
+
+#[test]
+fn only_who_may_write_writes() {
+    let Some(nginx) = Nginx::start("") else { return };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    for (name, credentials) in [("nobody", ""), ("wrong", "user:wr0ng@")] {
+        let refused = build(machine(&package, name, &python.python(), &nginx.url(credentials), true), "m.toml");
+        let [warning] = &refused.warnings[..] else { panic!("{:?}", refused.warnings) };
+        assert!(warning.contains("refuses (HTTP 401)") && !warning.contains("wr0ng"), "{warning}");
+        assert_eq!(cached(&refused), [false]);
+    }
+    let token = machine(&package, "token", &python.python(), &nginx.url(""), true);
+    let mut options = token.clone();
+    options.remote = Some(Remote::parse(&nginx.url("")).unwrap().with_token("t0ken"));
+    options.remote.as_mut().unwrap().write = true;
+    assert!(!build(options, "m.toml").warnings.iter().any(|warning| warning.contains("t0ken")));
+}
+
+#[test]
+fn what_is_damaged_on_the_server_is_refused() {
+    let Some(nginx) = Nginx::start("") else { return };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    build(machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true), "m.toml");
+    let [archive] = &crate::package::entries_of(&nginx.data().join("cas"))[..] else { panic!() };
+    let mut bytes = std::fs::read(archive).unwrap();
+    let last = bytes.len() / 2;
+    bytes[last] ^= 0x10;
+    std::fs::write(archive, &bytes).unwrap();
+    let fallback = build(machine(&package, "reader", &python.python(), &nginx.url(""), false), "m.toml");
+    assert_eq!(cached(&fallback), [false]);
+    assert!(fallback.warnings[0].contains("is not what it should be"), "{:?}", fallback.warnings);
+}
+
+#[test]
+fn a_server_that_was_stopped() {
+    let Some(nginx) = Nginx::start("") else { return };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let url = nginx.url("");
+    drop(nginx);
+    let fallback = build(machine(&package, "reader", &python.python(), &url, false), "m.toml");
+    assert_eq!(cached(&fallback), [false]);
+    let [warning] = &fallback.warnings[..] else { panic!("{:?}", fallback.warnings) };
+    assert!(warning.contains("cannot be reached") && warning.ends_with("the build goes on without it"), "{warning}");
+}
+
+#[test]
+fn a_certificate_that_nobody_vouches_for() {
+    let Some(nginx) = Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;") else {
+        return;
+    };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let url = nginx.url("user:s3cret@").replace("http:", "https:");
+    let fallback = build(machine(&package, "reader", &python.python(), &url, true), "m.toml");
+    assert_eq!(cached(&fallback), [false]);
+    let [warning] = &fallback.warnings[..] else { panic!("{:?}", fallback.warnings) };
+    assert!(warning.contains("cannot be reached") && warning.contains("certificate"), "{warning}");
+    assert!(!nginx.log("access.log").contains("PUT"));
+}
