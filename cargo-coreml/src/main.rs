@@ -3,7 +3,9 @@
 //! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
+mod cache;
 mod export;
+mod fetch;
 mod inspect;
 mod lock;
 mod ops;
@@ -49,6 +51,10 @@ enum Command {
     Export(export::Arguments),
     /// Write the lock of a manifest, or check it
     Lock(lock::Arguments),
+    /// Bring everything that an offline build needs
+    Fetch(fetch::Arguments),
+    /// List, verify, collect, push and pull converted models
+    Cache(cache::Arguments),
     /// Show which MIL operations the portable backend runs, on which engine
     Ops(ops::Arguments),
 }
@@ -65,6 +71,8 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
+        Command::Fetch(arguments) => fetch::run(&arguments, &mut output),
+        Command::Cache(arguments) => cache::run(&arguments, &mut output),
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
     };

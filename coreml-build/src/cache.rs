@@ -9,6 +9,8 @@
 //! v1/inputs/PRIMARY.json         which files earlier conversions of a primary key read
 //! v1/used/FINGERPRINT            its time says when the entry was last used
 //! v1/locks/PRIMARY.lock          held while a key is converted
+//! v1/use.lock                    shared by builds, and alone by a collection
+//! v1/collected                   its time says when garbage was last collected
 //! v1/digests/                    digests of large files
 //! v1/python/KEY/                 Python environments
 //! v1/logs/                       what Python said
@@ -18,11 +20,15 @@
 
 pub(crate) mod archive;
 mod entry;
+mod garbage;
 mod inputs;
+mod listing;
 mod lock;
 mod temporary;
 
 pub(crate) use entry::{Draft, Entry};
+pub use garbage::Collected;
+pub use listing::{Damage, Listed};
 pub(crate) use lock::Lock;
 pub(crate) use temporary::Temporary;
 
@@ -187,6 +193,11 @@ impl Cache {
         self.root.join("inputs").join(format!("{primary}.json"))
     }
 
+    /// Notes that the lists of inputs of `primary` were used today.
+    pub(crate) fn stamp_inputs(&self, primary: &str) {
+        refresh(&self.inputs_path(primary));
+    }
+
     /// Notes that an entry was used today. A cache that cannot be written does without.
     fn stamp_use(&self, fingerprint: &str) {
         let path = self.root.join("used").join(fingerprint);
@@ -196,6 +207,15 @@ impl Cache {
         if !fresh {
             let _ = write_whole(&path, b"");
         }
+    }
+}
+
+/// Gives the file at `path` the present time, unless it is fresh. One that cannot be written does without.
+pub(crate) fn refresh(path: &Path) {
+    let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    if modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age >= USED_WITHIN)) {
+        let opened = File::options().append(true).open(path);
+        let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
     }
 }
 

@@ -159,7 +159,7 @@ impl Publishing<'_> {
                 let inputs: Vec<_> = inputs.into_iter().collect();
                 let published = self.publish(wanted, &output, seconds, &inputs);
                 match published {
-                    Ok(entry) => Ok(Found { entry, inputs, cached: false, warnings: reply.warnings }),
+                    Ok(entry) => Ok(Found { entry, inputs, cached: false, is_new: true, warnings: reply.warnings }),
                     Err(error) => Err(Failure { error: error.logged(self.log), key: None, inputs }),
                 }
             }
@@ -180,7 +180,8 @@ impl Publishing<'_> {
             Error::new(ErrorKind::Driver, format!("the conversion gave something unusable: {problem}"))
                 .advise("this is a fault of coreml-build; please report it with the log")
         };
-        let draft = Draft::read(output, seconds, &cache.digests).map_err(|error| unusable(error.to_string()))?;
+        let draft =
+            Draft::read(output, wanted.name, seconds, &cache.digests).map_err(|error| unusable(error.to_string()))?;
         coreml_spec::Package::open(draft.package())
             .and_then(|package| package.interface())
             .map_err(|error| unusable(error.to_string()))?;

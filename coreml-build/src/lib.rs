@@ -34,7 +34,9 @@ mod remote;
 mod selection;
 mod session;
 mod status;
+mod upkeep;
 
+pub use cache::{Collected, Damage, Listed};
 pub use config::Limits;
 pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};
@@ -43,6 +45,7 @@ pub use python::PythonOptions;
 pub use remote::Remote;
 pub use selection::Selection;
 pub use session::{Build, BuiltModel, Options, Policy, Session};
+pub use upkeep::{Moved, Moves, Whereabouts};
 
 /// Converts the models of a manifest, unless the cache has them, and leaves them where the attribute macro finds them.
 ///

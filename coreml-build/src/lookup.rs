@@ -61,8 +61,10 @@ pub(crate) struct Found {
     pub(crate) entry: Entry,
     /// The files that it was made from.
     pub(crate) inputs: Vec<String>,
-    /// Whether it was in the cache before.
+    /// Whether it was in some cache before.
     pub(crate) cached: bool,
+    /// Whether the local cache did not have it before.
+    pub(crate) is_new: bool,
     /// What the conversion warned of; nothing on a hit.
     pub(crate) warnings: Vec<String>,
 }
@@ -86,7 +88,10 @@ pub(crate) fn find(
                 .advise("check its permissions")
         })?;
         match cache.lookup(&snapshot.fingerprint(&wanted.primary)) {
-            Lookup::Hit(entry) => return Ok(Some(Found { entry, inputs, cached: true, warnings: Vec::new() })),
+            Lookup::Hit(entry) => {
+                cache.stamp_inputs(&wanted.primary);
+                return Ok(Some(Found { entry, inputs, cached: true, is_new: false, warnings: Vec::new() }));
+            }
             Lookup::Damaged(damage) => {
                 let warning = format!("model `{}`: its cache entry is damaged and not used: {damage}", wanted.name);
                 if !warnings.contains(&warning) {

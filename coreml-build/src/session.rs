@@ -137,11 +137,11 @@ struct BuildFile<'a> {
 
 /// A manifest with the lock beside it.
 #[derive(Debug)]
-struct Source {
+pub(crate) struct Source {
     /// The manifest; its requirements are those of the lock.
-    manifest: Manifest,
+    pub(crate) manifest: Manifest,
     /// The lock, if there is one.
-    lock: Option<Lock>,
+    pub(crate) lock: Option<Lock>,
 }
 
 /// What is known of each conversion, by primary key.
@@ -162,10 +162,15 @@ impl Session {
     pub fn build(&self, manifests: &[&str]) -> Vec<Build> {
         let read: Vec<_> = manifests.iter().map(|name| (*name, self.read(name))).collect();
         let mut warnings = Vec::new();
+        let used = (self.options.policy != Policy::Skip).then(|| self.cache.in_use());
         let conversions = self.conversions(read.iter().filter_map(|(_, read)| read.as_ref().ok()), &mut warnings);
         let mut builds: Vec<_> = read.into_iter().map(|(name, read)| self.finish(name, read, &conversions)).collect();
         if let Some(first) = builds.first_mut() {
             first.warnings.extend(warnings);
+        }
+        drop(used);
+        if conversions.values().flatten().any(|found| found.is_new) {
+            self.cache.collect_daily(self.options.limits);
         }
         builds
     }
@@ -179,7 +184,9 @@ impl Session {
     }
 
     /// Reads a manifest and the lock beside it.
-    fn read(&self, name: &str) -> Result<Source, Rejected> {
+    ///
+    /// Called by: [`Session::build`], `upkeep.rs`.
+    pub(crate) fn read(&self, name: &str) -> Result<Source, Rejected> {
         let mut manifest = Manifest::read(&self.options.package_root, name)?;
         if self.options.policy != Policy::Skip {
             manifest.check_files(&self.options.package_root)?;

@@ -80,7 +80,10 @@ impl UserCrate {
         let sysroot = run(Command::new("rustc").args(["--print", "sysroot"])).succeeds().stdout;
         let compiler = |name: &str| Path::new(sysroot.trim()).join("bin").join(name);
         let (rustc, rustdoc) = (compiler("rustc"), compiler("rustdoc"));
-        self.with("PATH", tools).with("RUSTC", rustc).with("RUSTDOC", rustdoc).with("COREML_PYTHON", "/nonexistent/python")
+        self.with("PATH", tools)
+            .with("RUSTC", rustc)
+            .with("RUSTDOC", rustdoc)
+            .with("COREML_PYTHON", "/nonexistent/python")
     }
 
     /// Gives cargo a variable.

@@ -38,6 +38,9 @@ pub(super) struct Description {
     fingerprint: String,
     /// Content digest of the package.
     digest: String,
+    /// The model that was converted first, and where it came from: for people.
+    #[serde(default)]
+    model: String,
     /// How long the conversion took, in seconds.
     seconds: f64,
     /// All files but this one and the log, by path with `/`.
@@ -215,7 +218,7 @@ impl Description {
 
     /// Returns the entry in the making whose files lie in `folder`, verified.
     pub(super) fn into_draft(self, folder: &Path) -> Draft {
-        Draft { folder: folder.to_owned(), files: self.files, seconds: self.seconds }
+        Draft { folder: folder.to_owned(), files: self.files, seconds: self.seconds, model: self.model }
     }
 
     /// Returns path inside the package, size and digest of each file of the package.
@@ -247,13 +250,15 @@ pub(crate) struct Draft {
     files: BTreeMap<String, Stored>,
     /// How long the conversion took, in seconds.
     seconds: f64,
+    /// The model, for people.
+    model: String,
 }
 
 impl Draft {
     /// Reads what the driver left in `folder` and hashes it.
     ///
     /// Errors: what is missing or should not be there.
-    pub(crate) fn read(folder: &Path, seconds: f64, digests: &Digests) -> io::Result<Self> {
+    pub(crate) fn read(folder: &Path, model: &str, seconds: f64, digests: &Digests) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         for path in list(folder)? {
             if !is_allowed(&path) {
@@ -269,7 +274,7 @@ impl Draft {
                 return Err(io::Error::other(format!("the driver left no {needed}")));
             }
         }
-        Ok(Self { folder: folder.to_owned(), files, seconds })
+        Ok(Self { folder: folder.to_owned(), files, seconds, model: model.to_owned() })
     }
 
     /// Returns the folder.
@@ -298,6 +303,7 @@ impl Draft {
         let mut description = Description {
             fingerprint: fingerprint.to_owned(),
             digest: String::new(),
+            model: self.model.clone(),
             seconds: self.seconds,
             files: self.files.clone(),
         };
@@ -335,6 +341,23 @@ fn seal_folder(folder: &Path) -> io::Result<()> {
         file.set_permissions(permissions)?;
     }
     super::sync_folder(folder)
+}
+
+/// Returns model, content digest and seconds of the entry in `folder`, as it says itself.
+pub(super) fn description_of(folder: &Path) -> Option<(String, String, f64)> {
+    let description: Description = serde_json::from_slice(&std::fs::read(folder.join(DESCRIPTION)).ok()?).ok()?;
+    Some((description.model, description.digest, description.seconds))
+}
+
+/// Returns the bytes of all files below `folder`, as far as they can be read.
+pub(super) fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let bytes = entries.map(|entry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    });
+    bytes.sum()
 }
 
 /// Returns the paths of all files below `folder` but description and log, with `/`.

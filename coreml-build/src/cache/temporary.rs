@@ -61,8 +61,9 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporary folders whose maker is dead. What cannot be removed stays for the next sweep.
-fn sweep(folder: &Path) {
+/// Removes the temporary folders whose maker is dead; returns how many. What cannot be removed stays for the next sweep.
+pub(super) fn sweep(folder: &Path) -> usize {
+    let mut swept = 0;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let lock_path = entry.path();
         if lock_path.extension().is_none_or(|ending| ending != LOCK_ENDING) {
@@ -70,10 +71,14 @@ fn sweep(folder: &Path) {
         }
         let Ok(lock) = File::open(&lock_path) else { continue };
         match lock.try_lock() {
-            Ok(()) => remove(&lock_path),
+            Ok(()) => {
+                remove(&lock_path);
+                swept += 1;
+            }
             Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
         }
     }
+    swept
 }
 
 /// Removes a folder and, when that worked, its lock file.

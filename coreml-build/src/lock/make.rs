@@ -56,6 +56,7 @@ impl Session {
     /// Called by: `cargo coreml lock`.
     /// Returns: one for each manifest, in order. Nothing is written to the package.
     pub fn lock(&self, manifests: &[&str]) -> Vec<Locking> {
+        let _used = self.cache.in_use();
         manifests.iter().map(|name| self.lock_one(name)).collect()
     }
 

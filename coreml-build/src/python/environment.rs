@@ -8,7 +8,7 @@
 use super::installer::Installer;
 use super::interpreter::Interpreter;
 use super::{PythonOptions, Requirements};
-use crate::cache::{Cache, Lock, write_whole};
+use crate::cache::{Cache, Lock, refresh, write_whole};
 use crate::digest::Hasher;
 use crate::error::Error;
 use crate::status::Status;
@@ -76,6 +76,7 @@ fn key(interpreter: &Interpreter, requirements: &Requirements) -> String {
 /// Returns the interpreter of the environment in `folder`, if it is ready.
 fn ready(folder: &Path) -> Option<PathBuf> {
     let attempt = std::fs::read_to_string(folder.join(READY)).ok()?;
+    refresh(&folder.join(READY));
     let python = super::installer::python_of(&folder.join(attempt.trim()));
     python.exists().then_some(python)
 }

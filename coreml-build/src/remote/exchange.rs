@@ -102,7 +102,7 @@ impl Session {
             }
             match self.fetch_by(store, wanted, &list) {
                 Ok(Some(entry)) => {
-                    return Some(Found { entry, inputs: list, cached: true, warnings: Vec::new() });
+                    return Some(Found { entry, inputs: list, cached: true, is_new: true, warnings: Vec::new() });
                 }
                 Ok(None) => {}
                 Err(problem) => {

@@ -30,3 +30,4 @@ mod remote;
 mod server;
 mod stand_in;
 mod storage;
+mod upkeep;

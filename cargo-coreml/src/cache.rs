@@ -1,0 +1,182 @@
+//! `cargo coreml cache`: what the cache of converted models has, whether it is whole, and what may go.
+//!
+//! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
+//! Flow: `main.rs` → here → `coreml_build::Session`.
+
+use crate::table::{self, Align, bytes};
+use crate::{Failure, selection};
+use coreml_build::{Limits, Moves, Session, Whereabouts};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be done with the cache.
+#[derive(clap::Subcommand)]
+enum Command {
+    /// List the converted models, the latest used first
+    Ls,
+    /// Read every file of the cache, and fail when one is damaged
+    Verify,
+    /// Remove what was not used for long, and what killed builds left behind
+    Gc(Gc),
+    /// Give the models of manifests to the remote cache
+    Push(Manifests),
+    /// Bring the models of manifests from the remote cache
+    Pull(Manifests),
+}
+
+/// The arguments of `gc`.
+#[derive(clap::Args)]
+struct Gc {
+    /// Days that a model stays without being used [default: 90, or `max-age-days` of the config file]
+    #[arg(long, value_name = "DAYS")]
+    max_age: Option<u64>,
+    /// Gigabytes that the models may have together [default: 50, or `max-size-gb` of the config file]
+    #[arg(long, value_name = "GB")]
+    max_size: Option<u64>,
+}
+
+/// The arguments of `push` and `pull`.
+#[derive(clap::Args)]
+struct Manifests {
+    /// Manifests; without any, all of the package around the current folder
+    manifests: Vec<PathBuf>,
+}
+
+/// Hexadecimal digits of a fingerprint that are shown.
+const DIGITS: usize = 16;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
+
+/// Does what is asked.
+///
+/// Errors: a damaged entry, a model that is not where it should be, or a variable that makes no sense.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Ls => ls(&here()?, output),
+        Command::Verify => verify(&here()?, output),
+        Command::Gc(gc) => collect(gc, output),
+        Command::Push(manifests) => {
+            let moves = each(&manifests.manifests, |session, names| Ok(session.push(names)?))?;
+            report(moves, &[Whereabouts::Shared], output)
+        }
+        Command::Pull(manifests) => {
+            let moves = each(&manifests.manifests, |session, names| Ok(session.pull(names)?))?;
+            report(moves, &[Whereabouts::Local, Whereabouts::Fetched], output)
+        }
+    }
+}
+
+/// Returns a session that belongs to no package.
+fn here() -> Result<Session, Failure> {
+    Ok(Session::new(selection::options(&std::env::current_dir()?)?))
+}
+
+/// Lists.
+fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
+    let entries = session.entries();
+    let now = SystemTime::now();
+    let row = |entry: &coreml_build::Listed| {
+        let days = now.duration_since(entry.used).unwrap_or_default().as_secs() / DAY;
+        let used = if days == 0 { "today".to_owned() } else { format!("{days} days ago") };
+        let fingerprint = entry.fingerprint.get(..DIGITS).unwrap_or(&entry.fingerprint);
+        let name = if entry.model.is_empty() { "-" } else { &entry.model };
+        vec![name.to_owned(), bytes(entry.bytes), format!("{:.1} s", entry.seconds), used, fingerprint.to_owned()]
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect();
+    table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left, Align::Left], &rows)?;
+    let total = entries.iter().map(|entry| entry.bytes).sum();
+    writeln!(output, "{} models, {}", entries.len(), bytes(total))?;
+    Ok(())
+}
+
+/// Verifies.
+fn verify(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
+    let damages = session.verify();
+    if damages.is_empty() {
+        writeln!(output, "{} models, all whole", session.entries().len())?;
+        return Ok(());
+    }
+    let lines = damages.iter().map(|damage| format!("{}: {}", damage.fingerprint, damage.problem));
+    let lines = lines.collect::<Vec<_>>().join("\n  ");
+    Err(format!("damaged, and replaced at their next use:\n  {lines}").into())
+}
+
+/// Collects.
+fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
+    let mut options = selection::options(&std::env::current_dir()?)?;
+    let limits = Limits::new(gc.max_age.unwrap_or(0), gc.max_size.unwrap_or(0));
+    if gc.max_age.is_some() {
+        options.limits.age = limits.age;
+    }
+    if gc.max_size.is_some() {
+        options.limits.size = limits.size;
+    }
+    let collected = Session::new(options).collect(|| {
+        // Nothing can be done when standard error is closed.
+        let _ = writeln!(io::stderr(), "waiting for the builds that use the cache");
+    })?;
+    writeln!(
+        output,
+        "removed {} models with {}, {} Python environments, {} leftovers of killed builds",
+        collected.entries,
+        bytes(collected.bytes),
+        collected.environments,
+        collected.leftovers
+    )?;
+    writeln!(output, "kept {} models with {}", collected.kept, bytes(collected.kept_bytes))?;
+    Ok(())
+}
+
+/// Does something with the manifests of each package.
+pub(crate) fn each(
+    paths: &[PathBuf],
+    act: impl Fn(&Session, &[&str]) -> Result<Moves, Failure>,
+) -> Result<Moves, Failure> {
+    let mut all = Moves::default();
+    for (session, manifests) in selection::sessions(paths)? {
+        let names: Vec<_> = manifests.iter().map(String::as_str).collect();
+        let mut moves = act(&session, &names)?;
+        all.models.append(&mut moves.models);
+        all.warnings.append(&mut moves.warnings);
+        all.errors.append(&mut moves.errors);
+    }
+    Ok(all)
+}
+
+/// Tells where models are.
+///
+/// Parameters: `wanted` — where they should be; with none, anywhere is right.
+pub(crate) fn report(moves: Moves, wanted: &[Whereabouts], output: &mut impl Write) -> Result<(), Failure> {
+    selection::warn(&moves.warnings);
+    let mut rows = Vec::new();
+    let mut wrong = 0;
+    for moved in &moves.models {
+        let place = match moved.whereabouts {
+            Whereabouts::Local => "in the local cache",
+            Whereabouts::Fetched => "fetched from the remote cache",
+            Whereabouts::Shared => "in the remote cache",
+            _ => "in no cache: a build converts it",
+        };
+        wrong += usize::from(!wanted.is_empty() && !wanted.contains(&moved.whereabouts));
+        rows.push(vec![moved.manifest.clone(), moved.model.clone(), place.to_owned()]);
+    }
+    table::write(output, &[Align::Left; 3], &rows)?;
+    if !moves.errors.is_empty() {
+        return Err(selection::together(&moves.errors).into());
+    }
+    if wrong > 0 {
+        Err(format!("{wrong} of {} models are not where they should be", rows.len()).into())
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,22 @@
+//! `cargo coreml fetch`: everything that an offline build needs.
+//!
+//! Owns: nothing but the arguments. Must not: convert.
+//! Flow: `main.rs` → here → `coreml_build::Session::prefetch`.
+
+use crate::{Failure, cache};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The arguments.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Manifests; without any, all of the package around the current folder
+    manifests: Vec<PathBuf>,
+}
+
+/// Brings models from the remote cache, and makes the Python environment for those that no cache has.
+///
+/// Errors: the environment cannot be made.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    cache::report(cache::each(&arguments.manifests, |session, names| Ok(session.prefetch(names)))?, &[], output)
+}
