@@ -18,6 +18,7 @@ mod environment;
 mod hits;
 #[cfg(feature = "http")]
 mod hostile;
+mod kills;
 mod lock;
 #[cfg(feature = "http")]
 mod nginx;

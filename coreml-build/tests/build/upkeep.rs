@@ -161,7 +161,10 @@ fn fetching_makes_an_offline_build_possible() {
     package.write("net.py", "# another");
     let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false)).prefetch(&["m.toml"]);
     assert_eq!(moves.models[0].whereabouts, Whereabouts::Nowhere);
-    assert!(moves.errors[0].to_string().contains("COREML_PYTHON"), "the interpreter is looked for now, not in the build");
+    assert!(
+        moves.errors[0].to_string().contains("COREML_PYTHON"),
+        "the interpreter is looked for now, not in the build"
+    );
     let ready = Session::new(machine(&package, "b", &python.python(), &location, false)).prefetch(&["m.toml"]);
     assert_eq!((ready.models[0].whereabouts, ready.errors.len()), (Whereabouts::Nowhere, 0));
     assert_eq!(python.starts(), 1, "nothing is converted");
