@@ -2,8 +2,6 @@
 //!
 //! Owns: what a user's crate sees of a lock through cargo. Must not: test the text of locks (`coreml-build` does).
 
-#![expect(clippy::expect_used, reason = "this file is tests")]
-
 use coreml_tests::{Run, UserCrate, run, workspace};
 use std::process::Command;
 

@@ -188,15 +188,22 @@ impl Session {
     fn share_entry(&self, store: &Store, primary: &str, found: &Found) -> Result<(), Problem> {
         let entry = &found.entry;
         let known = store.record(entry.fingerprint())?;
-        if !known.is_some_and(|content| Record::parse(&content, entry.fingerprint()).is_ok()) {
+        // A record that is damaged, or whose archive was thrown away, is the only thing that is ever replaced.
+        let replaced = known.is_some();
+        let known = known.and_then(|content| Record::parse(&content, entry.fingerprint()).ok());
+        let whole = match &known {
+            Some(record) => store.has(Part::Archives, &record.archive)?,
+            None => false,
+        };
+        if !whole {
             let temporary = self.cache.temporary()?;
             let path = temporary.path().join("archive");
             let failed = local("pack an entry", &path);
             let file = std::fs::File::options().create_new(true).read(true).write(true).open(&path).map_err(&failed)?;
             let packed = archive::pack(entry, &file).map_err(&failed)?;
             let record = Record::new(entry, packed);
-            store.put(Part::Archives, &record.archive, &file, record.size)?;
-            put_bytes(store, entry.fingerprint(), &record.text())?;
+            store.put(Part::Archives, &record.archive, &file, record.size, false)?;
+            put_bytes(store, entry.fingerprint(), &record.text(), replaced)?;
         }
         for number in 0..SLOTS {
             let key = record::slot(primary, number);
@@ -204,7 +211,7 @@ impl Session {
                 Some(content) if record::parse_list(&content).as_deref() == Ok(&found.inputs) => return Ok(()),
                 Some(_) => {}
                 None => {
-                    put_bytes(store, &key, &record::list_text(&found.inputs))?;
+                    put_bytes(store, &key, &record::list_text(&found.inputs), false)?;
                     // Whoever was first may have stored another list; then the next slot is ours.
                     let stored = store.record(&key)?;
                     if stored.is_some_and(|content| record::parse_list(&content).as_deref() == Ok(&found.inputs)) {
@@ -218,10 +225,10 @@ impl Session {
 }
 
 /// Stores a record or a list.
-fn put_bytes(store: &Store, key: &str, content: &[u8]) -> Result<(), Problem> {
+fn put_bytes(store: &Store, key: &str, content: &[u8], replace: bool) -> Result<(), Problem> {
     let failed =
         |error: std::io::Error| Problem::Local(Error::storage("write a record", &std::env::temp_dir(), &error));
     let mut file = tempfile::tempfile().map_err(failed)?;
     file.write_all(content).map_err(failed)?;
-    Ok(store.put(Part::Records, key, &file, content.len() as u64)?)
+    Ok(store.put(Part::Records, key, &file, content.len() as u64, replace)?)
 }

@@ -39,18 +39,26 @@ impl Folder {
         }
     }
 
+    /// Returns whether there is a file under `key`.
+    pub(super) fn has(&self, part: Part, key: &str) -> bool {
+        self.path(part, key).is_file()
+    }
+
     /// Stores the content of `file` under `key`.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File) -> Result<(), Fault> {
+    ///
+    /// Parameters: `replace` — also where there is something already.
+    pub(super) fn put(&self, part: Part, key: &str, file: &File, replace: bool) -> Result<(), Fault> {
         let path = self.path(part, key);
-        if path.exists() {
+        if !replace && path.exists() {
             return Ok(());
         }
-        write(file, &path).map_err(|error| Fault::Down(format!("cannot be written: {}: {error}", path.display())))
+        write(file, &path, replace)
+            .map_err(|error| Fault::Down(format!("cannot be written: {}: {error}", path.display())))
     }
 }
 
-/// Copies `file` to a new file at `path`; one that is there already stays.
-fn write(mut file: &File, path: &Path) -> io::Result<()> {
+/// Copies `file` to a new file at `path`; one that is there already stays, unless it is to be replaced.
+fn write(mut file: &File, path: &Path, replace: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut copy = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
@@ -60,7 +68,8 @@ fn write(mut file: &File, path: &Path) -> io::Result<()> {
     // Others read it, too.
     #[cfg(unix)]
     copy.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    match copy.persist_noclobber(path) {
+    let placed = if replace { copy.persist(path) } else { copy.persist_noclobber(path) };
+    match placed {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
         _ => Ok(()),
     }

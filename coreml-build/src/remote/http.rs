@@ -84,13 +84,35 @@ impl Server {
         }
     }
 
-    /// Stores the content of `file` under `key`, unless there is something already.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64) -> Result<(), Fault> {
+    /// Returns whether there is something under `key`.
+    pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
+        let url = format!("{}/{}/{key}", self.url, part.folder());
+        let response = self.attempts(|| {
+            let mut request = self.agent.head(&url);
+            if let Some(authorization) = &self.authorization {
+                request = request.header("Authorization", authorization);
+            }
+            request.config().timeout_global(self.limit(0)).build().call()
+        })?;
+        match response.status().as_u16() {
+            200 | 204 => Ok(true),
+            404 | 410 => Ok(false),
+            status => Err(refusal(status)),
+        }
+    }
+
+    /// Stores the content of `file` under `key`.
+    ///
+    /// Parameters: `replace` — also where there is something already; otherwise that stays.
+    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64, replace: bool) -> Result<(), Fault> {
         let url = format!("{}/{}/{key}", self.url, part.folder());
         let response = self.attempts(|| {
             let mut file = file;
             file.rewind().map_err(Error::Io)?;
-            let mut request = self.agent.put(&url).header("If-None-Match", "*").header("Content-Length", size);
+            let mut request = self.agent.put(&url).header("Content-Length", size);
+            if !replace {
+                request = request.header("If-None-Match", "*");
+            }
             if let Some(authorization) = &self.authorization {
                 request = request.header("Authorization", authorization);
             }

@@ -94,15 +94,26 @@ impl Store {
         }
     }
 
-    /// Stores the content of `file` under `key`, unless there is something already.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64) -> Result<(), Fault> {
+    /// Returns whether there is something under `key`.
+    pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
+        match self {
+            Self::Folder(folder) => Ok(folder.has(part, key)),
+            #[cfg(feature = "http")]
+            Self::Server(server) => server.has(part, key),
+        }
+    }
+
+    /// Stores the content of `file` under `key`.
+    ///
+    /// Parameters: `replace` — also where there is something already; otherwise that stays.
+    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64, replace: bool) -> Result<(), Fault> {
         match self {
             Self::Folder(folder) => {
                 let _ = size;
-                folder.put(part, key, file)
+                folder.put(part, key, file, replace)
             }
             #[cfg(feature = "http")]
-            Self::Server(server) => server.put(part, key, file, size),
+            Self::Server(server) => server.put(part, key, file, size, replace),
         }
     }
 }

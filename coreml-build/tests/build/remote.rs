@@ -128,6 +128,27 @@ fn a_damaged_local_entry_is_replaced_from_the_remote() {
 }
 
 #[test]
+fn what_was_thrown_away_or_damaged_is_given_again() {
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let record = || -> PathBuf {
+        let mut records = entries_of(&folder(&package).join("ac")).into_iter();
+        records.find(|path| std::fs::read_to_string(path).unwrap().contains("\"archive\"")).unwrap()
+    };
+    shared(&package, &python);
+    let path = record();
+    let damages: [&dyn Fn(); 2] = [&|| std::fs::remove_dir_all(folder(&package).join("cas")).unwrap(), &|| {
+        std::fs::write(&path, "{\"archive\"").unwrap()
+    }];
+    for (number, damage) in damages.into_iter().enumerate() {
+        damage();
+        std::fs::remove_dir_all(package.path("cache-writer")).unwrap();
+        let again = shared(&package, &python);
+        assert_eq!((cached(&again), again.warnings.len()), (vec![false], 1), "{:?}", again.warnings);
+        assert_eq!(cached(&reader(&package, &format!("reader-{number}"))), [true]);
+    }
+}
+
+#[test]
 fn files_outside_of_the_package_are_not_shared() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     std::fs::write(package.path("outside.py"), "1").unwrap();

@@ -112,6 +112,9 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let lie = shared.lie.lock().unwrap_or_else(PoisonError::into_inner)(&method, &path, &files);
     let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&path)) {
         ("GET", Some(file)) => Answer::Status("200 OK", file.clone()),
+        ("HEAD", Some(_)) => {
+            Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec())
+        }
         ("PUT", Some(_)) if only_new => Answer::Status("412 Precondition Failed", Vec::new()),
         ("PUT", _) => {
             files.insert(path, body);
