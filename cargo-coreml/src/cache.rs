@@ -165,9 +165,11 @@ pub(crate) fn report(moves: Moves, wanted: &[Whereabouts], output: &mut impl Wri
             Whereabouts::Local => "in the local cache",
             Whereabouts::Fetched => "fetched from the remote cache",
             Whereabouts::Shared => "in the remote cache",
+            Whereabouts::Ready => "a ready package",
             _ => "in no cache: a build converts it",
         };
-        wrong += usize::from(!wanted.is_empty() && !wanted.contains(&moved.whereabouts));
+        let right = wanted.is_empty() || moved.whereabouts == Whereabouts::Ready || wanted.contains(&moved.whereabouts);
+        wrong += usize::from(!right);
         rows.push(vec![moved.manifest.clone(), moved.model.clone(), place.to_owned()]);
     }
     table::write(output, &[Align::Left; 3], &rows)?;

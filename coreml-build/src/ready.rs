@@ -44,7 +44,8 @@ pub(crate) fn obtain(
         let snapshot = Snapshot::take(package_root, &inputs, &cache.digests).map_err(|error| unreadable(&error))?;
         let fingerprint = snapshot.fingerprint(&wanted.primary);
         let _lock = cache.lock(&wanted.primary).hold(|| {})?;
-        let found = |entry, cached| Found { entry, inputs: inputs.clone(), cached, warnings: Vec::new() };
+        let found =
+            |entry, cached| Found { entry, inputs: inputs.clone(), cached, is_new: !cached, warnings: Vec::new() };
         let temporary = cache.temporary()?;
         match cache.lookup(&fingerprint) {
             Lookup::Hit(entry) => return Ok(found(entry, true)),
@@ -57,7 +58,8 @@ pub(crate) fn obtain(
         check(&package_root.join(folder), folder)?;
         let copied = copy(package_root, folder, &inputs, temporary.path());
         copied.map_err(|error| Error::storage("copy the model package", temporary.path(), &error))?;
-        let draft = Draft::read(temporary.path(), 0.0, &cache.digests).map_err(|error| unreadable(&error))?;
+        let draft =
+            Draft::read(temporary.path(), wanted.name, 0.0, &cache.digests).map_err(|error| unreadable(&error))?;
         Ok(found(cache.publish(&draft, &fingerprint)?, false))
     };
     obtained().map_err(|error| at_key(error, &inputs))

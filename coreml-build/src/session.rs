@@ -162,7 +162,9 @@ impl Session {
     pub fn build(&self, manifests: &[&str]) -> Vec<Build> {
         let read: Vec<_> = manifests.iter().map(|name| (*name, self.read(name))).collect();
         let mut warnings = Vec::new();
-        let used = (self.options.policy != Policy::Skip).then(|| self.cache.in_use());
+        let needs_cache = self.options.policy != Policy::Skip
+            || read.iter().filter_map(|(_, read)| read.as_ref().ok()).any(|source| self.is_ready(&source.manifest));
+        let used = needs_cache.then(|| self.cache.in_use());
         let conversions = self.conversions(read.iter().filter_map(|(_, read)| read.as_ref().ok()), &mut warnings);
         let mut builds: Vec<_> = read.into_iter().map(|(name, read)| self.finish(name, read, &conversions)).collect();
         if let Some(first) = builds.first_mut() {
@@ -197,13 +199,19 @@ impl Session {
         Ok(Source { manifest, lock })
     }
 
+    /// Returns whether nothing has to be converted for a manifest: all its models are packages that are there.
+    fn is_ready(&self, manifest: &Manifest) -> bool {
+        let ready = |model: &Model| model.conversion.source.package().is_some();
+        manifest.models.iter().all(ready) && manifest.check_files(&self.options.package_root).is_ok()
+    }
+
     /// Finds or converts all models of `sources`.
     fn conversions<'a>(&self, sources: impl Iterator<Item = &'a Source>, warnings: &mut Vec<String>) -> Conversions {
-        if self.options.policy == Policy::Skip {
-            return Conversions::new();
-        }
         let mut wanted: BTreeMap<String, Wanted<'_>> = BTreeMap::new();
         for Source { manifest, lock } in sources {
+            if self.options.policy == Policy::Skip && !self.is_ready(manifest) {
+                continue;
+            }
             for model in &manifest.models {
                 if let Ok(new) = Wanted::new(model, &manifest.requirements) {
                     let locked = lock.as_ref().and_then(|lock| lock.models.get(&model.name));
@@ -269,8 +277,10 @@ impl Session {
         build.watched.extend(self.options.config_file.clone());
         let outcome = read.and_then(|Source { manifest, lock }| {
             let delivered = match self.options.policy {
-                Policy::Skip => self.deliver_from_lock(&manifest, lock.as_ref(), &mut build),
-                Policy::Auto | Policy::Cached => self.deliver(&manifest, lock.as_ref(), conversions, &mut build),
+                Policy::Skip if !self.is_ready(&manifest) => {
+                    self.deliver_from_lock(&manifest, lock.as_ref(), &mut build)
+                }
+                _ => self.deliver(&manifest, lock.as_ref(), conversions, &mut build),
             };
             delivered.map_err(|errors| Rejected { errors, models: manifest.module_names() })
         });

@@ -22,6 +22,8 @@ pub enum Whereabouts {
     Fetched,
     /// It was given to the remote cache, or was there.
     Shared,
+    /// It is a package of the user's own, and needs no cache.
+    Ready,
     /// It is nowhere: a build has to convert it.
     Nowhere,
 }
@@ -147,8 +149,12 @@ impl Session {
             };
             for model in &manifest.models {
                 let locked = lock.as_ref().and_then(|lock| lock.models.get(&model.name));
-                let result = Wanted::new(model, &manifest.requirements)
-                    .and_then(|wanted| act(self, &wanted.with_lock(locked), &mut moves.warnings));
+                let result = Wanted::new(model, &manifest.requirements).and_then(|wanted| {
+                    match wanted.conversion.source.package() {
+                        Some(_) => Ok(Whereabouts::Ready),
+                        None => act(self, &wanted.with_lock(locked), &mut moves.warnings),
+                    }
+                });
                 match result {
                     Ok(whereabouts) => moves.models.push(Moved {
                         manifest: (*name).to_owned(),
