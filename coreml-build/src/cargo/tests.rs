@@ -116,3 +116,46 @@ fn without_an_index_the_build_script_itself_must_fail() {
     let lines = report(&[build(Err(vec![error]))], false);
     assert!(lines.iter().any(|line| line.starts_with("cargo::error=cannot write the index")), "{lines:?}");
 }
+
+#[test]
+fn the_remote_cache_comes_from_the_environment_or_the_config_file() {
+    let home = tempfile::tempdir().unwrap();
+    let home_path = home.path().display().to_string();
+    let with = |variables: &[(&str, &str)]| {
+        let variables = [&[("HOME", home_path.as_str()), ("XDG_CONFIG_HOME", "")], variables].concat();
+        read(&variables).unwrap()
+    };
+    assert_eq!(with(&[]).options.remote, None);
+    let remote = with(&[
+        ("COREML_REMOTE", "https://user:pass@host/team"),
+        ("COREML_REMOTE_WRITE", "1"),
+        ("COREML_REMOTE_TIMEOUT", "3"),
+        ("COREML_REMOTE_TOKEN", "t0ken"),
+    ]);
+    let remote = remote.options.remote.unwrap();
+    assert_eq!((remote.to_string().as_str(), remote.write), ("https://host/team", true));
+    assert_eq!(remote.patience, Duration::from_secs(3));
+    for (name, value, said) in [
+        ("COREML_REMOTE", "cache", "COREML_REMOTE must be an absolute path"),
+        ("COREML_REMOTE_TIMEOUT", "soon", "COREML_REMOTE_TIMEOUT must be a number of seconds"),
+        ("COREML_REMOTE_TOKEN", "a\nb", "COREML_REMOTE_TOKEN has characters"),
+    ] {
+        let errors = with(&[("COREML_REMOTE", "/remote"), (name, value)]).errors;
+        assert!(errors[0].to_string().contains(said), "{}", errors[0]);
+    }
+    if cfg!(windows) {
+        return;
+    }
+    let file = home.path().join(".config/coreml/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "[cache]\nremote = \"/team\"\nmax-age-days = 7\n").unwrap();
+    let options = with(&[]).options;
+    assert_eq!(options.remote.unwrap().to_string(), "/team");
+    assert_eq!(options.limits, crate::config::Limits::new(7, 50));
+    assert_eq!(options.config_file.as_deref(), Some(file.as_path()));
+    assert_eq!(with(&[("COREML_REMOTE", "off")]).options.remote, None);
+    assert_eq!(with(&[("COREML_REMOTE", "/other")]).options.remote.unwrap().to_string(), "/other");
+    std::fs::write(&file, "[cache]\nmax-age = 7\n").unwrap();
+    let text = with(&[]).errors[0].to_string();
+    assert!(text.contains("config.toml cannot be used: unknown field `max-age`"), "{text}");
+}
