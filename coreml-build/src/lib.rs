@@ -17,6 +17,7 @@ mod cargo;
 mod child;
 mod config;
 mod convert;
+mod delivery;
 mod digest;
 mod driver;
 mod embed;

@@ -3,21 +3,21 @@
 //! Owns: the order of things, and what a failure of one model means for the others.
 //! Must not: read the environment or print: that is `cargo.rs`; so it runs the same in a build script, a test and the
 //! command line.
-//! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then `materialize.rs`.
+//! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then `delivery.rs`.
 
-use crate::cache::{Cache, Entry};
+use crate::cache::Cache;
 use crate::config::Limits;
 use crate::convert::Failure;
-use crate::embed::{self, Library, Target};
+use crate::embed::{Library, Target};
 use crate::error::{Error, ErrorKind, render};
-use crate::lock::{self, Disagreement, Lock};
+use crate::lock::{self, Lock};
 use crate::lookup::{Found, Wanted, find};
 use crate::manifest::{self, Manifest, Model, Rejected};
-use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
+use crate::materialize;
 use crate::python::PythonOptions;
 use crate::ready;
 use crate::remote::{Connection, Remote};
-use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Interface, Models, Outcome, index_folder};
+use coreml_spec::{BuildError, INDEX_VERSION, Index, Outcome, index_folder};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -126,13 +126,6 @@ pub struct BuiltModel {
     /// Its package in the output folder.
     #[serde(skip)]
     pub package: PathBuf,
-}
-
-/// Content of `build.json`.
-#[derive(Debug, Serialize)]
-struct BuildFile<'a> {
-    /// The models.
-    models: &'a [BuiltModel],
 }
 
 /// A manifest with the lock beside it.
@@ -288,149 +281,6 @@ impl Session {
         build
     }
 
-    /// Brings the models of a manifest into the output folder.
-    fn deliver(
-        &self,
-        manifest: &Manifest,
-        lock: Option<&Lock>,
-        conversions: &Conversions,
-        build: &mut Build,
-    ) -> Result<Vec<BuiltModel>, Vec<Error>> {
-        build.warnings.extend(manifest.warnings.iter().cloned());
-        let (mut found, mut errors) = (Vec::new(), Vec::new());
-        for model in &manifest.models {
-            let primary = match Wanted::new(model, &manifest.requirements) {
-                Ok(wanted) => wanted.primary,
-                Err(error) => {
-                    errors.push(error);
-                    continue;
-                }
-            };
-            match conversions.get(&primary) {
-                Some(Ok(conversion)) => {
-                    self.watch(&conversion.inputs, build);
-                    let warning = |text: &String| format!("{}: model `{}`: {text}", build.manifest, model.name);
-                    build.warnings.extend(conversion.warnings.iter().map(warning).collect::<Vec<_>>());
-                    found.push((model, conversion));
-                }
-                Some(Err(failure)) => {
-                    self.watch(&failure.inputs, build);
-                    let place = model.place(failure.key.as_deref());
-                    errors.push(failure.error.clone().of_model(&model.name).at(place));
-                }
-                None => {
-                    errors.push(Error::new(ErrorKind::Driver, "nothing is known of this model").of_model(&model.name))
-                }
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let one = |error: Error| vec![error];
-        let mut interfaces = Vec::new();
-        for (_, found) in &found {
-            interfaces.push(interface_of(&found.entry).map_err(one)?);
-        }
-        if let Some(lock) = lock {
-            self.compare(lock, &found, &interfaces, build)?;
-        }
-        let products: Vec<_> =
-            found.iter().map(|(model, found)| (Products::new(&model.name, &found.entry), &found.entry)).collect();
-        let output = |error: std::io::Error| one(Error::output("write the models", &build.folder, &error));
-        std::fs::create_dir_all(&build.folder).map_err(output)?;
-        materialize::models(&build.folder, &products, &self.cache.digests).map_err(output)?;
-        let mut models = Vec::new();
-        let mut built = Vec::new();
-        let mut embedded = Vec::new();
-        for (((model, found), interface), (products, entry)) in found.iter().zip(interfaces).zip(products) {
-            let package = build.folder.join(&products.package);
-            built.push(BuiltModel {
-                name: model.name.clone(),
-                cached: found.cached,
-                seconds: entry.seconds(),
-                digest: entry.digest().to_owned(),
-                package: package.clone(),
-            });
-            let mut indexed = indexed(model, interface, entry.digest(), products.package, products.samples);
-            if model.embed {
-                let files = entry.package_files().into_iter();
-                let files = files.map(|file| (file.path.to_owned(), package.join(file.path), file.size)).collect();
-                let package = embed::Package { digest: entry.digest(), files };
-                indexed.embedded = embed::symbols(&package);
-                embedded.push((package, *model));
-            }
-            models.push(indexed);
-        }
-        build.library = self.embed(embedded, build).map_err(one)?;
-        let index = Index {
-            version: INDEX_VERSION,
-            manifest: manifest.path.clone(),
-            outcome: Outcome::Models(Models { single: manifest.single, models }),
-        };
-        let text =
-            serde_json::to_vec_pretty(&BuildFile { models: &built }).map_err(std::io::Error::from).map_err(output)?;
-        std::fs::write(build.folder.join(BUILD_FILE), text).map_err(output)?;
-        materialize::index(&build.folder, &index).map_err(output)?;
-        Ok(built)
-    }
-
-    /// Compares what was found with the lock.
-    ///
-    /// Errors: packages that are not the locked ones; and, where nothing may be converted, a lock that is out of date.
-    fn compare(
-        &self,
-        lock: &Lock,
-        found: &[(&Model, &Found)],
-        interfaces: &[Interface],
-        build: &mut Build,
-    ) -> Result<(), Vec<Error>> {
-        let (mut errors, mut outdated) = (Vec::new(), Vec::new());
-        for ((model, found), interface) in found.iter().zip(interfaces) {
-            match lock.judge(&build.manifest, &model.name, &found.entry, interface) {
-                Ok(()) => {}
-                Err(Disagreement::Forged(error)) => {
-                    errors.push(error.of_model(&model.name).at(model.place(None)));
-                }
-                Err(Disagreement::Outdated(why)) => outdated.push((why, model.place(None))),
-            }
-        }
-        if let (Some(other), Some((first, _))) =
-            (lock.others(found.iter().map(|(model, _)| model.name.as_str())), found.first())
-        {
-            outdated.push((format!("it has a model `{other}` that the manifest has not"), first.place(None)));
-        }
-        for (why, place) in outdated {
-            let text = lock::outdated(&build.manifest, &why);
-            match self.options.policy {
-                Policy::Auto => build.warnings.push(text),
-                Policy::Cached | Policy::Skip => errors.push(
-                    Error::new(ErrorKind::Lock, text)
-                        .at(place)
-                        .advise("COREML_BUILD=cached uses only what is locked; COREML_BUILD=auto warns of it"),
-                ),
-            }
-        }
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
-    }
-
-    /// Assembles the packages of the models that say `embed = true`.
-    fn embed(&self, models: Vec<(embed::Package<'_>, &Model)>, build: &Build) -> Result<Option<Library>, Error> {
-        let Some((_, first)) = models.first() else { return Ok(None) };
-        let place = |error: Error| error.of_model(&first.name).at(first.place(Some("embed")));
-        let target = self.options.target.as_ref().ok_or_else(|| {
-            place(Error::new(
-                ErrorKind::Embedding,
-                "`embed = true` needs a build script: the target is not \
-                 known here",
-            ))
-        })?;
-        let mut packages: Vec<_> = models.into_iter().map(|(package, _)| package).collect();
-        // Models with the same content have the same symbols.
-        packages.sort_by_key(|package| package.digest.to_owned());
-        packages.dedup_by_key(|package| package.digest);
-        embed::assemble(&packages, target, &build.folder.join(EMBEDDED_FOLDER)).map(Some).map_err(place)
-    }
-
     /// Writes the index of a manifest that cannot be built.
     ///
     /// Returns: the errors, and what kept them from being written.
@@ -449,47 +299,15 @@ impl Session {
     }
 
     /// Adds the files of `inputs` that exist to those that are watched: cargo would build again and again for others.
-    fn watch(&self, inputs: &[String], build: &mut Build) {
+    ///
+    /// Called by: [`Session::deliver`].
+    pub(crate) fn watch(&self, inputs: &[String], build: &mut Build) {
         for input in inputs {
             let path = self.options.package_root.join(input);
             if path.exists() && !build.watched.contains(&path) {
                 build.watched.push(path);
             }
         }
-    }
-}
-
-/// Returns the interface of an entry's package.
-///
-/// Called by: [`Session::deliver`], `lock/make.rs`.
-pub(crate) fn interface_of(entry: &Entry) -> Result<Interface, Error> {
-    let package = entry.package();
-    coreml_spec::Package::open(&package).and_then(|package| package.interface()).map_err(|error| {
-        Error::new(ErrorKind::Driver, format!("the converted package {} cannot be read: {error}", package.display()))
-    })
-}
-
-/// Returns the index's description of a model.
-///
-/// Called by: [`Session::deliver`], `lock/skip.rs`.
-pub(crate) fn indexed(
-    model: &Model,
-    interface: Interface,
-    digest: &str,
-    package: String,
-    samples: Vec<String>,
-) -> IndexedModel {
-    IndexedModel {
-        name: model.name.clone(),
-        description: model.conversion.metadata.description.clone().unwrap_or_default(),
-        source: model.conversion.source.to_string(),
-        interface,
-        digest: digest.to_owned(),
-        package,
-        samples,
-        tolerance: model.tolerance,
-        compute_units: model.compute_units,
-        embedded: Vec::new(),
     }
 }
 

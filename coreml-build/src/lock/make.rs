@@ -7,12 +7,13 @@
 use super::{Lock, LockedModel, LockedPackages, path};
 use crate::cache::write_whole;
 use crate::convert::Failure;
+use crate::delivery::interface_of;
 use crate::embedded;
 use crate::error::{Error, ErrorKind};
 use crate::lookup::{Found, Wanted};
 use crate::manifest::{self, Manifest};
 use crate::python::{self, Requirements};
-use crate::session::{Conversions, Session, interface_of};
+use crate::session::{Conversions, Session};
 use crate::status::Status;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

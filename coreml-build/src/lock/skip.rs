@@ -4,11 +4,12 @@
 //! Flow: `session.rs` → [`Session::deliver_from_lock`] in place of finding and converting.
 
 use super::{Lock, command, outdated};
+use crate::delivery::indexed;
 use crate::error::{Error, ErrorKind};
 use crate::fingerprint::primary;
 use crate::manifest::Manifest;
 use crate::materialize;
-use crate::session::{Build, BuiltModel, Session, indexed};
+use crate::session::{Build, BuiltModel, Session};
 use coreml_spec::{INDEX_VERSION, Index, Models, Outcome};
 
 impl Session {
