@@ -113,7 +113,7 @@ impl Cache {
 
     /// Publishes `draft` under `fingerprint`, all of it at once.
     ///
-    /// Called by: `session.rs`, under the lock of the primary key.
+    /// Called by: `convert.rs`, under the lock of the primary key.
     /// Returns: the published entry; somebody else's when there is one already.
     pub(crate) fn publish(&self, draft: &Draft, fingerprint: &str) -> Result<Entry, Error> {
         let folder = self.entry_folder(fingerprint);

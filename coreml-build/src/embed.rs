@@ -54,7 +54,7 @@ pub(crate) fn symbols(package: &Package<'_>) -> Vec<EmbeddedFile> {
 
 /// Assembles `packages` into a static library in `folder`, unless it is there already.
 ///
-/// Called by: `session.rs`, for the models of a manifest that say `embed = true`.
+/// Called by: `delivery.rs`, for the models of a manifest that say `embed = true`.
 pub(crate) fn assemble(packages: &[Package<'_>], target: &Target, folder: &Path) -> Result<Library, Error> {
     let size: u64 = packages.iter().flat_map(|package| &package.files).map(|(.., size)| size).sum();
     if size > SIZE_LIMIT {

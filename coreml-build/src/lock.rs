@@ -105,7 +105,7 @@ impl Lock {
 
     /// Compares a finished conversion with the lock.
     ///
-    /// Called by: `session.rs`, for every model that it delivers.
+    /// Called by: `delivery.rs`, for every model that it delivers.
     /// Parameters: `manifest` — as the user wrote it; `interface` — that of the package.
     pub(crate) fn judge(
         &self,

@@ -44,7 +44,7 @@ impl Products {
 
 /// Makes the files in `folder` those of `models`.
 ///
-/// Called by: `session.rs`.
+/// Called by: `delivery.rs`.
 /// Errors: with the path; `folder` may then be half done, and the next run repairs it.
 pub(crate) fn models(folder: &Path, models: &[(Products, &Entry)], digests: &Digests) -> io::Result<()> {
     let mut files = Vec::new();

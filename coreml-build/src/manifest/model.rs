@@ -66,7 +66,7 @@ pub(crate) struct Model {
 impl Model {
     /// Returns where `key` stands, or the nearest key around it, or the model's table.
     ///
-    /// Called by: `session.rs`, for an error that the driver reports at a key.
+    /// Called by: `delivery.rs`, for an error that the driver reports at a key.
     pub(crate) fn place(&self, key: Option<&str>) -> Place {
         let mut path = key.unwrap_or_default();
         loop {
