@@ -30,6 +30,7 @@ driver_files!(
     "diagnosis.py",
     "failures.py",
     "features.py",
+    "functions.py",
     "images.py",
     "inputs.py",
     "interface.py",

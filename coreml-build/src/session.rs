@@ -194,7 +194,7 @@ impl Session {
 
     /// Returns whether nothing has to be converted for a manifest: all its models are packages that are there.
     fn is_ready(&self, manifest: &Manifest) -> bool {
-        let ready = |model: &Model| model.conversion.source.package().is_some();
+        let ready = |model: &Model| model.conversion.functions.package().is_some();
         manifest.models.iter().all(ready) && manifest.check_files(&self.options.package_root).is_ok()
     }
 
@@ -227,7 +227,7 @@ impl Session {
     ) -> Conversions {
         let mut conversions = Conversions::new();
         wanted.retain(|primary, wanted| {
-            let Some(folder) = wanted.conversion.source.package() else { return true };
+            let Some(folder) = wanted.conversion.functions.package() else { return true };
             let found = ready::obtain(&self.options.package_root, folder, &self.cache, wanted, warnings);
             conversions.insert(primary.clone(), found);
             false

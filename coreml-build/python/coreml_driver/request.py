@@ -174,7 +174,8 @@ def understand(job: Job) -> Model:
         samples=int(parity.get("samples", 1)),
         states=features.states(table),
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
-        steps=int(parity.get("steps") or 1),
+        # A model of several functions says it for those that have states.
+        steps=int(parity.get("steps") or 1) if table.get("states") else 1,
     )
 
 
