@@ -171,8 +171,7 @@ class _Conversion:
             "largest-difference": converted.largest,
             "notes": converted.captured.notes,
         }
-        rewrites = {"dropout-removed": observed.dropouts}
-        return _Done(converted.specification, converted.selector, captured, rewrites)
+        return _Done(converted.specification, converted.selector, captured, observed.rewrites)
 
     def _load(self) -> torch.nn.Module:
         """Make the module, with its weights, in inference mode."""

@@ -48,6 +48,9 @@ pub(crate) struct Conversion {
     /// Weights get fewer bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quantize: Option<Quantize>,
+    /// Which rewrites of the module were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rewrite: Vec<Rewrite>,
 }
 
 /// The functions of a model.
@@ -150,6 +153,14 @@ pub(crate) enum Capture {
     Trace,
     /// `torch.export` only.
     Export,
+}
+
+/// A rewrite of the module before its graph is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Rewrite {
+    /// Known modules become blocks as the Neural Engine likes them.
+    Ane,
 }
 
 /// What is written.

@@ -8,7 +8,7 @@ use super::agreement;
 use super::classifier::classifier;
 use super::compression::Compression;
 use super::conversion::{
-    self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output, Precision,
+    self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output, Precision, Rewrite,
 };
 use super::function::{FunctionKeys, SeveralKeys, refuse_beside};
 use super::later;
@@ -21,7 +21,7 @@ use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
 /// Keys of the model as a whole that decide what a conversion gives; some sources leave no choice.
-const CONVERSION_KEYS: [&str; 12] = [
+const CONVERSION_KEYS: [&str; 13] = [
     "classifier",
     "compute-precision",
     "default-function",
@@ -34,6 +34,7 @@ const CONVERSION_KEYS: [&str; 12] = [
     "parity",
     "prune",
     "quantize",
+    "rewrite",
 ];
 
 /// A model of a manifest, complete and valid.
@@ -113,6 +114,8 @@ pub(super) struct Keys {
     classifier: Option<Classifier>,
     /// `quantize`, `palettize` and `prune`.
     compression: Compression,
+    /// `rewrite`.
+    rewrite: Option<Vec<Rewrite>>,
     /// `parity`.
     parity: Option<Parity>,
     /// `embed`.
@@ -150,6 +153,7 @@ impl Keys {
         keys.metadata = model.take("metadata").and_then(|item| metadata(&item)).unwrap_or_default();
         keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
         keys.compression = Compression::read(&model);
+        keys.rewrite = model.take("rewrite").and_then(|item| rewrite(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
         keys.embed = model.take("embed").and_then(|item| item.boolean());
         later::keys(&model);
@@ -175,6 +179,7 @@ impl Keys {
             },
             classifier: self.classifier.or(defaults.classifier),
             compression: self.compression.or(defaults.compression),
+            rewrite: self.rewrite.or(defaults.rewrite),
             parity: self.parity.or(defaults.parity),
             embed: self.embed.or(defaults.embed),
         }
@@ -198,6 +203,7 @@ impl Keys {
         let allowed = |key: &str| source.refuses(key).is_none();
         let defaults = Self {
             ops: defaults.ops.filter(|_| allowed("ops")),
+            rewrite: defaults.rewrite.filter(|_| allowed("rewrite")),
             target: defaults.target.filter(|_| allowed("minimum-deployment-target")),
             precision: defaults.precision.filter(|_| allowed("compute-precision")),
             classifier: defaults.classifier.filter(|_| allowed("classifier")),
@@ -257,6 +263,7 @@ impl Keys {
                 palettize: keys.compression.palettize,
                 prune: keys.compression.prune,
                 quantize: keys.compression.quantize,
+                rewrite: keys.rewrite.unwrap_or_default(),
             },
             compute_units: keys.compute_units.unwrap_or_default(),
             tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
@@ -288,6 +295,14 @@ fn precision(item: &Item<'_>) -> Option<Precision> {
         return None;
     }
     Some(Precision::Mixed(mixed))
+}
+
+/// Reads `rewrite`.
+fn rewrite(item: &Item<'_>) -> Option<Vec<Rewrite>> {
+    let mut found: Vec<_> =
+        item.array()?.iter().map(|item| item.choice(&[("ane", Rewrite::Ane)])).collect::<Option<_>>()?;
+    found.dedup();
+    Some(found)
 }
 
 /// Reads `metadata`.

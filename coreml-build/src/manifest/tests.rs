@@ -275,13 +275,10 @@ fn sources_are_checked() {
 
 #[test]
 fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
-    for (line, what) in [
-        (
-            "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }",
-            "`buckets`",
-        ),
-        ("rewrite = [\"ane\"]", "`rewrite`"),
-    ] {
+    for (line, what) in [(
+        "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }",
+        "`buckets`",
+    )] {
         refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
     }
     refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
@@ -290,6 +287,16 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
         let expected = format!("m.toml:2:12: `source = {{ {kind} = … }}` is not supported yet");
         assert_eq!(parse(&manifest).unwrap_err(), [expected]);
     }
+}
+
+#[test]
+fn rewrites_are_asked_for() {
+    assert_eq!(table("rewrite = [\"ane\"]")["rewrite"], serde_json::json!(["ane"]));
+    assert!(table("rewrite = []").get("rewrite").is_none());
+    refused("rewrite = [\"gpu\"]", "m.toml:4:12: `rewrite` cannot be \"gpu\": it must be one of \"ane\"");
+    let saved = MODEL.replace("file = \"a.py\", entry = \"net\"", "torchscript = \"a.pt\"");
+    let errors = parse(&format!("{saved}rewrite = [\"ane\"]\n")).unwrap_err();
+    assert!(errors[0].contains("`rewrite` has no place beside `source.torchscript`"), "{errors:?}");
 }
 
 /// Two functions; the lines of the model follow.
@@ -355,7 +362,7 @@ fn the_kind_of_an_error_tells_mistakes_from_what_is_not_done_yet() {
         let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}{line}"));
         parsed.unwrap_err().errors[0].kind()
     };
-    assert_eq!(kind("rewrite = [\"ane\"]\n"), ErrorKind::Unsupported);
+    assert_eq!(kind("inputs.y = { shape = [1], dtype = \"int8\" }\n"), ErrorKind::Unsupported);
     assert_eq!(kind("oops = 1\n"), ErrorKind::Manifest);
 }
 
