@@ -1,5 +1,5 @@
-//! Sources other than a Python function, compressed weights, generic fixes of coremltools and rewrites, the whole way: manifest,
-//! `cargo`, parity with PyTorch on the platform's backend.
+//! Sources other than a Python function, compressed weights, generic fixes of coremltools and rewrites, the whole way:
+//! manifest, `cargo`, parity with PyTorch on the platform's backend.
 //!
 //! Owns: the proof that what the driver makes of them also computes the right thing.
 
