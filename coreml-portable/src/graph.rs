@@ -16,9 +16,10 @@ use crate::onnx::{
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::weights::Weights;
-use coreml_spec::DataType;
+use coreml_spec::{DataType, WeightFile};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Name of the external data that holds the large constants; engines want this ending.
 pub(crate) const WEIGHTS_FILE: &str = "weights.data";
@@ -55,13 +56,15 @@ pub(crate) struct Dialect {
     pub(crate) volumes: bool,
     /// Matrix products of integers.
     pub(crate) integer_products: bool,
+    /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
+    pub(crate) transposed_weights: bool,
     /// ArgMax and ArgMin take the first of equals, as ONNX says.
     pub(crate) first_of_equals: bool,
 }
 
 impl Dialect {
     /// All of ONNX.
-    pub(crate) const FULL: Self = Self { volumes: true, integer_products: true, first_of_equals: true };
+    pub(crate) const FULL: Self = Self { volumes: true, integer_products: true, transposed_weights: true, first_of_equals: true };
 }
 
 /// The graph under construction.
@@ -75,6 +78,8 @@ pub(crate) struct Graph {
     initializers: Vec<TensorProto>,
     /// Bytes of the large constants.
     weights: Weights,
+    /// The package's weight files, where constants can stay.
+    files: Vec<Arc<WeightFile>>,
     /// Names in use.
     names: HashSet<Rc<str>>,
     /// Constants that the graph has already, by identity and layout.
@@ -102,12 +107,15 @@ struct State {
 
 impl Graph {
     /// Returns an empty graph.
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    ///
+    /// Parameters: `files` — the weight files of the package that is translated.
+    pub(crate) fn new(dialect: Dialect, files: Vec<Arc<WeightFile>>) -> Self {
         Self {
             dialect,
             nodes: Vec::new(),
             initializers: Vec::new(),
             weights: Weights::default(),
+            files,
             names: HashSet::new(),
             constants: HashMap::new(),
             origin: String::new(),

@@ -22,6 +22,7 @@ mod shape;
 mod summary;
 mod tensor;
 
+pub use blob::WeightFile;
 pub use constant::Constant;
 pub use data_type::DataType;
 pub use error::Error;

@@ -5,15 +5,16 @@
 
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
-use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, TensorProto};
+use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
 use crate::translate::Translation;
-use crate::weights::Elements;
+use crate::weights::{Elements, Stored};
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 use prost::Message;
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -22,6 +23,9 @@ const NAME: &str = "ONNX Runtime";
 
 /// Variable with the path of the shared library; the one that `ort` itself reads.
 const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+
+/// Session option with the folder of the external data of a model that is in memory.
+const FOLDER_OPTION: &str = "session.model_external_initializers_file_folder_path";
 
 /// A model in ONNX Runtime.
 #[derive(Debug)]
@@ -44,18 +48,27 @@ impl OnnxRuntime {
     /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
     pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
         let environment = environment()?;
-        let Translation { model, weights, inputs, outputs, states } = translation;
+        let Translation { mut model, weights, inputs, outputs, states } = translation;
         let builder = Session::builder(environment).map_err(failed)?;
         let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
         if let Some(threads) = threads {
             builder = builder.with_intra_threads(threads.max(1)).map_err(failed)?;
         }
         // One by one, since the library copies all of a buffer that holds several.
-        let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
+        let initializers = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
         let large = initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
+        let mut folder = None;
         for (initializer, elements) in large.zip(weights.into_constants()) {
+            if let Elements::Stored(stored) = &elements
+                && refer(initializer, stored, &mut folder)
+            {
+                continue;
+            }
             let value = constant(initializer, elements)?;
             builder = builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
+        }
+        if let Some(folder) = folder {
+            builder = builder.with_config_entry(FOLDER_OPTION, folder).map_err(failed)?;
         }
         let graph = model.encode_to_vec();
         drop(model);
@@ -110,6 +123,32 @@ fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a
     })
 }
 
+/// Has the library read a constant from the package's own file, which it maps, rather than from a copy of ours.
+///
+/// Parameters: `folder` — where such files are, with links resolved, since the library refuses links that leave it; set by the
+/// first.
+/// Returns: whether that can be: the file is on disk, and in the folder.
+fn refer(initializer: &mut TensorProto, stored: &Stored, folder: &mut Option<String>) -> bool {
+    if !stored.file.is_on_disk() {
+        return false;
+    }
+    let Ok(path) = stored.file.path().canonicalize() else { return false };
+    let (Some(parent), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name().and_then(OsStr::to_str))
+    else {
+        return false;
+    };
+    if folder.get_or_insert_with(|| parent.to_owned()) != parent {
+        return false;
+    }
+    let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
+    initializer.external_data = vec![
+        entry("location", name.to_owned()),
+        entry("offset", stored.range.start.to_string()),
+        entry("length", stored.range.len().to_string()),
+    ];
+    true
+}
+
 /// Makes a large constant a value of the library, in the memory that it has.
 fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, Error> {
     let shape = initializer.dims.clone();
@@ -118,6 +157,11 @@ fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, E
             return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
         }
         Elements::Bytes(bytes) => bytes,
+        Elements::Stored(stored) if initializer.data_type == ElementType::Float.code() => {
+            let floats: Vec<f32> = stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
+        }
+        Elements::Stored(stored) => stored.bytes().to_vec(),
     };
     let is = |element: ElementType| initializer.data_type == element.code();
     let value = if is(ElementType::Int32) {

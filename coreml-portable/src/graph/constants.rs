@@ -7,12 +7,16 @@ use super::{Graph, Layout, Value, WEIGHTS_FILE, element_type};
 use crate::constant::ConstantEntry;
 use crate::error::OpError;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
-use crate::weights::Span;
-use coreml_spec::{Constant, DataType};
+use crate::weights::{Span, Stored};
+use coreml_spec::{Constant, DataType, WeightFile};
+use std::sync::Arc;
 
 /// Constants of at least this many bytes go to the external buffer; smaller ones stand in the graph itself, where an
 /// engine sees them when it folds shapes.
 const EXTERNAL_FROM: usize = 1024;
+
+/// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has 64.
+const STORED_ALIGNMENT: usize = 64;
 
 /// Rows and columns of the tiles in which matrices are transposed.
 const TILE: usize = 32;
@@ -42,6 +46,12 @@ impl Graph {
     /// Errors: text, and integers beyond 32 bits.
     pub(crate) fn literal(&mut self, constant: &Constant<'_>) -> Result<Value, OpError> {
         let element = element_type(constant.data_type)?;
+        if matches!(constant.data_type, DataType::Float32 | DataType::Int32)
+            && let Some(stored) = self.stored(constant)
+        {
+            let span = self.weights.push_stored(stored);
+            return Ok(self.initializer(element, &constant.dims, span));
+        }
         let span = match (constant.data_type, element) {
             (DataType::Float32, _) => self.weights.push_f32_bytes(&constant.bytes),
             (DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
@@ -59,6 +69,14 @@ impl Graph {
             }
         };
         Ok(self.initializer(element, &constant.dims, span))
+    }
+
+    /// Returns the place of a large constant in the package, or `None` when it has none or is not aligned there.
+    fn stored(&self, constant: &Constant<'_>) -> Option<Stored> {
+        let bytes = Some(&*constant.bytes).filter(|bytes| bytes.len() >= EXTERNAL_FROM)?;
+        let place = |file: &Arc<WeightFile>| Some(Stored { file: Arc::clone(file), range: file.range_of(bytes)? });
+        let aligned = |stored: &Stored| stored.range.start.is_multiple_of(STORED_ALIGNMENT);
+        self.files.iter().find_map(place).filter(aligned)
     }
 
     /// Returns the vector of 64-bit integers that ONNX wants for shapes and axes.
