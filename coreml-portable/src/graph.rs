@@ -64,7 +64,8 @@ pub(crate) struct Dialect {
 
 impl Dialect {
     /// All of ONNX.
-    pub(crate) const FULL: Self = Self { volumes: true, integer_products: true, transposed_weights: true, first_of_equals: true };
+    pub(crate) const FULL: Self =
+        Self { volumes: true, integer_products: true, transposed_weights: true, first_of_equals: true };
 }
 
 /// The graph under construction.
@@ -84,6 +85,8 @@ pub(crate) struct Graph {
     names: HashSet<Rc<str>>,
     /// Constants that the graph has already, by identity and layout.
     constants: HashMap<(usize, Layout), Value>,
+    /// Small constants by element type, sizes and bytes.
+    small: HashMap<(i32, Vec<usize>, Vec<u8>), Value>,
     /// Name that new nodes and values are derived from: the first output of the operation being translated.
     origin: String,
     /// Number of the next value derived from `origin`.
@@ -118,6 +121,7 @@ impl Graph {
             files,
             names: HashSet::new(),
             constants: HashMap::new(),
+            small: HashMap::new(),
             origin: String::new(),
             serial: 0,
             results: Vec::new(),

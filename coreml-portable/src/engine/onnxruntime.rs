@@ -8,13 +8,13 @@ use crate::error::Error;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
 use crate::translate::Translation;
 use crate::weights::{Elements, Stored};
+use coreml_spec::WeightFile;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 use prost::Message;
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -57,17 +57,17 @@ impl OnnxRuntime {
         // One by one, since the library copies all of a buffer that holds several.
         let initializers = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
         let large = initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
-        let mut folder = None;
+        let mut folder = Folder::default();
         for (initializer, elements) in large.zip(weights.into_constants()) {
             if let Elements::Stored(stored) = &elements
-                && refer(initializer, stored, &mut folder)
+                && folder.refer(initializer, stored)
             {
                 continue;
             }
             let value = constant(initializer, elements)?;
             builder = builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
         }
-        if let Some(folder) = folder {
+        if let Some(folder) = &folder.path {
             builder = builder.with_config_entry(FOLDER_OPTION, folder).map_err(failed)?;
         }
         let graph = model.encode_to_vec();
@@ -123,30 +123,44 @@ fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a
     })
 }
 
-/// Has the library read a constant from the package's own file, which it maps, rather than from a copy of ours.
-///
-/// Parameters: `folder` — where such files are, with links resolved, since the library refuses links that leave it; set by the
-/// first.
-/// Returns: whether that can be: the file is on disk, and in the folder.
-fn refer(initializer: &mut TensorProto, stored: &Stored, folder: &mut Option<String>) -> bool {
-    if !stored.file.is_on_disk() {
-        return false;
+/// The folder with the weight files that the library reads by itself.
+#[derive(Default)]
+struct Folder {
+    /// Its path with links resolved, since the library refuses links that leave it; that of the first file.
+    path: Option<String>,
+    /// Each file that was asked for, with its name in the folder; `None` when it is not there.
+    names: Vec<(Arc<WeightFile>, Option<String>)>,
+}
+
+impl Folder {
+    /// Has the library read a constant from the package's own file, which it maps, rather than from a copy of ours.
+    ///
+    /// Returns: whether that can be: the file is on disk, and in the folder.
+    fn refer(&mut self, initializer: &mut TensorProto, stored: &Stored) -> bool {
+        let Some(name) = self.name(&stored.file) else { return false };
+        let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
+        initializer.external_data = vec![
+            entry("location", name),
+            entry("offset", stored.range.start.to_string()),
+            entry("length", stored.range.len().to_string()),
+        ];
+        true
     }
-    let Ok(path) = stored.file.path().canonicalize() else { return false };
-    let (Some(parent), Some(name)) = (path.parent().and_then(Path::to_str), path.file_name().and_then(OsStr::to_str))
-    else {
-        return false;
-    };
-    if folder.get_or_insert_with(|| parent.to_owned()) != parent {
-        return false;
+
+    /// Returns the name of a file in the folder, or `None` when it is in memory or elsewhere.
+    fn name(&mut self, file: &Arc<WeightFile>) -> Option<String> {
+        if let Some((_, name)) = self.names.iter().find(|(known, _)| Arc::ptr_eq(known, file)) {
+            return name.clone();
+        }
+        let path = if file.is_on_disk() { file.path().canonicalize().ok() } else { None };
+        let name = path.and_then(|path| {
+            let (parent, name) = (path.parent()?.to_str()?, path.file_name()?.to_str()?);
+            let folder = self.path.get_or_insert_with(|| parent.to_owned());
+            (folder == parent).then(|| name.to_owned())
+        });
+        self.names.push((Arc::clone(file), name.clone()));
+        name
     }
-    let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
-    initializer.external_data = vec![
-        entry("location", name.to_owned()),
-        entry("offset", stored.range.start.to_string()),
-        entry("length", stored.range.len().to_string()),
-    ];
-    true
 }
 
 /// Makes a large constant a value of the library, in the memory that it has.
@@ -158,7 +172,8 @@ fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, E
         }
         Elements::Bytes(bytes) => bytes,
         Elements::Stored(stored) if initializer.data_type == ElementType::Float.code() => {
-            let floats: Vec<f32> = stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let floats: Vec<f32> =
+                stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
         }
         Elements::Stored(stored) => stored.bytes().to_vec(),

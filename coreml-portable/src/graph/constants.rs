@@ -92,6 +92,13 @@ impl Graph {
         self.initializer(ElementType::Int64, &[], span)
     }
 
+    /// Returns a vector of truth values.
+    pub(crate) fn bools(&mut self, values: &[bool]) -> Value {
+        let bytes: Vec<u8> = values.iter().map(|value| u8::from(*value)).collect();
+        let span = self.weights.push(&bytes);
+        self.initializer(ElementType::Bool, &[values.len()], span)
+    }
+
     /// Returns a vector of single-precision numbers.
     pub(crate) fn floats(&mut self, values: &[f32]) -> Value {
         let span = self.weights.push_f32(values.to_vec());
@@ -126,17 +133,25 @@ impl Graph {
         Ok(self.initializer(ElementType::Float, dims, span))
     }
 
-    /// Adds an initializer whose bytes are in the buffer already.
+    /// Adds an initializer whose bytes are in the buffer already; a small one that the graph has already is not added again.
     fn initializer(&mut self, element: ElementType, dims: &[usize], span: Span) -> Value {
+        let small = (span.length < EXTERNAL_FROM).then(|| self.weights.take(span));
+        let key = small.as_ref().map(|bytes| (element.code(), dims.to_vec(), bytes.clone()));
+        if let Some(value) = key.as_ref().and_then(|key| self.small.get(key)) {
+            return value.clone();
+        }
         let value = self.fresh();
+        if let Some(key) = key {
+            self.small.insert(key, value.clone());
+        }
         let mut tensor = TensorProto {
             dims: dims.iter().map(|size| *size as i64).collect(),
             data_type: element.code(),
             name: value.0.to_string(),
             ..TensorProto::default()
         };
-        if span.length < EXTERNAL_FROM {
-            tensor.raw_data = Some(self.weights.take(span));
+        if let Some(bytes) = small {
+            tensor.raw_data = Some(bytes);
         } else {
             let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
             tensor.external_data = vec![
