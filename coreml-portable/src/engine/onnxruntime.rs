@@ -1,7 +1,9 @@
 //! ONNX Runtime as an engine, through the `ort` crate.
 //!
-//! Owns: finding the shared library, and one environment for the process.
-//! Flow: `engine.rs` → here → the `ort` crate → `libonnxruntime`.
+//! Owns: one environment for the process, and which constants the library reads by itself.
+//! Flow: `engine.rs` → here → the `ort` crate → `libonnxruntime`, which `library.rs` finds.
+
+mod library;
 
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
@@ -15,14 +17,10 @@ use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 use prost::Message;
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Name for messages before the library has told its version.
 const NAME: &str = "ONNX Runtime";
-
-/// Variable with the path of the shared library; the one that `ort` itself reads.
-const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
 /// Session option with the folder of the external data of a model that is in memory.
 const FOLDER_OPTION: &str = "session.model_external_initializers_file_folder_path";
@@ -232,50 +230,24 @@ fn tensor(value: DynValue) -> Result<Tensor, Error> {
 fn environment() -> Result<&'static Environment, Error> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| {
-        let path = library().ok_or_else(|| {
+        let path = library::find().ok_or_else(|| {
             format!(
-                "its shared library was not found; set {LIBRARY_VARIABLE} to libonnxruntime.so (.dylib, .dll), or activate \
-                 a Python environment that has the package `onnxruntime`"
+                "its shared library was not found; set {} to libonnxruntime.so (.dylib, .dll), or activate \
+                 a Python environment that has the package `onnxruntime`",
+                library::LIBRARY_VARIABLE
             )
         })?;
+        library::refuse_old(&path)?;
         let builder = ort::init_from(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         builder.with_name("coreml-portable").with_telemetry(false).build().map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|message| failed(message.clone()))
 }
 
-/// Returns the path of the shared library: that of the variable, or that in the active Python environment.
-fn library() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
-        return Some(path.into());
-    }
-    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
-    environments.flat_map(|root| packages(Path::new(&root))).find_map(|packages| in_packages(&packages))
-}
-
-/// Returns the folders of a Python environment in which packages can be.
-fn packages(root: &Path) -> Vec<PathBuf> {
-    let versions = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("site-packages")).collect();
-    folders.push(root.join("Lib").join("site-packages"));
-    folders
-}
-
-/// Returns the library inside of the Python package.
-fn in_packages(packages: &Path) -> Option<PathBuf> {
-    let files = std::fs::read_dir(packages.join("onnxruntime").join("capi")).ok()?.flatten();
-    files.map(|file| file.path()).find(|path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // The version stands behind `.so`, and before `.dylib`.
-        let right = name.starts_with("libonnxruntime.") || name == "onnxruntime.dll";
-        right && (name.contains(".so") || name.ends_with(".dylib") || name.ends_with(".dll"))
-    })
-}
-
-/// Returns the engine's name with the release that the library was built from, as far as it tells.
+/// Returns the engine's name with the library's version, as far as that tells.
 fn name() -> String {
-    let release = ort::info().split(['=', ',', ' ']).find_map(|word| word.strip_prefix("rel-"));
-    release.map_or_else(|| NAME.to_owned(), |release| format!("{NAME} {release}"))
+    let version = library::find().as_deref().and_then(library::version_of);
+    version.map_or_else(|| NAME.to_owned(), |version| format!("{NAME} {version}"))
 }
 
 /// Wraps what the library says.

@@ -24,7 +24,7 @@ pub(crate) fn rows(folder: &Path) -> Vec<Row> {
         rows.push(Row::times(
             format!("{model}, {variant}: load and first prediction, ours / PyTorch's export"),
             sides,
-            1.0,
+            Some(1.0),
         ));
     }
     rows

@@ -28,7 +28,7 @@ pub(crate) fn rows(folder: &Path) -> Vec<Row> {
         rows.push(Row::times(
             format!("{model}: a step with states, ours / ONNX Runtime with the same graph"),
             sides,
-            1.05,
+            Some(1.05),
         ));
     }
     rows
