@@ -58,14 +58,21 @@ pub(crate) struct Dialect {
     pub(crate) integer_products: bool,
     /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
     pub(crate) transposed_weights: bool,
+    /// Half-precision constants are widened when the engine loads the model, not by us.
+    pub(crate) widens_constants: bool,
     /// ArgMax and ArgMin take the first of equals, as ONNX says.
     pub(crate) first_of_equals: bool,
 }
 
 impl Dialect {
     /// All of ONNX.
-    pub(crate) const FULL: Self =
-        Self { volumes: true, integer_products: true, transposed_weights: true, first_of_equals: true };
+    pub(crate) const FULL: Self = Self {
+        volumes: true,
+        integer_products: true,
+        transposed_weights: true,
+        widens_constants: false,
+        first_of_equals: true,
+    };
 }
 
 /// The graph under construction.
@@ -75,6 +82,8 @@ pub(crate) struct Graph {
     dialect: Dialect,
     /// Nodes of the graph, or of the body that is being built.
     nodes: Vec<NodeProto>,
+    /// Nodes that widen constants; they stand before all others, since bodies see what they give.
+    widening: Vec<NodeProto>,
     /// Constants; those of bodies too, since bodies see the names of the graph around them.
     initializers: Vec<TensorProto>,
     /// Bytes of the large constants.
@@ -116,6 +125,7 @@ impl Graph {
         Self {
             dialect,
             nodes: Vec::new(),
+            widening: Vec::new(),
             initializers: Vec::new(),
             weights: Weights::default(),
             files,
@@ -242,7 +252,8 @@ impl Graph {
     ///
     /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and those, in the same order.
     pub(crate) fn finish(self, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> (ModelProto, Weights) {
-        let graph = GraphProto { node: self.nodes, name: "main".into(), initializer: self.initializers, input, output };
+        let node = self.widening.into_iter().chain(self.nodes).collect();
+        let graph = GraphProto { node, name: "main".into(), initializer: self.initializers, input, output };
         let model = ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),

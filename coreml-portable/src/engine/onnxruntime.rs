@@ -11,6 +11,7 @@ use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, Tensor
 use crate::translate::Translation;
 use crate::weights::{Elements, Stored};
 use coreml_spec::WeightFile;
+use half::f16;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
@@ -173,6 +174,11 @@ fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, E
             let floats: Vec<f32> =
                 stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
             return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
+        }
+        Elements::Stored(stored) if initializer.data_type == ElementType::Float16.code() => {
+            let halves: Vec<f16> =
+                stored.bytes().as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
+            return Ok(ort::value::Tensor::from_array((shape, halves)).map_err(failed)?.into_dyn());
         }
         Elements::Stored(stored) => stored.bytes().to_vec(),
     };

@@ -52,6 +52,17 @@ impl Graph {
             let span = self.weights.push_stored(stored);
             return Ok(self.initializer(element, &constant.dims, span));
         }
+        if constant.data_type == DataType::Float16
+            && self.dialect.widens_constants
+            && let Some(stored) = self.stored(constant)
+        {
+            let span = self.weights.push_stored(stored);
+            let halves = self.initializer(ElementType::Float16, &constant.dims, span);
+            let nodes = std::mem::replace(&mut self.nodes, std::mem::take(&mut self.widening));
+            let floats = self.cast(&halves, ElementType::Float);
+            self.widening = std::mem::replace(&mut self.nodes, nodes);
+            return Ok(floats);
+        }
         let span = match (constant.data_type, element) {
             (DataType::Float32, _) => self.weights.push_f32_bytes(&constant.bytes),
             (DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
