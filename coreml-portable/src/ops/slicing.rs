@@ -200,9 +200,9 @@ fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         |from: usize| dims[from..].iter().map(|size| size.map(|size| size as i64)).collect::<Option<Vec<i64>>>();
     let shape = if let Some(sizes) = known(0) { g.ints(&sizes) } else { g.shape(&x) };
     let mut rows: Option<Value> = None;
-    for i in 0..=last {
+    for (i, known_size) in dims.iter().enumerate().take(last + 1) {
         let axis = i as i64;
-        let (size, positions) = match dims[i] {
+        let (size, positions) = match *known_size {
             Some(size) if size <= LONGEST_LISTED => (g.int(size as i64), g.ints(&(0..size as i64).collect::<Vec<_>>())),
             _ => {
                 let size = g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]);
