@@ -3,9 +3,13 @@
 //! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
+mod completions;
 mod export;
 mod inspect;
+mod lint;
+mod models;
 mod ops;
+mod style;
 mod table;
 mod verify;
 
@@ -41,12 +45,16 @@ struct Arguments {
 enum Command {
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
+    /// Show what speaks against a model running on Apple's Neural Engine
+    Lint(lint::Arguments),
     /// Compare a model package with PyTorch's results on samples
     Verify(verify::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
     /// Show which MIL operations the portable backend runs, on which engine
     Ops(ops::Arguments),
+    /// Write the completion script of a shell
+    Completions(completions::Arguments),
 }
 
 /// Why a subcommand failed, for the user.
@@ -59,9 +67,11 @@ fn main() -> ExitCode {
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
+        Command::Lint(arguments) => lint::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
+        Command::Completions(arguments) => completions::run(&arguments, &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.
     let flushed = output.flush().map_err(Failure::from);

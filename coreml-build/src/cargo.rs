@@ -6,7 +6,7 @@
 use crate::embed::Target;
 use crate::error::{Error, ErrorKind};
 use crate::python::PythonOptions;
-use crate::session::{Build, Options, Policy};
+use crate::session::{Build, Options, Policy, Session};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -104,6 +104,25 @@ impl Environment {
         let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
         options.target = text("TARGET").zip(text("HOST")).map(|(target, host)| Target { target, host });
         Ok(Self { options, strict: flag("COREML_STRICT"), errors })
+    }
+}
+
+impl Session {
+    /// Makes a session for a program that is no build script, with what the environment says of cache, Python and network.
+    ///
+    /// Called by: the command line.
+    /// Parameters: `package_root` — the folder with the `Cargo.toml`, absolute; `out_dir` — where products go, absolute.
+    /// Errors: every variable that makes no sense.
+    pub fn from_environment(package_root: &Path, out_dir: &Path) -> Result<Self, Vec<Error>> {
+        let environment = Environment::read(|name| match name {
+            "CARGO_MANIFEST_DIR" => Some(package_root.into()),
+            "OUT_DIR" => Some(out_dir.into()),
+            // They would be those of another build.
+            "TARGET" | "HOST" => None,
+            _ => std::env::var_os(name),
+        });
+        let environment = environment.map_err(|error| vec![error])?;
+        if environment.errors.is_empty() { Ok(Self::new(environment.options)) } else { Err(environment.errors) }
     }
 }
 
