@@ -4,6 +4,7 @@
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
 mod completions;
+mod doctor;
 mod export;
 mod inspect;
 mod lint;
@@ -43,6 +44,8 @@ struct Arguments {
 /// What can be done: one variant and one file per subcommand.
 #[derive(Subcommand)]
 enum Command {
+    /// Check what a conversion needs from this machine, and say what to do about what is missing
+    Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(without_cargo(std::env::args_os().collect()));
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),

@@ -62,6 +62,15 @@ fn findings_for_programs() {
 }
 
 #[test]
+fn a_model_that_was_converted_from_pytorch() {
+    let (code, output, _) = run(command().arg("lint").arg(command::package("state")));
+    assert!(
+        code == 0 && output.contains("  main: total: the state is float16 [2, 3]: 3 could become 32\n"),
+        "{output}"
+    );
+}
+
+#[test]
 fn the_rules_can_be_listed() {
     let (code, output, _) = run(command().args(["lint", "--rules"]));
     assert!(code == 0 && output.contains("ANE030 info: ") && output.contains("\n  source: C: a single source\n"));

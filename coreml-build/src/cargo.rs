@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// Variables whose change can change what a build gives. Not `PATH` and the like: they differ between an editor and a
 /// shell, and everything would be built again and again.
-const WATCHED_VARIABLES: [&str; 8] = [
+pub(crate) const WATCHED_VARIABLES: [&str; 8] = [
     "COREML_BUILD",
     "COREML_CACHE_DIR",
     "COREML_PYTHON",

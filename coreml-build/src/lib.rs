@@ -17,6 +17,7 @@ mod cargo;
 mod child;
 mod convert;
 mod digest;
+pub mod doctor;
 mod driver;
 mod embed;
 mod embedded;

@@ -102,11 +102,6 @@ pub(crate) fn make(folder: &Path) {
         output: vec![feature(&last, &dims)],
         ..ModelDescription::default()
     };
-    let model = Model {
-        specification_version: 8,
-        description: Some(description),
-        ml_program: Some(program),
-        ..Model::default()
-    };
+    let model = Model { specification_version: 8, description: Some(description), ml_program: Some(program) };
     std::fs::write(data.join("model.mlmodel"), model.encode_to_vec()).unwrap();
 }
