@@ -9,6 +9,7 @@ mod export;
 mod inspect;
 mod lint;
 mod models;
+mod new;
 mod ops;
 mod style;
 mod table;
@@ -44,6 +45,8 @@ struct Arguments {
 /// What can be done: one variant and one file per subcommand.
 #[derive(Subcommand)]
 enum Command {
+    /// Add a model to the crate around the working folder
+    New(new::Arguments),
     /// Check what a conversion needs from this machine, and say what to do about what is missing
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
+        Command::New(arguments) => new::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
