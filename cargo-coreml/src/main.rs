@@ -4,6 +4,7 @@
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
 mod completions;
+mod diff;
 mod doctor;
 mod export;
 mod inspect;
@@ -51,6 +52,8 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
+    /// Show what differs between two model packages
+    Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),
     /// Compare a model package with PyTorch's results on samples
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::New(arguments) => new::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
+        Command::Diff(arguments) => diff::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
