@@ -12,6 +12,7 @@ mod lint;
 mod models;
 mod new;
 mod ops;
+mod report;
 mod style;
 mod table;
 mod verify;
@@ -56,6 +57,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),
+    /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
+    Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
     Verify(verify::Arguments),
     /// Write a model package as an ONNX file
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Diff(arguments) => diff::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
+        Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
