@@ -147,6 +147,11 @@ impl Session {
         Self { options, cache, connection: Connection::default() }
     }
 
+    /// Returns the options, to change them before the first build.
+    pub fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
     /// Builds all of `manifests`; what is not in the cache is converted by one Python process.
     ///
     /// Called by: [`crate::compile_all`], the command line.

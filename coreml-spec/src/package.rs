@@ -160,6 +160,13 @@ impl Package {
         crate::summary::of(self)
     }
 
+    /// Returns the tensors in weight files, each once, in the program's order. No element is read.
+    ///
+    /// Errors: as [`Package::constant`] for each of them.
+    pub fn weights(&self) -> Result<Vec<crate::Weight<'_>>, Error> {
+        crate::weight::of(self)
+    }
+
     /// Returns whether a function computes or stores anything in half precision, so that its results are not those of
     /// single precision.
     ///
