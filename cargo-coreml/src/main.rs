@@ -15,10 +15,14 @@ mod lock;
 mod models;
 mod new;
 mod ops;
+mod plot;
+mod precision;
+mod quantize;
 mod report;
 mod selection;
 mod style;
 mod table;
+mod variant;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -67,6 +71,10 @@ enum Command {
     Verify(verify::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
+    /// Find the operations that half precision breaks, and the manifest line that keeps them in single precision
+    Precision(precision::Arguments),
+    /// Walk the ladder of weight compression: size against error, rung by rung
+    Quantize(quantize::Arguments),
     /// Write the lock of a manifest, or check it
     Lock(lock::Arguments),
     /// Bring everything that an offline build needs
@@ -98,6 +106,8 @@ fn main() -> ExitCode {
         Command::Export(arguments) => export::run(&arguments, &mut output),
         Command::Fetch(arguments) => fetch::run(&arguments, &mut output),
         Command::Cache(arguments) => cache::run(&arguments, &mut output),
+        Command::Precision(arguments) => precision::run(&arguments, &mut output),
+        Command::Quantize(arguments) => quantize::run(&arguments, &mut output),
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
         Command::Completions(arguments) => completions::run(&arguments, &mut output),
