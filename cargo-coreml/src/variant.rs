@@ -10,13 +10,11 @@ use coreml_build::{Build, Selection, Session};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Report, Sample, Tolerance, Verdict, verify};
 use coreml_spec::{Index, IndexedModel, Outcome};
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use toml::{Table, Value};
-
-/// Name of the manifest of variants.
-const MANIFEST: &str = "variants.toml";
 
 /// A model whose variants are wanted.
 pub(crate) struct Model {
@@ -30,6 +28,8 @@ pub(crate) struct Model {
     table: Table,
     /// Its name.
     name: String,
+    /// Builds so far: each has a manifest of its own, because a build removes what an earlier one of the same manifest left.
+    builds: Cell<usize>,
 }
 
 /// Keys that a variant has instead of the model's own.
@@ -68,7 +68,7 @@ impl Model {
         let mut options = selection::options(package_root)?;
         options.out_dir = folder.path().join("out");
         options.status = true;
-        Ok(Self { session: Session::new(options), folder, rest, table, name })
+        Ok(Self { session: Session::new(options), folder, rest, table, name, builds: Cell::new(0) })
     }
 
     /// Returns the model's name.
@@ -111,7 +111,8 @@ impl Model {
         }
         let mut manifest = self.rest.clone();
         manifest.insert("models".to_owned(), Value::Table(models));
-        let path = self.folder.path().join(MANIFEST);
+        let file = format!("variants-{}.toml", self.builds.replace(self.builds.get() + 1));
+        let path = self.folder.path().join(&file);
         fs::write(&path, manifest.to_string())?;
         let path = path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
         let builds = self.session.build(&[path]);
@@ -119,7 +120,7 @@ impl Model {
         match &build.outcome {
             Ok(_) => read(build, changes),
             Err(errors) => {
-                let text = selection::together(errors).replace(path, MANIFEST);
+                let text = selection::together(errors).replace(path, &file);
                 Ok(changes.iter().map(|_| Err(text.clone())).collect())
             }
         }
