@@ -77,7 +77,9 @@ def hostile():
         x = mb.reshape(x=narrow, shape=[1, 32, 32, 32], name="wide")
         five = mb.reshape(x=x, shape=[1, 2, 16, 32, 32], name="five")  # ANE003
         x = mb.reshape(x=five, shape=[1, 32, 32, 32], name="four")
-        single = mb.cast(x=x, dtype="fp32", name="single")  # ANE004, with an eligible operation before and after: ANE060
+        single = mb.cast(
+            x=x, dtype="fp32", name="single"
+        )  # ANE004, with an eligible operation before and after: ANE060
         x = mb.cast(x=single, dtype="fp16", name="double")
         long = mb.reshape(x=x, shape=[1, 1, 1, 32768], name="long")  # ANE005
         x = mb.reshape(x=long, shape=[1, 32, 32, 32], name="short")
@@ -104,7 +106,9 @@ def hostile():
             query=attention, key=attention, value=attention, name="fused"
         )
         image = mb.reshape(x=fused, shape=[1, 1, 32, 32], name="image")
-        image = mb.mul(x=image, y=mb.slice_by_size(x=repeated, begin=[0, 0, 0], size=[1, 1, 32], name="slice"), name="i")
+        image = mb.mul(
+            x=image, y=mb.slice_by_size(x=repeated, begin=[0, 0, 0], size=[1, 1, 32], name="slice"), name="i"
+        )
         kernel = mb.reshape(x=mb.slice_by_size(x=row, begin=[0, 0], size=[4, 32], name="part"), shape=[8, 1, 4, 4])
         y = mb.conv(x=image, weight=kernel, pad_type="same", name="dynamic")  # ANE040: [1, 8, 32, 32]
         y = mb.conv(x=y, weight=weight(8, 8, 1, 15), pad_type="same", name="long_kernel")  # ANE041
@@ -122,9 +126,7 @@ def hostile():
 def clean():
     """Makes a model that follows every advice."""
 
-    @mb.program(
-        input_specs=[mb.TensorSpec((1, 64, 1, 128), dtype=types.fp16)], opset_version=ct.target.iOS18
-    )
+    @mb.program(input_specs=[mb.TensorSpec((1, 64, 1, 128), dtype=types.fp16)], opset_version=ct.target.iOS18)
     def program(x):
         y = mb.conv(x=x, weight=weight(64, 64, 1, 3), pad_type="same", strides=[1, 2], name="encoder_layer")
         y = mb.relu(x=y, name="activation")
