@@ -2,7 +2,6 @@
 //!
 //! Owns: what the two searches say. Must not: test compression or precision themselves.
 
-
 use coreml_tests::{Run, UserCrate, run, target, workspace};
 use std::process::Command;
 
