@@ -44,10 +44,13 @@ class Progress:
         finally:
             self.times[stage] = round(self.times.get(stage, 0.0) + time.monotonic() - started, 3)
 
-    def step(self, detail: str) -> None:
-        """Tell a step inside the stage, unless the last one was told just now."""
+    def step(self, detail: str, *, begins: bool = False) -> None:
+        """Tell a step inside the stage, unless the last one was told just now.
+
+        Parameters: `begins` — it is the first of its kind, and always told.
+        """
         now = time.monotonic()
-        if now - self._last >= INTERVAL:
+        if begins or now - self._last >= INTERVAL:
             self._last = now
             self._send(self.stage, detail)
 
@@ -87,7 +90,7 @@ class Progress:
         self.node = None
         pipeline = desc.removeprefix("Running MIL ").strip()
         for number, name in enumerate(passes, start=1):
-            self.step(f"{pipeline} {number}/{len(passes)}: {str(name).rpartition('::')[2]}")
+            self.step(f"{pipeline} {number}/{len(passes)}: {str(name).rpartition('::')[2]}", begins=number == 1)
             yield name
 
 
