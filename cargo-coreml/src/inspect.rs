@@ -16,12 +16,16 @@ const EXAMPLES: &str = "\
 Examples:
   cargo coreml inspect Whisper.mlpackage
   cargo coreml inspect Whisper.mlpackage --function decoder
-  cargo coreml inspect Whisper.mlpackage --json | jq .interface
+  cargo coreml inspect Whisper.mlpackage --all
+  cargo coreml inspect Whisper.mlpackage --json | jq '.layers[] | select(.data_type == \"float32\") | .name'
 
 Exit codes:
   0  done
   1  the package cannot be read, or has no such function
   2  the arguments are wrong";
+
+/// Most tensors of weight files that the text shows; --all shows them all.
+const LAYERS_SHOWN: usize = 10;
 
 /// Most class labels that the text shows; --json has them all.
 const LABELS_SHOWN: usize = 8;
@@ -33,12 +37,15 @@ pub(crate) struct Arguments {
     /// The model package: a folder NAME.mlpackage
     #[arg(value_name = "MODEL.mlpackage")]
     package: PathBuf,
-    /// Print everything as JSON: {"path", "interface", "summary"}
+    /// Print everything as JSON: {"path", "interface", "summary", "layers"}
     #[arg(long)]
     json: bool,
     /// Show this function of a multifunction package alone
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
+    /// Show every tensor of the weight files, not only the largest
+    #[arg(long)]
+    all: bool,
 }
 
 /// The JSON form.
@@ -50,6 +57,46 @@ struct Report {
     interface: Interface,
     /// What it is made of.
     summary: Summary,
+    /// The tensors in weight files, the largest first.
+    layers: Vec<Layer>,
+}
+
+/// A tensor in a weight file.
+#[derive(Serialize)]
+struct Layer {
+    /// Its name.
+    name: String,
+    /// MIL's name of the operation that takes it.
+    operation: String,
+    /// Element type.
+    data_type: DataType,
+    /// Shape, in elements.
+    shape: Vec<usize>,
+    /// Size, in bytes.
+    bytes: usize,
+    /// The functions that use it.
+    functions: Vec<String>,
+}
+
+/// Returns the tensors of the weight files, the largest first.
+///
+/// Parameters: `function` — take those of this function alone.
+fn layers(package: &Package, function: Option<&str>) -> Result<Vec<Layer>, Failure> {
+    let mut weights = package.weights()?;
+    weights.retain(|weight| function.is_none_or(|name| weight.functions.contains(&name)));
+    let mut layers: Vec<Layer> = weights
+        .into_iter()
+        .map(|weight| Layer {
+            name: weight.name,
+            operation: weight.operation.to_owned(),
+            data_type: weight.constant.data_type,
+            bytes: weight.constant.bytes.len(),
+            shape: weight.constant.dims,
+            functions: weight.functions.into_iter().map(str::to_owned).collect(),
+        })
+        .collect();
+    layers.sort_by_key(|layer| std::cmp::Reverse(layer.bytes));
+    Ok(layers)
 }
 
 /// Shows a package.
@@ -68,19 +115,20 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         summary = summary.of_function(name).ok_or_else(unknown)?;
         interface.functions.retain(|function| function.name == *name);
     }
-    let report = Report { path: arguments.package.clone(), interface, summary };
+    let layers = layers(&package, arguments.function.as_deref())?;
+    let report = Report { path: arguments.package.clone(), interface, summary, layers };
     if arguments.json {
         serde_json::to_writer_pretty(&mut *output, &report).map_err(std::io::Error::from)?;
         writeln!(output)?;
         return Ok(());
     }
-    text(&report, output)?;
+    text(&report, arguments.all, output)?;
     Ok(())
 }
 
 /// Writes the text form.
-fn text(report: &Report, output: &mut impl Write) -> std::io::Result<()> {
-    let Report { path, interface, summary } = report;
+fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<()> {
+    let Report { path, interface, summary, layers } = report;
     let version = summary.specification_version;
     let target = deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
     let size: u64 = summary.files.iter().map(|(_, size)| size).sum();
@@ -105,6 +153,18 @@ fn text(report: &Report, output: &mut impl Write) -> std::io::Result<()> {
     }
     writeln!(output, "\nWeights{}", if summary.weights.is_empty() { ": none" } else { "" })?;
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Right], &weight_rows(&summary.weights))?;
+    let shown = if all { layers.len() } else { LAYERS_SHOWN };
+    if !layers.is_empty() {
+        writeln!(output, "\n{}", if layers.len() > shown { "Largest weights" } else { "Weights by name" })?;
+    }
+    let rows = layers.iter().take(shown).map(|layer| {
+        let size = table::bytes(layer.bytes as u64);
+        vec![layer.name.clone(), layer.operation.clone(), format!("{} {:?}", layer.data_type, layer.shape), size]
+    });
+    table::write(output, &[Align::Left, Align::Left, Align::Left, Align::Right], &rows.collect::<Vec<_>>())?;
+    if layers.len() > shown {
+        writeln!(output, "  … and {} more (--all shows them)", layers.len() - shown)?;
+    }
     writeln!(output, "\nFiles")?;
     let rows: Vec<Vec<String>> =
         summary.files.iter().map(|(name, size)| vec![name.clone(), table::bytes(*size)]).collect();

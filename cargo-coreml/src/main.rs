@@ -4,13 +4,25 @@
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
 mod cache;
+mod completions;
+mod diff;
+mod doctor;
 mod export;
 mod fetch;
 mod inspect;
+mod lint;
 mod lock;
+mod models;
+mod new;
 mod ops;
+mod plot;
+mod precision;
+mod quantize;
+mod report;
 mod selection;
+mod style;
 mod table;
+mod variant;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -43,12 +55,26 @@ struct Arguments {
 /// What can be done: one variant and one file per subcommand.
 #[derive(Subcommand)]
 enum Command {
+    /// Add a model to the crate around the working folder
+    New(new::Arguments),
+    /// Check what a conversion needs from this machine, and say what to do about what is missing
+    Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
+    /// Show what differs between two model packages
+    Diff(diff::Arguments),
+    /// Show what speaks against a model running on Apple's Neural Engine
+    Lint(lint::Arguments),
+    /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
+    Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
     Verify(verify::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
+    /// Find the operations that half precision breaks, and the manifest line that keeps them in single precision
+    Precision(precision::Arguments),
+    /// Walk the ladder of weight compression: size against error, rung by rung
+    Quantize(quantize::Arguments),
     /// Write the lock of a manifest, or check it
     Lock(lock::Arguments),
     /// Bring everything that an offline build needs
@@ -57,6 +83,8 @@ enum Command {
     Cache(cache::Arguments),
     /// Show which MIL operations the portable backend runs, on which engine
     Ops(ops::Arguments),
+    /// Write the completion script of a shell
+    Completions(completions::Arguments),
 }
 
 /// Why a subcommand failed, for the user.
@@ -68,13 +96,21 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(without_cargo(std::env::args_os().collect()));
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
+        Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
+        Command::New(arguments) => new::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
+        Command::Diff(arguments) => diff::run(&arguments, &mut output),
+        Command::Lint(arguments) => lint::run(&arguments, &mut output),
+        Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),
         Command::Fetch(arguments) => fetch::run(&arguments, &mut output),
         Command::Cache(arguments) => cache::run(&arguments, &mut output),
+        Command::Precision(arguments) => precision::run(&arguments, &mut output),
+        Command::Quantize(arguments) => quantize::run(&arguments, &mut output),
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
+        Command::Completions(arguments) => completions::run(&arguments, &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.
     let flushed = output.flush().map_err(Failure::from);

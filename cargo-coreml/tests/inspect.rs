@@ -41,6 +41,10 @@ Weights
   type     tensors  elements    size
   float16        2       544  1.1 kB
 
+Weights by name
+  linear_weight_to_fp16  linear  float16 [32, 16]  1.0 kB
+  linear_bias_to_fp16    linear  float16 [32]        64 B
+
 Files
   model.mlmodel        772 B
   weights/weight.bin  1.3 kB
@@ -90,6 +94,32 @@ fn a_package_as_json() {
     let weights = serde_json::json!({"tensors": 2, "elements": 544, "bytes": 1088});
     assert_eq!(json["summary"]["weights"]["float16"], weights);
     assert_eq!(json["summary"]["files"][1][0], "weights/weight.bin");
+    let layer = serde_json::json!({"name": "linear_weight_to_fp16", "operation": "linear", "data_type": "float16",
+                                   "shape": [32, 16], "bytes": 1024, "functions": ["main"]});
+    assert_eq!(json["layers"][0], layer);
+}
+
+#[test]
+fn weights_that_are_compressed_or_shared() {
+    let layers = |name: &str, arguments: &[&str]| {
+        let (_, output, _) = run(command().args(["inspect", "--json"]).arg(package(name)).args(arguments));
+        let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+        let layers = json["layers"].as_array().unwrap().iter();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        layers
+            .map(|layer| (text(&layer["operation"]), text(&layer["data_type"]), layer["functions"].clone()))
+            .collect::<Vec<_>>()
+    };
+    // What expands a compressed weight is not its user.
+    assert!(layers("palettized", &[]).iter().any(|(user, data_type, _)| user == "linear" && data_type == "uint3"));
+    assert!(layers("int8", &[]).iter().any(|(user, data_type, _)| user == "linear" && data_type == "int8"));
+    let shared = serde_json::json!(["four", "one"]);
+    assert!(layers("multifunction", &[]).iter().all(|(_, _, functions)| *functions == shared));
+    assert_eq!(layers("multifunction", &["--function", "one"]).len(), 2);
+    let all = inspect("constants", &["--all"]);
+    let first = inspect("constants", &[]);
+    assert!(first.contains("\nLargest weights\n") && first.contains(" more (--all shows them)\n"), "{first}");
+    assert!(all.contains("\nWeights by name\n") && !all.contains(" more (--all"), "{all}");
 }
 
 #[test]

@@ -56,6 +56,13 @@ const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Models
 /// keeps cargo from seeing a change where there is none.
 pub(crate) const PINNED_TIME: Duration = Duration::from_secs(1_577_836_800);
 
+/// Returns where the entries of the cache in `folder` lie.
+///
+/// Called by: `doctor.rs`.
+pub(crate) fn entries_folder(folder: &Path) -> PathBuf {
+    folder.join(LAYOUT).join("entries")
+}
+
 /// A cache folder.
 #[derive(Debug)]
 pub(crate) struct Cache {

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Variables whose change can change what a build gives. Not `PATH` and the like: they differ between an editor and a
 /// shell, and everything would be built again and again.
-const WATCHED_VARIABLES: [&str; 10] = [
+pub(crate) const WATCHED_VARIABLES: [&str; 10] = [
     "COREML_BUILD",
     "COREML_CACHE_DIR",
     "COREML_PYTHON",

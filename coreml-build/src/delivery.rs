@@ -192,7 +192,7 @@ pub(crate) fn indexed(
     IndexedModel {
         name: model.name.clone(),
         description: model.conversion.metadata.description.clone().unwrap_or_default(),
-        source: model.conversion.source.to_string(),
+        source: model.conversion.functions.sources(),
         interface,
         digest: digest.to_owned(),
         package,

@@ -21,6 +21,7 @@ macro_rules! driver_files {
 driver_files!(
     "__init__.py",
     "__main__.py",
+    "ane.py",
     "canonical.py",
     "capture.py",
     "checks.py",
@@ -30,6 +31,7 @@ driver_files!(
     "diagnosis.py",
     "failures.py",
     "features.py",
+    "functions.py",
     "images.py",
     "inputs.py",
     "interface.py",

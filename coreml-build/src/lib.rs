@@ -19,6 +19,7 @@ mod config;
 mod convert;
 mod delivery;
 mod digest;
+pub mod doctor;
 mod driver;
 mod embed;
 mod embedded;

@@ -5,7 +5,7 @@
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
 //! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
-//! with a table of its own (`source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
+//! with a table of its own (`function`, `source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
 //! `parity`, `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
 
 mod agreement;
@@ -13,6 +13,7 @@ mod classifier;
 mod compression;
 mod conversion;
 mod feature;
+mod function;
 mod image;
 mod later;
 mod model;
@@ -128,7 +129,7 @@ impl Manifest {
         }
         let root = reader.root(document.get_ref());
         let requirements = root.take("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
-        let defaults = root.take("defaults").and_then(|item| item.section()).map(Keys::read).unwrap_or_default();
+        let defaults = root.take("defaults").and_then(|item| item.section()).map(Keys::defaults).unwrap_or_default();
         let (single, several) = (root.take("model"), root.take("models"));
         let is_single = single.is_some();
         let tables = match (single, several) {
@@ -279,7 +280,7 @@ fn toml_files(folder: &Path) -> Vec<String> {
 
 /// Returns an error for each file that `model` names and that does not exist.
 fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
-    let missing = |(key, file): (&'static str, &str)| {
+    let missing = |(key, file): (String, &str)| {
         let path = package_root.join(file);
         let is_folder = key == "source.package";
         if if is_folder { path.is_dir() } else { path.is_file() } {
@@ -288,7 +289,7 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         let kind = if is_folder { "is not a folder" } else { "is not a file" };
         let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
-        let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(key)));
+        let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(&key)));
         Some(error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml"))
     };
     model.declared_files().into_iter().filter_map(missing).collect()

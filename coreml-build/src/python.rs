@@ -89,6 +89,40 @@ fn find_uv(options: &PythonOptions) -> Result<Option<PathBuf>, Error> {
     }
 }
 
+/// What there is of Python, without anything being made.
+pub(crate) struct Finding {
+    /// The `uv` that would be used.
+    pub(crate) uv: Result<Option<PathBuf>, Error>,
+    /// The interpreter, in words.
+    pub(crate) interpreter: Result<String, Error>,
+    /// The packages, in words; `None` when they would be installed first.
+    pub(crate) packages: Option<Result<String, Error>>,
+}
+
+/// Looks for what [`obtain`] would return for the default requirements.
+///
+/// Called by: `doctor.rs`.
+/// Parameters: `cache_dir` — the cache folder.
+pub(crate) fn examine(options: &PythonOptions, cache_dir: &Path) -> Finding {
+    let requirements = Requirements::default();
+    let uv = find_uv(options);
+    if let Some(own) = &options.interpreter {
+        let found = own_interpreter(own, options, &requirements);
+        let packages = found.as_ref().ok().map(|program| interpreter::packages(program, &requirements));
+        let interpreter = found.map(|program| {
+            let version = Interpreter::probe(&program).map(|interpreter| interpreter.to_string()).unwrap_or_default();
+            format!("COREML_PYTHON: {}, Python {version}", program.display())
+        });
+        return Finding { uv, interpreter, packages };
+    }
+    let found = interpreter::find(options, &requirements.range, uv.as_ref().ok().and_then(|uv| uv.as_deref()));
+    let cache = Cache::new(cache_dir);
+    let ready = found.as_ref().ok().and_then(|interpreter| environment::existing(interpreter, &requirements, &cache));
+    let packages = ready.map(|program| interpreter::packages(&program, &requirements));
+    let interpreter = found.map(|interpreter| format!("{}, Python {interpreter}", interpreter.base.display()));
+    Finding { uv, interpreter, packages }
+}
+
 /// Returns `COREML_PYTHON`, if it works and has a fitting version.
 fn own_interpreter(own: &Path, options: &PythonOptions, requirements: &Requirements) -> Result<PathBuf, Error> {
     let wrong = |problem: String| {

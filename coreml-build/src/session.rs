@@ -147,6 +147,11 @@ impl Session {
         Self { options, cache, connection: Connection::default() }
     }
 
+    /// Returns the options, to change them before the first build.
+    pub fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
     /// Builds all of `manifests`; what is not in the cache is converted by one Python process.
     ///
     /// Called by: [`crate::compile_all`], the command line.
@@ -194,7 +199,7 @@ impl Session {
 
     /// Returns whether nothing has to be converted for a manifest: all its models are packages that are there.
     fn is_ready(&self, manifest: &Manifest) -> bool {
-        let ready = |model: &Model| model.conversion.source.package().is_some();
+        let ready = |model: &Model| model.conversion.functions.package().is_some();
         manifest.models.iter().all(ready) && manifest.check_files(&self.options.package_root).is_ok()
     }
 
@@ -227,7 +232,7 @@ impl Session {
     ) -> Conversions {
         let mut conversions = Conversions::new();
         wanted.retain(|primary, wanted| {
-            let Some(folder) = wanted.conversion.source.package() else { return true };
+            let Some(folder) = wanted.conversion.functions.package() else { return true };
             let found = ready::obtain(&self.options.package_root, folder, &self.cache, wanted, warnings);
             conversions.insert(primary.clone(), found);
             false

@@ -150,7 +150,7 @@ impl Session {
             for model in &manifest.models {
                 let locked = lock.as_ref().and_then(|lock| lock.models.get(&model.name));
                 let result = Wanted::new(model, &manifest.requirements).and_then(|wanted| {
-                    match wanted.conversion.source.package() {
+                    match wanted.conversion.functions.package() {
                         Some(_) => Ok(Whereabouts::Ready),
                         None => act(self, &wanted.with_lock(locked), &mut moves.warnings),
                     }

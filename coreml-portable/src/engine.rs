@@ -51,7 +51,7 @@ impl EngineKind {
     pub(crate) fn dialect(self) -> Dialect {
         match self {
             Self::Rten => rten::DIALECT,
-            Self::OnnxRuntime => Dialect::FULL,
+            Self::OnnxRuntime => Dialect { widens_constants: true, ..Dialect::FULL },
         }
     }
 

@@ -16,9 +16,10 @@ use crate::onnx::{
     TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
 };
 use crate::weights::Weights;
-use coreml_spec::DataType;
+use coreml_spec::{DataType, WeightFile};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Name of the external data that holds the large constants; engines want this ending.
 pub(crate) const WEIGHTS_FILE: &str = "weights.data";
@@ -55,13 +56,23 @@ pub(crate) struct Dialect {
     pub(crate) volumes: bool,
     /// Matrix products of integers.
     pub(crate) integer_products: bool,
+    /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
+    pub(crate) transposed_weights: bool,
+    /// Half-precision constants are widened when the engine loads the model, not by us.
+    pub(crate) widens_constants: bool,
     /// ArgMax and ArgMin take the first of equals, as ONNX says.
     pub(crate) first_of_equals: bool,
 }
 
 impl Dialect {
     /// All of ONNX.
-    pub(crate) const FULL: Self = Self { volumes: true, integer_products: true, first_of_equals: true };
+    pub(crate) const FULL: Self = Self {
+        volumes: true,
+        integer_products: true,
+        transposed_weights: true,
+        widens_constants: false,
+        first_of_equals: true,
+    };
 }
 
 /// The graph under construction.
@@ -71,14 +82,20 @@ pub(crate) struct Graph {
     dialect: Dialect,
     /// Nodes of the graph, or of the body that is being built.
     nodes: Vec<NodeProto>,
+    /// Nodes that widen constants; they stand before all others, since bodies see what they give.
+    widening: Vec<NodeProto>,
     /// Constants; those of bodies too, since bodies see the names of the graph around them.
     initializers: Vec<TensorProto>,
     /// Bytes of the large constants.
     weights: Weights,
+    /// The package's weight files, where constants can stay.
+    files: Vec<Arc<WeightFile>>,
     /// Names in use.
     names: HashSet<Rc<str>>,
     /// Constants that the graph has already, by identity and layout.
     constants: HashMap<(usize, Layout), Value>,
+    /// Small constants by element type, sizes and bytes.
+    small: HashMap<(i32, Vec<usize>, Vec<u8>), Value>,
     /// Name that new nodes and values are derived from: the first output of the operation being translated.
     origin: String,
     /// Number of the next value derived from `origin`.
@@ -102,14 +119,19 @@ struct State {
 
 impl Graph {
     /// Returns an empty graph.
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    ///
+    /// Parameters: `files` — the weight files of the package that is translated.
+    pub(crate) fn new(dialect: Dialect, files: Vec<Arc<WeightFile>>) -> Self {
         Self {
             dialect,
             nodes: Vec::new(),
+            widening: Vec::new(),
             initializers: Vec::new(),
             weights: Weights::default(),
+            files,
             names: HashSet::new(),
             constants: HashMap::new(),
+            small: HashMap::new(),
             origin: String::new(),
             serial: 0,
             results: Vec::new(),
@@ -230,7 +252,8 @@ impl Graph {
     ///
     /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and those, in the same order.
     pub(crate) fn finish(self, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> (ModelProto, Weights) {
-        let graph = GraphProto { node: self.nodes, name: "main".into(), initializer: self.initializers, input, output };
+        let node = self.widening.into_iter().chain(self.nodes).collect();
+        let graph = GraphProto { node, name: "main".into(), initializer: self.initializers, input, output };
         let model = ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),

@@ -81,7 +81,7 @@ pub(crate) fn translate(package: &Package, function: &str, settings: Settings) -
     let mut findings = Findings { opset, problems: Vec::new(), faults: Vec::new() };
     translator.check(&function.block, &mut findings);
     findings.result()?;
-    let mut g = Graph::new(settings.engine.map_or(Dialect::FULL, EngineKind::dialect));
+    let mut g = Graph::new(settings.engine.map_or(Dialect::FULL, EngineKind::dialect), package.weight_files());
     let mut scope = Scope::default();
     let (inputs, states) = translator.bind_inputs(&function, &mut g, &mut scope)?;
     for output in &function.block.outputs {

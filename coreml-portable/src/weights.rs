@@ -1,13 +1,16 @@
-//! The elements of a program's large constants, each in memory of its own.
+//! The elements of a program's large constants, each in memory of its own or still in the package.
 //!
 //! Owns: where each lies when all are one buffer, and widening of half-precision weights (once, while copying out of the
 //! mapped package).
 //! Must not: know names or graphs.
-//! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are, one by one; rten and files
-//! take them joined to the external data of the ONNX model.
+//! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are, one by one, and reads those
+//! that stand in the package from there by itself; rten and files take them joined to the external data of the ONNX model.
 
+use coreml_spec::WeightFile;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Alignment of each constant in the joined buffer, in bytes: a cache line, which is also what the widest vector load likes.
 const ALIGNMENT: usize = 64;
@@ -16,12 +19,31 @@ const ALIGNMENT: usize = 64;
 const CHUNK: usize = 2048;
 
 /// Elements of a constant.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) enum Elements {
     /// Single precision.
     Floats(Vec<f32>),
     /// Any other type, little endian.
     Bytes(Vec<u8>),
+    /// A constant that the package has as the graph wants it.
+    Stored(Stored),
+}
+
+/// Elements in a weight file of the package, little endian.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    /// The file.
+    pub(crate) file: Arc<WeightFile>,
+    /// Where they lie in it, in bytes.
+    pub(crate) range: Range<usize>,
+}
+
+impl Stored {
+    /// Returns the elements.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        // The range was found in the mapped file, so that it cannot be missing.
+        self.file.bytes().ok().and_then(|file| file.get(self.range.clone())).unwrap_or_default()
+    }
 }
 
 impl Elements {
@@ -30,6 +52,7 @@ impl Elements {
         match self {
             Self::Floats(floats) => size_of_val(floats.as_slice()),
             Self::Bytes(bytes) => bytes.len(),
+            Self::Stored(stored) => stored.range.len(),
         }
     }
 
@@ -44,6 +67,7 @@ impl Elements {
                 }
             }
             Self::Bytes(bytes) => buffer.extend_from_slice(bytes),
+            Self::Stored(stored) => buffer.extend_from_slice(stored.bytes()),
         }
     }
 }
@@ -70,6 +94,11 @@ impl Weights {
     /// Appends elements of any type but single precision, as they are.
     pub(crate) fn push(&mut self, elements: &[u8]) -> Span {
         self.append(Elements::Bytes(elements.to_vec()))
+    }
+
+    /// Appends elements that stay where they are: in a weight file of the package.
+    pub(crate) fn push_stored(&mut self, stored: Stored) -> Span {
+        self.append(Elements::Stored(stored))
     }
 
     /// Appends single-precision elements.

@@ -1,7 +1,8 @@
 //! Weight files: tensors in format 2 of Core ML's blob storage.
 //!
 //! Owns: the binary layout, mapping a file, checking every offset before it is used. Must not: interpret elements.
-//! Flow: listed by [`crate::Package::open`], mapped and read by `constant.rs` through [`WeightFile::blob`].
+//! Flow: listed by [`crate::Package::open`], mapped and read by `constant.rs` through [`WeightFile::blob`]; an engine gets the
+//! file itself from [`crate::Package::weight_files`], so that constants need not be copied.
 //!
 //! A file begins with a header of 64 bytes: number of blobs (`u32`), version (`u32`), zeros. A reference points to a
 //! blob's metadata of 64 bytes: sentinel (`u32`), type (`u32`), size in bytes (`u64`), offset of the data from the
@@ -11,6 +12,7 @@ use crate::{DataType, Error};
 use memmap2::Mmap;
 use std::borrow::Cow;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -23,9 +25,9 @@ const VERSION: u32 = 2;
 /// First field of each blob's metadata.
 const SENTINEL: u32 = 0xDEAD_BEEF;
 
-/// A file with weights.
+/// A file with the weights of a package.
 #[derive(Debug)]
-pub(crate) struct WeightFile {
+pub struct WeightFile {
     /// Where it is, or would be when in memory.
     path: PathBuf,
     /// Its bytes.
@@ -61,9 +63,28 @@ impl WeightFile {
         Self { path, content: Content::InMemory(bytes) }
     }
 
-    /// Returns where the file is.
-    pub(crate) fn path(&self) -> &Path {
+    /// Returns where the file is, or would be when it is in memory.
+    pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns whether the file is on disk, not in memory only.
+    pub fn is_on_disk(&self) -> bool {
+        matches!(self.content, Content::OnDisk(_))
+    }
+
+    /// Returns the place of `part` in the file, or `None` when it is no part of it.
+    ///
+    /// Parameters: `part` — such as the bytes of a [`crate::Constant`]; its address tells, not its content.
+    pub fn range_of(&self, part: &[u8]) -> Option<Range<usize>> {
+        let file = match &self.content {
+            Content::InMemory(bytes) => bytes.as_ptr_range(),
+            // What has not been mapped has no parts.
+            Content::OnDisk(mapping) => mapping.get()?.as_ptr_range(),
+        };
+        let part = part.as_ptr_range();
+        let inside = file.start <= part.start && part.end <= file.end;
+        inside.then(|| part.start.addr() - file.start.addr()..part.end.addr() - file.start.addr())
     }
 
     /// Returns the size of the file in bytes, without mapping it.
@@ -78,7 +99,9 @@ impl WeightFile {
     }
 
     /// Returns the whole file, mapping it on first use.
-    pub(crate) fn bytes(&self) -> Result<&[u8], Error> {
+    ///
+    /// Errors: [`Error::Io`] when the file cannot be mapped.
+    pub fn bytes(&self) -> Result<&[u8], Error> {
         match &self.content {
             Content::InMemory(bytes) => Ok(bytes),
             Content::OnDisk(mapping) => {

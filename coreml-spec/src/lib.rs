@@ -10,6 +10,7 @@ mod blob;
 mod constant;
 mod data_type;
 mod describe;
+mod difference;
 mod error;
 mod identifier;
 mod index;
@@ -21,9 +22,12 @@ pub mod proto;
 mod shape;
 mod summary;
 mod tensor;
+mod weight;
 
+pub use blob::WeightFile;
 pub use constant::Constant;
 pub use data_type::DataType;
+pub use difference::{Change, Difference, difference};
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
@@ -36,3 +40,4 @@ pub use interface::{
 pub use package::Package;
 pub use summary::{FunctionSummary, Summary, Weights, deployment_target};
 pub use tensor::{Element, Elements, ElementsMut, TensorRef};
+pub use weight::Weight;

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Largest specification that is read, in bytes. Converters move large tensors of numbers into weight files: what stays is
 /// about a kilobyte per operation, and truth-value masks of a byte per element. A decoded specification takes at most
@@ -55,13 +56,14 @@ pub struct Package {
     /// Size of the specification, in bytes.
     specification_size: u64,
     /// Weight files by their path from the specification's folder, `/`-separated.
-    weights: BTreeMap<String, WeightFile>,
+    weights: BTreeMap<String, Arc<WeightFile>>,
 }
 
 impl Package {
     /// Opens a package on disk.
     ///
-    /// Weight files must not be changed while the package is open: they are mapped into memory.
+    /// Weight files must not be changed while the package is open or a session made from it is in use: they are mapped into
+    /// memory.
     /// Errors: [`Error::Io`] when something is missing; [`Error::Damaged`] when manifest or specification cannot be
     /// decoded or exceed their limits. Weights are checked when they are read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
@@ -76,7 +78,7 @@ impl Package {
         if let Some(folder) = specification.parent() {
             list_files(folder, "", FOLDER_DEPTH_LIMIT, &mut weights)?;
         }
-        weights.retain(|_, file: &mut WeightFile| file.path() != specification);
+        weights.retain(|_, file: &mut Arc<WeightFile>| file.path() != specification);
         let specification_size = bytes.len() as u64;
         Ok(Self { root: root.to_owned(), specification, model, specification_size, weights })
     }
@@ -110,7 +112,7 @@ impl Package {
             .into_iter()
             .filter_map(|(path, bytes)| {
                 let name = path.strip_prefix(folder)?.to_owned();
-                Some((name, WeightFile::in_memory(root.join(path), bytes)))
+                Some((name, Arc::new(WeightFile::in_memory(root.join(path), bytes))))
             })
             .collect();
         Ok(Self { root, specification, model, specification_size: bytes.len() as u64, weights })
@@ -158,6 +160,13 @@ impl Package {
         crate::summary::of(self)
     }
 
+    /// Returns the tensors in weight files, each once, in the program's order. No element is read.
+    ///
+    /// Errors: as [`Package::constant`] for each of them.
+    pub fn weights(&self) -> Result<Vec<crate::Weight<'_>>, Error> {
+        crate::weight::of(self)
+    }
+
     /// Returns whether a function computes or stores anything in half precision, so that its results are not those of
     /// single precision.
     ///
@@ -179,13 +188,18 @@ impl Package {
         Ok(files)
     }
 
+    /// Returns the weight files, shared so that they may outlive the package.
+    pub fn weight_files(&self) -> Vec<Arc<WeightFile>> {
+        self.weights.values().map(Arc::clone).collect()
+    }
+
     /// Returns the weight file that a blob reference names.
     ///
     /// Called by: `constant.rs`.
     pub(crate) fn weight_file(&self, reference: &str) -> Result<&WeightFile, Error> {
         // Only files found below the specification's folder can be named, so that no reference escapes the package.
         let file = reference.strip_prefix(MODEL_PATH).and_then(|name| self.weights.get(name));
-        file.ok_or_else(|| {
+        file.map(Arc::as_ref).ok_or_else(|| {
             self.damaged(format!("refers to the weight file {reference:?}, which is not in the package"))
         })
     }
@@ -228,7 +242,7 @@ fn list_files(
     folder: &Path,
     prefix: &str,
     depth: usize,
-    files: &mut BTreeMap<String, WeightFile>,
+    files: &mut BTreeMap<String, Arc<WeightFile>>,
 ) -> Result<(), Error> {
     let entries = fs::read_dir(folder).map_err(|error| Error::io(folder, error))?;
     for entry in entries {
@@ -245,7 +259,7 @@ fn list_files(
                 let what = format!("more than {FILE_COUNT_LIMIT} files");
                 return Err(Error::unsupported(folder, what, NOT_WEIGHTS));
             }
-            files.insert(name, WeightFile::on_disk(path));
+            files.insert(name, Arc::new(WeightFile::on_disk(path)));
         }
     }
     Ok(())

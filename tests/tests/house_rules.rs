@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 /// The crates of the product, each with the own crates it may depend on.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("coreml-spec", &[]),
+    ("coreml-lint", &["coreml-spec"]),
     ("coreml-build", &["coreml-spec"]),
     ("coreml-macros", &["coreml-spec"]),
     ("coreml-portable", &["coreml-spec"]),
     ("coreml-rt", &["coreml-spec", "coreml-macros", "coreml-portable"]),
-    ("cargo-coreml", &["coreml-spec", "coreml-build", "coreml-portable", "coreml-rt"]),
+    ("cargo-coreml", &["coreml-spec", "coreml-lint", "coreml-build", "coreml-portable", "coreml-rt"]),
 ];
 
 /// What a source text may contain only in certain files: pattern, prefixes of the files where it may stand, reason.
@@ -37,7 +38,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
             "coreml-macros/src/",
             "coreml-rt/src/",
             "cargo-coreml/src/",
-            "coreml-portable/src/engine/onnxruntime.rs", // where its shared library lies
+            "coreml-portable/src/engine/onnxruntime/library.rs", // where its shared library lies
         ],
         "configuration is read at the doors",
     ),

@@ -1,5 +1,5 @@
-//! Sources other than a Python function, compressed weights and generic fixes of coremltools, the whole way: manifest,
-//! `cargo`, parity with PyTorch on the platform's backend.
+//! Sources other than a Python function, compressed weights, generic fixes of coremltools and rewrites, the whole way:
+//! manifest, `cargo`, parity with PyTorch on the platform's backend.
 //!
 //! Owns: the proof that what the driver makes of them also computes the right thing.
 
@@ -19,6 +19,11 @@ inputs.x = { shape = [{ min = 2, max = 8, default = 4 }, 64] }
 [models.fixes]
 source = { file = "python/nets.py", entry = "fixes" }
 inputs.x = { shape = [2, 3, 4] }
+
+[models.blocks]
+source = { file = "python/nets.py", entry = "encoder" }
+inputs.x = { shape = [1, 6, 32] }
+rewrite = ["ane"]
 
 [models.int8]
 source = { file = "python/nets.py", entry = "wide" }
@@ -79,6 +84,22 @@ class Fixes(nn.Module):
         y = torch.addcmul(x, x, x + 1, value=3) + torch.addcdiv(x, x, x.abs() + 2) + torch.lerp(x, x * 2, 0.25)
         y = y * x.new_ones(2, 3, 4) + torch.lerp(x, -x, x)
         return y, x.swapaxes(0, -1) * 2, x.movedim((0, 1), (2, 0)) * 2, x.moveaxis(-1, 0) * 3
+
+
+class Encoder(nn.Module):
+    """Attends to what came before."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=True)
+
+    def forward(self, x):
+        return self.layer(x, src_mask=torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1))
+
+
+def encoder():
+    return Encoder()
 
 
 def wide():
@@ -153,7 +174,7 @@ fn every_source_and_every_compression_computes_what_pytorch_does() {
     run(Command::new(python()).args(["-c", save]).current_dir(user.path(""))).succeeds();
     assert_eq!(user.cargo(&["run"]).succeeds().stdout.trim(), "[3.0, -4.0]");
     let tests = user.cargo(&["test"]).succeeds().stdout;
-    for model in ["script", "exported", "fixes", "int8", "int4", "palette", "sparse", "joint"] {
+    for model in ["script", "exported", "fixes", "blocks", "int8", "int4", "palette", "sparse", "joint"] {
         assert!(tests.contains(&format!("test all::{model}::parity::matches_pytorch ... ok")), "{tests}");
     }
 }

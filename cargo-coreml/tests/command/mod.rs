@@ -5,8 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+#[allow(dead_code, reason = "not every test file reads a package")]
 /// Returns the path of a package that `coreml-spec/tests/data/make.py` made.
-#[allow(dead_code, reason = "not every test reads a package")]
 pub(crate) fn package(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
 }

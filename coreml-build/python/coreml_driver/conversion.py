@@ -3,7 +3,7 @@
 Owns: the order of the steps.
 Must not: do a step's work: each has its module.
 Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, convert, canonical, reread, report
--> one event.
+-> one event. A model of several functions goes all the steps but the report once for each, then through `functions`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from coreml_driver import (
     capture,
     checks,
     diagnosis,
+    functions,
     inputs,
     mil,
     operations,
@@ -33,7 +34,9 @@ from coreml_driver import (
     weights,
 )
 from coreml_driver import convert as coremltools_call
+from coreml_driver.convert import OpSelector
 from coreml_driver.failures import Failure
+from coreml_driver.functions import Part
 from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.progress import Progress
@@ -43,7 +46,7 @@ from coreml_driver.request import Job, Model, understand
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
 #: Failures of the manifest: another capture would end the same way.
-SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-op-selector", "wrong-target", "nothing-compressed", "missing-module"})
+SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-target", "missing-module"})
 
 
 def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Sequence[str], send: Send) -> None:
@@ -56,17 +59,25 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
     folders = [package_root]
     context = diagnosis.Context(UserCode(folders))
     inputs.RECORDER.start()
-    model: Model | None = None
+    part = Part(None, job)
     failure: Failure | None = None
     collected: list[str] = list(notes)
+    done: list[tuple[Part, Model, _Done]] = []
     try:
-        model = context.model = understand(job)
-        folder = Path(os.path.normpath(package_root / model.source.file)).parent
-        folders += [] if folder.is_relative_to(package_root) else [folder]
-        with source.user_modules([folder, package_root]):
-            _Conversion(model, package_root, progress, context, versions, collected).run()
+        for part in functions.split(job):
+            context = diagnosis.Context(UserCode(folders))
+            model = context.model = understand(part.job)
+            folder = Path(os.path.normpath(package_root / model.source.file)).parent
+            folders += [] if folder.is_relative_to(package_root) else [folder]
+            warnings: list[str] = []
+            with source.user_modules([folder, package_root]):
+                done.append((part, model, _Conversion(model, package_root, progress, context, warnings).run()))
+            collected += map(part.remark, warnings)
+        part = Part(None, job)
+        _finish(job, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
         failure = diagnosis.explain(error, context, progress)
+        failure.key = part.key(failure.key)
     recorded = inputs.spelled(inputs.RECORDER.files(folders, [job.output]), package_root)
     read = sorted({*inputs.declared(job.table, package_root), *recorded})
     inputs.RECORDER.stop()
@@ -77,6 +88,45 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
 
 
 @dataclass(frozen=True)
+class _Done:
+    """A function that is converted, and what the report says about it."""
+
+    specification: Any
+    selector: OpSelector
+    capture: dict[str, Any]
+    rewrites: dict[str, Any]
+
+
+def _finish(
+    job: Job,
+    done: Sequence[tuple[Part, Model, _Done]],
+    progress: Progress,
+    versions: dict[str, str],
+    warnings: Sequence[str],
+) -> None:
+    """Join the functions where there are several, make sure that the model's own keys had an effect, and report."""
+    (first, model, one), *_ = done
+    specification, capture, rewrites = one.specification, one.capture, one.rewrites
+    if first.name is not None:
+        with progress.entered("join"), progress.following_coremltools():
+            parts = [part for part, _, _ in done]
+            specification = functions.join(job, parts, PACKAGE_NAME, model.metadata)
+        capture = {str(part.name): function.capture for part, _, function in done}
+        rewrites = {str(part.name): function.rewrites for part, _, function in done}
+    coremltools_call.check(specification, model, [function.selector for _, _, function in done])
+    report.write(
+        job.output / "report.json",
+        job.output / PACKAGE_NAME,
+        specification,
+        capture=capture,
+        rewrites=rewrites,
+        times=progress.times,
+        warnings=warnings,
+        versions=versions,
+    )
+
+
+@dataclass(frozen=True)
 class _Converted:
     """A finished package."""
 
@@ -84,29 +134,28 @@ class _Converted:
     #: The largest difference between the captured graph and the original module.
     largest: float
     specification: Any
+    selector: OpSelector
 
 
 @dataclass
 class _Conversion:
-    """The steps of one conversion and what they leave for each other."""
+    """The steps of one function's conversion and what they leave for each other."""
 
     model: Model
     root: Path
     progress: Progress
     context: diagnosis.Context
-    versions: dict[str, str]
     warnings: list[str]
 
-    def run(self) -> None:
-        """Convert, and fill the output folder."""
+    def run(self) -> _Done:
+        """Convert, and leave the package and the samples in the output folder."""
         with self.progress.entered("load"):
             operations.register(self.model.ops, self.root)
         if self.model.source.kind == "mil":
             package = self.model.output / PACKAGE_NAME
-            specification, remarks = mil.convert(self.model, self.root, package, self.progress)
+            specification, selector, remarks = mil.convert(self.model, self.root, package, self.progress)
             self.warnings += remarks
-            self._report(specification, capture={"method": "mil"}, rewrites={})
-            return
+            return _Done(specification, selector, {"method": "mil"}, {})
         with self.progress.entered("load"):
             module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
@@ -116,29 +165,13 @@ class _Conversion:
         with self.progress.entered("write"):
             for index, run in enumerate(observed.runs[: self.model.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
-        self._report(
-            converted.specification,
-            capture={
-                "method": converted.captured.method,
-                "reason": reason,
-                "largest-difference": converted.largest,
-                "notes": converted.captured.notes,
-            },
-            rewrites={"dropout-removed": observed.dropouts},
-        )
-
-    def _report(self, specification: Any, capture: dict[str, Any], rewrites: dict[str, Any]) -> None:
-        """Write the report."""
-        report.write(
-            self.model.output / "report.json",
-            self.model.output / PACKAGE_NAME,
-            specification,
-            capture=capture,
-            rewrites=rewrites,
-            times=self.progress.times,
-            warnings=self.warnings,
-            versions=self.versions,
-        )
+        captured = {
+            "method": converted.captured.method,
+            "reason": reason,
+            "largest-difference": converted.largest,
+            "notes": converted.captured.notes,
+        }
+        return _Done(converted.specification, converted.selector, captured, observed.rewrites)
 
     def _load(self) -> torch.nn.Module:
         """Make the module, with its weights, in inference mode."""
@@ -192,9 +225,10 @@ class _Conversion:
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         with self.progress.entered("convert"), self.progress.following_coremltools():
-            remarks = coremltools_call.to_package(captured, self.model, observed.interface, kept, package)
+            selector = OpSelector(self.model.precision)
+            remarks = coremltools_call.to_package(captured, self.model, observed.interface, kept, selector, package)
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
             reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
         self.warnings += remarks
-        return _Converted(captured, largest, specification)
+        return _Converted(captured, largest, specification, selector)

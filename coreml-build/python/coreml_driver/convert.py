@@ -53,42 +53,54 @@ class OpSelector:
             self.seen_outputs |= names
         return operation.op_type not in self._types and not names & self._outputs
 
-    def check(self, specification: Model_pb2.Model) -> None:
-        """Fail if the manifest names an operation that does not occur: nothing would stay in float32, without a word.
 
-        Parameters: `specification` — operations that coremltools did not ask about (they stay in float32 anyway) are
-        found here.
-        """
-        for operation in program.operations(specification):
-            if operation.type != "const":
-                self.seen_types.add(operation.type)
-                self.seen_outputs.update(output.name for output in operation.outputs)
-        for key, wanted, seen in (
-            ("float32-ops", self._types, self.seen_types),
-            ("float32-outputs", self._outputs, self.seen_outputs),
-        ):
-            missing = sorted(wanted - seen)
-            if missing:
-                what = "operation type" if key == "float32-ops" else "operation with an output"
-                message = (
-                    f"The program has no {what} {', '.join(f'`{name}`' for name in missing)}, so nothing would "
-                    "stay in float32."
-                )
-                names = sorted(seen)
-                more = ", …" if len(names) > LISTED_NAMES else ""
-                advice = f"The program has: {', '.join(names[:LISTED_NAMES])}{more}."
-                raise Failure("wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,))
+def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:
+    """Fail if a key that says what becomes of operations or weights has no effect: coremltools would not say a word.
+
+    Called by: `conversion`, with the finished package.
+    Parameters: `selectors` — one for each function of the package; operations that coremltools did not ask them about
+    (they stay in float32 anyway) are found in the specification.
+    Errors: `Failure` of kind `wrong-op-selector` or `nothing-compressed`.
+    """
+    types = {kind for selector in selectors for kind in selector.seen_types}
+    outputs = {name for selector in selectors for name in selector.seen_outputs}
+    for operation in program.operations(specification):
+        if operation.type != "const":
+            types.add(operation.type)
+            outputs.update(output.name for output in operation.outputs)
+    for key, wanted, seen in (
+        ("float32-ops", model.precision.float32_ops, types),
+        ("float32-outputs", model.precision.float32_outputs, outputs),
+    ):
+        missing = sorted(set(wanted) - seen)
+        if missing:
+            what = "operation type" if key == "float32-ops" else "operation with an output"
+            message = (
+                f"The program has no {what} {', '.join(f'`{name}`' for name in missing)}, so nothing would "
+                "stay in float32."
+            )
+            names = sorted(seen)
+            more = ", …" if len(names) > LISTED_NAMES else ""
+            advice = f"The program has: {', '.join(names[:LISTED_NAMES])}{more}."
+            raise Failure("wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,))
+    compression.check(specification, model.compression)
 
 
-def to_package(captured: Captured, model: Model, interface: Interface, kept: Sequence[Kept], package: Path) -> None:
+def to_package(
+    captured: Captured,
+    model: Model,
+    interface: Interface,
+    kept: Sequence[Kept],
+    selector: OpSelector,
+    package: Path,
+) -> list[str]:
     """Convert a captured graph and write it as a package in canonical form.
 
     Called by: `conversion`.
     Parameters: `kept` — the declared states; `package` — the folder to make, named `….mlpackage`.
     Returns: warnings.
-    Errors: `Failure` of kind `wrong-target`, `wrong-op-selector` or `nothing-compressed`; whatever coremltools raises.
+    Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
-    selector = OpSelector(model.precision)
     converted = ct.convert(
         captured.program,
         inputs=inputs(model.inputs),
@@ -97,7 +109,7 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
         classifier_config=_classifier(interface),
         **_arguments(model, selector),
     )
-    specification, remarks = _save(converted, model, selector, package)
+    specification, remarks = _save(converted, model, package)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
@@ -107,14 +119,13 @@ def to_package(captured: Captured, model: Model, interface: Interface, kept: Seq
     return remarks
 
 
-def mil_to_package(source: Any, model: Model, package: Path) -> list[str]:
+def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Path) -> list[str]:
     """Convert a MIL program and write it as a package in canonical form.
 
     Called by: `mil.convert`. Returns: warnings.
     """
-    selector = OpSelector(model.precision)
     converted = ct.convert(source, **_arguments(model, selector))
-    specification, remarks = _save(converted, model, selector, package)
+    specification, remarks = _save(converted, model, package)
     canonical.write(package, specification, model.metadata)
     return remarks
 
@@ -132,15 +143,11 @@ def _arguments(model: Model, selector: OpSelector) -> dict[str, Any]:
     }
 
 
-def _save(converted: Any, model: Model, selector: OpSelector, package: Path) -> tuple[Model_pb2.Model, list[str]]:
+def _save(converted: Any, model: Model, package: Path) -> tuple[Model_pb2.Model, list[str]]:
     """Compress the weights, write the package, and return its specification and warnings."""
     converted, remarks = compression.compress(converted, model.compression)
     converted.save(str(package))
-    specification = canonical.read_specification(package)
-    if model.precision.float16:
-        selector.check(specification)
-    compression.check(specification, model.compression)
-    return specification, remarks
+    return canonical.read_specification(package), remarks
 
 
 def inputs(declared: Sequence[Input]) -> list[Any]:

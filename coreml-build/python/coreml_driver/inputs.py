@@ -154,11 +154,16 @@ def declared(table: Mapping[str, Any], root: Path) -> list[str]:
 
     Called by: `conversion` and `workers`, for tables that are not understood and for conversions that died.
     """
-    source = table.get("source") or {}
+    functions = table.get("functions")
+    parts = [table, *(functions.values() if isinstance(functions, Mapping) else ())]
     named = [
-        *(source.get(kind) for kind in ("file", "mil", "torchscript", "exported")),
+        *(
+            (part.get("source") or {}).get(kind)
+            for part in parts
+            for kind in ("file", "mil", "torchscript", "exported")
+        ),
+        *(part.get("weights") for part in parts),
         table.get("ops"),
-        table.get("weights"),
         (table.get("classifier") or {}).get("labels"),
     ]
     paths = {Path(os.path.normpath(root / name)) for name in named if isinstance(name, str)}

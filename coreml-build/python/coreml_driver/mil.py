@@ -14,16 +14,17 @@ from coremltools.converters.mil import Program
 
 from coreml_driver import canonical, reread, source
 from coreml_driver import convert as coremltools_call
+from coreml_driver.convert import OpSelector
 from coreml_driver.failures import Failure
 from coreml_driver.progress import Progress
 from coreml_driver.request import Model
 
 
-def convert(model: Model, root: Path, package: Path, progress: Progress) -> tuple[Any, list[str]]:
+def convert(model: Model, root: Path, package: Path, progress: Progress) -> tuple[Any, OpSelector, list[str]]:
     """Make the package of a MIL program.
 
     Called by: `conversion`.
-    Returns: its specification, and warnings.
+    Returns: its specification, what was asked about its operations, and warnings.
     Errors: `Failure` of kind `not-a-program` or `ignored-input`.
     """
     with progress.entered("load"):
@@ -34,8 +35,10 @@ def convert(model: Model, root: Path, package: Path, progress: Progress) -> tupl
             raise Failure("not-a-program", message, line, "source.entry", (cure,))
     model.output.mkdir(parents=True, exist_ok=True)
     with progress.entered("convert"), progress.following_coremltools():
-        remarks = coremltools_call.mil_to_package(program, model, package)
+        selector = OpSelector(model.precision)
+        remarks = coremltools_call.mil_to_package(program, model, selector, package)
     specification = canonical.read_specification(package)
     names = [item.name for item in specification.description.input]
     reread.check_inputs(specification, names, line)
-    return specification, [*remarks, "a MIL program has no PyTorch to compare with: there are no parity samples"]
+    remarks.append("a MIL program has no PyTorch to compare with: there are no parity samples")
+    return specification, selector, remarks

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from coreml_driver import checks, images, prepare, samples, shapes, states
+from coreml_driver import ane, checks, images, prepare, samples, shapes, states
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
 from coreml_driver.interface import Interface, decide
@@ -44,8 +44,8 @@ class Observed:
     kept: Sequence[states.Kept]
     sightings: Sightings
     interface: Interface
-    #: How many dropouts were removed.
-    dropouts: int
+    #: What was rewritten, by name, for the report.
+    rewrites: dict[str, Any]
 
 
 def observe(module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]) -> Observed:
@@ -90,12 +90,15 @@ class _Observation:
         sightings = self._watch(first)
         if model.precision.float16:
             self._warnings += checks.overflow(sightings)
-        dropouts = prepare.remove_dropout(self._module)
+        rewrites: dict[str, Any] = {"dropout-removed": prepare.remove_dropout(self._module)}
+        if "ane" in model.rewrite:
+            rewrites["ane-layers"] = ane.rewrite(self._module, line)
+            rewrites["ane-largest-difference"] = self._compare_rewritten(runs)
         pictures = {position: one.image for position, one in enumerate(model.inputs) if one.image is not None}
         layers = {position: layer for position, image in pictures.items() if (layer := images.layer(image))}
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
-        return Observed(flat, runs, shown, self._kept, sightings, interface, dropouts)
+        return Observed(flat, runs, shown, self._kept, sightings, interface, rewrites)
 
     def _run(self, choice: shapes.Choice, index: int) -> tuple[Run, float]:
         """Run the steps of one sample from zeroed states; return how long the first one took, in seconds."""
@@ -113,6 +116,27 @@ class _Observation:
                 self._warnings += prepare.left_out(result, self._leaves, line)
             steps.append((sample, self._outputs(result)))
         return Run(tuple(steps), states.values(self._module, self._kept)), seconds
+
+    def _compare_rewritten(self, runs: Sequence[Run]) -> float:
+        """Run the rewritten module on all samples; return the largest difference from the original."""
+        line, largest = self._context.forward, 0.0
+        for run in runs:
+            states.reset(self._module, self._kept)
+            for sample, expected in run.steps:
+                try:
+                    result = self._outputs(self._feed.call(self._module, copies(sample.tensors)))
+                except Exception as error:
+                    message = f"The module rewritten for the Neural Engine fails: {type(error).__name__}: {error}."
+                    raise Failure("unknown-rewrite", message, line, ane.KEY, ane.CURES) from error
+                difference, close = samples.difference(expected, result)
+                if not close:
+                    message = (
+                        "The module rewritten for the Neural Engine gives other results than the original (largest "
+                        f"difference {difference:g})."
+                    )
+                    raise Failure("rewrite-mismatch", message, line, ane.KEY, ane.CURES)
+                largest = max(largest, difference)
+        return largest
 
     def _outputs(self, result: Any) -> tuple[torch.Tensor, ...]:
         """Return copies of the outputs in a module's result: the next run may write to the same memory."""

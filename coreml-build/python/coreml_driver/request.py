@@ -22,7 +22,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states quantize palettize prune ops
+    classifier parity embed python states quantize palettize prune ops rewrite
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -97,6 +97,8 @@ class Model:
     states: tuple[State, ...] = ()
     #: The tables of `prune`, `palettize` and `quantize`, those that there are.
     compression: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    #: Rewrites of the module that were asked for: `ane`.
+    rewrite: tuple[str, ...] = ()
     #: Predictions in a row of each sample; more than one only where there are states.
     steps: int = 1
 
@@ -174,7 +176,9 @@ def understand(job: Job) -> Model:
         samples=int(parity.get("samples", 1)),
         states=features.states(table),
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
-        steps=int(parity.get("steps") or 1),
+        rewrite=tuple(table.get("rewrite") or ()),
+        # A model of several functions says it for those that have states.
+        steps=int(parity.get("steps") or 1) if table.get("states") else 1,
     )
 
 

@@ -24,23 +24,18 @@ pub(super) struct Features<'a> {
     pub(super) states: &'a Named<State>,
 }
 
-/// Reports what does not go together.
+/// Reports compressions that do not go together, with the target or with the Python packages.
 ///
 /// Called by: [`super::model::Keys::complete`].
 /// Parameters: `requirements` — of the manifest, if they are right; `report` — takes (key inside the model, message).
-pub(super) fn check(
-    features: Features<'_>,
+pub(super) fn check_compression(
     compression: &Compression,
     target: DeploymentTarget,
     requirements: Option<&Requirements>,
     report: &impl Fn(&str, String),
 ) {
-    let Features { inputs, outputs, states } = features;
-    let compressed = compression.needs().into_iter().map(|(key, what, release)| (key.into(), what.into(), release));
-    for (key, what, release) in needs(features).into_iter().chain(compressed) {
-        if let Some(needed) = target.older_than(release) {
-            report(&key, format!("{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""));
-        }
+    for (key, what, release) in compression.needs() {
+        check_target(target, key, what, release, report);
     }
     if let Some((key, message)) = compression.conflict() {
         report(key, message.into());
@@ -50,6 +45,30 @@ pub(super) fn check(
                        `mode = \"uniform\"`";
         report("palettize", message.into());
     }
+}
+
+/// Reports what several functions in one package do not go with.
+///
+/// Called by: [`super::model::Keys::complete`].
+pub(super) fn check_functions(target: DeploymentTarget, has_classifier: bool, report: &impl Fn(&str, String)) {
+    check_target(target, "functions", "several functions in one package", Release::Ios18, report);
+    if has_classifier {
+        report(
+            "classifier",
+            "`classifier` has no place beside `functions`: make the classifier a model of its own".into(),
+        );
+    }
+}
+
+/// Reports what the features of a function must agree on.
+///
+/// Called by: [`super::function::FunctionKeys::complete`].
+/// Parameters: `report` — takes (key inside the function, message).
+pub(super) fn check_features(features: Features<'_>, target: DeploymentTarget, report: &impl Fn(&str, String)) {
+    let Features { inputs, outputs, states } = features;
+    for (key, what, release) in needs(features) {
+        check_target(target, &key, &what, release, report);
+    }
     for (name, _) in &states.0 {
         if inputs.0.iter().any(|(other, _)| other == name) || outputs.0.iter().any(|(other, _)| other == name) {
             report(&format!("states.{name}"), format!("`{name}` names a state and an input or output: rename one"));
@@ -57,6 +76,13 @@ pub(super) fn check(
     }
     check_symbols(inputs, report);
     check_enumerations(inputs, report);
+}
+
+/// Reports that `what` needs a newer system than the target.
+fn check_target(target: DeploymentTarget, key: &str, what: &str, release: Release, report: &impl Fn(&str, String)) {
+    if let Some(needed) = target.older_than(release) {
+        report(key, format!("{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""));
+    }
 }
 
 /// Returns what the features need of Core ML: key, words, release.

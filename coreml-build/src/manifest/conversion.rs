@@ -1,7 +1,7 @@
 //! The canonical table of a model: all that decides what its conversion gives, and nothing else.
 //!
-//! Owns: the JSON form that is hashed into the fingerprint and sent to the driver. Fields stand in alphabetical order
-//! of their keys, except that inputs and outputs keep the manifest's order, which is the order of the model's own.
+//! Owns: the JSON form that is hashed into the fingerprint and sent to the driver. Fields stand in one fixed order;
+//! functions, inputs and outputs keep the manifest's, which is the order of the model's own.
 //! Must not: hold what only concerns the Rust side (`embed`, `compute-units`, tolerances): changing those converts
 //! nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
@@ -20,8 +20,6 @@ use serde_json::Number;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Conversion {
-    /// How the graph is captured.
-    pub(crate) capture: Capture,
     /// The classifier at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) classifier: Option<Classifier>,
@@ -29,8 +27,9 @@ pub(crate) struct Conversion {
     pub(crate) compute_precision: Precision,
     /// What is written.
     pub(crate) format: Format,
-    /// Inputs, in the order of the module's arguments.
-    pub(crate) inputs: Named<Input>,
+    /// Its one function, or several.
+    #[serde(flatten)]
+    pub(crate) functions: Functions,
     /// What the package says about itself.
     pub(crate) metadata: Metadata,
     /// Oldest system that must run the model, by coremltools' name.
@@ -38,8 +37,6 @@ pub(crate) struct Conversion {
     /// Python file with operations and fixes of the user's own, relative to the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ops: Option<String>,
-    /// Outputs, in the order of the module's results; empty when the manifest names none.
-    pub(crate) outputs: Named<Output>,
     /// How many samples to keep.
     pub(crate) parity: Parity,
     /// Weights become look-up tables.
@@ -51,7 +48,65 @@ pub(crate) struct Conversion {
     /// Weights get fewer bits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) quantize: Option<Quantize>,
-    /// Where the model comes from.
+    /// Which rewrites of the module were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rewrite: Vec<Rewrite>,
+}
+
+/// The functions of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Functions {
+    /// One, whose keys are the model's.
+    One(Function),
+    /// Several in one package.
+    Several(Several),
+}
+
+impl Functions {
+    /// Returns all functions with their names; the only one of a model has none.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<&str>, &Function)> {
+        let (one, several) = match self {
+            Self::One(function) => (Some(function), None),
+            Self::Several(several) => (None, Some(several)),
+        };
+        let named = several.into_iter().flat_map(|several| &several.functions.0);
+        one.into_iter().map(|function| (None, function)).chain(named.map(|(name, one)| (Some(name.as_str()), one)))
+    }
+
+    /// Returns the folder of a ready package.
+    pub(crate) fn package(&self) -> Option<&str> {
+        self.iter().find_map(|(_, function)| function.source.package())
+    }
+
+    /// Returns where they come from, for documentation.
+    pub(crate) fn sources(&self) -> String {
+        let mut sources: Vec<_> = self.iter().map(|(_, function)| function.source.to_string()).collect();
+        sources.dedup();
+        sources.join(", ")
+    }
+}
+
+/// Several functions in one package, which share their weights.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Several {
+    /// The one that runs unless the program chooses.
+    pub(crate) default_function: String,
+    /// The functions, in the manifest's order.
+    pub(crate) functions: Named<Function>,
+}
+
+/// One function.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Function {
+    /// How the graph is captured.
+    pub(crate) capture: Capture,
+    /// Inputs, in the order of the module's arguments.
+    pub(crate) inputs: Named<Input>,
+    /// Outputs, in the order of the module's results; empty when the manifest names none.
+    pub(crate) outputs: Named<Output>,
+    /// Where it comes from.
     pub(crate) source: Source,
     /// What is kept between predictions.
     #[serde(skip_serializing_if = "Named::is_empty")]
@@ -98,6 +153,14 @@ pub(crate) enum Capture {
     Trace,
     /// `torch.export` only.
     Export,
+}
+
+/// A rewrite of the module before its graph is captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Rewrite {
+    /// Known modules become blocks as the Neural Engine likes them.
+    Ane,
 }
 
 /// What is written.

@@ -36,17 +36,6 @@ pub(super) fn keys(model: &Section<'_>) {
         section.take("mask").and_then(|item| item.text());
         section.take("share-weights").and_then(|item| item.boolean());
     });
-    refuse(model, "functions", |section| {
-        section.take_all().into_iter().for_each(|(_, item)| {
-            item.section();
-        });
-    });
-    if let Some(item) = model.take("rewrite") {
-        item.array().into_iter().flatten().for_each(|item| {
-            item.choice(&[("ane", ())]);
-        });
-        item.report_later("`rewrite`");
-    }
 }
 
 /// Reads the table at `key` with `read`, then reports that it is not supported yet.

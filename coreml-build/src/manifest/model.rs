@@ -4,45 +4,38 @@
 //! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes them to a
 //! [`Model`].
 
-use super::agreement::{self, Features};
+use super::agreement;
 use super::classifier::classifier;
 use super::compression::Compression;
 use super::conversion::{
-    self, Capture, Classifier, Conversion, Format, Input, Labels, Metadata, MixedPrecision, Named, Output, Precision,
+    self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output, Precision, Rewrite,
 };
+use super::function::{FunctionKeys, SeveralKeys, refuse_beside};
+use super::later;
 use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
 use super::section::{Item, Section};
-use super::source::{Source, source};
-use super::state::{State, states};
 use super::target::DeploymentTarget;
-use super::{feature, later};
 use crate::error::Place;
 use crate::python::Requirements;
 use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
-/// Keys that decide what a conversion gives; some sources leave no choice.
-const CONVERSION_KEYS: [&str; 16] = [
-    "capture",
+/// Keys of the model as a whole that decide what a conversion gives; some sources leave no choice.
+const CONVERSION_KEYS: [&str; 13] = [
     "classifier",
     "compute-precision",
+    "default-function",
     "format",
-    "inputs",
+    "functions",
     "metadata",
     "minimum-deployment-target",
     "ops",
-    "outputs",
     "palettize",
     "parity",
     "prune",
     "quantize",
     "rewrite",
-    "states",
-    "weights",
 ];
-
-/// Endings of a state dict that are loaded without running code from it.
-const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
 
 /// A model of a manifest, complete and valid.
 #[derive(Clone, Debug)]
@@ -81,52 +74,48 @@ impl Model {
     }
 
     /// Returns the files that the manifest names, each with its key; a ready package is a folder.
-    pub(crate) fn declared_files(&self) -> Vec<(&'static str, &str)> {
+    pub(crate) fn declared_files(&self) -> Vec<(String, &str)> {
         let labels = self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
-            Labels::File(file) => Some(("classifier.labels", file.as_str())),
+            Labels::File(file) => Some(("classifier.labels".to_owned(), file.as_str())),
             _ => None,
         });
-        let weights = self.conversion.weights.as_deref().map(|file| ("weights", file));
-        let ops = self.conversion.ops.as_deref().map(|file| ("ops", file));
-        [self.conversion.source.path()].into_iter().chain(weights).chain(labels).chain(ops).collect()
+        let ops = self.conversion.ops.as_deref().map(|file| ("ops".to_owned(), file));
+        let mut files = Vec::new();
+        for (name, function) in self.conversion.functions.iter() {
+            let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
+            let (key, file) = function.source.path();
+            files.push((format!("{table}{key}"), file));
+            files.extend(function.weights.as_deref().map(|file| (format!("{table}weights"), file)));
+        }
+        files.into_iter().chain(labels).chain(ops).collect()
     }
 }
 
 /// The keys of a model or of `[defaults]`, each present or not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
-    /// `source`.
-    source: Option<Source>,
-    /// Whether a `source` was written, right or wrong.
-    has_source: bool,
-    /// The conversion's keys that were written in the model's own table.
+    /// The keys of its function, or those that its functions share.
+    function: FunctionKeys,
+    /// `functions` and `default-function`.
+    several: SeveralKeys,
+    /// The conversion's other keys that were written in the model's own table.
     given: Vec<&'static str>,
     /// `ops`.
     ops: Option<String>,
-    /// `weights`.
-    weights: Option<String>,
-    /// `capture`.
-    capture: Option<Capture>,
     /// `minimum-deployment-target`.
     target: Option<DeploymentTarget>,
     /// `compute-precision`.
     precision: Option<Precision>,
     /// `compute-units`.
     compute_units: Option<ComputeUnits>,
-    /// `inputs`.
-    inputs: Named<Input>,
-    /// Whether any input was written, right or wrong.
-    has_inputs: bool,
-    /// `outputs`.
-    outputs: Named<Output>,
-    /// `states`.
-    states: Named<State>,
     /// `metadata`.
     metadata: Metadata,
     /// `classifier`.
     classifier: Option<Classifier>,
     /// `quantize`, `palettize` and `prune`.
     compression: Compression,
+    /// `rewrite`.
+    rewrite: Option<Vec<Rewrite>>,
     /// `parity`.
     parity: Option<Parity>,
     /// `embed`.
@@ -134,19 +123,22 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    /// Reads `[defaults]`: all keys of a model but its functions.
+    pub(super) fn defaults(section: Section<'_>) -> Self {
+        for key in ["functions", "default-function"] {
+            if section.has(key) {
+                section.take(key).into_iter().for_each(|item| item.report(format!("`{key}` belongs to one model")));
+            }
+        }
+        Self::read(section)
+    }
+
     /// Reads all keys of `model`.
     pub(super) fn read(model: Section<'_>) -> Self {
         let given = CONVERSION_KEYS.into_iter().filter(|key| model.has(key)).collect();
-        let mut keys = Self { given, ..Self::default() };
-        if let Some(item) = model.take("source") {
-            keys.has_source = true;
-            keys.source = source(&item);
-        }
+        let mut keys = Self { given, function: FunctionKeys::read(&model), ..Self::default() };
+        keys.several = SeveralKeys::read(&model);
         keys.ops = model.take("ops").and_then(|item| item.text()).map(str::to_owned);
-        keys.weights = model.take("weights").and_then(|item| weights(&item));
-        keys.capture = model.take("capture").and_then(|item| {
-            item.choice(&[("auto", Capture::Auto), ("trace", Capture::Trace), ("export", Capture::Export)])
-        });
         keys.target = model.take("minimum-deployment-target").and_then(|item| DeploymentTarget::read(&item));
         model.take("format").and_then(|item| item.choice(&[("mlprogram", ())]));
         keys.precision = model.take("compute-precision").and_then(|item| precision(&item));
@@ -158,15 +150,10 @@ impl Keys {
                 ("cpu-and-ne", ComputeUnits::CpuAndNeuralEngine),
             ])
         });
-        if let Some(item) = model.take("inputs") {
-            keys.inputs = feature::inputs(&item).unwrap_or_default();
-            keys.has_inputs = true;
-        }
-        keys.outputs = model.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
-        keys.states = model.take("states").and_then(|item| states(&item)).unwrap_or_default();
         keys.metadata = model.take("metadata").and_then(|item| metadata(&item)).unwrap_or_default();
         keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
         keys.compression = Compression::read(&model);
+        keys.rewrite = model.take("rewrite").and_then(|item| rewrite(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
         keys.embed = model.take("embed").and_then(|item| item.boolean());
         later::keys(&model);
@@ -174,22 +161,16 @@ impl Keys {
         keys
     }
 
-    /// Fills what is absent from `defaults`: `metadata`, `inputs`, `outputs` and `states` entry by entry, the others whole.
+    /// Fills what is absent from `defaults`, but for the keys of functions: `metadata` entry by entry, the others whole.
     fn or(self, defaults: Self) -> Self {
         Self {
-            source: if self.has_source { self.source } else { defaults.source },
-            has_source: self.has_source || defaults.has_source,
+            function: self.function,
+            several: self.several,
             given: self.given,
             ops: self.ops.or(defaults.ops),
-            weights: self.weights.or(defaults.weights),
-            capture: self.capture.or(defaults.capture),
             target: self.target.or(defaults.target),
             precision: self.precision.or(defaults.precision),
             compute_units: self.compute_units.or(defaults.compute_units),
-            inputs: merge(self.inputs, defaults.inputs),
-            has_inputs: self.has_inputs || defaults.has_inputs,
-            outputs: merge(self.outputs, defaults.outputs),
-            states: merge(self.states, defaults.states),
             metadata: Metadata {
                 author: self.metadata.author.or(defaults.metadata.author),
                 description: self.metadata.description.or(defaults.metadata.description),
@@ -198,35 +179,39 @@ impl Keys {
             },
             classifier: self.classifier.or(defaults.classifier),
             compression: self.compression.or(defaults.compression),
+            rewrite: self.rewrite.or(defaults.rewrite),
             parity: self.parity.or(defaults.parity),
             embed: self.embed.or(defaults.embed),
         }
     }
 
     /// Fills what is absent from `defaults`, as far as the source leaves a choice, and reports keys that it does not.
-    fn beside_its_source(self, defaults: Self, report: &impl Fn(&str, String)) -> Self {
-        let source = if self.has_source { self.source.clone() } else { defaults.source.clone() };
-        let Some(source) = source else { return self.or(defaults) };
-        for key in &self.given {
-            if let Some(reason) = source.refuses(key) {
-                report(key, format!("`{key}` has no place beside `{}`: {reason}", source.path().0));
+    fn beside_its_source(self, mut defaults: Self, report: &impl Fn(&str, String)) -> Self {
+        let shared = std::mem::take(&mut defaults.function);
+        if self.several.functions.is_some() {
+            for key in &self.function.given {
+                report(key, format!("`{key}` belongs to each of `functions`: write it into their tables"));
             }
+            return Self { function: shared, ..self.or(defaults) };
         }
+        let Some(source) = self.function.source_beside(&shared).cloned() else {
+            let function = self.function.clone().or(shared);
+            return Self { function, ..self.or(defaults) };
+        };
+        refuse_beside(&source, &self.function.given, report);
+        refuse_beside(&source, &self.given, report);
         let allowed = |key: &str| source.refuses(key).is_none();
         let defaults = Self {
-            weights: defaults.weights.filter(|_| allowed("weights")),
-            capture: defaults.capture.filter(|_| allowed("capture")),
             ops: defaults.ops.filter(|_| allowed("ops")),
+            rewrite: defaults.rewrite.filter(|_| allowed("rewrite")),
             target: defaults.target.filter(|_| allowed("minimum-deployment-target")),
             precision: defaults.precision.filter(|_| allowed("compute-precision")),
-            inputs: if allowed("inputs") { defaults.inputs } else { Named::default() },
-            outputs: if allowed("outputs") { defaults.outputs } else { Named::default() },
-            states: if allowed("states") { defaults.states } else { Named::default() },
             classifier: defaults.classifier.filter(|_| allowed("classifier")),
             compression: if allowed("quantize") { defaults.compression } else { Compression::default() },
             ..defaults
         };
-        self.or(defaults)
+        let function = self.function.clone().or(shared);
+        Self { function, ..self.or(defaults) }
     }
 
     /// Makes the model of `name` whose own table is at `place`, and `path` the table's path in the manifest.
@@ -244,48 +229,41 @@ impl Keys {
         report: impl Fn(&str, String),
     ) -> Option<Model> {
         let keys = self.beside_its_source(defaults, &report);
-        if !keys.has_source {
-            report(
-                "",
-                "`source` is missing: write for example `source = { file = \"python/model.py\", entry = \"model\" }`"
-                    .into(),
-            );
-        }
-        if !keys.has_inputs && keys.source.as_ref().is_none_or(Source::declares_inputs) {
-            report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
-        }
         let target = keys.target.unwrap_or_default();
-        let features = Features { inputs: &keys.inputs, outputs: &keys.outputs, states: &keys.states };
-        agreement::check(features, &keys.compression, target, requirements, &report);
+        agreement::check_compression(&keys.compression, target, requirements, &report);
+        let functions = if keys.several.functions.is_some() {
+            agreement::check_functions(target, keys.classifier.is_some(), &report);
+            keys.several.complete(&keys.function, target, &report)
+        } else {
+            keys.function.complete(target, &report).map(Functions::One)
+        }?;
         let parity = keys.parity.unwrap_or_default();
-        if parity.steps.is_some() && keys.states.is_empty() {
+        let has_states = functions.iter().any(|(_, function)| !function.states.is_empty());
+        if parity.steps.is_some() && !has_states {
             report("parity.steps", "`steps` counts predictions of a model with `states`, and this has none".into());
         }
-        let half_outputs = keys.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16));
+        let half = |(_, output): &(String, Output)| output.dtype == Some(DataType::Float16);
+        let half_outputs = functions.iter().any(|(_, function)| function.outputs.0.iter().any(half));
         let precision = keys.precision.unwrap_or(Precision::Float16);
-        let half = precision != Precision::Float32 || half_outputs || !keys.states.is_empty();
+        let half = precision != Precision::Float32 || half_outputs || has_states;
         Some(Model {
             name: name.to_owned(),
             conversion: Conversion {
-                capture: keys.capture.unwrap_or(Capture::Auto),
                 classifier: keys.classifier,
                 compute_precision: precision,
                 format: Format::MlProgram,
-                inputs: keys.inputs,
+                functions,
                 metadata: keys.metadata,
                 minimum_deployment_target: target.to_string(),
                 ops: keys.ops,
-                outputs: keys.outputs,
                 parity: conversion::Parity {
                     samples: parity.samples.unwrap_or(DEFAULT_SAMPLES),
-                    steps: (!keys.states.is_empty()).then(|| parity.steps.unwrap_or(DEFAULT_STEPS)),
+                    steps: has_states.then(|| parity.steps.unwrap_or(DEFAULT_STEPS)),
                 },
                 palettize: keys.compression.palettize,
                 prune: keys.compression.prune,
                 quantize: keys.compression.quantize,
-                source: keys.source?,
-                states: keys.states,
-                weights: keys.weights,
+                rewrite: keys.rewrite.unwrap_or_default(),
             },
             compute_units: keys.compute_units.unwrap_or_default(),
             tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
@@ -294,27 +272,6 @@ impl Keys {
             places,
         })
     }
-}
-
-/// Adds the entries of `defaults` that `own` lacks; they come first, as they stand first in the manifest.
-fn merge<T>(own: Named<T>, defaults: Named<T>) -> Named<T> {
-    let lacking = |(name, _): &(String, T)| own.0.iter().all(|(other, _)| other != name);
-    let mut merged: Vec<_> = defaults.0.into_iter().filter(lacking).collect();
-    merged.extend(own.0);
-    Named(merged)
-}
-
-/// Reads `weights`.
-fn weights(item: &Item<'_>) -> Option<String> {
-    let file = item.text()?;
-    if !WEIGHTS_ENDINGS.iter().any(|ending| file.ends_with(ending)) {
-        item.report(format!(
-            "`weights` cannot be \"{file}\": it is a state dict that ends in {}",
-            WEIGHTS_ENDINGS.join(" or ")
-        ));
-        return None;
-    }
-    Some(file.to_owned())
 }
 
 /// Reads `compute-precision`.
@@ -338,6 +295,14 @@ fn precision(item: &Item<'_>) -> Option<Precision> {
         return None;
     }
     Some(Precision::Mixed(mixed))
+}
+
+/// Reads `rewrite`.
+fn rewrite(item: &Item<'_>) -> Option<Vec<Rewrite>> {
+    let mut found: Vec<_> =
+        item.array()?.iter().map(|item| item.choice(&[("ane", Rewrite::Ane)])).collect::<Option<_>>()?;
+    found.dedup();
+    Some(found)
 }
 
 /// Reads `metadata`.

@@ -78,7 +78,7 @@ impl Source {
 
     /// Returns why `key` makes no sense beside this source, if so.
     pub(super) fn refuses(&self, key: &str) -> Option<&'static str> {
-        let own = ["weights", "capture"].contains(&key);
+        let own = ["weights", "capture", "rewrite"].contains(&key);
         match self {
             Self::File { .. } => None,
             Self::TorchScript { .. } if own => Some("a TorchScript file has its weights and its graph already"),

@@ -35,10 +35,10 @@ fn a_small_manifest_gets_every_default() {
     assert_eq!(model.tolerance, Tolerance::Psnr(35.0));
     assert_eq!(
         serde_json::to_string(&model.conversion).unwrap(),
-        "{\"capture\":\"auto\",\"compute-precision\":\"float16\",\"format\":\"mlprogram\",\
-         \"inputs\":{\"x\":{\"dtype\":\"float32\",\"shape\":[1,3]}},\"metadata\":{},\
-         \"minimum-deployment-target\":\"iOS18\",\"outputs\":{},\"parity\":{\"samples\":3},\
-         \"source\":{\"args\":{},\"entry\":\"net\",\"file\":\"a.py\"}}"
+        "{\"compute-precision\":\"float16\",\"format\":\"mlprogram\",\"capture\":\"auto\",\
+         \"inputs\":{\"x\":{\"dtype\":\"float32\",\"shape\":[1,3]}},\"outputs\":{},\
+         \"source\":{\"args\":{},\"entry\":\"net\",\"file\":\"a.py\"},\"metadata\":{},\
+         \"minimum-deployment-target\":\"iOS18\",\"parity\":{\"samples\":3}}"
     );
 }
 
@@ -89,8 +89,9 @@ fn inputs_and_outputs_keep_the_order_of_the_manifest() {
 #[test]
 fn arguments_are_json_in_sorted_order() {
     let manifest = MODEL.replace("\"net\" }", "\"net\", args = { z = 1.5, a = [true, { b = \"c\" }], m = -3 } }");
-    let text = serde_json::to_string(&parse(&manifest).unwrap().models[0].conversion.source).unwrap();
-    assert_eq!(text, r#"{"args":{"a":[true,{"b":"c"}],"m":-3,"z":1.5},"entry":"net","file":"a.py"}"#);
+    let text = serde_json::to_string(&parse(&manifest).unwrap().models[0].conversion).unwrap();
+    let source = r#""source":{"args":{"a":[true,{"b":"c"}],"m":-3,"z":1.5},"entry":"net","file":"a.py"}"#;
+    assert!(text.contains(source), "{text}");
     for value in ["inf", "nan", "2024-01-01", "[1, nan]"] {
         let manifest = MODEL.replace("\"net\" }", &format!("\"net\", args = {{ a = {value} }} }}"));
         assert!(parse(&manifest).unwrap_err()[0].starts_with("m.toml:2:42: `args` must be made of"), "{value}");
@@ -274,16 +275,8 @@ fn sources_are_checked() {
 
 #[test]
 fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
-    for (line, what) in [
-        (
-            "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }",
-            "`buckets`",
-        ),
-        ("functions.a = {}", "`functions`"),
-        ("rewrite = [\"ane\"]", "`rewrite`"),
-    ] {
-        refused(line, &format!("m.toml:4:1: {what} is not supported yet"));
-    }
+    let buckets = "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }";
+    refused(buckets, "m.toml:4:1: `buckets` is not supported yet");
     refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
     for kind in later::OTHER_SOURCES {
         let manifest = format!("[model]\nsource = {{ {kind} = \"x\" }}\ninputs.x = {{ shape = [1] }}\n");
@@ -293,12 +286,79 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
 }
 
 #[test]
+fn rewrites_are_asked_for() {
+    assert_eq!(table("rewrite = [\"ane\"]")["rewrite"], serde_json::json!(["ane"]));
+    assert!(table("rewrite = []").get("rewrite").is_none());
+    refused("rewrite = [\"gpu\"]", "m.toml:4:12: `rewrite` cannot be \"gpu\": it must be one of \"ane\"");
+    let saved = MODEL.replace("file = \"a.py\", entry = \"net\"", "torchscript = \"a.pt\"");
+    let errors = parse(&format!("{saved}rewrite = [\"ane\"]\n")).unwrap_err();
+    assert!(errors[0].contains("`rewrite` has no place beside `source.torchscript`"), "{errors:?}");
+}
+
+/// Two functions; the lines of the model follow.
+const FUNCTIONS: &str = "[model.functions.prefill]\nsource = { file = \"a.py\", entry = \"b\" }\ninputs.x = { shape = [8] }\n\
+                         [model.functions.step]\nsource = { file = \"a.py\", entry = \"c\" }\nweights = \"a.pt\"\n\
+                         states.k = { shape = [1] }\n\
+                         [defaults]\ncapture = \"trace\"\ninputs.y = { shape = [2] }\n\
+                         [model]\n";
+
+#[test]
+fn functions_are_read_in_order_with_the_defaults() {
+    let manifest = parse(&format!("{FUNCTIONS}default-function = \"step\"\nparity = {{ steps = 2 }}\n")).unwrap();
+    let model = &manifest.models[0];
+    let text = serde_json::to_string(&model.conversion).unwrap();
+    assert!(text.contains("\"default-function\":\"step\",\"functions\":{\"prefill\":{\"capture\":\"trace\""), "{text}");
+    let table: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let x = serde_json::json!({ "dtype": "float32", "shape": [8] });
+    let y = serde_json::json!({ "dtype": "float32", "shape": [2] });
+    assert_eq!(table["functions"]["prefill"]["inputs"], serde_json::json!({ "y": y, "x": x }));
+    assert_eq!(table["functions"]["step"]["inputs"], serde_json::json!({ "y": y }));
+    assert_eq!(table["functions"]["step"]["states"]["k"]["shape"], serde_json::json!([1]));
+    assert_eq!(table["parity"], serde_json::json!({ "samples": 3, "steps": 2 }));
+    assert!(table.get("source").is_none() && table.get("inputs").is_none(), "{text}");
+    assert_eq!(model.place(Some("functions.step.weights")).to_string(), "m.toml:6:1");
+    assert_eq!(model.place(Some("functions.step.inputs.z")).to_string(), "m.toml:4:2");
+    let files = model.declared_files();
+    assert_eq!(files[2], ("functions.step.weights".to_owned(), "a.pt"));
+    assert_eq!(model.conversion.functions.sources(), "a.py:b, a.py:c");
+}
+
+#[test]
+fn functions_are_refused_where_they_make_no_sense() {
+    let errors = |lines: &str| parse(&format!("{FUNCTIONS}{lines}\n")).unwrap_err();
+    let missing =
+        "m.toml:1:2: model `m`: `default-function` is missing: write for example `default-function = \"prefill\"`";
+    assert_eq!(errors(""), [missing]);
+    assert_eq!(
+        errors("default-function = \"stop\""),
+        ["m.toml:12:1: `default-function` cannot be \"stop\": the functions are `prefill`, `step`"]
+    );
+    let with = |lines: &str| errors(&format!("default-function = \"step\"\n{lines}")).join("\n");
+    assert!(with("inputs.z = { shape = [1] }").contains("13:1: model `m`: `inputs` belongs to each of `functions`"));
+    assert!(with("minimum-deployment-target = \"iOS17\"").contains("need `minimum-deployment-target = \"iOS18\"`"));
+    assert!(with("classifier = { labels = [\"a\"] }").contains("`classifier` has no place beside `functions`"));
+    assert!(
+        with("functions.Upper = { source = { file = \"a.py\", entry = \"b\" } }").contains("cannot name a function")
+    );
+    assert!(with("functions.bare = {}").contains("`source` is missing"));
+    let mil = "functions.mil = { source = { mil = \"a.py\", entry = \"b\" }, inputs.x = { shape = [1] } }";
+    assert!(with(mil).contains("a function of several is made of"), "{}", with(mil));
+    let strange = with("functions.more = { source = { file = \"a.py\", entry = \"b\" }, quantize = {} }");
+    assert!(strange.contains("unknown key `quantize` in `model.functions.more`"), "{strange}");
+    refused("default-function = \"a\"", "m.toml:4:1: `default-function` names one of `functions`, and there are none");
+    let shared = parse(&format!("[defaults]\nfunctions.a = {{}}\n{MODEL}")).unwrap_err();
+    assert_eq!(shared, ["m.toml:2:1: `functions` belongs to one model"]);
+    let empty = parse("[model]\nfunctions = {}\ndefault-function = \"a\"\n").unwrap_err();
+    assert!(empty[0].starts_with("m.toml:2:1: `functions` is empty"), "{empty:?}");
+}
+
+#[test]
 fn the_kind_of_an_error_tells_mistakes_from_what_is_not_done_yet() {
     let kind = |line: &str| {
         let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}{line}"));
         parsed.unwrap_err().errors[0].kind()
     };
-    assert_eq!(kind("rewrite = [\"ane\"]\n"), ErrorKind::Unsupported);
+    assert_eq!(kind("inputs.y = { shape = [1], dtype = \"int8\" }\n"), ErrorKind::Unsupported);
     assert_eq!(kind("oops = 1\n"), ErrorKind::Manifest);
 }
 
@@ -695,7 +755,13 @@ fn keys_that_a_source_leaves_no_choice_are_refused() {
         .unwrap()
         .models[0]
             .conversion
+            .functions
+            .iter()
+            .next()
+            .unwrap()
+            .1
             .weights
+            .clone()
             .is_none()
     );
     assert!(first("mil = \"a.py\", entry = \"b\"", "parity = { samples = 1 }").contains("nothing to compare with"));

@@ -60,6 +60,13 @@ pub(super) fn obtain(
     ready(&folder).ok_or_else(|| failed(std::io::Error::other("the new environment has no interpreter")))
 }
 
+/// Returns the interpreter of the environment for `requirements`, if it was made already.
+///
+/// Called by: [`super::examine`].
+pub(super) fn existing(interpreter: &Interpreter, requirements: &Requirements, cache: &Cache) -> Option<PathBuf> {
+    ready(&cache.python_folder().join(key(interpreter, requirements)))
+}
+
 /// Returns the key of an environment.
 fn key(interpreter: &Interpreter, requirements: &Requirements) -> String {
     let mut hasher = Hasher::default();

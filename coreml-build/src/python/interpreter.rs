@@ -5,7 +5,7 @@
 //! Flow: `python.rs` → [`find`] → `environment.rs` makes an environment from what it returns.
 
 use super::version::{Version, VersionRange, parse_version};
-use super::{PythonOptions, find_program};
+use super::{PythonOptions, Requirements, find_program};
 use crate::child;
 use crate::error::{Error, ErrorKind};
 use serde::Deserialize;
@@ -30,6 +30,17 @@ print(json.dumps({
     'platform': sysconfig.get_platform(),
     'can_make_environments': can_make_environments,
 }))
+";
+
+/// What an interpreter is asked to say about packages: their versions as JSON, null for one that is missing.
+const VERSIONS: &str = "\
+import importlib.metadata as m, json, sys
+def version(name):
+    try:
+        return m.version(name)
+    except m.PackageNotFoundError:
+        return None
+print(json.dumps([version(name) for name in sys.argv[1:]]))
 ";
 
 /// A Python interpreter that works.
@@ -132,6 +143,45 @@ fn known_to_uv(uv: &Path, range: &VersionRange) -> Option<Interpreter> {
         .ok()?;
     let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     Interpreter::probe(&path).ok().filter(|interpreter| range.contains(interpreter.version))
+}
+
+/// Asks an interpreter which versions it has of the packages, without importing them.
+///
+/// Called by: [`super::examine`].
+/// Returns: `torch 2.7.0, coremltools 9.0`.
+/// Errors: a package is missing, or is not of the exact version that the requirements name.
+pub(super) fn packages(program: &Path, requirements: &Requirements) -> Result<String, Error> {
+    let wrong = |problem: String| {
+        Error::new(ErrorKind::Environment, format!("{}: {problem}", program.display()))
+            .advise(format!("install {} there", requirements.packages.join(", ")))
+            .advise("or unset COREML_PYTHON: an environment with these packages is then made in the cache")
+    };
+    let names: Vec<(&str, Option<&str>)> = requirements
+        .packages
+        .iter()
+        .map(|package| {
+            let name = package.split(['=', '<', '>', '~', '!', ' ', ';', '[']).next().unwrap_or_default();
+            (name, package.split_once("==").map(|(_, version)| version.trim()))
+        })
+        .collect();
+    let output = child::command(program)
+        .args(["-I", "-c", VERSIONS])
+        .args(names.iter().map(|(name, _)| name))
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| wrong(format!("cannot be started: {error}")))?;
+    let versions: Vec<Option<String>> = serde_json::from_slice(&output.stdout)
+        .map_err(|_| wrong(format!("does not say which packages it has ({})", child::describe(output.status))))?;
+    let mut found = Vec::new();
+    for ((name, wanted), version) in names.iter().zip(versions) {
+        let version = version.ok_or_else(|| wrong(format!("{name} is not installed")))?;
+        // A wheel's own mark of its build, as in 2.7.0+cpu, makes no other version.
+        if wanted.is_some_and(|wanted| version.split('+').next() != Some(wanted)) {
+            return Err(wrong(format!("{name} is {version}, but {} is needed", wanted.unwrap_or_default())));
+        }
+        found.push(format!("{name} {version}"));
+    }
+    Ok(found.join(", "))
 }
 
 /// Returns how to install Python on this system.

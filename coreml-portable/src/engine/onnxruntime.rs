@@ -1,27 +1,30 @@
 //! ONNX Runtime as an engine, through the `ort` crate.
 //!
-//! Owns: finding the shared library, and one environment for the process.
-//! Flow: `engine.rs` → here → the `ort` crate → `libonnxruntime`.
+//! Owns: one environment for the process, and which constants the library reads by itself.
+//! Flow: `engine.rs` → here → the `ort` crate → `libonnxruntime`, which `library.rs` finds.
+
+mod library;
 
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
-use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, TensorProto};
+use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
 use crate::translate::Translation;
-use crate::weights::Elements;
+use crate::weights::{Elements, Stored};
+use coreml_spec::WeightFile;
+use half::f16;
 use ort::environment::Environment;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 use prost::Message;
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Name for messages before the library has told its version.
 const NAME: &str = "ONNX Runtime";
 
-/// Variable with the path of the shared library; the one that `ort` itself reads.
-const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
+/// Session option with the folder of the external data of a model that is in memory.
+const FOLDER_OPTION: &str = "session.model_external_initializers_file_folder_path";
 
 /// A model in ONNX Runtime.
 #[derive(Debug)]
@@ -44,18 +47,27 @@ impl OnnxRuntime {
     /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
     pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
         let environment = environment()?;
-        let Translation { model, weights, inputs, outputs, states } = translation;
+        let Translation { mut model, weights, inputs, outputs, states } = translation;
         let builder = Session::builder(environment).map_err(failed)?;
         let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
         if let Some(threads) = threads {
             builder = builder.with_intra_threads(threads.max(1)).map_err(failed)?;
         }
         // One by one, since the library copies all of a buffer that holds several.
-        let initializers = model.graph.iter().flat_map(|graph| &graph.initializer);
+        let initializers = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
         let large = initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
+        let mut folder = Folder::default();
         for (initializer, elements) in large.zip(weights.into_constants()) {
+            if let Elements::Stored(stored) = &elements
+                && folder.refer(initializer, stored)
+            {
+                continue;
+            }
             let value = constant(initializer, elements)?;
             builder = builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
+        }
+        if let Some(folder) = &folder.path {
+            builder = builder.with_config_entry(FOLDER_OPTION, folder).map_err(failed)?;
         }
         let graph = model.encode_to_vec();
         drop(model);
@@ -110,6 +122,46 @@ fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a
     })
 }
 
+/// The folder with the weight files that the library reads by itself.
+#[derive(Default)]
+struct Folder {
+    /// Its path with links resolved, since the library refuses links that leave it; that of the first file.
+    path: Option<String>,
+    /// Each file that was asked for, with its name in the folder; `None` when it is not there.
+    names: Vec<(Arc<WeightFile>, Option<String>)>,
+}
+
+impl Folder {
+    /// Has the library read a constant from the package's own file, which it maps, rather than from a copy of ours.
+    ///
+    /// Returns: whether that can be: the file is on disk, and in the folder.
+    fn refer(&mut self, initializer: &mut TensorProto, stored: &Stored) -> bool {
+        let Some(name) = self.name(&stored.file) else { return false };
+        let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
+        initializer.external_data = vec![
+            entry("location", name),
+            entry("offset", stored.range.start.to_string()),
+            entry("length", stored.range.len().to_string()),
+        ];
+        true
+    }
+
+    /// Returns the name of a file in the folder, or `None` when it is in memory or elsewhere.
+    fn name(&mut self, file: &Arc<WeightFile>) -> Option<String> {
+        if let Some((_, name)) = self.names.iter().find(|(known, _)| Arc::ptr_eq(known, file)) {
+            return name.clone();
+        }
+        let path = if file.is_on_disk() { file.path().canonicalize().ok() } else { None };
+        let name = path.and_then(|path| {
+            let (parent, name) = (path.parent()?.to_str()?, path.file_name()?.to_str()?);
+            let folder = self.path.get_or_insert_with(|| parent.to_owned());
+            (folder == parent).then(|| name.to_owned())
+        });
+        self.names.push((Arc::clone(file), name.clone()));
+        name
+    }
+}
+
 /// Makes a large constant a value of the library, in the memory that it has.
 fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, Error> {
     let shape = initializer.dims.clone();
@@ -118,6 +170,17 @@ fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, E
             return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
         }
         Elements::Bytes(bytes) => bytes,
+        Elements::Stored(stored) if initializer.data_type == ElementType::Float.code() => {
+            let floats: Vec<f32> =
+                stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
+        }
+        Elements::Stored(stored) if initializer.data_type == ElementType::Float16.code() => {
+            let halves: Vec<f16> =
+                stored.bytes().as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
+            return Ok(ort::value::Tensor::from_array((shape, halves)).map_err(failed)?.into_dyn());
+        }
+        Elements::Stored(stored) => stored.bytes().to_vec(),
     };
     let is = |element: ElementType| initializer.data_type == element.code();
     let value = if is(ElementType::Int32) {
@@ -173,50 +236,24 @@ fn tensor(value: DynValue) -> Result<Tensor, Error> {
 fn environment() -> Result<&'static Environment, Error> {
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let made = ENVIRONMENT.get_or_init(|| {
-        let path = library().ok_or_else(|| {
+        let path = library::find().ok_or_else(|| {
             format!(
-                "its shared library was not found; set {LIBRARY_VARIABLE} to libonnxruntime.so (.dylib, .dll), or activate \
-                 a Python environment that has the package `onnxruntime`"
+                "its shared library was not found; set {} to libonnxruntime.so (.dylib, .dll), or activate \
+                 a Python environment that has the package `onnxruntime`",
+                library::LIBRARY_VARIABLE
             )
         })?;
+        library::refuse_old(&path)?;
         let builder = ort::init_from(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         builder.with_name("coreml-portable").with_telemetry(false).build().map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|message| failed(message.clone()))
 }
 
-/// Returns the path of the shared library: that of the variable, or that in the active Python environment.
-fn library() -> Option<PathBuf> {
-    if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
-        return Some(path.into());
-    }
-    let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
-    environments.flat_map(|root| packages(Path::new(&root))).find_map(|packages| in_packages(&packages))
-}
-
-/// Returns the folders of a Python environment in which packages can be.
-fn packages(root: &Path) -> Vec<PathBuf> {
-    let versions = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("site-packages")).collect();
-    folders.push(root.join("Lib").join("site-packages"));
-    folders
-}
-
-/// Returns the library inside of the Python package.
-fn in_packages(packages: &Path) -> Option<PathBuf> {
-    let files = std::fs::read_dir(packages.join("onnxruntime").join("capi")).ok()?.flatten();
-    files.map(|file| file.path()).find(|path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // The version stands behind `.so`, and before `.dylib`.
-        let right = name.starts_with("libonnxruntime.") || name == "onnxruntime.dll";
-        right && (name.contains(".so") || name.ends_with(".dylib") || name.ends_with(".dll"))
-    })
-}
-
-/// Returns the engine's name with the release that the library was built from, as far as it tells.
+/// Returns the engine's name with the library's version, as far as that tells.
 fn name() -> String {
-    let release = ort::info().split(['=', ',', ' ']).find_map(|word| word.strip_prefix("rel-"));
-    release.map_or_else(|| NAME.to_owned(), |release| format!("{NAME} {release}"))
+    let version = library::find().as_deref().and_then(library::version_of);
+    version.map_or_else(|| NAME.to_owned(), |version| format!("{NAME} {version}"))
 }
 
 /// Wraps what the library says.

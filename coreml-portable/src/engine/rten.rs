@@ -17,7 +17,13 @@ use std::sync::Arc;
 const NAME: &str = "rten 0.27";
 
 /// What it understands.
-pub(super) const DIALECT: Dialect = Dialect { volumes: false, integer_products: false, first_of_equals: false };
+pub(super) const DIALECT: Dialect = Dialect {
+    volumes: false,
+    integer_products: false,
+    transposed_weights: false,
+    widens_constants: false,
+    first_of_equals: false,
+};
 
 /// A model in rten.
 pub(super) struct Rten {

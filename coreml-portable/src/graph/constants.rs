@@ -7,12 +7,16 @@ use super::{Graph, Layout, Value, WEIGHTS_FILE, element_type};
 use crate::constant::ConstantEntry;
 use crate::error::OpError;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
-use crate::weights::Span;
-use coreml_spec::{Constant, DataType};
+use crate::weights::{Span, Stored};
+use coreml_spec::{Constant, DataType, WeightFile};
+use std::sync::Arc;
 
 /// Constants of at least this many bytes go to the external buffer; smaller ones stand in the graph itself, where an
 /// engine sees them when it folds shapes.
 const EXTERNAL_FROM: usize = 1024;
+
+/// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has 64.
+const STORED_ALIGNMENT: usize = 64;
 
 /// Rows and columns of the tiles in which matrices are transposed.
 const TILE: usize = 32;
@@ -42,6 +46,23 @@ impl Graph {
     /// Errors: text, and integers beyond 32 bits.
     pub(crate) fn literal(&mut self, constant: &Constant<'_>) -> Result<Value, OpError> {
         let element = element_type(constant.data_type)?;
+        if matches!(constant.data_type, DataType::Float32 | DataType::Int32)
+            && let Some(stored) = self.stored(constant)
+        {
+            let span = self.weights.push_stored(stored);
+            return Ok(self.initializer(element, &constant.dims, span));
+        }
+        if constant.data_type == DataType::Float16
+            && self.dialect.widens_constants
+            && let Some(stored) = self.stored(constant)
+        {
+            let span = self.weights.push_stored(stored);
+            let halves = self.initializer(ElementType::Float16, &constant.dims, span);
+            let nodes = std::mem::replace(&mut self.nodes, std::mem::take(&mut self.widening));
+            let floats = self.cast(&halves, ElementType::Float);
+            self.widening = std::mem::replace(&mut self.nodes, nodes);
+            return Ok(floats);
+        }
         let span = match (constant.data_type, element) {
             (DataType::Float32, _) => self.weights.push_f32_bytes(&constant.bytes),
             (DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
@@ -61,6 +82,14 @@ impl Graph {
         Ok(self.initializer(element, &constant.dims, span))
     }
 
+    /// Returns the place of a large constant in the package, or `None` when it has none or is not aligned there.
+    fn stored(&self, constant: &Constant<'_>) -> Option<Stored> {
+        let bytes = Some(&*constant.bytes).filter(|bytes| bytes.len() >= EXTERNAL_FROM)?;
+        let place = |file: &Arc<WeightFile>| Some(Stored { file: Arc::clone(file), range: file.range_of(bytes)? });
+        let aligned = |stored: &Stored| stored.range.start.is_multiple_of(STORED_ALIGNMENT);
+        self.files.iter().find_map(place).filter(aligned)
+    }
+
     /// Returns the vector of 64-bit integers that ONNX wants for shapes and axes.
     pub(crate) fn ints(&mut self, values: &[i64]) -> Value {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -72,6 +101,13 @@ impl Graph {
     pub(crate) fn int(&mut self, value: i64) -> Value {
         let span = self.weights.push(&value.to_le_bytes());
         self.initializer(ElementType::Int64, &[], span)
+    }
+
+    /// Returns a vector of truth values.
+    pub(crate) fn bools(&mut self, values: &[bool]) -> Value {
+        let bytes: Vec<u8> = values.iter().map(|value| u8::from(*value)).collect();
+        let span = self.weights.push(&bytes);
+        self.initializer(ElementType::Bool, &[values.len()], span)
     }
 
     /// Returns a vector of single-precision numbers.
@@ -108,17 +144,25 @@ impl Graph {
         Ok(self.initializer(ElementType::Float, dims, span))
     }
 
-    /// Adds an initializer whose bytes are in the buffer already.
+    /// Adds an initializer whose bytes are in the buffer already; a small one that the graph has already is not added again.
     fn initializer(&mut self, element: ElementType, dims: &[usize], span: Span) -> Value {
+        let small = (span.length < EXTERNAL_FROM).then(|| self.weights.take(span));
+        let key = small.as_ref().map(|bytes| (element.code(), dims.to_vec(), bytes.clone()));
+        if let Some(value) = key.as_ref().and_then(|key| self.small.get(key)) {
+            return value.clone();
+        }
         let value = self.fresh();
+        if let Some(key) = key {
+            self.small.insert(key, value.clone());
+        }
         let mut tensor = TensorProto {
             dims: dims.iter().map(|size| *size as i64).collect(),
             data_type: element.code(),
             name: value.0.to_string(),
             ..TensorProto::default()
         };
-        if span.length < EXTERNAL_FROM {
-            tensor.raw_data = Some(self.weights.take(span));
+        if let Some(bytes) = small {
+            tensor.raw_data = Some(bytes);
         } else {
             let entry = |key: &str, value: String| StringStringEntry { key: key.into(), value };
             tensor.external_data = vec![

@@ -33,8 +33,12 @@ fn einsum(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// `x · weightᵀ + bias`. The weight is stored transposed, so that the engine multiplies it as it is.
+/// `x · weightᵀ + bias`. The weight stays as it is where the engine can multiply it so; otherwise it is stored transposed.
 fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
+    if let Some(y) = linear_as_stored(a, g)? {
+        g.give(y);
+        return Ok(());
+    }
     let (x, weight) = (a.tensor(g, "x")?, a.transposed(g, "weight")?);
     let mut y = product(a, g, &x, &weight)?;
     if a.has("bias") && !all_zero(a, "bias")? {
@@ -43,6 +47,39 @@ fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     }
     g.give(y);
     Ok(())
+}
+
+/// Returns a `linear` with the weight as MIL stores it; `None` when the engine has no such product, or the shape is not known
+/// well enough to make one matrix of `x` and to undo that.
+fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, OpError> {
+    let (ty, weight) = (a.ty("x")?, a.ty("weight")?);
+    let (Some((Some(inner), rows)), &[Some(outer), Some(_)]) = (ty.dims.split_last(), weight.dims.as_slice()) else {
+        return Ok(None);
+    };
+    let varying = rows.iter().filter(|size| size.is_none()).count();
+    let empty = ty.dims.contains(&Some(0)) || outer == 0;
+    let float = element_type(ty.data_type)? == ElementType::Float;
+    if !g.dialect().transposed_weights || !float || varying > 1 || empty || rows.is_empty() {
+        return Ok(None);
+    }
+    let mut x = a.tensor(g, "x")?;
+    if rows.len() != 1 {
+        let matrix = g.ints(&[-1, *inner as i64]);
+        x = g.node("Reshape", &[&x, &matrix], Vec::new());
+    }
+    let mut operands = vec![x, a.tensor(g, "weight")?];
+    if a.has("bias") && !all_zero(a, "bias")? {
+        operands.push(a.tensor(g, "bias")?);
+    }
+    let operands: Vec<&Value> = operands.iter().collect();
+    let mut y = g.node("Gemm", &operands, vec![AttributeProto::int("transB", 1)]);
+    if rows.len() != 1 {
+        let sizes = rows.iter().copied().chain([Some(outer)]);
+        let shape: Vec<i64> = sizes.map(|size| size.map_or(-1, |size| size as i64)).collect();
+        let shape = g.ints(&shape);
+        y = g.node("Reshape", &[&y, &shape], Vec::new());
+    }
+    Ok(Some(y))
 }
 
 /// Batched matrix product, with either operand transposed.

@@ -7,12 +7,14 @@ use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
-use crate::onnx::{AttributeProto, ElementType};
+use crate::onnx::AttributeProto;
 
 /// Beyond the end of any dimension. 32 bits, since some engines keep positions in them.
 const END: i64 = i32::MAX as i64;
 /// Before the beginning of any dimension, for slices that run backwards.
 const BEFORE: i64 = -END;
+/// Longest dimension whose positions stand in the graph as a list.
+const LONGEST_LISTED: usize = 1 << 12;
 
 /// Parameters of `slice_by_index`.
 const BY_INDEX: &[Param] =
@@ -116,7 +118,7 @@ impl Range {
             let next = g.node("Add", &[&starts, &one], Vec::new());
             let at_end = g.node("Equal", &[&starts, &minus_one], Vec::new());
             let next = g.node("Where", &[&at_end, &beyond, &next], Vec::new());
-            let mask = bools(g, &squeeze_mask);
+            let mask = g.bools(&squeeze_mask);
             g.node("Where", &[&mask, &next, &ends], Vec::new())
         } else {
             ends
@@ -138,14 +140,8 @@ fn replaced(g: &mut Graph, x: &Value, mask: &[bool], with: impl Fn(usize) -> i64
         return x.clone();
     }
     let replacements = g.ints(&(0..mask.len()).map(with).collect::<Vec<_>>());
-    let mask = bools(g, mask);
+    let mask = g.bools(mask);
     g.node("Where", &[&mask, &replacements, x], Vec::new())
-}
-
-/// Returns a constant vector of truth values.
-fn bools(g: &mut Graph, values: &[bool]) -> Value {
-    let ints = g.ints(&values.iter().map(|value| i64::from(*value)).collect::<Vec<_>>());
-    g.cast(&ints, ElementType::Bool)
 }
 
 /// A number of positions of each dimension from a first one; -1 for all that follow.
@@ -198,18 +194,32 @@ fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         g.give(update);
         return Ok(());
     };
-    let shape = g.shape(&x);
-    let (zero, one) = (g.int(0), g.int(1));
+    let dims = a.ty("x")?.dims;
+    // Sizes that are known need no nodes, which cost time whenever the model is loaded.
+    let known =
+        |from: usize| dims[from..].iter().map(|size| size.map(|size| size as i64)).collect::<Option<Vec<i64>>>();
+    let shape = if let Some(sizes) = known(0) { g.ints(&sizes) } else { g.shape(&x) };
     let mut rows: Option<Value> = None;
-    for i in 0..=last {
+    for (i, known_size) in dims.iter().enumerate().take(last + 1) {
         let axis = i as i64;
-        let size = g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]);
-        let size = g.squeeze(&size, &[0]);
-        let positions = g.node("Range", &[&zero, &size, &one], Vec::new());
-        let start = g.slice(&range.starts, &[axis], &[axis + 1], &[0], &[1]);
-        let end = g.slice(&range.ends, &[axis], &[axis + 1], &[0], &[1]);
-        let (first, step) = (g.ints(&[0]), g.ints(&[range.strides[i]]));
-        let taken = g.node("Slice", &[&positions, &start, &end, &first, &step], Vec::new());
+        let (size, positions) = match *known_size {
+            Some(size) if size <= LONGEST_LISTED => (g.int(size as i64), g.ints(&(0..size as i64).collect::<Vec<_>>())),
+            _ => {
+                let size = g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]);
+                let size = g.squeeze(&size, &[0]);
+                let (zero, one) = (g.int(0), g.int(1));
+                let positions = g.node("Range", &[&zero, &size, &one], Vec::new());
+                (size, positions)
+            }
+        };
+        let taken = if whole(i) {
+            positions
+        } else {
+            let start = g.slice(&range.starts, &[axis], &[axis + 1], &[0], &[1]);
+            let end = g.slice(&range.ends, &[axis], &[axis + 1], &[0], &[1]);
+            let (first, step) = (g.ints(&[0]), g.ints(&[range.strides[i]]));
+            g.node("Slice", &[&positions, &start, &end, &first, &step], Vec::new())
+        };
         rows = Some(match rows {
             None => taken,
             Some(rows) => {
@@ -221,9 +231,13 @@ fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     }
     let Some(rows) = rows else { return Err(OpError::invalid("its input is a scalar")) };
     let rows = g.unsqueeze(&rows, &[last as i64 + 1]);
-    let piece = g.slice(&shape, &[last as i64 + 1], &[END], &[0], &[1]);
-    let all = g.ints(&[-1]);
-    let matrix_shape = g.concat(&[&all, &piece], 0);
+    let matrix_shape = if let Some(piece) = known(last + 1) {
+        g.ints(&[&[-1], piece.as_slice()].concat())
+    } else {
+        let piece = g.slice(&shape, &[last as i64 + 1], &[END], &[0], &[1]);
+        let all = g.ints(&[-1]);
+        g.concat(&[&all, &piece], 0)
+    };
     let matrix = g.node("Reshape", &[&x, &matrix_shape], Vec::new());
     let scattered = g.node("ScatterND", &[&matrix, &rows, &update], vec![AttributeProto::string("reduction", "none")]);
     let y = g.node("Reshape", &[&scattered, &shape], Vec::new());

@@ -17,7 +17,11 @@ pub(crate) fn rows(folder: &Path) -> Vec<Row> {
         let mut ours = Ours::load(&path, EngineKind::OnnxRuntime, threads);
         let mut plain = Rival::onnxruntime(&path, &exported(folder, model), threads);
         let sides = alternate(|| timed(|| ours.run(&sample)), || plain.run());
-        rows.push(Row::times(format!("{model}, {threads} threads: ONNX Runtime, ours / PyTorch's export"), sides, 1.0));
+        rows.push(Row::times(
+            format!("{model}, {threads} threads: ONNX Runtime, ours / PyTorch's export"),
+            sides,
+            Some(1.0),
+        ));
     }
     rows
 }

@@ -1,4 +1,4 @@
-//! What the portable backend costs: `cargo run --release -p bench-portable -- FOLDER [PART ...]`.
+//! What the portable backend costs: `cargo run --release -p bench-portable --features onnxruntime -- FOLDER [PART ...]`.
 //!
 //! `FOLDER` holds the models that `tools/whole-models/make.py FOLDER --onnx` writes. The parts are `latency`, `eager`, `load`,
 //! `memory` and `step`; without any all are measured. `ORT_DYLIB_PATH` names the library of ONNX Runtime, and

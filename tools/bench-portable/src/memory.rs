@@ -20,7 +20,7 @@ pub(crate) fn rows(folder: &Path) -> Vec<Row> {
     for (model, variant) in MODELS.into_iter().flat_map(|model| ["fp32", "fp16"].map(|variant| (model, variant))) {
         let path = package(folder, model, variant);
         let sides = [peak(&path, &path), peak(&path, &exported(folder, model))];
-        rows.push(Row::sizes(format!("{model}, {variant}: peak memory, ours / PyTorch's export"), sides, 1.2));
+        rows.push(Row::sizes(format!("{model}, {variant}: peak memory, ours / PyTorch's export"), sides, Some(1.2)));
     }
     rows
 }

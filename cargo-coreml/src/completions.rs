@@ -1,0 +1,43 @@
+//! `cargo coreml completions`: what a shell needs to complete the command's arguments.
+//!
+//! Owns: where each shell keeps such a script, for the help. Must not: install it.
+//! Flow: `main.rs` → [`run`] → `clap_complete`.
+
+use crate::Failure;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::io::Write;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+The script completes `cargo-coreml SUBCOMMAND …`; shells complete `cargo coreml` by cargo's own script, which knows no
+subcommand's arguments.
+
+Examples:
+  cargo coreml completions bash > ~/.local/share/bash-completion/completions/cargo-coreml
+  cargo coreml completions zsh > \"${fpath[1]}/_cargo-coreml\"
+  cargo coreml completions fish > ~/.config/fish/completions/cargo-coreml.fish
+
+Exit codes:
+  0  done
+  2  the arguments are wrong";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The shell
+    shell: Shell,
+}
+
+/// Writes the script.
+///
+/// Called by: `main.rs`.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let mut command = crate::Arguments::command().bin_name("cargo-coreml");
+    // clap_complete panics when it cannot write; memory always takes it.
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut command, "cargo-coreml", &mut script);
+    output.write_all(&script)?;
+    Ok(())
+}

@@ -1,0 +1,227 @@
+//! `cargo coreml lint`: what speaks against a model running on the Neural Engine.
+//!
+//! Owns: the text form of the answer, and when findings fail the command. Must not: hold a rule; `coreml-lint` does.
+//! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_lint::lint`].
+
+use crate::Failure;
+use crate::models::{self, Model};
+use crate::style::Style;
+use crate::table::{self, Align};
+use clap::builder::PossibleValuesParser;
+use coreml_lint::{Finding, Options, RULES, Report, Severity, lint, sarif};
+use coreml_spec::Package;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+An operation is eligible when no rule speaks against it. Whether Core ML places it on the Neural Engine, only a profile on a
+device tells. Padding is an upper bound.
+
+Examples:
+  cargo coreml lint Whisper.mlpackage
+  cargo coreml lint whisper.toml --deny warn --allow ANE030,ANE070
+  cargo coreml lint Whisper.mlpackage --json | jq '.[].findings[] | select(.rule == \"ANE002\")'
+  cargo coreml lint whisper.toml --sarif > lint.sarif
+  cargo coreml lint --rules
+
+Exit codes:
+  0  done
+  1  the package cannot be read, the manifest's models are not converted, or there are findings that --deny forbids
+  2  the arguments are wrong";
+
+/// Most places of one rule that the text shows.
+const PLACES_SHOWN: usize = 10;
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required_unless_present = "rules")]
+    model: Option<PathBuf>,
+    /// Fail when there are findings of this severity, or a graver one
+    #[arg(long, value_name = "SEVERITY")]
+    deny: Option<Denied>,
+    /// Leave out the findings of these rules
+    #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(identifiers()), hide_possible_values = true)]
+    allow: Vec<String>,
+    /// Show every place, not only the first ones of each rule
+    #[arg(long)]
+    all: bool,
+    /// Print everything as JSON: [{"model", "findings", "operations", "eligible", "padding", "bytes", "padded"}]
+    #[arg(long, conflicts_with = "sarif")]
+    json: bool,
+    /// Print the findings as SARIF 2.1.0, for code hosts and editors
+    #[arg(long)]
+    sarif: bool,
+    /// List the rules instead
+    #[arg(long, conflicts_with_all = ["model", "sarif", "deny"])]
+    rules: bool,
+}
+
+/// What `--deny` takes.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Denied {
+    /// Errors and warnings.
+    Warn,
+    /// Errors.
+    Error,
+}
+
+/// The JSON form of one model.
+#[derive(Serialize)]
+struct Json<'a> {
+    /// What the model is called.
+    model: &'a str,
+    /// What was found.
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+/// Returns the identifiers of all rules.
+fn identifiers() -> Vec<&'static str> {
+    RULES.iter().map(|rule| rule.id).collect()
+}
+
+/// Applies the rules.
+///
+/// Called by: `main.rs`.
+/// Errors: a package cannot be read; findings that are denied, after everything was printed.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let Some(path) = &arguments.model else { return rules(arguments.json, output) };
+    let found = models::find(path)?;
+    let mut checked: Vec<(&Model, Report)> = Vec::new();
+    for model in &found.models {
+        let mut options = Options::default();
+        options.allow = arguments.allow.iter().cloned().collect();
+        options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
+        checked.push((model, lint(&Package::open(&model.package)?, &options)?));
+    }
+    if arguments.json {
+        let json: Vec<Json<'_>> = checked.iter().map(|(model, report)| Json { model: &model.title, report }).collect();
+        serde_json::to_writer_pretty(&mut *output, &json).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+    } else if arguments.sarif {
+        let uri = |model: &Model| uri(&model.source.to_string_lossy());
+        let checked: Vec<(String, &Report)> = checked.iter().map(|(model, report)| (uri(model), report)).collect();
+        serde_json::to_writer_pretty(&mut *output, &sarif(&checked)).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+    } else {
+        for (model, report) in &checked {
+            text(&model.title, report, arguments.all, output)?;
+        }
+    }
+    let least = match arguments.deny {
+        None => return Ok(()),
+        Some(Denied::Warn) => Severity::Warn,
+        Some(Denied::Error) => Severity::Error,
+    };
+    let findings = checked.iter().flat_map(|(_, report)| &report.findings);
+    match findings.filter(|finding| finding.rule.severity >= least).count() {
+        0 => Ok(()),
+        count => Err(format!("{count} findings of severity {} or graver (--deny)", least.name()).into()),
+    }
+}
+
+/// Returns a path as a relative or `file:` URI.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.replace('\\', "/").bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => uri.push(char::from(byte)),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if path.starts_with('/') { format!("file://{uri}") } else { uri }
+}
+
+/// Writes the list of rules.
+fn rules(json: bool, output: &mut impl Write) -> Result<(), Failure> {
+    if json {
+        serde_json::to_writer_pretty(&mut *output, RULES).map_err(std::io::Error::from)?;
+        writeln!(output)?;
+        return Ok(());
+    }
+    for rule in RULES {
+        writeln!(output, "{} {}: {}", rule.id, rule.severity.name(), rule.title)?;
+        writeln!(output, "  advice: {}", rule.advice)?;
+        writeln!(output, "  source: {}", rule.grade.text())?;
+    }
+    Ok(())
+}
+
+/// Writes the text form.
+fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<()> {
+    writeln!(output, "{}", table::printable(title))?;
+    for findings in report.findings.chunk_by(|one, other| one.rule.id == other.rule.id) {
+        let Some(Finding { rule, .. }) = findings.first() else { continue };
+        let style = match rule.severity {
+            Severity::Error => Style::Error,
+            Severity::Warn => Style::Warn,
+            Severity::Info => Style::Info,
+        };
+        let heading = style.paint(&format!("{} {}", rule.severity.name(), rule.id));
+        writeln!(output, "\n{heading}: {}", rule.title)?;
+        let shown = if all { findings.len() } else { PLACES_SHOWN };
+        for finding in findings.iter().take(shown) {
+            writeln!(output, "  {}", table::printable(&line(finding)))?;
+        }
+        if findings.len() > shown {
+            writeln!(output, "  … and {} more (--all shows them)", findings.len() - shown)?;
+        }
+        writeln!(output, "  advice: {}", rule.advice)?;
+        writeln!(output, "  source: {}", rule.grade.text())?;
+    }
+    if !report.padding.is_empty() {
+        writeln!(output, "\nTensors that padding enlarges most, at worst")?;
+        let heading = ["tensor", "type", "size", "padded", "times"].map(str::to_owned).to_vec();
+        let rows = report.padding.iter().map(|padding| {
+            vec![
+                padding.name.clone(),
+                format!("{} {:?}", padding.data_type, padding.shape),
+                table::bytes(padding.bytes),
+                table::bytes(padding.padded),
+                format!("{:.1}", padding.growth()),
+            ]
+        });
+        let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
+        table::write(output, &[Align::Left, Align::Left, Align::Right, Align::Right, Align::Right], &rows)?;
+    }
+    let count = |severity| report.count(severity);
+    writeln!(
+        output,
+        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural Engine. Whether Core ML places \
+         them there, only a device tells.",
+        count(Severity::Error),
+        count(Severity::Warn),
+        count(Severity::Info),
+        report.eligible,
+        report.operations
+    )?;
+    let (bytes, padded) = (table::bytes(report.bytes), table::bytes(report.padded));
+    writeln!(output, "Tensors between operations: {bytes}, with padding at most {padded}.")
+}
+
+/// Returns where something was found, and what.
+fn line(finding: &Finding) -> String {
+    let place = &finding.place;
+    let mut line = String::new();
+    if !place.function.is_empty() {
+        line.push_str(&place.function);
+        line.push_str(": ");
+    }
+    if !place.name.is_empty() {
+        line.push_str(&place.name);
+        if !place.operation.is_empty() {
+            line.push_str(&format!(" ({})", place.operation));
+        }
+        line.push_str(": ");
+    }
+    line.push_str(&finding.detail);
+    if !place.weight.is_empty() {
+        line.push_str(&format!("; weight {}", place.weight));
+    }
+    line
+}

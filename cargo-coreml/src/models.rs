@@ -1,0 +1,81 @@
+//! The model packages that an argument means: one package, or those of a manifest.
+//!
+//! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an error.
+//! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
+
+use crate::{Failure, selection};
+use coreml_build::{Policy, Session};
+use coreml_spec::{INDEX_FILE, Index, IndexedModel, Outcome};
+use std::path::{Path, PathBuf};
+
+/// What an argument means.
+pub(crate) struct Found {
+    /// The models, in order.
+    pub(crate) models: Vec<Model>,
+    /// Holds the packages of a manifest while they are used.
+    _folder: Option<tempfile::TempDir>,
+}
+
+/// A model package.
+pub(crate) struct Model {
+    /// What to call it: the path as given, or `MANIFEST: NAME`.
+    pub(crate) title: String,
+    /// Where it was named: the package, or the manifest.
+    pub(crate) source: PathBuf,
+    /// Where the package is.
+    pub(crate) package: PathBuf,
+    /// What the index says of it; `None` for a package.
+    pub(crate) indexed: Option<IndexedModel>,
+    /// Samples with PyTorch's results.
+    pub(crate) samples: Vec<PathBuf>,
+}
+
+/// Returns the packages that `path` means.
+///
+/// Parameters: `path` — a package, or a manifest: a file that ends in `.toml`.
+/// Errors: those of the manifest; its models have not been converted.
+pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
+    if path.extension().is_none_or(|extension| extension != "toml") {
+        let (title, source, package) = (path.display().to_string(), path.to_owned(), path.to_owned());
+        let model = Model { title, source, package, indexed: None, samples: Vec::new() };
+        return Ok(Found { models: vec![model], _folder: None });
+    }
+    let absolute = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
+    let root = crate_of(&absolute)?;
+    let name = absolute.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+    let folder = tempfile::tempdir()?;
+    let mut options = selection::options(&root)?;
+    options.out_dir = folder.path().to_owned();
+    options.policy = Policy::Cached;
+    options.status = false;
+    let session = Session::new(options);
+    let mut builds = session.build(&[name.as_str()]);
+    let build = builds.pop().ok_or("the manifest was not read")?;
+    let built = build
+        .outcome
+        .map_err(|errors| format!("{}\nhelp: `cargo build` converts what is not in the cache", listed(&errors)))?;
+    let index: Index = serde_json::from_slice(&std::fs::read(build.folder.join(INDEX_FILE))?)?;
+    let indexed = match index.outcome {
+        Outcome::Models(models) => models.models,
+        Outcome::Error(_) => Vec::new(),
+    };
+    let models = built.into_iter().map(|model| {
+        let indexed = indexed.iter().find(|indexed| indexed.name == model.name).cloned();
+        let samples = indexed.iter().flat_map(|indexed| &indexed.samples).map(|name| build.folder.join(name)).collect();
+        let title = format!("{}: {}", path.display(), model.name);
+        Model { title, source: path.to_owned(), package: model.package, indexed, samples }
+    });
+    Ok(Found { models: models.collect(), _folder: Some(folder) })
+}
+
+/// Returns the folder of the crate that a file belongs to.
+pub(crate) fn crate_of(file: &Path) -> Result<PathBuf, Failure> {
+    let folder = file.ancestors().skip(1).find(|folder| folder.join("Cargo.toml").is_file());
+    let missing = || format!("{}: there is no Cargo.toml in a folder above it", file.display());
+    Ok(folder.ok_or_else(missing)?.to_owned())
+}
+
+/// Returns errors as one text.
+fn listed(errors: &[coreml_build::Error]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

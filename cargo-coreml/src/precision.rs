@@ -1,0 +1,222 @@
+//! `cargo coreml precision`: which operations half precision breaks.
+//!
+//! Owns: the search. Must not: convert or compare; the conversion and `coreml_rt::parity` do.
+//! Flow: `main.rs` → here → `variant.rs`. Results are rounded to half precision as devices do, which only the engine ONNX
+//! Runtime can.
+
+use crate::Failure;
+use crate::table::{Align, write};
+use crate::variant::{Change, Model, Variant, decibels, psnr};
+use coreml_rt::parity::Tolerance;
+use coreml_rt::{Engine, LoadOptions};
+use coreml_spec::Package;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Operations without arithmetic: their precision changes nothing.
+const WITHOUT_ARITHMETIC: [&str; 12] = [
+    "cast",
+    "classify",
+    "const",
+    "expand_dims",
+    "gather",
+    "identity",
+    "read_state",
+    "reshape",
+    "slice_by_index",
+    "squeeze",
+    "transpose",
+    "write_state",
+];
+
+/// How much better, in decibels, a variant must be to count: less is the noise of rounding.
+const GAIN: f64 = 0.5;
+
+/// The manifest's key.
+const KEY: &str = "compute-precision";
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+Converts the model in half precision, in single precision, and once for each kind of operation that it has with only that
+kind kept in single precision; compares each with PyTorch, rounding every result to half precision as devices do; then adds
+the kinds that help most until the target is met, and leaves out those that turn out to be unneeded. The manifest stays as
+it is: the line to add is printed.
+
+Rounding needs the engine ONNX Runtime: build cargo-coreml with the feature `onnxruntime`, and set ORT_DYLIB_PATH or activate
+a Python environment that has the package onnxruntime.
+
+Examples:
+  cargo coreml precision digits.toml
+  cargo coreml precision whisper.toml --model encoder --psnr 50
+
+Exit codes:
+  0  half precision meets the target, or the kinds that must stay in single precision were found
+  1  not even single precision meets the target, or something could not be converted
+  2  the arguments are wrong";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The manifest
+    manifest: PathBuf,
+    /// The model, when the manifest has several
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+    /// The target: smallest signal-to-noise ratio of every output; by default what the manifest's `parity` says
+    #[arg(long, value_name = "DECIBELS")]
+    psnr: Option<f64>,
+}
+
+/// The search for one model.
+struct Search {
+    /// The model.
+    model: Model,
+    /// How variants run.
+    options: LoadOptions,
+}
+
+/// Searches.
+///
+/// Called by: `main.rs`.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    if cfg!(target_vendor = "apple") {
+        return Err("this rounds results as a device does, off Apple's systems; here the device itself tells: run \
+                    `cargo test`, and try `compute-precision = { float32-ops = […] }`"
+            .into());
+    }
+    let model = Model::of(&arguments.manifest, arguments.model.as_deref())?;
+    let options = LoadOptions::new().engine(Engine::OnnxRuntime).round_to_half(true);
+    let search = Search { model, options };
+    let [half, single] = search.both()?;
+    let target = arguments.psnr.unwrap_or(match half.0.tolerance {
+        Tolerance::Psnr(decibels) => decibels,
+        Tolerance::Absolute { .. } => Tolerance::HALF_PRECISION_PSNR,
+    });
+    writeln!(output, "{}: target {}\n", search.model.name(), decibels(target))?;
+    let mut rows = vec![row("half precision", half.1, target), row("single precision", single.1, target)];
+    if half.1 >= target {
+        write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
+        writeln!(output, "\nHalf precision meets the target: nothing has to stay in single precision.")?;
+        return Ok(());
+    }
+    if single.1 < target {
+        write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
+        return Err(
+            "not even single precision meets the target, so that precision is not the cause: compare the parts of the \
+                    module, or lower the target"
+                .into(),
+        );
+    }
+    let kinds = kinds(&half.0)?;
+    let alone = search.measure(&kinds.iter().map(|kind| vec![kind.as_str()]).collect::<Vec<_>>())?;
+    let mut ranked: Vec<(&str, f64)> = kinds.iter().map(String::as_str).zip(alone).collect();
+    ranked.sort_by(|(_, left), (_, right)| right.total_cmp(left));
+    rows.extend(
+        ranked
+            .iter()
+            .filter(|(_, psnr)| *psnr > half.1 + GAIN)
+            .map(|(kind, psnr)| row(&format!("{kind} in single precision"), *psnr, target)),
+    );
+    let found = search.smallest(&ranked, target)?;
+    write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
+    let Some((kinds, psnr)) = found else {
+        return Err(
+            "all kinds of operations together do not meet the target: keep the whole model in single precision, \
+                    `compute-precision = \"float32\"`"
+                .into(),
+        );
+    };
+    writeln!(output, "\nEnough is {} ({}); add to the model:\n  {}", kinds.join(", "), decibels(psnr), line(&kinds))?;
+    Ok(())
+}
+
+impl Search {
+    /// Converts and compares the model in half and in single precision.
+    fn both(&self) -> Result<[(Variant, f64); 2], Failure> {
+        let change =
+            |name: &str, line: &str| Change { name: name.to_owned(), without: vec![KEY], line: line.to_owned() };
+        let changes = [change("half", ""), change("single", r#"compute-precision = "float32""#)];
+        let mut variants = self.model.convert(&changes)?.into_iter();
+        let mut next = || -> Result<(Variant, f64), Failure> {
+            let variant = variants.next().ok_or("a conversion is missing")??;
+            let psnr = self.compare(&variant)?;
+            Ok((variant, psnr))
+        };
+        Ok([next()?, next()?])
+    }
+
+    /// Returns the smallest signal-to-noise ratio of a variant.
+    fn compare(&self, variant: &Variant) -> Result<f64, Failure> {
+        // The tolerance judges; here only the figures are wanted.
+        Ok(psnr(&variant.verify(&self.options, Tolerance::Psnr(0.0))?))
+    }
+
+    /// Converts and compares variants in which some kinds of operations stay in single precision.
+    fn measure(&self, sets: &[Vec<&str>]) -> Result<Vec<f64>, Failure> {
+        let change = |(index, kinds): (usize, &Vec<&str>)| Change {
+            name: format!("variant_{index}"),
+            without: vec![KEY],
+            line: line(kinds),
+        };
+        let changes: Vec<Change> = sets.iter().enumerate().map(change).collect();
+        let variants = self.model.convert(&changes)?;
+        variants.into_iter().map(|variant| self.compare(&variant?)).collect()
+    }
+
+    /// Returns the fewest kinds that meet the target, as far as a greedy search finds them, with what they reach.
+    ///
+    /// Parameters: `ranked` — all kinds with what each reaches alone, the best first.
+    fn smallest<'a>(&self, ranked: &[(&'a str, f64)], target: f64) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
+        let mut chosen: Vec<&str> = Vec::new();
+        let mut reached = f64::NEG_INFINITY;
+        for (kind, alone) in ranked {
+            chosen.push(kind);
+            reached = if chosen.len() == 1 { *alone } else { self.one(&chosen)? };
+            if reached >= target {
+                break;
+            }
+        }
+        if reached < target {
+            return Ok(None);
+        }
+        // What came early may be unneeded beside what came late.
+        for kind in chosen.clone() {
+            if chosen.len() == 1 {
+                break;
+            }
+            let fewer: Vec<&str> = chosen.iter().copied().filter(|other| *other != kind).collect();
+            let without = self.one(&fewer)?;
+            if without >= target {
+                (chosen, reached) = (fewer, without);
+            }
+        }
+        Ok(Some((chosen, reached)))
+    }
+
+    /// Converts and compares one variant.
+    fn one(&self, kinds: &[&str]) -> Result<f64, Failure> {
+        let measured = self.measure(&[kinds.to_vec()])?;
+        measured.first().copied().ok_or_else(|| "a conversion is missing".into())
+    }
+}
+
+/// Returns the kinds of operations that compute.
+fn kinds(variant: &Variant) -> Result<BTreeSet<String>, Failure> {
+    let summary = Package::open(&variant.package)?.summary()?;
+    let all = summary.functions.values().flat_map(|function| function.operations.keys());
+    let computing = all.filter(|kind| !WITHOUT_ARITHMETIC.contains(&kind.as_str()) && !kind.starts_with("constexpr_"));
+    Ok(computing.cloned().collect())
+}
+
+/// Returns the manifest line that keeps some kinds in single precision.
+fn line(kinds: &[&str]) -> String {
+    let kinds: Vec<String> = kinds.iter().map(|kind| format!("{kind:?}")).collect();
+    format!("{KEY} = {{ float32-ops = [{}] }}", kinds.join(", "))
+}
+
+/// Returns a row of the table.
+fn row(what: &str, psnr: f64, target: f64) -> Vec<String> {
+    vec![what.to_owned(), decibels(psnr), if psnr >= target { "ok" } else { "" }.to_owned()]
+}

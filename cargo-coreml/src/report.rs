@@ -1,0 +1,123 @@
+//! `cargo coreml report`: one HTML file that shows a model.
+//!
+//! Owns: the page, and the data that it is made of. Must not: judge; `coreml-lint` and `coreml_rt::parity` do.
+//! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_lint::lint`], [`coreml_rt::parity::verify`] → `report/page.html`.
+
+mod data;
+
+use crate::{Failure, models, table};
+use coreml_lint::{Options, lint};
+use coreml_rt::LoadOptions;
+use coreml_rt::parity::{Sample, verify};
+use coreml_spec::Package;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+The file needs no network and no other file. It shows the operations with a search, which of them are eligible for the Neural
+Engine, padding, the interface, weights, and with samples the parity with PyTorch. The samples of a manifest's model are the
+ones that its conversion kept.
+
+Examples:
+  cargo coreml report Whisper.mlpackage -o whisper.html
+  cargo coreml report Whisper.mlpackage --samples a.safetensors --samples b.safetensors
+  cargo coreml report whisper.toml --model encoder -o encoder.html
+
+Exit codes:
+  0  done, also when a comparison failed: the page says so
+  1  the package cannot be read, the model cannot be run on the samples, or the file cannot be written
+  2  the arguments are wrong";
+
+/// The page.
+const PAGE: &str = include_str!("report/page.html");
+/// Its style sheet.
+const STYLE: &str = include_str!("report/page.css");
+/// Its program.
+const SCRIPT: &str = include_str!("report/page.js");
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
+    model: PathBuf,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE.html", default_value = "report.html")]
+    output: PathBuf,
+    /// Which model of the manifest
+    #[arg(long = "model", value_name = "NAME")]
+    name: Option<String>,
+    /// Inputs and PyTorch's outputs, to compare with; give it again for another file
+    #[arg(long, value_name = "FILE.safetensors")]
+    samples: Vec<PathBuf>,
+}
+
+/// Writes the report.
+///
+/// Called by: `main.rs`.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let found = models::find(&arguments.model)?;
+    let named = |model: &&models::Model| {
+        arguments.name.is_none() || model.indexed.as_ref().map(|indexed| &indexed.name) == arguments.name.as_ref()
+    };
+    let mut chosen = found.models.iter().filter(named);
+    let (Some(model), None) = (chosen.next(), chosen.next()) else {
+        let names = found.models.iter().filter_map(|model| Some(model.indexed.as_ref()?.name.as_str()));
+        let names = names.collect::<Vec<_>>().join(", ");
+        return Err(match names.is_empty() {
+            true => format!("{}: a package has one model: leave --model out", arguments.model.display()).into(),
+            false => format!("{}: give --model one of: {names}", arguments.model.display()).into(),
+        });
+    };
+    let package = Package::open(&model.package)?;
+    let mut options = Options::default();
+    options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
+    let report = lint(&package, &options)?;
+    let samples = if arguments.samples.is_empty() { &model.samples } else { &arguments.samples };
+    let parity = if samples.is_empty() {
+        None
+    } else {
+        let samples = samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+        let tolerance = model.indexed.as_ref().map(|indexed| indexed.tolerance);
+        Some(verify(&model.package, None, &LoadOptions::new(), &samples, tolerance)?)
+    };
+    let data = data::of(&model.title, &package, &report, parity.as_ref())?;
+    let page = page(&serde_json::to_string(&data)?);
+    std::fs::write(&arguments.output, &page).map_err(|error| format!("{}: {error}", arguments.output.display()))?;
+    let shown = arguments.output.display().to_string();
+    writeln!(output, "{}: {}", table::printable(&shown), table::bytes(page.len() as u64))?;
+    Ok(())
+}
+
+/// Returns the page with its data.
+///
+/// Parameters: `json` — any text may stand in its strings.
+fn page(json: &str) -> String {
+    // Nothing in a JSON string can end the script element then.
+    let json = json.replace('<', "\\u003c");
+    let mut page = String::with_capacity(PAGE.len() + STYLE.len() + SCRIPT.len() + json.len());
+    for (index, part) in PAGE.split("@@").enumerate() {
+        page.push_str(match (index % 2, part) {
+            (1, "STYLE") => STYLE,
+            (1, "SCRIPT") => SCRIPT,
+            (1, "DATA") => &json,
+            _ => part,
+        });
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_cannot_leave_its_element() {
+        let page = page(r#"{"a":"</script><b>@@STYLE@@"}"#);
+        assert!(page.contains(r#"{"a":"\u003c/script>\u003cb>@@STYLE@@"}"#));
+        assert_eq!((page.matches("</script>").count(), page.matches("<style>").count()), (2, 1));
+        assert!(!page.contains("http://") && !page.contains("https://"));
+    }
+}

@@ -1,0 +1,225 @@
+//! A model of a manifest, converted with other keys than the manifest says.
+//!
+//! Owns: the manifest of variants, which lives only for the command. Must not: change the user's files; the conversions go
+//! to the cache as any others.
+//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for all variants →
+//! `coreml_rt::parity` for each.
+
+use crate::{Failure, selection};
+use coreml_build::{Build, Selection, Session};
+use coreml_rt::LoadOptions;
+use coreml_rt::parity::{Report, Sample, Tolerance, Verdict, verify};
+use coreml_spec::{Index, IndexedModel, Outcome};
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use toml::{Table, Value};
+
+/// A model whose variants are wanted.
+pub(crate) struct Model {
+    /// What builds it, into a folder of its own.
+    session: Session,
+    /// Holds the manifest of variants and what is built; gone with this.
+    folder: TempDir,
+    /// The manifest without its models.
+    rest: Table,
+    /// The model's own table, defaults merged in by the build.
+    table: Table,
+    /// Its name.
+    name: String,
+    /// Builds so far: each has a manifest of its own, because a build removes what an earlier one of the same manifest left.
+    builds: Cell<usize>,
+}
+
+/// Keys that a variant has instead of the model's own.
+pub(crate) struct Change {
+    /// Name of the variant, an identifier.
+    pub(crate) name: String,
+    /// Keys that are taken away.
+    pub(crate) without: Vec<&'static str>,
+    /// Keys as a line of TOML; empty for none.
+    pub(crate) line: String,
+}
+
+/// A converted variant.
+pub(crate) struct Variant {
+    /// The model package.
+    pub(crate) package: PathBuf,
+    /// Its size in bytes.
+    pub(crate) size: u64,
+    /// PyTorch's results, which are the same for all variants.
+    samples: Vec<Sample>,
+    /// When the manifest calls a result equal.
+    pub(crate) tolerance: Tolerance,
+}
+
+impl Model {
+    /// Reads a model of a manifest.
+    ///
+    /// Parameters: `manifest` — its path; `model` — needed when the manifest has several.
+    pub(crate) fn of(manifest: &Path, model: Option<&str>) -> Result<Self, Failure> {
+        let selection = Selection::of(&std::env::current_dir()?, &[manifest.to_owned()])?;
+        let [Selection { package_root, .. }] = &selection[..] else { return Err("name one manifest".into()) };
+        let text = fs::read_to_string(manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+        let mut rest: Table = text.parse().map_err(|error| format!("{}: {error}", manifest.display()))?;
+        let (name, table) = take_model(&mut rest, manifest, model)?;
+        let folder = tempfile::tempdir()?;
+        let mut options = selection::options(package_root)?;
+        options.out_dir = folder.path().join("out");
+        options.status = true;
+        Ok(Self { session: Session::new(options), folder, rest, table, name, builds: Cell::new(0) })
+    }
+
+    /// Returns the model's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns whether the manifest asks for a Python package.
+    pub(crate) fn depends_on(&self, package: &str) -> bool {
+        let dependencies = self.rest.get("python").and_then(|python| python.get("dependencies"));
+        let names = dependencies.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        names.into_iter().any(|name| name.starts_with(package))
+    }
+
+    /// Converts variants, as far as the cache lacks them.
+    ///
+    /// Returns: for each change the variant, or why there is none.
+    /// Errors: nothing could be built at all.
+    pub(crate) fn convert(&self, changes: &[Change]) -> Result<Vec<Result<Variant, String>>, Failure> {
+        let mut results = self.build(changes)?;
+        // One wrong variant spoils the whole build; then each stands for itself.
+        if results.iter().all(Result::is_err) && changes.len() > 1 {
+            results = Vec::new();
+            for change in changes {
+                results.append(&mut self.build(std::slice::from_ref(change))?);
+            }
+        }
+        Ok(results)
+    }
+
+    /// Builds a manifest with a model for each change.
+    fn build(&self, changes: &[Change]) -> Result<Vec<Result<Variant, String>>, Failure> {
+        let mut models = Table::new();
+        for change in changes {
+            let mut table = self.table.clone();
+            change.without.iter().for_each(|key| drop(table.remove(*key)));
+            let keys: Table = change.line.parse().map_err(|error| format!("{}: {error}", change.line))?;
+            table.extend(keys);
+            models.insert(change.name.clone(), Value::Table(table));
+        }
+        let mut manifest = self.rest.clone();
+        manifest.insert("models".to_owned(), Value::Table(models));
+        let file = format!("variants-{}.toml", self.builds.replace(self.builds.get() + 1));
+        let path = self.folder.path().join(&file);
+        fs::write(&path, manifest.to_string())?;
+        let path = path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
+        let builds = self.session.build(&[path]);
+        let [build] = &builds[..] else { return Err("the build gave nothing".into()) };
+        match &build.outcome {
+            Ok(_) => read(build, changes),
+            Err(errors) => {
+                let text = selection::together(errors).replace(path, &file);
+                Ok(changes.iter().map(|_| Err(text.clone())).collect())
+            }
+        }
+    }
+}
+
+/// Takes a model's table out of a manifest.
+fn take_model(rest: &mut Table, manifest: &Path, model: Option<&str>) -> Result<(String, Table), Failure> {
+    let table = |value: Value| match value {
+        Value::Table(table) => Ok(table),
+        _ => Err(Failure::from(format!("{}: a model is a table", manifest.display()))),
+    };
+    if let Some(single) = rest.remove("model") {
+        let name = manifest.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok((name, table(single)?));
+    }
+    let mut models = rest.remove("models").map(table).transpose()?.unwrap_or_default();
+    let names: Vec<String> = models.keys().cloned().collect();
+    let name = match (model, &names[..]) {
+        (Some(name), _) => name.to_owned(),
+        (None, [name]) => name.clone(),
+        (None, _) => return Err(format!("name one model with --model: {}", names.join(", ")).into()),
+    };
+    let found = models.remove(&name).ok_or_else(|| format!("there is no model `{name}`: {}", names.join(", ")))?;
+    Ok((name, table(found)?))
+}
+
+/// Reads the variants of a successful build, in the order of the changes.
+fn read(build: &Build, changes: &[Change]) -> Result<Vec<Result<Variant, String>>, Failure> {
+    let index: Index = serde_json::from_slice(&fs::read(build.folder.join(coreml_spec::INDEX_FILE))?)?;
+    let Outcome::Models(models) = index.outcome else { return Err("the build left no models".into()) };
+    let variant = |change: &Change| {
+        let found = models.models.iter().find(|model| model.name == change.name);
+        let model = found.ok_or_else(|| format!("the build left no `{}`", change.name))?;
+        variant(&build.folder, model).map_err(|error| error.to_string())
+    };
+    Ok(changes.iter().map(variant).collect())
+}
+
+/// Reads one variant.
+fn variant(folder: &Path, model: &IndexedModel) -> Result<Variant, Failure> {
+    let package = folder.join(&model.package);
+    let samples = model.samples.iter().map(|sample| Sample::read(&folder.join(sample)));
+    let samples = samples.collect::<Result<Vec<_>, _>>()?;
+    if samples.is_empty() {
+        return Err("the manifest keeps no samples: set `parity = { samples = 3 }`".into());
+    }
+    let size = coreml_spec::Package::open(&package)?.summary()?.files.iter().map(|(_, size)| size).sum();
+    Ok(Variant { package, size, samples, tolerance: model.tolerance })
+}
+
+impl Variant {
+    /// Compares the variant with PyTorch.
+    pub(crate) fn verify(&self, options: &LoadOptions, tolerance: Tolerance) -> Result<Report, Failure> {
+        Ok(verify(&self.package, None, options, &self.samples, Some(tolerance))?)
+    }
+}
+
+/// Returns the smallest signal-to-noise ratio of all outputs, in decibels; 0 for what is not finite on one side only.
+pub(crate) fn psnr(report: &Report) -> f64 {
+    let ratios = report.comparisons.iter().filter_map(|comparison| match comparison.verdict {
+        Verdict::Tensor(figures) if figures.non_finite > 0 => Some(0.0),
+        Verdict::Tensor(figures) => Some(figures.psnr),
+        Verdict::Label { .. } => None,
+    });
+    ratios.fold(f64::INFINITY, f64::min)
+}
+
+/// Returns a signal-to-noise ratio as text.
+pub(crate) fn decibels(psnr: f64) -> String {
+    if psnr.is_infinite() { "exact".to_owned() } else { format!("{psnr:.1} dB") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes a model out of a manifest, and returns its name with what is left.
+    fn taken(text: &str, model: Option<&str>) -> Result<(String, Table, Table), String> {
+        let mut rest: Table = text.parse().unwrap();
+        let (name, table) =
+            take_model(&mut rest, Path::new("dir/net.toml"), model).map_err(|error| error.to_string())?;
+        Ok((name, table, rest))
+    }
+
+    #[test]
+    fn one_model_is_found_by_itself_and_several_by_name() {
+        let (name, table, rest) = taken("[python]\na = 1\n[model]\nb = 2\n", None).unwrap();
+        assert_eq!((name.as_str(), table.contains_key("b"), rest.contains_key("python")), ("net", true, true));
+        assert_eq!(taken("[models.a]\n", None).unwrap().0, "a");
+        let several = "[models.a]\n[models.b]\nc = 3\n";
+        assert_eq!(taken(several, Some("b")).unwrap().1.len(), 1);
+        assert_eq!(taken(several, None).unwrap_err(), "name one model with --model: a, b");
+        assert_eq!(taken(several, Some("c")).unwrap_err(), "there is no model `c`: a, b");
+    }
+
+    #[test]
+    fn ratios_have_a_unit() {
+        assert_eq!(decibels(35.04), "35.0 dB");
+        assert_eq!(decibels(f64::INFINITY), "exact");
+    }
+}

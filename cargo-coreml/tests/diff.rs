@@ -1,0 +1,123 @@
+//! `cargo coreml diff` as a user runs it, on the packages of `coreml-spec`.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+
+use command::{command, package, run};
+use coreml_spec::proto::{ImmediateKind, Model, TensorKind, Value, ValueKind};
+use prost::Message;
+use std::path::Path;
+
+/// The specification inside a package.
+const SPECIFICATION: &str = "Data/com.apple.CoreML/model.mlmodel";
+
+/// The weights inside a package.
+const WEIGHTS: &str = "Data/com.apple.CoreML/weights/weight.bin";
+
+/// Copies a package and changes its program and its weight file.
+fn changed(name: &str, program: impl FnOnce(&mut Model), weights: impl FnOnce(&mut Vec<u8>)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join(WEIGHTS).parent().unwrap()).unwrap();
+    std::fs::copy(package(name).join("Manifest.json"), folder.path().join("Manifest.json")).unwrap();
+    let mut model = Model::decode(&std::fs::read(package(name).join(SPECIFICATION)).unwrap()[..]).unwrap();
+    program(&mut model);
+    std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
+    let mut bytes = std::fs::read(package(name).join(WEIGHTS)).unwrap();
+    weights(&mut bytes);
+    std::fs::write(folder.path().join(WEIGHTS), bytes).unwrap();
+    folder
+}
+
+/// Returns the operations of the only block of `main`.
+fn operations(model: &mut Model) -> &mut Vec<coreml_spec::proto::Operation> {
+    let function = model.ml_program.as_mut().unwrap().functions.get_mut("main").unwrap();
+    &mut function.block_specializations.values_mut().next().unwrap().operations
+}
+
+/// Compares a package with another one; returns what is printed.
+fn diff(before: &Path, after: &Path) -> String {
+    let (code, output, error) = run(command().arg("diff").args([before, after]));
+    assert_eq!((code, error.as_str()), (0, ""));
+    output
+}
+
+#[test]
+fn a_package_is_the_same_as_its_copy() {
+    let same = "The packages have the same interface, operations and weights.\n";
+    for name in ["fixed", "multifunction", "palettized", "classifier_strings"] {
+        assert_eq!(diff(&package(name), &package(name)), same, "{name}");
+    }
+    let copy = changed("fixed", |_| (), |_| ());
+    assert_eq!(run(command().args(["diff", "--exit-code"]).arg(package("fixed")).arg(copy.path())).0, 0);
+}
+
+#[test]
+fn other_packages_differ_in_everything() {
+    let (code, output, error) =
+        run(command().args(["diff", "--exit-code"]).args([package("fixed"), package("classifier_strings")]));
+    assert_eq!((code, error.as_str()), (1, "error: the packages differ (--exit-code)\n"));
+    for line in [
+        "  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n",
+        "  - main/output y: float16 [1, 32]\n",
+        "  + main/output animal: class label, text\n",
+        "  + main/softmax: 1\n",
+    ] {
+        assert!(output.contains(line), "{line}{output}");
+    }
+}
+
+#[test]
+fn a_single_number_of_a_weight_is_seen() {
+    let other = changed("fixed", |_| (), |bytes| *bytes.last_mut().unwrap() ^= 1);
+    let output = diff(&package("fixed"), other.path());
+    let lines: Vec<&str> = output.lines().collect();
+    assert_eq!(lines[..3], ["Interface: the same", "Operations: the same", "Weights"], "{output}");
+    assert!(lines.len() == 4 && lines[3].ends_with(", other numbers"), "{output}");
+}
+
+#[test]
+fn a_renamed_weight_is_the_same() {
+    let rename = |model: &mut Model| {
+        for operation in operations(model) {
+            if let Some(output) = operation.outputs.first_mut().filter(|output| output.name.contains("weight")) {
+                output.name = "renamed".to_owned();
+            }
+        }
+    };
+    let json = |name: &str| {
+        let other = changed(name, rename, |_| ());
+        let (_, output, _) = run(command().args(["diff", "--json"]).arg(package(name)).arg(other.path()));
+        serde_json::from_str::<serde_json::Value>(&output).unwrap()
+    };
+    let json = json("fixed");
+    assert_eq!((&json["same"], json["weights"].as_array().unwrap().len()), (&false.into(), 1), "{json}");
+    assert_eq!(json["weights"][0]["after"], "the same, called renamed");
+}
+
+#[test]
+fn a_constant_in_place_is_seen() {
+    // The factor of x * 0.5 becomes 0.25, which neither names nor counts tell.
+    let mut seen = false;
+    let mut halve = |model: &mut Model| {
+        for operation in operations(model) {
+            for value in operation.attributes.values_mut() {
+                let Value { kind: Some(ValueKind::Immediate(immediate)), .. } = value else { continue };
+                let Some(ImmediateKind::Tensor(tensor)) = &mut immediate.kind else { continue };
+                if let Some(TensorKind::Bytes(bytes)) = &mut tensor.kind {
+                    bytes.values = vec![0, 0x34];
+                    seen = true;
+                }
+            }
+        }
+    };
+    let mut model = Model::decode(&std::fs::read(package("exported").join(SPECIFICATION)).unwrap()[..]).unwrap();
+    halve(&mut model);
+    assert!(seen, "the package has no such constant");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join(SPECIFICATION).parent().unwrap()).unwrap();
+    std::fs::copy(package("exported").join("Manifest.json"), folder.path().join("Manifest.json")).unwrap();
+    std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
+    let output = diff(&package("exported"), folder.path());
+    assert!(output.contains("const → const, other arguments or results\n"), "{output}");
+}

@@ -1,0 +1,154 @@
+//! `cargo coreml report` as a user runs it, and the page as a browser shows it.
+//!
+//! Without a Chromium on the search path the browser's tests print that they were skipped.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod command;
+mod large;
+
+use command::{command, package, run};
+use safetensors::tensor::TensorView;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names of Chromium on the systems that have one.
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+/// Writes the report of a package; returns the page.
+fn report(package: &Path, arguments: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.html");
+    let (code, output, error) = run(command().arg("report").arg(package).arg("-o").arg(&file).args(arguments));
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    assert!(output.starts_with(&file.display().to_string()), "{output}");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// Returns the data inside a page.
+fn data(page: &str) -> serde_json::Value {
+    let json = page.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
+    serde_json::from_str(json).unwrap()
+}
+
+/// Opens a page in Chromium, lets `script` act on it, and returns the document afterwards; `None` without a Chromium.
+fn browse(page: &str, script: &str) -> Option<String> {
+    let path = std::env::var_os("PATH")?;
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut programs = BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let Some(program) = programs.find(|program| program.is_file()) else {
+        println!("skipped: there is no Chromium on PATH");
+        return None;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("page.html");
+    let page = page.replace("</body>", &format!("<script>{script}</script></body>"));
+    std::fs::write(&file, page).unwrap();
+    let mut command = Command::new(program);
+    // Without a sandbox of its own it also starts in a container; the page is this test's.
+    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000", "--dump-dom"]);
+    command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
+    let output = command.arg(format!("file://{}", file.display())).output().unwrap();
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Returns the value of an attribute that stands once in a document.
+fn attribute<'a>(document: &'a str, name: &str) -> Option<&'a str> {
+    Some(document.split_once(&format!("{name}=\""))?.1.split_once('"')?.0)
+}
+
+/// Returns the package that the rules find most fault with.
+fn hostile() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-lint/tests/data/hostile.mlpackage")
+}
+
+#[test]
+fn the_page_holds_everything() {
+    let page = report(&hostile(), &[]);
+    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src="), "nothing is fetched");
+    let data = data(&page);
+    let operations = data["operations"].as_array().unwrap();
+    assert_eq!((operations.len(), &data["eligible"], data["findings"].as_array().unwrap().len()), (39, &32.into(), 23));
+    let stride = operations.iter().find(|operation| operation["name"] == "stride").unwrap();
+    assert_eq!((&stride["kind"], &stride["eligible"]), (&"conv".into(), &true.into()));
+    assert_eq!(stride["rules"], serde_json::json!(["ANE042"]));
+    assert_eq!(stride["outputs"], serde_json::json!([["stride", "float16 [1, 8, 7, 32]"]]));
+    let weight = serde_json::json!(["weight", "stride_weight_0", "float16 [8, 8, 1, 1]"]);
+    assert!(stride["inputs"].as_array().unwrap().contains(&weight), "{stride}");
+    assert_eq!(data["parity"], serde_json::Value::Null);
+}
+
+/// Returns a row of single-precision numbers.
+fn tensor(count: usize, bytes: &[u8]) -> TensorView<'_> {
+    TensorView::new(safetensors::Dtype::F32, vec![1, count], bytes).unwrap()
+}
+
+#[test]
+fn parity_figures_are_shown() {
+    let samples = tempfile::tempdir().unwrap();
+    let file = samples.path().join("zero.safetensors");
+    let zeros = vec![0_u8; 16 * 4];
+    // A matrix times zero is the bias, from -1 to 1; one more is wrong by one.
+    let bias = |by: f32| -> Vec<u8> {
+        (0_u8..32).flat_map(|index| (f32::from(index) * 2.0 / 31.0 - 1.0 + by).to_le_bytes()).collect()
+    };
+    for (by, passed) in [(0.0, true), (1.0, false)] {
+        let bias = bias(by);
+        let tensors = [("in/x", tensor(16, &zeros)), ("out/y", tensor(32, &bias))];
+        safetensors::serialize_to_file(tensors, None, &file).unwrap();
+        let data = data(&report(&package("fixed"), &["--samples", file.to_str().unwrap()]));
+        let row = &data["parity"]["rows"][0];
+        assert_eq!((&row["output"], &row["passed"]), (&"y".into(), &passed.into()), "{row}");
+    }
+}
+
+#[test]
+fn wrong_arguments_say_what_to_do() {
+    let (code, _, error) = run(command().arg("report").arg(package("fixed")).args(["--model", "x"]));
+    assert!(code == 1 && error.ends_with("a package has one model: leave --model out\n"), "{error}");
+    let (code, _, error) = run(command().arg("report").arg(package("fixed")).args(["-o", "/nonexistent/a.html"]));
+    assert!(code == 1 && error.starts_with("error: /nonexistent/a.html: "), "{error}");
+}
+
+#[test]
+fn a_browser_shows_it_and_the_keyboard_moves_through_it() {
+    let act = "
+        const list = document.getElementById('list'), search = document.getElementById('search');
+        const result = {};
+        result.rows = document.querySelectorAll('.row').length;
+        search.value = 'ane042'; search.dispatchEvent(new Event('input'));
+        result.found = document.getElementById('count').textContent;
+        list.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown' }));
+        result.chosen = document.querySelector('#details h3').textContent;
+        document.querySelector('#details button.yes').click();
+        result.neighbour = document.querySelector('#details h3').textContent;
+        list.dispatchEvent(new KeyboardEvent('keydown', { key: 'End' }));
+        result.last = document.querySelector('#details h3').textContent;
+        document.dispatchEvent(new KeyboardEvent('keydown', { key: '/' }));
+        result.focus = document.activeElement.id;
+        result.wide = document.documentElement.scrollWidth > innerWidth;
+        document.body.dataset.result = JSON.stringify(result);";
+    let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
+    assert!(document.contains("data-ready=\"yes\""), "the page's script failed:\n{document}");
+    let expected = r#"{"rows":39,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","last":"reduce_sum y","focus":"search","wide":false}"#;
+    let result = attribute(&document, "data-result").unwrap().replace("&quot;", "\"");
+    assert_eq!(result, expected);
+}
+
+#[test]
+fn a_browser_shows_ten_thousand_operations() {
+    let folder = tempfile::tempdir().unwrap();
+    large::make(folder.path());
+    let page = report(folder.path(), &[]);
+    let act = "
+        const search = document.getElementById('search');
+        const before = performance.now();
+        search.value = 'layers_1999_ relu'; search.dispatchEvent(new Event('input'));
+        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length,
+            before < 3000, performance.now() - before < 300].join(';');
+        document.body.dataset.times = [before, performance.now() - before].join(';');";
+    let Some(document) = browse(&page, act) else { return };
+    // The relu, and the addition that takes it: names of arguments are searched, too.
+    assert!(document.contains("data-result=\"2 of 6000;2;true;true\""), "{:?}", attribute(&document, "data-result"));
+    println!("milliseconds to open, to search: {:?}", attribute(&document, "data-times"));
+}

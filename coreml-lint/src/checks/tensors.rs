@@ -1,0 +1,128 @@
+//! Rules about results and constants, whatever the operation: ANE002 to ANE006, ANE050.
+//!
+//! Flow: `checks.rs` → [`constants`], [`results`], once per operation.
+
+use super::Findings;
+use crate::padding::Padding;
+use crate::report::Report;
+use crate::rules::{ANE002, ANE003, ANE004, ANE005, ANE006, ANE050};
+use crate::scope::{Given, Named, Scope, Tensor, is_in_weight_file};
+use coreml_spec::proto::{Operation, Value};
+use coreml_spec::{DataType, Error};
+
+/// Number of dimensions that the Neural Engine is fond of.
+const RANK_LIMIT: usize = 4;
+
+/// Largest first and second dimension (batch and channels), in elements.
+const OUTER_LIMIT: usize = 65_536;
+
+/// Largest further dimension (depth, height, width), in elements.
+const SPATIAL_LIMIT: usize = 16_384;
+
+/// Magnitude beyond which half precision is about to overflow; its largest number is 65504.
+const MAGNITUDE_LIMIT: f32 = 65_000.0;
+
+/// Largest constant in a weight file that is read, in elements: masks are smaller, and gigabytes stay on disk.
+const READ_LIMIT: usize = 1 << 20;
+
+/// Operations whose constants are masks and the like rather than weights.
+const ELEMENTWISE: [&str; 8] = ["add", "sub", "mul", "maximum", "minimum", "select", "where", "real_div"];
+
+/// Applies the rule about constants: those in place, and those in weight files that elementwise operations take.
+///
+/// Errors: a constant cannot be read.
+pub(super) fn constants<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut Findings) -> Result<(), Error> {
+    let elementwise = ELEMENTWISE.contains(&operation.r#type.as_str());
+    for (parameter, given) in scope.given(operation) {
+        let Some(value) = given.constant() else { continue };
+        if is_in_weight_file(value) && !elementwise {
+            continue;
+        }
+        if let Some(extreme) = extreme(scope, value)? {
+            let name = match given {
+                Given::Named(Named { operation: Some(source), .. }) => {
+                    source.outputs.first().map(|output| format!(" {}", output.name)).unwrap_or_default()
+                }
+                _ => String::new(),
+            };
+            let detail = format!("the constant{name}, given as {parameter}, holds {extreme}");
+            findings.of_operation(ANE050, scope, operation, detail);
+        }
+    }
+    Ok(())
+}
+
+/// Returns the first element of a constant that is not finite or too large; `None` when there is none, or the constant
+/// holds no floats or is too large to be read.
+fn extreme(scope: &Scope<'_>, value: &Value) -> Result<Option<f32>, Error> {
+    let tensor = value.r#type.as_ref().and_then(|kind| kind.tensor()).and_then(Tensor::new);
+    let Some(tensor) = tensor else { return Ok(None) };
+    let floats = matches!(tensor.data_type, DataType::Float16 | DataType::Float32 | DataType::BFloat16);
+    let elements = tensor.shape().and_then(|shape| shape.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim)));
+    if !floats || elements.is_none_or(|elements| elements > READ_LIMIT) {
+        return Ok(None);
+    }
+    let elements = scope.package.constant(value)?.to_f32s().unwrap_or_default();
+    Ok(elements.into_iter().find(|element| element.is_infinite() || element.abs() > MAGNITUDE_LIMIT))
+}
+
+/// Applies the rules about the tensors that an operation gives.
+///
+/// Returns: whether all shapes are known.
+pub(super) fn results<'a>(
+    scope: &Scope<'a>,
+    operation: &'a Operation,
+    findings: &mut Findings,
+    report: &mut Report,
+) -> bool {
+    let mut shapes_are_known = true;
+    for output in &operation.outputs {
+        let Some(tensor) = output.r#type.as_ref().and_then(|kind| kind.tensor()).and_then(Tensor::new) else {
+            continue;
+        };
+        shapes_are_known &= tensor.shape().is_some();
+        let notation = notation(&tensor);
+        let mut found = |rule, detail| findings.of_operation(rule, scope, operation, detail);
+        match tensor.data_type {
+            // The conversion at the end of a half-precision program is a matter of the output, which has its own finding.
+            DataType::Float32 | DataType::Float64
+                if operation.r#type != "cast" || !scope.outputs.contains(&output.name) =>
+            {
+                found(ANE004, format!("{} is {notation}", output.name));
+            }
+            DataType::Bool | DataType::Int32 | DataType::Int64 | DataType::UInt32 => {
+                found(ANE006, format!("{} is {notation}", output.name));
+            }
+            _ => {}
+        }
+        if tensor.dims.len() > RANK_LIMIT {
+            found(ANE003, format!("{} is {notation}", output.name));
+        }
+        let limit = |axis: usize| if axis < 2 { OUTER_LIMIT } else { SPATIAL_LIMIT };
+        let dims = tensor.dims.iter().enumerate();
+        if let Some((axis, size)) =
+            dims.filter_map(|(axis, dim)| Some((axis, (*dim)?))).find(|(axis, size)| *size > limit(*axis))
+        {
+            let detail = format!("{} is {notation}: axis {axis} has {size}, the limit is {}", output.name, limit(axis));
+            found(ANE005, detail);
+        }
+        let padding = tensor.shape().and_then(|shape| Padding::of(scope.name, &output.name, tensor.data_type, &shape));
+        let Some(padding) = padding else { continue };
+        report.bytes = report.bytes.saturating_add(padding.bytes);
+        report.padded = report.padded.saturating_add(padding.padded);
+        if padding.is_wasteful() {
+            let (bytes, padded, growth) = (padding.bytes, padding.padded, padding.growth());
+            let detail =
+                format!("{} is {notation}: {bytes} bytes become up to {padded}, {growth:.1} times", output.name);
+            found(ANE002, detail);
+            report.padding.push(padding);
+        }
+    }
+    shapes_are_known
+}
+
+/// Returns a type as people read it: `float16 [1, ?, 3]`.
+fn notation(tensor: &Tensor) -> String {
+    let dim = |dim: &Option<usize>| dim.map_or_else(|| "?".to_owned(), |size| size.to_string());
+    format!("{} [{}]", tensor.data_type, tensor.dims.iter().map(dim).collect::<Vec<_>>().join(", "))
+}

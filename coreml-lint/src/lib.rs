@@ -1,0 +1,32 @@
+//! Static rules about ML Programs and Apple's Neural Engine: what speaks against an operation running there.
+//!
+//! Owns: the rules with their sources ([`RULES`]), applying them to a package ([`lint`]), padding, SARIF.
+//! Must not: run anything, read the environment, print; say that something runs on the Neural Engine: only a device knows.
+//! Flow: `cargo coreml lint` → [`lint`] → `scope.rs` (one function, names resolved) → `checks/` → [`Report`].
+
+mod checks;
+mod finding;
+mod padding;
+mod report;
+mod rules;
+mod sarif;
+mod scope;
+
+pub use finding::{Finding, Place};
+pub use padding::Padding;
+pub use report::{OperationVerdict, Report, lint};
+pub use rules::{Grade, RULES, Rule, Severity, rule};
+pub use sarif::sarif;
+
+use coreml_spec::ComputeUnits;
+use std::collections::BTreeSet;
+
+/// What a check may leave out.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Options {
+    /// Identifiers of rules whose findings are not wanted.
+    pub allow: BTreeSet<String>,
+    /// What the program asks of Core ML; `None` when nobody said so.
+    pub compute_units: Option<ComputeUnits>,
+}

@@ -1,0 +1,103 @@
+//! All that the rules say about a package.
+//!
+//! Owns: the order of checks and of findings, which operations count as eligible, the table of padding.
+//! Must not: know a rule's conditions; `checks/` does.
+//! Flow: the command line → [`lint`] → `checks/` per function.
+
+use crate::checks::{self, Findings};
+use crate::scope::{Scope, is_constant};
+use crate::{Finding, Options, Padding, Severity};
+use coreml_spec::{Error, Package};
+use serde::Serialize;
+
+/// Most tensors in the table of padding.
+const PADDING_SHOWN: usize = 20;
+
+/// All that the rules say.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The findings: the gravest first, then by rule, then in the program's order.
+    pub findings: Vec<Finding>,
+    /// Number of operations that compute something at run time.
+    pub operations: usize,
+    /// How many of them no rule speaks against. Whether Core ML places them on the Neural Engine, only a device tells.
+    pub eligible: usize,
+    /// The tensors that padding makes at least twice as large, those that lose most first.
+    pub padding: Vec<Padding>,
+    /// Bytes of all tensors between operations.
+    pub bytes: u64,
+    /// The same with padding; at most this much.
+    pub padded: u64,
+    /// Every operation that computes something, in order.
+    #[serde(skip)]
+    pub verdicts: Vec<OperationVerdict>,
+}
+
+/// Whether a rule speaks against an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationVerdict {
+    /// The function.
+    pub function: String,
+    /// MIL's name of the operation.
+    pub operation: String,
+    /// Name of the first output.
+    pub name: String,
+    /// Whether none does.
+    pub eligible: bool,
+}
+
+impl Report {
+    /// Returns how many findings have this severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.rule.severity == severity).count()
+    }
+}
+
+/// Applies every rule to a package.
+///
+/// Called by: `cargo coreml lint`, `cargo coreml report`.
+/// Errors: [`Error::Unsupported`] when the model is no ML Program; [`Error::Damaged`] when a function has no operations
+/// or a constant cannot be read. Weights are mapped and only small constants among them are read.
+pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
+    let (program, interface) = (package.program()?, package.interface()?);
+    let mut findings = Findings::default();
+    let mut report = Report {
+        findings: Vec::new(),
+        operations: 0,
+        eligible: 0,
+        padding: Vec::new(),
+        bytes: 0,
+        padded: 0,
+        verdicts: Vec::new(),
+    };
+    for (name, function) in &program.functions {
+        // `interface` has refused functions without a block.
+        let Some(scope) = Scope::new(package, name, function) else { continue };
+        if let Some(described) = interface.function(Some(name)) {
+            checks::interface(&scope, described, options, &mut findings);
+        }
+        let mut eligible = Vec::with_capacity(scope.operations.len());
+        for operation in &scope.operations {
+            eligible.push(checks::operation(&scope, operation, &mut findings, &mut report)?);
+            if !is_constant(operation) {
+                report.verdicts.push(OperationVerdict {
+                    function: name.clone(),
+                    operation: operation.r#type.clone(),
+                    name: operation.outputs.first().map(|output| output.name.clone()).unwrap_or_default(),
+                    eligible: eligible.last().copied().unwrap_or(false),
+                });
+            }
+        }
+        checks::placement(&scope, &eligible, &mut findings);
+    }
+    report.operations = report.verdicts.len();
+    report.eligible = report.verdicts.iter().filter(|verdict| verdict.eligible).count();
+    let size = package.files()?.iter().map(|(_, size)| size).sum();
+    checks::size(size, report.operations == report.eligible, &mut findings);
+    report.padding.sort_by_key(|padding| std::cmp::Reverse(padding.padded - padding.bytes));
+    report.padding.truncate(PADDING_SHOWN);
+    report.findings = findings.0;
+    report.findings.retain(|finding| !options.allow.contains(finding.rule.id));
+    report.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
+    Ok(report)
+}

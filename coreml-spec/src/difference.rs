@@ -1,0 +1,196 @@
+//! What differs between two packages.
+//!
+//! Owns: what counts as the same: features by role and name, operations by their output's name, weights by name and then by
+//! their bytes. Must not: print; judge numbers.
+//! Flow: `cargo coreml diff` → [`difference`] → `weight.rs`.
+
+use crate::proto::{BindingKind, Operation, Value, ValueKind};
+use crate::{Error, Package, Weight};
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// What differs between two packages; empty lists when nothing does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Inputs, outputs, states, labels, versions.
+    pub interface: Vec<Change>,
+    /// Numbers of operations of each name, and operations that stayed with other arguments or results.
+    pub operations: Vec<Change>,
+    /// Tensors in weight files.
+    pub weights: Vec<Change>,
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// What: `main/input x`.
+    pub what: String,
+    /// What it was; `None` when it was not there.
+    pub before: Option<String>,
+    /// What it is; `None` when it is gone.
+    pub after: Option<String>,
+}
+
+impl Difference {
+    /// Returns whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.interface.is_empty() && self.operations.is_empty() && self.weights.is_empty()
+    }
+}
+
+/// Compares two packages.
+///
+/// Called by: `cargo coreml diff`.
+/// Errors: as [`Package::interface`] and [`Package::weights`]. All weights of both are read.
+pub fn difference(before: &Package, after: &Package) -> Result<Difference, Error> {
+    Ok(Difference {
+        interface: changes(&features(before)?, &features(after)?),
+        operations: operations(before, after)?,
+        weights: weights(&before.weights()?, &after.weights()?),
+    })
+}
+
+/// Returns what differs between two tables.
+fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for (what, was) in before {
+        if after.get(what) != Some(was) {
+            changes.push(Change { what: what.clone(), before: Some(was.clone()), after: after.get(what).cloned() });
+        }
+    }
+    let new = after.iter().filter(|(what, _)| !before.contains_key(*what));
+    changes.extend(new.map(|(what, is)| Change { what: what.clone(), before: None, after: Some(is.clone()) }));
+    changes
+}
+
+/// Returns what goes in and out, by name.
+fn features(package: &Package) -> Result<BTreeMap<String, String>, Error> {
+    let interface = package.interface()?;
+    let mut features = BTreeMap::new();
+    features.insert("specification version".to_owned(), interface.specification_version.to_string());
+    features.insert("default function".to_owned(), interface.default_function);
+    for function in &interface.functions {
+        let name = &function.name;
+        let roles = [("input", &function.inputs), ("output", &function.outputs), ("state", &function.states)];
+        for (role, list) in roles {
+            for feature in list {
+                let default = feature.default.map(|value| format!(", {value} if left out")).unwrap_or_default();
+                features.insert(format!("{name}/{role} {}", feature.name), format!("{}{default}", feature.kind));
+            }
+        }
+        if let Some(classifier) = &function.classifier {
+            features.insert(format!("{name}/labels"), format!("{:?}", classifier.labels));
+        }
+    }
+    for (name, function) in &package.program()?.functions {
+        features.insert(format!("{name}/opset"), function.opset.clone());
+    }
+    Ok(features)
+}
+
+/// The operations of a package: their numbers by function and kind, and each by function and name.
+type Operations<'a> = (BTreeMap<String, usize>, BTreeMap<String, &'a Operation>);
+
+/// Lists the operations of a package.
+fn listed(package: &Package) -> Result<Operations<'_>, Error> {
+    let (mut counts, mut named) = (BTreeMap::new(), BTreeMap::new());
+    for (name, function) in &package.program()?.functions {
+        let Some(block) = function.block() else { continue };
+        block.visit(&mut |operation| {
+            *counts.entry(format!("{name}/{}", operation.r#type)).or_insert(0) += 1;
+            if let Some(output) = operation.outputs.first() {
+                named.insert(format!("{name}/{}", output.name), operation);
+            }
+        });
+    }
+    Ok((counts, named))
+}
+
+/// Returns which operations differ.
+fn operations(before: &Package, after: &Package) -> Result<Vec<Change>, Error> {
+    let ((counts, named), (new_counts, new_named)) = (listed(before)?, listed(after)?);
+    let text = |counts: &BTreeMap<String, usize>| -> BTreeMap<String, String> {
+        counts.iter().map(|(name, count)| (name.clone(), count.to_string())).collect()
+    };
+    let mut all = changes(&text(&counts), &text(&new_counts));
+    for (name, operation) in named {
+        let Some(other) = new_named.get(&name) else { continue };
+        // Where a weight lies is no difference; what it holds is compared apart.
+        let (one, other) = (without_offsets(operation), without_offsets(other));
+        if one != other {
+            let kind = |operation: &Operation| {
+                let same = operation.r#type.clone();
+                if one.r#type == other.r#type { format!("{same}, other arguments or results") } else { same }
+            };
+            all.push(Change { what: name, before: Some(one.r#type.clone()), after: Some(kind(&other)) });
+        }
+    }
+    Ok(all)
+}
+
+/// Returns an operation without the places of its weights, and without nested blocks, whose operations are listed apart.
+fn without_offsets(operation: &Operation) -> Operation {
+    let clear = |value: &mut Value| {
+        if let Some(ValueKind::BlobFile(reference)) = &mut value.kind {
+            reference.offset = 0;
+        }
+    };
+    let mut operation = operation.clone();
+    operation.blocks.clear();
+    operation.attributes.values_mut().for_each(clear);
+    for binding in operation.inputs.values_mut().flat_map(|argument| &mut argument.arguments) {
+        if let Some(BindingKind::Value(value)) = &mut binding.kind {
+            clear(value);
+        }
+    }
+    operation
+}
+
+/// Returns which weights differ: those of the same name by their bytes; of the others, those that were only renamed.
+fn weights(before: &[Weight<'_>], after: &[Weight<'_>]) -> Vec<Change> {
+    let by_name: HashMap<&str, &Weight<'_>> = after.iter().map(|weight| (weight.name.as_str(), weight)).collect();
+    let old_names: HashMap<&str, ()> = before.iter().map(|weight| (weight.name.as_str(), ())).collect();
+    let mut new: Vec<&Weight<'_>> =
+        after.iter().filter(|weight| !old_names.contains_key(weight.name.as_str())).collect();
+    let mut all = Vec::new();
+    for was in before {
+        let change = |after: Option<String>| Change { what: was.name.clone(), before: Some(notation(was)), after };
+        match by_name.get(was.name.as_str()) {
+            Some(is) if same(was, is) => {}
+            Some(is) if notation(was) == notation(is) => {
+                all.push(change(Some(format!("{}, other numbers", notation(is)))));
+            }
+            Some(is) => all.push(change(Some(notation(is)))),
+            None => {
+                let renamed = new.iter().position(|is| digest(was) == digest(is) && same(was, is));
+                let renamed = renamed.map(|index| new.swap_remove(index));
+                all.push(change(renamed.map(|is| format!("the same, called {}", is.name))));
+            }
+        }
+    }
+    new.sort_by_key(|weight| &weight.name);
+    all.extend(new.into_iter().map(|is| Change { what: is.name.clone(), before: None, after: Some(notation(is)) }));
+    all
+}
+
+/// Returns whether two weights are the same tensor.
+fn same(one: &Weight<'_>, other: &Weight<'_>) -> bool {
+    let (one, other) = (&one.constant, &other.constant);
+    one.data_type == other.data_type && one.dims == other.dims && one.bytes == other.bytes
+}
+
+/// Returns a number that equal tensors share, without reading all of a large one.
+fn digest(weight: &Weight<'_>) -> u64 {
+    /// Bytes that are read.
+    const READ: usize = 4096;
+    let mut hasher = DefaultHasher::new();
+    let constant = &weight.constant;
+    (constant.data_type, &constant.dims, constant.bytes.get(..READ.min(constant.bytes.len()))).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Returns type and shape.
+fn notation(weight: &Weight<'_>) -> String {
+    format!("{} {:?}", weight.constant.data_type, weight.constant.dims)
+}
