@@ -22,6 +22,12 @@ Exit codes:
   0  done
   2  the arguments are wrong";
 
+/// How the bash script names the command in the labels of its cases.
+const BROKEN_LABEL: &str = "cargo__subcmd__coreml";
+
+/// How it names the command everywhere else.
+const LABEL: &str = "cargo__coreml";
+
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -38,6 +44,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     // clap_complete panics when it cannot write; memory always takes it.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "cargo-coreml", &mut script);
-    output.write_all(&script)?;
+    let mut script = String::from_utf8(script)?;
+    if arguments.shell == Shell::Bash {
+        // clap_complete 4.6 writes the hyphen of the name in two ways, so that no label of its script would ever match.
+        script = script.replace(BROKEN_LABEL, LABEL);
+    }
+    output.write_all(script.as_bytes())?;
     Ok(())
 }
