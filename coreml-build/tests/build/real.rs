@@ -38,9 +38,15 @@ fn options(package: &Package) -> Options {
 fn package(manifest: &str) -> Package {
     let package = Package::new(&[("m.toml", manifest)]);
     package.write("python/net.py", NET);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    package.write("python/parts.py", &format!("scale = 2.0  # {now}\n"));
+    write_scale(&package, "2.0");
     package
+}
+
+/// Writes the part that the network imports, with the time in it: the cache outlives the test, and an earlier run must
+/// not have filled it.
+fn write_scale(package: &Package, scale: &str) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    package.write("python/parts.py", &format!("scale = {scale}  # {now}\n"));
 }
 
 /// Builds `m.toml`.
@@ -64,7 +70,7 @@ fn two_models_become_packages_and_their_inputs_decide_what_is_converted_again() 
     let watched = ["m.toml", "python/net.py", "python/parts.py"].map(|name| package.path("package").join(name));
     assert_eq!(first.watched, watched);
     assert_eq!(cached(&build_it(&package)), [true, true]);
-    package.write("python/parts.py", "scale = 3.0\n");
+    write_scale(&package, "3.0");
     assert_eq!(cached(&build_it(&package)), [false, false]);
     package.write("m.toml", &MANIFEST.replace("width = 8", "width = 16"));
     assert_eq!(cached(&build_it(&package)), [true, false]);
