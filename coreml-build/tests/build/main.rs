@@ -27,6 +27,8 @@ mod process;
 mod ready;
 mod real;
 mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "http")]
 mod server;
 mod stand_in;

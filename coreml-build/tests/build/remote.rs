@@ -189,3 +189,13 @@ fn a_server_needs_the_feature() {
     assert!(warnings[0].contains("feature `http`") && warnings[0].contains("cargo coreml fetch"), "{warnings:?}");
     assert!(!warnings[0].contains("secret"), "{warnings:?}");
 }
+
+#[test]
+#[cfg(not(feature = "s3"))]
+fn a_bucket_needs_the_feature() {
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let warnings = build(machine(&package, "reader", &python.python(), "s3://models/team", true), "m.toml").warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.starts_with("the remote cache s3://models/team is not asked"), "{warning}");
+    assert!(warning.contains("feature `s3`") && warning.contains("cargo coreml fetch"), "{warning}");
+}

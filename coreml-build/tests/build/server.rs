@@ -110,14 +110,16 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push((method.clone(), path.clone(), authorization));
     let mut files = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
     let lie = shared.lie.lock().unwrap_or_else(PoisonError::into_inner)(&method, &path, &files);
-    let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&path)) {
+    // What stands behind `?` signs a request, and names nothing.
+    let file = path.split('?').next().unwrap_or_default().to_owned();
+    let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&file)) {
         ("GET", Some(file)) => Answer::Status("200 OK", file.clone()),
         ("HEAD", Some(_)) => {
             Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec())
         }
         ("PUT", Some(_)) if only_new => Answer::Status("412 Precondition Failed", Vec::new()),
         ("PUT", _) => {
-            files.insert(path, body);
+            files.insert(file, body);
             Answer::Status("201 Created", Vec::new())
         }
         _ => Answer::Status("404 Not Found", b"<html>nothing here</html>".to_vec()),
