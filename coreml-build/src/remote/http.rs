@@ -174,6 +174,10 @@ impl Server {
             405 | 409 | 501 if !self.is_bucket() => Err(Fault::Refused(format!(
                 "does not take files (HTTP {status}): it needs PUT, and has to make folders by itself"
             ))),
+            400 if part == Part::Records && !self.is_bucket() => Err(Fault::Refused(
+                "does not take records (HTTP 400): bazel-remote wants to be started with --disable_http_ac_validation"
+                    .into(),
+            )),
             status => Err(self.refusal(status, code.as_deref())),
         }
     }

@@ -12,6 +12,8 @@
 )]
 #![cfg(unix)]
 
+#[cfg(feature = "http")]
+mod bazel;
 mod damage;
 mod embedding;
 mod environment;
