@@ -22,9 +22,11 @@ mod hits;
 mod hostile;
 mod kills;
 mod lock;
+mod lockless;
 #[cfg(feature = "http")]
 mod nginx;
 mod package;
+mod places;
 mod process;
 mod ready;
 mod real;
