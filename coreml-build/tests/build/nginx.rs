@@ -45,15 +45,9 @@ impl Nginx {
             ssl = if more.contains("ssl_") { " ssl" } else { "" },
             more = more.replace("$FOLDER", &here),
         );
-        if more.contains("ssl") {
-            let made = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-                .args(["-keyout", &format!("{here}/key.pem"), "-out", &format!("{here}/cert.pem")])
-                .output();
-            if !made.is_ok_and(|output| output.status.success()) {
-                println!("skipped: there is no openssl to make a certificate");
-                return None;
-            }
+        if more.contains("ssl") && !certified(folder.path()) {
+            println!("skipped: there is no openssl to make a certificate");
+            return None;
         }
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let process = Command::new(program)
@@ -85,6 +79,20 @@ impl Nginx {
     fn data(&self) -> PathBuf {
         self.folder.path().join("data/team")
     }
+}
+
+/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`; returns whether that worked.
+fn certified(folder: &Path) -> bool {
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    let commands = [
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=team -keyout ca-key.pem -out ca.pem",
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile names -out cert.pem",
+    ];
+    commands.iter().all(|command| {
+        let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
+        output.is_ok_and(|output| output.status.success())
+    })
 }
 
 impl Drop for Nginx {
@@ -163,4 +171,40 @@ fn a_certificate_that_nobody_vouches_for() {
     let [warning] = &fallback.warnings[..] else { panic!("{:?}", fallback.warnings) };
     assert!(warning.contains("cannot be reached") && warning.contains("certificate"), "{warning}");
     assert!(!nginx.log("access.log").contains("PUT"));
+}
+
+/// Names the URL, the folder of the package and its interpreter for a process that is told whom to trust.
+const TRUSTING: [&str; 2] = ["COREML_BUILD_TEST_URL", "COREML_BUILD_TEST_FOLDER"];
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_certificate_of_the_team_s_own_authority() {
+    if let [Some(url), Some(folder)] = TRUSTING.map(std::env::var_os) {
+        let (url, folder) = (url.into_string().unwrap(), PathBuf::from(folder));
+        let mut options =
+            coreml_build::Options::new(folder.join("package"), folder.join("out-reader"), folder.join("cache-reader"));
+        options.remote = Some(Remote::parse(&url).unwrap());
+        options.python.interpreter = Some(NOWHERE.into());
+        let read = build(options, "m.toml");
+        assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
+        return;
+    }
+    let Some(nginx) = Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;") else {
+        return;
+    };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    // What is there is written beside the server, which serves it.
+    let location = nginx.data().display().to_string();
+    build(machine(&package, "writer", &python.python(), &location, true), "m.toml");
+    // Another process, because its environment says whom it trusts; it is all that docs/ci.md asks for.
+    let read = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "nginx::a_certificate_of_the_team_s_own_authority", "--nocapture"])
+        .env("SSL_CERT_FILE", nginx.folder.path().join("ca.pem"))
+        .env(TRUSTING[0], nginx.url("").replace("http:", "https:"))
+        .env(TRUSTING[1], package.path(""))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&read.stdout) + String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success() && text.contains("1 passed"), "{text}");
+    assert!(nginx.log("access.log").contains("GET /team/cas/"));
 }
