@@ -36,15 +36,17 @@ impl Nginx {
         std::fs::write(folder.path().join("users"), "user:{PLAIN}s3cret\n").unwrap();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.iter().map(|name| format!("  {name}_temp_path {here}/{name};\n")).collect();
-        // What docs/ci.md recommends, and a port and a folder of the test's own.
+        let listen = format!("listen 127.0.0.1:{port}{};\n{more}", if more.contains("ssl_") { " ssl" } else { "" });
+        // As docs/ci.md has it, with a port and files of the test's own.
+        let server = recipe()
+            .replace("listen 8080;", &listen.replace("$FOLDER", &here))
+            .replace("/srv/coreml", &format!("{here}/data"))
+            .replace("/etc/nginx/coreml-users", &format!("{here}/users"));
         let config = format!(
-            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n  \
-             access_log {here}/access.log;\n{temporary}  server {{\n    listen 127.0.0.1:{port}{ssl};\n    root {here}/data;\n    \
-             client_max_body_size 0;\n    {more}\n    location /team/ {{\n      dav_methods PUT;\n      create_full_put_path on;\n      \
-             limit_except GET {{\n        auth_basic team;\n        auth_basic_user_file {here}/users;\n      }}\n    }}\n  }}\n}}\n",
-            ssl = if more.contains("ssl_") { " ssl" } else { "" },
-            more = more.replace("$FOLDER", &here),
+            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n\
+             access_log {here}/access.log;\n{temporary}{server}}}\n"
         );
+        assert!(config.matches(&here).count() > 9, "everything is in its own folder: {config}");
         if more.contains("ssl") && !certified(folder.path()) {
             println!("skipped: there is no openssl to make a certificate");
             return None;
@@ -79,6 +81,13 @@ impl Nginx {
     fn data(&self) -> PathBuf {
         self.folder.path().join("data/team")
     }
+}
+
+/// Returns what docs/ci.md says that nginx needs.
+fn recipe() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ci.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    page.split_once("```nginx\n").unwrap().1.split("```").next().unwrap().to_owned()
 }
 
 /// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`; returns whether that worked.
