@@ -105,14 +105,14 @@ impl Cache {
         }
     }
 
-    /// Moves a damaged entry out of the way.
+    /// Moves an entry out of the way that is damaged, or not the locked one.
     ///
     /// Parameters: `temporary` — takes it, and removes it with itself.
     pub(crate) fn discard(&self, fingerprint: &str, temporary: &Temporary) -> Result<(), Error> {
         let folder = self.entry_folder(fingerprint);
         match std::fs::rename(&folder, temporary.path().join(format!("damaged-{fingerprint}"))) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(Error::storage("move a damaged cache entry aside", &folder, &error))
+                Err(Error::storage("move a cache entry aside", &folder, &error))
             }
             _ => Ok(()),
         }

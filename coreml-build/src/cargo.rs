@@ -164,7 +164,7 @@ fn remote(get: &impl Fn(&str) -> Option<OsString>, configured: Option<String>) -
             .advise("change it; `COREML_REMOTE=off` does without")
     };
     let text = text.into_string().map_err(|_| wrong("must be text"))?;
-    let mut remote = Remote::parse(&text).map_err(|problem| wrong(&problem))?;
+    let mut remote = Remote::parse(&text).map_err(|problem| wrong(&problem))?.with_aws(get);
     if let Some(token) = get("COREML_REMOTE_TOKEN") {
         let token = token.into_string().ok().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
         let token = token

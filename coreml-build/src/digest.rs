@@ -46,7 +46,7 @@ pub(crate) fn of_bytes(bytes: &[u8]) -> String {
 }
 
 /// Returns `bytes` in lower-case hexadecimal.
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

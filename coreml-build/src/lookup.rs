@@ -52,6 +52,11 @@ impl<'a> Wanted<'a> {
     pub(crate) fn with_lock(self, locked: Option<&'a LockedModel>) -> Self {
         Self { locked, ..self }
     }
+
+    /// Returns whether `entry` is made from the locked sources, but is not the locked package.
+    pub(crate) fn disagrees(&self, entry: &Entry) -> bool {
+        self.locked.is_some_and(|locked| locked.fingerprint == entry.fingerprint() && locked.digest != entry.digest())
+    }
 }
 
 /// A conversion that is done.

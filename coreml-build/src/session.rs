@@ -221,7 +221,16 @@ impl Session {
                 }
             }
         }
-        self.find_or_convert(wanted, &[], warnings)
+        let mut conversions = self.find_or_convert(wanted.clone(), &[], warnings);
+        for wanted in wanted.into_values() {
+            let found = conversions.get(&wanted.primary).and_then(|found| found.as_ref().ok());
+            if found.is_some_and(|found| found.cached && wanted.disagrees(&found.entry))
+                && let Some(found) = self.fetch_locked(&wanted, warnings)
+            {
+                conversions.insert(wanted.primary, Ok(found));
+            }
+        }
+        conversions
     }
 
     /// Finds or converts what is wanted.

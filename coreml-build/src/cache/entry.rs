@@ -189,6 +189,10 @@ impl Description {
         if let Some(path) = description.files.keys().find(|path| !is_allowed(path) || !is_plain(path)) {
             return Err(format!("{DESCRIPTION} lists {path:?}, which belongs to no entry"));
         }
+        let mut folded = BTreeSet::new();
+        if let Some(path) = description.files.keys().find(|path| !folded.insert(path.to_lowercase())) {
+            return Err(format!("{DESCRIPTION} lists {path:?} twice, but for upper and lower case"));
+        }
         let manifest = format!("{PACKAGE}/Manifest.json");
         match [manifest.as_str(), REPORT].into_iter().find(|needed| !description.files.contains_key(*needed)) {
             Some(needed) => Err(format!("{DESCRIPTION} lists no {needed}")),

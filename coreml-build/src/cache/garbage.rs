@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime};
 const EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Age from which a half-written file is nobody's: no write takes so long.
-const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Beginnings of the names of half-written files.
 const HALF_WRITTEN: [&str; 3] = [".writing-", ".tmp", "env-"];
@@ -78,7 +78,12 @@ impl Cache {
     /// Opens the lock file.
     fn use_lock(&self) -> io::Result<File> {
         std::fs::create_dir_all(&self.root)?;
-        File::options().create(true).truncate(false).write(true).open(self.root.join("use.lock"))
+        File::options().create(true).truncate(false).write(true).open(self.use_lock_path())
+    }
+
+    /// Returns where the lock file is.
+    fn use_lock_path(&self) -> PathBuf {
+        self.root.join("use.lock")
     }
 
     /// Collects, unless that was done today or a build runs.
@@ -88,7 +93,9 @@ impl Cache {
     pub(crate) fn collect_daily(&self, limits: Limits) {
         let stamp = self.root.join("collected");
         let modified = std::fs::metadata(&stamp).and_then(|metadata| metadata.modified());
-        if modified.is_ok_and(|time| age(time, SystemTime::now()) < EVERY) {
+        let now = SystemTime::now();
+        // A clock that was wrong once must not keep collections away for ever.
+        if modified.is_ok_and(|time| age(time, now) < EVERY && age(now, time) < EVERY) {
             return;
         }
         let Ok(lock) = self.use_lock() else { return };
@@ -108,7 +115,9 @@ impl Cache {
         }
         let failed = |error: io::Error| Error::storage("collect garbage", &self.root, &error);
         let _lock = self.alone(waiting).map_err(failed)?;
-        self.collect_alone(limits, Duration::ZERO).map_err(failed)
+        let alone = super::lock::works(&self.use_lock_path());
+        // Where locks do nothing a build may be using what was used lately.
+        self.collect_alone(limits, if alone { Duration::ZERO } else { 2 * USED_WITHIN }).map_err(failed)
     }
 
     /// Removes entries now.
@@ -162,6 +171,10 @@ impl Cache {
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
         let mut total = 0_u64;
         for entry in entries {
+            if age(now, entry.used) > USED_WITHIN {
+                // A wrong clock wrote it; from now on it grows old like the others.
+                let _ = super::write_whole(&self.root.join("used").join(&entry.name), b"");
+            }
             let unused = age(entry.used, now);
             total = total.saturating_add(entry.bytes);
             let goes = unused > protected && (unused > limits.age || total > limits.size);
@@ -231,7 +244,7 @@ impl Cache {
 }
 
 /// Returns how long ago `time` was; nothing for a time in the future, which a wrong clock wrote.
-fn age(time: SystemTime, now: SystemTime) -> Duration {
+pub(super) fn age(time: SystemTime, now: SystemTime) -> Duration {
     now.duration_since(time).unwrap_or_default()
 }
 

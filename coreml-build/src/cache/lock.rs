@@ -7,7 +7,7 @@
 
 use crate::error::Error;
 use std::fs::{File, TryLockError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A lock file, not yet held.
 #[derive(Debug)]
@@ -46,4 +46,12 @@ impl Lock {
         }
         Ok(Held { _file: file })
     }
+}
+
+/// Returns whether locks work where `path` is, whose lock is held: somebody else must not get it.
+///
+/// Called by: `temporary.rs`, `garbage.rs`. On a network file system it can work between the processes of one machine,
+/// and still not between machines; nobody can see that from here.
+pub(super) fn works(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }

@@ -1,15 +1,26 @@
 //! Temporary folders on the cache's file system, which a killed build does not leave behind for ever.
 //!
 //! Owns: making them, and sweeping those whose maker is dead. Each folder `NAME` has a lock file `NAME.lock` that its
-//! maker holds; a folder whose lock is free belongs to nobody.
+//! maker holds; a folder whose lock is free belongs to nobody. Locks can be void on network file systems, between
+//! machines or altogether: what another machine made, as the name tells, and everything where locks do nothing, is left
+//! alone for a day.
 //! Flow: the driver writes into one, `cache.rs` renames entries out of it.
 
+use super::garbage::{ABANDONED, age};
+use super::lock;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Ending of lock files.
 const LOCK_ENDING: &str = "lock";
+
+/// Where Linux tells machines, and their starts, apart. Other systems have no such file: there all are one.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// Digits of it that are kept.
+const BOOT_DIGITS: usize = 8;
 
 /// Attempts to make a folder: each fails only if a sweep takes the new lock file in the instant before it is locked.
 const ATTEMPTS: usize = 16;
@@ -32,11 +43,11 @@ impl Temporary {
         sweep(folder);
         for _ in 0..ATTEMPTS {
             let (lock, lock_path) = tempfile::Builder::new()
-                .prefix("")
+                .prefix(&this_boot())
                 .suffix(&format!(".{LOCK_ENDING}"))
                 .tempfile_in(folder)?
                 .into_parts();
-            // Where locks do not work nothing is ever swept either, because sweeping needs the lock.
+            // Where locks do not work nothing is swept early either.
             let _ = lock.try_lock();
             if !lock_path.exists() {
                 continue;
@@ -70,15 +81,30 @@ pub(super) fn sweep(folder: &Path) -> usize {
             continue;
         }
         let Ok(lock) = File::open(&lock_path) else { continue };
-        match lock.try_lock() {
-            Ok(()) => {
-                remove(&lock_path);
-                swept += 1;
-            }
-            Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
+        let is_own = entry.file_name().as_encoded_bytes().starts_with(this_boot().as_bytes());
+        let is_free = match lock.try_lock() {
+            Ok(()) => is_own && lock::works(&lock_path) || is_old(&lock),
+            Err(TryLockError::WouldBlock) => false,
+            Err(TryLockError::Error(_)) => is_old(&lock),
+        };
+        if is_free {
+            remove(&lock_path);
+            swept += 1;
         }
     }
     swept
+}
+
+/// Returns whether nobody can still be at work in a folder.
+fn is_old(lock: &File) -> bool {
+    let made = lock.metadata().and_then(|metadata| metadata.modified());
+    made.is_ok_and(|time| age(time, SystemTime::now()) > ABANDONED)
+}
+
+/// Returns what the names begin with that this machine makes, since it was started.
+fn this_boot() -> String {
+    let id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+    id.get(..BOOT_DIGITS).map_or_else(String::new, |digits| format!("{digits}-"))
 }
 
 /// Removes a folder and, when that worked, its lock file.
@@ -101,13 +127,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let living = Temporary::new(folder.path()).unwrap();
         std::fs::write(living.path().join("work"), "x").unwrap();
-        std::fs::create_dir(folder.path().join("dead")).unwrap();
-        std::fs::write(folder.path().join("dead/half-written"), "x").unwrap();
-        std::fs::write(folder.path().join("dead.lock"), "").unwrap();
+        let dead = folder.path().join(format!("{}dead", this_boot()));
+        std::fs::create_dir(&dead).unwrap();
+        std::fs::write(dead.join("half-written"), "x").unwrap();
+        std::fs::write(dead.with_extension("lock"), "").unwrap();
         let other = Temporary::new(folder.path()).unwrap();
         assert!(living.path().join("work").exists() && other.path().exists());
-        assert!(!folder.path().join("dead").exists() && !folder.path().join("dead.lock").exists());
+        assert!(!dead.exists() && !dead.with_extension("lock").exists());
         drop((living, other));
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_another_machine_made_is_left_alone_for_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let (work, lock) = (folder.path().join("other"), folder.path().join("other.lock"));
+        std::fs::create_dir(&work).unwrap();
+        // Its lock seems to be free, as it does where locks are not told to the server.
+        std::fs::write(&lock, "").unwrap();
+        assert_eq!((sweep(folder.path()), work.exists()), (0, true));
+        File::options().append(true).open(&lock).unwrap().set_modified(SystemTime::now() - 2 * ABANDONED).unwrap();
+        assert_eq!((sweep(folder.path()), work.exists()), (1, false));
     }
 }

@@ -9,7 +9,7 @@ use super::store::{Fault, Part, Store};
 use crate::cache::{Entry, Lookup, archive};
 use crate::error::Error;
 use crate::fingerprint::Snapshot;
-use crate::lookup::{Found, Wanted};
+use crate::lookup::{Found, Wanted, find};
 use crate::session::Session;
 use std::io::Write;
 use std::sync::OnceLock;
@@ -114,6 +114,17 @@ impl Session {
         }
     }
 
+    /// Brings the locked package from the remote cache, where the local one has another of the same sources.
+    ///
+    /// Called by: `session.rs`.
+    /// Returns: `None` when there is no such package; what is in the local cache then stays there.
+    pub(crate) fn fetch_locked(&self, wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> Option<Found> {
+        self.options.remote.as_ref()?;
+        let _lock = self.cache.lock(&wanted.primary).hold(|| {}).ok()?;
+        let found = find(&self.options.package_root, &self.cache, wanted, warnings).ok()?;
+        found.filter(|found| !wanted.disagrees(&found.entry)).or_else(|| self.fetch(wanted, warnings))
+    }
+
     /// Returns the list of files in the next slot; `None` behind the last one.
     fn next_list(
         &self,
@@ -153,7 +164,12 @@ impl Session {
         coreml_spec::Package::open(draft.package())
             .and_then(|package| package.interface())
             .map_err(|error| Fault::Refused(format!("has something that is no model package: {error}")))?;
-        if matches!(self.cache.lookup(&fingerprint), Lookup::Damaged(_)) {
+        let in_the_way = match self.cache.lookup(&fingerprint) {
+            Lookup::Damaged(_) => true,
+            Lookup::Hit(entry) => wanted.disagrees(&entry) && entry.digest() != record.digest,
+            Lookup::Miss => false,
+        };
+        if in_the_way {
             self.cache.discard(&fingerprint, &temporary)?;
         }
         let entry = self.cache.publish(&draft, &fingerprint)?;

@@ -1,4 +1,4 @@
-//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, or anything that has GET and PUT.
+//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, anything that has GET and PUT, or an S3-compatible bucket.
 //!
 //! Owns: requests, timeouts, attempts, and what each status means. Must not: follow redirects, which could lead anywhere;
 //! show credentials.
@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{Read, Seek};
 use std::time::Duration;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Body, Error, SendBody};
+use ureq::{Agent, Body, Error, RequestBuilder, SendBody};
 
 /// Pauses before further attempts at what failed by chance.
 const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
@@ -21,17 +21,46 @@ const SLOWEST: u64 = 128 << 10;
 /// How long making a connection may take.
 const CONNECTING: Duration = Duration::from_secs(5);
 
+/// Most bytes that a bucket takes at once.
+#[cfg(feature = "s3")]
+const LARGEST_OBJECT: u64 = 5 << 30;
+
+/// Most bytes of an answer that is read for what it says about a failure.
+const LARGEST_COMPLAINT: u64 = 64 << 10;
+
 /// A server.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// URL without credentials.
-    url: String,
-    /// The header `Authorization`.
-    authorization: Option<String>,
+    /// How it is addressed.
+    address: Address,
     /// How long a request may take, apart from a transfer.
     patience: Duration,
     /// Connections.
     agent: Agent,
+}
+
+/// How a server is addressed, and told who asks.
+enum Address {
+    /// Keys are paths.
+    Paths {
+        /// URL without credentials.
+        url: String,
+        /// The header `Authorization`.
+        authorization: Option<String>,
+    },
+    /// Each URL is signed.
+    #[cfg(feature = "s3")]
+    Bucket(Box<super::bucket::Bucket>),
+}
+
+impl std::fmt::Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Paths { url, .. } => f.write_str(url),
+            #[cfg(feature = "s3")]
+            Self::Bucket(bucket) => bucket.fmt(f),
+        }
+    }
 }
 
 /// What came of one attempt.
@@ -44,9 +73,24 @@ enum Attempt {
     Never(Fault),
 }
 
+/// The header of requests that store only what is not there yet.
+const ONLY_NEW: (&str, &str) = ("if-none-match", "*");
+
 impl Server {
+    /// Makes a client of a web server.
+    pub(super) fn new(url: &str, remote: &Remote) -> Self {
+        let address = Address::Paths { url: url.to_owned(), authorization: remote.authorization.clone() };
+        Self::at(address, remote)
+    }
+
+    /// Makes a client of a bucket.
+    #[cfg(feature = "s3")]
+    pub(super) fn of_bucket(bucket: super::bucket::Bucket, remote: &Remote) -> Self {
+        Self::at(Address::Bucket(Box::new(bucket)), remote)
+    }
+
     /// Makes a client.
-    pub(super) fn new(url: &str, remote: &Remote) -> Result<Self, String> {
+    fn at(address: Address, remote: &Remote) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -54,12 +98,7 @@ impl Server {
             .timeout_connect(Some(CONNECTING.min(remote.patience)))
             .user_agent(concat!("coreml-build/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build());
-        Ok(Self {
-            url: url.to_owned(),
-            authorization: remote.authorization.clone(),
-            patience: remote.patience,
-            agent: config.build().new_agent(),
-        })
+        Self { address, patience: remote.patience, agent: config.build().new_agent() }
     }
 
     /// Returns how long a request with `size` bytes may take.
@@ -67,37 +106,49 @@ impl Server {
         Some(self.patience + Duration::from_secs(size / SLOWEST))
     }
 
+    /// Returns the URL of a request.
+    ///
+    /// Parameters: `headers` — what the request is sent with and must not be sent without.
+    fn url(&self, method: &str, part: Part, key: &str, headers: &[(&str, &str)]) -> String {
+        match &self.address {
+            Address::Paths { url, .. } => {
+                // Nothing is signed here.
+                let _ = (method, headers);
+                format!("{url}/{}/{key}", part.folder())
+            }
+            #[cfg(feature = "s3")]
+            Address::Bucket(bucket) => bucket.url(method, &format!("{}/{key}", part.folder()), headers),
+        }
+    }
+
+    /// Adds what every request has, and how long it may take.
+    fn prepared<B>(&self, mut request: RequestBuilder<B>, size: u64) -> RequestBuilder<B> {
+        if let Address::Paths { authorization: Some(authorization), .. } = &self.address {
+            request = request.header("Authorization", authorization);
+        }
+        request.config().timeout_global(self.limit(size)).build()
+    }
+
     /// Opens what is stored under `key`.
     pub(super) fn get(&self, part: Part, key: &str, size: u64) -> Result<Option<Box<dyn Read>>, Fault> {
-        let url = format!("{}/{}/{key}", self.url, part.folder());
-        let response = self.attempts(|| {
-            let mut request = self.agent.get(&url);
-            if let Some(authorization) = &self.authorization {
-                request = request.header("Authorization", authorization);
-            }
-            request.config().timeout_global(self.limit(size)).build().call()
-        })?;
+        let response = self.attempts(|| self.prepared(self.agent.get(self.url("GET", part, key, &[])), size).call())?;
         match response.status().as_u16() {
             200 => Ok(Some(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()))),
-            404 | 410 => Ok(None),
-            status => Err(refusal(status)),
+            404 | 410 if !self.is_bucket() => Ok(None),
+            status => match self.complaint(response).as_deref() {
+                Some("NoSuchKey") | None if status == 404 => Ok(None),
+                code => Err(self.refusal(status, code)),
+            },
         }
     }
 
     /// Returns whether there is something under `key`.
     pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
-        let url = format!("{}/{}/{key}", self.url, part.folder());
-        let response = self.attempts(|| {
-            let mut request = self.agent.head(&url);
-            if let Some(authorization) = &self.authorization {
-                request = request.header("Authorization", authorization);
-            }
-            request.config().timeout_global(self.limit(0)).build().call()
-        })?;
+        let response = self.attempts(|| self.prepared(self.agent.head(self.url("HEAD", part, key, &[])), 0).call())?;
         match response.status().as_u16() {
             200 | 204 => Ok(true),
             404 | 410 => Ok(false),
-            status => Err(refusal(status)),
+            status => Err(self.refusal(status, None)),
         }
     }
 
@@ -105,29 +156,58 @@ impl Server {
     ///
     /// Parameters: `replace` — also where there is something already; otherwise that stays.
     pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64, replace: bool) -> Result<(), Fault> {
-        let url = format!("{}/{}/{key}", self.url, part.folder());
+        #[cfg(feature = "s3")]
+        if self.is_bucket() && size > LARGEST_OBJECT {
+            return Err(Fault::Refused(format!("takes at most 5 GiB at once, and the model has {size} bytes")));
+        }
+        let (mut status, mut code) = self.put_once(part, key, file, size, !replace)?;
+        if self.is_bucket() && !replace && matches!(status, 409 | 501) {
+            // 409: somebody else stores the same just now; 501: this server knows no conditions, so it is asked first.
+            if self.has(part, key)? {
+                return Ok(());
+            }
+            (status, code) = self.put_once(part, key, file, size, status == 409)?;
+        }
+        match status {
+            // 412: somebody was first, and has stored the same.
+            200 | 201 | 202 | 204 | 412 => Ok(()),
+            405 | 409 | 501 if !self.is_bucket() => Err(Fault::Refused(format!(
+                "does not take files (HTTP {status}): it needs PUT, and has to make folders by itself"
+            ))),
+            400 if part == Part::Records && !self.is_bucket() => Err(Fault::Refused(
+                "does not take records (HTTP 400): bazel-remote wants to be started with --disable_http_ac_validation"
+                    .into(),
+            )),
+            status => Err(self.refusal(status, code.as_deref())),
+        }
+    }
+
+    /// Sends the content of `file`; returns the status, and what the server says about a failure.
+    fn put_once(
+        &self,
+        part: Part,
+        key: &str,
+        file: &File,
+        size: u64,
+        only_new: bool,
+    ) -> Result<(u16, Option<String>), Fault> {
+        let headers: &[(&str, &str)] = if only_new { &[ONLY_NEW] } else { &[] };
         let response = self.attempts(|| {
             let mut file = file;
             file.rewind().map_err(Error::Io)?;
-            let mut request = self.agent.put(&url).header("Content-Length", size);
-            if !replace {
-                request = request.header("If-None-Match", "*");
+            let mut request = self.agent.put(self.url("PUT", part, key, headers)).header("Content-Length", size);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
             }
-            if let Some(authorization) = &self.authorization {
-                request = request.header("Authorization", authorization);
-            }
-            let body = SendBody::from_reader(&mut file);
-            request.config().timeout_global(self.limit(size)).build().send(body)
+            self.prepared(request, size).send(SendBody::from_reader(&mut file))
         })?;
-        match response.status().as_u16() {
-            // 412: somebody was first, and has stored the same.
-            200 | 201 | 202 | 204 | 412 => Ok(()),
-            405 | 409 | 501 => Err(Fault::Refused(format!(
-                "does not take files (HTTP {}): it needs PUT, and has to make folders by itself",
-                response.status().as_u16()
-            ))),
-            status => Err(refusal(status)),
-        }
+        let status = response.status();
+        Ok((status.as_u16(), if status.is_success() { None } else { self.complaint(response) }))
+    }
+
+    /// Returns whether this is a bucket.
+    fn is_bucket(&self) -> bool {
+        !matches!(self.address, Address::Paths { .. })
     }
 
     /// Calls `request` until there is an answer, or it is clear that there will be none.
@@ -147,6 +227,42 @@ impl Server {
             }
         }
     }
+
+    /// Returns the code by which a bucket's server names a failure, such as `AccessDenied`.
+    fn complaint(&self, response: ureq::http::Response<Body>) -> Option<String> {
+        if !self.is_bucket() {
+            return None;
+        }
+        let mut text = String::new();
+        response.into_body().into_reader().take(LARGEST_COMPLAINT).read_to_string(&mut text).ok()?;
+        let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;
+        // It ends up in a message: nothing else than such a name does.
+        let is_code = !code.is_empty() && code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_code.then(|| code.to_owned())
+    }
+
+    /// Returns what a status other than success means.
+    ///
+    /// Parameters: `code` — from [`Self::complaint`].
+    fn refusal(&self, status: u16, code: Option<&str>) -> Fault {
+        let answer = code.map_or(format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
+        Fault::Refused(match status {
+            300..=399 if self.is_bucket() => format!("is in another region ({answer}): set AWS_REGION to the bucket's"),
+            300..=399 => {
+                format!("redirects to somewhere else ({answer}), which is not followed: name the final address")
+            }
+            403 if code == Some("RequestTimeTooSkewed") => format!("refuses ({answer}): set this machine's clock"),
+            401 | 403 if self.is_bucket() => format!(
+                "refuses ({answer}): check the keys, and that they allow GetObject, ListBucket and, to write, PutObject"
+            ),
+            401 | 403 => {
+                format!("refuses ({answer}): check COREML_REMOTE_TOKEN, or the user and password in the URL")
+            }
+            404 => format!("has no such bucket ({answer})"),
+            413 | 507 => format!("has no room for the model ({answer})"),
+            _ => format!("answers {answer}"),
+        })
+    }
 }
 
 /// Sorts what an attempt gave.
@@ -164,16 +280,4 @@ fn outcome(result: Result<ureq::http::Response<Body>, Error>) -> Attempt {
         }
         Err(error) => Attempt::Again(format!("cannot be reached: {error}")),
     }
-}
-
-/// Returns what a status other than success means.
-fn refusal(status: u16) -> Fault {
-    Fault::Refused(match status {
-        300..=399 => {
-            format!("redirects to somewhere else (HTTP {status}), which is not followed: name the final address")
-        }
-        401 | 403 => format!("refuses (HTTP {status}): check COREML_REMOTE_TOKEN, or the user and password in the URL"),
-        413 | 507 => format!("has no room for the model (HTTP {status})"),
-        _ => format!("answers HTTP {status}"),
-    })
 }

@@ -3,6 +3,7 @@
 //! Owns: reading `COREML_REMOTE`; keeping credentials out of everything that is printed.
 //! Flow: `cargo.rs` → [`Remote::parse`] → `store.rs` opens it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub struct Remote {
     pub(super) location: Location,
     /// What stands in the header `Authorization`.
     pub(super) authorization: Option<String>,
+    /// How a bucket is reached, or why it is not; `None` until somebody says.
+    #[cfg(feature = "s3")]
+    pub(super) access: Option<Result<super::bucket::Access, String>>,
     /// Whether converted models are written to it (`COREML_REMOTE_WRITE`).
     pub write: bool,
     /// How long a request may take, apart from the transfer of an archive (`COREML_REMOTE_TIMEOUT`).
@@ -31,17 +35,33 @@ pub(super) enum Location {
     Folder(PathBuf),
     /// A server: URL without credentials and without `/` at its end.
     Server(String),
+    /// An S3-compatible bucket, wherever that is.
+    Bucket {
+        /// Its name.
+        name: String,
+        /// What the names of all objects begin with; without `/` around it.
+        prefix: String,
+    },
 }
 
 impl Remote {
-    /// Reads a location: an absolute path, `file://`, `http://` or `https://`.
+    /// Reads a location: an absolute path, `file://`, `http://`, `https://` or `s3://`.
     ///
     /// Errors: the end of a sentence that begins with what is read; it never repeats credentials.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let remote = |location, authorization| Self { location, authorization, write: false, patience: PATIENCE };
+        let remote = |location, authorization| Self {
+            location,
+            authorization,
+            #[cfg(feature = "s3")]
+            access: None,
+            write: false,
+            patience: PATIENCE,
+        };
         let Some((scheme, rest)) = text.split_once("://") else {
             if !Path::new(text).is_absolute() {
-                return Err("must be an absolute path, or a URL that begins with file://, http:// or https://".into());
+                return Err(
+                    "must be an absolute path, or a URL that begins with file://, http://, https:// or s3://".into()
+                );
             }
             return Ok(remote(Location::Folder(text.into()), None));
         };
@@ -62,14 +82,28 @@ impl Remote {
                 let url = format!("{scheme}://{host}{}", path.trim_end_matches('/'));
                 Ok(remote(Location::Server(url), credentials.map(basic)))
             }
-            "s3" => Err("names a bucket, which is not supported yet: use its HTTP gateway or a folder".into()),
-            _ => Err(format!("begins with {scheme}://, and only file://, http:// and https:// are known")),
+            "s3" => bucket(rest).map(|location| remote(location, None)),
+            _ => Err(format!("begins with {scheme}://, and only file://, http://, https:// and s3:// are known")),
         }
     }
 
     /// Adds the token that the server asks for; it takes the place of credentials in the URL.
     pub fn with_token(mut self, token: &str) -> Self {
         self.authorization = Some(format!("Bearer {token}"));
+        self
+    }
+
+    /// Adds what AWS's usual variables, and the files that they name, say of keys, region and endpoint. Only buckets need
+    /// it, and only with the feature `s3`.
+    ///
+    /// Called by: `cargo.rs`.
+    /// Parameters: `variable` — returns a variable's value. What is wrong is told when the bucket is needed.
+    pub fn with_aws(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        #[cfg(feature = "s3")]
+        if matches!(self.location, Location::Bucket { .. }) {
+            return Self { access: Some(super::bucket::Access::read(variable)), ..self };
+        }
+        drop(variable);
         self
     }
 }
@@ -79,6 +113,8 @@ impl fmt::Display for Remote {
         match &self.location {
             Location::Folder(path) => write!(f, "{}", path.display()),
             Location::Server(url) => f.write_str(url),
+            Location::Bucket { name, prefix } if prefix.is_empty() => write!(f, "s3://{name}"),
+            Location::Bucket { name, prefix } => write!(f, "s3://{name}/{prefix}"),
         }
     }
 }
@@ -89,6 +125,18 @@ impl fmt::Debug for Remote {
         debug.field("location", &self.location).field("authorization", &self.authorization.as_ref().map(|_| "…"));
         debug.field("write", &self.write).field("patience", &self.patience).finish()
     }
+}
+
+/// Reads what stands behind `s3://`.
+fn bucket(text: &str) -> Result<Location, String> {
+    let (name, prefix) = text.split_once('/').unwrap_or((text, ""));
+    let prefix = prefix.trim_matches('/');
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let odd = |part: &str| matches!(part, "" | "." | "..") || part.chars().any(char::is_control);
+    if name.len() < 3 || !name.bytes().all(is_name) || (!prefix.is_empty() && prefix.split('/').any(odd)) {
+        return Err("names a bucket that is not of the form s3://bucket/prefix; keys do not belong in it".into());
+    }
+    Ok(Location::Bucket { name: name.to_owned(), prefix: prefix.to_owned() })
 }
 
 /// Returns the header for `user:password` from a URL.
@@ -139,9 +187,24 @@ mod tests {
         assert_eq!(location("/a b"), Ok(Location::Folder("/a b".into())));
         assert_eq!(location("file:///a"), Ok(Location::Folder("/a".into())));
         assert_eq!(location("https://h:1/a/"), Ok(Location::Server("https://h:1/a".into())));
-        for wrong in ["a/b", "file://a", "https://", "https://h/?x", "ftp://h", "s3://b", "http://u@/x"] {
-            assert!(location(wrong).is_err(), "{wrong}");
+        let bucket = |name: &str, prefix: &str| Ok(Location::Bucket { name: name.into(), prefix: prefix.into() });
+        assert_eq!(location("s3://models"), bucket("models", ""));
+        assert_eq!(location("s3://a.b-c/the team/x/"), bucket("a.b-c", "the team/x"));
+        for wrong in [
+            "a/b",
+            "file://a",
+            "https://",
+            "https://h/?x",
+            "ftp://h",
+            "http://u@/x",
+            "s3://b",
+            "s3://id:secret@bucket",
+            "s3://bucket/../x",
+            "s3:///x",
+        ] {
+            assert!(!location(wrong).unwrap_err().contains("secret"), "{wrong}");
         }
+        assert_eq!(Remote::parse("s3://models/team/").unwrap().to_string(), "s3://models/team");
     }
 
     #[test]

@@ -44,7 +44,7 @@ pub(super) enum Fault {
 pub(crate) enum Store {
     /// A folder.
     Folder(Folder),
-    /// A server.
+    /// A server, or a bucket.
     #[cfg(feature = "http")]
     Server(super::http::Server),
 }
@@ -57,13 +57,29 @@ impl Store {
     pub(super) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
         match &remote.location {
             Location::Folder(path) => Ok(Self::Folder(Folder::new(path.clone()))),
-            Location::Server(_) if offline => Err("is not asked, because the network is forbidden".into()),
+            Location::Server(_) | Location::Bucket { .. } if offline => {
+                Err("is not asked, because the network is forbidden".into())
+            }
             #[cfg(feature = "http")]
-            Location::Server(url) => super::http::Server::new(url, remote).map(Self::Server),
+            Location::Server(url) => Ok(Self::Server(super::http::Server::new(url, remote))),
+            #[cfg(feature = "s3")]
+            Location::Bucket { name, prefix } => {
+                let unread = || Err("has no keys: nobody read them".to_owned());
+                let access = remote.access.clone().unwrap_or_else(unread)?;
+                let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+                let bucket = super::bucket::Bucket { name: name.clone(), prefix, access };
+                Ok(Self::Server(super::http::Server::of_bucket(bucket, remote)))
+            }
             #[cfg(not(feature = "http"))]
             Location::Server(_) => Err("is not asked, because coreml-build was built without its feature `http`: add \
                                         `features = [\"http\"]` to it, or run `cargo coreml fetch` before the build"
                 .into()),
+            #[cfg(not(feature = "s3"))]
+            Location::Bucket { .. } => {
+                Err("is not asked, because coreml-build was built without its feature `s3`: add \
+                                            `features = [\"s3\"]` to it, or run `cargo coreml fetch` before the build"
+                    .into())
+            }
         }
     }
 

@@ -12,6 +12,8 @@
 )]
 #![cfg(unix)]
 
+#[cfg(feature = "http")]
+mod bazel;
 mod damage;
 mod embedding;
 mod environment;
@@ -20,13 +22,17 @@ mod hits;
 mod hostile;
 mod kills;
 mod lock;
+mod lockless;
 #[cfg(feature = "http")]
 mod nginx;
 mod package;
+mod places;
 mod process;
 mod ready;
 mod real;
 mod remote;
+#[cfg(feature = "s3")]
+mod s3;
 #[cfg(feature = "http")]
 mod server;
 mod stand_in;

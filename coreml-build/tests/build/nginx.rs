@@ -36,24 +36,20 @@ impl Nginx {
         std::fs::write(folder.path().join("users"), "user:{PLAIN}s3cret\n").unwrap();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
         let temporary: String = temporary.iter().map(|name| format!("  {name}_temp_path {here}/{name};\n")).collect();
-        // What docs/ci.md recommends, and a port and a folder of the test's own.
+        let listen = format!("listen 127.0.0.1:{port}{};\n{more}", if more.contains("ssl_") { " ssl" } else { "" });
+        // As docs/ci.md has it, with a port and files of the test's own.
+        let server = recipe()
+            .replace("listen 8080;", &listen.replace("$FOLDER", &here))
+            .replace("/srv/coreml", &format!("{here}/data"))
+            .replace("/etc/nginx/coreml-users", &format!("{here}/users"));
         let config = format!(
-            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n  \
-             access_log {here}/access.log;\n{temporary}  server {{\n    listen 127.0.0.1:{port}{ssl};\n    root {here}/data;\n    \
-             client_max_body_size 0;\n    {more}\n    location /team/ {{\n      dav_methods PUT;\n      create_full_put_path on;\n      \
-             limit_except GET {{\n        auth_basic team;\n        auth_basic_user_file {here}/users;\n      }}\n    }}\n  }}\n}}\n",
-            ssl = if more.contains("ssl_") { " ssl" } else { "" },
-            more = more.replace("$FOLDER", &here),
+            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n\
+             access_log {here}/access.log;\n{temporary}{server}}}\n"
         );
-        if more.contains("ssl") {
-            let made = Command::new("openssl")
-                .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"])
-                .args(["-keyout", &format!("{here}/key.pem"), "-out", &format!("{here}/cert.pem")])
-                .output();
-            if !made.is_ok_and(|output| output.status.success()) {
-                println!("skipped: there is no openssl to make a certificate");
-                return None;
-            }
+        assert!(config.matches(&here).count() > 9, "everything is in its own folder: {config}");
+        if more.contains("ssl") && !certified(folder.path()) {
+            println!("skipped: there is no openssl to make a certificate");
+            return None;
         }
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let process = Command::new(program)
@@ -85,6 +81,27 @@ impl Nginx {
     fn data(&self) -> PathBuf {
         self.folder.path().join("data/team")
     }
+}
+
+/// Returns what docs/ci.md says that nginx needs.
+fn recipe() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/ci.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    page.split_once("```nginx\n").unwrap().1.split("```").next().unwrap().to_owned()
+}
+
+/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`; returns whether that worked.
+fn certified(folder: &Path) -> bool {
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    let commands = [
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=team -keyout ca-key.pem -out ca.pem",
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile names -out cert.pem",
+    ];
+    commands.iter().all(|command| {
+        let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
+        output.is_ok_and(|output| output.status.success())
+    })
 }
 
 impl Drop for Nginx {
@@ -163,4 +180,40 @@ fn a_certificate_that_nobody_vouches_for() {
     let [warning] = &fallback.warnings[..] else { panic!("{:?}", fallback.warnings) };
     assert!(warning.contains("cannot be reached") && warning.contains("certificate"), "{warning}");
     assert!(!nginx.log("access.log").contains("PUT"));
+}
+
+/// Names the URL, the folder of the package and its interpreter for a process that is told whom to trust.
+const TRUSTING: [&str; 2] = ["COREML_BUILD_TEST_URL", "COREML_BUILD_TEST_FOLDER"];
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_certificate_of_the_team_s_own_authority() {
+    if let [Some(url), Some(folder)] = TRUSTING.map(std::env::var_os) {
+        let (url, folder) = (url.into_string().unwrap(), PathBuf::from(folder));
+        let mut options =
+            coreml_build::Options::new(folder.join("package"), folder.join("out-reader"), folder.join("cache-reader"));
+        options.remote = Some(Remote::parse(&url).unwrap());
+        options.python.interpreter = Some(NOWHERE.into());
+        let read = build(options, "m.toml");
+        assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
+        return;
+    }
+    let Some(nginx) = Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;") else {
+        return;
+    };
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    // What is there is written beside the server, which serves it.
+    let location = nginx.data().display().to_string();
+    build(machine(&package, "writer", &python.python(), &location, true), "m.toml");
+    // Another process, because its environment says whom it trusts; it is all that docs/ci.md asks for.
+    let read = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "nginx::a_certificate_of_the_team_s_own_authority", "--nocapture"])
+        .env("SSL_CERT_FILE", nginx.folder.path().join("ca.pem"))
+        .env(TRUSTING[0], nginx.url("").replace("http:", "https:"))
+        .env(TRUSTING[1], package.path(""))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&read.stdout) + String::from_utf8_lossy(&read.stderr);
+    assert!(read.status.success() && text.contains("1 passed"), "{text}");
+    assert!(nginx.log("access.log").contains("GET /team/cas/"));
 }

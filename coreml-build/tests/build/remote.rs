@@ -115,6 +115,41 @@ fn another_package_than_the_locked_one_is_not_even_fetched() {
 }
 
 #[test]
+fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let locked = models(&shared(&package, &python))[0].digest.clone();
+    let location = folder(&package).display().to_string();
+    let locking =
+        Session::new(machine(&package, "writer", &python.python(), &location, false)).lock(&["m.toml"]).remove(0);
+    locking.write().unwrap();
+    // Another machine converts the same by itself, and gets something else.
+    python.becomes(
+        &CONVERT_ALL.replace("; done", "; echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"; done"),
+    );
+    let mut other = machine(&package, "other", &python.python(), &location, false);
+    let remote = other.remote.take();
+    let alone = build(other.clone(), "m.toml");
+    assert!(message(&alone).contains("is not the one that m.lock names"), "{}", message(&alone));
+    other.remote = remote;
+    let cured = build(other.clone(), "m.toml");
+    assert_eq!((cached(&cured), cured.warnings.as_slice()), (vec![true], &[] as &[String]));
+    assert_eq!(models(&cured)[0].digest, locked);
+    other.remote = None;
+    assert_eq!(models(&build(other.clone(), "m.toml"))[0].digest, locked, "it is in the local cache now");
+    assert_eq!(Session::new(other).verify(), []);
+    // Where the remote has another one too, both digests are told.
+    let text = std::fs::read_to_string(package.path("package/m.lock")).unwrap();
+    std::fs::write(package.path("package/m.lock"), text.replace(&locked, &"0".repeat(64))).unwrap();
+    let refused = build(machine(&package, "other", &python.python(), &location, false), "m.toml");
+    assert!(
+        message(&refused).contains(&locked) && message(&refused).contains(&"0".repeat(64)),
+        "{}",
+        message(&refused)
+    );
+    assert!(refused.warnings[0].contains("has a package that is not the locked one"), "{:?}", refused.warnings);
+}
+
+#[test]
 fn a_damaged_local_entry_is_replaced_from_the_remote() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     shared(&package, &python);
@@ -188,4 +223,14 @@ fn a_server_needs_the_feature() {
     let warnings = build(options, "m.toml").warnings;
     assert!(warnings[0].contains("feature `http`") && warnings[0].contains("cargo coreml fetch"), "{warnings:?}");
     assert!(!warnings[0].contains("secret"), "{warnings:?}");
+}
+
+#[test]
+#[cfg(not(feature = "s3"))]
+fn a_bucket_needs_the_feature() {
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
+    let warnings = build(machine(&package, "reader", &python.python(), "s3://models/team", true), "m.toml").warnings;
+    let [warning] = &warnings[..] else { panic!("{warnings:?}") };
+    assert!(warning.starts_with("the remote cache s3://models/team is not asked"), "{warning}");
+    assert!(warning.contains("feature `s3`") && warning.contains("cargo coreml fetch"), "{warning}");
 }

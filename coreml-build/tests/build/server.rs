@@ -11,6 +11,22 @@ use std::time::Duration;
 /// What the server does with a request: method and path in; the whole answer out, or `None` to answer as it should.
 pub(crate) type Lie = dyn Fn(&str, &str, &Files) -> Option<Answer> + Send + Sync;
 
+/// What a server that is stricter than this one says of a request; `None` when it takes it.
+pub(crate) type Rules = fn(&Asked) -> Option<Answer>;
+
+/// A request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    /// The method.
+    pub(crate) method: String,
+    /// The path, with what stands behind `?`.
+    pub(crate) path: String,
+    /// Headers: lower-case name and value.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// The body.
+    pub(crate) body: Vec<u8>,
+}
+
 /// Stored files by path.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
@@ -39,6 +55,8 @@ struct Shared {
     files: Mutex<Files>,
     /// How it lies.
     lie: Mutex<Box<Lie>>,
+    /// What it does not take.
+    rules: Rules,
     /// Requests so far: method, path, and the header `Authorization`.
     requests: Mutex<Vec<(String, String, String)>>,
 }
@@ -46,10 +64,16 @@ struct Shared {
 impl Server {
     /// Starts an honest server.
     pub(crate) fn start() -> Self {
+        Self::with_rules(|_| None)
+    }
+
+    /// Starts an honest server that does not take everything.
+    pub(crate) fn with_rules(rules: Rules) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let shared = Arc::new(Shared {
             files: Mutex::default(),
             lie: Mutex::new(Box::new(|_, _, _| None)),
+            rules,
             requests: Mutex::default(),
         });
         let server = Self { port: listener.local_addr().unwrap().port(), shared: Arc::clone(&shared) };
@@ -90,34 +114,36 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
-    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let (mut length, mut authorization, mut only_new) = (0, String::new(), false);
+    let mut asked =
+        Asked { method: words.next().unwrap_or_default(), path: words.next().unwrap_or_default(), ..Asked::default() };
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header)? <= 2 {
             break;
         }
         let (name, value) = header.trim_end().split_once(": ").unwrap_or_default();
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.parse().unwrap_or(0),
-            "authorization" => value.clone_into(&mut authorization),
-            "if-none-match" => only_new = value == "*",
-            _ => {}
-        }
+        asked.headers.insert(name.to_ascii_lowercase(), value.to_owned());
     }
-    let mut body = vec![0; length];
+    let header = |name: &str| asked.headers.get(name).cloned().unwrap_or_default();
+    let (authorization, only_new) = (header("authorization"), header("if-none-match") == "*");
+    let mut body = vec![0; header("content-length").parse().unwrap_or(0)];
     reader.read_exact(&mut body)?;
+    asked.body.clone_from(&body);
+    let (method, path) = (asked.method.clone(), asked.path.clone());
     shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push((method.clone(), path.clone(), authorization));
     let mut files = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
     let lie = shared.lie.lock().unwrap_or_else(PoisonError::into_inner)(&method, &path, &files);
-    let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&path)) {
+    let lie = lie.or_else(|| (shared.rules)(&asked));
+    // What stands behind `?` signs a request, and names nothing.
+    let file = path.split('?').next().unwrap_or_default().to_owned();
+    let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&file)) {
         ("GET", Some(file)) => Answer::Status("200 OK", file.clone()),
         ("HEAD", Some(_)) => {
             Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec())
         }
         ("PUT", Some(_)) if only_new => Answer::Status("412 Precondition Failed", Vec::new()),
         ("PUT", _) => {
-            files.insert(path, body);
+            files.insert(file, body);
             Answer::Status("201 Created", Vec::new())
         }
         _ => Answer::Status("404 Not Found", b"<html>nothing here</html>".to_vec()),

@@ -28,7 +28,7 @@ request=$6
 echo started >> "$here/starts"
 cp "$request" "$here/request.json"
 say() { printf '%s\n' "$1"; }
-models() { sed -n -e 's/^ *"id": "\(.*\)",$/\1/p' -e 's/^ *"output": "\(.*\)"$/\1/p' "$request" | paste - - ; }
+models() { sed -n -e 's/^ *"id": "\(.*\)",$/\1/p' -e 's/^ *"output": "\(.*\)"$/\1/p' "$request" | sed 's/\\\(.\)/\1/g' | paste - - ; }
 convert() {
   say "{\"event\": \"progress\", \"model\": \"$1\", \"stage\": \"convert\", \"detail\": \"default pipeline \
        12/95: fuse_gelu\"}"

@@ -77,6 +77,49 @@ fn a_disk_that_is_full_after_the_conversion() {
 }
 
 #[test]
+fn a_disk_that_is_full_at_each_write() {
+    let mounts = "mount -t tmpfs -o size=4k none \"$1\"";
+    let Some(cache) = inside("storage::a_disk_that_is_full_at_each_write", mounts) else { return };
+    // As Python does, the stand-in stops at what it cannot write.
+    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::new(&format!("set -e\n{CONVERT_ALL}")));
+    let remote = package.path("remote").display().to_string();
+    build(crate::remote::machine(&package, "writer", &python.python(), &remote, true), "m.toml");
+    let clean = || {
+        let entries = crate::package::entries_of(&cache);
+        entries.iter().for_each(|entry| std::fs::remove_dir_all(entry).unwrap());
+    };
+    // First by converting, then by fetching: a page more each time, until there is enough.
+    for fetching in [false, true] {
+        let mut failures = 0;
+        for pages in 1.. {
+            let size = format!("remount,size={}k", 4 * pages);
+            assert!(Command::new("mount").args(["-o", &size]).arg(&cache).status().unwrap().success());
+            let mut options = options(&package, &python, &cache);
+            if fetching {
+                options.remote = crate::remote::machine(&package, "reader", &python.python(), &remote, false).remote;
+                options.python.interpreter = Some("/nonexistent/python".into());
+            }
+            let built = build(options.clone(), "m.toml");
+            assert_eq!(coreml_build::Session::new(options).verify(), [], "{pages} pages");
+            if built.outcome.is_ok() {
+                // What does not fit beside the entry, lists and stamps, costs time and nothing else.
+                assert_eq!(cached(&built), [fetching], "{pages} pages");
+                break;
+            }
+            failures += 1;
+            let text = message(&built) + &built.warnings.concat();
+            let told = text.contains("No space left on device") || !fetching && text.contains("Python ended early");
+            assert!(told, "{pages} pages: {text}");
+            assert_eq!(crate::package::entries_of(&cache.join("v1/tmp")).len(), 0, "{pages} pages");
+            clean();
+        }
+        assert!(failures >= 5, "{failures}");
+        println!("{failures} sizes were too small");
+        clean();
+    }
+}
+
+#[test]
 fn a_read_only_cache_still_gives_hits() {
     let mounts = "mount -t tmpfs none \"$1\"";
     let Some(cache) = inside("storage::a_read_only_cache_still_gives_hits", mounts) else { return };
