@@ -265,8 +265,9 @@ pub(crate) struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Classifier {
-    /// The classes, in the order of the network's output.
-    pub(crate) labels: Labels,
+    /// The classes, in the order of the network's output; `None`: those of the source's own configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<Labels>,
     /// Name of the output that holds the label.
     pub(crate) predicted_feature_name: String,
     /// Name of the output that holds the probabilities.
