@@ -130,7 +130,7 @@ def _no_weights(name: str, listing: list[str]) -> Failure:
     )
     cures = (
         "Take a revision that has safetensors; many repositories have one as a pull request (`refs/pr/…`).",
-        "Or convert it once where you trust it: `AutoModel.from_pretrained(…).save_pretrained(FOLDER)`; name the folder.",
+        "Or convert it once where you trust it: `AutoModel.from_pretrained(…).save_pretrained(FOLDER)`; name FOLDER.",
     )
     return Failure("pickled-weights", message, key=KEY, advice=cures)
 
