@@ -31,6 +31,7 @@ driver_files!(
     "diagnosis.py",
     "failures.py",
     "features.py",
+    "functional.py",
     "functions.py",
     "hub.py",
     "images.py",

@@ -20,6 +20,7 @@ from coreml_driver import (
     capture,
     checks,
     diagnosis,
+    functional,
     functions,
     inputs,
     mil,
@@ -232,5 +233,7 @@ class _Conversion:
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
             reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
+            if self.model.functional_states and kept:
+                functional.to_inputs_and_outputs(package, specification, self.model.metadata)
         self.warnings += remarks
         return _Converted(captured, largest, specification, selector)

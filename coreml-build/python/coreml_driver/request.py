@@ -23,7 +23,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states quantize palettize prune ops rewrite
+    classifier parity embed python states states-mode quantize palettize prune ops rewrite
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -110,6 +110,8 @@ class Model:
     #: How many samples to keep.
     samples: int
     states: tuple[State, ...] = ()
+    #: Whether the states are inputs and outputs of the package, instead of Core ML's own.
+    functional_states: bool = False
     #: The tables of `prune`, `palettize` and `quantize`, those that there are.
     compression: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Rewrites of the module that were asked for: `ane`.
@@ -190,6 +192,7 @@ def understand(job: Job) -> Model:
         classifier=_classifier(table.get("classifier"), outputs),
         samples=int(parity.get("samples", 1)),
         states=features.states(table),
+        functional_states=table.get("states-mode") == "io",
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
         rewrite=tuple(table.get("rewrite") or ()),
         # A model of several functions says it for those that have states.

@@ -321,6 +321,25 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
 }
 
 #[test]
+fn states_may_be_inputs_and_outputs() {
+    let mode = |lines: &str| table(lines).get("states-mode").cloned();
+    assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"io\""), Some("io".into()));
+    assert_eq!(table("states.k = { shape = [1] }\nstates.mode = \"io\"")["states"].as_object().unwrap().len(), 1);
+    assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"coreml\""), None);
+    assert_eq!(mode("states.mode = \"io\""), None, "there is no state");
+    refused("states.mode = \"out\"", "m.toml:4:1: `mode` cannot be \"out\": it must be one of \"coreml\", \"io\"");
+    refused(
+        "states.mode = { shape = [1] }",
+        "m.toml:4:1: a state cannot be called `mode`: name its buffer, `states.other = { buffer = \"mode\", … }`",
+    );
+    let defaults = "[defaults]\nstates.mode = \"io\"\n";
+    let table = serde_json::to_value(
+        &parse(&format!("{defaults}{MODEL}states.k = {{ shape = [1] }}\n")).unwrap().models[0].conversion,
+    );
+    assert_eq!(table.unwrap()["states-mode"], "io");
+}
+
+#[test]
 fn the_tasks_are_those_of_the_driver() {
     let python = include_str!("../../python/coreml_driver/pretrained.py");
     let known = python.lines().filter(|line| line.starts_with("    \"") && line.contains("\": \"AutoModel"));
