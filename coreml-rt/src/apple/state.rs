@@ -80,7 +80,8 @@ impl State {
         let Kept::AsArrays(held) = &self.0 else { return };
         for state in held {
             // SAFETY: the value keeps the array alive.
-            features.insert(&*state.input, &unsafe { MLFeatureValue::featureValueWithMultiArray(&state.array) });
+            let value = unsafe { MLFeatureValue::featureValueWithMultiArray(&state.array) };
+            features.insert(&*state.input, &value);
         }
     }
 
