@@ -528,7 +528,8 @@ RELEASING([network release])
 // The mean of all that came, kept in two states; without `state` they are inputs, and outputs of their own.
 - (NSDictionary *)remember:(MLDictionaryFeatureProvider *)inputs in:(MLState *)state error:(NSError **)error {
     MLMultiArray *x = [self input:@"x" of:inputs error:error], *mean = array_of(Float16, 2, (size_t[]){2, 3});
-    MLMultiArray *total = [state->arrays objectForKey:@"total"], *count = [state->arrays objectForKey:@"count"];
+    MLMultiArray *total = state ? [state->arrays objectForKey:@"total"] : nil,
+                 *count = state ? [state->arrays objectForKey:@"count"] : nil;
     NSMutableDictionary *results = [NSMutableDictionary dictionary];
     if (!state) {
         MLMultiArray *total_before = [self input:@"total" of:inputs error:error],
