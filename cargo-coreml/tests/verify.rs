@@ -89,6 +89,28 @@ fn a_stateful_model_runs_step_by_step() {
 }
 
 #[test]
+fn states_as_inputs_and_outputs_give_the_figures_of_states_on_each_engine() {
+    let figures = |name: &str, engine: &str| {
+        let [package, sample] = with_sample(name);
+        let mut command = command();
+        command.args(["verify", "--json", "--engine", engine]).arg(package).arg("--samples").arg(sample);
+        let (code, output, error) = run(&mut command);
+        if error.contains("its shared library was not found") || error.contains("the Cargo feature `onnxruntime`") {
+            println!("skipped: {error}");
+            return None;
+        }
+        assert_eq!((code, error.as_str()), (0, ""), "{output}");
+        let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+        assert_eq!(json["comparisons"].as_array().unwrap().len(), 5, "three steps and two states: {output}");
+        Some(json["comparisons"].to_string().replace("memory_io", "memory"))
+    };
+    assert!(figures("memory", "rten").is_some());
+    for engine in ["rten", "onnxruntime"] {
+        assert_eq!(figures("memory", engine), figures("memory_io", engine));
+    }
+}
+
+#[test]
 fn what_differs_fails_and_its_figures_are_printed_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let mut tensors = STEPS;

@@ -6,7 +6,7 @@
 use crate::cache::{Cache, Draft, Lookup, Temporary};
 use crate::driver::{self, Failed, Reply};
 use crate::error::{Error, ErrorKind};
-use crate::fingerprint::Snapshot;
+use crate::fingerprint::{Snapshot, pinned};
 use crate::lookup::{Found, Wanted, find};
 use crate::python;
 use crate::session::{Conversions, Policy, Session, not_cached};
@@ -117,6 +117,7 @@ impl Session {
             python: &python,
             package_root: &self.options.package_root,
             requirements: &first.requirements.demanded(),
+            offline: self.options.python.offline,
             jobs: driver::parallel_jobs(self.options.jobs, group.len()),
             models: ids.iter().cloned().zip(group.iter().map(|wanted| wanted.conversion)).collect(),
             folder: temporary.path(),
@@ -191,7 +192,7 @@ impl Publishing<'_> {
         let snapshot = Snapshot::take(root, inputs, &cache.digests).map_err(|error| {
             Error::new(ErrorKind::Storage, format!("a file that the model is made from cannot be read: {error}"))
         })?;
-        if let Some(changed) = inputs.iter().find(|input| self.changed_meanwhile(&root.join(input))) {
+        if let Some(changed) = inputs.iter().find(|input| self.changed_meanwhile(root, input)) {
             return Err(Error::new(
                 ErrorKind::Conversion,
                 format!("{changed} was changed while the model was converted"),
@@ -207,10 +208,13 @@ impl Publishing<'_> {
         Ok(entry)
     }
 
-    /// Returns whether the file at `path` was written or removed since Python was started. A time in the future is no
-    /// sign: archives and clocks that are wrong have them.
-    fn changed_meanwhile(&self, path: &Path) -> bool {
-        match std::fs::metadata(path).and_then(|metadata| metadata.modified()) {
+    /// Returns whether the file `input` was written or removed since Python was started. A time in the future is no
+    /// sign: archives and clocks that are wrong have them. A file of the hub never changes.
+    fn changed_meanwhile(&self, root: &Path, input: &str) -> bool {
+        if pinned(input).is_some() {
+            return false;
+        }
+        match std::fs::metadata(root.join(input)).and_then(|metadata| metadata.modified()) {
             Ok(modified) => modified > self.started && modified <= SystemTime::now(),
             Err(_) => true,
         }

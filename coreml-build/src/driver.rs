@@ -53,6 +53,8 @@ pub(crate) struct Job<'a> {
     pub(crate) requirements: &'a [String],
     /// How many models to convert at the same time.
     pub(crate) jobs: usize,
+    /// Forbids the network to the hub's client.
+    pub(crate) offline: bool,
     /// The models: a name that is unique here, and the canonical table.
     pub(crate) models: Vec<(String, &'a Conversion)>,
     /// An empty folder on the cache's file system.
@@ -131,6 +133,9 @@ pub(crate) fn run(job: Job<'_>, status: &Status) -> Result<BTreeMap<String, Repl
         .current_dir(job.package_root)
         .env("PYTHONHASHSEED", "0")
         .env("PYTHONPYCACHEPREFIX", job.folder.join("pycache"))
+        .env("HF_HUB_DISABLE_TELEMETRY", "1")
+        .env("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        .envs(job.offline.then_some(("HF_HUB_OFFLINE", "1")))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(errors);

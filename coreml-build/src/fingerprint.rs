@@ -4,7 +4,7 @@
 //! Flow: `session.rs` → [`primary`] → the lists of files that earlier conversions of that key read (`cache/inputs.rs`)
 //! → [`Snapshot`] of each list → the cache entry of its fingerprint.
 
-use crate::digest::{Digests, Hasher};
+use crate::digest::{Digests, Hasher, is_digest};
 use crate::embedded;
 use crate::manifest::Conversion;
 use crate::python::Requirements;
@@ -28,6 +28,19 @@ pub(crate) fn primary(conversion: &Conversion, requirements: &Requirements) -> R
     Ok(hasher.finish())
 }
 
+/// Begins the name of a file of the hub among the files that a conversion reads, and comes before its digest:
+/// `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. It lies where the hub's client keeps it, which differs between machines, and
+/// a commit's files never change: so the name is all there is to know.
+const PINNED: [&str; 2] = ["hub:", "#sha256="];
+
+/// Returns the digest that the name of a file of the hub tells; `None` for any other input.
+///
+/// Called by: [`Snapshot::take`], and whoever would look for the input's file.
+pub(crate) fn pinned(input: &str) -> Option<&str> {
+    let (_, digest) = input.strip_prefix(PINNED[0])?.rsplit_once(PINNED[1])?;
+    is_digest(digest).then_some(digest)
+}
+
 /// The files that a conversion reads, with their digests now; `None` for one that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot(BTreeMap<String, Option<String>>);
@@ -42,12 +55,15 @@ impl Snapshot {
         paths: impl IntoIterator<Item = &'a String>,
         digests: &Digests,
     ) -> io::Result<Self> {
-        let digest = |path: &String| match digests.of_file(&package_root.join(path)) {
-            Ok(digest) => Ok((path.clone(), Some(digest))),
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Ok((path.clone(), None))
+        let digest = |path: &String| {
+            let known = pinned(path).map(|digest| Ok(digest.to_owned()));
+            match known.unwrap_or_else(|| digests.of_file(&package_root.join(path))) {
+                Ok(digest) => Ok((path.clone(), Some(digest))),
+                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                    Ok((path.clone(), None))
+                }
+                Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
             }
-            Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
         };
         Ok(Self(paths.into_iter().map(digest).collect::<io::Result<_>>()?))
     }
@@ -84,5 +100,19 @@ mod tests {
         assert_ne!(without_b, with_b);
         std::fs::write(folder.path().join("a"), "2").unwrap();
         assert_ne!(with_b, of(["a", "b"]));
+    }
+
+    #[test]
+    fn a_file_of_the_hub_is_known_by_its_name_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let digests = Digests::new(folder.path().join("memos"));
+        let of = |input: &str| Snapshot::take(folder.path(), &[input.to_owned()], &digests).unwrap().fingerprint("key");
+        let (zeros, ones) = ("0".repeat(64), "1".repeat(64));
+        let input = format!("hub:owner/name@{}/model.safetensors#sha256={zeros}", "a".repeat(40));
+        assert_eq!(pinned(&input), Some(zeros.as_str()));
+        assert_ne!(of(&input), of(&input.replace(&zeros, &ones)));
+        for other in ["hub:owner/name", "model.safetensors", "hub:a#sha256=12", "x/hub:a#sha256=12"] {
+            assert_eq!(pinned(other), None, "{other}");
+        }
     }
 }

@@ -17,7 +17,7 @@ pub use make::Locking;
 use crate::cache::Entry;
 use crate::digest::Digests;
 use crate::error::{Error, ErrorKind, Place};
-use crate::fingerprint::Snapshot;
+use crate::fingerprint::{Snapshot, pinned};
 use crate::python::Requirements;
 use coreml_spec::Interface;
 use std::collections::BTreeMap;
@@ -140,7 +140,7 @@ impl LockedModel {
     /// Returns whether the files and the table behind `primary` are those that were locked; `None` when that cannot be
     /// known because a file is missing.
     pub(crate) fn holds(&self, package_root: &Path, primary: &str, digests: &Digests) -> Option<bool> {
-        if self.inputs.iter().any(|input| !package_root.join(input).is_file()) {
+        if self.inputs.iter().any(|input| pinned(input).is_none() && !package_root.join(input).is_file()) {
             return None;
         }
         let snapshot = Snapshot::take(package_root, &self.inputs, digests).ok()?;

@@ -280,9 +280,8 @@ fn toml_files(folder: &Path) -> Vec<String> {
 
 /// Returns an error for each file that `model` names and that does not exist.
 fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
-    let missing = |(key, file): (String, &str)| {
+    let missing = |(key, file, is_folder): (String, &str, bool)| {
         let path = package_root.join(file);
-        let is_folder = key == "source.package";
         if if is_folder { path.is_dir() } else { path.is_file() } {
             return None;
         }
@@ -290,7 +289,16 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
         let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(&key)));
-        Some(error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml"))
+        let error = error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml");
+        Some(if key.ends_with("source.transformers") {
+            error.advise(
+                "a repository of the hub needs the commit: `revision = \"…\"`; with \"main\" the error tells it",
+            )
+        } else {
+            error
+        })
     };
-    model.declared_files().into_iter().filter_map(missing).collect()
+    let folders = model.declared_folders().into_iter().map(|(key, folder)| (key, folder, true));
+    let files = model.declared_files().into_iter().map(|(key, file)| (key, file, false));
+    folders.chain(files).filter_map(missing).collect()
 }

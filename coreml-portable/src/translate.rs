@@ -68,10 +68,10 @@ pub(crate) struct Settings {
 /// Translates a function.
 ///
 /// Called by: `session.rs`, `export.rs`.
-/// Parameters: `function` — name of a function of the package's program; `settings` — of the engine that will run it.
+/// Parameters: `function_name` — of a function of the package's program; `settings` — of the engine that will run it.
 /// Errors: [`Error::Unsupported`] with everything that is missing, or [`Error::Invalid`] when the program is broken.
-pub(crate) fn translate(package: &Package, function: &str, settings: Settings) -> Result<Translation, Error> {
-    let function = Function::read(package, function)?;
+pub(crate) fn translate(package: &Package, function_name: &str, settings: Settings) -> Result<Translation, Error> {
+    let function = Function::read(package, function_name)?;
     let opset = Opset::parse(function.opset).ok_or_else(|| {
         let known: Vec<&str> = Opset::ALL.iter().map(|opset| opset.name()).collect();
         let reason = format!("opset `{}` is not known; known are {}", function.opset, known.join(", "));
@@ -83,14 +83,17 @@ pub(crate) fn translate(package: &Package, function: &str, settings: Settings) -
     findings.result()?;
     let mut g = Graph::new(settings.engine.map_or(Dialect::FULL, EngineKind::dialect), package.weight_files());
     let mut scope = Scope::default();
-    let (inputs, states) = translator.bind_inputs(&function, &mut g, &mut scope)?;
+    let (mut inputs, states) = translator.bind_inputs(&function, &mut g, &mut scope)?;
     for output in &function.block.outputs {
         g.reserve(output);
     }
     translator.emit_block(&function.block, &mut g, &mut scope, &mut findings);
     findings.result()?;
-    let outputs = translator.bind_outputs(&function.block, &mut g, &scope)?;
-    let states: Vec<StatePort> = (0..).zip(states).map(|(index, port)| bind_state(&mut g, index, port)).collect();
+    let mut outputs = translator.bind_outputs(&function.block, &mut g, &scope)?;
+    let mut states: Vec<StatePort> = (0..).zip(states).map(|(index, port)| bind_state(&mut g, index, port)).collect();
+    for (input, output) in package.functional_states(function_name)? {
+        states.push(functional_state(&mut inputs, &mut outputs, input, output)?);
+    }
     let graph_inputs = inputs.iter().chain(states.iter().map(|state| &state.input)).map(value_info).collect();
     let written =
         |state: &StatePort| state.output.clone().map(|name| value_info(&Port { name, ..state.input.clone() }));
@@ -380,6 +383,23 @@ fn bind_state(g: &mut Graph, index: usize, input: Port) -> StatePort {
     let output = g.input(&format!("{}/after", input.name));
     g.rename(&value, output.name());
     StatePort { input, output: Some(output.name().to_owned()) }
+}
+
+/// Makes a state of an input and an output that the package says are one.
+fn functional_state(
+    inputs: &mut Vec<Port>,
+    outputs: &mut Vec<Port>,
+    input: &str,
+    output: &str,
+) -> Result<StatePort, Error> {
+    let take = |ports: &mut Vec<Port>, name: &str| {
+        let position = ports.iter().position(|port| port.name == name);
+        position.map(|position| ports.remove(position))
+    };
+    match (take(inputs, input), take(outputs, output)) {
+        (Some(held), Some(given)) if held.ty == given.ty => Ok(StatePort { input: held, output: Some(given.name) }),
+        _ => Err(Error::invalid(format!("the state `{input}` is no input with `{output}` as an output of its type"))),
+    }
 }
 
 /// Returns how a graph declares an input or output. Sizes that vary get a name of their own.

@@ -157,6 +157,39 @@ fn states_leave_nothing_behind() {
 }
 
 #[test]
+fn states_as_inputs_and_outputs_leave_nothing_behind_and_need_no_new_system() {
+    let double = Double::take();
+    {
+        double_old_system(1);
+        let memory = load("memory_io");
+        let numbers =
+            Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| f16::from_f32((row + column) as f32));
+        let mut mean = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
+        let mut state = memory.new_state().unwrap();
+        for _ in 0..20 {
+            memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
+            state.set(0, numbers.view()).unwrap();
+        }
+        assert_eq!(state.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::from_f32(20.0)]);
+        // What fails leaves the states as they were.
+        double.fail(Fail::MissingOutput);
+        assert!(memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).is_err());
+        double.fail(Fail::Nothing);
+        assert_eq!(state.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::from_f32(20.0)]);
+        assert!(state.get::<f16, (Fixed<1>,)>(2).is_err());
+        let error = state.set::<f16, (Fixed<2>,)>(1, Tensor::zeros().view()).unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{error}");
+        settle();
+        // The model, and the arrays of the two states.
+        assert_eq!(double_live() - double.live, 3);
+        drop(memory);
+        std::thread::spawn(move || drop(state)).join().unwrap();
+    }
+    assert_eq!(double_late_changes(), 0, "an array was changed that Core ML may still read");
+    double.assert_nothing_leaks();
+}
+
+#[test]
 fn states_on_an_old_system_are_an_error_that_names_the_system() {
     let double = Double::take();
     {

@@ -24,7 +24,14 @@ const TOTAL: usize = 0;
 
 #[test]
 fn states_are_kept_from_prediction_to_prediction() {
-    let memory = load("memory");
+    for name in ["memory", "memory_io"] {
+        states_of(name);
+    }
+}
+
+/// Runs a model with states: whoever keeps them, the code is the same.
+fn states_of(name: &str) {
+    let memory = load(name);
     let mut state = memory.new_state().unwrap();
     let numbers: Numbers = [[1.0, 2.0, 3.0], [-4.0, 0.5, 0.0]].map(|row| row.map(f16::from_f32)).into();
     let mut mean = Numbers::zeros();
@@ -44,6 +51,24 @@ fn states_are_kept_from_prediction_to_prediction() {
     state.set(TOTAL, Numbers::zeros().view()).unwrap();
     memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
     assert_eq!(mean.get([0, 1]), Some(&f16::from_f32(0.25)));
+}
+
+/// Returns what a model gives for growing inputs, and its states at the end.
+fn sequence(name: &str) -> (Vec<Numbers>, Numbers) {
+    let memory = load(name);
+    let mut state = memory.new_state().unwrap();
+    let step = |step: usize| {
+        let numbers = Numbers::from_fn(|[row, column]| f16::from_f32((step * (row + 3) + column) as f32 / 7.0));
+        let mut mean = Numbers::zeros();
+        memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
+        mean
+    };
+    ((1..8).map(step).collect(), state.get(TOTAL).unwrap())
+}
+
+#[test]
+fn states_as_inputs_and_outputs_give_the_same_bits() {
+    assert_eq!(sequence("memory"), sequence("memory_io"));
 }
 
 #[test]
@@ -149,7 +174,7 @@ fn each_function_of_a_package_is_a_model() {
 
 #[test]
 fn samples_of_flexible_models_states_and_images_are_compared() {
-    for name in ["text", "choice", "memory", "photo", "photo_bgr"] {
+    for name in ["text", "choice", "memory", "memory_io", "photo", "photo_bgr"] {
         let package = data(&format!("{name}.mlpackage"));
         let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(Tolerance::Psnr(60.0))).unwrap();
         assert!(report.passed(), "{report}");

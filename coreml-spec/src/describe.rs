@@ -94,6 +94,7 @@ impl<'a> Source<'a> {
             self.package.damaged(format!("the function {name:?} has no block for its opset {:?}", program.opset))
         })?;
         let types = tensor_types(self.program, block);
+        let pairs = self.package.functional_states(self.name)?;
         let input = |feature| self.feature(feature, None);
         let output = |feature: &FeatureDescription| {
             if !block.outputs.contains(&feature.name) {
@@ -104,11 +105,26 @@ impl<'a> Source<'a> {
             }
             self.feature(feature, types.get(feature.name.as_str()).copied())
         };
+        let is_held = |feature: &&FeatureDescription| pairs.iter().any(|(held, _)| *held == feature.name);
+        let is_given = |feature: &&FeatureDescription| pairs.iter().any(|(_, given)| *given == feature.name);
+        let (held, inputs): (Vec<_>, Vec<_>) = self.input.iter().partition(is_held);
+        let (given, outputs): (Vec<_>, Vec<_>) = self.output.iter().partition(is_given);
+        let mut state_outputs = Vec::new();
+        for state in &held {
+            let pair = pairs.iter().find(|(name, _)| *name == state.name);
+            state_outputs.extend(pair.map(|(_, output)| (*output).to_owned()));
+        }
+        if held.len() != pairs.len() || given.len() != pairs.len() || !(pairs.is_empty() || self.state.is_empty()) {
+            let Self { name, package, .. } = self;
+            return Err(package.damaged(format!("the states of the function {name:?} are not among its features")));
+        }
+        let states = self.state.iter().chain(held);
         Ok(Function {
             name: self.name.to_owned(),
-            inputs: self.input.iter().map(input).collect::<Result<_, _>>()?,
-            outputs: self.output.iter().map(output).collect::<Result<_, _>>()?,
-            states: self.state.iter().map(input).collect::<Result<_, _>>()?,
+            inputs: inputs.into_iter().map(input).collect::<Result<_, _>>()?,
+            outputs: outputs.into_iter().map(output).collect::<Result<_, _>>()?,
+            states: states.map(input).collect::<Result<_, _>>()?,
+            state_outputs,
             classifier: self.classifier(block)?,
         })
     }

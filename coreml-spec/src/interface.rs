@@ -37,6 +37,10 @@ pub struct Function {
     pub outputs: Vec<Feature>,
     /// States that a prediction reads and writes; empty for a stateless function.
     pub states: Vec<Feature>,
+    /// For states that are inputs and outputs of the package, and neither in `inputs` nor in `outputs` here: the output that
+    /// each has after a prediction, in the order of `states`. Empty when Core ML keeps them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub state_outputs: Vec<String>,
     /// Present when the function ends in a classifier.
     pub classifier: Option<Classifier>,
 }

@@ -59,6 +59,10 @@ pub struct Package {
     weights: BTreeMap<String, Arc<WeightFile>>,
 }
 
+/// Begins the key of the metadata that names a function's states that are inputs and outputs, as `INPUT=OUTPUT` separated by
+/// blanks; coreml-build writes it.
+const STATES_NOTE: &str = "coreml-rt.states.";
+
 impl Package {
     /// Opens a package on disk.
     ///
@@ -142,6 +146,20 @@ impl Package {
     /// not have; [`Error::Damaged`] when description and program contradict each other.
     pub fn interface(&self) -> Result<Interface, Error> {
         crate::describe::interface(self)
+    }
+
+    /// Returns the states of a function that are inputs and outputs of it: name of the input, name of the output. What the
+    /// first is fed with, the second is after a prediction.
+    ///
+    /// Called by: `describe.rs`, coreml-portable's `translate.rs`.
+    /// Parameters: `function` — its name; one that the package does not have has no states.
+    /// Errors: [`Error::Damaged`] when the note about them cannot be read.
+    pub fn functional_states(&self, function: &str) -> Result<Vec<(&str, &str)>, Error> {
+        let metadata = self.model.description.as_ref().and_then(|description| description.metadata.as_ref());
+        let note = metadata.and_then(|metadata| metadata.user_defined.get(&format!("{STATES_NOTE}{function}")));
+        let damaged = |pair: &str| self.damaged(format!("the note about the states of {function:?} holds {pair:?}"));
+        let pair = |pair| str::split_once(pair, '=').ok_or_else(|| damaged(pair));
+        note.into_iter().flat_map(|note| note.split_whitespace()).map(pair).collect()
     }
 
     /// Returns a tensor, read from the specification or from a weight file.

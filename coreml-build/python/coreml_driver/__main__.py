@@ -8,7 +8,6 @@ standard error.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -49,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         versions.check(request.requirements)
         for job in request.models:
             channel.send("progress", model=job.id, stage="import", detail="torch and coremltools")
-        notes = _import_libraries()
+        _import_libraries()
     except Failure as error:
         failure = error
     except Exception as error:
@@ -70,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
         workers = Workers()
         orphaned.then(workers.abort)
         try:
-            workers.run(request, found, notes, channel)
+            workers.run(request, found, versions.remarks(found), channel)
         except KeyboardInterrupt:
             workers.abort()
             return INTERRUPTED
@@ -78,38 +77,14 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _import_libraries() -> list[str]:
-    """Import torch and coremltools and start to watch which files are read.
+def _import_libraries() -> None:
+    """Import torch and coremltools and start to watch which files are read."""
+    import torch  # noqa: F401, I001 — first: without it coremltools fails with words about something else
+    import coremltools  # noqa: F401
 
-    Returns: what coremltools said about the versions, for the reports.
-    """
-    collected = _Collector()
-    logger = logging.getLogger("coremltools")
-    logger.addHandler(collected)
-    try:
-        import torch  # noqa: F401, I001 — first: without it coremltools fails with words about something else
-        import coremltools  # noqa: F401
-    finally:
-        logger.removeHandler(collected)
     from coreml_driver import inputs
 
     inputs.watch()
-    return collected.notes
-
-
-class _Collector(logging.Handler):
-    """Keeps coremltools' warnings about untested versions of torch."""
-
-    def __init__(self) -> None:
-        """Start with no notes."""
-        super().__init__(logging.WARNING)
-        self.notes: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message, if it is about torch."""
-        message = record.getMessage()
-        if message.startswith("Torch version"):
-            self.notes.append(message)
 
 
 class _Orphaned(threading.Thread):

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import coremltools.optimize.coreml as cto
+import numpy as np
+from coremltools.optimize.coreml._quantization_passes import prune_weights
 from coremltools.proto import Model_pb2
 
 from coreml_driver import program
@@ -49,7 +51,7 @@ def compress(model: Any, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[Any, 
     chosen = [key for key in steps if key in wanted]
     for key in chosen:
         configuration = cto.OptimizationConfig(global_config=CONFIGURATIONS[key](wanted[key]))
-        with _collected(remarks), _one_thread():
+        with _collected(remarks), _one_thread(), _pruning_in_float32():
             model = steps[key](model, configuration, joint_compression=key != chosen[0])
     return model, list(dict.fromkeys(f"weights left as they are: {remark}" for remark in remarks))
 
@@ -145,6 +147,27 @@ def _collected(remarks: list[str]) -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(collector)
+
+
+#: coremltools' own: from which size on the smallest weights of a tensor are zero.
+PRUNE = prune_weights.compress_by_magnitude
+
+
+@contextlib.contextmanager
+def _pruning_in_float32() -> Iterator[None]:
+    """Let pruning find its bound in float32. Of 65505 half-precision weights on, numpy counts beyond the largest float16:
+    the bound is not a number, and nothing is pruned, without a word.
+    """
+
+    def prune(val: Any, *arguments: Any, **keywords: Any) -> Any:
+        found = PRUNE(np.asarray(val, np.float32), *arguments, **keywords)
+        return None if found is None else found._replace(nonzero_data=found.nonzero_data.astype(val.dtype))
+
+    prune_weights.compress_by_magnitude = staticmethod(prune)
+    try:
+        yield
+    finally:
+        prune_weights.compress_by_magnitude = staticmethod(PRUNE)
 
 
 @contextlib.contextmanager

@@ -8,10 +8,9 @@ Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, 
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,13 @@ from coreml_driver import (
     capture,
     checks,
     diagnosis,
+    functional,
     functions,
     inputs,
     mil,
     operations,
     prepare,
+    pretrained,
     report,
     reread,
     samples,
@@ -67,10 +68,10 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
         for part in functions.split(job):
             context = diagnosis.Context(UserCode(folders))
             model = context.model = understand(part.job)
-            folder = Path(os.path.normpath(package_root / model.source.file)).parent
+            folder = model.source.folder(package_root)
             folders += [] if folder.is_relative_to(package_root) else [folder]
             warnings: list[str] = []
-            with source.user_modules([folder, package_root]):
+            with source.user_modules(list(dict.fromkeys([folder, package_root]))):
                 done.append((part, model, _Conversion(model, package_root, progress, context, warnings).run()))
             collected += map(part.remark, warnings)
         part = Part(None, job)
@@ -79,7 +80,7 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
         failure = diagnosis.explain(error, context, progress)
         failure.key = part.key(failure.key)
     recorded = inputs.spelled(inputs.RECORDER.files(folders, [job.output]), package_root)
-    read = sorted({*inputs.declared(job.table, package_root), *recorded})
+    read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
     inputs.RECORDER.stop()
     if failure is None:
         send("converted", model=job.id, inputs=read, warnings=collected)
@@ -177,6 +178,8 @@ class _Conversion:
         """Make the module, with its weights, in inference mode."""
         module = source.load(self.model.source, self.root)
         line = self.context.forward = source.forward_line(module, self.context.user_code)
+        if self.model.source.kind == "transformers" and self.model.classifier is not None:
+            self.model = replace(self.model, classifier=pretrained.with_labels(self.model.classifier, module))
         if self.model.weights is not None:
             weights.load(module, self.model.weights, self.root, line)
         self.warnings += prepare.settle(module, line)
@@ -230,5 +233,7 @@ class _Conversion:
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
             reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
+            if self.model.functional_states and kept:
+                functional.to_inputs_and_outputs(package, specification, self.model.metadata)
         self.warnings += remarks
         return _Converted(captured, largest, specification, selector)

@@ -17,13 +17,13 @@ from typing import Any
 import coremltools as ct
 from coremltools.proto import Model_pb2
 
-from coreml_driver import canonical, program
+from coreml_driver import canonical, functional, program
 from coreml_driver.failures import Failure
 from coreml_driver.features import name_of
 from coreml_driver.request import Job
 
 #: Keys that each function has of its own; all others are the model's.
-OWN_KEYS = frozenset({"source", "weights", "capture", "inputs", "outputs", "states"})
+OWN_KEYS = frozenset({"source", "weights", "capture", "inputs", "outputs", "states", "states-mode"})
 #: Keys of a model with several functions that no function's table takes over.
 JOINING_KEYS = frozenset({"functions", "default-function"})
 #: The folder of the functions' packages inside the output, until they are joined.
@@ -114,6 +114,7 @@ def join(job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[s
     ct.utils.save_multifunction(descriptor, str(joined))
     specification = canonical.read_specification(joined)
     _check(specification, before)
+    functional.keep_notes(specification, before)
     canonical.write(joined, specification, metadata)
     _move_samples(job.output / "samples", parts)
     shutil.rmtree(job.output / SCRATCH)

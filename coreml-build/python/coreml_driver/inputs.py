@@ -36,6 +36,7 @@ class Recorder:
     def start(self) -> None:
         """Forget everything and record from now on."""
         self._paths = {}
+        self._pinned: set[str] = set()
 
     def stop(self) -> None:
         """Record no more; what was recorded can still be asked for."""
@@ -49,6 +50,17 @@ class Recorder:
         """
         if self._paths is not None and isinstance(path, (str, bytes, os.PathLike)):
             self._paths.setdefault(os.path.abspath(os.fsdecode(path)))
+
+    def pin(self, name: str) -> None:
+        """Add a file of the hub, whose name says what it holds: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`.
+
+        Called by: `hub`. Where the hub's cache lies differs between machines, so it is no path.
+        """
+        self._pinned.add(name)
+
+    def pinned(self) -> list[str]:
+        """Return the files of the hub."""
+        return sorted(self._pinned)
 
     def files(self, roots: Iterable[Path], excluded: Iterable[Path]) -> list[Path]:
         """Return the files that were read, sorted.

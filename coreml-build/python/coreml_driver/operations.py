@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 from coremltools.converters.mil import Builder as mb
-from coremltools.converters.mil.frontend.torch.ops import _get_inputs, _get_kwinputs
+from coremltools.converters.mil.frontend.torch.ops import NUM_TO_DTYPE_STRING, _get_inputs, _get_kwinputs
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.mil.types import builtin_to_string
 
 from coreml_driver import source
 from coreml_driver.failures import Failure
@@ -60,11 +61,18 @@ def register(file: str | None, package_root: Path) -> None:
 
 
 def _new_ones(context: Any, node: Any) -> None:
-    """`x.new_ones(size)`."""
-    size = _get_inputs(context, node)[1]
+    """`x.new_ones(size, dtype=…)`; the type is a keyword in exported graphs."""
+    inputs = _get_inputs(context, node, min_expected=2)
+    x, size = inputs[0], inputs[1]
+    asked = inputs[2] if len(inputs) > 2 else _get_kwinputs(context, node, "dtype", default=[None])[0]
+    kind = builtin_to_string(x.dtype) if asked is None else NUM_TO_DTYPE_STRING[int(asked.val)]
     if isinstance(size, list):
-        size = mb.concat(values=size, axis=0)
-    context.add(mb.fill(shape=size, value=1.0, name=node.name))
+        size = mb.concat(values=size, axis=0) if size else np.zeros(0, np.int32)
+    if getattr(size, "val", size) is not None and np.size(getattr(size, "val", size)) == 0:
+        ones = mb.const(val=np.float32(1))  # a single number, which MIL cannot fill
+    else:
+        ones = mb.fill(shape=size, value=1.0)
+    context.add(mb.cast(x=ones, dtype=kind, name=node.name))
 
 
 def _lerp(context: Any, node: Any) -> None:
@@ -103,6 +111,22 @@ def _movedim(context: Any, node: Any) -> None:
     context.add(mb.transpose(x=x, perm=order, name=node.name))
 
 
+def _diff(context: Any, node: Any) -> None:
+    """`x.diff(n, dim, prepend, append)`."""
+    inputs = _get_inputs(context, node, min_expected=1)
+    x, count, axis, before, after = (*inputs, *([None] * (5 - len(inputs))))
+    axis = (-1 if axis is None else int(axis.val)) % x.rank
+    parts = [part for part in (before, x, after) if part is not None]
+    x = mb.concat(values=parts, axis=axis) if len(parts) > 1 else x
+    others = [number != axis for number in range(x.rank)]
+    everything, start = [0] * x.rank, [int(not other) for other in others]
+    for _ in range(1 if count is None else int(count.val)):
+        upper = mb.slice_by_index(x=x, begin=start, end=everything, end_mask=[True] * x.rank)
+        lower = mb.slice_by_index(x=x, begin=everything, end=[-one for one in start], end_mask=others)
+        x = mb.sub(x=upper, y=lower)
+    context.add(x, torch_name=node.name)
+
+
 def _scaled(context: Any, node: Any) -> tuple[Any, Any, Any, Any]:
     """Return the operands of `addcmul` and `addcdiv`; the factor is a keyword in exported graphs."""
     inputs = _get_inputs(context, node, min_expected=3)
@@ -124,6 +148,7 @@ FIXES: dict[str, tuple[Callable[[Any, Any], None], tuple[str, ...]]] = {
     "addcdiv": (_addcdiv, ()),
     "swapaxes": (_swapaxes, ("swapdims",)),
     "movedim": (_movedim, ("moveaxis",)),
+    "diff": (_diff, ()),
 }
 #: What coremltools has by itself.
 ORIGINAL = dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)

@@ -8,6 +8,7 @@ Flow: `__main__` reads the file -> every other module is handed a `Model`.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states quantize palettize prune ops rewrite
+    classifier parity embed python states states-mode quantize palettize prune ops rewrite
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -34,18 +35,32 @@ DEFAULT_INTEGER_RANGE = (0.0, 9.0)
 class Source:
     """Where the model comes from."""
 
-    #: `file` (a function that returns a module), `mil` (one that returns a MIL program), `torchscript` or `exported`.
+    #: `file` (a function that returns a module), `mil` (one that returns a MIL program), `torchscript`, `exported` or
+    #: `transformers` (a repository of the hub, or a folder in its form).
     kind: str
-    #: Relative to the package.
+    #: Relative to the package; the name of a repository of the hub.
     file: str
     #: The function's name; empty for saved graphs.
     entry: str = ""
     args: Mapping[str, Any] = field(default_factory=dict)
+    #: What a model of transformers is to do, by the hub's name.
+    task: str = ""
+    #: The commit of a repository of the hub; `None` for a folder.
+    revision: str | None = None
 
     @property
     def key(self) -> str:
         """The manifest key of the file."""
         return f"source.{self.kind}"
+
+    def folder(self, package_root: Path) -> Path:
+        """Return the folder of the user's own files: that of the package, for a repository of the hub.
+
+        Called by: `conversion.convert`.
+        """
+        if self.kind != "transformers":
+            return Path(os.path.normpath(package_root / self.file)).parent
+        return package_root if self.revision is not None else Path(os.path.normpath(package_root / self.file))
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class Precision:
 class Classifier:
     """How the one output becomes a label and its probabilities."""
 
-    #: A file with one label per line, or the labels themselves.
+    #: A file with one label per line, or the labels themselves; empty: those of the repository's configuration.
     labels: str | tuple[str, ...] | tuple[int, ...]
     label_name: str
     probabilities_name: str
@@ -95,6 +110,8 @@ class Model:
     #: How many samples to keep.
     samples: int
     states: tuple[State, ...] = ()
+    #: Whether the states are inputs and outputs of the package, instead of Core ML's own.
+    functional_states: bool = False
     #: The tables of `prune`, `palettize` and `quantize`, those that there are.
     compression: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Rewrites of the module that were asked for: `ane`.
@@ -175,6 +192,7 @@ def understand(job: Job) -> Model:
         classifier=_classifier(table.get("classifier"), outputs),
         samples=int(parity.get("samples", 1)),
         states=features.states(table),
+        functional_states=table.get("states-mode") == "io",
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
         rewrite=tuple(table.get("rewrite") or ()),
         # A model of several functions says it for those that have states.
@@ -183,20 +201,21 @@ def understand(job: Job) -> Model:
 
 
 #: Sources, with the one way of capturing that each leaves; `None` leaves a choice.
-CAPTURES = {"file": None, "mil": None, "torchscript": "trace", "exported": "export"}
+CAPTURES = {"file": None, "mil": None, "torchscript": "trace", "exported": "export", "transformers": None}
 
 
 def _source(table: Mapping[str, Any]) -> Source:
     """Return the source."""
     source = table.get("source") or {}
     for part in source:
-        if part not in (*CAPTURES, "entry", "args"):
+        if part not in (*CAPTURES, "entry", "args", "task", "revision"):
             raise Failure("not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}")
     kind = next((kind for kind in CAPTURES if kind in source), None)
     if kind is None or (kind in ("file", "mil") and "entry" not in source):
         message = "The source must name a Python `file` and its `entry` function."
         raise Failure("wrong-manifest", message, key="source")
-    return Source(kind, source[kind], source.get("entry", ""), dict(source.get("args") or {}))
+    args = dict(source.get("args") or {})
+    return Source(kind, source[kind], source.get("entry", ""), args, source.get("task", ""), source.get("revision"))
 
 
 def _precision(value: Any) -> Precision:
@@ -213,7 +232,7 @@ def _classifier(value: Mapping[str, Any] | None, outputs: list[Output]) -> Class
     if outputs:
         message = "A classifier's outputs are named by `predicted-feature-name` and `predicted-probabilities-output`."
         raise Failure("wrong-manifest", message, key=f"outputs.{outputs[0].name}", advice=("Remove `outputs`.",))
-    labels = value["labels"]
+    labels = value.get("labels", ())
     label_name = value.get("predicted-feature-name", "classLabel")
     probabilities_name = value.get("predicted-probabilities-output", "classLabel_probs")
     name_of(label_name, "classifier")

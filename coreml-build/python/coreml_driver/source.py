@@ -1,6 +1,6 @@
-"""The user's Python: from a file, an entry and its arguments to an `nn.Module`.
+"""Where a module comes from: the user's Python with an entry and its arguments, a saved graph, a repository.
 
-Owns: importing the file under its own name with its folder on the path, and forgetting it again.
+Owns: importing the user's file under its own name with its folder on the path, and forgetting it again.
 Must not: change the module (that is `prepare`) or write byte code beside the source.
 Flow: `conversion` -> `load` -> `weights` -> `prepare`.
 """
@@ -20,7 +20,7 @@ from typing import Any
 import numpy
 import torch
 
-from coreml_driver import saved
+from coreml_driver import hub, pretrained, saved
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.lines import UserCode
 from coreml_driver.request import Source
@@ -48,7 +48,7 @@ def user_modules(folders: list[Path]) -> Iterator[None]:
 
 
 def load(source: Source, package_root: Path) -> torch.nn.Module:
-    """Make the module: by running the source file and calling its entry, or from a saved graph.
+    """Make the module: by running the source file and calling its entry, or from a saved graph or a repository.
 
     Called by: `conversion.convert`.
     Returns: the module as the entry made it.
@@ -58,6 +58,10 @@ def load(source: Source, package_root: Path) -> torch.nn.Module:
         return saved.load_torchscript(_path(source, package_root))
     if source.kind == "exported":
         return saved.load_exported(_path(source, package_root))
+    if source.kind == "transformers":
+        repository = hub.find(source, package_root)
+        _settle_torch()
+        return pretrained.load(source, repository)
     module, line = call(source, package_root)
     if not isinstance(module, torch.nn.Module):
         message = f"`{source.entry}` returned {kind_of(module)}, not a torch.nn.Module."

@@ -10,12 +10,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coreml_driver.failures import Failure
 
 #: What the driver itself imports; a report names their versions.
 REPORTED = ("torch", "coremltools", "numpy", "safetensors")
+#: The oldest and the newest versions that the driver's tests were run with (docs/versions.md).
+TESTED = {"torch": ("2.5.1", "2.15.0"), "coremltools": ("9.0", "9.0")}
 #: A requirement: name, extras, specifiers, marker.
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)@]*)\)?\s*(@[^;]*)?(;.*)?$")
 
@@ -52,6 +54,30 @@ def check(requirements: Sequence[str]) -> None:
             "Or change `python.dependencies` in the manifest to the versions that are there.",
         )
         raise Failure("wrong-versions", message, key="python.dependencies", advice=advice)
+
+
+def remarks(found: Mapping[str, str]) -> list[str]:
+    """Return warnings about versions that nobody has tested.
+
+    Called by: `__main__.main`. Parameters: `found` — from `installed`.
+    """
+    said = []
+    for name, (oldest, newest) in TESTED.items():
+        words = _age(found.get(name, newest), oldest, newest)
+        if words:
+            span = oldest if oldest == newest else f"{oldest} to {newest}"
+            said.append(
+                f"{name} {found[name]} is {words} than what coreml-build is tested with ({span}). What is converted is "
+                "compared with PyTorch as ever; should something fail, take a tested version: "
+                f'`dependencies = ["{name}=={newest}"]` in `[python]`'
+            )
+    return said
+
+
+def _age(version: str, oldest: str, newest: str) -> str | None:
+    """Return whether a version is newer or older than two others; local parts (`+cpu`) and patches do not count."""
+    place, low, high = (tuple(map(int, re.findall("[0-9]+", one)[:2])) for one in (version, oldest, newest))
+    return "newer" if place > high else "older" if place < low else None
 
 
 def _mismatch(requirement: str) -> str | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +83,44 @@ class Outcome:
         return digest(self.output / "model.mlpackage")
 
 
+class Kept:
+    """Every different conversion of these tests: its sources, its table, and the digest of what came out."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="kept-conversions-"))
+        self.conversions: dict[str, dict] = {}
+
+    def add(self, root: Path, table: dict, output: Path) -> None:
+        """Keep one, unless it is there."""
+        name = hashlib.sha256((digest(root) + json.dumps(table)).encode()).hexdigest()[:16]
+        if name not in self.conversions:
+            shutil.copytree(root, self.folder / name)
+            self.conversions[name] = {"table": table, "digest": products(output), "test": current_test()}
+
+
+KEPT = Kept()
+
+
+def current_test() -> str:
+    """Return the name of the test that is running."""
+    return os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
+
+
+def pytest_collection_modifyitems(items: list) -> None:
+    """Convert again last, when everything has been converted once."""
+    items.sort(key=lambda item: item.path.name == "test_determinism.py")
+
+
+def pytest_unconfigure() -> None:
+    """Remove what was kept."""
+    shutil.rmtree(KEPT.folder, ignore_errors=True)
+
+
+def products(output: Path) -> str:
+    """Return a digest of what a conversion leaves to be built with: the package and the samples."""
+    return digest(output / "model.mlpackage") + digest(output / "samples")
+
+
 def digest(folder: Path) -> str:
     """Return a hash over all files of a folder, names included."""
     state = hashlib.sha256()
@@ -127,6 +167,8 @@ class Package:
         send = lambda event, **fields: outcome.events.append({"event": event, **fields})  # noqa: E731
         job = Job("model", outcome.output, self.table(**changes))
         conversion.convert(job, self.root, versions.installed(), [], send)
+        if outcome.last["event"] == "converted":
+            KEPT.add(self.root, job.table, outcome.output)
         return outcome
 
     def marked(self, name: str = "python/model.py") -> int:

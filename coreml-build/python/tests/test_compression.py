@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from coreml_driver.compression import count
+from coreml_driver.compression import PRUNE, count
 
 NETWORK = """
 def make():
@@ -70,6 +70,24 @@ def test_compression(package, name):
     assert outcome.digest == again.digest
     np.testing.assert_array_equal(outcome.sample["out/output"], dense.sample["out/output"])
     assert not outcome.converted["warnings"]
+
+
+@pytest.mark.parametrize("joint", [{}, {"quantize": INT8}])
+def test_a_large_weight_is_pruned_as_far_as_asked(package, joint):
+    network = NETWORK.replace("nn.Linear(64, 128)", "nn.Linear(64, 1100)").replace("(128, 64)", "(1100, 64)")
+    dense = package.convert(network, inputs=INPUTS, **joint)
+    pruned = package.convert(network, inputs=INPUTS, prune=HALF, **joint)
+    # A bit for each place, and half of the values.
+    bits = 8 if joint else 16
+    expected = (1 + bits / 2) / bits
+    assert pruned.report["bytes"]["weights"] == pytest.approx(expected * dense.report["bytes"]["weights"], rel=0.03)
+
+
+def test_coremltools_leaves_a_large_half_precision_weight_dense():
+    """Fails the day coremltools counts in a type that is large enough: then `_pruning_in_float32` is to be removed."""
+    weight = np.linspace(-1, 1, 70_000, dtype=np.float16)
+    assert PRUNE(weight, 0.5).nonzero_data.size == np.count_nonzero(weight)
+    assert PRUNE(weight.astype(np.float32), 0.5).nonzero_data.size == pytest.approx(35_000, rel=0.01)
 
 
 def test_older_targets_have_operations_of_their_own(package):

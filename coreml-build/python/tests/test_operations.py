@@ -68,12 +68,13 @@ def table(*shape):
 
 
 FIXED = {
-    "new_ones": lambda x: x.new_ones(2, 3) * x,
+    "new_ones": lambda x: x.new_ones(2, 3) * x + x.new_ones((), dtype=torch.bool) + x.int().new_ones(1) // 2,
     "lerp": lambda x: torch.lerp(x, x * 2, 0.25) + torch.lerp(x, x * 2, x),
     "addcmul": lambda x: torch.addcmul(x, x, x + 1, value=3),
     "addcdiv": lambda x: torch.addcdiv(x, x, x + 7),
     "swapaxes": lambda x: x.reshape(2, 3, 4).swapaxes(0, -1) + x.reshape(2, 3, 4).swapdims(2, 0),
     "movedim": lambda x: x.reshape(2, 3, 4).movedim((0, 1), (2, 0)) * x.reshape(2, 3, 4).moveaxis(0, -1),
+    "diff": lambda x: x.diff() + x.diff(2, 1, prepend=x[:, :1]) + x.diff(append=x[:, :1])[:, 1:] + x.diff(dim=0)[:, 1:],
 }
 
 

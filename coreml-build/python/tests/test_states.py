@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import safetensors.numpy
+from coremltools.converters.mil.frontend.milproto.load import load as mil_load
 
 from coreml_driver import program
 
@@ -108,6 +109,53 @@ def test_forms_of_writing_that_work(package, capture, write):
     outcome = convert(package, f"p = pos[0]\n{write}\nreturn self.k.sum(1) * 2 + pos", capture=capture)
     assert [state.name for state in outcome.specification.description.state] == ["k"]
     assert outcome.report["capture"]["method"] == capture.replace("auto", "export")
+
+
+def functional(package, body, **changes):
+    """Convert with states as inputs and outputs; return the outcome and the program that coremltools reads from it."""
+    outcome = convert(package, body, **({"states_mode": "io"} | changes))
+    weights = str(outcome.output / "model.mlpackage/Data/com.apple.CoreML")
+    specification = outcome.specification
+    loaded = mil_load(specification, specification.specificationVersion, file_weights_dir=weights)
+    return outcome, loaded.functions["main"]
+
+
+def test_states_can_be_inputs_and_outputs(package):
+    outcome, function = functional(package, WRITE, parity={"samples": 1, "steps": 3})
+    description = outcome.specification.description
+    assert list(function.inputs) == ["x", "pos", "k"] and not description.state
+    assert [(item.name, list(item.type.multiArrayType.shape)) for item in description.input][2] == ("k", [1, 4, 2])
+    assert [item.name for item in description.output] == ["output", "k_out"]
+    assert [output.name for output in function.outputs] == ["output", "k_out"]
+    assert description.metadata.userDefined["coreml-rt.states.main"] == "k=k_out"
+    kinds = {operation.type for operation in program.operations(outcome.specification)}
+    assert kinds.isdisjoint({"read_state", "write_state"}) and "slice_update" in kinds
+    kept = convert(package, WRITE, parity={"samples": 1, "steps": 3})
+    for key, value in kept.sample.items():
+        np.testing.assert_array_equal(value, outcome.sample[key])
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_several_writes_and_reads_follow_each_other(package, capture):
+    body = "a = self.k.sum(1)\nself.k += x\nb = self.k.sum(1)\nself.k *= 2\nreturn {'y': a + b, 'k_out': self.k + pos}"
+    outcome, function = functional(package, body, capture=capture)
+    assert [output.name for output in function.outputs] == ["y", "k_out", "k_out_"]
+    kinds = [operation.op_type for operation in function.operations if operation.op_type != "const"]
+    assert kinds.count("mul") == 1 and kinds.count("reduce_sum") == 2
+    assert outcome.specification.description.metadata.userDefined["coreml-rt.states.main"] == "k=k_out_"
+
+
+def test_an_output_that_shows_a_state_stays(package):
+    body = "p = pos[0]\nself.k[:, p : p + 1] = x\nreturn {'sum': x.sum(1) * 2, 'all': self.k + 0}"
+    outcome, function = functional(package, body, outputs={"sum": {}, "all": {"dtype": "float16"}})
+    assert [output.name for output in function.outputs] == ["sum", "all", "k_out"]
+    assert [item.name for item in outcome.specification.description.output] == ["sum", "all", "k_out"]
+
+
+@pytest.mark.parametrize("name", ["write that a trace drops", "never written", "a view older than the write"])
+def test_traps_hold_for_states_as_inputs_and_outputs(package, name):
+    body, init, states, kind, _ = TRAPS[name]
+    assert convert(package, body, init, states=states, states_mode="io").failed["kind"] == kind
 
 
 #: name -> (forward, init, states, kind, words)

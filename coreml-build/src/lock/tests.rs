@@ -43,6 +43,7 @@ fn everything() -> Lock {
         inputs: inputs.clone(),
         outputs: outputs.clone(),
         states: vec![feature("cache", tensor(&[2, 2], Flexibility::Fixed))],
+        state_outputs: Vec::new(),
         classifier: classifier(labels),
     };
     let interface = Interface {

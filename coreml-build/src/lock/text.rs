@@ -228,6 +228,8 @@ impl From<Model> for LockedModel {
             inputs: features(inputs),
             outputs: features(outputs),
             states: features(states),
+            // Whether Core ML keeps the states is not part of the types.
+            state_outputs: Vec::new(),
             classifier: classifier.map(Classifier::from),
         };
         Self {

@@ -4,7 +4,7 @@
 //! Flow: called by `model.rs` when all keys are read.
 
 use super::compression::Compression;
-use super::conversion::{Form, Input, Named, Output};
+use super::conversion::{Classifier, Form, Input, Named, Output};
 use super::image::Color;
 use super::shape::{Dimension, Range};
 use super::state::State;
@@ -44,6 +44,26 @@ pub(super) fn check_compression(
         let message = "k-means needs scikit-learn: add `dependencies = [\"scikit-learn\"]` to `[python]`, or write \
                        `mode = \"uniform\"`";
         report("palettize", message.into());
+    }
+}
+
+/// Reports a model of transformers without that library, and a classifier that nobody gives labels.
+///
+/// Called by: [`super::model::Keys::complete`].
+/// Parameters: `from_transformers` — whether a source of the model is; `requirements` — of the manifest, if they are right.
+pub(super) fn check_transformers(
+    from_transformers: bool,
+    classifier: Option<&Classifier>,
+    requirements: Option<&Requirements>,
+    report: &impl Fn(&str, String),
+) {
+    if from_transformers && requirements.is_some_and(|requirements| !requirements.names("transformers")) {
+        let message =
+            "a model of transformers needs that library: add `dependencies = [\"transformers>=5\"]` to `[python]`";
+        report("source.transformers", message.into());
+    }
+    if !from_transformers && classifier.is_some_and(|classifier| classifier.labels.is_none()) {
+        report("classifier", "`labels` is missing in `classifier`: write for example `labels = \"labels.txt\"`".into());
     }
 }
 

@@ -9,7 +9,10 @@ use super::section::Item;
 /// Reads `classifier`.
 pub(super) fn classifier(item: &Item<'_>) -> Option<Classifier> {
     let section = item.section()?;
-    let labels = section.require("labels", "labels = \"labels.txt\"").and_then(|item| labels(&item));
+    let labels = match section.take("labels") {
+        Some(item) => Some(labels(&item)?),
+        None => None,
+    };
     let name = |key, default: &str| match section.take(key) {
         Some(item) => item.text().map(str::to_owned),
         None => Some(default.to_owned()),
@@ -17,7 +20,7 @@ pub(super) fn classifier(item: &Item<'_>) -> Option<Classifier> {
     let label = name("predicted-feature-name", "classLabel");
     let probabilities = name("predicted-probabilities-output", "classLabel_probs");
     section.finish();
-    Some(Classifier { labels: labels?, predicted_feature_name: label?, predicted_probabilities_output: probabilities? })
+    Some(Classifier { labels, predicted_feature_name: label?, predicted_probabilities_output: probabilities? })
 }
 
 /// Reads the labels of a classifier.

@@ -10,7 +10,7 @@ use super::compression::{Palettize, Prune, Quantize};
 use super::image::{Image, OutputImage};
 use super::shape::Dimension;
 use super::source::Source;
-use super::state::State;
+use super::state::{State, StatesMode};
 use coreml_spec::DataType;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -111,6 +111,9 @@ pub(crate) struct Function {
     /// What is kept between predictions.
     #[serde(skip_serializing_if = "Named::is_empty")]
     pub(crate) states: Named<State>,
+    /// Who keeps them.
+    #[serde(rename = "states-mode", skip_serializing_if = "StatesMode::is_default")]
+    pub(crate) states_mode: StatesMode,
     /// State dict to load into the module, relative to the package.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) weights: Option<String>,
@@ -265,8 +268,9 @@ pub(crate) struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Classifier {
-    /// The classes, in the order of the network's output.
-    pub(crate) labels: Labels,
+    /// The classes, in the order of the network's output; `None`: those of the source's own configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) labels: Option<Labels>,
     /// Name of the output that holds the label.
     pub(crate) predicted_feature_name: String,
     /// Name of the output that holds the probabilities.

@@ -24,9 +24,16 @@ pub(super) fn outputs(item: &Item<'_>) -> Option<Named<Output>> {
 }
 
 /// Reads a table of named features with `read` for each.
-pub(super) fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Named<T>> {
+fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Named<T>> {
+    Some(named_of(&item.section()?, read))
+}
+
+/// Reads what is left of a table as named features.
+///
+/// Called by: `state.rs`, whose table has a key besides.
+pub(super) fn named_of<T>(section: &Section<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Named<T> {
     let mut features = Vec::new();
-    for (name, item) in item.section()?.take_all() {
+    for (name, item) in section.take_all() {
         if !is_feature_name(name) {
             item.report(format!(
                 "`{name}` cannot name a feature: coremltools would rename it. Use letters, digits and `_`, not \
@@ -38,7 +45,7 @@ pub(super) fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>)
             features.push((name.to_owned(), feature));
         }
     }
-    Some(Named(features))
+    Named(features)
 }
 
 /// Returns whether coremltools keeps the name as it is.

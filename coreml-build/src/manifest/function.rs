@@ -9,7 +9,7 @@ use super::conversion::{Capture, Function, Functions, Input, Named, Output, Seve
 use super::feature;
 use super::section::{Item, Section};
 use super::source::{Source, source};
-use super::state::{State, states};
+use super::state::{State, StatesMode, states};
 use super::target::DeploymentTarget;
 
 /// Keys of a function.
@@ -39,6 +39,8 @@ pub(super) struct FunctionKeys {
     outputs: Named<Output>,
     /// `states`.
     states: Named<State>,
+    /// `states.mode`.
+    states_mode: Option<StatesMode>,
 }
 
 impl FunctionKeys {
@@ -59,7 +61,7 @@ impl FunctionKeys {
             keys.has_inputs = true;
         }
         keys.outputs = section.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
-        keys.states = section.take("states").and_then(|item| states(&item)).unwrap_or_default();
+        (keys.states, keys.states_mode) = section.take("states").and_then(|item| states(&item)).unwrap_or_default();
         keys
     }
 
@@ -85,6 +87,7 @@ impl FunctionKeys {
             has_inputs: self.has_inputs || defaults.has_inputs,
             outputs: merge(self.outputs, outputs),
             states: merge(self.states, states),
+            states_mode: self.states_mode.or(defaults.states_mode.filter(|_| allowed("states"))),
             source,
         }
     }
@@ -112,6 +115,12 @@ impl FunctionKeys {
             inputs: self.inputs,
             outputs: self.outputs,
             source: self.source?,
+            // Without states it would only make the same conversion another.
+            states_mode: if self.states.is_empty() {
+                StatesMode::default()
+            } else {
+                self.states_mode.unwrap_or_default()
+            },
             states: self.states,
             weights: self.weights,
         })

@@ -14,6 +14,7 @@ use super::function::{FunctionKeys, SeveralKeys, refuse_beside};
 use super::later;
 use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
 use super::section::{Item, Section};
+use super::source::Source;
 use super::target::DeploymentTarget;
 use crate::error::Place;
 use crate::python::Requirements;
@@ -75,21 +76,35 @@ impl Model {
         }
     }
 
-    /// Returns the files that the manifest names, each with its key; a ready package is a folder.
+    /// Returns the files that the manifest names, each with its key.
     pub(crate) fn declared_files(&self) -> Vec<(String, &str)> {
         let labels = self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
-            Labels::File(file) => Some(("classifier.labels".to_owned(), file.as_str())),
+            Some(Labels::File(file)) => Some(("classifier.labels".to_owned(), file.as_str())),
             _ => None,
         });
         let ops = self.conversion.ops.as_deref().map(|file| ("ops".to_owned(), file));
-        let mut files = Vec::new();
+        let mut files = self.sources(|source| source.is_local() && !source.is_folder());
         for (name, function) in self.conversion.functions.iter() {
             let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
-            let (key, file) = function.source.path();
-            files.push((format!("{table}{key}"), file));
             files.extend(function.weights.as_deref().map(|file| (format!("{table}weights"), file)));
         }
         files.into_iter().chain(labels).chain(ops).collect()
+    }
+
+    /// Returns the folders that the manifest names, each with its key.
+    pub(crate) fn declared_folders(&self) -> Vec<(String, &str)> {
+        self.sources(Source::is_folder)
+    }
+
+    /// Returns the sources that are `wanted`, each with its key.
+    fn sources(&self, wanted: impl Fn(&Source) -> bool) -> Vec<(String, &str)> {
+        let mut sources = Vec::new();
+        for (name, function) in self.conversion.functions.iter().filter(|(_, function)| wanted(&function.source)) {
+            let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
+            let (key, path) = function.source.path();
+            sources.push((format!("{table}{key}"), path));
+        }
+        sources
     }
 }
 
@@ -243,6 +258,8 @@ impl Keys {
         } else {
             keys.function.complete(target, &report).map(Functions::One)
         }?;
+        let from_transformers = functions.iter().any(|(_, function)| function.source.is_transformers());
+        agreement::check_transformers(from_transformers, keys.classifier.as_ref(), requirements, &report);
         let parity = keys.parity.unwrap_or_default();
         let has_states = functions.iter().any(|(_, function)| !function.states.is_empty());
         if parity.steps.is_some() && !has_states {

@@ -3,7 +3,6 @@
 //! Owns: the kinds of sources, their keys, and which other keys make no sense beside each.
 //! Flow: called by `model.rs`; the driver's `source.py` makes the module, `ready.rs` takes a package as it is.
 
-use super::later;
 use super::section::Item;
 use serde::Serialize;
 use serde_json::Value;
@@ -11,6 +10,27 @@ use std::fmt;
 
 /// Ending of a model package.
 const PACKAGE_ENDING: &str = ".mlpackage";
+
+/// What a model of transformers may be to do, by the hub's names; the driver's `pretrained.py` knows the class of each.
+pub(super) const TASKS: [&str; 14] = [
+    "audio-classification",
+    "automatic-speech-recognition",
+    "depth-estimation",
+    "feature-extraction",
+    "fill-mask",
+    "image-classification",
+    "image-feature-extraction",
+    "image-segmentation",
+    "object-detection",
+    "question-answering",
+    "text-classification",
+    "text-generation",
+    "text2text-generation",
+    "token-classification",
+];
+
+/// Digits of a commit in documentation.
+const SHOWN_DIGITS: usize = 12;
 
 /// Where a model comes from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -44,6 +64,16 @@ pub(crate) enum Source {
         /// The file, relative to the package.
         exported: String,
     },
+    /// A repository of the Hugging Face hub, or a folder in its form.
+    Transformers {
+        /// The commit; a folder has none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// What the model is to do.
+        task: &'static str,
+        /// The repository's name on the hub, or the folder, relative to the package.
+        transformers: String,
+    },
     /// A model package that needs no conversion.
     Package {
         /// The folder, relative to the package.
@@ -52,15 +82,31 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Returns the file or folder with its key.
+    /// Returns the file, folder or repository with its key.
     pub(crate) fn path(&self) -> (&'static str, &str) {
         match self {
             Self::File { file, .. } => ("source.file", file),
             Self::Mil { mil, .. } => ("source.mil", mil),
             Self::TorchScript { torchscript } => ("source.torchscript", torchscript),
             Self::Exported { exported } => ("source.exported", exported),
+            Self::Transformers { transformers, .. } => ("source.transformers", transformers),
             Self::Package { package } => ("source.package", package),
         }
+    }
+
+    /// Returns whether it is a folder of the package.
+    pub(crate) fn is_folder(&self) -> bool {
+        matches!(self, Self::Package { .. } | Self::Transformers { revision: None, .. })
+    }
+
+    /// Returns whether it lies below the package at all.
+    pub(crate) fn is_local(&self) -> bool {
+        !matches!(self, Self::Transformers { revision: Some(_), .. })
+    }
+
+    /// Returns whether it is a model of the library transformers.
+    pub(super) fn is_transformers(&self) -> bool {
+        matches!(self, Self::Transformers { .. })
     }
 
     /// Returns the folder of a ready package.
@@ -83,7 +129,8 @@ impl Source {
             Self::File { .. } => None,
             Self::TorchScript { .. } if own => Some("a TorchScript file has its weights and its graph already"),
             Self::Exported { .. } if own => Some("an exported program has its weights and its graph already"),
-            Self::TorchScript { .. } | Self::Exported { .. } => None,
+            Self::Transformers { .. } if key == "weights" => Some("a repository has its weights already"),
+            Self::TorchScript { .. } | Self::Exported { .. } | Self::Transformers { .. } => None,
             Self::Mil { .. } if own || ["inputs", "outputs", "states", "classifier", "parity"].contains(&key) => {
                 Some("a MIL program has its own inputs and outputs, and nothing to compare with")
             }
@@ -97,6 +144,9 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { file, entry, .. } | Self::Mil { mil: file, entry, .. } => write!(f, "{file}:{entry}"),
+            Self::Transformers { revision: Some(revision), transformers, .. } => {
+                write!(f, "{transformers}@{}", revision.get(..SHOWN_DIGITS).unwrap_or(revision))
+            }
             _ => f.write_str(self.path().1),
         }
     }
@@ -105,24 +155,31 @@ impl fmt::Display for Source {
 /// Reads `source`.
 pub(super) fn source(item: &Item<'_>) -> Option<Source> {
     let section = item.section()?;
-    let other = later::other_source(&section);
-    let kinds = ["file", "mil", "torchscript", "exported", "package"];
+    let kinds = ["file", "mil", "torchscript", "exported", "transformers", "package"];
     let given: Vec<_> = kinds.iter().filter_map(|kind| Some((*kind, section.take(kind)?))).collect();
-    let (function, args) = (section.take("entry"), section.take("args"));
+    let extras = ["entry", "args", "task", "revision"].map(|key| (key, section.take(key)));
     let source = match given.as_slice() {
-        [(kind @ ("file" | "mil"), path)] => entry(item, function, args, kind, path),
-        [(kind, _)] if function.is_some() || args.is_some() => {
-            let key = if function.is_some() { "entry" } else { "args" };
-            let place = function.or(args).unwrap_or_else(|| item.clone());
-            place.report(format!("`{key}` goes with `file` and `mil`, not with `{kind}`"));
-            None
+        [(kind, path)] => {
+            let strange = extras.iter().filter_map(|(key, item)| Some((*key, item.as_ref()?)));
+            let mut strange = strange.filter(|(key, _)| !goes_with(key).contains(kind)).peekable();
+            if strange.peek().is_some() {
+                for (key, item) in strange {
+                    let owners = goes_with(key).map(|owner| format!("`{owner}`"));
+                    let owners = if owners[0] == owners[1] { owners[0].clone() } else { owners.join(" and ") };
+                    item.report(format!("`{key}` goes with {owners}, not with `{kind}`"));
+                }
+                None
+            } else {
+                let [entry, args, task, revision] = extras.map(|(_, item)| item);
+                match *kind {
+                    "file" | "mil" => function(item, entry, args, kind, path),
+                    "torchscript" => path.text().map(|file| Source::TorchScript { torchscript: file.to_owned() }),
+                    "exported" => path.text().map(|file| Source::Exported { exported: file.to_owned() }),
+                    "transformers" => transformers(item, path, task, revision),
+                    _ => path.text().and_then(|folder| package(path, folder.to_owned())),
+                }
+            }
         }
-        [(kind, path)] => path.text().map(str::to_owned).and_then(|file| match *kind {
-            "torchscript" => Some(Source::TorchScript { torchscript: file }),
-            "exported" => Some(Source::Exported { exported: file }),
-            _ => package(path, file),
-        }),
-        [] if other => None,
         [] => {
             report_missing(item);
             None
@@ -139,8 +196,31 @@ pub(super) fn source(item: &Item<'_>) -> Option<Source> {
     source
 }
 
+/// Returns the kinds of sources that a key of `source` belongs to; the same twice for one alone.
+fn goes_with(key: &str) -> [&'static str; 2] {
+    if ["entry", "args"].contains(&key) { ["file", "mil"] } else { ["transformers", "transformers"] }
+}
+
+/// Reads a repository of the hub, or a folder in its form.
+fn transformers(
+    item: &Item<'_>,
+    name: &Item<'_>,
+    task: Option<Item<'_>>,
+    revision: Option<Item<'_>>,
+) -> Option<Source> {
+    if task.is_none() {
+        item.report("`transformers` needs a `task`: write for example `task = \"feature-extraction\"`");
+    }
+    let task = task.and_then(|task| task.choice(&TASKS.map(|task| (task, task))));
+    let revision = match revision {
+        Some(revision) => Some(revision.text()?.to_owned()),
+        None => None,
+    };
+    Some(Source::Transformers { revision, task: task?, transformers: name.text()?.to_owned() })
+}
+
 /// Reads a function of a Python file.
-fn entry(
+fn function(
     item: &Item<'_>,
     entry: Option<Item<'_>>,
     args: Option<Item<'_>>,

@@ -4,7 +4,7 @@
 //! Flow: called by `model.rs`; the driver finds the buffer and makes a `StateType` of it.
 
 use super::conversion::Named;
-use super::feature::named;
+use super::feature::named_of;
 use super::section::{Item, Section};
 use super::shape::fixed_shape;
 use coreml_spec::DataType;
@@ -22,9 +22,39 @@ pub(crate) struct State {
     pub(crate) shape: Vec<usize>,
 }
 
-/// Reads `states`.
-pub(super) fn states(item: &Item<'_>) -> Option<Named<State>> {
-    named(item, state)
+/// Who keeps the states between predictions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StatesMode {
+    /// Core ML, as its own states.
+    #[default]
+    CoreMl,
+    /// The program: each state is an input and an output of the package.
+    Io,
+}
+
+impl StatesMode {
+    /// Returns whether it is the one that is meant where a manifest is silent.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Reads `states`: each by its name, and beside them `mode`, if it is there.
+pub(super) fn states(item: &Item<'_>) -> Option<(Named<State>, Option<StatesMode>)> {
+    let section = item.section()?;
+    let mode = section.take("mode").map(|item| {
+        if item.is_table() {
+            item.report("a state cannot be called `mode`: name its buffer, `states.other = { buffer = \"mode\", … }`");
+            return None;
+        }
+        item.choice(&[("coreml", StatesMode::CoreMl), ("io", StatesMode::Io)])
+    });
+    let mode = match mode {
+        Some(mode) => Some(mode?),
+        None => None,
+    };
+    Some((named_of(&section, state), mode))
 }
 
 /// Reads one state.

@@ -207,7 +207,7 @@ fn wrong_types_and_values_say_what_is_accepted() {
     refused("classifier = { labels = [\"a\", 1] }", "m.toml:4:31: `labels` must be a string, found the integer 1");
     refused(
         "classifier = {}",
-        "m.toml:4:1: `labels` is missing in `model.classifier`: write for example `labels = \"labels.txt\"`",
+        "m.toml:4:1: model `m`: `labels` is missing in `classifier`: write for example `labels = \"labels.txt\"`",
     );
     refused("parity = { psnr = 1, atol = 1 }", "m.toml:4:1: `parity` has `psnr`, or `atol` and `rtol`, not both");
     refused("parity = { atol = -1 }", "m.toml:4:12: a tolerance is not negative");
@@ -292,11 +292,73 @@ fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
     let buckets = "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }";
     refused(buckets, "m.toml:4:1: `buckets` is not supported yet");
     refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
-    for kind in later::OTHER_SOURCES {
-        let manifest = format!("[model]\nsource = {{ {kind} = \"x\" }}\ninputs.x = {{ shape = [1] }}\n");
-        let expected = format!("m.toml:2:12: `source = {{ {kind} = … }}` is not supported yet");
-        assert_eq!(parse(&manifest).unwrap_err(), [expected]);
-    }
+}
+
+#[test]
+fn a_repository_is_named_with_its_task_and_its_commit() {
+    let python = "[python]\ndependencies = [\"transformers\"]\n";
+    let with = |source: &str, more: &str| {
+        parse(&format!(
+            "{python}[model]\nsource = {source}\ninputs.input_ids = {{ shape = [1, 8], dtype = \"int32\" }}\n{more}"
+        ))
+    };
+    let commit = "a".repeat(40);
+    let source = format!("{{ transformers = \"o/n\", task = \"fill-mask\", revision = \"{commit}\" }}");
+    let model = with(&source, "classifier = {}\n").unwrap().models.remove(0);
+    let table = serde_json::to_value(&model.conversion).unwrap();
+    let expected = serde_json::json!({ "revision": commit, "task": "fill-mask", "transformers": "o/n" });
+    assert_eq!(table["source"], expected);
+    assert!(table["classifier"].get("labels").is_none(), "{table}");
+    assert_eq!(model.conversion.functions.sources(), "o/n@aaaaaaaaaaaa");
+    assert!(model.declared_files().is_empty() && model.declared_folders().is_empty());
+
+    let folder = with("{ transformers = \"models/n\", task = \"fill-mask\" }", "").unwrap().models.remove(0);
+    assert_eq!(folder.declared_folders(), [("source.transformers".to_owned(), "models/n")]);
+    assert!(folder.declared_files().is_empty());
+
+    let refused = |source: &str, more: &str, words: &str| {
+        let errors = with(source, more).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(words), "{errors:?}");
+    };
+    refused("{ transformers = \"o/n\" }", "", "`transformers` needs a `task`");
+    refused("{ transformers = \"o/n\", task = \"fill-masks\" }", "", "did you mean `fill-mask`");
+    refused(
+        "{ transformers = \"o/n\", task = \"fill-mask\", entry = \"a\" }",
+        "",
+        "`entry` goes with `file` and `mil`",
+    );
+    refused(&source, "weights = \"w.pt\"\n", "a repository has its weights already");
+    let error = parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err();
+    assert!(error[0].contains("m.toml:2:12") && error[0].contains("dependencies = [\"transformers>=5\"]"), "{error:?}");
+    let source = "{ file = \"a.py\", entry = \"n\", task = \"fill-mask\" }";
+    refused(source, "", "`task` goes with `transformers`, not with `file`");
+}
+
+#[test]
+fn states_may_be_inputs_and_outputs() {
+    let mode = |lines: &str| table(lines).get("states-mode").cloned();
+    assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"io\""), Some("io".into()));
+    assert_eq!(table("states.k = { shape = [1] }\nstates.mode = \"io\"")["states"].as_object().unwrap().len(), 1);
+    assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"coreml\""), None);
+    assert_eq!(mode("states.mode = \"io\""), None, "there is no state");
+    refused("states.mode = \"out\"", "m.toml:4:1: `mode` cannot be \"out\": it must be one of \"coreml\", \"io\"");
+    refused(
+        "states.mode = { shape = [1] }",
+        "m.toml:4:1: a state cannot be called `mode`: name its buffer, `states.other = { buffer = \"mode\", … }`",
+    );
+    let defaults = "[defaults]\nstates.mode = \"io\"\n";
+    let table = serde_json::to_value(
+        &parse(&format!("{defaults}{MODEL}states.k = {{ shape = [1] }}\n")).unwrap().models[0].conversion,
+    );
+    assert_eq!(table.unwrap()["states-mode"], "io");
+}
+
+#[test]
+fn the_tasks_are_those_of_the_driver() {
+    let python = include_str!("../../python/coreml_driver/pretrained.py");
+    let known = python.lines().filter(|line| line.starts_with("    \"") && line.contains("\": \"AutoModel"));
+    let known: Vec<_> = known.map(|line| line.split('"').nth(1).unwrap()).collect();
+    assert_eq!(known, source::TASKS);
 }
 
 #[test]
@@ -790,7 +852,7 @@ fn keys_that_a_source_leaves_no_choice_are_refused() {
     );
     assert_eq!(
         first("file = \"a.py\", entry = \"b\", exported = \"c\"", "inputs.x = { shape = [1] }"),
-        "m.toml:2:40: `source` has one of `file`, `mil`, `torchscript`, `exported`, `package`, not several"
+        "m.toml:2:40: `source` has one of `file`, `mil`, `torchscript`, `exported`, `transformers`, `package`, not several"
     );
     assert!(
         with_source("mil = \"a.py\"", "").unwrap_err()[1].starts_with("m.toml:2:1: `source` needs `file` and `entry`")

@@ -21,7 +21,14 @@ fn feature(name: &str, kind: FeatureKind) -> Feature {
 
 /// A model with samples, not embedded.
 fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedModel {
-    let main = Function { name: "main".to_owned(), inputs, outputs, states: Vec::new(), classifier: None };
+    let main = Function {
+        name: "main".to_owned(),
+        inputs,
+        outputs,
+        states: Vec::new(),
+        state_outputs: Vec::new(),
+        classifier: None,
+    };
     IndexedModel {
         name: name.to_owned(),
         description: String::new(),

@@ -55,8 +55,8 @@ struct Loaded {
     outputs: Vec<Output>,
     /// The classes of a classifier, in the order of the network's output; otherwise empty.
     labels: Vec<Retained<NSObject>>,
-    /// Names of the states, in the function's order.
-    states: Vec<String>,
+    /// The function, for its states.
+    function: Function,
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long as it is one at a time;
@@ -130,7 +130,7 @@ impl Session {
     /// Returns states of zeros.
     pub(crate) fn new_state(&self) -> Result<State, Error> {
         let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        guard(|| State::of(&loaded.model, &loaded.states)).flatten().map_err(|error| translate(&self.name, error))
+        guard(|| State::of(&loaded.model, &loaded.function)).flatten().map_err(|error| translate(&self.name, error))
     }
 
     /// Runs the model once.
@@ -180,8 +180,7 @@ impl Loaded {
             array: None,
             image: None,
         });
-        let states = function.states.iter().map(|state| state.name.clone()).collect();
-        Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels, states }
+        Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels, function: function.clone() }
     }
 
     /// Feeds the inputs, predicts, and keeps the values of all outputs.
@@ -198,6 +197,9 @@ impl Loaded {
                 (InputRef::Tensor(tensor), None) => input.value_of_tensor(tensor)?,
             };
             features.insert(&*input.name, &value);
+        }
+        if let Some(state) = &state {
+            state.feed(&features);
         }
         // SAFETY: the dictionary's values are feature values; the provider copies it.
         let provider = unsafe {

@@ -11,7 +11,14 @@ fn tensor(name: &str, data_type: DataType, dims: &[usize]) -> Feature {
 
 /// A function with the given features.
 fn function(inputs: Vec<Feature>, outputs: Vec<Feature>) -> Function {
-    Function { name: "main".to_owned(), inputs, outputs, states: Vec::new(), classifier: None }
+    Function {
+        name: "main".to_owned(),
+        inputs,
+        outputs,
+        states: Vec::new(),
+        state_outputs: Vec::new(),
+        classifier: None,
+    }
 }
 
 /// A classifier of the given classes.

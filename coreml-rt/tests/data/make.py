@@ -7,6 +7,7 @@ as a build would.
 
 import json
 import shutil
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -132,6 +133,18 @@ def steps(module, tensors, fed, outputs):
     return sample | {f"final_state/{key}": buffer.numpy().copy() for key, buffer in module.named_buffers()}
 
 
+def write_functional(name):
+    """Writes the package and the sample of `name` once more, its states being inputs and outputs: `NAME_io`."""
+    sys.path.insert(0, str(Path(__file__).parents[3] / "coreml-build" / "python"))
+    from coreml_driver import canonical, functional
+
+    package = PACKAGES / f"{name}_io.mlpackage"
+    shutil.copytree(PACKAGES / f"{name}.mlpackage", package)
+    functional.to_inputs_and_outputs(package, canonical.read_specification(package), {})
+    make_repeatable(package)
+    shutil.copy(PACKAGES / f"{name}.safetensors", PACKAGES / f"{name}_io.safetensors")
+
+
 def make_repeatable(package):
     """Replaces what differs from run to run: identifiers, the order of maps, and file modes."""
     path = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
@@ -203,6 +216,7 @@ def main():
             state(tensor(shape=(1,), dtype=np.float16), "count"),
         ],
     )
+    write_functional("memory")
     write(
         "text",
         Text(),

@@ -339,7 +339,7 @@ RELEASING([displayName release])
 @interface MLModel : NSObject {
 @public
     NSString *network;
-    BOOL blue_first;
+    BOOL blue_first, keeps_states;
     int users;
 }
 @end
@@ -424,6 +424,7 @@ RELEASING([network release])
     for (int at = 0; at < 7 && !model->network; at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
+    model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;
     last_units = configuration->units;
     ADD(loads, 1);
     return model;
@@ -524,17 +525,28 @@ RELEASING([network release])
     return results;
 }
 
-// The mean of all that came, kept in two states.
+// The mean of all that came, kept in two states; without `state` they are inputs, and outputs of their own.
 - (NSDictionary *)remember:(MLDictionaryFeatureProvider *)inputs in:(MLState *)state error:(NSError **)error {
     MLMultiArray *x = [self input:@"x" of:inputs error:error], *mean = array_of(Float16, 2, (size_t[]){2, 3});
-    MLMultiArray *total = [state->arrays objectForKey:@"total"], *count = [state->arrays objectForKey:@"count"];
+    MLMultiArray *total = state ? [state->arrays objectForKey:@"total"] : nil,
+                 *count = state ? [state->arrays objectForKey:@"count"] : nil;
+    NSMutableDictionary *results = [NSMutableDictionary dictionary];
+    if (!state) {
+        MLMultiArray *total_before = [self input:@"total" of:inputs error:error],
+                     *count_before = [self input:@"count" of:inputs error:error];
+        if (!total_before || !count_before) return nil;
+        total = array_of(Float16, 2, (size_t[]){2, 3}), count = array_of(Float16, 1, (size_t[]){1});
+        for (size_t at = 0; at < 6; at++) [total set:at to:[total_before at:at]];
+        [count set:0 to:[count_before at:0]];
+        put(results, @"total_out", total);
+        put(results, @"count_out", count);
+    }
     if (!x) return nil;
     [count set:0 to:[count at:0] + 1];
     for (size_t at = 0; at < 6; at++) {
         [total set:at to:[total at:at] + [x at:at]];
         [mean set:at to:[total at:at] / [count at:0]];
     }
-    NSMutableDictionary *results = [NSMutableDictionary dictionary];
     put(results, @"mean", mean);
     return results;
 }
@@ -561,7 +573,7 @@ RELEASING([network release])
 }
 
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
-    if ([network isEqual:@"total"]) {
+    if ([network isEqual:@"total"] && keeps_states) {
         if (error) *error = error_of(0, @"a stateful model needs a state", nil);
         return nil;
     }
@@ -584,7 +596,8 @@ RELEASING([network release])
             case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
         }
         keep_inputs(inputs->features);
-        results = state ? [self remember:inputs in:state error:error] : [self compute:inputs error:error];
+        results = [network isEqual:@"total"] ? [self remember:inputs in:state error:error]
+                                             : [self compute:inputs error:error];
     } @finally {
         ADD(users, -1);
     }
