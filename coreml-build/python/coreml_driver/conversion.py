@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from coreml_driver import (
     inputs,
     mil,
     operations,
+    padding,
     prepare,
     report,
     reread,
@@ -95,6 +96,8 @@ class _Done:
     selector: OpSelector
     capture: dict[str, Any]
     rewrites: dict[str, Any]
+    #: Dimensions of outputs that have the length, of a bucket.
+    trimmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def _finish(
@@ -113,6 +116,10 @@ def _finish(
             specification = functions.join(job, parts, PACKAGE_NAME, model.metadata)
         capture = {str(part.name): function.capture for part, _, function in done}
         rewrites = {str(part.name): function.rewrites for part, _, function in done}
+    if model.bucket is not None:
+        sizes = [part.size for part, _, _ in done if part.size is not None]
+        package = job.output / PACKAGE_NAME
+        padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
     report.write(
         job.output / "report.json",
@@ -163,7 +170,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.runs[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
@@ -171,7 +178,7 @@ class _Conversion:
             "largest-difference": converted.largest,
             "notes": converted.captured.notes,
         }
-        return _Done(converted.specification, converted.selector, captured, observed.rewrites)
+        return _Done(converted.specification, converted.selector, captured, observed.rewrites, observed.trimmed)
 
     def _load(self) -> torch.nn.Module:
         """Make the module, with its weights, in inference mode."""
