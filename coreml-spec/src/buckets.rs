@@ -133,7 +133,10 @@ impl Buckets {
             let flexible = Function { name: String::new(), ..self.flexible(function, self.largest()) };
             match &seen {
                 Some(first) if *first != flexible => {
-                    return Err(format!("the function {:?} differs from the others in more than its size", function.name));
+                    return Err(format!(
+                        "the function {:?} differs from the others in more than its size",
+                        function.name
+                    ));
                 }
                 Some(_) => {}
                 None => seen = Some(flexible),
@@ -154,7 +157,9 @@ impl Buckets {
             let once = axes.iter().enumerate().all(|(at, axis)| !axes[..at].contains(axis));
             match !axes.is_empty() && once && axes.iter().all(fits) {
                 true => Ok(()),
-                false => Err(format!("{name:?} of {:?} does not have {size} in the dimensions {axes:?}", function.name)),
+                false => {
+                    Err(format!("{name:?} of {:?} does not have {size} in the dimensions {axes:?}", function.name))
+                }
             }
         };
         for padded in &self.padded {

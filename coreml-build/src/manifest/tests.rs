@@ -289,8 +289,6 @@ fn sources_are_checked() {
 
 #[test]
 fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
-    let buckets = "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }";
-    refused(buckets, "m.toml:4:1: `buckets` is not supported yet");
     refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
     for kind in later::OTHER_SOURCES {
         let manifest = format!("[model]\nsource = {{ {kind} = \"x\" }}\ninputs.x = {{ shape = [1] }}\n");
