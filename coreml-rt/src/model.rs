@@ -6,7 +6,7 @@
 use crate::backend::Backend;
 use crate::buffer::Buffer;
 use crate::description::Description;
-use crate::difference::differences;
+use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::search::{Found, Surroundings, find};
@@ -47,6 +47,13 @@ impl Model {
     /// Called by: the generated `Model::load_with`.
     pub fn load(description: &Description, options: &LoadOptions) -> Result<Self, Error> {
         let found = find(description, options, &Surroundings::of_process())?;
+        Self::load_found(description, found, options)
+    }
+
+    /// Checks and loads the model of a generated module from where it was found.
+    ///
+    /// Called by: [`crate::bucketed::BucketedModel`], which finds all buckets before it loads one.
+    pub(crate) fn load_found(description: &Description, found: Found, options: &LoadOptions) -> Result<Self, Error> {
         let package = match &found {
             Found::Folder(path) => Package::open(path),
             Found::Embedded(files) => Package::from_embedded(files),
@@ -88,10 +95,11 @@ impl Model {
             Error::Options { model: name.to_owned(), source }
         })?;
         if let Some(types) = types {
-            let differences = match types.function(function) {
+            let mut differences = match types.function(function) {
                 Some(types) => differences(types, &found_function),
                 None => vec![format!("the types have no function `{wanted}`")],
             };
+            differences.extend(difference_of_buckets(types.buckets.as_ref(), interface.buckets.as_ref()));
             if !differences.is_empty() {
                 let location = location(found.path());
                 return Err(Error::Interface { model: name.to_owned(), location, differences });
