@@ -8,9 +8,6 @@ use crate::{Feature, FeatureKind, Flexibility, Function, Shape, SizeRange};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Key of the package's own metadata under which [`Buckets`] stands, as JSON.
-pub(crate) const METADATA_KEY: &str = "coreml-build.buckets";
-
 /// How functions of fixed sizes take inputs of any length: what is padded, and what is trimmed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,6 +62,9 @@ pub struct Trimmed {
 }
 
 impl Buckets {
+    /// Key of the package's own metadata under which this stands, as JSON.
+    pub const METADATA_KEY: &str = "coreml-build.buckets";
+
     /// Returns the largest length, or 0 for a value that [`Self::check`] refuses.
     pub fn largest(&self) -> usize {
         self.sizes.last().copied().unwrap_or(0)
@@ -154,11 +154,14 @@ impl Buckets {
             let feature = features.iter().find(|feature| feature.name == name);
             let dims = feature.filter(|feature| feature.default.is_none()).and_then(dims);
             let fits = |axis: &usize| dims.is_some_and(|dims| dims.get(*axis) == Some(&size));
-            let once = axes.iter().enumerate().all(|(at, axis)| !axes[..at].contains(axis));
-            match !axes.is_empty() && once && axes.iter().all(fits) {
+            // No more than the tensor has, before they are compared with each other.
+            let few = !axes.is_empty() && dims.is_some_and(|dims| axes.len() <= dims.len());
+            let once = || axes.iter().enumerate().all(|(at, axis)| !axes[..at].contains(axis));
+            match few && axes.iter().all(fits) && once() {
                 true => Ok(()),
                 false => {
-                    Err(format!("{name:?} of {:?} does not have {size} in the dimensions {axes:?}", function.name))
+                    let some = axes.get(..dims.map_or(0, <[usize]>::len)).unwrap_or(axes);
+                    Err(format!("{name:?} of {:?} does not have {size} in the dimensions {some:?}", function.name))
                 }
             }
         };

@@ -3,7 +3,6 @@
 //! Owns: how Core ML records shapes, images, classifiers, states and functions. Must not: read weights.
 //! Flow: [`Package::interface`] → here → `shape.rs`.
 
-use crate::buckets::METADATA_KEY;
 use crate::proto::{
     self, ArrayFeatureType, BindingKind, Block, DefaultValueKind, FeatureDescription, FeatureTypeKind, ImmediateKind,
     TensorKind, TensorType, ValueKind,
@@ -72,9 +71,12 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
 /// Reads how the functions are one model at several sizes, when the package says so.
 fn buckets(package: &Package, functions: &[Function]) -> Result<Option<Buckets>, Error> {
     let metadata = package.model().description.as_ref().and_then(|description| description.metadata.as_ref());
-    let Some(text) = metadata.and_then(|metadata| metadata.user_defined.get(METADATA_KEY)) else { return Ok(None) };
-    let damaged =
-        |what: String| package.damaged(format!("the metadata {METADATA_KEY:?} does not fit the model: {what}"));
+    let Some(text) = metadata.and_then(|metadata| metadata.user_defined.get(Buckets::METADATA_KEY)) else {
+        return Ok(None);
+    };
+    let damaged = |what: String| {
+        package.damaged(format!("the metadata {:?} does not fit the model: {what}", Buckets::METADATA_KEY))
+    };
     let buckets: Buckets = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     buckets.check(functions).map_err(damaged)?;
     Ok(Some(buckets))
