@@ -74,8 +74,8 @@ fn an_unknown_key_names_the_nearest() {
 #[test]
 fn a_key_of_later_work_is_refused() {
     let user = small("later-key");
-    user.write("net.toml", format!("{MANIFEST}buckets = {{ input = \"x\", axis = 1, sizes = [64] }}\n"));
-    check(&user).fails_with(&["net.toml:5:1", "buckets", "not supported yet"]);
+    user.write("net.toml", format!("{MANIFEST}inputs.y = {{ shape = [1], dtype = \"int8\" }}\n"));
+    check(&user).fails_with(&["net.toml:5:27", "int8", "not supported yet"]);
 }
 
 #[test]
