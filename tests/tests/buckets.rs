@@ -138,7 +138,7 @@ fn lock(user: &UserCrate) {
     let mut command = user.command(&["run", "--quiet", "--manifest-path"]);
     command.arg(root.join("cargo-coreml/Cargo.toml")).args(["--", "coreml", "lock"]);
     coreml_tests::run(&mut command).succeeds();
-    let lock = std::fs::read_to_string(user.path("all.lock")).expect("the lock was written");
+    let lock = std::fs::read_to_string(user.path("all.lock")).unwrap_or_default();
     assert!(lock.contains("[models.older_8]") && lock.contains("[models.text]"), "{lock}");
     assert!(lock.contains("buckets = { input = \"ids\", axis = 1, min = 1, sizes = [4, 8, 16],"), "{lock}");
 }
