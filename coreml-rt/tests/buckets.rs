@@ -200,7 +200,7 @@ fn samples_without_padding_decide_parity() {
     assert!(error.to_string().contains("a length of 7 fits no bucket"), "{error}");
     // A function by its name is fed as it is, mask and padding included.
     let error = verify(&data("letters.mlpackage"), Some("bucket_8"), &LoadOptions::new(), &samples, None).unwrap_err();
-    assert!(error.to_string().contains("[1, 3]"), "{error}");
+    assert!(error.to_string().contains("shape"), "{error}");
     for buckets in [in_one_package(package()), in_packages()] {
         let files = [3, 4, 7].map(|length| data(&format!("letters.{length}.safetensors")).to_str().unwrap().to_owned());
         let files = files.each_ref().map(String::as_str);

@@ -147,8 +147,8 @@ impl Buckets {
 
     /// Checks one function.
     fn check_size(&self, function: &Function, size: usize) -> Result<(), String> {
-        if !function.states.is_empty() || function.classifier.is_some() {
-            return Err(format!("the function {:?} has states or a classifier", function.name));
+        if !function.states.is_empty() {
+            return Err(format!("the function {:?} has states", function.name));
         }
         let check = |features: &[Feature], name: &str, axes: &[usize]| {
             let feature = features.iter().find(|feature| feature.name == name);
@@ -284,7 +284,7 @@ mod tests {
             ("padded with inf", |buckets, _| buckets.padded[0].value = f64::INFINITY),
             ("\"hidden\" of", |buckets, _| buckets.trimmed[0].axes = vec![1, 1]),
             ("more than its size", |_, functions| functions[1].outputs[1] = tensor("pooled", &[1, 5])),
-            ("states or a classifier", |_, functions| functions[0].states.push(tensor("cache", &[1]))),
+            ("has states", |_, functions| functions[0].states.push(tensor("cache", &[1]))),
         ];
         for (expected, change) in cases {
             let (mut buckets, mut functions) = (buckets(), vec![function(8), function(16)]);

@@ -11,8 +11,6 @@ const MANIFEST: &str = r#"[defaults]
 source = { file = "python/encoder.py", entry = "encoder" }
 inputs.ids = { shape = [1, { min = 1, max = 16, symbol = "T" }], dtype = "int32", sample = { range = [0, 99] } }
 inputs.mask = { shape = [1, { min = 1, max = 16, symbol = "T" }], dtype = "int32" }
-outputs.hidden = { dtype = "float32" }
-outputs.pooled = { dtype = "float32" }
 
 [models.text]
 buckets = { input = "ids", axis = 1, sizes = [4, 8, 16], pad = 7, mask = "mask" }
@@ -25,6 +23,11 @@ buckets = { input = "ids", axis = 1, sizes = [4, 8, 16], pad = 7, mask = "mask" 
 minimum-deployment-target = "iOS16"
 buckets = { input = "ids", axis = 1, sizes = [8, 16], pad = 7, mask = "mask" }
 embed = true
+
+[models.topic]
+source = { file = "python/encoder.py", entry = "topic" }
+classifier = { labels = ["sport", "news", "weather"] }
+buckets = { input = "ids", axis = 1, sizes = [8, 16], pad = 7, mask = "mask", share-weights = false }
 "#;
 
 /// Attention over the real positions, and their mean.
@@ -49,7 +52,12 @@ class Encoder(nn.Module):
         if self.masked:
             scores = scores + ((1 - real) * -1e4)[:, None]
         x = x + scores.softmax(-1) @ self.value(x)
-        return x, (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)
+        return {"hidden": x, "pooled": (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)}
+
+
+class Topic(Encoder):
+    def forward(self, ids, mask):
+        return super().forward(ids, mask)["pooled"][:, :3].softmax(-1)
 
 
 def encoder():
@@ -58,6 +66,10 @@ def encoder():
 
 def careless():
     return Encoder(False)
+
+
+def topic():
+    return Topic(True)
 "#;
 
 /// The program: every length through all three, whose code differs in the module alone.
@@ -91,6 +103,13 @@ fn main() -> Result<(), Error> {
     let names = |path: Option<&std::path::Path>| path.and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
     println!("{:?} {:?} {:?}", names(models.text.path()), names(models.older.path()), models.inside.path());
     println!("{:?}", all::text::Bucket::smallest(5));
+    for length in [3, 12] {
+        let ids = vec![length as i32; length];
+        let ids = TensorView::from_slice_with_dims(&ids, [1, length])?;
+        let output = models.topic.predict(&all::topic::Input { ids })?;
+        let best = output.class_label_probs.top(1);
+        println!("{length}: {}", best[0].0 == output.class_label && best[0].1 > 1.0 / 3.0);
+    }
     let error = TensorView::<i32, (coreml_rt::Fixed<1>, coreml_rt::Range<1, 16>)>::from_slice_with_dims(&[0; 17], [1, 17]);
     println!("{}", error.unwrap_err());
     Ok(())
@@ -111,15 +130,17 @@ fn every_length_runs_in_one_package_in_several_and_embedded() {
             "same true",
             "Some(\"text.mlpackage\") Some(\"older_4.mlpackage\") None",
             "Ok(Size8)",
+            "3: true",
+            "12: true",
             "dimension 1 of shape [1, 17] is 17, but it must be 1 to 16",
         ],
         "{said}"
     );
-    // 1 + 3 + 2 packages, of which the embedded ones were converted with those of the same sizes.
-    assert_eq!(user.cached("buckets-user", "all.toml").len(), 6);
+    // 1 + 3 + 2 + 2 packages, of which the embedded ones were converted with those of the same sizes.
+    assert_eq!(user.cached("buckets-user", "all.toml").len(), 8);
 
     let tests = user.cargo(&["test", "--", "--nocapture"]).succeeds().stdout;
-    for model in ["text", "older", "inside"] {
+    for model in ["text", "older", "inside", "topic"] {
         assert!(tests.contains(&format!("test all::{model}::parity::matches_pytorch ... ok")), "{tests}");
     }
     for sample in ["text.samples.bucket_4.0", "text.samples.bucket_16.2", "older_8.samples.1", "inside_16.samples.0"] {
@@ -150,7 +171,7 @@ fn padding_that_leaks_stands_at_the_line_of_the_buckets() {
     user.write("python/encoder.py", ENCODER);
     user.write("src/main.rs", "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n");
     user.cargo(&["check"]).fails_with(&[
-        "all.toml:9:1",
+        "all.toml:7:1",
         "Padding leaks: with `ids` padded from 2 to 4, output `hidden` differs by up to",
         "The mask `mask` is 1 where values are real and 0 behind them",
     ]);

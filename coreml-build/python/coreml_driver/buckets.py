@@ -54,7 +54,7 @@ def tables(table: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     for key in own:
         if key not in KEYS:
             raise Failure("not-supported", f"`{key}` of `buckets` is not supported yet.", key=f"buckets.{key}")
-    for key in ("states", "classifier", "functions"):
+    for key in ("states", "functions", *(("classifier",) if len(own["sizes"]) > 1 else ())):
         if table.get(key):
             raise Failure("not-supported", f"`buckets` beside `{key}` is not supported yet.", key="buckets")
     if "mil" in table["source"]:

@@ -123,6 +123,24 @@ def test_a_single_size_is_the_only_function(package):
     assert sorted(sampled(outcome)) == ["0.safetensors"]
 
 
+def test_a_classifier_in_a_package_of_one_size(package):
+    text = ENCODER + "\n\nclass Classes(Encoder):\n    def forward(self, ids, mask):\n        pooled = "
+    text += "super().forward(ids, mask)['pooled']\n        return pooled[:, :3].softmax(-1)\n\n"
+    text += "def classes():\n    return Classes()\n"
+    outcome = package.convert(
+        text,
+        source={"file": "python/model.py", "entry": "classes"},
+        inputs=INPUTS,
+        buckets=BUCKETS | {"sizes": [16]},
+        classifier={"labels": ["a", "b", "c"]},
+    )
+    assert described(outcome)["trimmed"] == []
+    sample = sampled(outcome)["0.safetensors"]
+    assert sample["in/ids"].shape == (1, 8) and sample["out/classLabel_probs"].shape == (3,)
+    failed = package.convert(inputs=INPUTS, buckets=BUCKETS, classifier={"labels": ["a", "b", "c"]}).failed
+    assert (failed["kind"], failed["key"]) == ("not-supported", "buckets")
+
+
 def test_the_same_buckets_give_the_same_bytes(package):
     first, second = (package.convert(ENCODER, inputs=INPUTS, buckets=BUCKETS) for _ in range(2))
     assert first.digest == second.digest

@@ -135,10 +135,13 @@ impl BucketKeys {
         if matches!(function.source, Source::Mil { .. }) {
             report("buckets", "buckets are made of a PyTorch model, not of a MIL program".into());
         }
-        for (key, present) in [("states", !function.states.is_empty()), ("classifier", has_classifier)] {
-            if present {
-                report(key, format!("`{key}` has no place beside `buckets`: make it a model of its own"));
-            }
+        if !function.states.is_empty() {
+            report("states", "`states` have no place beside `buckets`: padding would be written to them".into());
+        }
+        if has_classifier && shares && self.sizes.len() > 1 {
+            let message =
+                "the functions of one package have no classifier: write `share-weights = false` into `buckets`";
+            report("classifier", message.into());
         }
         let inputs = &function.inputs.0;
         let bounds = self.bounds(inputs, &report)?;

@@ -41,8 +41,10 @@ fn sizes_share_one_package_where_core_ml_can() {
         };
         assert_eq!(all, [own(8), own(16)]);
     }
-    let apart = packages(&MASKED.replace("pad = 3", "pad = 3, share-weights = false"));
-    assert_eq!(apart.len(), 2);
+    let apart = MASKED.replace("pad = 3", "pad = 3, share-weights = false");
+    assert_eq!(packages(&apart).len(), 2);
+    // Where each is a package, each may be a classifier.
+    assert_eq!(packages(&format!("{apart}classifier = {{ labels = [\"a\", \"b\"] }}\n")).len(), 2);
 }
 
 #[test]
@@ -143,11 +145,11 @@ fn what_does_not_fit_stands_at_its_line() {
         ),
         (
             &format!("classifier = {{ labels = [\"a\"] }}\n{plain}"),
-            "m.toml:4:1: model `m`: `classifier` has no place beside `buckets`",
+            "m.toml:4:1: model `m`: the functions of one package have no classifier: write `share-weights = false`",
         ),
         (
             &format!("states.s = {{ shape = [1], dtype = \"float16\" }}\n{plain}"),
-            "m.toml:4:1: model `m`: `states` has no place beside `buckets`",
+            "m.toml:4:1: model `m`: `states` have no place beside `buckets`",
         ),
     ];
     for (lines, expected) in cases {
