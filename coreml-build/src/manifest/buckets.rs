@@ -259,8 +259,13 @@ impl BucketKeys {
             return;
         }
         let value = self.pad.get(name).cloned().unwrap_or_else(|| Number::from(0));
-        if input.dtype == Some(DataType::Int32) && value.as_i64().is_none_or(|value| i32::try_from(value).is_err()) {
-            report("buckets.pad", format!("`{name}` is int32, and cannot be padded with {value}"));
+        let fits = match input.dtype {
+            Some(DataType::Int32) => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
+            Some(DataType::Int8) => value.as_i64().is_some_and(|value| i8::try_from(value).is_ok()),
+            _ => true,
+        };
+        if let Some(dtype) = input.dtype.filter(|_| !fits) {
+            report("buckets.pad", format!("`{name}` is {dtype}, and cannot be padded with {value}"));
         }
         pad.insert(name.to_owned(), value);
     }
