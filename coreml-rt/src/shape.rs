@@ -73,6 +73,11 @@ pub enum ShapeError {
         /// The shapes that the model takes.
         shapes: Vec<Vec<usize>>,
     },
+    /// Enumerated shapes of two inputs that do not go together.
+    Unpaired {
+        /// Names and shapes of the two.
+        shapes: [(String, Vec<usize>); 2],
+    },
     /// A length that no bucket of a model takes.
     NoBucket {
         /// The length that was given.
@@ -123,6 +128,11 @@ impl std::fmt::Display for ShapeError {
                 let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
                 write!(f, "shape {dims:?} is none of those that the model takes: {}", shapes.join(", "))
             }
+            Self::Unpaired { shapes: [(one, dims), (other, dims_of_other)] } => write!(
+                f,
+                "enumerated shapes of several inputs go together by their place: `{one}` has shape {dims:?}, `{other}` has \
+                 {dims_of_other:?}"
+            ),
             Self::NoBucket { length, min, sizes } => {
                 let largest = sizes.last().copied().unwrap_or_default();
                 write!(f, "a length of {length} fits no bucket: the model takes {min} to {largest}")?;

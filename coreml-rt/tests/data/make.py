@@ -77,6 +77,13 @@ class Text(torch.nn.Module):
         return ids * 2.0, ids.sum(dim=1)
 
 
+class Pair(torch.nn.Module):
+    """Multiplies each number of one input with the sum of the other."""
+
+    def forward(self, a, b):
+        return a * b.sum()
+
+
 class Letters(torch.nn.Module):
     """Scales numbers, multiplies all pairs of rows, and finds the mean of those numbers that the mask says are real."""
 
@@ -293,6 +300,18 @@ def main():
         [tensor("ids", ct.EnumeratedShapes([(1, 2), (1, 4)], default=(1, 4)), np.float32)],
         [tensor("doubled"), tensor("sum")],
         {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "pair",
+        Pair(),
+        [
+            tensor("a", ct.EnumeratedShapes([(1, 2), (1, 4)], default=(1, 4)), np.float32),
+            tensor("b", ct.EnumeratedShapes([(1, 3), (1, 6)], default=(1, 6)), np.float32),
+        ],
+        [tensor("product")],
+        {"a": np.ones((1, 4), dtype=np.float32), "b": np.ones((1, 6), dtype=np.float32)},
+        target=ct.target.iOS18,
         compute_precision=ct.precision.FLOAT32,
     )
     write_letters("letters", [4, 8])
