@@ -4,14 +4,14 @@
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::measure`].
 
 use crate::Failure;
-use crate::models;
+use crate::models::{self, Model};
 use crate::table::{self, Align, printable};
 use coreml_rt::parity::{Sample, Timing, measure};
 use coreml_rt::{ComputeUnits, Engine, LoadOptions};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What is said after the options.
@@ -95,8 +95,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let mut all = Vec::new();
     for model in &found.models {
-        let kept =
-            if given.is_none() { model.samples.first().map(|path| Sample::read(path)).transpose()? } else { None };
+        let kept = if given.is_none() { kept(model, arguments.function.as_deref())? } else { None };
         let sample = given.as_ref().or(kept.as_ref());
         let indexed = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         let options = options(arguments, indexed);
@@ -112,6 +111,18 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         text(figures, output)?;
     }
     Ok(())
+}
+
+/// Returns the first sample that a model's conversion kept for a function.
+///
+/// Returns: `None` for a package, and for buckets, whose samples have any size while a function has one.
+fn kept(model: &Model, function: Option<&str>) -> Result<Option<Sample>, Failure> {
+    let Some(indexed) = model.indexed.as_ref().filter(|indexed| indexed.interface.buckets.is_none()) else {
+        return Ok(None);
+    };
+    let function = function.unwrap_or(&indexed.interface.default_function);
+    let folder = model.package.parent().unwrap_or(Path::new("."));
+    Ok(indexed.samples_of(function).next().map(|name| Sample::read(&folder.join(name))).transpose()?)
 }
 
 /// Returns how to load.

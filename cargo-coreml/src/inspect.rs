@@ -5,7 +5,7 @@
 
 use crate::Failure;
 use crate::table::{self, Align};
-use coreml_spec::{DataType, Function, Interface, Labels, Package, Summary, Weights, deployment_target};
+use coreml_spec::{Buckets, DataType, Function, Interface, Labels, Package, Summary, Weights, deployment_target};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -135,6 +135,7 @@ fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<
     writeln!(output, "{}", table::printable(&path.display().to_string()))?;
     let specification = format!("version {version}{target}");
     let size = table::bytes(size);
+    let buckets = interface.buckets.as_ref().map_or_else(String::new, Buckets::to_string);
     let facts = [
         ("specification", specification.as_str()),
         ("size", &size),
@@ -142,8 +143,10 @@ fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<
         ("version", &summary.version),
         ("author", &summary.author),
         ("license", &summary.license),
+        ("buckets", &buckets),
     ];
-    let metadata = summary.metadata.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+    let others = summary.metadata.iter().filter(|(key, _)| key.as_str() != Buckets::METADATA_KEY);
+    let metadata = others.map(|(key, value)| (key.as_str(), value.as_str()));
     let rows = facts.into_iter().filter(|(_, value)| !value.is_empty()).chain(metadata);
     let rows: Vec<Vec<String>> = rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]).collect();
     table::write(output, &[Align::Left; 2], &rows)?;

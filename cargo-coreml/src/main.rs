@@ -20,6 +20,7 @@ mod man;
 mod models;
 mod new;
 mod ops;
+mod parts;
 mod plot;
 mod precision;
 mod quantize;

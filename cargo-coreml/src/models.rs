@@ -3,6 +3,7 @@
 //! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an error.
 //! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
 
+use crate::parts::{self, Part};
 use crate::{Failure, selection};
 use coreml_build::{Policy, Session};
 use coreml_spec::{INDEX_FILE, Index, IndexedModel, Outcome};
@@ -26,8 +27,14 @@ pub(crate) struct Model {
     pub(crate) package: PathBuf,
     /// What the index says of it; `None` for a package.
     pub(crate) indexed: Option<IndexedModel>,
-    /// Samples with PyTorch's results.
-    pub(crate) samples: Vec<PathBuf>,
+}
+
+impl Model {
+    /// Returns what of it is compared with PyTorch, each with its samples; a package by itself has none.
+    pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
+        let folder = self.package.parent().unwrap_or(Path::new("."));
+        self.indexed.as_ref().map_or_else(|| Ok(Vec::new()), |indexed| parts::of(indexed, folder))
+    }
 }
 
 /// Returns the packages that `path` means.
@@ -37,7 +44,7 @@ pub(crate) struct Model {
 pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     if path.extension().is_none_or(|extension| extension != "toml") {
         let (title, source, package) = (path.display().to_string(), path.to_owned(), path.to_owned());
-        let model = Model { title, source, package, indexed: None, samples: Vec::new() };
+        let model = Model { title, source, package, indexed: None };
         return Ok(Found { models: vec![model], _folder: None });
     }
     let absolute = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
@@ -61,9 +68,8 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     };
     let models = built.into_iter().map(|model| {
         let indexed = indexed.iter().find(|indexed| indexed.name == model.name).cloned();
-        let samples = indexed.iter().flat_map(|indexed| &indexed.samples).map(|name| build.folder.join(name)).collect();
         let title = format!("{}: {}", path.display(), model.name);
-        Model { title, source: path.to_owned(), package: model.package, indexed, samples }
+        Model { title, source: path.to_owned(), package: model.package, indexed }
     });
     Ok(Found { models: models.collect(), _folder: Some(folder) })
 }

@@ -5,7 +5,7 @@
 
 mod data;
 
-use crate::{Failure, models, table};
+use crate::{Failure, models, parts, table};
 use coreml_lint::{Options, lint};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Sample, verify};
@@ -75,13 +75,16 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let mut options = Options::default();
     options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
     let report = lint(&package, &options)?;
-    let samples = if arguments.samples.is_empty() { &model.samples } else { &arguments.samples };
-    let parity = if samples.is_empty() {
-        None
-    } else {
-        let samples = samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
-        let tolerance = model.indexed.as_ref().map(|indexed| indexed.tolerance);
-        Some(verify(&model.package, None, &LoadOptions::new(), &samples, tolerance)?)
+    let parity = match &model.indexed {
+        Some(indexed) if arguments.samples.is_empty() => {
+            parts::compare(&model.parts()?, &LoadOptions::new(), indexed.tolerance)?
+        }
+        None if arguments.samples.is_empty() => None,
+        indexed => {
+            let samples = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+            let tolerance = indexed.as_ref().map(|indexed| indexed.tolerance);
+            Some(verify(&model.package, None, &LoadOptions::new(), &samples, tolerance)?)
+        }
     };
     let data = data::of(&model.title, &package, &report, parity.as_ref())?;
     let page = page(&serde_json::to_string(&data)?);

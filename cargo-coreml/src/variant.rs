@@ -5,10 +5,11 @@
 //! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for all variants →
 //! `coreml_rt::parity` for each.
 
+use crate::parts::{self, Part};
 use crate::{Failure, selection};
 use coreml_build::{Build, Selection, Session};
 use coreml_rt::LoadOptions;
-use coreml_rt::parity::{Report, Sample, Tolerance, Verdict, verify};
+use coreml_rt::parity::{Report, Tolerance, Verdict};
 use coreml_spec::{Index, IndexedModel, Outcome};
 use std::cell::Cell;
 use std::fs;
@@ -44,12 +45,12 @@ pub(crate) struct Change {
 
 /// A converted variant.
 pub(crate) struct Variant {
-    /// The model package.
+    /// The model package; of buckets in packages of their own the largest.
     pub(crate) package: PathBuf,
-    /// Its size in bytes.
+    /// Size of all packages, in bytes.
     pub(crate) size: u64,
-    /// PyTorch's results, which are the same for all variants.
-    samples: Vec<Sample>,
+    /// What is compared with PyTorch's results, which are the same for all variants.
+    parts: Vec<Part>,
     /// When the manifest calls a result equal.
     pub(crate) tolerance: Tolerance,
 }
@@ -153,29 +154,34 @@ fn read(build: &Build, changes: &[Change]) -> Result<Vec<Result<Variant, String>
     let index: Index = serde_json::from_slice(&fs::read(build.folder.join(coreml_spec::INDEX_FILE))?)?;
     let Outcome::Models(models) = index.outcome else { return Err("the build left no models".into()) };
     let variant = |change: &Change| {
-        let found = models.models.iter().find(|model| model.name == change.name);
-        let model = found.ok_or_else(|| format!("the build left no `{}`", change.name))?;
-        variant(&build.folder, model).map_err(|error| error.to_string())
+        let is_wanted = |model: &&IndexedModel| *model.bucket_of.as_ref().unwrap_or(&model.name) == change.name;
+        let packages: Vec<&IndexedModel> = models.models.iter().filter(is_wanted).collect();
+        variant(&build.folder, &packages, &change.name).map_err(|error| error.to_string())
     };
     Ok(changes.iter().map(variant).collect())
 }
 
 /// Reads one variant.
-fn variant(folder: &Path, model: &IndexedModel) -> Result<Variant, Failure> {
-    let package = folder.join(&model.package);
-    let samples = model.samples.iter().map(|sample| Sample::read(&folder.join(sample)));
-    let samples = samples.collect::<Result<Vec<_>, _>>()?;
-    if samples.is_empty() {
+///
+/// Parameters: `models` — its package, or one for each bucket, ascending; `name` — of the variant.
+fn variant(folder: &Path, models: &[&IndexedModel], name: &str) -> Result<Variant, Failure> {
+    let largest = models.last().ok_or_else(|| format!("the build left no `{name}`"))?;
+    if models.iter().all(|model| model.samples.is_empty()) {
         return Err("the manifest keeps no samples: set `parity = { samples = 3 }`".into());
     }
-    let size = coreml_spec::Package::open(&package)?.summary()?.files.iter().map(|(_, size)| size).sum();
-    Ok(Variant { package, size, samples, tolerance: model.tolerance })
+    let (mut parts, mut size) = (Vec::new(), 0);
+    for model in models {
+        parts.append(&mut parts::of(model, folder)?);
+        let package = coreml_spec::Package::open(folder.join(&model.package))?;
+        size += package.summary()?.files.iter().map(|(_, size)| size).sum::<u64>();
+    }
+    Ok(Variant { package: folder.join(&largest.package), size, parts, tolerance: largest.tolerance })
 }
 
 impl Variant {
     /// Compares the variant with PyTorch.
     pub(crate) fn verify(&self, options: &LoadOptions, tolerance: Tolerance) -> Result<Report, Failure> {
-        Ok(verify(&self.package, None, options, &self.samples, Some(tolerance))?)
+        parts::compare(&self.parts, options, tolerance)?.ok_or_else(|| "there is no sample to compare with".into())
     }
 }
 

@@ -191,6 +191,7 @@ pub(crate) fn indexed(
 ) -> IndexedModel {
     IndexedModel {
         name: model.name.clone(),
+        bucket_of: model.bucket_of.clone(),
         description: model.conversion.metadata.description.clone().unwrap_or_default(),
         source: model.conversion.functions.sources(),
         interface,

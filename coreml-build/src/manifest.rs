@@ -5,17 +5,17 @@
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
 //! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
-//! with a table of its own (`function`, `source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
-//! `parity`, `target`), `agreement` (rules between keys), `later` (keys not acted upon yet), `conversion` (the canonical table).
+//! with a table of its own (`function`, `buckets`, `source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
+//! `parity`, `target`), `agreement` (rules between keys), `conversion` (the canonical table).
 
 mod agreement;
+mod buckets;
 mod classifier;
 mod compression;
 mod conversion;
 mod feature;
 mod function;
 mod image;
-mod later;
 mod model;
 mod parity;
 mod section;
@@ -108,13 +108,17 @@ impl Manifest {
     ///
     /// Called by: `session.rs`, unless nothing is made from them.
     pub(crate) fn check_files(&self, package_root: &Path) -> Result<(), Rejected> {
-        let errors: Vec<_> = self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        let mut errors: Vec<_> = self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        // Buckets in packages of their own have the same files.
+        errors.dedup();
         if errors.is_empty() { Ok(()) } else { Err(Rejected { errors, models: self.module_names() }) }
     }
 
     /// Returns the names of its `[models.NAME]` tables.
     pub(crate) fn module_names(&self) -> Vec<String> {
-        if self.single { Vec::new() } else { self.models.iter().map(|model| model.name.clone()).collect() }
+        let mut names: Vec<_> = self.models.iter().map(|model| model.manifest_name().to_owned()).collect();
+        names.dedup();
+        if self.single { Vec::new() } else { names }
     }
 
     /// Parses and validates `content`.
@@ -184,7 +188,17 @@ fn models(
         };
         keys.complete(defaults.clone(), &name, place.clone(), places.clone(), requirements, report)
     };
-    keys.into_iter().filter_map(complete).collect()
+    let models: Vec<_> = keys.into_iter().filter_map(complete).flatten().collect();
+    for model in &models {
+        if let Some(other) = models.iter().find(|other| other.bucket_of.is_some() && other.name == model.name)
+            && model.bucket_of.is_none()
+        {
+            let name = other.manifest_name();
+            let message = format!("the package of a bucket of `{name}` is called like this: rename one of them");
+            reader.report(Error::new(ErrorKind::Manifest, message).at(model.table().clone()).of_model(&model.name));
+        }
+    }
+    models
 }
 
 /// Reads the names of `[models.NAME]` tables, each of which becomes a Rust module.
@@ -288,7 +302,8 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         let kind = if is_folder { "is not a folder" } else { "is not a file" };
         let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
-        let error = Error::new(ErrorKind::Manifest, message).of_model(&model.name).at(model.place(Some(&key)));
+        let error =
+            Error::new(ErrorKind::Manifest, message).of_model(model.manifest_name()).at(model.place(Some(&key)));
         let error = error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml");
         Some(if key.ends_with("source.transformers") {
             error.advise(

@@ -4,6 +4,7 @@
 //! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of `coreml-rt` and its
 //! `private` module; what can be library code there is not generated here.
 
+mod buckets;
 mod classes;
 mod docs;
 mod enumerated;
@@ -78,7 +79,7 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
 
 /// Generates what one model has.
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
-    let loading = model::items(model, place);
+    let loading = if model.buckets.is_empty() { model::items(model, place) } else { buckets::items(model, place) };
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);

@@ -1,7 +1,8 @@
 //! Tensors whose type is known only at run time.
 //!
 //! Owns: [`Buffer`], an owned slice of any element type, and its conversions. Must not: appear in the public API.
-//! Flow: `model.rs` keeps the values of optional inputs in it, `parity/` the inputs and outputs of a sample.
+//! Flow: `model.rs` keeps the values of optional inputs in it, `padding.rs` padded inputs, `parity/` the
+//! inputs and outputs of a sample.
 
 use coreml_spec::{DataType, Elements, ElementsMut};
 use half::f16;
@@ -44,6 +45,31 @@ impl Buffer {
                 .collect::<Option<_>>()
                 .map(Self::Int8),
             _ => None,
+        }
+    }
+
+    /// Makes a buffer of zeros.
+    ///
+    /// Returns: `None` when the type cannot be a model's input or output.
+    pub(crate) fn zeros(data_type: DataType, len: usize) -> Option<Self> {
+        let mut buffer = Self::from_f64s(data_type, &[])?;
+        buffer.reset(len, 0.0);
+        Some(buffer)
+    }
+
+    /// Becomes `len` times `value`, which the type holds; memory is asked for only where there is too little.
+    pub(crate) fn reset(&mut self, len: usize, value: f64) {
+        /// Writes `value` everywhere.
+        fn fill<T: Copy>(elements: &mut Vec<T>, len: usize, value: T) {
+            elements.clear();
+            elements.resize(len, value);
+        }
+        match self {
+            Self::Float16(elements) => fill(elements, len, f16::from_f64(value)),
+            Self::Float32(elements) => fill(elements, len, value as f32),
+            Self::Float64(elements) => fill(elements, len, value),
+            Self::Int32(elements) => fill(elements, len, value as i32),
+            Self::Int8(elements) => fill(elements, len, value as i8),
         }
     }
 

@@ -3,7 +3,7 @@
 //! Owns: what counts as a difference, and its wording. Must not: compare what no type depends on (descriptions, version).
 //! Flow: `model.rs` → here, at every load.
 
-use coreml_spec::{Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape};
+use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape};
 
 /// Returns one sentence per difference; none when the types fit the package.
 ///
@@ -16,6 +16,15 @@ pub(crate) fn differences(types: &Function, package: &Function) -> Vec<String> {
     compare_features("state", &types.states, &package.states, &mut differences);
     compare_classifiers(types.classifier.as_ref(), package.classifier.as_ref(), &mut differences);
     differences
+}
+
+/// Returns what differs in how inputs are padded and outputs trimmed.
+///
+/// Called by: [`crate::model::Model::load`].
+pub(crate) fn difference_of_buckets(types: Option<&Buckets>, package: Option<&Buckets>) -> Option<String> {
+    let text = |buckets: Option<&Buckets>| buckets.map_or_else(|| "none".to_owned(), Buckets::to_string);
+    let differs = types != package;
+    differs.then(|| format!("buckets: the types say {}, the package says {}", text(types), text(package)))
 }
 
 /// Compares the features of one role.

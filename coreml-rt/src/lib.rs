@@ -19,6 +19,7 @@
 mod apple;
 mod array;
 mod backend;
+mod bucketed;
 mod buffer;
 mod cast;
 mod description;
@@ -32,6 +33,7 @@ mod model;
 #[cfg(feature = "ndarray")]
 mod ndarray;
 mod options;
+mod padding;
 pub mod parity;
 #[cfg(feature = "image")]
 mod picture;

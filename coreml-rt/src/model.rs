@@ -6,14 +6,14 @@
 use crate::backend::Backend;
 use crate::buffer::Buffer;
 use crate::description::Description;
-use crate::difference::differences;
+use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::search::{Found, Surroundings, find};
-use crate::shape::element_count;
+use crate::shape::{ShapeError, element_count};
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
-use coreml_spec::{Feature, FeatureKind, Function, Interface, Package, TensorRef};
+use coreml_spec::{Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -31,6 +31,8 @@ pub struct Model {
     path: Option<PathBuf>,
     /// The value of each input that may be left out, by position.
     defaults: Vec<Option<DefaultValue>>,
+    /// Position and shapes of the inputs with enumerated shapes, where there are several; otherwise empty.
+    paired: Vec<(usize, Vec<Vec<usize>>)>,
 }
 
 /// The value of an optional input.
@@ -47,6 +49,13 @@ impl Model {
     /// Called by: the generated `Model::load_with`.
     pub fn load(description: &Description, options: &LoadOptions) -> Result<Self, Error> {
         let found = find(description, options, &Surroundings::of_process())?;
+        Self::load_found(description, found, options)
+    }
+
+    /// Checks and loads the model of a generated module from where it was found.
+    ///
+    /// Called by: [`crate::bucketed::BucketedModel`], which finds all buckets before it loads one.
+    pub(crate) fn load_found(description: &Description, found: Found, options: &LoadOptions) -> Result<Self, Error> {
         let package = match &found {
             Found::Folder(path) => Package::open(path),
             Found::Embedded(files) => Package::from_embedded(files),
@@ -88,10 +97,11 @@ impl Model {
             Error::Options { model: name.to_owned(), source }
         })?;
         if let Some(types) = types {
-            let differences = match types.function(function) {
+            let mut differences = match types.function(function) {
                 Some(types) => differences(types, &found_function),
                 None => vec![format!("the types have no function `{wanted}`")],
             };
+            differences.extend(difference_of_buckets(types.buckets.as_ref(), interface.buckets.as_ref()));
             if !differences.is_empty() {
                 let location = location(found.path());
                 return Err(Error::Interface { model: name.to_owned(), location, differences });
@@ -99,9 +109,10 @@ impl Model {
         }
         let function = found_function;
         let defaults = function.inputs.iter().map(default_value).collect();
+        let paired = paired(&function.inputs);
         let backend = Backend::load(name, package, &found, &function, options)?;
         let path = found.path().map(Path::to_owned);
-        Ok(Self { name: name.to_owned(), backend, function, path, defaults })
+        Ok(Self { name: name.to_owned(), backend, function, path, defaults, paired })
     }
 
     /// Returns what runs the model: `portable (rten 0.27)`.
@@ -135,7 +146,7 @@ impl Model {
         inputs: [&dyn InputSlot; INPUTS],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        self.backend.predict(None, &self.fed(inputs), outputs)
+        self.predict_features(None, &self.fed(inputs), outputs)
     }
 
     /// Runs a model with states once; they are then those after the prediction.
@@ -148,7 +159,7 @@ impl Model {
         inputs: [&dyn InputSlot; INPUTS],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        self.backend.predict(Some(state.backend_mut()), &self.fed(inputs), outputs)
+        self.predict_features(Some(state), &self.fed(inputs), outputs)
     }
 
     /// Forgets the types of the inputs, and puts defaults where there is none.
@@ -158,14 +169,40 @@ impl Model {
 
     /// Runs the model once, with as many inputs as it turns out to have.
     ///
-    /// Called by: [`crate::parity`].
+    /// Called by: [`crate::parity`], `bucketed.rs`, and the predictions above.
     pub(crate) fn predict_features(
         &self,
         state: Option<&mut State>,
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
+        self.check_pairs(inputs)?;
         self.backend.predict(state.map(State::backend_mut), inputs, outputs)
+    }
+
+    /// Refuses enumerated shapes that do not stand at the same place in their lists: no graph was made for them.
+    fn check_pairs(&self, inputs: &[InputRef<'_>]) -> Result<(), Error> {
+        let mut chosen: Option<(usize, usize)> = None;
+        for (at, shapes) in &self.paired {
+            let Some(InputRef::Tensor(tensor)) = inputs.get(*at) else { continue };
+            // What is none of the shapes, the backend refuses.
+            let Some(position) = shapes.iter().position(|shape| shape == tensor.dims) else { continue };
+            match chosen {
+                Some((first, other)) if other != position => {
+                    let given = |at: usize| {
+                        let dims = match inputs.get(at) {
+                            Some(InputRef::Tensor(tensor)) => tensor.dims.to_vec(),
+                            _ => Vec::new(),
+                        };
+                        (self.function.inputs.get(at).map_or_else(String::new, |input| input.name.clone()), dims)
+                    };
+                    return Err(ShapeError::Unpaired { shapes: [given(first), given(*at)] }.into());
+                }
+                Some(_) => {}
+                None => chosen = Some((*at, position)),
+            }
+        }
+        Ok(())
     }
 
     /// Returns the value of input `at` when it is left out; for a required input an empty tensor, which no backend takes.
@@ -181,6 +218,18 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} on {}", location(self.path()), self.backend())
     }
+}
+
+/// Returns position and shapes of the inputs with enumerated shapes, if there are several.
+fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
+    let shapes = |input: &Feature| match &input.kind {
+        FeatureKind::MultiArray { shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. }, .. } => {
+            Some(shapes.clone())
+        }
+        _ => None,
+    };
+    let all: Vec<_> = inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
+    if all.len() > 1 { all } else { Vec::new() }
 }
 
 /// Returns the value that `input` takes when it is left out, or `None` when it must be given.

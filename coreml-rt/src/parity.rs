@@ -15,6 +15,7 @@ mod output;
 mod report;
 mod sample;
 mod step;
+mod subject;
 mod timing;
 
 pub use coreml_spec::Tolerance;
@@ -23,6 +24,7 @@ pub use report::{Comparison, Report, Stage, Verdict};
 pub use sample::Sample;
 pub use timing::{Timing, measure};
 
+use crate::bucketed::BucketedModel;
 use crate::description::Description;
 use crate::error::Error;
 use crate::model::{Model, unreadable};
@@ -33,6 +35,7 @@ use coreml_spec::{DataType, FeatureKind, Package, TensorRef};
 use output::Output;
 use std::path::Path;
 use step::{Fed, Step};
+use subject::Subject;
 
 /// Compares the model of a generated module with its samples, prints the figures, and returns whether all passed.
 ///
@@ -41,10 +44,32 @@ use step::{Fed, Step};
 /// Parameters: `samples` — absolute paths in `OUT_DIR`.
 #[doc(hidden)]
 pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance) -> bool {
+    let load = || Model::load(description, &LoadOptions::new()).map(|model| Subject::Model(Box::new(model)));
+    test_subject(description.name, load, samples, tolerance)
+}
+
+/// Compares all buckets of a generated module with their samples, whose inputs are not padded: prints the figures, and
+/// returns whether all passed.
+///
+/// Called by: the generated `#[cfg(test)] mod parity` of a model with buckets.
+/// Parameters: as for [`test()`].
+#[doc(hidden)]
+pub fn test_buckets(
+    name: &str,
+    buckets: &'static [(usize, Description)],
+    samples: &[&str],
+    tolerance: Tolerance,
+) -> bool {
+    let load = || BucketedModel::load(buckets, &LoadOptions::new()).map(|model| Subject::Buckets(Box::new(model)));
+    test_subject(name, load, samples, tolerance)
+}
+
+/// Loads what is compared, compares it, prints the figures, and returns whether all passed.
+fn test_subject(name: &str, load: impl Fn() -> Result<Subject, Error>, samples: &[&str], tolerance: Tolerance) -> bool {
     let run = || {
-        let model = Model::load(description, &LoadOptions::new())?;
+        let subject = load()?;
         let samples = samples.iter().map(|path| Sample::read(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
-        compare(description.name, &model, &samples, tolerance)
+        compare(name, &subject, &samples, tolerance)
     };
     match run() {
         Ok(report) => {
@@ -60,8 +85,8 @@ pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance) -
 
 /// Compares a package on disk with samples.
 ///
-/// Parameters: `package` — an `.mlpackage`; `function` — of a multifunction package, `None` for its default; `options` —
-/// a path in them is not used; `tolerance` — `None` for what the function's precision allows
+/// Parameters: `package` — an `.mlpackage`; `function` — of a multifunction package, `None` for its default, or, when the
+/// functions are buckets of one model, for the model: samples are then not padded; `options` — a path in them is not used; `tolerance` — `None` for what the function's precision allows
 /// ([`Tolerance::of_precision`]).
 /// Errors: those of loading and predicting, and [`Error::Sample`] when a sample does not fit the model. An output that is
 /// not close enough is no error: see [`Report::passed`].
@@ -72,11 +97,14 @@ pub fn verify(
     samples: &[Sample],
     tolerance: Option<Tolerance>,
 ) -> Result<Report, Error> {
-    let model = Model::open(package, function, options)?;
     let mut name = package.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let precision = || Package::open(package)?.has_half_precision(&model.function().name).map(Tolerance::of_precision);
+    let model = Subject::open(package, function, options)?;
     let tolerance = match tolerance {
-        None => precision().map_err(|error| unreadable(&name, error))?,
+        None => {
+            let function = &model.function()?.name;
+            let half = Package::open(package).and_then(|package| package.has_half_precision(function));
+            half.map(Tolerance::of_precision).map_err(|error| unreadable(&name, error))?
+        }
         Some(tolerance) => tolerance,
     };
     if let Some(function) = function {
@@ -86,9 +114,9 @@ pub fn verify(
 }
 
 /// Runs `model` on each sample and judges each output.
-fn compare(name: &str, model: &Model, samples: &[Sample], tolerance: Tolerance) -> Result<Report, Error> {
+fn compare(name: &str, model: &Subject, samples: &[Sample], tolerance: Tolerance) -> Result<Report, Error> {
     let mut report = Report::new(name, model.backend(), tolerance);
-    let function = model.function();
+    let function = model.function()?;
     for sample in samples {
         sample.refuse_unknown_states(&function.states)?;
         let mut state = if function.states.is_empty() { None } else { Some(model.new_state()?) };
@@ -106,8 +134,8 @@ fn compare(name: &str, model: &Model, samples: &[Sample], tolerance: Tolerance) 
 /// Feeds one step of a sample to the model.
 ///
 /// Called by: [`compare`].
-fn run(model: &Model, step: &Step<'_>, state: Option<&mut State>, report: &mut Report) -> Result<Vec<Output>, Error> {
-    let function = model.function();
+fn run(model: &Subject, step: &Step<'_>, state: Option<&mut State>, report: &mut Report) -> Result<Vec<Output>, Error> {
+    let function = model.function()?;
     step.refuse_unknown(&function.inputs, &function.outputs)?;
     let fed = fed(model, step)?;
     fed.iter().flatten().filter_map(|value| value.rounded.as_ref()).for_each(|remark| report.remark(remark));
@@ -116,14 +144,18 @@ fn run(model: &Model, step: &Step<'_>, state: Option<&mut State>, report: &mut R
     Ok(outputs)
 }
 
-/// Returns what a step feeds for each input; `None` for one that it leaves out.
-fn fed<'a>(model: &Model, step: &Step<'a>) -> Result<Vec<Option<Fed<'a>>>, Error> {
-    model.function().inputs.iter().map(|input| step.input(input)).collect()
+/// Returns what a step feeds for each input; `None` for one that it leaves out, and for one that the model fills.
+fn fed<'a>(model: &Subject, step: &Step<'a>) -> Result<Vec<Option<Fed<'a>>>, Error> {
+    let feed = |(at, input)| match model.fills(at) {
+        true => step.refuse_zeros(input).map(|()| None),
+        false => step.input(input),
+    };
+    model.function()?.inputs.iter().enumerate().map(feed).collect()
 }
 
 /// Predicts once.
 fn predict(
-    model: &Model,
+    model: &Subject,
     state: Option<&mut State>,
     fed: &[Option<Fed<'_>>],
     outputs: &mut [Output],
@@ -131,18 +163,19 @@ fn predict(
     let inputs: Vec<InputRef<'_>> = fed
         .iter()
         .enumerate()
+        .filter(|(at, _)| !model.fills(*at))
         .map(|(at, fed)| match fed {
             Some(fed) => InputRef::Tensor(TensorRef { dims: fed.dims, elements: fed.buffer.elements() }),
             None => model.default_of(at),
         })
         .collect();
     let mut slots: Vec<&mut dyn OutputSlot> = outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
-    model.predict_features(state, &inputs, &mut slots)
+    model.predict(state, &inputs, &mut slots)
 }
 
 /// Adds one comparison per output to `report`.
-fn judge(model: &Model, step: &Step<'_>, outputs: &[Output], report: &mut Report) -> Result<(), Error> {
-    let function = model.function();
+fn judge(model: &Subject, step: &Step<'_>, outputs: &[Output], report: &mut Report) -> Result<(), Error> {
+    let function = model.function()?;
     // The reference probabilities, and how far the prediction is from them: what a different label is excused with.
     let mut probabilities: Option<(Vec<f64>, f64)> = None;
     for (feature, output) in function.outputs.iter().zip(outputs) {
@@ -164,8 +197,8 @@ fn judge(model: &Model, step: &Step<'_>, outputs: &[Output], report: &mut Report
 }
 
 /// Adds one comparison per state that the sample has a reference for.
-fn judge_states(model: &Model, sample: &Sample, state: &State, report: &mut Report) -> Result<(), Error> {
-    for (index, feature) in model.function().states.iter().enumerate() {
+fn judge_states(model: &Subject, sample: &Sample, state: &State, report: &mut Report) -> Result<(), Error> {
+    for (index, feature) in model.function()?.states.iter().enumerate() {
         // A state never varies in size.
         let FeatureKind::MultiArray { data_type, shape } = &feature.kind else { continue };
         let (data_type, dims) = (*data_type, &shape.default);

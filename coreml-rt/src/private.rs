@@ -3,11 +3,12 @@
 //! Owns: the list of names that `coreml-macros` may write besides the public ones, and the check that both are one
 //! version. Not part of the public API: it changes without notice.
 
+pub use crate::bucketed::BucketedModel;
 pub use crate::description::{Description, EmbeddedFiles};
 pub use crate::embedded::bytes as embedded_bytes;
 pub use crate::label::parse as parse_label;
 pub use crate::model::Model;
-pub use crate::parity::test as parity_test;
+pub use crate::parity::{test as parity_test, test_buckets as parity_test_of_buckets};
 pub use crate::slot::{InputRef, InputSlot};
 pub use crate::state::State;
 pub use coreml_spec::ComputeUnits;

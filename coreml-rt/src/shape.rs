@@ -73,6 +73,25 @@ pub enum ShapeError {
         /// The shapes that the model takes.
         shapes: Vec<Vec<usize>>,
     },
+    /// Enumerated shapes of two inputs that do not go together.
+    Unpaired {
+        /// Names and shapes of the two.
+        shapes: [(String, Vec<usize>); 2],
+    },
+    /// A length that no bucket of a model takes.
+    NoBucket {
+        /// The length that was given.
+        length: usize,
+        /// The smallest length that the model takes.
+        min: usize,
+        /// The sizes of the buckets, ascending.
+        sizes: Vec<usize>,
+    },
+    /// Inputs whose lengths must be equal are not.
+    UnequalLengths {
+        /// Names and lengths of two inputs.
+        lengths: [(String, usize); 2],
+    },
     /// An image is larger or smaller than a model takes.
     ImageSize {
         /// Width that was given, in pixels.
@@ -108,6 +127,19 @@ impl std::fmt::Display for ShapeError {
             Self::NotEnumerated { dims, shapes } => {
                 let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
                 write!(f, "shape {dims:?} is none of those that the model takes: {}", shapes.join(", "))
+            }
+            Self::Unpaired { shapes: [(one, dims), (other, dims_of_other)] } => write!(
+                f,
+                "enumerated shapes of several inputs go together by their place: `{one}` has shape {dims:?}, `{other}` has \
+                 {dims_of_other:?}"
+            ),
+            Self::NoBucket { length, min, sizes } => {
+                let largest = sizes.last().copied().unwrap_or_default();
+                write!(f, "a length of {length} fits no bucket: the model takes {min} to {largest}")?;
+                write!(f, ", in buckets of {}", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+            }
+            Self::UnequalLengths { lengths: [(one, length), (other, length_of_other)] } => {
+                write!(f, "inputs of one model have one length: `{one}` has {length}, `{other}` has {length_of_other}")
             }
             Self::ImageSize { width, height, widths, heights } => write!(
                 f,

@@ -127,6 +127,24 @@ fn an_enumerated_shape_must_be_one_of_them() {
 }
 
 #[test]
+#[cfg(not(target_vendor = "apple"))] // the double has no such network
+fn enumerated_shapes_of_two_inputs_go_together() {
+    let pair = load("pair");
+    let predict = |a: usize, b: usize| {
+        let (ones, twos) = (vec![1.0; a], vec![2.0; b]);
+        let a = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ones, [1, a]).unwrap();
+        let b = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&twos, [1, b]).unwrap();
+        let mut product = Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest();
+        pair.predict([&a, &b], &mut [&mut product]).map(|()| product.into_vec())
+    };
+    assert_eq!(predict(2, 3).unwrap(), [6.0; 2]);
+    assert_eq!(predict(4, 6).unwrap(), [12.0; 4]);
+    // An engine would compute it, Core ML has no such graph.
+    let message = predict(2, 6).unwrap_err().to_string();
+    assert!(message.ends_with("`a` has shape [1, 2], `b` has [1, 6]"), "{message}");
+}
+
+#[test]
 fn pixels_go_in_and_come_out() {
     let bytes: Vec<u8> = (0..24).collect();
     for name in ["photo", "photo_bgr"] {

@@ -53,7 +53,7 @@ fn out_dir() -> PathBuf {
         FeatureKind::MultiArray { data_type: DataType::UInt8, shape: Shape::fixed([4]) };
     text.tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
     leave(&out_dir, "later.toml", single(text));
-    leave(&out_dir, "everything.toml", several(&["memory", "text", "choice", "photo"]));
+    leave(&out_dir, "everything.toml", several(&["memory", "text", "choice", "photo", "letters"]));
     let mut functions = indexed("memory");
     let mut second = indexed("text").interface.functions[0].clone();
     second.name = "second".to_owned();

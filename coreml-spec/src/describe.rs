@@ -8,7 +8,7 @@ use crate::proto::{
     TensorKind, TensorType, ValueKind,
 };
 use crate::shape;
-use crate::{Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels, Package};
+use crate::{Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels, Package};
 use std::collections::HashMap;
 
 /// Name of the only function of a package that is not multifunction.
@@ -59,11 +59,27 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
     } else if !functions.iter().any(|function| function.name == default_function) {
         return Err(package.damaged(format!("the default function {default_function:?} is not described")));
     }
+    let buckets = buckets(package, &functions)?;
     Ok(Interface {
         specification_version: model.specification_version,
         default_function: default_function.to_owned(),
         functions,
+        buckets,
     })
+}
+
+/// Reads how the functions are one model at several sizes, when the package says so.
+fn buckets(package: &Package, functions: &[Function]) -> Result<Option<Buckets>, Error> {
+    let metadata = package.model().description.as_ref().and_then(|description| description.metadata.as_ref());
+    let Some(text) = metadata.and_then(|metadata| metadata.user_defined.get(Buckets::METADATA_KEY)) else {
+        return Ok(None);
+    };
+    let damaged = |what: String| {
+        package.damaged(format!("the metadata {:?} does not fit the model: {what}", Buckets::METADATA_KEY))
+    };
+    let buckets: Buckets = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    buckets.check(functions).map_err(damaged)?;
+    Ok(Some(buckets))
 }
 
 /// What the specification says of one function, in its two forms.

@@ -83,6 +83,9 @@ fn features(package: &Package) -> Result<BTreeMap<String, String>, Error> {
             features.insert(format!("{name}/labels"), format!("{:?}", classifier.labels));
         }
     }
+    if let Some(buckets) = &interface.buckets {
+        features.insert("buckets".to_owned(), buckets.to_string());
+    }
     for (name, function) in &package.program()?.functions {
         features.insert(format!("{name}/opset"), function.opset.clone());
     }

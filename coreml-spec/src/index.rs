@@ -80,6 +80,9 @@ pub struct IndexedModel {
     pub name: String,
     /// The manifest's `metadata.description`; empty when there is none.
     pub description: String,
+    /// The manifest's name for the model of which this package is one bucket of several; `None` for a model of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket_of: Option<String>,
     /// Where the model came from, for documentation: `python/whisper.py:encoder`.
     pub source: String,
     /// The interface that the generated types follow.
@@ -181,11 +184,13 @@ mod tests {
         let model = IndexedModel {
             name: "net".to_owned(),
             description: String::new(),
+            bucket_of: None,
             source: String::new(),
             interface: Interface {
                 specification_version: 9,
                 default_function: "main".to_owned(),
                 functions: Vec::new(),
+                buckets: None,
             },
             digest: String::new(),
             package: String::new(),

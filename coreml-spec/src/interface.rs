@@ -4,7 +4,7 @@
 //! Flow: made by [`crate::Package::interface`] from a package, carried by [`crate::Index`], turned into types by
 //! `coreml-macros`, compared with the package at load by `coreml-rt`.
 
-use crate::DataType;
+use crate::{Buckets, DataType};
 use serde::{Deserialize, Serialize};
 
 /// The interface of a model package: its functions with their features.
@@ -16,6 +16,9 @@ pub struct Interface {
     pub default_function: String,
     /// The functions, in the package's order; exactly one unless the package is multifunction.
     pub functions: Vec<Function>,
+    /// Present when the functions are one model at several sizes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<Buckets>,
 }
 
 impl Interface {

@@ -7,6 +7,7 @@
 //! [`Index`] into code; `coreml-rt` and `coreml-portable` open the same package at run time.
 
 mod blob;
+mod buckets;
 mod constant;
 mod data_type;
 mod describe;
@@ -25,6 +26,7 @@ mod tensor;
 mod weight;
 
 pub use blob::WeightFile;
+pub use buckets::{Buckets, Mask, Padded, Trimmed};
 pub use constant::Constant;
 pub use data_type::DataType;
 pub use difference::{Change, Difference, difference};

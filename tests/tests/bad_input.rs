@@ -72,13 +72,6 @@ fn an_unknown_key_names_the_nearest() {
 }
 
 #[test]
-fn a_key_of_later_work_is_refused() {
-    let user = small("later-key");
-    user.write("net.toml", format!("{MANIFEST}buckets = {{ input = \"x\", axis = 1, sizes = [64] }}\n"));
-    check(&user).fails_with(&["net.toml:5:1", "buckets", "not supported yet"]);
-}
-
-#[test]
 fn a_missing_python_file() {
     let user = small("missing-python");
     std::fs::remove_file(user.path("python/net.py")).expect("it was written");

@@ -28,6 +28,13 @@ source = { file = "python/nets.py", entry = "photo" }
 inputs.picture = { image = { width = 6, height = 4, color = "bgr", mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } }
 outputs.styled = { image = { color = "rgb" } }
 outputs.means = { dtype = "float32" }
+
+[models.small]
+source = { file = "python/nets.py", entry = "small" }
+minimum-deployment-target = "iOS26"
+inputs.x = { shape = [1, 4], dtype = "int8" }
+outputs.scaled = { dtype = "float32" }
+outputs.next = { dtype = "int32" }
 "#;
 
 /// Their Python side.
@@ -67,6 +74,15 @@ class Choice(nn.Module):
 class Photo(nn.Module):
     def forward(self, picture):
         return torch.sigmoid(picture) * 255, picture.mean((2, 3))
+
+
+class Small(nn.Module):
+    def forward(self, x):
+        return x.float() / 127, x + 1
+
+
+def small():
+    return Small()
 
 
 def seeded(module):
@@ -128,6 +144,9 @@ fn main() -> Result<(), coreml_rt::Error> {
     println!("summed {:?} of {:?}", summed.as_slice().last(), summed.dims());
     println!("{}", choice::XInput::from_slice_with_dims(&[0.0; 9], [1, 9]).unwrap_err());
 
+    let output = models.small.predict(&nets::small::Input { x: (&[[-128i8, -1, 0, 127]]).into() })?;
+    println!("small {:.2} {:?}", output.scaled.as_slice()[3], output.next.as_slice());
+
     // Red, green, blue, whatever the order inside of the model.
     let red: Vec<u8> = [255, 0, 0].repeat(6 * 4);
     let picture = ImageView::<Rgb, Fixed<6>, Fixed<4>>::from_rgb8(&red, 6, 4)?;
@@ -152,12 +171,13 @@ fn they_work_the_whole_way() {
     assert_eq!(lines[4], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
     assert_eq!(lines[5], "summed Some(16.0) of [1, 16]", "{said}");
     assert_eq!(lines[6], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
+    assert_eq!(lines[7], "small 1.00 [-127, 0, 1, 128]", "{said}");
     // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the last; means and
     // deviations stand in the order of the planes.
-    assert!(lines[7].starts_with("means -2.12 -2.04 2.64 "), "{said}");
+    assert!(lines[8].starts_with("means -2.12 -2.04 2.64 "), "{said}");
 
     let tests = user.cargo(&["test"]).succeeds().stdout;
-    for model in ["decoder", "text", "choice", "photo"] {
+    for model in ["decoder", "text", "choice", "photo", "small"] {
         assert!(tests.contains(&format!("test nets::{model}::parity::matches_pytorch ... ok")), "{tests}");
     }
 }

@@ -8,7 +8,7 @@ use coreml_lint::{Finding, Padding, RULES, Report};
 use coreml_rt::Tolerance;
 use coreml_rt::parity::{self, Comparison, Stage, Verdict};
 use coreml_spec::proto::{BindingKind, NamedValueType, Operation, ValueType};
-use coreml_spec::{Package, deployment_target};
+use coreml_spec::{Buckets, Package, deployment_target};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -166,6 +166,9 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
     for (name, size) in package.files()? {
         facts.push([name, format!("{size} bytes")]);
     }
+    if let Some(buckets) = package.interface()?.buckets {
+        facts.push(["buckets".to_owned(), buckets.to_string()]);
+    }
     if let Some(metadata) = model.description.as_ref().and_then(|description| description.metadata.as_ref()) {
         let named = [
             ("description", &metadata.short_description),
@@ -175,7 +178,8 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
         ];
         let named = named.into_iter().filter(|(_, value)| !value.is_empty());
         facts.extend(named.map(|(name, value)| [name.to_owned(), value.clone()]));
-        facts.extend(metadata.user_defined.iter().map(|(name, value)| [name.clone(), value.clone()]));
+        let others = metadata.user_defined.iter().filter(|(name, _)| name.as_str() != Buckets::METADATA_KEY);
+        facts.extend(others.map(|(name, value)| [name.clone(), value.clone()]));
     }
     facts.push(["made by".to_owned(), format!("cargo-coreml {}", env!("CARGO_PKG_VERSION"))]);
     Ok(facts)

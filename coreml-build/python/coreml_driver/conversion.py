@@ -9,8 +9,8 @@ Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from coreml_driver import (
     inputs,
     mil,
     operations,
+    padding,
     prepare,
     pretrained,
     report,
@@ -96,6 +97,8 @@ class _Done:
     selector: OpSelector
     capture: dict[str, Any]
     rewrites: dict[str, Any]
+    #: Dimensions of outputs that have the length, of a bucket.
+    trimmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def _finish(
@@ -114,6 +117,10 @@ def _finish(
             specification = functions.join(job, parts, PACKAGE_NAME, model.metadata)
         capture = {str(part.name): function.capture for part, _, function in done}
         rewrites = {str(part.name): function.rewrites for part, _, function in done}
+    if model.bucket is not None:
+        sizes = [part.size for part, _, _ in done if part.size is not None]
+        package = job.output / PACKAGE_NAME
+        padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
     report.write(
         job.output / "report.json",
@@ -164,7 +171,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.runs[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
@@ -172,7 +179,7 @@ class _Conversion:
             "largest-difference": converted.largest,
             "notes": converted.captured.notes,
         }
-        return _Done(converted.specification, converted.selector, captured, observed.rewrites)
+        return _Done(converted.specification, converted.selector, captured, observed.rewrites, observed.trimmed)
 
     def _load(self) -> torch.nn.Module:
         """Make the module, with its weights, in inference mode."""

@@ -23,7 +23,7 @@ from coreml_driver.interface import Interface
 from coreml_driver.request import Model, Precision
 from coreml_driver.states import PREFIX, Kept
 
-ELEMENT_TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32}
+ELEMENT_TYPES = {"float16": np.float16, "float32": np.float32, "int32": np.int32, "int8": np.int8}
 #: The manifest's words for coremltools'.
 COLOR_LAYOUTS = {
     "rgb": ct.colorlayout.RGB,

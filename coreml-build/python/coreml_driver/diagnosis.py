@@ -14,6 +14,7 @@ from typing import Any
 
 from coreml_driver import operators
 from coreml_driver.failures import Failure, PythonLine
+from coreml_driver.features import INTEGERS
 from coreml_driver.ladder import LAST_RUNGS, RULES, UNSUPPORTED, UNSUPPORTED_LADDER, Rule
 from coreml_driver.lines import UserCode
 from coreml_driver.progress import Progress
@@ -100,7 +101,7 @@ class _Explanation:
             line = context.sightings.high_rank.line or line
         key = rule.key
         if rule.kind == "sample-range" and context.model is not None:
-            integers = [declared.name for declared in context.model.inputs if declared.dtype == "int32"]
+            integers = [declared.name for declared in context.model.inputs if declared.dtype in INTEGERS]
             key = f"inputs.{integers[0]}" if len(integers) == 1 else "inputs"
         if rule.kind == "complex" and line is None:
             line = next(iter(operators.unsupported(context.program, context.user_code).values()), None)

@@ -26,6 +26,8 @@ RESERVED_NAMES = frozenset(
 #: Keys of an input that this version converts by.
 INPUT_KEYS = frozenset(("shape", "shapes", "image", "dtype", "sample", "default"))
 
+#: Element types of inputs that hold integers.
+INTEGERS = frozenset(("int32", "int8"))
 #: Sizes of one tensor.
 Shape = tuple[int, ...]
 
@@ -73,7 +75,7 @@ class Input:
     dimensions: tuple[int | Range, ...]
     #: All shapes when they are enumerated, the default first; otherwise empty.
     shapes: tuple[Shape, ...]
-    #: `float16`, `float32` or `int32`.
+    #: `float16`, `float32`, `int32` or `int8`.
     dtype: str
     #: Bounds of the samples, both included; `None` means standard normal (integers have `DEFAULT_INTEGER_RANGE`).
     sample_range: tuple[float, float] | None
@@ -178,12 +180,13 @@ def _legal(name: str) -> str:
 
 def _dtype(dtype: str, key: str) -> str:
     """Return `dtype` if a multi-array of it exists on every supported target."""
-    if dtype in ("float16", "float32", "int32"):
+    if dtype in ("float16", "float32", "int32") or (dtype == "int8" and key.startswith("inputs.")):
         return dtype
     cures = {
         "bool": 'Declare `dtype = "int32"` and compare in forward: `mask != 0`.',
         "int64": 'Declare `dtype = "int32"`: Core ML computes with 32-bit integers.',
         "float64": 'Declare `dtype = "float32"`.',
+        "int8": 'Declare `dtype = "int32"`: only inputs can have 8 bits.',
         "bfloat16": 'Declare `dtype = "float16"` or `"float32"`.',
     }
     message = f"Core ML has no `{dtype}` features here; it would silently become another type."

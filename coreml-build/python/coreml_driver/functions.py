@@ -1,4 +1,5 @@
-"""Several functions in one package: a model's table apart into tables of single functions, and their packages together.
+"""Several functions in one package: a model's table apart into tables of single functions or sizes, and their packages
+together.
 
 Owns: which keys belong to a function, the joining, and the proof that joining changed no function.
 Must not: convert: `conversion` does that with each table as if it were a model's.
@@ -17,7 +18,7 @@ from typing import Any
 import coremltools as ct
 from coremltools.proto import Model_pb2
 
-from coreml_driver import canonical, functional, program
+from coreml_driver import buckets, canonical, functional, program
 from coreml_driver.failures import Failure
 from coreml_driver.features import name_of
 from coreml_driver.request import Job
@@ -39,13 +40,15 @@ class Part:
     #: `None` for the only function of a model.
     name: str | None
     job: Job
+    #: The size of one of several buckets, whose keys are the model's.
+    size: int | None = None
 
     def key(self, key: str | None) -> str | None:
         """Return where `key` of the function's table stands in the model's.
 
         Called by: `conversion.convert`, for a failure.
         """
-        if self.name is None:
+        if self.name is None or self.size is not None:
             return key
         if key is None:
             return f"{SCRATCH}.{self.name}"
@@ -53,6 +56,8 @@ class Part:
 
     def remark(self, text: str) -> str:
         """Return a warning with the function that it is about."""
+        if self.size is not None:
+            return f"bucket {self.size}: {text}"
         return text if self.name is None else f"function `{self.name}`: {text}"
 
 
@@ -62,6 +67,8 @@ def split(job: Job) -> list[Part]:
     Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-manifest`.
     """
+    if "buckets" in job.table:
+        return _split_buckets(job)
     functions: Mapping[str, Any] | None = job.table.get("functions")
     if functions is None:
         return [Part(None, job)]
@@ -92,6 +99,21 @@ def split(job: Job) -> list[Part]:
     return parts
 
 
+def _split_buckets(job: Job) -> list[Part]:
+    """Return a function for each size; a single size is the model's only function."""
+    tables = buckets.tables(job.table)
+    if len(tables) == 1:
+        ((size, table),) = tables
+        return [Part(None, Job(job.id, job.output, table), size)]
+    parts = []
+    for number, (size, table) in enumerate(tables):
+        name = buckets.function_name(size)
+        if number:
+            table.pop("ops", None)  # registered once, for all of them
+        parts.append(Part(name, Job(job.id, job.output / SCRATCH / name, table), size))
+    return parts
+
+
 def join(job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[str, str]) -> Model_pb2.Model:
     """Make one package of the functions' packages, and bring it and the samples to where a model's are.
 
@@ -109,7 +131,8 @@ def join(job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[s
         package = part.job.output / package_name
         descriptor.add_function(str(package), program.MAIN, part.name)
         before[part.name] = canonical.read_specification(package)
-    descriptor.default_function_name = job.table["default-function"]
+    # Of buckets the largest: it takes whatever the others take.
+    descriptor.default_function_name = job.table.get("default-function") or str(parts[-1].name)
     joined = job.output / package_name
     ct.utils.save_multifunction(descriptor, str(joined))
     specification = canonical.read_specification(joined)

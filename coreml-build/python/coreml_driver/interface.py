@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.features import NAME, RESERVED_NAMES, Input, Range, Shape, channels_of
+from coreml_driver.features import INTEGERS, NAME, RESERVED_NAMES, Input, Range, Shape, channels_of
 from coreml_driver.prepare import Leaf
 from coreml_driver.request import Classifier, Model
 from coreml_driver.witness import MAX_RANK
@@ -247,4 +247,4 @@ def input_tensor_type(declared: Input) -> torch.dtype:
 
     Called by: `samples`.
     """
-    return torch.int64 if declared.dtype == "int32" else torch.float32
+    return torch.int64 if declared.dtype in INTEGERS else torch.float32

@@ -8,7 +8,7 @@ Flow: `conversion` -> `observe` -> samples, witness, checks, interface -> what `
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from coreml_driver import ane, checks, images, prepare, samples, shapes, states
+from coreml_driver import ane, buckets, checks, images, padding, prepare, samples, shapes, states
+from coreml_driver.buckets import Bucket
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
 from coreml_driver.interface import Interface, decide
@@ -28,6 +29,10 @@ from coreml_driver.witness import Sightings, Witness
 CAPTURE_SAMPLES = 2
 #: Seconds that a run at a shape larger than the default may take, by estimate.
 AFFORDABLE_SECONDS = 60.0
+#: What to do about a shape that the manifest allows and the module does not take.
+SHAPE_CURE = "Correct `min` and `max`, or the enumerated `shapes`, to what forward takes."
+#: The same for a length.
+LENGTH_CURE = "Correct `min` and `max` of the length, the sizes, or `pad`, to what forward takes."
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class Observed:
     runs: Sequence[Run]
     #: The shapes of each run, for messages; empty for a model of fixed shapes.
     shapes: Sequence[str]
+    #: What to keep for parity: of a bucket the inputs as they are, before padding.
+    samples: Sequence[Run]
+    #: Dimensions of outputs that have the length, of a bucket.
+    trimmed: Mapping[str, tuple[int, ...]]
     #: The declared states with their buffers.
     kept: Sequence[states.Kept]
     sightings: Sightings
@@ -74,16 +83,14 @@ class _Observation:
         """Run it all."""
         model, line = self._model, self._context.forward
         model.output.mkdir(parents=True, exist_ok=True)
-        choices = shapes.choices(model.inputs)
-        first, seconds = self._run(choices[0], 0)
-        choices = self._affordable(choices, seconds)
-        runs = [first]
-        # Every shape is tried, and the default shape on two samples: one to capture with, one to compare on.
-        for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, model.samples)):
-            choice = choices[index % len(choices)]
-            with _at(self._shown(choice) if index % len(choices) else "", self._context):
-                runs.append(self._run(choice, index)[0])
-        self._try_unequal()
+        trimmed: Mapping[str, tuple[int, ...]] = {}
+        if model.bucket is None:
+            choices, runs = self._run_shapes()
+            kept: Sequence[Run] = runs
+        else:
+            choices = shapes.choices(model.inputs)
+            kept, runs, trimmed = self._run_lengths(model.bucket)
+        first = runs[0]
         tried = [run.steps[0][1] for run in runs[: len(choices)]]
         interface = decide(model, self._leaves, tried, self._root, line)
         self._warnings += samples.remarks(interface, runs)
@@ -98,11 +105,68 @@ class _Observation:
         layers = {position: layer for position, image in pictures.items() if (layer := images.layer(image))}
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
-        return Observed(flat, runs, shown, self._kept, sightings, interface, rewrites)
+        return Observed(flat, runs, shown, kept, trimmed, self._kept, sightings, interface, rewrites)
+
+    def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run]]:
+        """Run every shape that the manifest allows and time allows too."""
+        choices = shapes.choices(self._model.inputs)
+        first, seconds = self._run(choices[0], 0)
+        choices = self._affordable(choices, seconds)
+        runs = [first]
+        # Every shape is tried, and the default shape on two samples: one to capture with, one to compare on.
+        for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, self._model.samples)):
+            choice = choices[index % len(choices)]
+            with _at(self._shown(choice) if index % len(choices) else "", self._context):
+                runs.append(self._run(choice, index)[0])
+        self._try_unequal()
+        return choices, runs
+
+    def _run_lengths(self, bucket: Bucket) -> tuple[list[Run], list[Run], dict[str, tuple[int, ...]]]:
+        """Run lengths that a bucket takes, as they are and padded, which must give the same.
+
+        Returns: the runs as they are, the padded ones, and which outputs have the length.
+        """
+        inputs, line = self._model.inputs, self._context.forward
+        lengths = buckets.lengths(bucket)
+
+        def alone(length: int, index: int) -> Run:
+            choice = buckets.shortened(bucket, inputs, length)
+            with _at(f"`{bucket.input}` of length {length}", self._context, "buckets", LENGTH_CURE):
+                sample = padding.with_ones(bucket, inputs, samples.draw(self._model, choice, index))
+                return self._run_sample(sample)
+
+        full = alone(bucket.size, 0)
+        others = {length: alone(length, 0).steps[0][1] for length in buckets.other_lengths(bucket)}
+        names = [leaf.name for leaf in self._leaves]
+        trimmed = padding.following(bucket, names, full.steps[0][1], others, line)
+        exact, padded = [], []
+        for index in range(max(len(lengths), CAPTURE_SAMPLES, self._model.samples)):
+            length = lengths[index % len(lengths)]
+            run = alone(length, index)
+            sample, expected = run.steps[0]
+            with _at(f"`{bucket.input}` padded from {length}", self._context, "buckets", LENGTH_CURE):
+                with_padding = self._run_sample(padding.padded(bucket, inputs, sample))
+            _, result = with_padding.steps[0]
+            padding.compare(bucket, names, trimmed, expected, result, length, line)
+            exact.append(run)
+            padded.append(with_padding)
+        return exact, padded, trimmed
+
+    def _run_sample(self, sample: Sample) -> Run:
+        """Run a module without states on one sample."""
+        result = self._feed.call(self._module, copies(sample.tensors))
+        self._find_leaves(result)
+        return Run(((sample, self._outputs(result)),))
+
+    def _find_leaves(self, result: Any) -> None:
+        """Find the tensors in the first result."""
+        if not self._leaves:
+            self._leaves = prepare.leaves(result, self._model.outputs, self._context.forward)
+            self._warnings += prepare.left_out(result, self._leaves, self._context.forward)
 
     def _run(self, choice: shapes.Choice, index: int) -> tuple[Run, float]:
         """Run the steps of one sample from zeroed states; return how long the first one took, in seconds."""
-        model, line = self._model, self._context.forward
+        model = self._model
         states.reset(self._module, self._kept)
         steps: list[tuple[Sample, tuple[torch.Tensor, ...]]] = []
         started = time.monotonic()
@@ -111,9 +175,7 @@ class _Observation:
             sample = samples.draw(model, choice, index, step)
             result = self._feed.call(self._module, copies(sample.tensors))
             seconds = seconds or time.monotonic() - started
-            if not self._leaves:
-                self._leaves = prepare.leaves(result, model.outputs, line)
-                self._warnings += prepare.left_out(result, self._leaves, line)
+            self._find_leaves(result)
             steps.append((sample, self._outputs(result)))
         return Run(tuple(steps), states.values(self._module, self._kept)), seconds
 
@@ -199,8 +261,11 @@ class _Observation:
 
 
 @contextmanager
-def _at(shape: str, context: Context) -> Iterator[None]:
-    """Say at which shape the module failed. Parameters: `shape` — as messages spell it; empty for the default."""
+def _at(shape: str, context: Context, key: str = "inputs", cure: str = SHAPE_CURE) -> Iterator[None]:
+    """Say at which shape the module failed.
+
+    Parameters: `shape` — as messages spell it; empty for the default; `key` — that allows it.
+    """
     try:
         yield
     except Exception as error:
@@ -211,8 +276,7 @@ def _at(shape: str, context: Context) -> Iterator[None]:
             f"`forward` takes the default shapes, but not {shape}, which the manifest allows: "
             f"{type(error).__name__}: {error}"
         )
-        cure = "Correct `min` and `max`, or the enumerated `shapes`, to what forward takes."
-        raise Failure("wrong-shape", message, line, "inputs", (cure,)) from error
+        raise Failure("wrong-shape", message, line, key, (cure,)) from error
 
 
 def copies(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coreml_driver import features
+from coreml_driver import buckets, features
+from coreml_driver.buckets import Bucket
 from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Output, State, name_of
 from coreml_driver.protocol import PROTOCOL_VERSION
@@ -23,7 +24,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """
     source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states states-mode quantize palettize prune ops rewrite
+    classifier parity embed python states states-mode quantize palettize prune ops rewrite bucket
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
@@ -118,6 +119,8 @@ class Model:
     rewrite: tuple[str, ...] = ()
     #: Predictions in a row of each sample; more than one only where there are states.
     steps: int = 1
+    #: Present when this is one of several sizes of a model.
+    bucket: Bucket | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ def understand(job: Job) -> Model:
         rewrite=tuple(table.get("rewrite") or ()),
         # A model of several functions says it for those that have states.
         steps=int(parity.get("steps") or 1) if table.get("states") else 1,
+        bucket=buckets.read(table, inputs),
     )
 
 

@@ -26,6 +26,7 @@ ARRAY_TYPES = {
     FeatureTypes_pb2.ArrayFeatureType.FLOAT16: "float16",
     FeatureTypes_pb2.ArrayFeatureType.FLOAT32: "float32",
     FeatureTypes_pb2.ArrayFeatureType.INT32: "int32",
+    FeatureTypes_pb2.ArrayFeatureType.INT8: "int8",
     FeatureTypes_pb2.ArrayFeatureType.DOUBLE: "float64",
 }
 #: Protobuf values of the colours.

@@ -18,7 +18,7 @@ import safetensors.numpy
 import torch
 
 from coreml_driver import images
-from coreml_driver.features import Input, Shape
+from coreml_driver.features import INTEGERS, Input, Shape
 from coreml_driver.interface import Interface, input_tensor_type
 from coreml_driver.request import DEFAULT_INTEGER_RANGE, Model
 from coreml_driver.shapes import Choice
@@ -79,7 +79,7 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
 
 def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
-    kind = {"int32": np.int32, "float16": np.float16}.get(declared.dtype, np.float32)
+    kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(declared.dtype, np.float32)
     if declared.sample_start is not None:
         return np.full(shape, declared.sample_start + step, kind)
     name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
@@ -87,9 +87,10 @@ def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray
     random = np.random.Generator(np.random.PCG64(seed))
     if declared.image is not None:
         return images.draw(declared.image, shape, declared.sample_range, random)
-    if declared.dtype == "int32":
-        low, high = declared.sample_range or DEFAULT_INTEGER_RANGE
-        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True)
+    if declared.dtype in INTEGERS:
+        default = (-128.0, 127.0) if declared.dtype == "int8" else DEFAULT_INTEGER_RANGE
+        low, high = declared.sample_range or default
+        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(kind)
     if declared.sample_range is None:
         values = random.standard_normal(shape, dtype=np.float32)
     else:

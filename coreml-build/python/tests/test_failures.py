@@ -422,9 +422,9 @@ CASES = {
     ),
     "later feature": (
         "def make():\n    return nn.Linear(3, 3)\n",
-        {"buckets": {"input": "x"}},
+        {"distill": {"teacher": "x"}},
         "not-supported",
-        "buckets",
+        "distill",
         ["not supported yet"],
         [],
     ),

@@ -306,3 +306,25 @@ def test_networks(package, name, capture):
         assert "numpy<2.4" in failed["advice"][0]
         return
     assert package.convert(source, inputs=inputs, capture=capture).report["capture"]["largest-difference"] < 1e-4
+
+
+def test_inputs_of_8_bits(package):
+    source = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            torch.manual_seed(0)
+            self.linear = nn.Linear(3, 5)
+        def forward(self, x):
+            return self.linear(x.float() / 127), x + 1
+    def make():
+        return Net()
+    """
+    changes = {"inputs": {"x": {"shape": [2, 3], "dtype": "int8"}}, "minimum_deployment_target": "iOS26"}
+    outputs = {"y": {"dtype": "float32"}, "next": {"dtype": "int32"}}
+    outcome = package.convert(source, outputs=outputs, parity={"samples": 2}, **changes)
+    assert outcome.features["x"][0] == 131080 & 0xFFFF  # INT8
+    assert outcome.sample["in/x"].dtype == "int8" and abs(outcome.sample["in/x"].astype(int)).max() > 9
+    assert (outcome.sample["out/next"] == outcome.sample["in/x"].astype(int) + 1).all()
+    failed = package.convert(source, outputs={"y": {}, "next": {"dtype": "int8"}}, **changes).failed
+    assert (failed["kind"], failed["key"]) == ("wrong-dtype", "outputs.next.dtype")

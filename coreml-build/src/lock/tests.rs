@@ -2,7 +2,8 @@
 
 use super::*;
 use coreml_spec::{
-    Classifier, ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Shape, SizeRange,
+    Buckets, Classifier, ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Mask,
+    Padded, Shape, SizeRange, Trimmed,
 };
 
 /// Returns a feature.
@@ -53,6 +54,15 @@ fn everything() -> Lock {
             function("main", Labels::Strings(vec!["a".into(), "b \u{1b} c".into()])),
             function("other", Labels::Int64s(vec![-1, 7])),
         ],
+        buckets: Some(Buckets {
+            input: "x".into(),
+            axis: 1,
+            min: 1,
+            sizes: vec![8, 16],
+            padded: vec![Padded { input: "x".into(), axes: vec![1], value: -0.5 }],
+            mask: Some(Mask { input: "mask".into(), axis: 0 }),
+            trimmed: vec![Trimmed { output: "y".into(), axes: vec![1, 2] }],
+        }),
     };
     let model = LockedModel { fingerprint: "f".into(), digest: "d".into(), inputs: vec!["a b.py".into()], interface };
     Lock {

@@ -4,7 +4,7 @@
 //! Flow: [`Lock::text`] for `lock/make.rs`, [`Lock::parse`] for `lock.rs`.
 
 use super::{Lock, LockedModel, LockedPackages, VERSION};
-use coreml_spec::{Classifier, Feature, FeatureKind, Function, Interface, Labels};
+use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Function, Interface, Labels};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -54,6 +54,9 @@ struct Model {
     specification_version: i32,
     /// The default function.
     default_function: String,
+    /// How the functions are one model at several sizes.
+    #[serde(default)]
+    buckets: Option<Buckets>,
     /// Functions in the package's order.
     functions: Vec<Entry>,
 }
@@ -142,6 +145,9 @@ impl Lock {
             list(&mut text, "inputs", &model.inputs)?;
             pair(&mut text, "specification-version", &model.interface.specification_version)?;
             pair(&mut text, "default-function", &model.interface.default_function)?;
+            if let Some(buckets) = &model.interface.buckets {
+                pair(&mut text, "buckets", buckets)?;
+            }
             for function in &model.interface.functions {
                 text.push_str(&format!("\n[[models.{name}.functions]]\n"));
                 pair(&mut text, "name", &function.name)?;
@@ -240,6 +246,7 @@ impl From<Model> for LockedModel {
                 specification_version: model.specification_version,
                 default_function: model.default_function,
                 functions: model.functions.into_iter().map(function).collect(),
+                buckets: model.buckets,
             },
         }
     }

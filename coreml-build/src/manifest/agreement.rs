@@ -116,6 +116,8 @@ fn needs(features: Features<'_>) -> Vec<(String, String, Release)> {
             needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16));
         }
     }
+    let narrow = inputs.0.iter().filter(|(_, input)| input.dtype == Some(DataType::Int8));
+    needs.extend(narrow.map(|(name, _)| (format!("inputs.{name}"), "`int8` inputs".into(), Release::Ios26)));
     let color = |form: &Form| if let Form::Image(image) = form { Some(image.color) } else { None };
     let colors = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), color(&input.form)));
     let outputs =

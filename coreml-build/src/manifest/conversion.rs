@@ -6,6 +6,7 @@
 //! nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
 
+use super::buckets::Buckets;
 use super::compression::{Palettize, Prune, Quantize};
 use super::image::{Image, OutputImage};
 use super::shape::Dimension;
@@ -20,6 +21,9 @@ use serde_json::Number;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Conversion {
+    /// The sizes that the model is made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) buckets: Option<Buckets>,
     /// The classifier at the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) classifier: Option<Classifier>,

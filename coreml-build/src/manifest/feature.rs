@@ -9,9 +9,17 @@ use super::section::{Item, Section};
 use coreml_spec::DataType;
 use serde_json::Number;
 
-/// Element types that an input or an output can have.
-const DATA_TYPES: &[(&str, DataType)] =
+/// Element types that an output can have.
+const OUTPUT_TYPES: &[(&str, DataType)] =
     &[("float16", DataType::Float16), ("float32", DataType::Float32), ("int32", DataType::Int32)];
+
+/// Element types that an input can have.
+const INPUT_TYPES: &[(&str, DataType)] = &[
+    ("float16", DataType::Float16),
+    ("float32", DataType::Float32),
+    ("int32", DataType::Int32),
+    ("int8", DataType::Int8),
+];
 
 /// Reads `inputs`.
 pub(super) fn inputs(item: &Item<'_>) -> Option<Named<Input>> {
@@ -59,7 +67,7 @@ fn input(section: Section<'_>) -> Option<Input> {
     let (dtype, default) = (section.take("dtype"), section.take("default"));
     let typed: Vec<_> = [&dtype, &default].into_iter().flatten().cloned().collect();
     let dtype = match dtype {
-        Some(item) => data_type(&item),
+        Some(item) => data_type(&item, INPUT_TYPES),
         None => Some(DataType::Float32),
     };
     let sample = section.take("sample").map(|item| sample(&item, dtype));
@@ -92,6 +100,10 @@ fn input(section: Section<'_>) -> Option<Input> {
     };
     section.finish();
     let form = form?;
+    if let (Some(DataType::Int8), Some(Some(_)), [.., item]) = (dtype, &default, &typed[..]) {
+        item.report("an int8 input has no `default`: Core ML has none of that type");
+        return None;
+    }
     // An image's element type follows from its colour.
     let dtype = if matches!(form, Form::Image(_)) { None } else { Some(dtype?) };
     Some(Input { default: lift(default)?, dtype, sample: lift(sample)?, form })
@@ -99,7 +111,7 @@ fn input(section: Section<'_>) -> Option<Input> {
 
 /// Reads one output.
 fn output(section: Section<'_>) -> Option<Output> {
-    let dtype = section.take("dtype").map(|item| data_type(&item));
+    let dtype = section.take("dtype").map(|item| data_type(&item, OUTPUT_TYPES));
     let image = section.take("image").map(|item| (output_image(&item), item));
     section.finish();
     if let (Some(_), Some((_, item))) = (dtype, &image) {
@@ -118,8 +130,8 @@ fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// Reads an element type.
-fn data_type(item: &Item<'_>) -> Option<DataType> {
+/// Reads an element type, one of `types`.
+fn data_type(item: &Item<'_>, types: &[(&'static str, DataType)]) -> Option<DataType> {
     let word = if item.is_string() { item.string() } else { None };
     match word {
         Some(wide @ ("int64" | "float64" | "bool")) => {
@@ -131,12 +143,13 @@ fn data_type(item: &Item<'_>) -> Option<DataType> {
             ));
             None
         }
-        Some("int8") => {
-            item.report_later("`dtype = \"int8\"`");
-            None
-        }
-        _ => item.choice(DATA_TYPES),
+        _ => item.choice(types),
     }
+}
+
+/// Returns whether an input holds integers.
+fn is_integer(dtype: Option<DataType>) -> bool {
+    matches!(dtype, Some(DataType::Int32 | DataType::Int8))
 }
 
 /// Reads how samples are drawn.
@@ -148,7 +161,7 @@ fn sample(item: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
         (Some(range), None) => sample_range(&range, dtype),
         (None, Some(start)) => {
             let first = start.number()?;
-            if dtype == Some(DataType::Int32) && !first.is_i64() {
+            if is_integer(dtype) && !first.is_i64() {
                 start.report("the `start` of an integer input is an integer");
                 return None;
             }
@@ -172,8 +185,13 @@ fn sample_range(range: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
         range.report("`range` has two numbers, the smallest and the largest value");
         return None;
     };
-    if dtype == Some(DataType::Int32) && !(low.is_i64() && high.is_i64()) {
+    if is_integer(dtype) && !(low.is_i64() && high.is_i64()) {
         range.report("the `range` of an integer input has integers");
+        return None;
+    }
+    let within = |number: &Number| number.as_i64().is_some_and(|number| i8::try_from(number).is_ok());
+    if dtype == Some(DataType::Int8) && !(within(&low) && within(&high)) {
+        range.report("the `range` of an int8 input lies within -128 and 127");
         return None;
     }
     if low.as_f64() > high.as_f64() {

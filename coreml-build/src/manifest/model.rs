@@ -5,13 +5,13 @@
 //! [`Model`].
 
 use super::agreement;
+use super::buckets::{BucketKeys, buckets};
 use super::classifier::classifier;
 use super::compression::Compression;
 use super::conversion::{
     self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output, Precision, Rewrite,
 };
 use super::function::{FunctionKeys, SeveralKeys, refuse_beside};
-use super::later;
 use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
 use super::section::{Item, Section};
 use super::source::Source;
@@ -22,7 +22,8 @@ use coreml_spec::{ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
 /// Keys of the model as a whole that decide what a conversion gives; some sources leave no choice.
-const CONVERSION_KEYS: [&str; 13] = [
+const CONVERSION_KEYS: [&str; 14] = [
+    "buckets",
     "classifier",
     "compute-precision",
     "default-function",
@@ -43,6 +44,8 @@ const CONVERSION_KEYS: [&str; 13] = [
 pub(crate) struct Model {
     /// Its name: the table's, or the manifest's file stem for a single `[model]`.
     pub(crate) name: String,
+    /// The model of which it is a bucket in a package of its own.
+    pub(crate) bucket_of: Option<String>,
     /// What decides its conversion.
     pub(crate) conversion: Conversion,
     /// Compute units to ask of Core ML.
@@ -74,6 +77,29 @@ impl Model {
                 None => return self.place.clone(),
             }
         }
+    }
+
+    /// Returns a model for each bucket, to be a package of its own.
+    fn in_packages(self) -> Vec<Self> {
+        let sizes = self.conversion.buckets.iter().flat_map(|buckets| buckets.sizes.clone()).collect::<Vec<_>>();
+        let package = |size: usize| {
+            let mut model = self.clone();
+            model.name = format!("{}_{size}", self.name);
+            model.bucket_of = Some(self.name.clone());
+            model.conversion.buckets.iter_mut().for_each(|buckets| buckets.sizes = vec![size]);
+            model
+        };
+        sizes.into_iter().map(package).collect()
+    }
+
+    /// Returns the manifest's name for it, which a package of one bucket does not have.
+    pub(crate) fn manifest_name(&self) -> &str {
+        self.bucket_of.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Returns where its table begins.
+    pub(super) fn table(&self) -> &Place {
+        &self.place
     }
 
     /// Returns the files that the manifest names, each with its key.
@@ -131,6 +157,8 @@ pub(super) struct Keys {
     classifier: Option<Classifier>,
     /// `quantize`, `palettize` and `prune`.
     compression: Compression,
+    /// `buckets`.
+    buckets: Option<BucketKeys>,
     /// `rewrite`.
     rewrite: Option<Vec<Rewrite>>,
     /// `parity`.
@@ -142,9 +170,9 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Reads `[defaults]`: all keys of a model but its functions.
+    /// Reads `[defaults]`: all keys of a model but its functions and buckets.
     pub(super) fn defaults(section: Section<'_>) -> Self {
-        for key in ["functions", "default-function"] {
+        for key in ["functions", "default-function", "buckets"] {
             if section.has(key) {
                 section.take(key).into_iter().for_each(|item| item.report(format!("`{key}` belongs to one model")));
             }
@@ -173,10 +201,10 @@ impl Keys {
         keys.classifier = model.take("classifier").and_then(|item| classifier(&item));
         keys.compression = Compression::read(&model);
         keys.rewrite = model.take("rewrite").and_then(|item| rewrite(&item));
+        keys.buckets = model.take("buckets").and_then(|item| buckets(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
         keys.embed = model.take("embed").and_then(|item| item.boolean());
         keys.allow = model.take("allow").and_then(|item| allow(&item));
-        later::keys(&model);
         model.finish();
         keys
     }
@@ -199,6 +227,7 @@ impl Keys {
             },
             classifier: self.classifier.or(defaults.classifier),
             compression: self.compression.or(defaults.compression),
+            buckets: self.buckets,
             rewrite: self.rewrite.or(defaults.rewrite),
             parity: self.parity.or(defaults.parity),
             embed: self.embed.or(defaults.embed),
@@ -235,7 +264,7 @@ impl Keys {
         Self { function, ..self.or(defaults) }
     }
 
-    /// Makes the model of `name` whose own table is at `place`, and `path` the table's path in the manifest.
+    /// Makes the model of `name`, or one for each bucket that is a package of its own, whose own table is at `place`, and `path` the table's path in the manifest.
     ///
     /// Parameters: `places` — all keys of the manifest by path; `requirements` — of the manifest, if they are right;
     /// `report` — takes (key inside the model, message).
@@ -248,7 +277,7 @@ impl Keys {
         places: BTreeMap<String, Place>,
         requirements: Option<&Requirements>,
         report: impl Fn(&str, String),
-    ) -> Option<Model> {
+    ) -> Option<Vec<Model>> {
         let keys = self.beside_its_source(defaults, &report);
         let target = keys.target.unwrap_or_default();
         agreement::check_compression(&keys.compression, target, requirements, &report);
@@ -260,6 +289,18 @@ impl Keys {
         }?;
         let from_transformers = functions.iter().any(|(_, function)| function.source.is_transformers());
         agreement::check_transformers(from_transformers, keys.classifier.as_ref(), requirements, &report);
+        let (buckets, in_one_package) = match (keys.buckets, &functions) {
+            (None, _) => (None, true),
+            (Some(keys_of_buckets), Functions::One(function)) => {
+                let has_classifier = keys.classifier.is_some();
+                let (buckets, shares) = keys_of_buckets.complete(function, target, has_classifier, &report)?;
+                (Some(buckets), shares)
+            }
+            (Some(_), Functions::Several(_)) => {
+                report("buckets", "`buckets` has no place beside `functions`: make it a model of its own".into());
+                return None;
+            }
+        };
         let parity = keys.parity.unwrap_or_default();
         let has_states = functions.iter().any(|(_, function)| !function.states.is_empty());
         if parity.steps.is_some() && !has_states {
@@ -269,9 +310,11 @@ impl Keys {
         let half_outputs = functions.iter().any(|(_, function)| function.outputs.0.iter().any(half));
         let precision = keys.precision.unwrap_or(Precision::Float16);
         let half = precision != Precision::Float32 || half_outputs || has_states;
-        Some(Model {
+        let model = Model {
             name: name.to_owned(),
+            bucket_of: None,
             conversion: Conversion {
+                buckets,
                 classifier: keys.classifier,
                 compute_precision: precision,
                 format: Format::MlProgram,
@@ -294,7 +337,8 @@ impl Keys {
             allow: keys.allow.unwrap_or_default(),
             place,
             places,
-        })
+        };
+        Some(if in_one_package { vec![model] } else { model.in_packages() })
     }
 }
 

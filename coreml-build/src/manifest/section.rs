@@ -2,7 +2,7 @@
 //!
 //! Owns: reading tables and values with their places, and the wording of "unknown key", "wrong type", "wrong value".
 //! Must not: know which keys a manifest has: whoever reads a key declares it by asking.
-//! Flow: `manifest.rs`, `model.rs`, `feature.rs` and `later.rs` read through it; the errors collect in [`Reader`].
+//! Flow: `manifest.rs`, `model.rs` and `feature.rs` read through it; the errors collect in [`Reader`].
 
 use super::text::Text;
 use crate::error::{Error, ErrorKind, Place};
@@ -170,12 +170,6 @@ impl<'a> Item<'a> {
     /// Reports an error here.
     pub(super) fn report(&self, message: impl Into<String>) {
         self.reader.report(Error::new(ErrorKind::Manifest, message).at(self.place()));
-    }
-
-    /// Reports that `what` is understood, but not done by this version.
-    pub(super) fn report_later(&self, what: &str) {
-        let error = Error::new(ErrorKind::Unsupported, format!("{what} is not supported yet"));
-        self.reader.report(error.at(self.place()));
     }
 
     /// Reports a wrong type.

@@ -71,6 +71,8 @@ pub(super) enum Release {
     Ios16 = 6,
     /// States, several enumerated inputs.
     Ios18 = 8,
+    /// 8-bit inputs.
+    Ios26 = 9,
 }
 
 impl fmt::Display for DeploymentTarget {

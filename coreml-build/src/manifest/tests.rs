@@ -263,6 +263,24 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
         "inputs.y = { shape = [1], dtype = \"int32\", sample = { range = [0.5, 1] } }",
         "m.toml:4:55: the `range` of an integer input has integers",
     );
+    refused(
+        "outputs.y = { dtype = \"int8\" }",
+        "m.toml:4:15: `dtype` cannot be \"int8\": it must be one of \"float16\", \"float32\", \"int32\"; did you mean \
+         `int32`?",
+    );
+    let int8 = "inputs.y = { shape = [1], dtype = \"int8\"";
+    refused(
+        &format!("{int8} }}"),
+        "m.toml:4:1: model `m`: `int8` inputs need `minimum-deployment-target = \"iOS26\"`, here it is \"iOS18\"",
+    );
+    refused(
+        &format!("{int8}, sample = {{ range = [0, 128] }} }}"),
+        "m.toml:4:54: the `range` of an int8 input lies within -128 and 127",
+    );
+    refused(
+        &format!("{int8}, default = 1 }}"),
+        "m.toml:4:43: an int8 input has no `default`: Core ML has none of that type",
+    );
     let float16 = "minimum-deployment-target = \"iOS15\"\noutputs.y = { dtype = \"float16\" }";
     refused(
         float16,
@@ -285,13 +303,6 @@ fn sources_are_checked() {
         ["m.toml:2:40: `args` must be a table of keyword arguments, found an array"]
     );
     assert_eq!(with("\"a.py\""), ["m.toml:2:1: `source` must be a table, found the string \"a.py\""]);
-}
-
-#[test]
-fn keys_of_later_work_are_refused_at_their_line_and_still_validated() {
-    let buckets = "buckets = { input = \"x\", axis = 1, sizes = [64], pad = 0, mask = \"m\", share-weights = true }";
-    refused(buckets, "m.toml:4:1: `buckets` is not supported yet");
-    refused("inputs.y = { shape = [1], dtype = \"int8\" }", "m.toml:4:27: `dtype = \"int8\"` is not supported yet");
 }
 
 #[test]
@@ -429,13 +440,9 @@ fn functions_are_refused_where_they_make_no_sense() {
 }
 
 #[test]
-fn the_kind_of_an_error_tells_mistakes_from_what_is_not_done_yet() {
-    let kind = |line: &str| {
-        let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}{line}"));
-        parsed.unwrap_err().errors[0].kind()
-    };
-    assert_eq!(kind("inputs.y = { shape = [1], dtype = \"int8\" }\n"), ErrorKind::Unsupported);
-    assert_eq!(kind("oops = 1\n"), ErrorKind::Manifest);
+fn a_mistake_in_a_manifest_is_of_that_kind() {
+    let parsed = Manifest::parse(Path::new("/m.toml"), "m.toml", format!("{MODEL}oops = 1\n"));
+    assert_eq!(parsed.unwrap_err().errors[0].kind(), ErrorKind::Manifest);
 }
 
 #[test]

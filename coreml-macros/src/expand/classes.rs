@@ -20,7 +20,7 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
     let abouts = texts.iter().map(|text| format!("`{}`", docs::code(text)));
     let about = format!(
         "A class of `{}`, in the order of the network's output.\n\nManifest key: `{}.classifier`.",
-        docs::code(&model.indexed.name),
+        docs::code(model.name),
         docs::code(&model.key)
     );
     let count = Literal::usize_unsuffixed(variants.len());

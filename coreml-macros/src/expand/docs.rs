@@ -16,7 +16,7 @@ pub(super) fn module(manifest: &str, packages: &[Package<'_>]) -> String {
 
 /// Describes a model in one line.
 pub(super) fn model_summary(model: &Model<'_>) -> String {
-    let name = code(&model.indexed.name);
+    let name = code(model.name);
     let what = if model.is_one_of_several {
         format!("`{}` of `{name}`", code(&model.function.name))
     } else {

@@ -11,7 +11,7 @@ use quote::quote;
 
 /// Generates both structs.
 pub(super) fn items(model: &Model<'_>) -> TokenStream {
-    let name = docs::code(&model.indexed.name);
+    let name = docs::code(model.name);
     let (about_input, about_output) = (format!("What `{name}` takes."), format!("What `{name}` gives."));
     let inputs = model.function.inputs.iter().zip(&model.inputs).map(|(feature, field)| {
         let about = docs::feature(model, "inputs", feature);

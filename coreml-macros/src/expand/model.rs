@@ -5,15 +5,22 @@
 
 use super::docs;
 use super::names::{Model, Place, identifier};
-use coreml_spec::{ComputeUnits, EmbeddedFile};
-use proc_macro2::TokenStream;
+use coreml_spec::{ComputeUnits, EmbeddedFile, IndexedModel};
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates loading and predicting.
 pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
     let summary = docs::model_summary(model);
     let about = format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
-    let description = description(model, place);
+    let function = model.is_one_of_several.then_some(model.function.name.as_str());
+    let name = format_ident!("embedded");
+    let embedding = match model.indexed.embedded.as_slice() {
+        [] => None,
+        files => Some(embedded(&name, files)),
+    };
+    let description = description(model.indexed, function, embedding.as_ref().map(|_| &name), place);
+    let common = common();
     let predicting = if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
         #[doc = #about]
@@ -33,18 +40,30 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
 
             #predicting
 
-            /// Returns what runs the model: `portable (rten 0.27)`.
-            pub fn backend(&self) -> &str {
-                self.0.backend()
-            }
-
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
-            pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
-                self.0.path()
-            }
+            #common
         }
 
-        #description
+        /// What the runtime finds, checks and loads the model by.
+        static MODEL: ::coreml_rt::private::Description = #description;
+
+        #embedding
+    }
+}
+
+/// Generates what every `Model` tells of itself.
+///
+/// Called by: [`items`], `buckets.rs`.
+pub(super) fn common() -> TokenStream {
+    quote! {
+        /// Returns what runs the model: `portable (rten 0.27)`.
+        pub fn backend(&self) -> &str {
+            self.0.backend()
+        }
+
+        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+            self.0.path()
+        }
     }
 }
 
@@ -102,9 +121,16 @@ fn stateful(model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// Generates the constant that the runtime loads by.
-fn description(model: &Model<'_>, place: &Place) -> TokenStream {
-    let indexed = model.indexed;
+/// Generates what the runtime loads by.
+///
+/// Called by: [`items`], `buckets.rs`.
+/// Parameters: `function` — of a package of several; `embedded` — the function that returns the files of the package.
+pub(super) fn description(
+    indexed: &IndexedModel,
+    function: Option<&str>,
+    embedded: Option<&Ident>,
+    place: &Place,
+) -> TokenStream {
     let (name, package, manifest) = (&indexed.name, &indexed.package, &place.manifest);
     let built = place.beside(package);
     // The runtime compares it with the package; a string costs the compiler nothing, a tree of structs would.
@@ -115,19 +141,16 @@ fn description(model: &Model<'_>, place: &Place) -> TokenStream {
         ComputeUnits::CpuAndGpu => quote!(CpuAndGpu),
         ComputeUnits::CpuAndNeuralEngine => quote!(CpuAndNeuralEngine),
     };
-    let function = if model.is_one_of_several {
-        let function = &model.function.name;
-        quote!(::core::option::Option::Some(#function))
-    } else {
-        quote!(::core::option::Option::None)
+    let function = match function {
+        Some(function) => quote!(::core::option::Option::Some(#function)),
+        None => quote!(::core::option::Option::None),
     };
-    let (embedded, embedding) = match indexed.embedded.as_slice() {
-        [] => (quote!(::core::option::Option::None), TokenStream::new()),
-        files => (quote!(::core::option::Option::Some(embedded)), embedded(files)),
+    let embedded = match embedded {
+        Some(embedded) => quote!(::core::option::Option::Some(#embedded)),
+        None => quote!(::core::option::Option::None),
     };
     quote! {
-        /// What the runtime finds, checks and loads the model by.
-        static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
+        ::coreml_rt::private::Description {
             name: #name,
             manifest: #manifest,
             interface: #interface,
@@ -136,21 +159,21 @@ fn description(model: &Model<'_>, place: &Place) -> TokenStream {
             built: #built,
             compute_units: ::coreml_rt::private::ComputeUnits::#units,
             embedded: #embedded,
-        };
-
-        #embedding
+        }
     }
 }
 
 /// Generates the function that returns the files of an embedded package.
-fn embedded(files: &[EmbeddedFile]) -> TokenStream {
+///
+/// Parameters: `name` — of the function.
+pub(super) fn embedded(name: &Ident, files: &[EmbeddedFile]) -> TokenStream {
     let paths = files.iter().map(|file| &file.path);
     let starts: Vec<_> = files.iter().map(|file| identifier(&file.symbol)).collect();
     let ends: Vec<_> = starts.iter().map(|start| format_ident!("{start}_end")).collect();
     quote! {
         /// Returns the files of the package, which the linker put into the program.
         #[allow(unsafe_code, non_upper_case_globals)]
-        fn embedded() -> ::coreml_rt::private::EmbeddedFiles {
+        fn #name() -> ::coreml_rt::private::EmbeddedFiles {
             unsafe extern "C" {
                 #(
                     static #starts: u8;

@@ -4,8 +4,9 @@
 //! Flow: `expand.rs` makes these once; every other file of this folder reads them.
 
 use crate::load::Built;
-use coreml_spec::{Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers};
+use coreml_spec::{Buckets, Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers};
 use proc_macro2::{Ident, Span};
+use std::borrow::Cow;
 use std::path::Path;
 
 /// A package with its names.
@@ -18,10 +19,14 @@ pub(super) struct Package<'a> {
 
 /// A function of a package with its names: what a model is, unless the package has several.
 pub(super) struct Model<'a> {
-    /// The model as the build describes it.
+    /// The manifest's name for it.
+    pub(super) name: &'a str,
+    /// The model as the build describes it; of buckets in several packages the smallest.
     pub(super) indexed: &'a IndexedModel,
-    /// The function that runs.
-    pub(super) function: &'a Function,
+    /// The function that runs; of buckets what callers see.
+    pub(super) function: Cow<'a, Function>,
+    /// The sizes that it is there in, ascending; empty without buckets.
+    pub(super) buckets: Vec<Bucket<'a>>,
     /// Whether it is one of several.
     pub(super) is_one_of_several: bool,
     /// Name of its module; not used where there is only one.
@@ -36,33 +41,73 @@ pub(super) struct Model<'a> {
     pub(super) states: Vec<Ident>,
 }
 
+/// One size of a model.
+pub(super) struct Bucket<'a> {
+    /// The length that it is made for.
+    pub(super) size: usize,
+    /// The package that holds it.
+    pub(super) indexed: &'a IndexedModel,
+    /// Its function in a package of several.
+    pub(super) function: Option<&'a str>,
+}
+
+impl<'a> Model<'a> {
+    /// Returns the samples, by their names.
+    pub(super) fn samples(&self) -> impl Iterator<Item = &'a str> {
+        let own = self.buckets.is_empty().then(|| self.indexed.samples_of(&self.function.name));
+        let mut packages: Vec<&'a IndexedModel> = self.buckets.iter().map(|bucket| bucket.indexed).collect();
+        packages.dedup_by_key(|package| package.package.as_str());
+        let of_buckets = packages.into_iter().flat_map(|package| package.samples.iter().map(String::as_str));
+        own.into_iter().flatten().chain(of_buckets)
+    }
+}
+
 /// Names the models of a manifest, their functions and their features.
 ///
 /// Errors: two models or functions with the same identifier, and an index that contradicts itself.
 pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
     let mut named: Vec<Package<'_>> = Vec::with_capacity(models.models.len());
-    for (indexed, module) in
-        models.models.iter().zip(modules("models", models.models.iter().map(|model| &*model.name))?)
-    {
-        let functions = &indexed.interface.functions;
-        if indexed.interface.function(None).is_none() {
+    let groups: Vec<&[IndexedModel]> = models.models.chunk_by(is_same_model).collect();
+    for (packages, module) in groups.iter().zip(modules("models", groups.iter().filter_map(|group| name_of(group)))?) {
+        let Some((indexed, name)) = packages.first().zip(name_of(packages)) else { continue };
+        let interface = &indexed.interface;
+        let Some(default) = interface.function(None) else {
             return Err(format!(
-                "the package of `{}` has no function `{}`: convert it again",
-                indexed.name, indexed.interface.default_function
+                "the package of `{name}` has no function `{}`: convert it again",
+                interface.default_function
             ));
+        };
+        let table = if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
+        if interface.buckets.is_some() || indexed.bucket_of.is_some() {
+            let (function, buckets) = buckets(name, packages, default)?;
+            let [inputs, outputs, states] = named_features(&function);
+            let model = Model {
+                name,
+                indexed,
+                function: Cow::Owned(function),
+                buckets,
+                is_one_of_several: false,
+                module: module.clone(),
+                key: table,
+                inputs,
+                outputs,
+                states,
+            };
+            named.push(Package { functions: vec![model], module });
+            continue;
         }
-        let table = if models.single { "model".to_owned() } else { format!("models.{}", key(&indexed.name)) };
+        let functions = &interface.functions;
         let modules = modules("functions", functions.iter().map(|function| &*function.name))?;
         let is_one_of_several = functions.len() > 1;
         let functions = functions.iter().zip(modules).map(|(function, function_module)| {
-            let [inputs, outputs, states] =
-                [&function.inputs, &function.outputs, &function.states].map(|all| fields(all));
+            let [inputs, outputs, states] = named_features(function);
             let (module, key) = if is_one_of_several {
                 (function_module, format!("{table}.functions.{}", key(&function.name)))
             } else {
                 (module.clone(), table.clone())
             };
-            Model { indexed, function, is_one_of_several, module, key, inputs, outputs, states }
+            let (function, buckets) = (Cow::Borrowed(function), Vec::new());
+            Model { name, indexed, function, buckets, is_one_of_several, module, key, inputs, outputs, states }
         });
         named.push(Package { functions: functions.collect(), module });
     }
@@ -70,6 +115,56 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
         0 => Err("the manifest has no model: add a table `[model]`".to_owned()),
         _ => Ok(named),
     }
+}
+
+/// Returns whether two packages, one after the other in the index, are buckets of one model.
+fn is_same_model(one: &IndexedModel, other: &IndexedModel) -> bool {
+    one.bucket_of.is_some() && one.bucket_of == other.bucket_of
+}
+
+/// Returns the manifest's name for the model that packages make.
+fn name_of(packages: &[IndexedModel]) -> Option<&str> {
+    let first = packages.first()?;
+    Some(first.bucket_of.as_deref().unwrap_or(&first.name))
+}
+
+/// Returns the fields of inputs, outputs and states.
+fn named_features(function: &Function) -> [Vec<Ident>; 3] {
+    [&function.inputs, &function.outputs, &function.states].map(|features| fields(features))
+}
+
+/// Returns what callers of a model with buckets see, and its sizes.
+///
+/// Parameters: `packages` — one with a function for each size, or one for each size; `default` — a function of the first.
+/// Errors: the packages contradict themselves or each other.
+fn buckets<'a>(
+    name: &str,
+    packages: &'a [IndexedModel],
+    default: &Function,
+) -> Result<(Function, Vec<Bucket<'a>>), String> {
+    let wrong = |problem: &str| format!("the buckets of `{name}` {problem}: convert the model again");
+    let mut found: Vec<Bucket<'_>> = Vec::new();
+    let mut seen: Option<&Buckets> = None;
+    for indexed in packages {
+        let functions = &indexed.interface.functions;
+        let buckets = indexed.interface.buckets.as_ref().ok_or_else(|| wrong("are not described"))?;
+        buckets.check(functions).map_err(|problem| wrong(&format!("contradict themselves ({problem})")))?;
+        let first = *seen.get_or_insert(buckets);
+        if (Buckets { sizes: first.sizes.clone(), ..buckets.clone() }) != *first {
+            return Err(wrong("differ in more than their sizes"));
+        }
+        for &size in &buckets.sizes {
+            let function = buckets.function(functions, size).ok_or_else(|| wrong("lack a size"))?;
+            let function = (functions.len() > 1).then_some(function.name.as_str());
+            found.push(Bucket { size, indexed, function });
+        }
+    }
+    let largest = found.last().map(|bucket| bucket.size).unwrap_or_default();
+    if !found.is_sorted_by(|one, next| one.size < next.size) {
+        return Err(wrong("do not ascend"));
+    }
+    let buckets = seen.ok_or_else(|| wrong("are not there"))?;
+    Ok((buckets.flexible(default, largest), found))
 }
 
 /// Returns the module of each name.

@@ -9,14 +9,19 @@ use quote::quote;
 
 /// Generates the test, or nothing when the conversion kept no samples.
 pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
-    let samples: Vec<String> =
-        model.indexed.samples_of(&model.function.name).map(|sample| place.beside(sample)).collect();
+    let samples: Vec<String> = model.samples().map(|sample| place.beside(sample)).collect();
     if samples.is_empty() {
         return TokenStream::new();
     }
     let tolerance = match model.indexed.tolerance {
         Tolerance::Psnr(decibels) => quote!(Psnr(#decibels)),
         Tolerance::Absolute { atol, rtol } => quote!(Absolute { atol: #atol, rtol: #rtol }),
+    };
+    let (test, what) = if model.buckets.is_empty() {
+        (quote!(parity_test), quote!(&super::MODEL))
+    } else {
+        let name = model.name;
+        (quote!(parity_test_of_buckets), quote!(#name, &super::BUCKETS))
     };
     quote! {
         /// Compares the model with PyTorch, on the samples that the conversion kept.
@@ -25,8 +30,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
             /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
             #[test]
             fn matches_pytorch() {
-                let passed = ::coreml_rt::private::parity_test(
-                    &super::MODEL,
+                let passed = ::coreml_rt::private::#test(
+                    #what,
                     &[#(#samples),*],
                     ::coreml_rt::Tolerance::#tolerance,
                 );

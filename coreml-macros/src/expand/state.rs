@@ -16,7 +16,7 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
     }
     let about = format!(
         "What `{}` remembers between predictions of one sequence; zero at first.\n\nMade by [`Model::new_state`].",
-        docs::code(&model.indexed.name)
+        docs::code(model.name)
     );
     let accesses = model.function.states.iter().zip(&model.states).enumerate().map(|(at, (feature, getter))| {
         // Whatever is no tensor was refused before: support.rs.

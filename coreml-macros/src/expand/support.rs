@@ -27,7 +27,7 @@ pub(super) fn check(manifest: &str, packages: &[Package<'_>]) -> Result<(), Stri
 
 /// Returns what is wrong with one model.
 fn problems(model: &Model<'_>) -> Vec<String> {
-    let function = model.function;
+    let function = &model.function;
     let mut problems = Vec::new();
     if function.inputs.is_empty() {
         problems.push("a model without inputs is not supported: give it at least one".to_owned());

@@ -4,8 +4,8 @@
 
 use super::*;
 use coreml_spec::{
-    Classifier, ColorSpace, ComputeUnits, DataType, EmbeddedFile, Feature, FeatureKind, Flexibility, Function,
-    ImageSize, IndexedModel, Interface, Labels, Models, Shape, SizeRange, Tolerance,
+    Buckets, Classifier, ColorSpace, ComputeUnits, DataType, EmbeddedFile, Feature, FeatureKind, Flexibility, Function,
+    ImageSize, IndexedModel, Interface, Labels, Mask, Models, Padded, Shape, SizeRange, Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -31,9 +31,15 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
     };
     IndexedModel {
         name: name.to_owned(),
+        bucket_of: None,
         description: String::new(),
         source: format!("python/net.py:{name}"),
-        interface: Interface { specification_version: 7, default_function: "main".to_owned(), functions: vec![main] },
+        interface: Interface {
+            specification_version: 7,
+            default_function: "main".to_owned(),
+            functions: vec![main],
+            buckets: None,
+        },
         digest: "0".repeat(64),
         package: format!("{name}.mlpackage"),
         samples: vec![format!("{name}.samples.0.safetensors")],
@@ -160,6 +166,85 @@ fn several_functions_of_one_package() {
         expanded(false, vec![decoder]).unwrap_err(),
         "the functions `single_step` and `single step` would both be `single_step`: rename one of them"
     );
+}
+
+/// A model in buckets of these sizes, in one package.
+fn text(sizes: &[usize]) -> IndexedModel {
+    let function = |size: usize| Function {
+        name: if sizes.len() > 1 { format!("bucket_{size}") } else { "main".to_owned() },
+        inputs: vec![
+            tensor("ids", DataType::Int32, &[1, size]),
+            tensor("mask", DataType::Float16, &[1, size]),
+            tensor("temperature", DataType::Float32, &[1]),
+        ],
+        outputs: vec![tensor("hidden", DataType::Float16, &[1, size, 4]), tensor("pooled", DataType::Float32, &[1, 4])],
+        states: Vec::new(),
+        state_outputs: Vec::new(),
+        classifier: None,
+    };
+    let mut text = model("text", Vec::new(), Vec::new());
+    text.interface.functions = sizes.iter().copied().map(function).collect();
+    text.interface.default_function = text.interface.functions[0].name.clone();
+    text.interface.buckets = Some(Buckets {
+        input: "ids".to_owned(),
+        axis: 1,
+        min: 2,
+        sizes: sizes.to_vec(),
+        padded: vec![Padded { input: "ids".to_owned(), axes: vec![1], value: 3.0 }],
+        mask: Some(Mask { input: "mask".to_owned(), axis: 1 }),
+        trimmed: vec![Trimmed { output: "hidden".to_owned(), axes: vec![1] }],
+    });
+    text
+}
+
+#[test]
+fn buckets_of_one_package() {
+    let mut text = text(&[8, 16]);
+    text.samples = vec!["text.samples.bucket_8.0.safetensors".into(), "text.samples.bucket_16.0.safetensors".into()];
+    assert_snapshot("buckets_of_one_package.rs", &expanded(true, vec![text]).unwrap());
+}
+
+/// The same in a package for each size, embedded.
+fn text_apart() -> Vec<IndexedModel> {
+    let package = |size: usize| {
+        let mut text = text(&[size]);
+        text.name = format!("text_{size}");
+        text.bucket_of = Some("text".to_owned());
+        text.package = format!("text_{size}.mlpackage");
+        text.samples = vec![format!("text_{size}.samples.0.safetensors")];
+        text.embedded = vec![EmbeddedFile { path: "Manifest.json".to_owned(), symbol: format!("coreml_{size}_0") }];
+        text
+    };
+    vec![package(8), package(16)]
+}
+
+#[test]
+fn buckets_of_several_packages() {
+    let other = model("other", vec![tensor("x", DataType::Float32, &[1])], Vec::new());
+    let models = text_apart().into_iter().chain([other]).collect();
+    assert_snapshot("buckets_of_several_packages.rs", &expanded(false, models).unwrap());
+}
+
+#[test]
+fn buckets_that_contradict_themselves_are_refused() {
+    let message = |change: fn(&mut Vec<IndexedModel>)| {
+        let mut models = text_apart();
+        change(&mut models);
+        expanded(true, models).unwrap_err()
+    };
+    let ending = ": convert the model again";
+    assert_eq!(message(|models| models.reverse()), format!("the buckets of `text` do not ascend{ending}"));
+    assert_eq!(
+        message(|models| models[1].interface.buckets = None),
+        format!("the buckets of `text` are not described{ending}")
+    );
+    let other_padding = message(|models| {
+        let buckets = models[1].interface.buckets.as_mut().unwrap();
+        buckets.padded[0].value = 0.0;
+    });
+    assert_eq!(other_padding, format!("the buckets of `text` differ in more than their sizes{ending}"));
+    let odd = message(|models| models[0].interface.buckets.as_mut().unwrap().sizes = vec![9]);
+    assert!(odd.contains("contradict themselves (no function takes 9)"), "{odd}");
 }
 
 #[test]

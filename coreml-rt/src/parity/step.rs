@@ -67,6 +67,18 @@ impl<'a> Step<'a> {
         Ok(Some(Fed { dims: &array.dims, buffer, rounded }))
     }
 
+    /// Refuses a mask that the runtime fills otherwise: samples of buckets are not padded, so that a mask has ones alone.
+    pub(super) fn refuse_zeros(&self, mask: &Feature) -> Result<(), Error> {
+        let key = self.key(INPUT_PREFIX, &mask.name);
+        match self.sample.find(&key).is_some_and(|array| array.values.iter().any(|value| *value != 1.0)) {
+            true => Err(self.sample.error(format!(
+                "`{key}` is the mask of buckets, and has other values than 1: leave it out, and give the inputs without \
+                 padding"
+            ))),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses inputs and outputs that the model does not have.
     pub(super) fn refuse_unknown(&self, inputs: &[Feature], outputs: &[Feature]) -> Result<(), Error> {
         for (role, prefix, features) in [("input", INPUT_PREFIX, inputs), ("output", OUTPUT_PREFIX, outputs)] {

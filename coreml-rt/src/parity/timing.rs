@@ -5,9 +5,9 @@
 
 use super::output::Output;
 use super::sample::Sample;
+use super::subject::Subject;
 use super::{fed, predict};
 use crate::error::Error;
-use crate::model::Model;
 use crate::options::LoadOptions;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -54,17 +54,17 @@ pub fn measure(
     time: Duration,
 ) -> Result<Timing, Error> {
     let start = Instant::now();
-    let model = Model::open(package, function, options)?;
+    let model = Subject::open(package, function, options)?;
     let load = start.elapsed();
     let made_up;
     let sample = match sample {
         Some(sample) => sample,
         None => {
-            made_up = Sample::made_up(model.function())?;
+            made_up = Sample::made_up(&model.given()?)?;
             &made_up
         }
     };
-    let function = model.function();
+    let function = model.function()?;
     let mut steps = Vec::new();
     for step in sample.steps() {
         step.refuse_unknown(&function.inputs, &function.outputs)?;

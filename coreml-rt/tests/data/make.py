@@ -78,6 +78,21 @@ class Text(torch.nn.Module):
         return ids * 2.0, ids.sum(dim=1)
 
 
+class Pair(torch.nn.Module):
+    """Multiplies each number of one input with the sum of the other."""
+
+    def forward(self, a, b):
+        return a * b.sum()
+
+
+class Letters(torch.nn.Module):
+    """Scales numbers, multiplies all pairs of rows, and finds the mean of those numbers that the mask says are real."""
+
+    def forward(self, ids, rows, mask, scale):
+        real = ids.float() * mask
+        return ids * scale, rows @ rows.T, real.sum(dim=1) / mask.sum(dim=1)
+
+
 class Photo(torch.nn.Module):
     """Turns colors round, and finds the brightness of each."""
 
@@ -119,6 +134,74 @@ def write(name, module, inputs, outputs, fed, target=ct.target.iOS16, **options)
         sample["out/classLabel"] = label
     save_file(sample, PACKAGES / f"{name}.safetensors")
     (PACKAGES / f"{name}.safetensors").chmod(0o644)
+
+
+def letters(size, name, folder, target):
+    """Converts the letters for one length."""
+    types = {"ids": (1, size), "rows": (size, 2), "mask": (1, size), "scale": (1,)}
+    traced = torch.jit.trace(Letters(), tuple(torch.ones(shape) for shape in types.values()), check_trace=False)
+    kinds = {"ids": np.int32, "mask": np.float16, "scale": np.float32, "rows": np.float32}
+    default = {"scale": np.array([2.0], dtype=np.float32)}
+    model = ct.convert(
+        traced,
+        inputs=[ct.TensorType(key, types[key], kinds[key], default.get(key)) for key in types],
+        outputs=[ct.TensorType("scaled"), ct.TensorType("products"), ct.TensorType("mean")],
+        convert_to="mlprogram",
+        minimum_deployment_target=target,
+        compute_precision=ct.precision.FLOAT32,
+    )
+    model.save(str(Path(folder) / f"{name}.mlpackage"))
+
+
+def write_letters(name, sizes):
+    """Writes a package with a function for each size, or with one alone, and what it says of its buckets."""
+    with tempfile.TemporaryDirectory() as folder:
+        target = ct.target.iOS18 if len(sizes) > 1 else ct.target.iOS16
+        for size in sizes:
+            letters(size, f"bucket_{size}", folder, target)
+        package = Path(folder) / f"bucket_{sizes[0]}.mlpackage"
+        if len(sizes) > 1:
+            package = Path(folder) / "all.mlpackage"
+            descriptor = ct.utils.MultiFunctionDescriptor()
+            for size in sizes:
+                descriptor.add_function(str(Path(folder) / f"bucket_{size}.mlpackage"), "main", f"bucket_{size}")
+            descriptor.default_function_name = f"bucket_{sizes[-1]}"
+            ct.utils.save_multifunction(descriptor, str(package))
+        path = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+        specification = ct.utils.load_spec(str(path))
+        buckets = {
+            "input": "ids",
+            "axis": 1,
+            "min": 2,
+            "sizes": sizes,
+            "padded": [
+                {"input": "ids", "axes": [1], "value": 3},
+                {"input": "rows", "axes": [0], "value": -1.5},
+            ],
+            "mask": {"input": "mask", "axis": 1},
+            "trimmed": [{"output": "scaled", "axes": [1]}, {"output": "products", "axes": [0, 1]}],
+        }
+        specification.description.metadata.userDefined["coreml-build.buckets"] = json.dumps(buckets, sort_keys=True)
+        path.write_bytes(specification.SerializeToString(deterministic=True))
+        make_repeatable(package)
+        shutil.copytree(package, PACKAGES / f"{name}.mlpackage")
+
+
+def write_samples_of_letters():
+    """Writes inputs of three lengths, none of them padded, with PyTorch's results."""
+    for length in (3, 4, 7):
+        fed = {
+            "ids": np.arange(1, length + 1, dtype=np.int32)[None],
+            "rows": np.linspace(-1, 1, 2 * length, dtype=np.float32).reshape(length, 2),
+            "mask": np.ones((1, length), dtype=np.float16),
+            "scale": np.array([0.5], dtype=np.float32),
+        }
+        results = Letters()(*(torch.from_numpy(fed[key]) for key in ("ids", "rows", "mask", "scale")))
+        sample = {f"in/{key}": values for key, values in fed.items()}
+        named = zip(("scaled", "products", "mean"), results, strict=True)
+        sample |= {f"out/{key}": result.to(torch.float32).numpy() for key, result in named}
+        save_file(sample, PACKAGES / f"letters.{length}.safetensors")
+        (PACKAGES / f"letters.{length}.safetensors").chmod(0o644)
 
 
 def steps(module, tensors, fed, outputs):
@@ -233,6 +316,22 @@ def main():
         {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32)},
         compute_precision=ct.precision.FLOAT32,
     )
+    write(
+        "pair",
+        Pair(),
+        [
+            tensor("a", ct.EnumeratedShapes([(1, 2), (1, 4)], default=(1, 4)), np.float32),
+            tensor("b", ct.EnumeratedShapes([(1, 3), (1, 6)], default=(1, 6)), np.float32),
+        ],
+        [tensor("product")],
+        {"a": np.ones((1, 4), dtype=np.float32), "b": np.ones((1, 6), dtype=np.float32)},
+        target=ct.target.iOS18,
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write_letters("letters", [4, 8])
+    write_letters("letters_4", [4])
+    write_letters("letters_8", [8])
+    write_samples_of_letters()
     for name, layout in ("photo", ct.colorlayout.RGB), ("photo_bgr", ct.colorlayout.BGR):
         write(
             name,

@@ -317,16 +317,17 @@ RELEASING([features release])
 @interface MLModelConfiguration : NSObject {
 @public
     NSInteger units;
-    NSString *displayName;
+    NSString *displayName, *functionName;
 }
 @end
 
 @implementation MLModelConfiguration
 COUNTED
-RELEASING([displayName release])
+RELEASING([displayName release]; [functionName release])
 - (void)setComputeUnits:(NSInteger)value { units = value; }
 - (BOOL)respondsToSelector:(SEL)selector {
-    if (old_system && [NSStringFromSelector(selector) isEqual:@"setModelDisplayName:"]) return NO;
+    NSArray *newer = [NSArray arrayWithObjects:@"setModelDisplayName:", @"setFunctionName:", nil];
+    if (old_system && [newer containsObject:NSStringFromSelector(selector)]) return NO;
     return [super respondsToSelector:selector];
 }
 - (void)setModelDisplayName:(NSString *)name {
@@ -334,11 +335,16 @@ RELEASING([displayName release])
     [displayName release];
     displayName = [name copy];
 }
+- (void)setFunctionName:(NSString *)name {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    [functionName release];
+    functionName = [name copy];
+}
 @end
 
 @interface MLModel : NSObject {
 @public
-    NSString *network;
+    NSString *network, *function;
     BOOL blue_first, keeps_states;
     int users;
 }
@@ -392,7 +398,7 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
 
 @implementation MLModel
 COUNTED
-RELEASING([network release])
+RELEASING([network release]; [function release])
 
 + (NSURL *)compileModelAtURL:(NSURL *)url error:(NSError **)error {
     NSString *specification = [[url path] stringByAppendingPathComponent:@"Data/com.apple.CoreML/model.mlmodel"];
@@ -418,13 +424,14 @@ RELEASING([network release])
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "scaled", "doubled", "negative", "total", "drawn", "image"};
+    const char *names[] = {"gold fish", "products", "scaled", "doubled", "negative", "total", "drawn", "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
-    for (int at = 0; at < 7 && !model->network; at++)
+    for (int at = 0; at < 8 && !model->network; at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;
+    model->function = [configuration->functionName copy];
     last_units = configuration->units;
     ADD(loads, 1);
     return model;
@@ -457,6 +464,32 @@ RELEASING([network release])
         }
         put(results, @"classLabel", [labels objectAtIndex:best]);
         put(results, @"classLabel_probs", probabilities);
+    } else if ([network isEqual:@"products"]) {
+        MLMultiArray *ids = [self input:@"ids" of:inputs error:error], *rows = [self input:@"rows" of:inputs error:error],
+                     *mask = [self input:@"mask" of:inputs error:error], *scale = [self input:@"scale" of:inputs error:error];
+        if (!ids || !rows || !mask || !scale) return nil;
+        size_t count = [ids count];
+        // A function takes its own size alone: bucket_8.
+        if (function && ![function isEqual:[NSString stringWithFormat:@"bucket_%zu", count]]) {
+            if (error) *error = error_of(1, @"MultiArray shape does not match the shape in the model description", nil);
+            return nil;
+        }
+        MLMultiArray *scaled = array_of(Float32, 2, (size_t[]){1, count}), *mean = array_of(Float32, 1, (size_t[]){1}),
+                     *products = array_of(Float32, 2, (size_t[]){count, count});
+        double sum = 0, real = 0;
+        for (size_t at = 0; at < count; at++) {
+            [scaled set:at to:[ids at:at] * [scale at:0]];
+            sum += [ids at:at] * [mask at:at];
+            real += [mask at:at];
+            for (size_t other = 0; other < count; other++) {
+                double product = [rows at:2 * at] * [rows at:2 * other] + [rows at:2 * at + 1] * [rows at:2 * other + 1];
+                [products set:at * count + other to:product];
+            }
+        }
+        [mean set:0 to:sum / real];
+        put(results, @"scaled", scaled);
+        put(results, @"products", products);
+        put(results, @"mean", mean);
     } else if ([network isEqual:@"scaled"]) {
         MLMultiArray *half = [self input:@"half" of:inputs error:error], *ids = [self input:@"ids" of:inputs error:error],
                      *scale = [self input:@"scale" of:inputs error:error];

@@ -2,7 +2,7 @@
 
 use crate::files::{MODEL, WEIGHTS, package};
 use crate::reading::read_everything;
-use coreml_spec::proto;
+use coreml_spec::{Buckets, proto};
 use prost::Message;
 
 /// Returns the error of a package whose specification was changed.
@@ -184,4 +184,37 @@ fn description_and_program_must_agree() {
         array(&mut inputs[1..]).default_value = Some(proto::DefaultValueKind::Float(f32::NEG_INFINITY));
     });
     assert!(infinite.contains("has the default value -inf; give it a finite default value"), "{infinite}");
+}
+
+#[test]
+fn buckets_fit_the_functions_that_they_describe() {
+    let with = |text: &str| {
+        let mut files = package("multifunction");
+        let mut model = proto::Model::decode(&files[MODEL][..]).unwrap();
+        let metadata = model.description.as_mut().unwrap().metadata.get_or_insert_default();
+        metadata.user_defined.insert(Buckets::METADATA_KEY.to_owned(), text.to_owned());
+        files.insert(MODEL.into(), model.encode_to_vec());
+        read_everything(&files).map_err(|error| error.to_string())
+    };
+    let right = r#"{"input":"x","axis":0,"min":1,"sizes":[1,4],"padded":[{"input":"x","axes":[0],"value":0}],
+                    "trimmed":[{"output":"y","axes":[0]}]}"#;
+    with(right).unwrap();
+    let long = format!("[{}0]", "0,".repeat(100_000));
+    for (from, to, problem) in [
+        (right, "{", "EOF while parsing"),
+        ("\"axis\":0", "\"axis\":-1", "invalid value"),
+        ("\"min\":1", "\"min\":1,\"more\":2", "unknown field `more`"),
+        ("\"sizes\":[1,4]", "\"sizes\":[4,1]", "do not ascend"),
+        ("\"sizes\":[1,4]", "\"sizes\":[1,5]", "no function takes 5"),
+        ("\"sizes\":[1,4]", "\"sizes\":[]", "do not ascend"),
+        ("\"sizes\":[1,4]", "\"sizes\":[18446744073709551616]", "invalid type"),
+        ("\"axes\":[0],\"value\"", "\"axes\":[],\"value\"", "is not among those that are padded"),
+        ("\"axes\":[0],\"value\"", "\"axes\":[0,9],\"value\"", "does not have 1 in the dimensions [0, 9]"),
+        ("\"axes\":[0],\"value\"", &format!("\"axes\":{long},\"value\""), "does not have 1 in the dimensions"),
+        ("{\"output\":\"y\"", "{\"output\":\"z\"", "\"z\" of"),
+    ] {
+        let error = with(&right.replacen(from, to, 1)).unwrap_err();
+        assert!(error.contains("the metadata \"coreml-build.buckets\" does not fit the model"), "{error:.300}");
+        assert!(error.contains(problem), "{problem}: {error:.300}");
+    }
 }

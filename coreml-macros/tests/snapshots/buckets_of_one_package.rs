@@ -1,0 +1,209 @@
+//! Generated code as a snapshot: see `src/expand/tests.rs`.
+
+pub mod net {
+    /*!
+
+Generated from `net.toml`:
+
+- `text`, made from `python/net.py:text`.*/
+    const _: () = ::coreml_rt::private::assert_same_version("0.1.0");
+    const _: &[u8] = ::core::include_bytes!("/out/coreml/net.toml/index.json");
+    /**The model `text`, made from `python/net.py:text`.
+
+It is there in several sizes ([`Bucket`]): a prediction runs the smallest that its input fits into, with the input padded and the output cut to the true length. Each is loaded when it is first needed.
+
+Threads can share it; each prediction runs on its own.*/
+    #[derive(Debug)]
+    pub struct Model(::coreml_rt::private::BucketedModel);
+    impl Model {
+        /// Finds all buckets and loads the smallest, with the options of the manifest.
+        pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            Self::load_with(&::coreml_rt::LoadOptions::new())
+        }
+        /// Finds all buckets and loads the smallest; the others are loaded when they are first needed.
+        pub fn load_with(
+            options: &::coreml_rt::LoadOptions,
+        ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            ::core::result::Result::Ok(
+                Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?),
+            )
+        }
+        /// Loads a bucket now, unless it is loaded, so that no prediction waits for it.
+        pub fn load_bucket(
+            &self,
+            bucket: Bucket,
+        ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0.load_bucket(bucket as usize)
+        }
+        /// Returns whether a bucket is loaded.
+        pub fn is_loaded(&self, bucket: Bucket) -> bool {
+            self.0.is_loaded(bucket as usize)
+        }
+        /// Runs the smallest bucket that the input fits into.
+        pub fn predict(
+            &self,
+            input: &Input<'_>,
+        ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+            let mut output = Output::zeros();
+            self.predict_into(input, &mut output)?;
+            ::core::result::Result::Ok(output)
+        }
+        /// Runs the smallest bucket that the input fits into, into an output that exists already: its memory, and that
+        /// of padding, is used again.
+        pub fn predict_into(
+            &self,
+            input: &Input<'_>,
+            output: &mut Output,
+        ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0
+                .predict(
+                    [&input.ids, &input.temperature],
+                    &mut [&mut output.hidden, &mut output.pooled],
+                )
+        }
+        /// Returns what runs the model: `portable (rten 0.27)`.
+        pub fn backend(&self) -> &str {
+            self.0.backend()
+        }
+        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+            self.0.path()
+        }
+    }
+    /**A size of `text`: how long dimension 1 of `ids` is in it.
+
+Manifest key: `model.buckets`.*/
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Bucket {
+        ///Up to 8.
+        Size8,
+        ///Up to 16.
+        Size16,
+    }
+    impl Bucket {
+        /// Every bucket, the smallest first.
+        pub const ALL: [Self; 2] = [Self::Size8, Self::Size16];
+        /// Returns the length that it is made for.
+        pub const fn size(self) -> ::core::primitive::usize {
+            match self {
+                Self::Size8 => 8,
+                Self::Size16 => 16,
+            }
+        }
+        /// Returns the smallest bucket that takes `length`: the one that a prediction runs.
+        ///
+        /// Errors: no bucket does.
+        pub fn smallest(
+            length: ::core::primitive::usize,
+        ) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
+            match length {
+                2..=8 => ::core::result::Result::Ok(Self::Size8),
+                9..=16 => ::core::result::Result::Ok(Self::Size16),
+                _ => {
+                    ::core::result::Result::Err(::coreml_rt::ShapeError::NoBucket {
+                        length,
+                        min: 2,
+                        sizes: Self::ALL.iter().map(|bucket| bucket.size()).collect(),
+                    })
+                }
+            }
+        }
+    }
+    /// What the runtime finds, checks and loads each bucket by.
+    static BUCKETS: [(::core::primitive::usize, ::coreml_rt::private::Description); 2] = [
+        (
+            8,
+            ::coreml_rt::private::Description {
+                name: "text",
+                manifest: "net.toml",
+                interface: "{\"specification_version\":7,\"default_function\":\"bucket_8\",\"functions\":[{\"name\":\"bucket_8\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"temperature\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"hidden\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8,4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"pooled\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,4],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null},{\"name\":\"bucket_16\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,16],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,16],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"temperature\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"hidden\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,16,4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"pooled\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,4],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}],\"buckets\":{\"input\":\"ids\",\"axis\":1,\"min\":2,\"sizes\":[8,16],\"padded\":[{\"input\":\"ids\",\"axes\":[1],\"value\":3.0}],\"mask\":{\"input\":\"mask\",\"axis\":1},\"trimmed\":[{\"output\":\"hidden\",\"axes\":[1]}]}}",
+                function: ::core::option::Option::Some("bucket_8"),
+                package: "text.mlpackage",
+                built: "/out/coreml/net.toml/text.mlpackage",
+                compute_units: ::coreml_rt::private::ComputeUnits::All,
+                embedded: ::core::option::Option::None,
+            },
+        ),
+        (
+            16,
+            ::coreml_rt::private::Description {
+                name: "text",
+                manifest: "net.toml",
+                interface: "{\"specification_version\":7,\"default_function\":\"bucket_8\",\"functions\":[{\"name\":\"bucket_8\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"temperature\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"hidden\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8,4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"pooled\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,4],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null},{\"name\":\"bucket_16\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,16],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,16],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"temperature\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"outputs\":[{\"name\":\"hidden\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,16,4],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"pooled\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float32\",\"shape\":{\"default\":[1,4],\"flexibility\":\"fixed\"}},\"default\":null}],\"states\":[],\"classifier\":null}],\"buckets\":{\"input\":\"ids\",\"axis\":1,\"min\":2,\"sizes\":[8,16],\"padded\":[{\"input\":\"ids\",\"axes\":[1],\"value\":3.0}],\"mask\":{\"input\":\"mask\",\"axis\":1},\"trimmed\":[{\"output\":\"hidden\",\"axes\":[1]}]}}",
+                function: ::core::option::Option::Some("bucket_16"),
+                package: "text.mlpackage",
+                built: "/out/coreml/net.toml/text.mlpackage",
+                compute_units: ::coreml_rt::private::ComputeUnits::All,
+                embedded: ::core::option::Option::None,
+            },
+        ),
+    ];
+    ///What `text` takes.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Input<'a> {
+        /**`ids`: int32 `[1, 2..=16]`.
+
+Manifest key: `model.inputs.ids`.*/
+        pub ids: ::coreml_rt::TensorView<
+            'a,
+            i32,
+            (::coreml_rt::Fixed<1>, ::coreml_rt::Range<2, 16>),
+        >,
+        /**`temperature`: float32 `[1]`.
+
+Manifest key: `model.inputs.temperature`.*/
+        pub temperature: ::coreml_rt::TensorView<'a, f32, (::coreml_rt::Fixed<1>,)>,
+    }
+    ///What `text` gives.
+    #[derive(Clone, Debug, PartialEq)]
+    pub struct Output {
+        /**`hidden`: float16 `[1, 2..=16, 4]`.
+
+Manifest key: `model.outputs.hidden`.*/
+        pub hidden: ::coreml_rt::Tensor<
+            ::coreml_rt::f16,
+            (::coreml_rt::Fixed<1>, ::coreml_rt::Range<2, 16>, ::coreml_rt::Fixed<4>),
+        >,
+        /**`pooled`: float32 `[1, 4]`.
+
+Manifest key: `model.outputs.pooled`.*/
+        pub pooled: ::coreml_rt::Tensor<
+            f32,
+            (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<4>),
+        >,
+    }
+    impl Output {
+        ///Returns an output of zeros, to predict into. What is flexible has its smallest sizes, and takes those of the prediction.
+        pub fn zeros() -> Self {
+            Self {
+                hidden: ::coreml_rt::Tensor::smallest(),
+                pooled: ::coreml_rt::Tensor::zeros(),
+            }
+        }
+    }
+    impl ::core::default::Default for Output {
+        fn default() -> Self {
+            Self::zeros()
+        }
+    }
+    /// Compares the model with PyTorch, on the samples that the conversion kept.
+    #[cfg(test)]
+    mod parity {
+        /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
+        #[test]
+        fn matches_pytorch() {
+            let passed = ::coreml_rt::private::parity_test_of_buckets(
+                "text",
+                &super::BUCKETS,
+                &[
+                    "/out/coreml/net.toml/text.samples.bucket_8.0.safetensors",
+                    "/out/coreml/net.toml/text.samples.bucket_16.0.safetensors",
+                ],
+                ::coreml_rt::Tolerance::Psnr(40f64),
+            );
+            ::core::assert!(
+                passed, "the model does not match PyTorch: the figures stand above"
+            );
+        }
+    }
+}

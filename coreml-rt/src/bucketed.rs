@@ -1,0 +1,363 @@
+//! A model at several sizes, which together take every length up to the largest.
+//!
+//! Owns: the choice of the bucket, and loading each when it is first needed. Must not: know which backend runs.
+//! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket.
+
+use crate::buffer::Buffer;
+use crate::description::Description;
+use crate::error::Error;
+use crate::model::Model;
+use crate::options::LoadOptions;
+use crate::padding::{PaddedTensor, TrimmedSlot};
+use crate::search::{Surroundings, find};
+use crate::shape::ShapeError;
+use crate::slot::{InputRef, InputSlot, OutputSlot};
+use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface, Package};
+use std::cell::RefCell;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+/// Loads one bucket.
+type Load = Box<dyn Fn() -> Result<Model, Error> + Send + Sync>;
+
+/// A model of which each size is loaded when it is first needed.
+pub struct BucketedModel {
+    /// The manifest's name, for errors.
+    name: String,
+    /// What is padded and trimmed.
+    buckets: Buckets,
+    /// The sizes, ascending.
+    sizes: Vec<usize>,
+    /// A model for each size.
+    slots: Vec<Slot>,
+    /// What becomes of each input of a function, in its order.
+    inputs: Vec<Feed>,
+    /// Memory of predictions that are over.
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+/// A bucket, loaded or not.
+struct Slot {
+    /// The model, once it is loaded.
+    model: OnceLock<Model>,
+    /// Held while it is loaded, so that it is loaded once.
+    loading: Mutex<()>,
+    /// How to load it.
+    load: Load,
+}
+
+/// What a function's input is fed with.
+enum Feed {
+    /// The caller's input at this position.
+    Given(usize),
+    /// The same, padded in these dimensions with this value.
+    Padded(usize, Vec<usize>, f64),
+    /// Ones and zeros along this dimension.
+    Mask(usize),
+}
+
+/// Memory of one prediction at a time.
+struct Scratch {
+    /// Padded inputs and the mask, in the order of the function's inputs; `None` for what is handed on as it is.
+    inputs: Vec<Option<PaddedTensor>>,
+    /// Outputs before they are trimmed.
+    outputs: Vec<RefCell<Option<Buffer>>>,
+}
+
+impl Slot {
+    /// Returns the model, loaded now if it was not.
+    fn model(&self) -> Result<&Model, Error> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let _loading = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let model = (self.load)()?;
+        Ok(self.model.get_or_init(|| model))
+    }
+}
+
+impl BucketedModel {
+    /// Finds all buckets of a generated module, checks them, and loads the smallest.
+    ///
+    /// Called by: the generated `Model::load_with`.
+    /// Parameters: `descriptions` — size and model of each bucket, ascending.
+    pub fn load(descriptions: &'static [(usize, Description)], options: &LoadOptions) -> Result<Self, Error> {
+        let surroundings = Surroundings::of_process();
+        let mut buckets = Vec::new();
+        let mut first: Option<(&str, Interface)> = None;
+        for (size, description) in descriptions {
+            // All are found now: that a package is missing shows at once, not at the first long input.
+            let (found, options) = (find(description, options, &surroundings)?, options.clone());
+            buckets.push((*size, Box::new(move || Model::load_found(description, found.clone(), &options)) as Load));
+            if first.is_none() {
+                let interface = serde_json::from_str(description.interface);
+                let invalid = |source: serde_json::Error| invalid(description.name, source);
+                first = Some((description.name, interface.map_err(invalid)?));
+            }
+        }
+        let (name, interface) = first.ok_or_else(|| invalid("", "it has no buckets"))?;
+        Self::new(name, &interface, buckets)
+    }
+
+    /// Opens the buckets of a package that no types were made from.
+    ///
+    /// Called by: [`crate::parity::verify`].
+    /// Returns: `None` for a package without buckets.
+    pub(crate) fn open(path: &Path, package: &Package, options: &LoadOptions) -> Result<Option<Self>, Error> {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let interface = package.interface().map_err(|error| crate::model::unreadable(&name, error))?;
+        let Some(buckets) = &interface.buckets else { return Ok(None) };
+        let functions =
+            buckets.sizes.iter().filter_map(|&size| Some((size, buckets.function(&interface.functions, size)?)));
+        let loads = functions.map(|(size, function)| {
+            let (path, function, options) = (path.to_owned(), function.name.clone(), options.clone());
+            (size, Box::new(move || Model::open(&path, Some(&function), &options)) as Load)
+        });
+        Self::new(&name, &interface, loads.collect()).map(Some)
+    }
+
+    /// Plans the predictions, and loads the smallest bucket: what no backend can run shows now.
+    ///
+    /// Parameters: `interface` — of any package of the model; `loads` — sizes, ascending, and how to load each.
+    fn new(name: &str, interface: &Interface, loads: Vec<(usize, Load)>) -> Result<Self, Error> {
+        let buckets = interface.buckets.clone().ok_or_else(|| invalid(name, "its interface has no buckets"))?;
+        buckets.check(&interface.functions).map_err(|problem| invalid(name, problem))?;
+        let function = interface.function(None).ok_or_else(|| invalid(name, "it has no function"))?;
+        let mut given = 0;
+        let inputs = function.inputs.iter().map(|input| {
+            if let Some(mask) = buckets.mask.as_ref().filter(|mask| mask.input == input.name) {
+                return Feed::Mask(mask.axis);
+            }
+            given += 1;
+            match buckets.padded.iter().find(|padded| padded.input == input.name) {
+                Some(padded) => Feed::Padded(given - 1, padded.axes.clone(), padded.value),
+                None => Feed::Given(given - 1),
+            }
+        });
+        let inputs = inputs.collect();
+        let (sizes, loads): (Vec<_>, Vec<_>) = loads.into_iter().unzip();
+        let slot = |load| Slot { model: OnceLock::new(), loading: Mutex::new(()), load };
+        let slots = loads.into_iter().map(slot).collect();
+        let model = Self { name: name.to_owned(), buckets, sizes, slots, inputs, scratch: Mutex::new(Vec::new()) };
+        // What no tensor of the input's type holds is found here, and not at the first short input.
+        let scratch = model.new_scratch(function)?;
+        model.put_back(scratch);
+        model.smallest()?;
+        Ok(model)
+    }
+
+    /// Returns the smallest bucket, which is always loaded.
+    fn smallest(&self) -> Result<&Model, Error> {
+        self.slots.first().ok_or_else(|| invalid(&self.name, "it has no buckets"))?.model()
+    }
+
+    /// Returns what runs the model: `portable (rten 0.27)`.
+    pub fn backend(&self) -> &str {
+        self.smallest().map_or("", Model::backend)
+    }
+
+    /// Returns the folder of the package of the smallest bucket, or `None` when it is embedded in the program.
+    pub fn path(&self) -> Option<&Path> {
+        self.smallest().ok()?.path()
+    }
+
+    /// Returns the function of the smallest bucket.
+    pub(crate) fn function(&self) -> Result<&Function, Error> {
+        self.smallest().map(Model::function)
+    }
+
+    /// Returns what is padded and trimmed.
+    pub(crate) fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// Returns the value of the function's input `at` when it is left out.
+    pub(crate) fn default_of(&self, at: usize) -> InputRef<'_> {
+        self.smallest().map_or(InputRef::MISSING, |model| model.default_of(at))
+    }
+
+    /// Loads the bucket at a position, unless it is loaded.
+    ///
+    /// Called by: the generated `Model::load_bucket`.
+    pub fn load_bucket(&self, position: usize) -> Result<(), Error> {
+        let slot = self.slots.get(position).ok_or_else(|| invalid(&self.name, "it has no such bucket"))?;
+        slot.model().map(|_| ())
+    }
+
+    /// Returns whether the bucket at a position is loaded.
+    ///
+    /// Called by: the generated `Model::is_loaded`.
+    pub fn is_loaded(&self, position: usize) -> bool {
+        self.slots.get(position).is_some_and(|slot| slot.model.get().is_some())
+    }
+
+    /// Runs the smallest bucket that the inputs fit into.
+    ///
+    /// Called by: the generated `Model::predict_into`.
+    /// Parameters: `inputs` — one per feature but the mask; `outputs` — one per feature; both in the package's order.
+    /// Errors: [`Error::Shape`] when the inputs differ in length, or no bucket takes it.
+    pub fn predict<const INPUTS: usize>(
+        &self,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        let place = |at: usize| {
+            let given = |feed: &Feed| matches!(feed, Feed::Given(position) if *position == at);
+            self.inputs.iter().position(given).map_or(InputRef::MISSING, |place| self.default_of(place))
+        };
+        let fed: [InputRef<'_>; INPUTS] = std::array::from_fn(|at| inputs[at].feature(place(at)));
+        self.predict_features(&fed, outputs)
+    }
+
+    /// Runs the smallest bucket that the inputs fit into, with as many inputs as it turns out to have.
+    ///
+    /// Called by: [`crate::parity`].
+    /// Parameters: as for [`Self::predict`].
+    pub(crate) fn predict_features(
+        &self,
+        inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        let length = self.length(inputs)?;
+        let position = self.position(length)?;
+        let (size, slot) = (self.sizes[position], &self.slots[position]);
+        let model = slot.model()?;
+        let function = model.function();
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let scratch = match &mut scratch {
+            Some(scratch) => scratch,
+            None => scratch.insert(self.new_scratch(function)?),
+        };
+        let done = self.predict_with(scratch, model, inputs, outputs, size, length);
+        let scratch = std::mem::replace(scratch, Scratch { inputs: Vec::new(), outputs: Vec::new() });
+        self.put_back(scratch);
+        done
+    }
+
+    /// Pads, predicts and trims.
+    fn predict_with(
+        &self,
+        scratch: &mut Scratch,
+        model: &Model,
+        inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+        size: usize,
+        length: usize,
+    ) -> Result<(), Error> {
+        let function = model.function();
+        let wrong = |input: &Feature| invalid(&self.name, format!("input `{}` is not {}", input.name, input.kind));
+        for ((feed, padded), input) in self.inputs.iter().zip(&mut scratch.inputs).zip(&function.inputs) {
+            let Some(padded) = padded else { continue };
+            let done = match (feed, &input.kind) {
+                (Feed::Mask(axis), FeatureKind::MultiArray { shape, .. }) => padded.mask(&shape.default, *axis, length),
+                (Feed::Padded(at, axes, value), _) if size != length => match inputs.get(*at) {
+                    Some(InputRef::Tensor(tensor)) => padded.pad(tensor, axes, size, *value),
+                    _ => None,
+                },
+                _ => Some(()),
+            };
+            done.ok_or_else(|| wrong(input))?;
+        }
+        let fed = self.inputs.iter().zip(&scratch.inputs).map(|(feed, padded)| match (feed, padded) {
+            (Feed::Given(at), _) => inputs.get(*at).copied().unwrap_or(InputRef::MISSING),
+            (Feed::Padded(at, ..), _) if size == length => inputs.get(*at).copied().unwrap_or(InputRef::MISSING),
+            (_, Some(padded)) => InputRef::Tensor(padded.tensor()),
+            (_, None) => InputRef::MISSING,
+        });
+        let fed: Vec<InputRef<'_>> = fed.collect();
+        if size == length {
+            return model.predict_features(None, &fed, outputs);
+        }
+        let trimmed = outputs.iter_mut().zip(&scratch.outputs).zip(&function.outputs);
+        let mut trimmed: Vec<TrimmedSlot<'_, '_>> = trimmed
+            .map(|((slot, buffer), output)| {
+                let axes = self.buckets.trimmed_axes(&output.name).unwrap_or_default();
+                TrimmedSlot { slot: &mut **slot, axes, length, buffer }
+            })
+            .collect();
+        let mut slots: Vec<&mut dyn OutputSlot> = trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
+        model.predict_features(None, &fed, &mut slots)
+    }
+
+    /// Returns the length that all padded inputs have.
+    fn length(&self, inputs: &[InputRef<'_>]) -> Result<usize, Error> {
+        let mut found: Option<(usize, usize)> = None;
+        for feed in &self.inputs {
+            let Feed::Padded(at, axes, _) = feed else { continue };
+            let Some(InputRef::Tensor(tensor)) = inputs.get(*at) else {
+                return Err(invalid(&self.name, format!("its input {at} has no length")));
+            };
+            for &axis in axes {
+                let length = tensor.dims.get(axis).copied().unwrap_or(0);
+                match found {
+                    Some((_, first)) if first == length => {}
+                    None => found = Some((*at, length)),
+                    Some((other, first)) => {
+                        let lengths = [(self.input_name(other), first), (self.input_name(*at), length)];
+                        return Err(ShapeError::UnequalLengths { lengths }.into());
+                    }
+                }
+            }
+        }
+        found.map(|(_, length)| length).ok_or_else(|| invalid(&self.name, "nothing of it is padded"))
+    }
+
+    /// Returns the name of the caller's input at a position.
+    fn input_name(&self, at: usize) -> String {
+        let is = |feed: &Feed| matches!(feed, Feed::Padded(position, ..) | Feed::Given(position) if *position == at);
+        let place = self.inputs.iter().position(is);
+        let input = place.and_then(|place| self.function().ok()?.inputs.get(place));
+        input.map_or_else(String::new, |input| input.name.clone())
+    }
+
+    /// Returns the position of the smallest bucket that takes `length`.
+    fn position(&self, length: usize) -> Result<usize, Error> {
+        let fits = length >= self.buckets.min;
+        self.sizes
+            .iter()
+            .position(|&size| fits && length <= size)
+            .ok_or_else(|| ShapeError::NoBucket { length, min: self.buckets.min, sizes: self.sizes.clone() }.into())
+    }
+
+    /// Makes the memory of a prediction.
+    ///
+    /// Errors: an input cannot hold what it is padded with.
+    fn new_scratch(&self, function: &Function) -> Result<Scratch, Error> {
+        let memory = |(feed, input): (&Feed, &Feature)| {
+            let value = match feed {
+                Feed::Given(_) => return Ok(None),
+                Feed::Padded(_, _, value) => *value,
+                Feed::Mask(_) => 1.0,
+            };
+            let buffer = match &input.kind {
+                FeatureKind::MultiArray { data_type, .. } => Buffer::from_f64s(*data_type, &[value]),
+                _ => None,
+            };
+            let problem = || invalid(&self.name, format!("input `{}` cannot be padded with {value}", input.name));
+            buffer.map(|buffer| Some(PaddedTensor::new(buffer))).ok_or_else(problem)
+        };
+        let inputs = self.inputs.iter().zip(&function.inputs).map(memory).collect::<Result<_, Error>>()?;
+        Ok(Scratch { inputs, outputs: function.outputs.iter().map(|_| RefCell::new(None)).collect() })
+    }
+
+    /// Keeps memory for the next prediction.
+    fn put_back(&self, scratch: Scratch) {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
+    }
+}
+
+impl std::fmt::Debug for BucketedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let loaded = self.sizes.iter().enumerate().filter(|(at, _)| self.is_loaded(*at)).map(|(_, size)| size);
+        let loaded: Vec<_> = loaded.collect();
+        write!(f, "buckets {:?} of `{}`, loaded {loaded:?}, on {}", self.sizes, self.name, self.backend())
+    }
+}
+
+/// Makes the error of a model whose buckets contradict themselves.
+fn invalid(name: &str, problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::Invalid { model: name.to_owned(), source: problem.into() }
+}

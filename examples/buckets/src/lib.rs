@@ -1,0 +1,36 @@
+//! Finds brackets without a partner, in texts of any length up to 64 characters, with a PyTorch model of three fixed sizes.
+//!
+//! Owns: the generated types, and what a text is to the model. Must not: print, read files.
+//! Flow: `build.rs` converts `brackets.toml` → the attribute below makes types of it → `main.rs` checks texts.
+//!
+//! Neither the sizes nor the mask are seen here: the input has the text's own length, and so has the output. Other sizes in
+//! the manifest change no line of this file.
+
+use coreml_rt::{Error, TensorView};
+
+#[coreml_rt::coreml_model("brackets.toml")]
+pub mod brackets {}
+
+/// What the model makes of a text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The probability of each character to be a bracket without a partner.
+    pub unmatched: Vec<f32>,
+    /// The probability that there is none.
+    pub balanced: f32,
+}
+
+/// Checks a text with the smallest bucket that it fits into.
+///
+/// Errors: the text is empty or longer than 64 bytes; as `predict`.
+pub fn check(model: &brackets::checker::Model, text: &str) -> Result<Verdict, Error> {
+    let characters = characters(text);
+    let text = TensorView::from_slice_with_dims(&characters, [1, characters.len()])?;
+    let output = model.predict(&brackets::checker::Input { text })?;
+    Ok(Verdict { unmatched: output.unmatched.into_vec(), balanced: output.balanced.as_slice()[0] })
+}
+
+/// Returns a text as the model takes it: ASCII, anything else being a letter.
+pub fn characters(text: &str) -> Vec<i32> {
+    text.chars().map(|character| if character.is_ascii() { character as i32 } else { 'x' as i32 }).collect()
+}
