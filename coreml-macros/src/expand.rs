@@ -4,6 +4,7 @@
 //! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of `coreml-rt` and its
 //! `private` module; what can be library code there is not generated here.
 
+mod asynchronous;
 mod classes;
 mod docs;
 mod enumerated;
@@ -79,11 +80,12 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
 /// Generates what one model has.
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
     let loading = model::items(model, place);
+    let asynchronous = asynchronous::items(model);
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
     let tests = parity::items(model, place);
-    quote!(#loading #structs #state #label #tests)
+    quote!(#loading #asynchronous #structs #state #label #tests)
 }
 
 /// Generates the struct that holds and loads several models or functions.

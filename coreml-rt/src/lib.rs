@@ -21,6 +21,7 @@ mod array;
 mod backend;
 mod buffer;
 mod cast;
+mod completion;
 mod description;
 mod difference;
 mod dimension;
@@ -51,6 +52,7 @@ mod view;
 #[cfg(target_vendor = "apple")]
 pub use apple::CoreMlError;
 pub use cast::Cast;
+pub use completion::Completion;
 pub use coreml_macros::coreml_model;
 pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
 pub use dimension::{Bounds, Dim, Fixed, Range};

@@ -1,6 +1,6 @@
 //! Where the typed world meets the backends: one slot per feature.
 //!
-//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Results`]. Must not: know any backend.
+//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`]. Must not: know any backend.
 //! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and fills them.
 
 use crate::dimension::Dim;
@@ -77,6 +77,26 @@ pub trait Results {
 pub trait OutputSlot {
     /// Takes output `index` of the results.
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error>;
+}
+
+/// A generated `Output`.
+pub trait Outputs: Default + Send + 'static {
+    /// Calls `with` with all fields, in the order of the function's outputs.
+    fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn OutputSlot]));
+
+    /// Takes all outputs of a prediction.
+    fn take(results: &dyn Results) -> Result<Self, Error> {
+        let (mut output, mut taken) = (Self::default(), Ok(()));
+        output.slots(&mut |slots| taken = take_all(slots, results));
+        taken.map(|()| output)
+    }
+}
+
+/// Fills each slot with its output.
+///
+/// Called by: the backends, and [`Outputs::take`].
+pub(crate) fn take_all(slots: &mut [&mut dyn OutputSlot], results: &dyn Results) -> Result<(), Error> {
+    slots.iter_mut().enumerate().try_for_each(|(index, slot)| slot.take(results, index))
 }
 
 impl<T: Element, S: Shape> OutputSlot for Tensor<T, S> {

@@ -74,6 +74,36 @@ Threads can share it; each prediction runs on its own.*/
         compute_units: ::coreml_rt::private::ComputeUnits::All,
         embedded: ::core::option::Option::None,
     };
+    impl Model {
+        /// Finds and loads the model on a thread of its own.
+        pub fn load_async(
+            options: ::coreml_rt::LoadOptions,
+        ) -> ::coreml_rt::Completion<Self> {
+            ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
+        }
+        /// Runs the model once, without waiting for it. The input is copied before this returns; the states come back with
+        /// the output, and are lost when the prediction fails.
+        pub fn predict_async(
+            &self,
+            state: State,
+            input: &Input<'_>,
+        ) -> ::coreml_rt::Completion<(State, Output)> {
+            self.0
+                .predict_with_state_async(
+                    state.0,
+                    [&input.ids, &input.mask, &input.photo],
+                    State,
+                )
+        }
+    }
+    impl ::coreml_rt::private::Outputs for Output {
+        fn slots(
+            &mut self,
+            with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+        ) {
+            with(&mut [&mut self.logits, &mut self.drawn]);
+        }
+    }
     ///What `net` takes.
     #[derive(Clone, Copy, Debug)]
     pub struct Input<'a> {

@@ -5,9 +5,8 @@
 //! Flow: `session.rs` makes it and predicts with it; `crate::state` reads and writes it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
-use super::failure::{CoreMlError, guard};
+use super::failure::{CoreMlError, guard, translate};
 use super::multi_array;
-use super::session::translate;
 use crate::error::Error;
 use block2::StackBlock;
 use coreml_spec::{Elements, ElementsMut};
@@ -42,6 +41,13 @@ impl State {
         // SAFETY: the system has the method, which gives an object of our own.
         let state = unsafe { model.newState() };
         Ok(Self { state, names: names.iter().map(|name| NSString::from_str(name)).collect() })
+    }
+
+    /// Returns what Core ML holds, for an asynchronous prediction.
+    ///
+    /// Parameters: `self` — kept by the caller until the prediction is over, and used by nobody else meanwhile.
+    pub(super) fn object(&self) -> Retained<MLState> {
+        self.state.clone()
     }
 
     /// Predicts, and leaves the states as they are after it.

@@ -16,13 +16,18 @@
 #include <unistd.h>
 
 enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
-enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType };
+enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType,
+       FailSilent };
 
 // How many elements stand between two rows of an output, beyond the row.
 enum { PADDING = 5 };
 // How long inputs are read after the prediction returned, in microseconds.
 enum { LATE = 20000 };
 
+// How long an asynchronous prediction takes at least, in microseconds: long enough for others to start.
+enum { ASYNCHRONOUS = 5000 };
+
+static int running, most_running;
 static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks;
 static NSInteger last_units = -1;
 
@@ -37,6 +42,7 @@ int double_loads(void) { return loads; }
 int double_late_changes(void) { return late_changes; }
 int double_overlaps(void) { return overlaps; }
 long double_last_units(void) { return last_units; }
+int double_most_running(void) { return most_running; }
 // What a test provokes.
 void double_fail(int kind) { failure = kind; }
 void double_old_system(int old) { old_system = old; }
@@ -336,6 +342,36 @@ RELEASING([displayName release])
 }
 @end
 
+@interface MLPredictionOptions : NSObject {
+@public
+    NSDictionary *backings;
+}
+@end
+
+@implementation MLPredictionOptions
+COUNTED
+RELEASING([backings release])
+@end
+
+@interface MLArrayBatchProvider : NSObject {
+@public
+    NSArray *array;
+}
+@end
+
+@implementation MLArrayBatchProvider
+COUNTED
+RELEASING([array release])
+- (id)initWithFeatureProviderArray:(NSArray *)providers {
+    if ((self = [self init])) array = [providers copy];
+    return self;
+}
+- (NSInteger)count { return [array count]; }
+- (MLDictionaryFeatureProvider *)featuresAtIndex:(NSInteger)index { return [array objectAtIndex:index]; }
+@end
+
+typedef void (^Handler)(MLDictionaryFeatureProvider *, NSError *);
+
 @interface MLModel : NSObject {
 @public
     NSString *network;
@@ -540,7 +576,8 @@ RELEASING([network release])
 }
 
 - (BOOL)respondsToSelector:(SEL)selector {
-    if (old_system && [NSStringFromSelector(selector) isEqual:@"newState"]) return NO;
+    NSString *name = NSStringFromSelector(selector);
+    if (old_system && ([name isEqual:@"newState"] || [name hasSuffix:@"completionHandler:"])) return NO;
     return [super respondsToSelector:selector];
 }
 
@@ -572,24 +609,94 @@ RELEASING([network release])
     // Apple: one thread at a time.
     if (ADD(users, 1) > 1) ADD(overlaps, 1);
     usleep(50);
-    id results = nil;
     @try {
-        switch (failure) {
-            case FailError:
-                if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
-                return nil;
-            case FailWrongFeature:
-                if (error) *error = error_of(1, @"MultiArray shape (1) does not match", nil);
-                return nil;
-            case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
-        }
-        keep_inputs(inputs->features);
-        results = state ? [self remember:inputs in:state error:error] : [self compute:inputs error:error];
+        return [self answer:inputs with:state error:error];
     } @finally {
         ADD(users, -1);
     }
+}
+
+- (id)answer:(MLDictionaryFeatureProvider *)inputs with:(MLState *)state error:(NSError **)error {
+    switch (failure) {
+        case FailError:
+            if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
+            return nil;
+        case FailWrongFeature:
+            if (error) *error = error_of(1, @"MultiArray shape (1) does not match", nil);
+            return nil;
+        case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
+    }
+    keep_inputs(inputs->features);
+    NSDictionary *results = state ? [self remember:inputs in:state error:error] : [self compute:inputs error:error];
     if (!results) return nil;
     if (failure == FailMissingOutput) results = [NSDictionary dictionary];
     return [[[MLDictionaryFeatureProvider alloc] initWithDictionary:results error:NULL] autorelease];
+}
+
+- (id)predictionsFromBatch:(MLArrayBatchProvider *)batch error:(NSError **)error {
+    NSMutableArray *results = [NSMutableArray array];
+    for (NSInteger at = 0; at < [batch count]; at++) {
+        id result = [self predictionFromFeatures:[batch featuresAtIndex:at] error:error];
+        if (!result) return nil;
+        if (failure != FailMissingOutput) [results addObject:result];
+    }
+    return [[[MLArrayBatchProvider alloc] initWithFeatureProviderArray:results] autorelease];
+}
+
+// What a thread needs for an asynchronous prediction.
+typedef struct {
+    MLModel *model;
+    MLDictionaryFeatureProvider *inputs;
+    MLState *state;
+    Handler handler;
+} Request;
+
+static void *run_request(void *argument) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    Request *request = argument;
+    int now = ADD(running, 1);
+    for (int most = most_running; now > most && !__sync_bool_compare_and_swap(&most_running, most, now);)
+        most = most_running;
+    usleep(ASYNCHRONOUS);
+    NSError *error = nil;
+    id results = [request->model answer:request->inputs with:request->state error:&error];
+    ADD(running, -1);
+    if (failure != FailSilent) request->handler(results, error);
+    Block_release(request->handler);
+    [request->inputs release];
+    [request->state release];
+    [request->model release];
+    free(request);
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+             completionHandler:(Handler)handler
+                         state:(MLState *)state {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (failure == FailException) [NSException raise:NSGenericException format:@"the network cannot be planned"];
+    Request *request = malloc(sizeof(Request));
+    *request = (Request){[self retain], [inputs retain], [state retain], Block_copy(handler)};
+    ADD(pending, 1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, run_request, request);
+    pthread_detach(thread);
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                       options:(MLPredictionOptions *)options
+             completionHandler:(Handler)handler {
+    (void)options;
+    [self predictionFromFeatures:inputs completionHandler:handler state:nil];
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                    usingState:(MLState *)state
+                       options:(MLPredictionOptions *)options
+             completionHandler:(Handler)handler {
+    (void)options;
+    [self predictionFromFeatures:inputs completionHandler:handler state:state];
 }
 @end
