@@ -3,7 +3,7 @@
 //! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may. Must not: know typed
 //! tensors; it fills the slots of `slot.rs`.
 //! Flow: `backend.rs` → `session.rs` → `loading.rs` → `compiled.rs` (a package is compiled once), `configuration.rs`; at each
-//! prediction `features.rs` (inputs), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
+//! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
 //! `pixel_buffer.rs`, `state.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
 //!
 //! `compiled.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
@@ -11,6 +11,8 @@
 
 #[cfg(target_vendor = "apple")]
 mod asynchronous;
+#[cfg(target_vendor = "apple")]
+mod backing;
 mod compiled;
 #[cfg(target_vendor = "apple")]
 mod configuration;

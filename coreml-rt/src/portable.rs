@@ -179,7 +179,7 @@ fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Pl
     let mut images = images.iter();
     for (into, input) in into.iter_mut().zip(inputs) {
         *into = match input {
-            InputRef::Tensor(tensor) => *tensor,
+            InputRef::Tensor(tensor) | InputRef::Shared(tensor, _) => *tensor,
             InputRef::Image(_) => images.next().map_or(MISSING, Planes::tensor),
         };
     }

@@ -7,7 +7,7 @@
 use super::failure::CoreMlError;
 use super::image_value::{of_image, of_planes};
 use super::multi_array;
-use crate::slot::InputRef;
+use crate::slot::{InputRef, Owner};
 use coreml_spec::{Classifier, ColorSpace, FeatureKind, Function, Labels, TensorRef};
 use objc2::AnyThread;
 use objc2::rc::Retained;
@@ -56,6 +56,8 @@ pub(super) struct Sizes {
     dims: Vec<usize>,
     /// The same as Core ML takes them.
     shape: Retained<NSArray<NSNumber>>,
+    /// The strides that go with them.
+    strides: Retained<NSArray<NSNumber>>,
 }
 
 impl Features {
@@ -102,8 +104,11 @@ impl Features {
         for ((input, fed), sizes) in self.inputs.iter().zip(inputs).zip(sizes) {
             let value = match (fed, input.color_space) {
                 (InputRef::Image(image), _) => of_image(image)?,
-                (InputRef::Tensor(planes), Some(color_space)) => of_planes(planes, color_space)?,
-                (InputRef::Tensor(tensor), None) => sizes.value_of_tensor(tensor)?,
+                (InputRef::Tensor(planes) | InputRef::Shared(planes, _), Some(color_space)) => {
+                    of_planes(planes, color_space)?
+                }
+                (InputRef::Tensor(tensor), None) => sizes.value_of_tensor(tensor, None)?,
+                (InputRef::Shared(tensor, owner), None) => sizes.value_of_tensor(tensor, Some(*owner))?,
             };
             features.insert(&*input.name, &value);
         }
@@ -118,17 +123,30 @@ impl Features {
 impl Sizes {
     /// Returns those of no tensor.
     fn none() -> Self {
-        Self { dims: Vec::new(), shape: multi_array::shape_of(&[]) }
+        Self { dims: Vec::new(), shape: multi_array::shape_of(&[]), strides: multi_array::shape_of(&[]) }
     }
 
-    /// Makes a feature value of a tensor.
-    fn value_of_tensor(&mut self, tensor: &TensorRef<'_>) -> Result<Retained<MLFeatureValue>, CoreMlError> {
+    /// Makes a feature value of a tensor: of its own memory when it has an owner, otherwise of a copy.
+    fn value_of_tensor(
+        &mut self,
+        tensor: &TensorRef<'_>,
+        owner: Option<&dyn Owner>,
+    ) -> Result<Retained<MLFeatureValue>, CoreMlError> {
         if self.dims != tensor.dims {
             self.shape = multi_array::shape_of(tensor.dims);
+            self.strides = multi_array::strides_of(tensor.dims);
             self.dims.clear();
             self.dims.extend_from_slice(tensor.dims);
         }
-        let array = multi_array::of_tensor(tensor, &self.shape)?;
+        let data_type = tensor.elements.data_type();
+        let array = match owner.map(Owner::share) {
+            // SAFETY: a tensor has as many elements as its sizes say, and they belong to the owner, which gives nobody a way to
+            // write them as long as it is shared.
+            Some(owner) => unsafe {
+                multi_array::of_owner(multi_array::first(tensor.elements), data_type, &self.shape, &self.strides, owner)
+            },
+            None => multi_array::of_tensor(tensor, &self.shape),
+        }?;
         // SAFETY: the value keeps the array alive.
         Ok(unsafe { MLFeatureValue::featureValueWithMultiArray(&array) })
     }

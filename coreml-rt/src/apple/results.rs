@@ -72,6 +72,11 @@ impl Value {
         self.shape.extend([1, if is_color { 3 } else { 1 }, height, width]);
     }
 
+    /// Returns the array, if it is one.
+    pub(super) fn array(&self) -> Option<&Retained<MLMultiArray>> {
+        self.array.as_ref()
+    }
+
     /// Lets go of what Core ML gave.
     pub(super) fn clear(&mut self) {
         self.value = None;

@@ -6,6 +6,7 @@
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::asynchronous;
+use super::backing::Backings;
 use super::failure::{CoreMlError, guard, translate};
 use super::features::{Features, Sizes};
 use super::loading::Source;
@@ -15,7 +16,7 @@ use crate::backend::Finish;
 use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::search::Found;
-use crate::slot::{InputRef, OutputSlot, Results, take_all};
+use crate::slot::{InputRef, OutputSlot, Results};
 use coreml_spec::{Function, Package};
 use objc2::AnyThread;
 use objc2::rc::Retained;
@@ -42,6 +43,8 @@ struct Loaded {
     sizes: Vec<Sizes>,
     /// Outputs of the running prediction.
     values: Vec<Value>,
+    /// Which outputs Core ML does not write where the caller has them.
+    refused: Vec<bool>,
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long as it is one at a time;
@@ -66,7 +69,7 @@ impl Session {
         let source = Source { name, found, function: several.then_some(&*function.name), options };
         let load = || Ok((source.load()?, Features::of(name, function)));
         let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
-        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new() });
+        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new(), refused: Vec::new() });
         Ok(Self { features: Arc::new(features), loaded })
     }
 
@@ -91,11 +94,21 @@ impl Session {
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
         let mut loaded = self.lock();
+        let mut backings = Backings::default();
         let run = guard(|| {
-            loaded.run(&self.features, state, inputs).map_err(|error| self.translate(error))?;
-            take_all(outputs, &CoreMlResults { features: &self.features, values: &loaded.values })
+            loaded.run(&self.features, state, inputs, outputs, &mut backings).map_err(|error| self.translate(error))?;
+            backings.replace_refused(outputs);
+            let results = CoreMlResults { features: &self.features, values: &loaded.values };
+            let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
+            copied.try_for_each(|(index, slot)| slot.take(&results, index))
         });
-        self.cleared(&mut loaded, run)
+        let run = self.cleared(&mut loaded, run);
+        // After the pool is gone, and with it what Core ML may have held of the prediction.
+        if guard(|| backings.give_back(outputs)).is_err() {
+            return run
+                .and(Err(self.translate(CoreMlError::Unexpected("an output could not be given back".to_owned()))));
+        }
+        run
     }
 
     /// Runs the model once per element, as one request.
@@ -152,15 +165,24 @@ impl Loaded {
         features: &Features,
         state: Option<&mut State>,
         inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+        backings: &mut Backings,
     ) -> Result<(), CoreMlError> {
         let provider = features.provider(inputs, &mut self.sizes)?;
-        let results = match state {
-            Some(state) => state.predict(&self.model, &provider),
+        let options = backings.lend(features, outputs, &self.refused)?;
+        let (inputs, model) = (ProtocolObject::from_ref(&*provider), &self.model);
+        let results = match (state, options) {
+            (Some(state), options) => state.predict(model, inputs, options.as_deref()),
             // SAFETY: the caller holds the lock, so no other thread uses the model.
-            None => unsafe { self.model.predictionFromFeatures_error(ProtocolObject::from_ref(&*provider)) }
-                .map_err(CoreMlError::from),
+            (None, None) => unsafe { model.predictionFromFeatures_error(inputs) }.map_err(CoreMlError::from),
+            // SAFETY: as above; the backings hold what Core ML writes into.
+            (None, Some(options)) => {
+                unsafe { model.predictionFromFeatures_options_error(inputs, &options) }.map_err(CoreMlError::from)
+            }
         }?;
-        read(features, &results, &mut self.values)
+        read(features, &results, &mut self.values)?;
+        backings.compare(&self.values, &mut self.refused);
+        Ok(())
     }
 
     /// Feeds a batch and predicts.

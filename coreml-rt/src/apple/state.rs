@@ -13,7 +13,7 @@ use coreml_spec::{Elements, ElementsMut};
 use objc2::rc::Retained;
 use objc2::runtime::{NSObjectProtocol, ProtocolObject};
 use objc2::sel;
-use objc2_core_ml::{MLDictionaryFeatureProvider, MLFeatureProvider, MLModel, MLMultiArray, MLState};
+use objc2_core_ml::{MLFeatureProvider, MLModel, MLMultiArray, MLPredictionOptions, MLState};
 use objc2_foundation::NSString;
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -56,11 +56,17 @@ impl State {
     pub(super) fn predict(
         &mut self,
         model: &MLModel,
-        inputs: &MLDictionaryFeatureProvider,
+        inputs: &ProtocolObject<dyn MLFeatureProvider>,
+        options: Option<&MLPredictionOptions>,
     ) -> Result<Retained<ProtocolObject<dyn MLFeatureProvider>>, CoreMlError> {
         // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only use of the state.
-        unsafe { model.predictionFromFeatures_usingState_error(ProtocolObject::from_ref(inputs), &self.state) }
-            .map_err(CoreMlError::from)
+        let results = match options {
+            None => unsafe { model.predictionFromFeatures_usingState_error(inputs, &self.state) },
+            Some(options) => unsafe {
+                model.predictionFromFeatures_usingState_options_error(inputs, &self.state, options)
+            },
+        };
+        results.map_err(CoreMlError::from)
     }
 
     /// Copies state `index` out.

@@ -15,6 +15,7 @@ unsafe extern "C" {
     pub(crate) safe fn double_compilations() -> c_int;
     pub(crate) safe fn double_loads() -> c_int;
     pub(crate) safe fn double_late_changes() -> c_int;
+    pub(crate) safe fn double_backings_used() -> c_int;
     pub(crate) safe fn double_most_running() -> c_int;
     pub(crate) safe fn double_overlaps() -> c_int;
     pub(crate) safe fn double_last_units() -> c_long;
@@ -35,6 +36,8 @@ pub(crate) enum Fail {
     MissingOutput,
     Type,
     Silent,
+    Backing,
+    KeepBacking,
 }
 
 /// The double alone: its counters and its failures belong to the process.

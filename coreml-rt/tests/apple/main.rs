@@ -10,6 +10,7 @@ mod asynchronous;
 mod double;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod memory;
 
 use coreml_rt::private::{Description, Model};
 use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};

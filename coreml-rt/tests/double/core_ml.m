@@ -17,7 +17,7 @@
 
 enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
 enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType,
-       FailSilent };
+       FailSilent, FailBacking, FailKeepBacking };
 
 // How many elements stand between two rows of an output, beyond the row.
 enum { PADDING = 5 };
@@ -27,7 +27,7 @@ enum { LATE = 20000 };
 // How long an asynchronous prediction takes at least, in microseconds: long enough for others to start.
 enum { ASYNCHRONOUS = 5000 };
 
-static int running, most_running;
+static int running, most_running, backings_used;
 static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks;
 static NSInteger last_units = -1;
 
@@ -42,6 +42,7 @@ int double_loads(void) { return loads; }
 int double_late_changes(void) { return late_changes; }
 int double_overlaps(void) { return overlaps; }
 long double_last_units(void) { return last_units; }
+int double_backings_used(void) { return backings_used; }
 int double_most_running(void) { return most_running; }
 // What a test provokes.
 void double_fail(int kind) { failure = kind; }
@@ -69,6 +70,7 @@ static NSError *error_of(NSInteger code, NSString *text, NSError *under) {
     NSArray *shape, *strides;
     NSInteger type;
     size_t bytes;
+    void (^deallocator)(void *);
 }
 @end
 
@@ -78,7 +80,16 @@ static size_t number_at(NSArray *numbers, NSUInteger at) { return [[numbers obje
 
 @implementation MLMultiArray
 COUNTED
-RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides release])
+RELEASING([self letGo]; [shape release]; [strides release])
+- (void)letGo {
+    if (deallocator) {
+        deallocator(memory);
+        Block_release(deallocator);
+    } else {
+        memset(memory, 0xEE, bytes);
+        free(memory);
+    }
+}
 
 // Rows are `padding` elements longer than they need to be.
 - (id)initWithShape:(NSArray *)sizes type:(NSInteger)data_type padding:(size_t)padding {
@@ -110,6 +121,23 @@ RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides r
         return nil;
     }
     return [self initWithShape:sizes type:data_type padding:0];
+}
+
+- (id)initWithDataPointer:(void *)pointer
+                    shape:(NSArray *)sizes
+                 dataType:(NSInteger)data_type
+                  strides:(NSArray *)steps
+              deallocator:(void (^)(void *))release
+                    error:(NSError **)error {
+    (void)error;
+    if (!(self = [self init])) return nil;
+    type = data_type;
+    shape = [sizes copy];
+    strides = [steps copy];
+    memory = pointer;
+    bytes = [self count] * size_of_type(type);
+    deallocator = Block_copy(release);
+    return self;
 }
 
 - (NSInteger)dataType { return failure == FailType ? Float64 : type; }
@@ -351,7 +379,46 @@ RELEASING([displayName release])
 @implementation MLPredictionOptions
 COUNTED
 RELEASING([backings release])
+- (void)setOutputBackings:(NSDictionary *)arrays {
+    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    [backings release];
+    backings = [arrays copy];
+}
+- (BOOL)respondsToSelector:(SEL)selector {
+    if (old_system && [NSStringFromSelector(selector) isEqual:@"setOutputBackings:"]) return NO;
+    return [super respondsToSelector:selector];
+}
 @end
+
+static void *let_go(void *object) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    usleep(LATE);
+    [(id)object release];
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+// Writes results where the caller offers memory of their shape and type; otherwise they stay where they are.
+static NSDictionary *into_backings(NSDictionary *results, NSDictionary *backings) {
+    if (!backings || failure == FailBacking) return results;
+    NSMutableDictionary *placed = [NSMutableDictionary dictionaryWithDictionary:results];
+    NSEnumerator *names = [backings keyEnumerator];
+    for (NSString *name; (name = [names nextObject]);) {
+        MLMultiArray *backing = [backings objectForKey:name], *array = [[results objectForKey:name] multiArrayValue];
+        if (!array || ![array->shape isEqual:backing->shape] || array->type != backing->type) continue;
+        for (NSInteger at = 0; at < [array count]; at++) [backing set:at to:[array at:at]];
+        [placed setObject:[MLFeatureValue of:backing] forKey:name];
+        ADD(backings_used, 1);
+        if (failure == FailKeepBacking) {
+            ADD(pending, 1);
+            pthread_t thread;
+            pthread_create(&thread, NULL, let_go, [backing retain]);
+            pthread_detach(thread);
+        }
+    }
+    return placed;
+}
 
 @interface MLArrayBatchProvider : NSObject {
 @public
@@ -454,10 +521,10 @@ RELEASING([network release])
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "scaled", "doubled", "negative", "total", "drawn", "image"};
+    const char *names[] = {"gold fish", "scaled", "doubled", "negative", "total", "grown", "drawn", "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
-    for (int at = 0; at < 7 && !model->network; at++)
+    for (int at = 0; at < 8 && !model->network; at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     last_units = configuration->units;
@@ -524,6 +591,12 @@ RELEASING([network release])
         [sums set:0 to:sum];
         put(results, @"doubled", doubled);
         put(results, @"sum", sums);
+    } else if ([network isEqual:@"grown"]) {
+        MLMultiArray *wide = [self input:@"wide" of:inputs error:error];
+        if (!wide) return nil;
+        MLMultiArray *grown = array_of(Float32, 2, (size_t[]){64, 128});
+        for (NSInteger at = 0; at < [wide count]; at++) [grown set:at to:2 * [wide at:at]];
+        put(results, @"grown", grown);
     } else if ([network isEqual:@"negative"]) {
         CVPixelBuffer *picture = [[inputs featureValueForName:@"picture"] imageBufferValue], *negative;
         if (!picture || picture->format != BGRA) return nil;
@@ -594,29 +667,48 @@ RELEASING([network release])
 }
 
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs usingState:(MLState *)state error:(NSError **)error {
-    return [self predict:inputs with:state error:error];
+    return [self predict:inputs with:state options:nil error:error];
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                  usingState:(MLState *)state
+                     options:(MLPredictionOptions *)options
+                       error:(NSError **)error {
+    return [self predict:inputs with:state options:options error:error];
 }
 
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    return [self predictionFromFeatures:inputs options:nil error:error];
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                     options:(MLPredictionOptions *)options
+                       error:(NSError **)error {
     if ([network isEqual:@"total"]) {
         if (error) *error = error_of(0, @"a stateful model needs a state", nil);
         return nil;
     }
-    return [self predict:inputs with:nil error:error];
+    return [self predict:inputs with:nil options:options error:error];
 }
 
-- (id)predict:(MLDictionaryFeatureProvider *)inputs with:(MLState *)state error:(NSError **)error {
+- (id)predict:(MLDictionaryFeatureProvider *)inputs
+         with:(MLState *)state
+      options:(MLPredictionOptions *)options
+        error:(NSError **)error {
     // Apple: one thread at a time.
     if (ADD(users, 1) > 1) ADD(overlaps, 1);
     usleep(50);
     @try {
-        return [self answer:inputs with:state error:error];
+        return [self answer:inputs with:state options:options error:error];
     } @finally {
         ADD(users, -1);
     }
 }
 
-- (id)answer:(MLDictionaryFeatureProvider *)inputs with:(MLState *)state error:(NSError **)error {
+- (id)answer:(MLDictionaryFeatureProvider *)inputs
+        with:(MLState *)state
+     options:(MLPredictionOptions *)options
+       error:(NSError **)error {
     switch (failure) {
         case FailError:
             if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
@@ -630,6 +722,7 @@ RELEASING([network release])
     NSDictionary *results = state ? [self remember:inputs in:state error:error] : [self compute:inputs error:error];
     if (!results) return nil;
     if (failure == FailMissingOutput) results = [NSDictionary dictionary];
+    results = into_backings(results, options ? options->backings : nil);
     return [[[MLDictionaryFeatureProvider alloc] initWithDictionary:results error:NULL] autorelease];
 }
 
@@ -659,7 +752,7 @@ static void *run_request(void *argument) {
         most = most_running;
     usleep(ASYNCHRONOUS);
     NSError *error = nil;
-    id results = [request->model answer:request->inputs with:request->state error:&error];
+    id results = [request->model answer:request->inputs with:request->state options:nil error:&error];
     ADD(running, -1);
     if (failure != FailSilent) request->handler(results, error);
     Block_release(request->handler);
