@@ -36,6 +36,7 @@ mod options;
 pub mod parity;
 #[cfg(feature = "image")]
 mod picture;
+pub mod plan;
 mod planes;
 #[cfg(not(target_vendor = "apple"))]
 mod portable;
@@ -60,7 +61,8 @@ pub use error::Error;
 pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
-pub use options::{Engine, LoadOptions};
+pub use options::{Engine, LoadOptions, ReshapeFrequency, SpecializationStrategy};
+pub use plan::{ComputePlan, Device, PlannedOperation};
 pub use probabilities::Probabilities;
 pub use shape::{FixedShape, Shape, ShapeError};
 pub use tensor::Tensor;

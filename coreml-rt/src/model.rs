@@ -10,11 +10,12 @@ use crate::description::Description;
 use crate::difference::differences;
 use crate::error::Error;
 use crate::options::LoadOptions;
+use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::element_count;
 use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
 use crate::state::State;
-use coreml_spec::{Feature, FeatureKind, Function, Interface, Package, TensorRef};
+use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function, Interface, Package, TensorRef};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -220,6 +221,27 @@ impl Model {
         Ok(outputs)
     }
 
+    /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
+    /// first prediction takes no longer than the others.
+    ///
+    /// Called by: the generated `Model::prewarm`.
+    pub fn prewarm(&self) -> Result<(), Error> {
+        let zeros: Vec<(Vec<usize>, Buffer)> = self.function.inputs.iter().filter_map(zero).collect();
+        let inputs: Vec<InputRef<'_>> = zeros
+            .iter()
+            .map(|(dims, elements)| InputRef::Tensor(TensorRef { dims, elements: elements.elements() }))
+            .collect();
+        let mut state = if self.function.states.is_empty() { None } else { Some(self.new_state()?) };
+        self.predict_features(state.as_mut(), &inputs, &mut [])
+    }
+
+    /// Returns on what device each operation would run, as Core ML plans it.
+    ///
+    /// Called by: the generated `Model::compute_plan`, and [`crate::plan::of_package`].
+    pub fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        self.backend.compute_plan()
+    }
+
     /// Forgets the types of the inputs, and puts defaults where there is none.
     fn fed<'a, const INPUTS: usize>(&'a self, inputs: [&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
         std::array::from_fn(|at| inputs[at].feature(self.default_of(at)))
@@ -258,6 +280,20 @@ fn or_fail<T>(completion: Completion<T>, started: Result<(), Error>) -> Completi
     let (completer, failed) = pair("");
     completer.complete(Err(error));
     failed
+}
+
+/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no input can be.
+fn zero(input: &Feature) -> Option<(Vec<usize>, Buffer)> {
+    let (data_type, dims) = match &input.kind {
+        FeatureKind::MultiArray { data_type, shape } => (*data_type, shape.default.clone()),
+        FeatureKind::Image { size, color_space } => {
+            let channels = if matches!(color_space, ColorSpace::Rgb | ColorSpace::Bgr) { 3 } else { 1 };
+            (DataType::Float32, vec![1, channels, size.height, size.width])
+        }
+        _ => return None,
+    };
+    let zeros = Buffer::from_f64s(data_type, &vec![0.0; element_count(&dims)?])?;
+    Some((dims, zeros))
 }
 
 /// Returns the value that `input` takes when it is left out, or `None` when it must be given.

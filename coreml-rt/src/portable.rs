@@ -9,6 +9,7 @@ use crate::completion::spawn;
 use crate::error::{Cause, Error};
 use crate::image::PixelsMut;
 use crate::options::{Engine, LoadOptions};
+use crate::plan::ComputePlan;
 use crate::planes;
 use crate::search::{Found, engine_of_process};
 use crate::slot::{InputRef, OutputSlot, Results, take_all};
@@ -111,6 +112,13 @@ impl Session {
             take(&SessionResults { outputs, function: self.session.function(), model: &self.model })?;
         }
         Ok(())
+    }
+
+    /// Says why there is no plan: an engine has one device.
+    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        let source = "where operations run is Core ML's decision, made on the device: ask on a Mac with macOS 14.4, or on an iPhone \
+                      with iOS 17.4; what keeps operations off the Neural Engine, `cargo coreml lint` tells anywhere";
+        Err(Error::Unsupported { model: self.model.clone(), source: source.into() })
     }
 
     /// Runs the model once on a thread of its own, from copies of the inputs.

@@ -54,7 +54,7 @@ impl Surroundings {
 }
 
 /// Where a model is.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Found {
     /// A package on disk.
     Folder(PathBuf),

@@ -86,6 +86,10 @@ Threads can share it; each prediction runs on its own.*/
                         Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                     )
                 }
+                /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+                pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                    self.0.prewarm()
+                }
                 /// Runs the model once.
                 pub fn predict(
                     &self,
@@ -102,6 +106,15 @@ Threads can share it; each prediction runs on its own.*/
                     output: &mut Output,
                 ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                     self.0.predict([&input.ids], &mut [&mut output.logits])
+                }
+                /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+                pub fn compute_plan(
+                    &self,
+                ) -> ::core::result::Result<
+                    ::coreml_rt::ComputePlan,
+                    ::coreml_rt::Error,
+                > {
+                    self.0.compute_plan()
                 }
                 /// Returns what runs the model: `portable (rten 0.27)`.
                 pub fn backend(&self) -> &str {
@@ -228,6 +241,10 @@ Threads can share it; each prediction runs on its own.*/
                         Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                     )
                 }
+                /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+                pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                    self.0.prewarm()
+                }
                 /// Returns states of zeros: the beginning of a sequence of predictions.
                 pub fn new_state(
                     &self,
@@ -257,6 +274,15 @@ Threads can share it; each prediction runs on its own.*/
                             [&input.id],
                             &mut [&mut output.logits],
                         )
+                }
+                /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+                pub fn compute_plan(
+                    &self,
+                ) -> ::core::result::Result<
+                    ::coreml_rt::ComputePlan,
+                    ::coreml_rt::Error,
+                > {
+                    self.0.compute_plan()
                 }
                 /// Returns what runs the model: `portable (rten 0.27)`.
                 pub fn backend(&self) -> &str {
@@ -418,6 +444,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -434,6 +464,12 @@ Threads can share it; each prediction runs on its own.*/
                 output: &mut Output,
             ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.predict([&input.x], &mut [])
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {

@@ -54,6 +54,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -70,6 +74,12 @@ Threads can share it; each prediction runs on its own.*/
                 output: &mut Output,
             ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.predict([&input.mel], &mut [&mut output.audio_features])
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
@@ -214,6 +224,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -234,6 +248,12 @@ Threads can share it; each prediction runs on its own.*/
                         [&input.token_1, &input.token_1_2, &input.type_],
                         &mut [&mut output.logits, &mut output.logits_2],
                     )
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {

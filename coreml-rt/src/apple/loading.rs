@@ -1,11 +1,12 @@
 //! From a package to an `MLModel`.
 //!
 //! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what predictions need.
-//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`.
+//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no file may be
+//! written.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
-use super::{compiled, configuration};
+use super::{asset, compiled, configuration};
 use crate::options::LoadOptions;
 use crate::search::Found;
 use objc2::rc::Retained;
@@ -32,6 +33,9 @@ impl Source<'_> {
     /// Loads it.
     pub(super) fn load(&self) -> Result<Retained<MLModel>, CoreMlError> {
         let configuration = self.configuration()?;
+        if self.options.is_in_memory() {
+            return asset::load(self.found, &configuration);
+        }
         let url = self.compiled()?;
         // SAFETY: a URL and a configuration that nobody else changes.
         unsafe { MLModel::modelWithContentsOfURL_configuration_error(&url, &configuration) }.map_err(CoreMlError::from)
@@ -39,7 +43,7 @@ impl Source<'_> {
 
     /// Makes the configuration.
     pub(super) fn configuration(&self) -> Result<Retained<MLModelConfiguration>, CoreMlError> {
-        let configuration = configuration::of(self.name, self.options.chosen_compute_units())?;
+        let configuration = configuration::of(self.name, self.options)?;
         if let Some(function) = self.function {
             configuration::choose_function(&configuration, function)?;
         }

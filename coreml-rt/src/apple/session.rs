@@ -10,11 +10,13 @@ use super::backing::Backings;
 use super::failure::{CoreMlError, guard, translate};
 use super::features::{Features, Sizes};
 use super::loading::Source;
+use super::plan;
 use super::results::{CoreMlResults, Value, read};
 use super::state::State;
 use crate::backend::Finish;
 use crate::error::Error;
 use crate::options::LoadOptions;
+use crate::plan::ComputePlan;
 use crate::search::Found;
 use crate::slot::{InputRef, OutputSlot, Results};
 use coreml_spec::{Function, Package};
@@ -33,6 +35,23 @@ pub(crate) struct Session {
     features: Arc<Features>,
     /// What one thread at a time uses.
     loaded: Mutex<Loaded>,
+    /// Whether predictions wait for those of other models.
+    waits: bool,
+    /// How it was loaded, to ask for a plan.
+    origin: Origin,
+}
+
+/// Held by the predictions of models that run one at a time.
+static GATE: Mutex<()> = Mutex::new(());
+
+/// What a model was loaded from, and how.
+struct Origin {
+    /// The package.
+    found: Found,
+    /// The function, of a package that has several.
+    function: Option<String>,
+    /// The options.
+    options: LoadOptions,
 }
 
 /// The model, and memory that each prediction uses again.
@@ -70,7 +89,9 @@ impl Session {
         let load = || Ok((source.load()?, Features::of(name, function)));
         let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
         let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new(), refused: Vec::new() });
-        Ok(Self { features: Arc::new(features), loaded })
+        let origin =
+            Origin { found: found.clone(), function: source.function.map(str::to_owned), options: options.clone() };
+        Ok(Self { features: Arc::new(features), loaded, waits: options.waits_for_other_models(), origin })
     }
 
     /// Returns what runs the model.
@@ -93,6 +114,7 @@ impl Session {
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
+        let _gate = self.gate();
         let mut loaded = self.lock();
         let mut backings = Backings::default();
         let run = guard(|| {
@@ -119,6 +141,7 @@ impl Session {
         batch: &[&[InputRef<'_>]],
         take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
     ) -> Result<(), Error> {
+        let _gate = self.gate();
         let mut loaded = self.lock();
         let run = guard(|| {
             let results = loaded.run_batch(&self.features, batch).map_err(|error| self.translate(error))?;
@@ -131,6 +154,18 @@ impl Session {
             Ok(())
         });
         self.cleared(&mut loaded, run)
+    }
+
+    /// Asks on what device each operation would run.
+    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        let Origin { found, function, options } = &self.origin;
+        let source = Source { name: &self.features.model, found, function: function.as_deref(), options };
+        guard(|| plan::of(&source)).flatten().map_err(|error| self.translate(error))
+    }
+
+    /// Waits until no other model predicts, if it was loaded to.
+    fn gate(&self) -> Option<MutexGuard<'static, ()>> {
+        self.waits.then(|| GATE.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Runs the model once, without waiting for it.

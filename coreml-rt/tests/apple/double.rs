@@ -16,6 +16,11 @@ unsafe extern "C" {
     pub(crate) safe fn double_loads() -> c_int;
     pub(crate) safe fn double_late_changes() -> c_int;
     pub(crate) safe fn double_backings_used() -> c_int;
+    pub(crate) safe fn double_last_low_precision() -> c_int;
+    pub(crate) safe fn double_last_strategy() -> c_long;
+    pub(crate) safe fn double_last_frequency() -> c_long;
+    pub(crate) safe fn double_most_predicting() -> c_int;
+    pub(crate) safe fn double_reset_most();
     pub(crate) safe fn double_most_running() -> c_int;
     pub(crate) safe fn double_overlaps() -> c_int;
     pub(crate) safe fn double_last_units() -> c_long;

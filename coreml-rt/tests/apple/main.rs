@@ -11,6 +11,8 @@ mod double;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod memory;
+mod options;
+mod plan;
 
 use coreml_rt::private::{Description, Model};
 use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};

@@ -8,6 +8,7 @@
 
 #import <Foundation/Foundation.h>
 #include <Block.h>
+#include <objc/runtime.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -27,12 +28,14 @@ enum { LATE = 20000 };
 // How long an asynchronous prediction takes at least, in microseconds: long enough for others to start.
 enum { ASYNCHRONOUS = 5000 };
 
-static int running, most_running, backings_used;
+static int running, most_running, backings_used, predicting, most_predicting, last_low_precision;
+static NSInteger last_strategy = -1, last_frequency = -1;
 static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks;
 static NSInteger last_units = -1;
 
 #define ADD(counter, by) __sync_add_and_fetch(&(counter), by)
 
+void double_count(int by) { ADD(live, by); }
 // What a test observes.
 int double_live(void) { return live; }
 int double_pending(void) { return pending; }
@@ -42,11 +45,35 @@ int double_loads(void) { return loads; }
 int double_late_changes(void) { return late_changes; }
 int double_overlaps(void) { return overlaps; }
 long double_last_units(void) { return last_units; }
+int double_most_predicting(void) { return most_predicting; }
+void double_reset_most(void) { most_predicting = 0; }
+int double_last_low_precision(void) { return last_low_precision; }
+long double_last_strategy(void) { return last_strategy; }
+long double_last_frequency(void) { return last_frequency; }
 int double_backings_used(void) { return backings_used; }
 int double_most_running(void) { return most_running; }
 // What a test provokes.
 void double_fail(int kind) { failure = kind; }
 void double_old_system(int old) { old_system = old; }
+
+// Selectors that an old system lacks: those above macOS 12.2, and of macOS 15.
+static const char *const since_12_3[] = {
+    "getBytesWithHandler:", "getMutableBytesWithHandler:", "setModelDisplayName:", "setOutputBackings:",
+    "setOptimizationHints:", "predictionFromFeatures:options:completionHandler:",
+    "modelAssetWithSpecificationData:error:", "loadContentsOfURL:configuration:completionHandler:", NULL};
+static const char *const since_15[] = {
+    "newState", "setFunctionName:", "setSpecializationStrategy:",
+    "modelAssetWithSpecificationData:blobMapping:error:", NULL};
+
+// Whether the system that a test asked for lacks a method: 1 is macOS 12, 2 is macOS 14.4.
+BOOL hidden(SEL selector) {
+    const char *name = sel_getName(selector);
+    for (int at = 0; old_system && since_15[at]; at++)
+        if (!strcmp(name, since_15[at])) return YES;
+    for (int at = 0; old_system == 1 && since_12_3[at]; at++)
+        if (!strcmp(name, since_12_3[at])) return YES;
+    return NO;
+}
 
 NSString *const MLModelErrorDomain = @"com.apple.CoreML";
 
@@ -54,6 +81,11 @@ static NSError *error_of(NSInteger code, NSString *text, NSError *under) {
     NSMutableDictionary *info = [NSMutableDictionary dictionaryWithObject:text forKey:NSLocalizedDescriptionKey];
     if (under) [info setObject:under forKey:NSUnderlyingErrorKey];
     return [NSError errorWithDomain:MLModelErrorDomain code:code userInfo:info];
+}
+
+// Keeps the largest number.
+static void raise_to(int *most, int now) {
+    for (int old = *most; now > old && !__sync_bool_compare_and_swap(most, old, now);) old = *most;
 }
 
 // Counts the objects of a class that are alive.
@@ -152,13 +184,11 @@ RELEASING([self letGo]; [shape release]; [strides release])
 }
 
 - (BOOL)respondsToSelector:(SEL)selector {
-    NSString *name = NSStringFromSelector(selector);
-    if (old_system && [name rangeOfString:@"BytesWithHandler:"].length) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 
 - (void)getBytesWithHandler:(void (^)(const void *, NSInteger))handler {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     // As a pixel buffer would: the pointer is good inside the handler only.
     uint8_t *shown = malloc(bytes);
     memcpy(shown, memory, bytes);
@@ -168,7 +198,7 @@ RELEASING([self letGo]; [shape release]; [strides release])
 }
 
 - (void)getMutableBytesWithHandler:(void (^)(void *, NSInteger, NSArray *))handler {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     handler(memory, bytes, strides);
 }
 
@@ -348,25 +378,57 @@ RELEASING([features release])
 
 // MARK: models
 
+@interface MLOptimizationHints : NSObject <NSCopying> {
+@public
+    NSInteger strategy, frequency;
+}
+@end
+
+@implementation MLOptimizationHints
+COUNTED
+RELEASING()
+- (id)copyWithZone:(NSZone *)zone {
+    MLOptimizationHints *copy = [[MLOptimizationHints allocWithZone:zone] init];
+    copy->strategy = strategy;
+    copy->frequency = frequency;
+    return copy;
+}
+- (void)setSpecializationStrategy:(NSInteger)value { strategy = value; }
+- (void)setReshapeFrequency:(NSInteger)value { frequency = value; }
+- (BOOL)respondsToSelector:(SEL)selector {
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
+}
+@end
+
 @interface MLModelConfiguration : NSObject {
 @public
     NSInteger units;
     NSString *displayName;
+    MLOptimizationHints *hints;
+    BOOL low_precision;
 }
 @end
 
 @implementation MLModelConfiguration
 COUNTED
-RELEASING([displayName release])
+RELEASING([displayName release]; [hints release])
 - (void)setComputeUnits:(NSInteger)value { units = value; }
+- (void)setAllowLowPrecisionAccumulationOnGPU:(BOOL)value { low_precision = value; }
 - (BOOL)respondsToSelector:(SEL)selector {
-    if (old_system && [NSStringFromSelector(selector) isEqual:@"setModelDisplayName:"]) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 - (void)setModelDisplayName:(NSString *)name {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     [displayName release];
     displayName = [name copy];
+}
+- (MLOptimizationHints *)optimizationHints {
+    return [(hints ? [hints copy] : [MLOptimizationHints new]) autorelease];
+}
+- (void)setOptimizationHints:(MLOptimizationHints *)value {
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
+    [hints release];
+    hints = [value copy];
 }
 @end
 
@@ -380,13 +442,12 @@ RELEASING([displayName release])
 COUNTED
 RELEASING([backings release])
 - (void)setOutputBackings:(NSDictionary *)arrays {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     [backings release];
     backings = [arrays copy];
 }
 - (BOOL)respondsToSelector:(SEL)selector {
-    if (old_system && [NSStringFromSelector(selector) isEqual:@"setOutputBackings:"]) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 @end
 
@@ -438,6 +499,62 @@ RELEASING([array release])
 @end
 
 typedef void (^Handler)(MLDictionaryFeatureProvider *, NSError *);
+
+// What a thread needs to run a block: Debian's runtime for blocks does not keep objects alive that a block uses.
+typedef struct {
+    void (^work)(void);
+    id first, second;
+    void *handler;
+} Job;
+
+static void *run_job(void *argument) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    Job *job = argument;
+    job->work();
+    Block_release(job->work);
+    Block_release(job->handler);
+    [job->first release];
+    [job->second release];
+    free(job);
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+// Runs a block on a thread of its own.
+static void in_thread(void (^work)(void), id first, id second, void *handler) {
+    Job *job = malloc(sizeof(Job));
+    *job = (Job){Block_copy(work), [first retain], [second retain], _Block_copy(handler)};
+    ADD(pending, 1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, run_job, job);
+    pthread_detach(thread);
+}
+
+@interface MLModelAsset : NSObject {
+@public
+    NSData *specification;
+}
+@end
+
+@implementation MLModelAsset
+COUNTED
+RELEASING([specification release])
++ (id)modelAssetWithSpecificationData:(NSData *)data error:(NSError **)error {
+    return [self modelAssetWithSpecificationData:data blobMapping:[NSDictionary dictionary] error:error];
+}
++ (id)modelAssetWithSpecificationData:(NSData *)data blobMapping:(NSDictionary *)blobs error:(NSError **)error {
+    const char *name = "@model_path/weights/weight.bin";
+    NSURL *url = [NSURL URLWithString:[NSString stringWithUTF8String:name]];
+    if (memmem([data bytes], [data length], name, strlen(name)) && [[blobs objectForKey:url] length] == 0) {
+        if (error) *error = error_of(0, @"the blob mapping lacks @model_path/weights/weight.bin", nil);
+        return nil;
+    }
+    MLModelAsset *asset = [[[self alloc] init] autorelease];
+    asset->specification = [data copy];
+    return asset;
+}
+@end
 
 @interface MLModel : NSObject {
 @public
@@ -514,8 +631,7 @@ RELEASING([network release])
     return [NSURL fileURLWithPath:folder isDirectory:YES];
 }
 
-+ (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
-    NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
++ (id)modelOf:(NSData *)bytes configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
     if (!bytes || failure == FailLoad) {
         if (error) *error = error_of(3, @"not a compiled model", nil);
         return nil;
@@ -528,8 +644,26 @@ RELEASING([network release])
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     last_units = configuration->units;
+    last_low_precision = configuration->low_precision;
+    last_strategy = configuration->hints ? configuration->hints->strategy : -1;
+    last_frequency = configuration->hints ? configuration->hints->frequency : -1;
     ADD(loads, 1);
     return model;
+}
+
++ (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
+    NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
+    return [self modelOf:bytes configuration:configuration error:error];
+}
+
++ (void)loadModelAsset:(MLModelAsset *)asset
+         configuration:(MLModelConfiguration *)configuration
+     completionHandler:(void (^)(MLModel *, NSError *))handler {
+    in_thread(^{
+        NSError *error = nil;
+        MLModel *model = [self modelOf:asset->specification configuration:configuration error:&error];
+        if (failure != FailSilent) handler(model, error);
+    }, asset, configuration, handler);
 }
 
 - (MLMultiArray *)input:(NSString *)name of:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
@@ -649,13 +783,11 @@ RELEASING([network release])
 }
 
 - (BOOL)respondsToSelector:(SEL)selector {
-    NSString *name = NSStringFromSelector(selector);
-    if (old_system && ([name isEqual:@"newState"] || [name hasSuffix:@"completionHandler:"])) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 
 - (MLState *)newState {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     MLState *state = [[MLState alloc] init];
     state->arrays = [NSMutableDictionary new];
     MLMultiArray *total = array_of(Float16, 2, (size_t[]){2, 3}), *count = array_of(Float16, 1, (size_t[]){1});
@@ -697,10 +829,12 @@ RELEASING([network release])
         error:(NSError **)error {
     // Apple: one thread at a time.
     if (ADD(users, 1) > 1) ADD(overlaps, 1);
+    raise_to(&most_predicting, ADD(predicting, 1));
     usleep(50);
     @try {
         return [self answer:inputs with:state options:options error:error];
     } @finally {
+        ADD(predicting, -1);
         ADD(users, -1);
     }
 }
@@ -747,9 +881,7 @@ typedef struct {
 static void *run_request(void *argument) {
     NSAutoreleasePool *pool = [NSAutoreleasePool new];
     Request *request = argument;
-    int now = ADD(running, 1);
-    for (int most = most_running; now > most && !__sync_bool_compare_and_swap(&most_running, most, now);)
-        most = most_running;
+    raise_to(&most_running, ADD(running, 1));
     usleep(ASYNCHRONOUS);
     NSError *error = nil;
     id results = [request->model answer:request->inputs with:request->state options:nil error:&error];
@@ -768,7 +900,7 @@ static void *run_request(void *argument) {
 - (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
              completionHandler:(Handler)handler
                          state:(MLState *)state {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     if (failure == FailException) [NSException raise:NSGenericException format:@"the network cannot be planned"];
     Request *request = malloc(sizeof(Request));
     *request = (Request){[self retain], [inputs retain], [state retain], Block_copy(handler)};
