@@ -17,6 +17,7 @@ mod new;
 mod ops;
 mod plot;
 mod precision;
+mod profile;
 mod quantize;
 mod report;
 mod selection;
@@ -65,6 +66,8 @@ enum Command {
     Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),
+    /// Show on what device Core ML would run each operation (on a Mac)
+    Profile(profile::Arguments),
     /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
     Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Diff(arguments) => diff::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
+        Command::Profile(arguments) => profile::run(&arguments, &mut output),
         Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),

@@ -104,7 +104,7 @@ impl Backings {
     pub(super) fn compare(&mut self, values: &[Value], refused: &mut Vec<bool>) {
         refused.resize(values.len(), false);
         for backing in &mut self.lent {
-            let given = values.get(backing.index).and_then(Value::array).map(|array| Retained::as_ptr(array));
+            let given = values.get(backing.index).and_then(Value::array).map(Retained::as_ptr);
             let offered = backing.array.take();
             backing.is_used = offered.as_ref().map(Retained::as_ptr) == given && given.is_some();
             if let Some(refused) = refused.get_mut(backing.index) {

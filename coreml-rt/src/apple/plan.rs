@@ -27,7 +27,7 @@ const DEPTH_LIMIT: usize = 32;
 /// Program.
 pub(super) fn of(source: &Source<'_>) -> Result<ComputePlan, CoreMlError> {
     let load = sel!(loadContentsOfURL:configuration:completionHandler:);
-    if !AnyClass::get(c"MLComputePlan").is_some_and(|class| class.class_method(load).is_some()) {
+    if AnyClass::get(c"MLComputePlan").is_none_or(|class| class.class_method(load).is_none()) {
         return Err(CoreMlError::Unavailable { api: "a compute plan", since: "macOS 14.4 or iOS 17.4" });
     }
     let (url, configuration) = (source.compiled()?, source.configuration()?);
@@ -72,27 +72,29 @@ fn walk(
     depth: usize,
     operations: &mut Vec<PlannedOperation>,
 ) {
-    // SAFETY: getters of immutable objects, here and below.
+    // SAFETY: a getter of an immutable object.
     for operation in unsafe { block.operations() } {
-        let usage = unsafe { plan.computeDeviceUsageForMLProgramOperation(&operation) };
+        // SAFETY: getters of immutable objects, and two questions to the plan about an operation of its own.
+        let (operator, outputs, inner, usage, cost) = unsafe {
+            (
+                operation.operatorName(),
+                operation.outputs(),
+                operation.blocks(),
+                plan.computeDeviceUsageForMLProgramOperation(&operation),
+                plan.estimatedCostOfMLProgramOperation(&operation).map(|cost| cost.weight()),
+            )
+        };
         let (preferred, supported) = usage.map_or((None, Vec::new()), |usage| {
+            // SAFETY: getters of an immutable object.
             let (preferred, supported) = unsafe { (usage.preferredComputeDevice(), usage.supportedComputeDevices()) };
             (Some(device(&preferred)), supported.iter().map(|supported| device(&supported)).collect())
         });
-        let cost = unsafe { plan.estimatedCostOfMLProgramOperation(&operation) };
-        let (operator, outputs) = unsafe { (operation.operatorName(), operation.outputs()) };
-        operations.push(PlannedOperation {
-            function: function.to_owned(),
-            operator: operator.to_string(),
-            outputs: outputs.iter().map(|output| unsafe { output.name() }.to_string()).collect(),
-            preferred,
-            supported,
-            cost: cost.map(|cost| unsafe { cost.weight() }),
-        });
+        // SAFETY: a getter of an immutable object.
+        let outputs = outputs.iter().map(|output| unsafe { output.name() }.to_string()).collect();
+        let (name, operator) = (function.to_owned(), operator.to_string());
+        operations.push(PlannedOperation { function: name, operator, outputs, preferred, supported, cost });
         if depth > 0 {
-            for inner in unsafe { operation.blocks() } {
-                walk(plan, function, &inner, depth - 1, operations);
-            }
+            inner.iter().for_each(|inner| walk(plan, function, &inner, depth - 1, operations));
         }
     }
 }

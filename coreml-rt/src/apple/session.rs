@@ -207,14 +207,12 @@ impl Loaded {
         let options = backings.lend(features, outputs, &self.refused)?;
         let (inputs, model) = (ProtocolObject::from_ref(&*provider), &self.model);
         let results = match (state, options) {
-            (Some(state), options) => state.predict(model, inputs, options.as_deref()),
+            (Some(state), options) => state.predict(model, inputs, options.as_deref())?,
             // SAFETY: the caller holds the lock, so no other thread uses the model.
-            (None, None) => unsafe { model.predictionFromFeatures_error(inputs) }.map_err(CoreMlError::from),
+            (None, None) => unsafe { model.predictionFromFeatures_error(inputs) }?,
             // SAFETY: as above; the backings hold what Core ML writes into.
-            (None, Some(options)) => {
-                unsafe { model.predictionFromFeatures_options_error(inputs, &options) }.map_err(CoreMlError::from)
-            }
-        }?;
+            (None, Some(options)) => unsafe { model.predictionFromFeatures_options_error(inputs, &options) }?,
+        };
         read(features, &results, &mut self.values)?;
         backings.compare(&self.values, &mut self.refused);
         Ok(())

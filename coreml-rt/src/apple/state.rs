@@ -59,9 +59,10 @@ impl State {
         inputs: &ProtocolObject<dyn MLFeatureProvider>,
         options: Option<&MLPredictionOptions>,
     ) -> Result<Retained<ProtocolObject<dyn MLFeatureProvider>>, CoreMlError> {
-        // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only use of the state.
         let results = match options {
+            // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only use of the state.
             None => unsafe { model.predictionFromFeatures_usingState_error(inputs, &self.state) },
+            // SAFETY: as above; the backings hold what Core ML writes into.
             Some(options) => unsafe {
                 model.predictionFromFeatures_usingState_options_error(inputs, &self.state, options)
             },
