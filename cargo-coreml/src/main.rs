@@ -3,6 +3,7 @@
 //! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
+mod bundle;
 mod cache;
 mod completions;
 mod diff;
@@ -68,6 +69,8 @@ enum Command {
     Lint(lint::Arguments),
     /// Show on what device Core ML would run each operation (on a Mac)
     Profile(profile::Arguments),
+    /// Lay models out where a shipped program looks for them: in an app, or beside an installed program
+    Bundle(bundle::Arguments),
     /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
     Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
@@ -104,6 +107,7 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Diff(arguments) => diff::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
+        Command::Bundle(arguments) => bundle::run(&arguments, &mut output),
         Command::Profile(arguments) => profile::run(&arguments, &mut output),
         Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
