@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 /// What `--compute-units` takes: the values of the manifest's key.
 #[derive(Clone, Copy, ValueEnum)]
-enum Units {
+pub(crate) enum Units {
     /// Whatever Core ML likes.
     All,
     /// The CPU.
