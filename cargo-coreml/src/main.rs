@@ -6,6 +6,7 @@
 mod bars;
 mod bench;
 mod build;
+mod bundle;
 mod cache;
 mod clean;
 mod completions;
@@ -23,6 +24,7 @@ mod ops;
 mod parts;
 mod plot;
 mod precision;
+mod profile;
 mod quantize;
 mod report;
 mod selection;
@@ -86,6 +88,10 @@ enum Command {
     Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),
+    /// Show on what device Core ML would run each operation (on a Mac)
+    Profile(profile::Arguments),
+    /// Lay models out where a shipped program looks for them: in an app, or beside an installed program
+    Bundle(bundle::Arguments),
     /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
     Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
@@ -131,6 +137,8 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
         Command::Diff(arguments) => diff::run(&arguments, &mut output),
         Command::Lint(arguments) => lint::run(&arguments, &mut output),
+        Command::Bundle(arguments) => bundle::run(&arguments, &mut output),
+        Command::Profile(arguments) => profile::run(&arguments, &mut output),
         Command::Report(arguments) => report::run(&arguments, &mut output),
         Command::Verify(arguments) => verify::run(&arguments, &mut output),
         Command::Export(arguments) => export::run(&arguments, &mut output),

@@ -4,6 +4,7 @@
 //! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify`].
 
 use crate::Failure;
+use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use coreml_rt::parity::{Comparison, Figures, Report, Sample, Stage, Verdict, verify};
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// Run this function of a multifunction package instead of its default
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
+    /// The processors that Core ML may use, on Apple's systems; default: all
+    #[arg(long, value_name = "UNITS")]
+    compute_units: Option<Units>,
     /// Compute with so many threads; by default as many as the engine thinks right
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
@@ -99,6 +103,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let mut options = LoadOptions::new().round_to_half(arguments.round_to_half);
     if let Some(engine) = arguments.engine {
         options = options.engine(engine);
+    }
+    if let Some(units) = arguments.compute_units {
+        options = options.compute_units(units.into());
     }
     if let Some(threads) = arguments.threads {
         options = options.threads(threads.get());

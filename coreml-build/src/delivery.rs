@@ -4,7 +4,8 @@
 //! Flow: `session.rs` → [`Session::deliver`] → `lock.rs`, `materialize.rs`, `embed.rs`.
 
 use crate::cache::Entry;
-use crate::embed::{self, Library};
+use crate::compiler;
+use crate::embed::{self, Library, Target};
 use crate::error::{Error, ErrorKind};
 use crate::lock::{self, Disagreement, Lock};
 use crate::lookup::{Found, Wanted};
@@ -13,6 +14,7 @@ use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::session::{Build, BuiltModel, Conversions, Policy, Session};
 use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Models, Outcome};
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// Content of `build.json`.
 #[derive(Debug, Serialize)]
@@ -99,6 +101,12 @@ impl Session {
             models.push(indexed);
         }
         build.library = self.embed(embedded, build).map_err(one)?;
+        if self.options.target.as_ref().is_some_and(Target::is_apple) {
+            let packages: Vec<PathBuf> = built.iter().map(|model| model.package.clone()).collect();
+            let (compiled, warnings) = compiler::compile(&build.folder, &packages);
+            compiler::remove_others(&build.folder, &compiled);
+            build.warnings.extend(warnings);
+        }
         let index = Index {
             version: INDEX_VERSION,
             manifest: manifest.path.clone(),

@@ -27,6 +27,13 @@ pub struct Target {
     pub host: String,
 }
 
+impl Target {
+    /// Returns whether the program is for a system of Apple's.
+    pub(crate) fn is_apple(&self) -> bool {
+        self.target.contains("-apple-")
+    }
+}
+
 /// A static library that the program must be linked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Library {

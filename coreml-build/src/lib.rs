@@ -15,6 +15,7 @@
 mod cache;
 mod cargo;
 mod child;
+mod compiler;
 mod config;
 mod convert;
 mod delivery;
@@ -39,6 +40,7 @@ mod status;
 mod upkeep;
 
 pub use cache::{Collected, Damage, Listed};
+pub use compiler::compile as compile_packages;
 pub use config::Limits;
 pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};

@@ -7,7 +7,7 @@
 
 use crate::cache::{Entry, PINNED_TIME, write_whole};
 use crate::digest::Digests;
-use coreml_spec::{ABSENT_ENDING, INDEX_FILE, Index};
+use coreml_spec::{ABSENT_ENDING, COMPILED_EXTENSION, INDEX_FILE, Index};
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Metadata};
 use std::io;
@@ -146,13 +146,15 @@ fn copy(source: &Path, folder: &Path) -> io::Result<tempfile::TempPath> {
     Ok(copy.into_temp_path())
 }
 
-/// Removes everything in `folder` that is not among the files `expected`, apart from the embedded objects.
+/// Removes everything in `folder` that is not among the files `expected`, apart from the embedded objects and the compiled
+/// models, which `compiler.rs` looks after.
 fn remove_others(folder: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| named(folder, &error))? {
         let entry = entry?;
         let (path, is_folder) = (entry.path(), entry.file_type()?.is_dir());
         let next = expected.range(path.clone()..).next();
-        if entry.file_name() == EMBEDDED_FOLDER || (!is_folder && next == Some(&path)) {
+        let is_compiled = path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION);
+        if entry.file_name() == EMBEDDED_FOLDER || is_compiled || (!is_folder && next == Some(&path)) {
             continue;
         }
         if is_folder && next.is_some_and(|next| *next != path && next.starts_with(&path)) {

@@ -4,6 +4,7 @@
 //! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of `coreml-rt` and its
 //! `private` module; what can be library code there is not generated here.
 
+mod asynchronous;
 mod buckets;
 mod classes;
 mod docs;
@@ -80,11 +81,13 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
 /// Generates what one model has.
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
     let loading = if model.buckets.is_empty() { model::items(model, place) } else { buckets::items(model, place) };
+    // A model of buckets decides for each prediction which of its functions runs.
+    let asynchronous = if model.buckets.is_empty() { asynchronous::items(model) } else { TokenStream::new() };
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
     let tests = parity::items(model, place);
-    quote!(#loading #structs #state #label #tests)
+    quote!(#loading #asynchronous #structs #state #label #tests)
 }
 
 /// Generates the struct that holds and loads several models or functions.

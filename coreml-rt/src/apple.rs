@@ -2,12 +2,20 @@
 //!
 //! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may. Must not: know typed
 //! tensors; it fills the slots of `slot.rs`.
-//! Flow: `backend.rs` → `session.rs` → `compiled.rs` (a package is compiled once), `configuration.rs`, and at each
-//! prediction `multi_array.rs` → `strides.rs`, `pixel_buffer.rs`, `state.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
+//! Flow: `backend.rs` → `session.rs` → `loading.rs` → `compiled.rs` (a package is compiled once) or
+//! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at each
+//! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
+//! `pixel_buffer.rs`, `state.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
 //!
 //! `compiled.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
 //! run on Linux against a double of Core ML; `docs/apple-verification.md` says what that proves.
 
+#[cfg(target_vendor = "apple")]
+mod asset;
+#[cfg(target_vendor = "apple")]
+mod asynchronous;
+#[cfg(target_vendor = "apple")]
+mod backing;
 mod compiled;
 #[cfg(target_vendor = "apple")]
 mod configuration;
@@ -17,11 +25,19 @@ mod configuration;
 )]
 mod failure;
 #[cfg(target_vendor = "apple")]
+mod features;
+#[cfg(target_vendor = "apple")]
 mod image_value;
+#[cfg(target_vendor = "apple")]
+mod loading;
 #[cfg(target_vendor = "apple")]
 mod multi_array;
 #[cfg(target_vendor = "apple")]
 mod pixel_buffer;
+#[cfg(target_vendor = "apple")]
+mod plan;
+#[cfg(target_vendor = "apple")]
+mod results;
 #[cfg(target_vendor = "apple")]
 mod session;
 #[cfg(target_vendor = "apple")]

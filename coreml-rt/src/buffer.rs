@@ -73,6 +73,18 @@ impl Buffer {
         }
     }
 
+    /// Copies elements.
+    #[cfg(not(target_vendor = "apple"))] // Core ML's own arrays hold copies there
+    pub(crate) fn of(elements: Elements<'_>) -> Self {
+        match elements {
+            Elements::Float16(elements) => Self::Float16(elements.to_vec()),
+            Elements::Float32(elements) => Self::Float32(elements.to_vec()),
+            Elements::Float64(elements) => Self::Float64(elements.to_vec()),
+            Elements::Int32(elements) => Self::Int32(elements.to_vec()),
+            Elements::Int8(elements) => Self::Int8(elements.to_vec()),
+        }
+    }
+
     /// Returns the elements to read.
     pub(crate) fn elements(&self) -> Elements<'_> {
         match self {

@@ -22,6 +22,7 @@ mod backend;
 mod bucketed;
 mod buffer;
 mod cast;
+mod completion;
 mod description;
 mod difference;
 mod dimension;
@@ -37,6 +38,7 @@ mod padding;
 pub mod parity;
 #[cfg(feature = "image")]
 mod picture;
+pub mod plan;
 mod planes;
 #[cfg(not(target_vendor = "apple"))]
 mod portable;
@@ -53,6 +55,7 @@ mod view;
 #[cfg(target_vendor = "apple")]
 pub use apple::CoreMlError;
 pub use cast::Cast;
+pub use completion::Completion;
 pub use coreml_macros::coreml_model;
 pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
 pub use dimension::{Bounds, Dim, Fixed, Range};
@@ -60,7 +63,8 @@ pub use error::Error;
 pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
-pub use options::{Engine, LoadOptions};
+pub use options::{Engine, LoadOptions, ReshapeFrequency, SpecializationStrategy};
+pub use plan::{ComputePlan, Device, PlannedOperation};
 pub use probabilities::Probabilities;
 pub use shape::{FixedShape, Shape, ShapeError};
 pub use tensor::Tensor;

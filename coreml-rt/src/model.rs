@@ -3,17 +3,21 @@
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
 //! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
 
-use crate::backend::Backend;
+use crate::backend::{Answer, Backend};
 use crate::buffer::Buffer;
+use crate::completion::{Completion, pair, spawn};
 use crate::description::Description;
 use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
 use crate::options::LoadOptions;
+use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::{ShapeError, element_count};
-use crate::slot::{InputRef, InputSlot, OutputSlot};
+use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
 use crate::state::State;
-use coreml_spec::{Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef};
+use coreml_spec::{
+    ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef,
+};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -66,6 +70,20 @@ impl Model {
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
         let options = options.clone().or_compute_units(description.compute_units);
         Self::of_package(name, found, &package, description.function, Some(&interface), &options)
+    }
+
+    /// Does the same on a thread of its own: finding, checking and compiling a package block as much as loading it.
+    ///
+    /// Called by: the generated `Model::load_async`.
+    /// Parameters: `wrap` — makes the generated type.
+    pub fn load_async<M: Send + 'static>(
+        description: &'static Description,
+        options: LoadOptions,
+        wrap: fn(Self) -> M,
+    ) -> Completion<M> {
+        let (completer, completion) = pair(description.name);
+        let work = move || completer.complete(Self::load(description, &options).map(wrap));
+        or_fail(completion, spawn(description.name, work))
     }
 
     /// Loads a package that no types were made from.
@@ -162,6 +180,81 @@ impl Model {
         self.predict_features(Some(state), &self.fed(inputs), outputs)
     }
 
+    /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
+    ///
+    /// Called by: the generated `Model::predict_async`.
+    /// Parameters: as for [`Self::predict`].
+    pub fn predict_async<const INPUTS: usize, O: Outputs>(&self, inputs: [&dyn InputSlot; INPUTS]) -> Completion<O> {
+        let (completer, completion) = pair(&self.name);
+        let finish = move |answer: Answer<'_>| completer.complete(answer.and_then(|(results, _)| O::take(results)));
+        self.backend.predict_async(None, &self.fed(inputs), Box::new(finish));
+        completion
+    }
+
+    /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
+    ///
+    /// Called by: the generated `Model::predict_async`.
+    /// Parameters: as for [`Self::predict_with_state`]; `wrap` — makes the generated type of the states.
+    pub fn predict_with_state_async<const INPUTS: usize, O: Outputs, S: Send + 'static>(
+        &self,
+        state: State,
+        inputs: [&dyn InputSlot; INPUTS],
+        wrap: fn(State) -> S,
+    ) -> Completion<(S, O)> {
+        let (completer, completion) = pair(&self.name);
+        let name = self.name.clone();
+        let finish = move |answer: Answer<'_>| {
+            completer.complete(answer.and_then(|(results, state)| {
+                let output = O::take(results)?;
+                let state = state.ok_or_else(|| results.mismatch("it gave no states back".to_owned()))?;
+                Ok((wrap(State::new(&name, state)), output))
+            }));
+        };
+        self.backend.predict_async(Some(state.into_backend()), &self.fed(inputs), Box::new(finish));
+        completion
+    }
+
+    /// Runs a model without states once per element, as one request.
+    ///
+    /// Called by: the generated `Model::predict_batch`.
+    /// Returns: as many outputs, in the same order.
+    pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
+        &'a self,
+        batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
+    ) -> Result<Vec<O>, Error> {
+        let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(inputs)).collect();
+        let mut outputs = Vec::with_capacity(fed.len());
+        if !fed.is_empty() {
+            let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
+            self.backend.predict_batch(&requests, &mut |results| {
+                outputs.push(O::take(results)?);
+                Ok(())
+            })?;
+        }
+        Ok(outputs)
+    }
+
+    /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
+    /// first prediction takes no longer than the others.
+    ///
+    /// Called by: the generated `Model::prewarm`.
+    pub fn prewarm(&self) -> Result<(), Error> {
+        let zeros: Vec<(Vec<usize>, Buffer)> = self.function.inputs.iter().filter_map(zero).collect();
+        let inputs: Vec<InputRef<'_>> = zeros
+            .iter()
+            .map(|(dims, elements)| InputRef::Tensor(TensorRef { dims, elements: elements.elements() }))
+            .collect();
+        let mut state = if self.function.states.is_empty() { None } else { Some(self.new_state()?) };
+        self.predict_features(state.as_mut(), &inputs, &mut [])
+    }
+
+    /// Returns on what device each operation would run, as Core ML plans it.
+    ///
+    /// Called by: the generated `Model::compute_plan`, and [`crate::plan::of_package`].
+    pub fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        self.backend.compute_plan()
+    }
+
     /// Forgets the types of the inputs, and puts defaults where there is none.
     fn fed<'a, const INPUTS: usize>(&'a self, inputs: [&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
         std::array::from_fn(|at| inputs[at].feature(self.default_of(at)))
@@ -230,6 +323,28 @@ fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
     };
     let all: Vec<_> = inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
     if all.len() > 1 { all } else { Vec::new() }
+}
+
+/// Returns a completion whose work could be started, or one of the error.
+fn or_fail<T>(completion: Completion<T>, started: Result<(), Error>) -> Completion<T> {
+    let Err(error) = started else { return completion };
+    let (completer, failed) = pair("");
+    completer.complete(Err(error));
+    failed
+}
+
+/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no input can be.
+fn zero(input: &Feature) -> Option<(Vec<usize>, Buffer)> {
+    let (data_type, dims) = match &input.kind {
+        FeatureKind::MultiArray { data_type, shape } => (*data_type, shape.default.clone()),
+        FeatureKind::Image { size, color_space } => {
+            let channels = if matches!(color_space, ColorSpace::Rgb | ColorSpace::Bgr) { 3 } else { 1 };
+            (DataType::Float32, vec![1, channels, size.height, size.width])
+        }
+        _ => return None,
+    };
+    let zeros = Buffer::from_f64s(data_type, &vec![0.0; element_count(&dims)?])?;
+    Some((dims, zeros))
 }
 
 /// Returns the value that `input` takes when it is left out, or `None` when it must be given.

@@ -1,6 +1,6 @@
 //! How a model is loaded.
 //!
-//! Owns: [`LoadOptions`] and [`Engine`]. Must not: read the environment; `search.rs` does.
+//! Owns: [`LoadOptions`], [`Engine`], and the hints to Core ML. Must not: read the environment; `search.rs` does.
 //! Flow: given by the application to a generated `load_with`, read by `model.rs`.
 
 use coreml_spec::ComputeUnits;
@@ -42,6 +42,28 @@ impl std::str::FromStr for Engine {
     }
 }
 
+/// What Core ML optimises for when it makes a model ready for the device (macOS 15, iOS 18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpecializationStrategy {
+    /// A balance.
+    #[default]
+    Default,
+    /// Fast predictions, for a longer load and more memory.
+    FastPrediction,
+}
+
+/// How often the shapes of a model's inputs change (macOS 14.4, iOS 17.4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReshapeFrequency {
+    /// Often: Core ML prepares little for each shape.
+    #[default]
+    Frequent,
+    /// Seldom: Core ML spends time on a new shape, so that predictions of it are fast.
+    Infrequent,
+}
+
 /// Choices for loading a model; the default is what the manifest says.
 ///
 /// ```
@@ -62,6 +84,16 @@ pub struct LoadOptions {
     engine: Option<Engine>,
     /// See [`round_to_half`](Self::round_to_half).
     round_to_half: bool,
+    /// See [`specialization_strategy`](Self::specialization_strategy).
+    specialization_strategy: Option<SpecializationStrategy>,
+    /// See [`reshape_frequency`](Self::reshape_frequency).
+    reshape_frequency: Option<ReshapeFrequency>,
+    /// See [`low_precision_accumulation`](Self::low_precision_accumulation).
+    low_precision_accumulation: bool,
+    /// See [`one_model_at_a_time`](Self::one_model_at_a_time).
+    one_model_at_a_time: bool,
+    /// See [`in_memory`](Self::in_memory).
+    in_memory: bool,
 }
 
 impl LoadOptions {
@@ -105,6 +137,41 @@ impl LoadOptions {
         self
     }
 
+    /// Chooses what Core ML optimises for (macOS 15, iOS 18). The portable backend knows no such choice.
+    pub fn specialization_strategy(mut self, strategy: SpecializationStrategy) -> Self {
+        self.specialization_strategy = Some(strategy);
+        self
+    }
+
+    /// Tells Core ML how often the shapes of inputs change (macOS 14.4, iOS 17.4). The portable backend does not ask.
+    pub fn reshape_frequency(mut self, frequency: ReshapeFrequency) -> Self {
+        self.reshape_frequency = Some(frequency);
+        self
+    }
+
+    /// Lets Core ML add up in half precision on a GPU, which is faster and less exact. The portable backend never does.
+    pub fn low_precision_accumulation(mut self, allow: bool) -> Self {
+        self.low_precision_accumulation = allow;
+        self
+    }
+
+    /// Makes this model wait in `predict` and `predict_batch` while another model that was loaded with this option predicts.
+    ///
+    /// For programs with several models on versions of macOS where Core ML crashes when two of them run at the same time.
+    /// Asynchronous predictions do not wait. The portable backend has no use for it.
+    pub fn one_model_at_a_time(mut self, wait: bool) -> Self {
+        self.one_model_at_a_time = wait;
+        self
+    }
+
+    /// Gives Core ML the package in memory instead of compiling it into the user's Application Support: for programs that
+    /// must not write files. macOS 13 or iOS 16; with weights in files macOS 15 or iOS 18. The system then prepares the model
+    /// for the device at each start, which it otherwise remembers. The portable backend writes no files anyway.
+    pub fn in_memory(mut self, in_memory: bool) -> Self {
+        self.in_memory = in_memory;
+        self
+    }
+
     /// Chooses the manifest's compute units where the application chose none.
     ///
     /// Called by: [`crate::model::Model::load`].
@@ -117,6 +184,36 @@ impl LoadOptions {
     #[cfg(target_vendor = "apple")]
     pub(crate) fn chosen_compute_units(&self) -> ComputeUnits {
         self.compute_units.unwrap_or_default()
+    }
+
+    /// Returns what Core ML optimises for, if chosen.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn chosen_specialization_strategy(&self) -> Option<SpecializationStrategy> {
+        self.specialization_strategy
+    }
+
+    /// Returns how often shapes change, if chosen.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn chosen_reshape_frequency(&self) -> Option<ReshapeFrequency> {
+        self.reshape_frequency
+    }
+
+    /// Returns whether a GPU may add up in half precision.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn allows_low_precision_accumulation(&self) -> bool {
+        self.low_precision_accumulation
+    }
+
+    /// Returns whether predictions wait for those of other models.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn waits_for_other_models(&self) -> bool {
+        self.one_model_at_a_time
+    }
+
+    /// Returns whether Core ML gets the package in memory.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     /// Returns the path to take the model from, if chosen.

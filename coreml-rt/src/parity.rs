@@ -11,6 +11,7 @@
 
 mod array;
 mod figures;
+mod file;
 mod output;
 mod report;
 mod sample;

@@ -3,22 +3,30 @@
 //! Owns: translating its errors. Must not: know typed tensors; `slot.rs` does.
 //! Flow: `backend.rs` chooses it; here → coreml-portable.
 
+use crate::backend::Finish;
+use crate::buffer::Buffer;
+use crate::completion::spawn;
 use crate::error::{Cause, Error};
 use crate::image::PixelsMut;
 use crate::options::{Engine, LoadOptions};
+use crate::plan::ComputePlan;
 use crate::planes;
 use crate::search::{Found, engine_of_process};
-use crate::slot::{InputRef, OutputSlot, Results};
+use crate::slot::{InputRef, OutputSlot, Results, take_all};
 use coreml_portable::{EngineKind, Options, Outputs};
 use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inputs that are handed on without asking for memory.
 const FEW: usize = 16;
 
+/// Stands where a tensor is missing; no model takes it.
+const MISSING: TensorRef<'static> = TensorRef { dims: &[0], elements: Elements::Float32(&[]) };
+
 /// A model that was translated to ONNX and loaded by an engine.
 pub(crate) struct Session {
     /// The engine's session.
-    session: coreml_portable::Session,
+    session: Arc<coreml_portable::Session>,
     /// Name of the model, for errors.
     model: String,
     /// See [`Session::name`].
@@ -46,7 +54,7 @@ impl Session {
         portable.engine = engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
         let session = coreml_portable::Session::load(package, &portable).map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
-        Ok(Self { session, model: model.to_owned(), name })
+        Ok(Self { session: Arc::new(session), model: model.to_owned(), name })
     }
 
     /// Returns what runs the model: `portable (rten 0.27)`.
@@ -69,23 +77,15 @@ impl Session {
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
         let images = self.images(inputs)?;
-        let missing = TensorRef { dims: &[0], elements: Elements::Float32(&[]) };
-        let (mut few, mut many) = ([missing; FEW], Vec::new());
+        let (mut few, mut many) = ([MISSING; FEW], Vec::new());
         let tensors = match few.get_mut(..inputs.len()) {
             Some(few) => few,
             None => {
-                many.resize(inputs.len(), missing);
+                many.resize(inputs.len(), MISSING);
                 &mut many[..]
             }
         };
-        let mut images = images.iter();
-        for (tensor, input) in tensors.iter_mut().zip(inputs) {
-            *tensor = match input {
-                InputRef::Tensor(tensor) => *tensor,
-                // There is one for each image.
-                InputRef::Image(_) => images.next().map_or(missing, Planes::tensor),
-            };
-        }
+        fill(tensors, inputs, &images);
         let results = match state {
             Some(state) => self.session.run_with_state(&mut state.0, tensors),
             None => self.session.run(tensors),
@@ -93,10 +93,71 @@ impl Session {
         let outputs_of_session = results.map_err(|error| translate(&self.model, error))?;
         let results =
             SessionResults { outputs: outputs_of_session, function: self.session.function(), model: &self.model };
-        for (index, slot) in outputs.iter_mut().enumerate() {
-            slot.take(&results, index)?;
+        take_all(outputs, &results)
+    }
+
+    /// Runs the model once per element, one after the other: the engine uses all processors for each.
+    ///
+    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is given the results, in order.
+    pub(crate) fn predict_batch(
+        &self,
+        batch: &[&[InputRef<'_>]],
+        take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for inputs in batch {
+            let images = self.images(inputs)?;
+            let mut tensors = vec![MISSING; inputs.len()];
+            fill(&mut tensors, inputs, &images);
+            let outputs = self.session.run(&tensors).map_err(|error| translate(&self.model, error))?;
+            take(&SessionResults { outputs, function: self.session.function(), model: &self.model })?;
         }
         Ok(())
+    }
+
+    /// Says why there is no plan: an engine has one device.
+    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        let source = "where operations run is Core ML's decision, made on the device: ask on a Mac with macOS 14.4, or on an iPhone \
+                      with iOS 17.4; what keeps operations off the Neural Engine, `cargo coreml lint` tells anywhere";
+        Err(Error::Unsupported { model: self.model.clone(), source: source.into() })
+    }
+
+    /// Runs the model once on a thread of its own, from copies of the inputs.
+    ///
+    /// Parameters: as for [`Self::predict`]; `finish` — is called once, there or here.
+    pub(crate) fn predict_async(&self, mut state: Option<State>, inputs: &[InputRef<'_>], finish: Finish) {
+        let images = match self.images(inputs) {
+            Ok(images) => images,
+            Err(error) => return finish(Err(error)),
+        };
+        let mut tensors = vec![MISSING; inputs.len()];
+        fill(&mut tensors, inputs, &images);
+        let copies: Vec<(Vec<usize>, Buffer)> =
+            tensors.iter().map(|tensor| (tensor.dims.to_vec(), Buffer::of(tensor.elements))).collect();
+        let (session, model) = (Arc::clone(&self.session), self.model.clone());
+        // Where no thread starts, its closure is dropped, and the error needs what it would have been given to.
+        let finish = Arc::new(Mutex::new(Some(finish)));
+        let taken = Arc::clone(&finish);
+        let started = spawn(&self.model, move || {
+            let tensors: Vec<TensorRef<'_>> =
+                copies.iter().map(|(dims, elements)| TensorRef { dims, elements: elements.elements() }).collect();
+            let outputs = match &mut state {
+                Some(state) => session.run_with_state(&mut state.0, &tensors),
+                None => session.run(&tensors),
+            };
+            let Some(finish) = take_finish(&taken) else { return };
+            match outputs {
+                Ok(outputs) => {
+                    let results = SessionResults { outputs, function: session.function(), model: &model };
+                    finish(Ok((&results, state)));
+                }
+                Err(error) => finish(Err(translate(&model, error))),
+            }
+        });
+        if let Err(error) = started
+            && let Some(finish) = take_finish(&finish)
+        {
+            finish(Err(error));
+        }
     }
 
     /// Spreads the images among the inputs to planes.
@@ -117,6 +178,24 @@ impl Session {
         }
         Ok(images)
     }
+}
+
+/// Borrows the inputs as the engine takes them.
+///
+/// Parameters: `into` — one for each input; `images` — one for each image among the inputs, spread to planes.
+fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Planes]) {
+    let mut images = images.iter();
+    for (into, input) in into.iter_mut().zip(inputs) {
+        *into = match input {
+            InputRef::Tensor(tensor) | InputRef::Shared(tensor, _) => *tensor,
+            InputRef::Image(_) => images.next().map_or(MISSING, Planes::tensor),
+        };
+    }
+}
+
+/// Takes what is called at most once.
+fn take_finish(finish: &Mutex<Option<Finish>>) -> Option<Finish> {
+    finish.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// An image as the engine takes it.

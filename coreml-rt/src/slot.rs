@@ -1,6 +1,7 @@
 //! Where the typed world meets the backends: one slot per feature.
 //!
-//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Results`]. Must not: know any backend.
+//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`]; memory that is shared ([`Owner`]) or lent
+//! ([`Lent`]) instead of copied. Must not: know any backend.
 //! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and fills them.
 
 use crate::dimension::Dim;
@@ -11,7 +12,9 @@ use crate::probabilities::Probabilities;
 use crate::shape::{Shape, checked_len};
 use crate::tensor::Tensor;
 use crate::view::TensorView;
-use coreml_spec::{Element, Elements, ElementsMut, TensorRef};
+use coreml_spec::{DataType, Element, Elements, ElementsMut, TensorRef};
+use std::any::Any;
+use std::sync::Arc;
 
 /// What an input holds, under no type.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +22,8 @@ pub enum InputRef<'a> {
     /// A tensor. For an image feature its planes: `[1, channels, height, width]` of float32, 0 to 255, in the model's order
     /// of channels; parity samples come so.
     Tensor(TensorRef<'a>),
+    /// A tensor whose memory a backend may keep as long as it needs it, instead of a copy.
+    Shared(TensorRef<'a>, &'a dyn Owner),
     /// Pixels.
     Image(ImageRef<'a>),
 }
@@ -26,6 +31,18 @@ pub enum InputRef<'a> {
 impl InputRef<'_> {
     /// What stands for a value that is missing: an empty tensor, which no backend takes.
     pub(crate) const MISSING: Self = Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
+}
+
+/// Memory that can be kept alive, and that nobody changes while it is.
+pub trait Owner: std::fmt::Debug + Send + Sync {
+    /// Keeps it alive.
+    fn share(&self) -> Arc<dyn Any + Send + Sync>;
+}
+
+impl<T: Element, S: Shape> Owner for Arc<Tensor<T, S>> {
+    fn share(&self) -> Arc<dyn Any + Send + Sync> {
+        Arc::<Tensor<T, S>>::clone(self)
+    }
 }
 
 /// A field of a generated `Input`.
@@ -38,7 +55,10 @@ pub trait InputSlot {
 
 impl<T: Element, S: Shape> InputSlot for TensorView<'_, T, S> {
     fn feature<'s>(&'s self, _default: InputRef<'s>) -> InputRef<'s> {
-        InputRef::Tensor(self.as_tensor_ref())
+        match self.owner() {
+            Some(owner) => InputRef::Shared(self.as_tensor_ref(), owner),
+            None => InputRef::Tensor(self.as_tensor_ref()),
+        }
     }
 }
 
@@ -77,6 +97,50 @@ pub trait Results {
 pub trait OutputSlot {
     /// Takes output `index` of the results.
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error>;
+
+    /// Gives its memory away for a backend to write, when it is of one size only and has at least `bytes`. Until
+    /// [`restore`](Self::restore) the slot is empty.
+    fn lend(&mut self, _bytes: usize) -> Option<Lent> {
+        None
+    }
+
+    /// Has memory again after [`lend`](Self::lend): the given one, or a copy of it while somebody still keeps it; new one when
+    /// `memory` is `None`.
+    fn restore(&mut self, _memory: Option<Arc<dyn Any + Send + Sync>>) {}
+}
+
+/// Memory of an output that a backend writes in place.
+#[derive(Debug)]
+#[cfg_attr(not(target_vendor = "apple"), expect(dead_code, reason = "engines have outputs of their own"))]
+pub struct Lent {
+    /// Sizes of the output.
+    pub(crate) dims: Vec<usize>,
+    /// The type of its elements.
+    pub(crate) data_type: DataType,
+    /// The first element; the others follow in row-major order. Good as long as `memory` lives.
+    pub(crate) elements: *mut std::ffi::c_void,
+    /// What holds them.
+    pub(crate) memory: Arc<dyn Any + Send + Sync>,
+}
+
+/// A generated `Output`.
+pub trait Outputs: Default + Send + 'static {
+    /// Calls `with` with all fields, in the order of the function's outputs.
+    fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn OutputSlot]));
+
+    /// Takes all outputs of a prediction.
+    fn take(results: &dyn Results) -> Result<Self, Error> {
+        let (mut output, mut taken) = (Self::default(), Ok(()));
+        output.slots(&mut |slots| taken = take_all(slots, results));
+        taken.map(|()| output)
+    }
+}
+
+/// Fills each slot with its output.
+///
+/// Called by: the portable backend, and [`Outputs::take`].
+pub(crate) fn take_all(slots: &mut [&mut dyn OutputSlot], results: &dyn Results) -> Result<(), Error> {
+    slots.iter_mut().enumerate().try_for_each(|(index, slot)| slot.take(results, index))
 }
 
 impl<T: Element, S: Shape> OutputSlot for Tensor<T, S> {
@@ -86,6 +150,27 @@ impl<T: Element, S: Shape> OutputSlot for Tensor<T, S> {
             resize(self, found).map_err(|problem| results.mismatch(problem))?;
         }
         results.copy_to(index, self.as_elements_mut())
+    }
+
+    fn lend(&mut self, bytes: usize) -> Option<Lent> {
+        let is_fixed = S::BOUNDS.iter().all(|bounds| bounds.min == bounds.max);
+        if !is_fixed || size_of_val(self.as_slice()) < bytes {
+            return None;
+        }
+        let dims = self.dims();
+        let mut elements = std::mem::replace(self, Tensor::from_parts(Vec::new(), dims)).into_vec();
+        let first = elements.as_mut_ptr().cast();
+        let (dims, memory) = (dims.as_ref().to_vec(), Arc::new(elements));
+        Some(Lent { dims, data_type: T::DATA_TYPE, elements: first, memory })
+    }
+
+    fn restore(&mut self, memory: Option<Arc<dyn Any + Send + Sync>>) {
+        let memory = memory.and_then(|memory| memory.downcast::<Vec<T>>().ok());
+        let elements = match memory {
+            Some(memory) => Arc::try_unwrap(memory).unwrap_or_else(|kept| kept.to_vec()),
+            None => vec![T::default(); self.dims().as_ref().iter().product()],
+        };
+        *self = Tensor::from_parts(elements, self.dims());
     }
 }
 

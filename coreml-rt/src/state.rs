@@ -26,6 +26,11 @@ impl State {
         Self { backend, model: model.to_owned() }
     }
 
+    /// Gives away what the backend made, for an asynchronous prediction.
+    pub(crate) fn into_backend(self) -> BackendState {
+        self.backend
+    }
+
     /// Returns what the backend made, for a prediction.
     pub(crate) fn backend_mut(&mut self) -> &mut BackendState {
         &mut self.backend

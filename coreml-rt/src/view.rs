@@ -4,8 +4,10 @@
 //! Flow: fields of a generated `Input`; `slot.rs` hands them to a backend.
 
 use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, offset};
+use crate::slot::Owner;
 use crate::tensor::Tensor;
 use coreml_spec::{Element, TensorRef};
+use std::sync::Arc;
 
 /// How many elements the `Debug` form shows.
 const DEBUG_ELEMENTS: usize = 8;
@@ -26,12 +28,30 @@ const DEBUG_ELEMENTS: usize = 8;
 /// assert_eq!(error.to_string(), "a tensor of shape [28, 28] takes 784 elements, got 700");
 /// # Ok::<(), ShapeError>(())
 /// ```
-#[derive(Clone, Copy, PartialEq)]
+///
+/// Core ML may read an input after the prediction has returned, so it gets a copy of what is only borrowed. Of a tensor in an
+/// [`Arc`] it keeps the `Arc` instead, and nothing is copied:
+/// ```
+/// # use coreml_rt::{Fixed, Tensor, TensorView};
+/// # use std::sync::Arc;
+/// let image = Arc::new(Tensor::<f32, (Fixed<28>, Fixed<28>)>::zeros());
+/// let view = TensorView::from(&image);
+/// # assert_eq!(view.len(), 784);
+/// ```
+#[derive(Clone, Copy)]
 pub struct TensorView<'a, T, S: Shape> {
     /// The elements; as many as the product of `dims`.
     elements: &'a [T],
     /// Sizes, within the bounds of `S`.
     dims: S::Dims,
+    /// What keeps the elements alive beyond `'a`, where somebody can.
+    owner: Option<&'a dyn Owner>,
+}
+
+impl<T: PartialEq, S: Shape> PartialEq for TensorView<'_, T, S> {
+    fn eq(&self, other: &Self) -> bool {
+        self.dims == other.dims && self.elements == other.elements
+    }
 }
 
 impl<'a, T: Element, S: FixedShape> TensorView<'a, T, S> {
@@ -40,7 +60,7 @@ impl<'a, T: Element, S: FixedShape> TensorView<'a, T, S> {
     /// Errors: [`ShapeError::Length`] when there are too many or too few.
     pub fn from_slice(elements: &'a [T]) -> Result<Self, ShapeError> {
         check_length(S::DIMS.as_ref(), S::LEN, elements.len())?;
-        Ok(Self { elements, dims: S::DIMS })
+        Ok(Self { elements, dims: S::DIMS, owner: None })
     }
 
     /// Gives the same elements another shape; a different number of elements is a compile error.
@@ -53,7 +73,7 @@ impl<'a, T: Element, S: FixedShape> TensorView<'a, T, S> {
     /// ```
     pub fn reshape<To: FixedShape>(self) -> TensorView<'a, T, To> {
         const { assert!(S::LEN == To::LEN, "the shapes have different numbers of elements") };
-        TensorView { elements: self.elements, dims: To::DIMS }
+        TensorView { elements: self.elements, dims: To::DIMS, owner: self.owner }
     }
 }
 
@@ -64,7 +84,7 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// are not as many as `dims` say.
     pub fn from_slice_with_dims(elements: &'a [T], dims: S::Dims) -> Result<Self, ShapeError> {
         check_length(dims.as_ref(), checked_len::<S>(dims)?, elements.len())?;
-        Ok(Self { elements, dims })
+        Ok(Self { elements, dims, owner: None })
     }
 
     /// Returns the same elements and sizes under another shape, which is checked now: what one model gives in a flexible
@@ -86,12 +106,19 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
 
     /// Borrows all of a tensor.
     pub(crate) fn of(tensor: &'a Tensor<T, S>) -> Self {
-        Self { elements: tensor.as_slice(), dims: tensor.dims() }
+        Self { elements: tensor.as_slice(), dims: tensor.dims(), owner: None }
     }
 
     /// Puts together what is known to fit.
     pub(crate) fn from_parts(elements: &'a [T], dims: S::Dims) -> Self {
-        Self { elements, dims }
+        Self { elements, dims, owner: None }
+    }
+
+    /// Returns what keeps the elements alive, where somebody can.
+    ///
+    /// Called by: [`crate::slot::InputSlot`].
+    pub(crate) fn owner(&self) -> Option<&'a dyn Owner> {
+        self.owner
     }
 
     /// Returns the sizes.
@@ -135,6 +162,12 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
 impl<'a, T: Element, S: Shape> From<&'a Tensor<T, S>> for TensorView<'a, T, S> {
     fn from(tensor: &'a Tensor<T, S>) -> Self {
         Self::of(tensor)
+    }
+}
+
+impl<'a, T: Element, S: Shape> From<&'a Arc<Tensor<T, S>>> for TensorView<'a, T, S> {
+    fn from(tensor: &'a Arc<Tensor<T, S>>) -> Self {
+        Self { owner: Some(tensor), ..Self::of(tensor) }
     }
 }
 

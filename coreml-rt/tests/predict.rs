@@ -5,9 +5,9 @@
 mod fixture;
 
 use coreml_rt::parity::{Sample, verify};
-use coreml_rt::private::{Description, Model, parity_test};
+use coreml_rt::private::{Description, InputSlot, Model, parity_test};
 use coreml_rt::{ClassLabel, Error, Fixed, LoadOptions, Probabilities, Tensor, TensorView, Tolerance, f16};
-use fixture::{copy, data, description, sample};
+use fixture::{One, copy, data, description, sample};
 
 /// How the name of the backend begins.
 const BACKEND: &str = if cfg!(target_vendor = "apple") { "Core ML" } else { "portable (" };
@@ -60,6 +60,34 @@ fn a_classifier_gives_label_and_probabilities() {
         assert!((probability - logits[pet.index()].exp() / sum).abs() < 1e-6, "{pet}: {probability}");
     }
     assert_eq!(label, probabilities.top(1)[0].0);
+}
+
+#[test]
+fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
+    type Code = One<Tensor<f32, (Fixed<1>, Fixed<3>)>>;
+    let name: &'static Description = Box::leak(Box::new(description("encoder")));
+    let encoder = Model::load_async(name, LoadOptions::new(), |model| model).wait().unwrap();
+    let images: Vec<Tensor<f32, (Fixed<2>, Fixed<4>)>> =
+        (0..4_usize).map(|seed| Tensor::from_fn(|[row, column]: [usize; 2]| (seed * (row + column)) as f32)).collect();
+    let views: Vec<_> = images.iter().map(Tensor::view).collect();
+    let started: Vec<_> = views.iter().map(|view| encoder.predict_async::<1, Code>([view])).collect();
+    let batch: Vec<Code> = encoder.predict_batch(views.iter().map(|view| [view as &dyn InputSlot])).unwrap();
+    for ((view, completion), from_batch) in views.iter().zip(started).zip(batch) {
+        let mut code = Tensor::zeros();
+        encoder.predict([view], &mut [&mut code]).unwrap();
+        assert_eq!(completion.wait().unwrap().0, code);
+        assert_eq!(from_batch.0, code);
+    }
+    assert!(encoder.predict_batch::<1, Code>([]).unwrap().is_empty());
+
+    let missing = LoadOptions::new().path("/nowhere");
+    assert!(matches!(Model::load_async(name, missing, |model| model).wait(), Err(Error::NotFound { .. })));
+    // On Apple's systems it is Core ML that refuses.
+    if cfg!(not(target_vendor = "apple")) {
+        let wrong = Tensor::<f32, (Fixed<3>,)>::zeros();
+        let error = encoder.predict_async::<1, Code>([&wrong.view()]).wait().unwrap_err();
+        assert!(matches!(error, Error::Invalid { .. }), "{error}");
+    }
 }
 
 #[test]

@@ -236,6 +236,7 @@ mod tests {
             inputs: vec![tensor("ids", &[1, size]), tensor("mask", &[1, size]), tensor("scale", &[1])],
             outputs: vec![tensor("hidden", &[1, size, 4]), tensor("pooled", &[1, 4])],
             states: Vec::new(),
+            state_outputs: Vec::new(),
             classifier: None,
         }
     }

@@ -12,6 +12,7 @@ mod constant;
 mod data_type;
 mod describe;
 mod difference;
+mod digest;
 mod error;
 mod identifier;
 mod index;
@@ -30,6 +31,7 @@ pub use buckets::{Buckets, Mask, Padded, Trimmed};
 pub use constant::Constant;
 pub use data_type::DataType;
 pub use difference::{Change, Difference, difference};
+pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{

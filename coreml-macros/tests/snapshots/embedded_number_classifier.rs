@@ -26,6 +26,10 @@ Threads can share it; each prediction runs on its own.*/
                 Self(::coreml_rt::private::Model::load(&MODEL, options)?),
             )
         }
+        /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+        pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            self.0.prewarm()
+        }
         /// Runs the model once.
         pub fn predict(
             &self,
@@ -46,6 +50,12 @@ Threads can share it; each prediction runs on its own.*/
                     [&input.x],
                     &mut [&mut output.class_label, &mut output.class_label_probs],
                 )
+        }
+        /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+        pub fn compute_plan(
+            &self,
+        ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+            self.0.compute_plan()
         }
         /// Returns what runs the model: `portable (rten 0.27)`.
         pub fn backend(&self) -> &str {
@@ -84,6 +94,47 @@ Threads can share it; each prediction runs on its own.*/
                 ::coreml_rt::private::embedded_bytes(& raw const coreml_00ff_1, & raw
                 const coreml_00ff_1_end),)
             ]
+        }
+    }
+    impl Model {
+        /// Finds and loads the model on a thread of its own.
+        pub fn load_async(
+            options: ::coreml_rt::LoadOptions,
+        ) -> ::coreml_rt::Completion<Self> {
+            ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
+        }
+        /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
+        /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+        pub fn predict_async(
+            &self,
+            input: &Input<'_>,
+        ) -> ::coreml_rt::Completion<Output> {
+            self.0.predict_async([&input.x])
+        }
+        /// Runs the model once per input, as one request, and returns the outputs in the same order.
+        pub fn predict_batch(
+            &self,
+            inputs: &[Input<'_>],
+        ) -> ::core::result::Result<::std::vec::Vec<Output>, ::coreml_rt::Error> {
+            self.0
+                .predict_batch(
+                    inputs
+                        .iter()
+                        .map(|input| {
+                            let slots: [&dyn ::coreml_rt::private::InputSlot; _] = [
+                                &input.x,
+                            ];
+                            slots
+                        }),
+                )
+        }
+    }
+    impl ::coreml_rt::private::Outputs for Output {
+        fn slots(
+            &mut self,
+            with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+        ) {
+            with(&mut [&mut self.class_label, &mut self.class_label_probs]);
         }
     }
     ///What `net` takes.

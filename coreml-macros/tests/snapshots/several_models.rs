@@ -54,6 +54,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -70,6 +74,12 @@ Threads can share it; each prediction runs on its own.*/
                 output: &mut Output,
             ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.predict([&input.mel], &mut [&mut output.audio_features])
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
@@ -91,6 +101,47 @@ Threads can share it; each prediction runs on its own.*/
             compute_units: ::coreml_rt::private::ComputeUnits::CpuAndNeuralEngine,
             embedded: ::core::option::Option::None,
         };
+        impl Model {
+            /// Finds and loads the model on a thread of its own.
+            pub fn load_async(
+                options: ::coreml_rt::LoadOptions,
+            ) -> ::coreml_rt::Completion<Self> {
+                ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
+            }
+            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
+            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            pub fn predict_async(
+                &self,
+                input: &Input<'_>,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0.predict_async([&input.mel])
+            }
+            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            pub fn predict_batch(
+                &self,
+                inputs: &[Input<'_>],
+            ) -> ::core::result::Result<::std::vec::Vec<Output>, ::coreml_rt::Error> {
+                self.0
+                    .predict_batch(
+                        inputs
+                            .iter()
+                            .map(|input| {
+                                let slots: [&dyn ::coreml_rt::private::InputSlot; _] = [
+                                    &input.mel,
+                                ];
+                                slots
+                            }),
+                    )
+            }
+        }
+        impl ::coreml_rt::private::Outputs for Output {
+            fn slots(
+                &mut self,
+                with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+            ) {
+                with(&mut [&mut self.audio_features]);
+            }
+        }
         ///What `encoder` takes.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {
@@ -173,6 +224,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -194,6 +249,12 @@ Threads can share it; each prediction runs on its own.*/
                         &mut [&mut output.logits, &mut output.logits_2],
                     )
             }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
+            }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
                 self.0.backend()
@@ -214,6 +275,49 @@ Threads can share it; each prediction runs on its own.*/
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };
+        impl Model {
+            /// Finds and loads the model on a thread of its own.
+            pub fn load_async(
+                options: ::coreml_rt::LoadOptions,
+            ) -> ::coreml_rt::Completion<Self> {
+                ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
+            }
+            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
+            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            pub fn predict_async(
+                &self,
+                input: &Input<'_>,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0.predict_async([&input.token_1, &input.token_1_2, &input.type_])
+            }
+            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            pub fn predict_batch(
+                &self,
+                inputs: &[Input<'_>],
+            ) -> ::core::result::Result<::std::vec::Vec<Output>, ::coreml_rt::Error> {
+                self.0
+                    .predict_batch(
+                        inputs
+                            .iter()
+                            .map(|input| {
+                                let slots: [&dyn ::coreml_rt::private::InputSlot; _] = [
+                                    &input.token_1,
+                                    &input.token_1_2,
+                                    &input.type_,
+                                ];
+                                slots
+                            }),
+                    )
+            }
+        }
+        impl ::coreml_rt::private::Outputs for Output {
+            fn slots(
+                &mut self,
+                with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+            ) {
+                with(&mut [&mut self.logits, &mut self.logits_2]);
+            }
+        }
         ///What `text decoder` takes.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {

@@ -9,19 +9,10 @@
 
 use super::failure::CoreMlError;
 use crate::search::Found;
-use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use coreml_spec::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-/// Ending of a model that is compiled already.
-const COMPILED_EXTENSION: &str = "mlmodelc";
-
-/// How much of a file is read at once, in bytes.
-const READ_SIZE: usize = 1 << 20;
-
-/// How deep folders may lie in each other; a package has three levels.
-const DEPTH_LIMIT: usize = 16;
 
 /// Returns the compiled model of a package, compiling it when that has not been done yet.
 ///
@@ -94,68 +85,12 @@ impl Drop for Temporary {
     }
 }
 
-/// Returns the sha256 of a package's files: each one's path, length and bytes, in the order of the paths.
-///
-/// A package has the same digest on disk and in the program.
+/// Returns the digest of a package, the same on disk and in the program.
 fn digest(found: &Found) -> Result<String, CoreMlError> {
-    let mut hasher = Sha256::new();
     match found {
-        Found::Folder(package) => {
-            let mut files = Vec::new();
-            list(package, "", DEPTH_LIMIT, &mut files)?;
-            files.sort();
-            for (name, path) in files {
-                enter_file(&mut hasher, &name, &path).map_err(|error| file("read", &path, &error))?;
-            }
-        }
-        Found::Embedded(files) => {
-            let mut files = files.clone();
-            files.sort_unstable();
-            for (name, bytes) in files {
-                enter_name(&mut hasher, name, bytes.len() as u64);
-                hasher.update(bytes);
-            }
-        }
+        Found::Folder(package) => digest_of_folder(package).map_err(|error| file("read", package, &error)),
+        Found::Embedded(files) => Ok(digest_of_files(files)),
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// Adds what stands before a file's bytes: lengths, so that no two packages run together to the same text.
-fn enter_name(hasher: &mut Sha256, name: &str, len: u64) {
-    hasher.update((name.len() as u64).to_le_bytes());
-    hasher.update(name);
-    hasher.update(len.to_le_bytes());
-}
-
-/// Adds a file on disk, without holding it in memory.
-fn enter_file(hasher: &mut Sha256, name: &str, path: &Path) -> io::Result<()> {
-    let content = File::open(path)?;
-    enter_name(hasher, name, content.metadata()?.len());
-    let mut content = BufReader::with_capacity(READ_SIZE, content);
-    loop {
-        let bytes = content.fill_buf()?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        hasher.update(bytes);
-        let len = bytes.len();
-        content.consume(len);
-    }
-}
-
-/// Lists the files below a folder: `/`-separated path inside it, and path.
-fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> Result<(), CoreMlError> {
-    let unreadable = |error| file("read the folder", folder, &error);
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let (name, path) = (format!("{prefix}{}", entry.file_name().to_string_lossy()), entry.path());
-        if !path.is_dir() {
-            files.push((name, path));
-        } else if depth > 0 {
-            list(&path, &format!("{name}/"), depth - 1, files)?;
-        }
-    }
-    Ok(())
 }
 
 /// Writes an embedded package to disk, where the compiler can read it.
@@ -280,15 +215,5 @@ mod tests {
         fs::write(&root, b"a file").unwrap();
         let error = model(&embedded(FILES), &root, refuse).unwrap_err().to_string();
         assert!(error.starts_with("cannot make the folder"), "{error}");
-    }
-
-    #[test]
-    fn names_and_bytes_do_not_run_together() {
-        let digests = [
-            digest(&embedded(&[("ab", b"c")])).unwrap(),
-            digest(&embedded(&[("a", b"bc")])).unwrap(),
-            digest(&embedded(&[("a", b"b"), ("c", b"")])).unwrap(),
-        ];
-        assert!(digests[0] != digests[1] && digests[1] != digests[2]);
     }
 }

@@ -1,6 +1,7 @@
 //! What Core ML raises, as values.
 //!
-//! Owns: [`CoreMlError`], its wording, and `guard`, which every call into Objective-C stands in.
+//! Owns: [`CoreMlError`], its wording, what it is to the caller (`translate`), and `guard`, which every call into Objective-C
+//! stands in.
 //! Flow: `session.rs` turns it into the runtime's own error, which keeps it as its source.
 #![cfg_attr(target_vendor = "apple", allow(unsafe_code, reason = "reads errors of Objective-C"))]
 
@@ -70,9 +71,14 @@ mod objective_c {
     //! Errors and exceptions of Objective-C.
 
     use super::CoreMlError;
+    use crate::error::Error;
     use objc2::rc::{Retained, autoreleasepool};
+    use objc2_core_ml::MLModelErrorDomain;
     use objc2_foundation::{NSError, NSException, NSUnderlyingErrorKey};
     use std::panic::AssertUnwindSafe;
+
+    /// `MLModelErrorFeatureType`: the model got an input of a wrong kind or shape.
+    const FEATURE_TYPE_ERROR: isize = 1;
 
     /// How many errors of a chain the message shows.
     const CHAIN_SHOWN: usize = 4;
@@ -99,6 +105,21 @@ mod objective_c {
         })
     }
 
+    /// Keeps "not on this system", "wrong" and "failed" apart.
+    pub(in crate::apple) fn translate(model: &str, error: CoreMlError) -> Error {
+        let model = model.to_owned();
+        // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written again.
+        let core_ml = unsafe { MLModelErrorDomain };
+        match &error {
+            CoreMlError::Unavailable { .. } => Error::Unsupported { model, source: error.into() },
+            CoreMlError::Unexpected(_) => Error::Invalid { model, source: error.into() },
+            CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. } if *domain == core_ml.to_string() => {
+                Error::Invalid { model, source: error.into() }
+            }
+            _ => Error::Engine { model, source: error.into() },
+        }
+    }
+
     impl From<Retained<NSError>> for CoreMlError {
         fn from(error: Retained<NSError>) -> Self {
             let (domain, code) = (error.domain().to_string(), error.code());
@@ -119,7 +140,7 @@ mod objective_c {
 }
 
 #[cfg(target_vendor = "apple")]
-pub(super) use objective_c::guard;
+pub(super) use objective_c::{guard, translate};
 
 #[cfg(test)]
 mod tests {

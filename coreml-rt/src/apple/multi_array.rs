@@ -1,13 +1,13 @@
 //! Tensors to Core ML's multi-arrays and back.
 //!
-//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend Core ML memory of the caller: an
-//! input may be read after the prediction returned, by a queue of Core ML's own.
+//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend Core ML memory that
+//! is only borrowed: an input may be read after the prediction returned, by a queue of Core ML's own.
 //! Flow: called by `session.rs` at each prediction; reading goes through `strides.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C and reads its memory")]
 
 use super::failure::CoreMlError;
 use super::strides;
-use block2::StackBlock;
+use block2::{RcBlock, StackBlock};
 use coreml_spec::{DataType, Elements, ElementsMut, TensorRef};
 use half::f16;
 use objc2::rc::Retained;
@@ -15,9 +15,11 @@ use objc2::runtime::NSObjectProtocol;
 use objc2::{AnyThread, sel};
 use objc2_core_ml::{MLMultiArray, MLMultiArrayDataType};
 use objc2_foundation::{NSArray, NSInteger, NSNumber};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Returns a shape as Core ML takes it.
 pub(super) fn shape_of(dims: &[usize]) -> Retained<NSArray<NSNumber>> {
@@ -43,6 +45,60 @@ pub(super) fn of_tensor(
         Elements::Int8(elements) => write(&array, elements),
     }?;
     Ok(array)
+}
+
+/// Makes a multi-array of memory that somebody else owns, without a copy.
+///
+/// Parameters: `elements` — the first one; `shape`, `strides` — of elements that follow each other without a gap, by
+/// [`shape_of`]; `owner` — keeps them alive, and is let go of when Core ML lets go of the array, on whatever thread.
+///
+/// # Safety
+/// As many elements of `data_type` as `shape` says must stand at `elements` as long as `owner` lives. Meanwhile Rust must not
+/// write them, and not read them either while Core ML writes: only a prediction that has the array as a backing does.
+pub(super) unsafe fn of_owner(
+    elements: NonNull<c_void>,
+    data_type: DataType,
+    shape: &NSArray<NSNumber>,
+    strides: &NSArray<NSNumber>,
+    owner: Arc<dyn Any + Send + Sync>,
+) -> Result<Retained<MLMultiArray>, CoreMlError> {
+    // To Rust a block is a function that may be called again. Where Core ML makes no array it may not call it at all; then
+    // the owner goes with the block.
+    let owner = Cell::new(Some(owner));
+    let release = RcBlock::new(move |_elements: NonNull<c_void>| drop(owner.take()));
+    let (array, data_type) = (MLMultiArray::alloc(), multi_array_type(data_type));
+    // SAFETY: the caller's promise; Core ML copies the block, whose captured owner is `Send`.
+    unsafe {
+        MLMultiArray::initWithDataPointer_shape_dataType_strides_deallocator_error(
+            array,
+            elements,
+            shape,
+            data_type,
+            strides,
+            Some(&release),
+        )
+    }
+    .map_err(CoreMlError::from)
+}
+
+/// Returns the strides of elements that follow each other without a gap, as Core ML takes them.
+pub(super) fn strides_of(dims: &[usize]) -> Retained<NSArray<NSNumber>> {
+    let mut strides = vec![1; dims.len()];
+    for at in (1..dims.len()).rev() {
+        strides[at - 1] = strides[at] * dims[at];
+    }
+    shape_of(&strides)
+}
+
+/// Returns the first element of a tensor.
+pub(super) fn first(elements: Elements<'_>) -> NonNull<c_void> {
+    match elements {
+        Elements::Float16(elements) => NonNull::from(elements).cast(),
+        Elements::Float32(elements) => NonNull::from(elements).cast(),
+        Elements::Float64(elements) => NonNull::from(elements).cast(),
+        Elements::Int32(elements) => NonNull::from(elements).cast(),
+        Elements::Int8(elements) => NonNull::from(elements).cast(),
+    }
 }
 
 /// Reads the sizes and strides of a multi-array, counted in elements, into vectors that keep their memory.

@@ -1,98 +1,75 @@
 //! A model that Core ML has loaded.
 //!
-//! Owns: loading, one prediction at a time, and reading its results. Must not: know typed tensors.
-//! Flow: `backend.rs` → here → `compiled.rs`, `configuration.rs`, `multi_array.rs`.
+//! Owns: the model, its lock, and synchronous predictions. Must not: know typed tensors.
+//! Flow: `backend.rs` → here → `loading.rs` at load; `features.rs`, `results.rs` at each prediction; `asynchronous.rs` has the
+//! predictions that nobody waits for.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
-use super::failure::{CoreMlError, guard};
-use super::image_value::{OwnedImage, of_image, of_planes};
+use super::asynchronous;
+use super::backing::Backings;
+use super::failure::{CoreMlError, guard, translate};
+use super::features::{Features, Sizes};
+use super::loading::Source;
+use super::plan;
+use super::results::{CoreMlResults, Value, read};
 use super::state::State;
-use super::{compiled, configuration, multi_array, pixel_buffer};
+use crate::backend::Finish;
 use crate::error::Error;
-use crate::image::PixelsMut;
 use crate::options::LoadOptions;
-use crate::planes;
+use crate::plan::ComputePlan;
 use crate::search::Found;
 use crate::slot::{InputRef, OutputSlot, Results};
-use coreml_spec::{Classifier, ColorSpace, ElementsMut, FeatureKind, Function, Labels, Package, TensorRef};
+use coreml_spec::{Function, Package};
 use objc2::AnyThread;
 use objc2::rc::Retained;
-use objc2::runtime::{AnyObject, ProtocolObject};
-use objc2_core_ml::{
-    MLDictionaryFeatureProvider, MLFeatureProvider, MLFeatureValue, MLModel, MLModelErrorDomain, MLMultiArray,
-};
-use objc2_core_video::CVPixelBuffer;
-use objc2_foundation::{
-    NSArray, NSMutableDictionary, NSNumber, NSObject, NSSearchPathDirectory, NSSearchPathDomainMask,
-    NSSearchPathForDirectoriesInDomains, NSString, NSURL,
-};
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-
-/// Folder of compiled models in the user's Application Support, shared by all programs that use this crate.
-const FOLDER: &str = "coreml-rt";
-
-/// `MLModelErrorFeatureType`: the model got an input of a wrong kind or shape.
-const FEATURE_TYPE_ERROR: isize = 1;
+use objc2::runtime::ProtocolObject;
+use objc2_core_ml::{MLArrayBatchProvider, MLBatchProvider, MLFeatureProvider, MLModel};
+use objc2_foundation::NSArray;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A loaded model.
 ///
 /// Apple: "Use an MLModel instance on one thread or one dispatch queue at a time." So it stands behind a lock.
 pub(crate) struct Session {
-    /// Name of the model, for errors.
-    name: String,
-    /// What Core ML holds.
+    /// What never changes.
+    features: Arc<Features>,
+    /// What one thread at a time uses.
     loaded: Mutex<Loaded>,
+    /// Whether predictions wait for those of other models.
+    waits: bool,
+    /// How it was loaded, to ask for a plan.
+    origin: Origin,
 }
 
-/// Objects of Core ML, and memory that each prediction uses again.
+/// Held by the predictions of models that run one at a time.
+static GATE: Mutex<()> = Mutex::new(());
+
+/// What a model was loaded from, and how.
+struct Origin {
+    /// The package.
+    found: Found,
+    /// The function, of a package that has several.
+    function: Option<String>,
+    /// The options.
+    options: LoadOptions,
+}
+
+/// The model, and memory that each prediction uses again.
 struct Loaded {
     /// The model.
     model: Retained<MLModel>,
-    /// Inputs, in the function's order.
-    inputs: Vec<Input>,
-    /// Outputs, in the function's order.
-    outputs: Vec<Output>,
-    /// The classes of a classifier, in the order of the network's output; otherwise empty.
-    labels: Vec<Retained<NSObject>>,
-    /// The function, for its states.
-    function: Function,
+    /// Sizes of the last inputs.
+    sizes: Vec<Sizes>,
+    /// Outputs of the running prediction.
+    values: Vec<Value>,
+    /// Which outputs Core ML does not write where the caller has them.
+    refused: Vec<bool>,
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long as it is one at a time;
-// strings, numbers and arrays of numbers are immutable; the values of outputs are this session's alone. `Session` gives
-// them out only under its lock, and to one thread at a time is all that `Send` claims.
+// arrays of numbers are immutable; the values of outputs are this session's alone. `Session` gives them out only under its
+// lock, and to one thread at a time is all that `Send` claims.
 unsafe impl Send for Loaded {}
-
-/// An input of the model.
-struct Input {
-    /// Its name.
-    name: Retained<NSString>,
-    /// Colors of an image; `None` for a tensor.
-    color_space: Option<ColorSpace>,
-    /// The sizes of the last tensor.
-    dims: Vec<usize>,
-    /// The same as Core ML takes it.
-    shape: Retained<NSArray<NSNumber>>,
-}
-
-/// An output of the model, and what the running prediction gave for it.
-struct Output {
-    /// Its name.
-    name: Retained<NSString>,
-    /// Whether it is an array, a label or probabilities.
-    kind: FeatureKind,
-    /// Sizes of the array, or the number of probabilities.
-    shape: Vec<usize>,
-    /// Strides of the array, in elements.
-    strides: Vec<usize>,
-    /// What Core ML gave; `None` between predictions.
-    value: Option<Retained<MLFeatureValue>>,
-    /// The array of `value`, if it is one.
-    array: Option<Retained<MLMultiArray>>,
-    /// The image of `value`, if it is one.
-    image: Option<Retained<CVPixelBuffer>>,
-}
 
 impl Session {
     /// Loads a function of a model.
@@ -108,18 +85,13 @@ impl Session {
     ) -> Result<Self, Error> {
         // Only packages of several functions may be asked for one by name.
         let several = package.interface().is_ok_and(|interface| interface.functions.len() > 1);
-        let load = || {
-            let configuration = configuration::of(name, options.chosen_compute_units())?;
-            if several {
-                configuration::choose_function(&configuration, &function.name)?;
-            }
-            let path = compiled::model(found, &application_support()?, compile)?;
-            // SAFETY: a URL and a configuration that nobody else changes.
-            let model = unsafe { MLModel::modelWithContentsOfURL_configuration_error(&*url(&path)?, &configuration) }?;
-            Ok(Loaded::of(model, function))
-        };
-        let loaded = guard(load).flatten().map_err(|error| translate(name, error))?;
-        Ok(Self { name: name.to_owned(), loaded: Mutex::new(loaded) })
+        let source = Source { name, found, function: several.then_some(&*function.name), options };
+        let load = || Ok((source.load()?, Features::of(name, function)));
+        let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
+        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new(), refused: Vec::new() });
+        let origin =
+            Origin { found: found.clone(), function: source.function.map(str::to_owned), options: options.clone() };
+        Ok(Self { features: Arc::new(features), loaded, waits: options.waits_for_other_models(), origin })
     }
 
     /// Returns what runs the model.
@@ -129,8 +101,8 @@ impl Session {
 
     /// Returns states of zeros.
     pub(crate) fn new_state(&self) -> Result<State, Error> {
-        let loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        guard(|| State::of(&loaded.model, &loaded.function)).flatten().map_err(|error| translate(&self.name, error))
+        let loaded = self.lock();
+        guard(|| State::of(&loaded.model, &self.features.function)).flatten().map_err(|error| self.translate(error))
     }
 
     /// Runs the model once.
@@ -142,287 +114,137 @@ impl Session {
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        // After a panic the scratch holds values of an earlier prediction, and this one overwrites them.
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let _gate = self.gate();
+        let mut loaded = self.lock();
+        let mut backings = Backings::default();
         let run = guard(|| {
-            loaded.run(state, inputs).map_err(|error| translate(&self.name, error))?;
-            let results = CoreMlResults { loaded: &loaded, name: &self.name };
-            outputs.iter_mut().enumerate().try_for_each(|(index, slot)| slot.take(&results, index))
+            loaded.run(&self.features, state, inputs, outputs, &mut backings).map_err(|error| self.translate(error))?;
+            backings.replace_refused(outputs);
+            let results = CoreMlResults { features: &self.features, values: &loaded.values };
+            let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
+            copied.try_for_each(|(index, slot)| slot.take(&results, index))
         });
-        // Inside a pool of its own, since letting go of an array may autorelease others.
-        let cleared = guard(|| loaded.clear());
-        run.and_then(|run| cleared.map(|()| run)).map_err(|error| translate(&self.name, error))?
+        let run = self.cleared(&mut loaded, run);
+        // After the pool is gone, and with it what Core ML may have held of the prediction.
+        if guard(|| backings.give_back(outputs)).is_err() {
+            return run
+                .and(Err(self.translate(CoreMlError::Unexpected("an output could not be given back".to_owned()))));
+        }
+        run
+    }
+
+    /// Runs the model once per element, as one request.
+    ///
+    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is given the results, in order.
+    pub(crate) fn predict_batch(
+        &self,
+        batch: &[&[InputRef<'_>]],
+        take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let _gate = self.gate();
+        let mut loaded = self.lock();
+        let run = guard(|| {
+            let results = loaded.run_batch(&self.features, batch).map_err(|error| self.translate(error))?;
+            for index in 0..batch.len() {
+                // SAFETY: the results are as many as the batch has elements, which was checked.
+                let results = unsafe { results.featuresAtIndex(index.cast_signed()) };
+                read(&self.features, &results, &mut loaded.values).map_err(|error| self.translate(error))?;
+                take(&CoreMlResults { features: &self.features, values: &loaded.values })?;
+            }
+            Ok(())
+        });
+        self.cleared(&mut loaded, run)
+    }
+
+    /// Asks on what device each operation would run.
+    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        let Origin { found, function, options } = &self.origin;
+        let source = Source { name: &self.features.model, found, function: function.as_deref(), options };
+        guard(|| plan::of(&source)).flatten().map_err(|error| self.translate(error))
+    }
+
+    /// Waits until no other model predicts, if it was loaded to.
+    fn gate(&self) -> Option<MutexGuard<'static, ()>> {
+        self.waits.then(|| GATE.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs the model once, without waiting for it.
+    ///
+    /// Parameters: as for [`Self::predict`]; `finish` — is called once, here or on a thread of Core ML's.
+    pub(crate) fn predict_async(&self, state: Option<State>, inputs: &[InputRef<'_>], finish: Finish) {
+        let Loaded { model, sizes, .. } = &mut *self.lock();
+        asynchronous::predict(
+            model,
+            &self.features,
+            state,
+            |features, state| features.provider(inputs, state, sizes),
+            finish,
+        );
+    }
+
+    /// Locks the model. After a panic the scratch holds values of an earlier prediction, which the next one overwrites.
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of the values of a prediction, in a pool of its own: letting go of an array may autorelease others.
+    fn cleared(&self, loaded: &mut Loaded, run: Result<Result<(), Error>, CoreMlError>) -> Result<(), Error> {
+        let cleared = guard(|| loaded.values.iter_mut().for_each(Value::clear));
+        run.and_then(|run| cleared.map(|()| run)).map_err(|error| self.translate(error))?
+    }
+
+    /// Makes an error of the runtime.
+    fn translate(&self, error: CoreMlError) -> Error {
+        translate(&self.features.model, error)
     }
 }
 
 impl Loaded {
-    /// Prepares what predictions need of a function.
-    fn of(model: Retained<MLModel>, function: &Function) -> Self {
-        let labels = match function.classifier.as_ref().map(|Classifier { labels, .. }| labels) {
-            Some(Labels::Strings(labels)) => {
-                labels.iter().map(|label| Retained::into_super(NSString::from_str(label))).collect()
-            }
-            Some(Labels::Int64s(labels)) => labels.iter().map(|&label| object_of_number(label)).collect(),
-            None => Vec::new(),
-        };
-        let inputs = function.inputs.iter().map(|input| Input {
-            name: NSString::from_str(&input.name),
-            color_space: color_space(&input.kind),
-            dims: Vec::new(),
-            shape: multi_array::shape_of(&[]),
-        });
-        let outputs = function.outputs.iter().map(|output| Output {
-            name: NSString::from_str(&output.name),
-            kind: output.kind.clone(),
-            shape: if output.kind == FeatureKind::Probabilities { vec![labels.len()] } else { Vec::new() },
-            strides: Vec::new(),
-            value: None,
-            array: None,
-            image: None,
-        });
-        Self { model, inputs: inputs.collect(), outputs: outputs.collect(), labels, function: function.clone() }
-    }
-
     /// Feeds the inputs, predicts, and keeps the values of all outputs.
-    fn run(&mut self, state: Option<&mut State>, inputs: &[InputRef<'_>]) -> Result<(), CoreMlError> {
-        if inputs.len() != self.inputs.len() {
-            let (given, wanted) = (inputs.len(), self.inputs.len());
-            return Err(CoreMlError::Unexpected(format!("{given} inputs for a model of {wanted}")));
-        }
-        let features = NSMutableDictionary::<NSString, AnyObject>::new();
-        for (input, fed) in self.inputs.iter_mut().zip(inputs) {
-            let value = match (fed, input.color_space) {
-                (InputRef::Image(image), _) => of_image(image)?,
-                (InputRef::Tensor(planes), Some(color_space)) => of_planes(planes, color_space)?,
-                (InputRef::Tensor(tensor), None) => input.value_of_tensor(tensor)?,
-            };
-            features.insert(&*input.name, &value);
-        }
-        if let Some(state) = &state {
-            state.feed(&features);
-        }
-        // SAFETY: the dictionary's values are feature values; the provider copies it.
-        let provider = unsafe {
-            MLDictionaryFeatureProvider::initWithDictionary_error(MLDictionaryFeatureProvider::alloc(), &features)
-        }?;
-        let results = match state {
-            Some(state) => state.predict(&self.model, &provider),
+    fn run(
+        &mut self,
+        features: &Features,
+        state: Option<&mut State>,
+        inputs: &[InputRef<'_>],
+        outputs: &mut [&mut dyn OutputSlot],
+        backings: &mut Backings,
+    ) -> Result<(), CoreMlError> {
+        let provider = features.provider(inputs, state.as_deref(), &mut self.sizes)?;
+        let options = backings.lend(features, outputs, &self.refused)?;
+        let (inputs, model) = (ProtocolObject::from_ref(&*provider), &self.model);
+        let results = match (state, options) {
+            (Some(state), options) => state.predict(model, inputs, options.as_deref())?,
             // SAFETY: the caller holds the lock, so no other thread uses the model.
-            None => unsafe { self.model.predictionFromFeatures_error(ProtocolObject::from_ref(&*provider)) }
-                .map_err(CoreMlError::from),
-        }?;
-        for output in &mut self.outputs {
-            // SAFETY: the results are ours alone, and the getters give objects that are kept alive here.
-            let value = unsafe { results.featureValueForName(&output.name) }
-                .ok_or_else(|| CoreMlError::Unexpected(format!("no output `{}`", output.name)))?;
-            if matches!(output.kind, FeatureKind::MultiArray { .. }) {
-                // SAFETY: as above.
-                let array = unsafe { value.multiArrayValue() }
-                    .ok_or_else(|| CoreMlError::Unexpected(format!("the output `{}` is no array", output.name)))?;
-                multi_array::layout(&array, &mut output.shape, &mut output.strides);
-                output.array = Some(array);
-            }
-            if color_space(&output.kind).is_some() {
-                // SAFETY: as above.
-                let image = unsafe { value.imageBufferValue() }
-                    .ok_or_else(|| CoreMlError::Unexpected(format!("the output `{}` is no image", output.name)))?;
-                output.layout_image(&image);
-                output.image = Some(image);
-            }
-            output.value = Some(value);
-        }
+            (None, None) => unsafe { model.predictionFromFeatures_error(inputs) }?,
+            // SAFETY: as above; the backings hold what Core ML writes into.
+            (None, Some(options)) => unsafe { model.predictionFromFeatures_options_error(inputs, &options) }?,
+        };
+        read(features, &results, &mut self.values)?;
+        backings.compare(&self.values, &mut self.refused);
         Ok(())
     }
 
-    /// Lets go of the values of a prediction.
-    fn clear(&mut self) {
-        for output in &mut self.outputs {
-            output.value = None;
-            output.array = None;
-            output.image = None;
+    /// Feeds a batch and predicts.
+    fn run_batch(
+        &mut self,
+        features: &Features,
+        batch: &[&[InputRef<'_>]],
+    ) -> Result<Retained<ProtocolObject<dyn MLBatchProvider>>, CoreMlError> {
+        let mut providers: Vec<Retained<ProtocolObject<dyn MLFeatureProvider>>> = Vec::with_capacity(batch.len());
+        for inputs in batch {
+            providers.push(ProtocolObject::from_retained(features.provider(inputs, None, &mut self.sizes)?));
         }
-    }
-}
-
-/// Results of one prediction, in Core ML's memory.
-struct CoreMlResults<'a> {
-    /// What holds them.
-    loaded: &'a Loaded,
-    /// Name of the model, for errors.
-    name: &'a str,
-}
-
-impl CoreMlResults<'_> {
-    /// Returns an output and its value.
-    fn output(&self, index: usize) -> Result<(&Output, &MLFeatureValue), Error> {
-        let output = self.loaded.outputs.get(index);
-        output
-            .and_then(|output| Some((output, output.value.as_deref()?)))
-            .ok_or_else(|| self.mismatch(format!("it has no output {index}")))
-    }
-
-    /// Copies an image as planes.
-    fn copy_planes(&self, index: usize, color_space: ColorSpace, into: ElementsMut<'_>) -> Result<(), Error> {
-        let (ElementsMut::Float32(into), &[1, _, height, width]) = (into, self.dims(index)?) else {
-            return Err(self.mismatch("the planes of an image are read as float32 only".to_owned()));
-        };
-        let image = OwnedImage::read(color_space, [width, height], |pixels| self.copy_pixels(index, pixels))?;
-        let mut planes = Vec::new();
-        match planes::of_image(&image.borrow(), color_space, &mut planes) {
-            Some(_) if planes.len() == into.len() => into.copy_from_slice(&planes),
-            _ => return Err(self.mismatch(format!("its output {index} is an image of another size"))),
+        let providers = NSArray::from_retained_slice(&providers);
+        // SAFETY: an array of feature providers, which the batch keeps alive.
+        let batch_provider =
+            unsafe { MLArrayBatchProvider::initWithFeatureProviderArray(MLArrayBatchProvider::alloc(), &providers) };
+        // SAFETY: the caller holds the lock, so no other thread uses the model.
+        let results = unsafe { self.model.predictionsFromBatch_error(ProtocolObject::from_ref(&*batch_provider)) }?;
+        // SAFETY: a getter.
+        let count = unsafe { results.count() };
+        if usize::try_from(count) != Ok(batch.len()) {
+            return Err(CoreMlError::Unexpected(format!("{count} results for a batch of {}", batch.len())));
         }
-        Ok(())
-    }
-
-    /// Copies the probability of each label.
-    fn copy_probabilities(&self, value: &MLFeatureValue, into: ElementsMut<'_>) -> Result<(), Error> {
-        let ElementsMut::Float32(into) = into else {
-            return Err(self.mismatch("probabilities are read as float32 only".to_owned()));
-        };
-        if into.len() != self.loaded.labels.len() {
-            let (wanted, given) = (into.len(), self.loaded.labels.len());
-            return Err(self.mismatch(format!("{wanted} probabilities are asked for, there are {given}")));
-        }
-        // SAFETY: a getter; the dictionary lives as long as it is held here.
-        let probabilities = unsafe { value.dictionaryValue() };
-        for (into, label) in into.iter_mut().zip(&self.loaded.labels) {
-            let probability = probabilities
-                .objectForKey(label)
-                .ok_or_else(|| self.mismatch(format!("it gave no probability for the label {label:?}")))?;
-            *into = probability.as_f32();
-        }
-        Ok(())
-    }
-}
-
-impl Results for CoreMlResults<'_> {
-    fn dims(&self, index: usize) -> Result<&[usize], Error> {
-        let (output, _) = self.output(index)?;
-        match output.kind {
-            FeatureKind::MultiArray { .. } | FeatureKind::Probabilities | FeatureKind::Image { .. } => {
-                Ok(&output.shape)
-            }
-            _ => Err(self.mismatch(format!("its output `{}` has no shape", output.name))),
-        }
-    }
-
-    fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
-        let (output, value) = self.output(index)?;
-        match (&output.kind, &output.array) {
-            (FeatureKind::Image { color_space, .. }, _) => self.copy_planes(index, *color_space, into),
-            (FeatureKind::Probabilities, _) => self.copy_probabilities(value, into),
-            (_, Some(array)) => multi_array::copy_to(array, &output.shape, &output.strides, into)
-                .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name))),
-            (_, None) => Err(self.mismatch(format!("its output `{}` is no tensor", output.name))),
-        }
-    }
-
-    fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error> {
-        let (output, _) = self.output(index)?;
-        let image = output.image.as_ref();
-        let image = image.ok_or_else(|| self.mismatch(format!("its output `{}` is no image", output.name)))?;
-        pixel_buffer::copy_to(image, into)
-            .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name)))
-    }
-
-    fn label(&self) -> Result<usize, Error> {
-        let is_label = |output: &Output| matches!(output.kind, FeatureKind::StringLabel | FeatureKind::Int64Label);
-        let index = self.loaded.outputs.iter().position(is_label);
-        let (output, value) = self.output(index.unwrap_or(usize::MAX))?;
-        let found = match output.kind {
-            // SAFETY: a getter; for a value of another kind Core ML raises an exception, which is caught, or gives "".
-            FeatureKind::StringLabel => Retained::into_super(unsafe { value.stringValue() }),
-            // SAFETY: a getter; for a value of another kind it gives 0 or raises an exception.
-            _ => object_of_number(unsafe { value.int64Value() }),
-        };
-        let found = self.loaded.labels.iter().position(|label| **label == *found);
-        found.ok_or_else(|| self.mismatch(format!("its output `{}` is none of its labels", output.name)))
-    }
-
-    fn mismatch(&self, problem: String) -> Error {
-        Error::Invalid { model: self.name.to_owned(), source: problem.into() }
-    }
-}
-
-impl Input {
-    /// Makes a feature value of a tensor.
-    fn value_of_tensor(&mut self, tensor: &TensorRef<'_>) -> Result<Retained<MLFeatureValue>, CoreMlError> {
-        if self.dims != tensor.dims {
-            self.shape = multi_array::shape_of(tensor.dims);
-            self.dims.clear();
-            self.dims.extend_from_slice(tensor.dims);
-        }
-        let array = multi_array::of_tensor(tensor, &self.shape)?;
-        // SAFETY: the value keeps the array alive.
-        Ok(unsafe { MLFeatureValue::featureValueWithMultiArray(&array) })
-    }
-}
-
-impl Output {
-    /// Notes the sizes of an image as those of its planes.
-    fn layout_image(&mut self, image: &CVPixelBuffer) {
-        let (width, height) = pixel_buffer::size(image);
-        let is_color = matches!(color_space(&self.kind), Some(ColorSpace::Rgb | ColorSpace::Bgr));
-        self.shape.clear();
-        self.shape.extend([1, if is_color { 3 } else { 1 }, height, width]);
-    }
-}
-
-/// Returns the colors of an image feature, or `None` when the feature is none.
-fn color_space(kind: &FeatureKind) -> Option<ColorSpace> {
-    match kind {
-        FeatureKind::Image { color_space, .. } => Some(*color_space),
-        _ => None,
-    }
-}
-
-/// Returns a number as an object that can be compared with any other.
-fn object_of_number(number: i64) -> Retained<NSObject> {
-    Retained::into_super(Retained::into_super(NSNumber::new_i64(number)))
-}
-
-/// Compiles a package into a temporary folder.
-fn compile(package: &Path) -> Result<PathBuf, CoreMlError> {
-    // SAFETY: a URL of a folder; the call returns when the compiler is done.
-    #[expect(deprecated, reason = "its successor is asynchronous and needs macOS 13")]
-    let compiled = unsafe { MLModel::compileModelAtURL_error(&*url(package)?) }?;
-    compiled.to_file_path().ok_or_else(|| CoreMlError::Unexpected("a compiled model that is no file".to_owned()))
-}
-
-/// Returns the URL of a folder.
-fn url(folder: &Path) -> Result<Retained<NSURL>, CoreMlError> {
-    NSURL::from_directory_path(folder).ok_or_else(|| CoreMlError::File {
-        action: format!("name {} by a URL", folder.display()),
-        problem: "the path is no text".to_owned(),
-    })
-}
-
-/// Returns the folder of compiled models; inside the container of an app that has one.
-fn application_support() -> Result<PathBuf, CoreMlError> {
-    let folders = NSSearchPathForDirectoriesInDomains(
-        NSSearchPathDirectory::ApplicationSupportDirectory,
-        NSSearchPathDomainMask::UserDomainMask,
-        true,
-    );
-    let folder = folders.firstObject().ok_or_else(|| CoreMlError::File {
-        action: "find the user's Application Support folder".to_owned(),
-        problem: "the system names none".to_owned(),
-    })?;
-    Ok(PathBuf::from(folder.to_string()).join(FOLDER))
-}
-
-/// Keeps "not on this system", "wrong" and "failed" apart.
-pub(super) fn translate(model: &str, error: CoreMlError) -> Error {
-    let model = model.to_owned();
-    // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written again.
-    let core_ml = unsafe { MLModelErrorDomain };
-    match &error {
-        CoreMlError::Unavailable { .. } => Error::Unsupported { model, source: error.into() },
-        CoreMlError::Unexpected(_) => Error::Invalid { model, source: error.into() },
-        CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. } if *domain == core_ml.to_string() => {
-            Error::Invalid { model, source: error.into() }
-        }
-        _ => Error::Engine { model, source: error.into() },
+        Ok(results)
     }
 }

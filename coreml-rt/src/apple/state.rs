@@ -5,9 +5,8 @@
 //! Flow: `session.rs` makes it and predicts with it; `crate::state` reads and writes it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
-use super::failure::{CoreMlError, guard};
+use super::failure::{CoreMlError, guard, translate};
 use super::multi_array;
-use super::session::translate;
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::shape::element_count;
@@ -16,7 +15,7 @@ use coreml_spec::{DataType, Elements, ElementsMut, FeatureKind, Function, Tensor
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, NSObjectProtocol, ProtocolObject};
 use objc2::sel;
-use objc2_core_ml::{MLDictionaryFeatureProvider, MLFeatureProvider, MLFeatureValue, MLModel, MLMultiArray, MLState};
+use objc2_core_ml::{MLFeatureProvider, MLFeatureValue, MLModel, MLMultiArray, MLPredictionOptions, MLState};
 use objc2_foundation::{NSMutableDictionary, NSString};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -85,30 +84,53 @@ impl State {
         }
     }
 
+    /// Returns what Core ML holds, for an asynchronous prediction; `None` for states that are inputs and outputs.
+    ///
+    /// Parameters: `self` — kept by the caller until the prediction is over, and used by nobody else meanwhile.
+    pub(super) fn object(&self) -> Option<Retained<MLState>> {
+        match &self.0 {
+            Kept::ByCoreMl { state, .. } => Some(state.clone()),
+            Kept::AsArrays(_) => None,
+        }
+    }
+
     /// Predicts, and leaves the states as they are after it.
     ///
     /// Parameters: `model` — the one that made the state, which no other thread uses now; `inputs` — those of
-    /// [`Self::feed`] among them.
+    /// [`Self::feed`] among them; `options` — with the backings of outputs.
     pub(super) fn predict(
         &mut self,
         model: &MLModel,
-        inputs: &MLDictionaryFeatureProvider,
+        inputs: &ProtocolObject<dyn MLFeatureProvider>,
+        options: Option<&MLPredictionOptions>,
     ) -> Result<Retained<ProtocolObject<dyn MLFeatureProvider>>, CoreMlError> {
-        let inputs = ProtocolObject::from_ref(inputs);
-        match &mut self.0 {
-            Kept::ByCoreMl { state, .. } => {
+        let results = match (&mut self.0, options) {
+            (Kept::ByCoreMl { state, .. }, None) => {
                 // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only use of the state.
-                unsafe { model.predictionFromFeatures_usingState_error(inputs, state) }.map_err(CoreMlError::from)
+                unsafe { model.predictionFromFeatures_usingState_error(inputs, state) }?
             }
-            Kept::AsArrays(held) => {
-                // SAFETY: the caller holds the model's lock.
-                let results = unsafe { model.predictionFromFeatures_error(inputs) }?;
-                // All of them before the first is replaced: after an error the states are those before.
-                let arrays: Vec<_> = held.iter().map(|state| state.next(&results)).collect::<Result<_, _>>()?;
-                held.iter_mut().zip(arrays).for_each(|(state, array)| state.array = array);
-                Ok(results)
+            (Kept::ByCoreMl { state, .. }, Some(options)) => {
+                // SAFETY: as above; the backings hold what Core ML writes into.
+                unsafe { model.predictionFromFeatures_usingState_options_error(inputs, state, options) }?
             }
-        }
+            // SAFETY: the caller holds the model's lock.
+            (Kept::AsArrays(_), None) => unsafe { model.predictionFromFeatures_error(inputs) }?,
+            // SAFETY: as above; the backings hold what Core ML writes into.
+            (Kept::AsArrays(_), Some(options)) => {
+                unsafe { model.predictionFromFeatures_options_error(inputs, options) }?
+            }
+        };
+        self.advance(&results)?;
+        Ok(results)
+    }
+
+    /// Takes what the states are after a prediction from its results, where Core ML does not keep them.
+    pub(super) fn advance(&mut self, results: &ProtocolObject<dyn MLFeatureProvider>) -> Result<(), CoreMlError> {
+        let Kept::AsArrays(held) = &mut self.0 else { return Ok(()) };
+        // All of them before the first is replaced: after an error the states are those before.
+        let arrays: Vec<_> = held.iter().map(|state| state.next(results)).collect::<Result<_, _>>()?;
+        held.iter_mut().zip(arrays).for_each(|(state, array)| state.array = array);
+        Ok(())
     }
 
     /// Copies state `index` out.

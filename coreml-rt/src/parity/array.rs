@@ -3,11 +3,10 @@
 //! Owns: which element types a sample may have, and what becomes of them in the type that a model declares.
 //! Flow: `sample.rs` reads each tensor of a file into an [`Array`]; `step.rs` converts those that are fed.
 
+use super::file::Entry;
 use crate::buffer::Buffer;
 use coreml_spec::DataType;
 use half::{bf16, f16};
-use safetensors::Dtype;
-use safetensors::tensor::TensorView;
 
 /// Integers up to this one are exact in double precision: 2⁵³.
 const LARGEST_EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
@@ -20,22 +19,21 @@ pub(super) struct Array {
     /// The elements, in row-major order.
     pub(super) values: Vec<f64>,
     /// The type in the file, for messages.
-    dtype: Dtype,
+    dtype: String,
 }
 
 impl Array {
     /// Reads a tensor of a file.
     ///
     /// Returns: what is wrong with its type or values, to follow the tensor's key.
-    pub(super) fn read(tensor: &TensorView<'_>) -> Result<Self, String> {
-        let (dtype, dims) = (tensor.dtype(), tensor.shape().to_vec());
-        let values = values(dtype, tensor.data())?;
-        Ok(Self { dims, values, dtype })
+    pub(super) fn read(tensor: &Entry<'_>) -> Result<Self, String> {
+        let values = values(&tensor.dtype, tensor.bytes)?;
+        Ok(Self { dims: tensor.dims.clone(), values, dtype: tensor.dtype.clone() })
     }
 
     /// Makes a tensor of numbers that single precision holds.
     pub(super) fn made(dims: Vec<usize>, values: Vec<f64>) -> Self {
-        Self { dims, values, dtype: Dtype::F32 }
+        Self { dims, values, dtype: "F32".to_owned() }
     }
 
     /// Converts to the type that an input declares.
@@ -54,15 +52,15 @@ impl Array {
     }
 
     /// Returns the type in the file.
-    pub(super) fn dtype(&self) -> Dtype {
-        self.dtype
+    pub(super) fn dtype(&self) -> &str {
+        &self.dtype
     }
 }
 
 /// Converts little-endian elements.
 ///
 /// Returns: what is wrong, for a type that is no number, and for a value that is not exact in double precision.
-fn values(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f64>, String> {
+fn values(dtype: &str, bytes: &[u8]) -> Result<Vec<f64>, String> {
     /// Converts elements of `N` bytes each.
     fn each<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, String> {
         Ok(bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect())
@@ -77,18 +75,18 @@ fn values(dtype: Dtype, bytes: &[u8]) -> Result<Vec<f64>, String> {
         bytes.as_chunks::<8>().0.iter().map(number).collect()
     }
     match dtype {
-        Dtype::BOOL | Dtype::U8 => each(bytes, |[byte]| f64::from(byte)),
-        Dtype::I8 => each(bytes, |chunk| f64::from(i8::from_le_bytes(chunk))),
-        Dtype::I16 => each(bytes, |chunk| f64::from(i16::from_le_bytes(chunk))),
-        Dtype::U16 => each(bytes, |chunk| f64::from(u16::from_le_bytes(chunk))),
-        Dtype::I32 => each(bytes, |chunk| f64::from(i32::from_le_bytes(chunk))),
-        Dtype::U32 => each(bytes, |chunk| f64::from(u32::from_le_bytes(chunk))),
-        Dtype::I64 => exact(bytes, |chunk| i64::from_le_bytes(chunk).into()),
-        Dtype::U64 => exact(bytes, |chunk| u64::from_le_bytes(chunk).into()),
-        Dtype::F16 => each(bytes, |chunk| f16::from_le_bytes(chunk).to_f64()),
-        Dtype::BF16 => each(bytes, |chunk| bf16::from_le_bytes(chunk).to_f64()),
-        Dtype::F32 => each(bytes, |chunk| f64::from(f32::from_le_bytes(chunk))),
-        Dtype::F64 => each(bytes, f64::from_le_bytes),
+        "BOOL" | "U8" => each(bytes, |[byte]| f64::from(byte)),
+        "I8" => each(bytes, |chunk| f64::from(i8::from_le_bytes(chunk))),
+        "I16" => each(bytes, |chunk| f64::from(i16::from_le_bytes(chunk))),
+        "U16" => each(bytes, |chunk| f64::from(u16::from_le_bytes(chunk))),
+        "I32" => each(bytes, |chunk| f64::from(i32::from_le_bytes(chunk))),
+        "U32" => each(bytes, |chunk| f64::from(u32::from_le_bytes(chunk))),
+        "I64" => exact(bytes, |chunk| i64::from_le_bytes(chunk).into()),
+        "U64" => exact(bytes, |chunk| u64::from_le_bytes(chunk).into()),
+        "F16" => each(bytes, |chunk| f16::from_le_bytes(chunk).to_f64()),
+        "BF16" => each(bytes, |chunk| bf16::from_le_bytes(chunk).to_f64()),
+        "F32" => each(bytes, |chunk| f64::from(f32::from_le_bytes(chunk))),
+        "F64" => each(bytes, f64::from_le_bytes),
         other => Err(format!("is of type {other}; use a float or integer type of 8 to 64 bits")),
     }
 }
@@ -98,30 +96,29 @@ mod tests {
     use super::*;
 
     /// An array of the given type.
-    fn array(dtype: Dtype, bytes: &[u8]) -> Result<Array, String> {
-        let size = dtype.bitsize() / 8;
-        Array::read(&TensorView::new(dtype, vec![bytes.len() / size], bytes).unwrap())
+    fn array(dtype: &str, bytes: &[u8]) -> Result<Array, String> {
+        Array::read(&Entry { dtype: dtype.to_owned(), dims: vec![bytes.len()], bytes })
     }
 
     #[test]
     fn what_is_exact_is_converted() {
-        let ids = array(Dtype::I64, [7i64, -1].map(i64::to_le_bytes).as_flattened()).unwrap();
+        let ids = array("I64", [7i64, -1].map(i64::to_le_bytes).as_flattened()).unwrap();
         assert_eq!(ids.convert(DataType::Int32), Ok((Buffer::Int32(vec![7, -1]), false)));
         assert!(!ids.convert(DataType::Float16).unwrap().1);
-        let flags = array(Dtype::BOOL, &[0, 1]).unwrap();
+        let flags = array("BOOL", &[0, 1]).unwrap();
         assert_eq!(flags.convert(DataType::Int8), Ok((Buffer::Int8(vec![0, 1]), false)));
-        let odd = array(Dtype::F32, [f32::NAN, f32::INFINITY, 0.5].map(f32::to_le_bytes).as_flattened()).unwrap();
+        let odd = array("F32", [f32::NAN, f32::INFINITY, 0.5].map(f32::to_le_bytes).as_flattened()).unwrap();
         assert!(!odd.convert(DataType::Float16).unwrap().1);
     }
 
     #[test]
     fn floats_are_rounded_to_a_declared_type_and_nothing_else_is() {
-        let third = array(Dtype::F32, &(1.0f32 / 3.0).to_le_bytes()).unwrap();
+        let third = array("F32", &(1.0f32 / 3.0).to_le_bytes()).unwrap();
         assert!(third.convert(DataType::Float16).unwrap().1);
         assert!(!third.convert(DataType::Float32).unwrap().1);
         let message = third.convert(DataType::Int32).unwrap_err();
         assert_eq!(message, "has values that do not fit the input's type int32");
-        let large = array(Dtype::F32, &70_000.0f32.to_le_bytes()).unwrap();
+        let large = array("F32", &70_000.0f32.to_le_bytes()).unwrap();
         assert_eq!(
             large.convert(DataType::Float16).unwrap_err(),
             "has 70000, which is beyond the input's type float16"
@@ -131,9 +128,9 @@ mod tests {
     #[test]
     fn integers_that_a_double_would_round_are_refused() {
         let value = (1i64 << 53) + 1;
-        let message = array(Dtype::I64, &value.to_le_bytes()).unwrap_err();
+        let message = array("I64", &value.to_le_bytes()).unwrap_err();
         assert_eq!(message, "has 9007199254740993, and parity compares integers up to 2⁵³");
-        assert!(array(Dtype::U64, &u64::MAX.to_le_bytes()).is_err());
-        assert_eq!(array(Dtype::I64, &(1i64 << 53).to_le_bytes()).unwrap().values, [9_007_199_254_740_992.0]);
+        assert!(array("U64", &u64::MAX.to_le_bytes()).is_err());
+        assert_eq!(array("I64", &(1i64 << 53).to_le_bytes()).unwrap().values, [9_007_199_254_740_992.0]);
     }
 }

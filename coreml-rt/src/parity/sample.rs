@@ -4,11 +4,11 @@
 //! Flow: read by `parity.rs`, which takes one `step.rs` after the other; written by the conversion.
 
 use super::array::Array;
+use super::file;
 use super::step::Step;
 use crate::error::Error;
 use crate::shape::element_count;
 use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function};
-use safetensors::SafeTensors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -54,11 +54,10 @@ impl Sample {
     /// Parameters: `name` — what messages call the sample.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let mut sample = Self { name: name.to_owned(), tensors: BTreeMap::new(), steps: None };
-        let file = SafeTensors::deserialize(bytes);
-        let file =
-            file.map_err(|problem| sample.error(format!("it is no safetensors file ({problem}); write it again")))?;
+        let file = file::read(bytes)
+            .map_err(|problem| sample.error(format!("it is no safetensors file ({problem}); write it again")))?;
         let (mut numbers, mut plain) = (BTreeSet::new(), None);
-        for (key, tensor) in file.iter() {
+        for (key, tensor) in &file {
             let (number, rest) = split(key);
             if rest.starts_with(INPUT_PREFIX) || rest.starts_with(OUTPUT_PREFIX) {
                 match number {
@@ -68,7 +67,7 @@ impl Sample {
             } else if number.is_some() || !rest.starts_with(FINAL_STATE_PREFIX) {
                 return Err(sample.error(format!("its key `{key}` is none of {KEYS}; rename or remove it")));
             }
-            let array = Array::read(&tensor).map_err(|problem| sample.error(format!("`{key}` {problem}")))?;
+            let array = Array::read(tensor).map_err(|problem| sample.error(format!("`{key}` {problem}")))?;
             sample.tensors.insert(key.to_owned(), array);
         }
         if let (Some(key), Some(step)) = (plain, numbers.first()) {

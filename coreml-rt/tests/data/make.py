@@ -57,6 +57,13 @@ class Decoder(torch.nn.Module):
         return code @ torch.linspace(-1, 1, 15).reshape(3, 5)
 
 
+class Wide(torch.nn.Module):
+    """Doubles more numbers than are worth copying."""
+
+    def forward(self, wide):
+        return wide + wide
+
+
 class Memory(torch.nn.Module):
     """Adds up what it is given, and counts how often."""
 
@@ -284,6 +291,14 @@ def main():
         [tensor("code", (1, 3), np.float32)],
         [tensor("drawn")],
         {"code": np.array([[0.25, -0.5, 0.75]], dtype=np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "wide",
+        Wide(),
+        [tensor("wide", (64, 128), np.float32)],
+        [tensor("grown")],
+        {"wide": np.linspace(-1, 1, 64 * 128, dtype=np.float32).reshape(64, 128)},
         compute_precision=ct.precision.FLOAT32,
     )
     state = ct.StateType

@@ -4,10 +4,11 @@
 // exceptions, an old system). Must not: be nicer than Core ML; rows are padded, inputs are read after the prediction.
 // Flow: tests/apple.rs steers it through the double_* functions; coreml-rt sees only the classes.
 //
-// A model is known by the names in its specification; the networks are those of tests/data/make.py.
+// A model is known by the names in its specification; the networks are those of tests/data/make.py. engine.m computes others.
 
-#import <Foundation/Foundation.h>
+#import "double.h"
 #include <Block.h>
+#include <objc/runtime.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -16,18 +17,25 @@
 #include <unistd.h>
 
 enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
-enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType };
+enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType,
+       FailSilent, FailBacking, FailKeepBacking };
 
 // How many elements stand between two rows of an output, beyond the row.
 enum { PADDING = 5 };
 // How long inputs are read after the prediction returned, in microseconds.
 enum { LATE = 20000 };
 
+// How long an asynchronous prediction takes at least, in microseconds: long enough for others to start.
+enum { ASYNCHRONOUS = 5000 };
+
+static int running, most_running, backings_used, predicting, most_predicting, last_low_precision;
+static NSInteger last_strategy = -1, last_frequency = -1;
 static int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks;
 static NSInteger last_units = -1;
 
 #define ADD(counter, by) __sync_add_and_fetch(&(counter), by)
 
+void double_count(int by) { ADD(live, by); }
 // What a test observes.
 int double_live(void) { return live; }
 int double_pending(void) { return pending; }
@@ -37,9 +45,35 @@ int double_loads(void) { return loads; }
 int double_late_changes(void) { return late_changes; }
 int double_overlaps(void) { return overlaps; }
 long double_last_units(void) { return last_units; }
+int double_most_predicting(void) { return most_predicting; }
+void double_reset_most(void) { most_predicting = 0; }
+int double_last_low_precision(void) { return last_low_precision; }
+long double_last_strategy(void) { return last_strategy; }
+long double_last_frequency(void) { return last_frequency; }
+int double_backings_used(void) { return backings_used; }
+int double_most_running(void) { return most_running; }
 // What a test provokes.
 void double_fail(int kind) { failure = kind; }
 void double_old_system(int old) { old_system = old; }
+
+// Selectors that an old system lacks: those above macOS 12.2, and of macOS 15.
+static const char *const since_12_3[] = {
+    "getBytesWithHandler:", "getMutableBytesWithHandler:", "setModelDisplayName:", "setOutputBackings:",
+    "setOptimizationHints:", "predictionFromFeatures:options:completionHandler:",
+    "modelAssetWithSpecificationData:error:", "loadContentsOfURL:configuration:completionHandler:", NULL};
+static const char *const since_15[] = {
+    "newState", "setFunctionName:", "setSpecializationStrategy:",
+    "modelAssetWithSpecificationData:blobMapping:error:", NULL};
+
+// Whether the system that a test asked for lacks a method: 1 is macOS 12, 2 is macOS 14.4.
+BOOL hidden(SEL selector) {
+    const char *name = sel_getName(selector);
+    for (int at = 0; old_system && since_15[at]; at++)
+        if (!strcmp(name, since_15[at])) return YES;
+    for (int at = 0; old_system == 1 && since_12_3[at]; at++)
+        if (!strcmp(name, since_12_3[at])) return YES;
+    return NO;
+}
 
 NSString *const MLModelErrorDomain = @"com.apple.CoreML";
 
@@ -47,6 +81,11 @@ static NSError *error_of(NSInteger code, NSString *text, NSError *under) {
     NSMutableDictionary *info = [NSMutableDictionary dictionaryWithObject:text forKey:NSLocalizedDescriptionKey];
     if (under) [info setObject:under forKey:NSUnderlyingErrorKey];
     return [NSError errorWithDomain:MLModelErrorDomain code:code userInfo:info];
+}
+
+// Keeps the largest number.
+static void raise_to(int *most, int now) {
+    for (int old = *most; now > old && !__sync_bool_compare_and_swap(most, old, now);) old = *most;
 }
 
 // Counts the objects of a class that are alive.
@@ -57,14 +96,6 @@ static NSError *error_of(NSInteger code, NSString *text, NSError *under) {
 
 // MARK: arrays
 
-@interface MLMultiArray : NSObject {
-@public
-    uint8_t *memory;
-    NSArray *shape, *strides;
-    NSInteger type;
-    size_t bytes;
-}
-@end
 
 static size_t size_of_type(NSInteger type) { return (type & 0xff) / 8; }
 
@@ -72,7 +103,16 @@ static size_t number_at(NSArray *numbers, NSUInteger at) { return [[numbers obje
 
 @implementation MLMultiArray
 COUNTED
-RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides release])
+RELEASING([self letGo]; [shape release]; [strides release])
+- (void)letGo {
+    if (deallocator) {
+        deallocator(memory);
+        Block_release(deallocator);
+    } else {
+        memset(memory, 0xEE, bytes);
+        free(memory);
+    }
+}
 
 // Rows are `padding` elements longer than they need to be.
 - (id)initWithShape:(NSArray *)sizes type:(NSInteger)data_type padding:(size_t)padding {
@@ -106,6 +146,23 @@ RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides r
     return [self initWithShape:sizes type:data_type padding:0];
 }
 
+- (id)initWithDataPointer:(void *)pointer
+                    shape:(NSArray *)sizes
+                 dataType:(NSInteger)data_type
+                  strides:(NSArray *)steps
+              deallocator:(void (^)(void *))release
+                    error:(NSError **)error {
+    (void)error;
+    if (!(self = [self init])) return nil;
+    type = data_type;
+    shape = [sizes copy];
+    strides = [steps copy];
+    memory = pointer;
+    bytes = [self count] * size_of_type(type);
+    deallocator = Block_copy(release);
+    return self;
+}
+
 - (NSInteger)dataType { return failure == FailType ? Float64 : type; }
 - (NSArray *)shape { return shape; }
 - (NSArray *)strides { return strides; }
@@ -118,13 +175,11 @@ RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides r
 }
 
 - (BOOL)respondsToSelector:(SEL)selector {
-    NSString *name = NSStringFromSelector(selector);
-    if (old_system && [name rangeOfString:@"BytesWithHandler:"].length) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 
 - (void)getBytesWithHandler:(void (^)(const void *, NSInteger))handler {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     // As a pixel buffer would: the pointer is good inside the handler only.
     uint8_t *shown = malloc(bytes);
     memcpy(shown, memory, bytes);
@@ -134,7 +189,7 @@ RELEASING(memset(memory, 0xEE, bytes); free(memory); [shape release]; [strides r
 }
 
 - (void)getMutableBytesWithHandler:(void (^)(void *, NSInteger, NSArray *))handler {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     handler(memory, bytes, strides);
 }
 
@@ -266,11 +321,6 @@ RELEASING([arrays release])
 
 // MARK: features
 
-@interface MLFeatureValue : NSObject {
-@public
-    id value;
-}
-@end
 
 @implementation MLFeatureValue
 COUNTED
@@ -314,37 +364,193 @@ RELEASING([features release])
 
 // MARK: models
 
+@interface MLOptimizationHints : NSObject <NSCopying> {
+@public
+    NSInteger strategy, frequency;
+}
+@end
+
+@implementation MLOptimizationHints
+COUNTED
+RELEASING()
+- (id)copyWithZone:(NSZone *)zone {
+    MLOptimizationHints *copy = [[MLOptimizationHints allocWithZone:zone] init];
+    copy->strategy = strategy;
+    copy->frequency = frequency;
+    return copy;
+}
+- (void)setSpecializationStrategy:(NSInteger)value { strategy = value; }
+- (void)setReshapeFrequency:(NSInteger)value { frequency = value; }
+- (BOOL)respondsToSelector:(SEL)selector {
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
+}
+@end
+
 @interface MLModelConfiguration : NSObject {
 @public
     NSInteger units;
     NSString *displayName, *functionName;
+    MLOptimizationHints *hints;
+    BOOL low_precision;
 }
 @end
 
 @implementation MLModelConfiguration
 COUNTED
-RELEASING([displayName release]; [functionName release])
+RELEASING([displayName release]; [functionName release]; [hints release])
 - (void)setComputeUnits:(NSInteger)value { units = value; }
+- (void)setAllowLowPrecisionAccumulationOnGPU:(BOOL)value { low_precision = value; }
 - (BOOL)respondsToSelector:(SEL)selector {
-    NSArray *newer = [NSArray arrayWithObjects:@"setModelDisplayName:", @"setFunctionName:", nil];
-    if (old_system && [newer containsObject:NSStringFromSelector(selector)]) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 - (void)setModelDisplayName:(NSString *)name {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     [displayName release];
     displayName = [name copy];
 }
 - (void)setFunctionName:(NSString *)name {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     [functionName release];
     functionName = [name copy];
+}
+- (MLOptimizationHints *)optimizationHints {
+    return [(hints ? [hints copy] : [MLOptimizationHints new]) autorelease];
+}
+- (void)setOptimizationHints:(MLOptimizationHints *)value {
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
+    [hints release];
+    hints = [value copy];
+}
+@end
+
+@interface MLPredictionOptions : NSObject {
+@public
+    NSDictionary *backings;
+}
+@end
+
+@implementation MLPredictionOptions
+COUNTED
+RELEASING([backings release])
+- (void)setOutputBackings:(NSDictionary *)arrays {
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
+    [backings release];
+    backings = [arrays copy];
+}
+- (BOOL)respondsToSelector:(SEL)selector {
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
+}
+@end
+
+static void *let_go(void *object) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    usleep(LATE);
+    [(id)object release];
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+// Writes results where the caller offers memory of their shape and type; otherwise they stay where they are.
+static NSDictionary *into_backings(NSDictionary *results, NSDictionary *backings) {
+    if (!backings || failure == FailBacking) return results;
+    NSMutableDictionary *placed = [NSMutableDictionary dictionaryWithDictionary:results];
+    NSEnumerator *names = [backings keyEnumerator];
+    for (NSString *name; (name = [names nextObject]);) {
+        MLMultiArray *backing = [backings objectForKey:name], *array = [[results objectForKey:name] multiArrayValue];
+        if (!array || ![array->shape isEqual:backing->shape] || array->type != backing->type) continue;
+        for (NSInteger at = 0; at < [array count]; at++) [backing set:at to:[array at:at]];
+        [placed setObject:[MLFeatureValue of:backing] forKey:name];
+        ADD(backings_used, 1);
+        if (failure == FailKeepBacking) {
+            ADD(pending, 1);
+            pthread_t thread;
+            pthread_create(&thread, NULL, let_go, [backing retain]);
+            pthread_detach(thread);
+        }
+    }
+    return placed;
+}
+
+@interface MLArrayBatchProvider : NSObject {
+@public
+    NSArray *array;
+}
+@end
+
+@implementation MLArrayBatchProvider
+COUNTED
+RELEASING([array release])
+- (id)initWithFeatureProviderArray:(NSArray *)providers {
+    if ((self = [self init])) array = [providers copy];
+    return self;
+}
+- (NSInteger)count { return [array count]; }
+- (MLDictionaryFeatureProvider *)featuresAtIndex:(NSInteger)index { return [array objectAtIndex:index]; }
+@end
+
+typedef void (^Handler)(MLDictionaryFeatureProvider *, NSError *);
+
+// What a thread needs to run a block: Debian's runtime for blocks does not keep objects alive that a block uses.
+typedef struct {
+    void (^work)(void);
+    id first, second;
+    void *handler;
+} Job;
+
+static void *run_job(void *argument) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    Job *job = argument;
+    job->work();
+    Block_release(job->work);
+    Block_release(job->handler);
+    [job->first release];
+    [job->second release];
+    free(job);
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+// Runs a block on a thread of its own.
+static void in_thread(void (^work)(void), id first, id second, void *handler) {
+    Job *job = malloc(sizeof(Job));
+    *job = (Job){Block_copy(work), [first retain], [second retain], _Block_copy(handler)};
+    ADD(pending, 1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, run_job, job);
+    pthread_detach(thread);
+}
+
+@interface MLModelAsset : NSObject {
+@public
+    NSData *specification;
+}
+@end
+
+@implementation MLModelAsset
+COUNTED
+RELEASING([specification release])
++ (id)modelAssetWithSpecificationData:(NSData *)data error:(NSError **)error {
+    return [self modelAssetWithSpecificationData:data blobMapping:[NSDictionary dictionary] error:error];
+}
++ (id)modelAssetWithSpecificationData:(NSData *)data blobMapping:(NSDictionary *)blobs error:(NSError **)error {
+    const char *name = "@model_path/weights/weight.bin";
+    NSURL *url = [NSURL URLWithString:[NSString stringWithUTF8String:name]];
+    if (memmem([data bytes], [data length], name, strlen(name)) && [[blobs objectForKey:url] length] == 0) {
+        if (error) *error = error_of(0, @"the blob mapping lacks @model_path/weights/weight.bin", nil);
+        return nil;
+    }
+    MLModelAsset *asset = [[[self alloc] init] autorelease];
+    asset->specification = [data copy];
+    return asset;
 }
 @end
 
 @interface MLModel : NSObject {
 @public
     NSString *network, *function;
+    void *engine;
     BOOL blue_first, keeps_states;
     int users;
 }
@@ -398,7 +604,7 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
 
 @implementation MLModel
 COUNTED
-RELEASING([network release]; [function release])
+RELEASING([network release]; [function release]; engine_close(engine))
 
 + (NSURL *)compileModelAtURL:(NSURL *)url error:(NSError **)error {
     NSString *specification = [[url path] stringByAppendingPathComponent:@"Data/com.apple.CoreML/model.mlmodel"];
@@ -413,28 +619,53 @@ RELEASING([network release]; [function release])
     NSFileManager *files = [NSFileManager defaultManager];
     [files createDirectoryAtPath:folder withIntermediateDirectories:YES attributes:nil error:NULL];
     [bytes writeToFile:[folder stringByAppendingPathComponent:@"specification"] atomically:NO];
+    if (getenv("COREML_DOUBLE_ENGINE"))
+        [files copyItemAtPath:[url path] toPath:[folder stringByAppendingPathComponent:@"engine.mlpackage"] error:NULL];
     ADD(compilations, 1);
     return [NSURL fileURLWithPath:folder isDirectory:YES];
 }
 
-+ (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
-    NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
++ (id)modelOf:(NSData *)bytes configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
     if (!bytes || failure == FailLoad) {
         if (error) *error = error_of(3, @"not a compiled model", nil);
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "products", "scaled", "doubled", "negative", "total", "drawn", "image"};
+    const char *names[] = {"gold fish", "products", "scaled", "doubled", "negative", "total", "grown", "drawn", "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
-    for (int at = 0; at < 8 && !model->network; at++)
+    // With an engine every model is computed by it, whatever its names are.
+    for (int at = 0; at < 9 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;
     model->function = [configuration->functionName copy];
     last_units = configuration->units;
+    last_low_precision = configuration->low_precision;
+    last_strategy = configuration->hints ? configuration->hints->strategy : -1;
+    last_frequency = configuration->hints ? configuration->hints->frequency : -1;
     ADD(loads, 1);
     return model;
+}
+
++ (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
+    NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
+    MLModel *model = [self modelOf:bytes configuration:configuration error:error];
+    if (model && !model->network)
+        model->engine = engine_open([[url path] stringByAppendingPathComponent:@"engine.mlpackage"]);
+    if (!model || model->network || model->engine) return model;
+    if (error) *error = error_of(3, @"the double knows no such network, and has no engine", nil);
+    return nil;
+}
+
++ (void)loadModelAsset:(MLModelAsset *)asset
+         configuration:(MLModelConfiguration *)configuration
+     completionHandler:(void (^)(MLModel *, NSError *))handler {
+    in_thread(^{
+        NSError *error = nil;
+        MLModel *model = [self modelOf:asset->specification configuration:configuration error:&error];
+        if (failure != FailSilent) handler(model, error);
+    }, asset, configuration, handler);
 }
 
 - (MLMultiArray *)input:(NSString *)name of:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
@@ -445,6 +676,11 @@ RELEASING([network release]; [function release])
 }
 
 - (NSDictionary *)compute:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    if (engine) {
+        NSDictionary *computed = engine_compute(engine, inputs->features);
+        if (!computed && error) *error = error_of(0, @"the portable backend did not run the model", nil);
+        return computed;
+    }
     NSMutableDictionary *results = [NSMutableDictionary dictionary];
     if ([network isEqual:@"gold fish"]) {
         MLMultiArray *x = [self input:@"x" of:inputs error:error];
@@ -522,6 +758,12 @@ RELEASING([network release]; [function release])
         [sums set:0 to:sum];
         put(results, @"doubled", doubled);
         put(results, @"sum", sums);
+    } else if ([network isEqual:@"grown"]) {
+        MLMultiArray *wide = [self input:@"wide" of:inputs error:error];
+        if (!wide) return nil;
+        MLMultiArray *grown = array_of(Float32, 2, (size_t[]){64, 128});
+        for (NSInteger at = 0; at < [wide count]; at++) [grown set:at to:2 * [wide at:at]];
+        put(results, @"grown", grown);
     } else if ([network isEqual:@"negative"]) {
         CVPixelBuffer *picture = [[inputs featureValueForName:@"picture"] imageBufferValue], *negative;
         if (!picture || picture->format != BGRA) return nil;
@@ -585,12 +827,11 @@ RELEASING([network release]; [function release])
 }
 
 - (BOOL)respondsToSelector:(SEL)selector {
-    if (old_system && [NSStringFromSelector(selector) isEqual:@"newState"]) return NO;
-    return [super respondsToSelector:selector];
+    return hidden(selector) ? NO : [super respondsToSelector:selector];
 }
 
 - (MLState *)newState {
-    if (old_system) [self doesNotRecognizeSelector:_cmd];
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
     MLState *state = [[MLState alloc] init];
     state->arrays = [NSMutableDictionary new];
     MLMultiArray *total = array_of(Float16, 2, (size_t[]){2, 3}), *count = array_of(Float16, 1, (size_t[]){1});
@@ -602,40 +843,130 @@ RELEASING([network release]; [function release])
 }
 
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs usingState:(MLState *)state error:(NSError **)error {
-    return [self predict:inputs with:state error:error];
+    return [self predict:inputs with:state options:nil error:error];
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                  usingState:(MLState *)state
+                     options:(MLPredictionOptions *)options
+                       error:(NSError **)error {
+    return [self predict:inputs with:state options:options error:error];
 }
 
 - (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs error:(NSError **)error {
+    return [self predictionFromFeatures:inputs options:nil error:error];
+}
+
+- (id)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                     options:(MLPredictionOptions *)options
+                       error:(NSError **)error {
     if ([network isEqual:@"total"] && keeps_states) {
         if (error) *error = error_of(0, @"a stateful model needs a state", nil);
         return nil;
     }
-    return [self predict:inputs with:nil error:error];
+    return [self predict:inputs with:nil options:options error:error];
 }
 
-- (id)predict:(MLDictionaryFeatureProvider *)inputs with:(MLState *)state error:(NSError **)error {
+- (id)predict:(MLDictionaryFeatureProvider *)inputs
+         with:(MLState *)state
+      options:(MLPredictionOptions *)options
+        error:(NSError **)error {
     // Apple: one thread at a time.
     if (ADD(users, 1) > 1) ADD(overlaps, 1);
+    raise_to(&most_predicting, ADD(predicting, 1));
     usleep(50);
-    id results = nil;
     @try {
-        switch (failure) {
-            case FailError:
-                if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
-                return nil;
-            case FailWrongFeature:
-                if (error) *error = error_of(1, @"MultiArray shape (1) does not match", nil);
-                return nil;
-            case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
-        }
-        keep_inputs(inputs->features);
-        results = [network isEqual:@"total"] ? [self remember:inputs in:state error:error]
-                                             : [self compute:inputs error:error];
+        return [self answer:inputs with:state options:options error:error];
     } @finally {
+        ADD(predicting, -1);
         ADD(users, -1);
     }
+}
+
+- (id)answer:(MLDictionaryFeatureProvider *)inputs
+        with:(MLState *)state
+     options:(MLPredictionOptions *)options
+       error:(NSError **)error {
+    switch (failure) {
+        case FailError:
+            if (error) *error = error_of(0, @"Unable to compute", error_of(0, @"the device is gone", nil));
+            return nil;
+        case FailWrongFeature:
+            if (error) *error = error_of(1, @"MultiArray shape (1) does not match", nil);
+            return nil;
+        case FailException: [NSException raise:NSGenericException format:@"the network cannot be planned"];
+    }
+    keep_inputs(inputs->features);
+    NSDictionary *results = [network isEqual:@"total"] ? [self remember:inputs in:state error:error]
+                                                       : [self compute:inputs error:error];
     if (!results) return nil;
     if (failure == FailMissingOutput) results = [NSDictionary dictionary];
+    results = into_backings(results, options ? options->backings : nil);
     return [[[MLDictionaryFeatureProvider alloc] initWithDictionary:results error:NULL] autorelease];
+}
+
+- (id)predictionsFromBatch:(MLArrayBatchProvider *)batch error:(NSError **)error {
+    NSMutableArray *results = [NSMutableArray array];
+    for (NSInteger at = 0; at < [batch count]; at++) {
+        id result = [self predictionFromFeatures:[batch featuresAtIndex:at] error:error];
+        if (!result) return nil;
+        if (failure != FailMissingOutput) [results addObject:result];
+    }
+    return [[[MLArrayBatchProvider alloc] initWithFeatureProviderArray:results] autorelease];
+}
+
+// What a thread needs for an asynchronous prediction.
+typedef struct {
+    MLModel *model;
+    MLDictionaryFeatureProvider *inputs;
+    MLState *state;
+    Handler handler;
+} Request;
+
+static void *run_request(void *argument) {
+    NSAutoreleasePool *pool = [NSAutoreleasePool new];
+    Request *request = argument;
+    raise_to(&most_running, ADD(running, 1));
+    usleep(ASYNCHRONOUS);
+    NSError *error = nil;
+    id results = [request->model answer:request->inputs with:request->state options:nil error:&error];
+    ADD(running, -1);
+    if (failure != FailSilent) request->handler(results, error);
+    Block_release(request->handler);
+    [request->inputs release];
+    [request->state release];
+    [request->model release];
+    free(request);
+    [pool release];
+    ADD(pending, -1);
+    return NULL;
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+             completionHandler:(Handler)handler
+                         state:(MLState *)state {
+    if (hidden(_cmd)) [self doesNotRecognizeSelector:_cmd];
+    if (failure == FailException) [NSException raise:NSGenericException format:@"the network cannot be planned"];
+    Request *request = malloc(sizeof(Request));
+    *request = (Request){[self retain], [inputs retain], [state retain], Block_copy(handler)};
+    ADD(pending, 1);
+    pthread_t thread;
+    pthread_create(&thread, NULL, run_request, request);
+    pthread_detach(thread);
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                       options:(MLPredictionOptions *)options
+             completionHandler:(Handler)handler {
+    (void)options;
+    [self predictionFromFeatures:inputs completionHandler:handler state:nil];
+}
+
+- (void)predictionFromFeatures:(MLDictionaryFeatureProvider *)inputs
+                    usingState:(MLState *)state
+                       options:(MLPredictionOptions *)options
+             completionHandler:(Handler)handler {
+    (void)options;
+    [self predictionFromFeatures:inputs completionHandler:handler state:state];
 }
 @end

@@ -75,6 +75,12 @@ Class double_object_getClass(id object) {
     return object ? *(Class *)object : Nil;
 }
 
+// Hides class methods of systems that are newer than the one a test asks for.
+BOOL hidden(SEL selector);
+Method class_getClassMethod(Class class, SEL selector) {
+    return hidden(selector) ? NULL : class_getInstanceMethod(double_object_getClass((id)class), selector);
+}
+
 // What objc2-exception-helper compiles on a Mac.
 unsigned char objc2_exception_helper_0_1_try_catch(void (*work)(void *), void *context, id *exception) {
     @try {

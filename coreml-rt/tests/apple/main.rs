@@ -6,85 +6,18 @@
 #![cfg(coreml_double)]
 #![allow(unsafe_code, clippy::unwrap_used, reason = "this file is tests, and steers a library in C")]
 
+mod asynchronous;
+mod double;
+#[path = "../fixture/mod.rs"]
 mod fixture;
+mod memory;
+mod options;
+mod plan;
 
 use coreml_rt::private::{Description, Model};
 use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};
+use double::*;
 use fixture::{data, description};
-use std::ffi::{c_int, c_long};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-unsafe extern "C" {
-    safe fn double_live() -> c_int;
-    safe fn double_locks() -> c_int;
-    safe fn double_pending() -> c_int;
-    safe fn double_compilations() -> c_int;
-    safe fn double_loads() -> c_int;
-    safe fn double_late_changes() -> c_int;
-    safe fn double_overlaps() -> c_int;
-    safe fn double_last_units() -> c_long;
-    safe fn double_fail(kind: c_int);
-    safe fn double_old_system(old: c_int);
-}
-
-/// What the double can be made to fail with, as `core_ml.m` numbers it.
-#[derive(Clone, Copy)]
-#[repr(i32)]
-enum Fail {
-    Nothing,
-    Error,
-    WrongFeature,
-    Exception,
-    Compile,
-    Load,
-    MissingOutput,
-    Type,
-}
-
-/// The double alone: its counters and its failures belong to the process.
-struct Double {
-    /// Others wait.
-    _lock: MutexGuard<'static, ()>,
-    /// How many objects lived before.
-    live: c_int,
-}
-
-impl Double {
-    /// Waits for the others.
-    fn take() -> Self {
-        static LOCK: Mutex<()> = Mutex::new(());
-        let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
-        settle();
-        Self { _lock: lock, live: double_live() }
-    }
-
-    /// Fails from now on.
-    fn fail(&self, how: Fail) {
-        double_fail(how as c_int);
-    }
-
-    /// Asserts that every object of Core ML that was made has been released.
-    fn assert_nothing_leaks(&self) {
-        settle();
-        assert_eq!(double_live() - self.live, 0, "objects are left alive");
-        assert_eq!(double_locks(), 0, "images are left locked");
-    }
-}
-
-impl Drop for Double {
-    fn drop(&mut self) {
-        self.fail(Fail::Nothing);
-        double_old_system(0);
-    }
-}
-
-/// Waits until the double has let go of the inputs.
-fn settle() {
-    while double_pending() > 0 {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// Loads a model of the test data.
 fn load(name: &str) -> Model {
@@ -97,11 +30,6 @@ fn encode(encoder: &Model, seed: f32) -> Result<Tensor<f32, (Fixed<1>, Fixed<3>)
     let mut code = Tensor::zeros();
     encoder.predict([&image.view()], &mut [&mut code])?;
     Ok(code)
-}
-
-/// Returns what Core ML said.
-fn cause(error: &Error) -> CoreMlError {
-    std::error::Error::source(error).and_then(|source| source.downcast_ref::<CoreMlError>()).unwrap().clone()
 }
 
 #[test]

@@ -1,0 +1,120 @@
+//! `cargo coreml bundle`: models laid out where a shipped program looks for them.
+//!
+//! Owns: the folders of an app and of an installed program. Must not: convert; what is not in the cache is an error.
+//! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
+
+use crate::Failure;
+use crate::models;
+use crate::selection::warn;
+use crate::table::printable;
+use clap::ArgGroup;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What is said after the options.
+const EXAMPLES: &str = "\
+A program looks for its models beside itself, and in the Resources of its app: docs/shipping.md.
+
+Examples:
+  cargo coreml bundle whisper.toml --app target/Whisper.app
+  cargo coreml bundle whisper.toml --beside ~/.cargo/bin/whisper
+  cargo coreml bundle whisper.toml --app target/Whisper.app --compile     # on a Mac: a faster first start, twice the size";
+
+/// Arguments of the subcommand.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, group(ArgGroup::new("place").required(true)))]
+pub(crate) struct Arguments {
+    /// Manifests, NAME.toml, whose models are in the cache; or packages, NAME.mlpackage
+    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required = true)]
+    models: Vec<PathBuf>,
+    /// The app, a folder NAME.app: its Resources on a Mac, itself elsewhere
+    #[arg(long, value_name = "NAME.app", group = "place")]
+    app: Option<PathBuf>,
+    /// The program, for one that is no app: its folder
+    #[arg(long, value_name = "PROGRAM", group = "place")]
+    beside: Option<PathBuf>,
+    /// Put the compiled models there too; needs Xcode
+    #[arg(long)]
+    compile: bool,
+}
+
+/// Lays the models out.
+///
+/// Called by: `main.rs`.
+/// Errors: a model is not in the cache; there is no such app or program; a file cannot be written.
+pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
+    let folder = folder(arguments)?;
+    fs::create_dir_all(&folder)?;
+    let mut bundled = Vec::new();
+    for path in &arguments.models {
+        for model in models::find(path)?.models {
+            let title = printable(&model.title);
+            if model.indexed.as_ref().is_some_and(|indexed| !indexed.embedded.is_empty()) {
+                writeln!(output, "{title}: embedded in the program, nothing to do")?;
+                continue;
+            }
+            let name = model.package.file_name().ok_or_else(|| format!("{title}: the path has no name"))?;
+            let place = folder.join(name);
+            replace(&model.package, &folder, &place).map_err(|error| format!("{}: {error}", place.display()))?;
+            writeln!(output, "{title}: {}", printable(&place.display().to_string()))?;
+            bundled.push(place);
+        }
+    }
+    if arguments.compile {
+        let (compiled, warnings) = coreml_build::compile_packages(&folder, &bundled);
+        warn(&warnings);
+        if compiled.len() < bundled.len() {
+            return Err(
+                "not every model was compiled: this needs Xcode (`xcrun coremlcompiler`); leave --compile out".into()
+            );
+        }
+        for compiled in &compiled {
+            writeln!(output, "compiled: {}", printable(&compiled.display().to_string()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the folder that a program of the chosen kind looks into.
+fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {
+    if let Some(app) = &arguments.app {
+        if !app.is_dir() || app.extension().is_none_or(|extension| extension != "app") {
+            return Err(format!("{} is no app: give the folder NAME.app", app.display()).into());
+        }
+        // Apps of iOS have no Contents.
+        let contents = app.join("Contents");
+        return Ok(if contents.is_dir() { contents.join("Resources") } else { app.clone() });
+    }
+    let program = arguments.beside.clone().unwrap_or_default();
+    if !program.is_file() {
+        return Err(format!("there is no program at {}: build or install it first", program.display()).into());
+    }
+    // A link in a folder of links is not where the program is.
+    Ok(program.canonicalize()?.parent().map(Path::to_owned).unwrap_or_default())
+}
+
+/// Puts a copy of a package at `place`, whole or not at all.
+fn replace(package: &Path, folder: &Path, place: &Path) -> io::Result<()> {
+    let fresh = tempfile::Builder::new().prefix(".bundling-").tempdir_in(folder)?;
+    copy(package, &fresh.path().join("new"))?;
+    if place.exists() {
+        fs::rename(place, fresh.path().join("old"))?;
+    }
+    fs::rename(fresh.path().join("new"), place)
+}
+
+/// Copies a folder. Files of the cache are read-only, their copies are not.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to)?;
+        } else {
+            io::copy(&mut fs::File::open(from)?, &mut fs::File::create(to)?)?;
+        }
+    }
+    Ok(())
+}

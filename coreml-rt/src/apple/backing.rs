@@ -1,0 +1,142 @@
+//! Outputs that Core ML writes where the caller has them.
+//!
+//! Owns: lending the memory of outputs, and who has it when. Must not: lend what is only borrowed: the memory moves here and
+//! back, and where Core ML keeps it longer than the prediction, the caller gets a copy.
+//! Flow: called by `session.rs` around a prediction.
+#![allow(unsafe_code, reason = "calls Objective-C")]
+
+use super::failure::CoreMlError;
+use super::features::Features;
+use super::multi_array;
+use super::results::Value;
+use crate::slot::{Lent, OutputSlot};
+use objc2::rc::Retained;
+use objc2::runtime::{AnyObject, NSObjectProtocol};
+use objc2::sel;
+use objc2_core_ml::{MLMultiArray, MLPredictionOptions};
+use objc2_foundation::{NSMutableDictionary, NSString};
+use std::any::Any;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// Outputs of fewer bytes are copied: a backing takes an array, a dictionary and a block, which cost more than that.
+const WORTH_LENDING: usize = 16 << 10;
+
+/// Memory of the outputs that are lent.
+#[derive(Default)]
+pub(super) struct Backings {
+    /// One for each.
+    lent: Vec<Backing>,
+}
+
+/// Memory of one output.
+struct Backing {
+    /// Which output.
+    index: usize,
+    /// The memory.
+    memory: Arc<dyn Any + Send + Sync>,
+    /// The same as Core ML takes it; `None` when the prediction is over.
+    array: Option<Retained<MLMultiArray>>,
+    /// Whether the result stands in it.
+    is_used: bool,
+}
+
+impl Backings {
+    /// Takes the memory of all outputs that are worth it, and returns the options that offer it to Core ML; no options when
+    /// there is none, or when the system (before macOS 13 and iOS 16) takes none.
+    ///
+    /// Parameters: `refused` — which outputs Core ML has not written in place before.
+    pub(super) fn lend(
+        &mut self,
+        features: &Features,
+        outputs: &mut [&mut dyn OutputSlot],
+        refused: &[bool],
+    ) -> Result<Option<Retained<MLPredictionOptions>>, CoreMlError> {
+        let may = |index: usize| !refused.get(index).copied().unwrap_or_default();
+        let mut worth = outputs.iter_mut().enumerate().filter(|(index, _)| may(*index));
+        let Some((index, lent)) = worth.find_map(|(index, slot)| Some((index, slot.lend(WORTH_LENDING)?))) else {
+            return Ok(None);
+        };
+        // SAFETY: `new` of a class without demands on its caller.
+        let options = unsafe { MLPredictionOptions::new() };
+        let arrays = NSMutableDictionary::<NSString, AnyObject>::new();
+        self.offer(features, index, lent, &arrays)?;
+        if !options.respondsToSelector(sel!(setOutputBackings:)) {
+            return Ok(None);
+        }
+        for (index, slot) in worth {
+            if let Some(lent) = slot.lend(WORTH_LENDING) {
+                self.offer(features, index, lent, &arrays)?;
+            }
+        }
+        // SAFETY: a setter of a fresh object that nobody else holds; it copies the dictionary, whose values are arrays.
+        unsafe { options.setOutputBackings(&arrays) };
+        Ok(Some(options))
+    }
+
+    /// Adds an output to what is offered.
+    fn offer(
+        &mut self,
+        features: &Features,
+        index: usize,
+        lent: Lent,
+        arrays: &NSMutableDictionary<NSString, AnyObject>,
+    ) -> Result<(), CoreMlError> {
+        let Lent { dims, data_type, elements, memory } = lent;
+        self.lent.push(Backing { index, memory: Arc::clone(&memory), array: None, is_used: false });
+        let (Some(output), Some(elements)) = (features.outputs.get(index), NonNull::new(elements)) else {
+            return Ok(());
+        };
+        let (shape, strides) = (multi_array::shape_of(&dims), multi_array::strides_of(&dims));
+        // SAFETY: the memory has as many elements as its sizes say. Only Core ML has it until the prediction is over, and
+        // nobody writes it as long as it is shared.
+        let array = unsafe { multi_array::of_owner(elements, data_type, &shape, &strides, memory) }?;
+        arrays.insert(&*output.name, &array);
+        if let Some(backing) = self.lent.last_mut() {
+            backing.array = Some(array);
+        }
+        Ok(())
+    }
+
+    /// Looks which of the offers Core ML took: then the output is the very array.
+    ///
+    /// Parameters: `refused` — gets a mark for each that it did not take.
+    pub(super) fn compare(&mut self, values: &[Value], refused: &mut Vec<bool>) {
+        refused.resize(values.len(), false);
+        for backing in &mut self.lent {
+            let given = values.get(backing.index).and_then(Value::array).map(Retained::as_ptr);
+            let offered = backing.array.take();
+            backing.is_used = offered.as_ref().map(Retained::as_ptr) == given && given.is_some();
+            if let Some(refused) = refused.get_mut(backing.index) {
+                *refused = !backing.is_used;
+            }
+        }
+    }
+
+    /// Returns whether output `index` stands where the caller has it.
+    pub(super) fn is_used(&self, index: usize) -> bool {
+        self.lent.iter().any(|backing| backing.index == index && backing.is_used)
+    }
+
+    /// Gives new memory to the outputs that Core ML did not write in place, for copies.
+    pub(super) fn replace_refused(&mut self, outputs: &mut [&mut dyn OutputSlot]) {
+        self.lent.retain(|backing| {
+            if !backing.is_used
+                && let Some(slot) = outputs.get_mut(backing.index)
+            {
+                slot.restore(None);
+            }
+            backing.is_used
+        });
+    }
+
+    /// Gives the memory back, when all objects of the prediction are gone.
+    pub(super) fn give_back(self, outputs: &mut [&mut dyn OutputSlot]) {
+        for Backing { index, memory, array, .. } in self.lent {
+            drop(array);
+            if let Some(slot) = outputs.get_mut(index) {
+                slot.restore(Some(memory));
+            }
+        }
+    }
+}

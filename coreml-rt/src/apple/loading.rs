@@ -1,0 +1,87 @@
+//! From a package to an `MLModel`.
+//!
+//! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what predictions need.
+//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no file may be
+//! written.
+#![allow(unsafe_code, reason = "calls Objective-C")]
+
+use super::failure::CoreMlError;
+use super::{asset, compiled, configuration};
+use crate::options::LoadOptions;
+use crate::search::Found;
+use objc2::rc::Retained;
+use objc2_core_ml::{MLModel, MLModelConfiguration};
+use objc2_foundation::{NSSearchPathDirectory, NSSearchPathDomainMask, NSSearchPathForDirectoriesInDomains, NSURL};
+use std::path::{Path, PathBuf};
+
+/// Folder of compiled models in the user's Application Support, shared by all programs that use this crate.
+const FOLDER: &str = "coreml-rt";
+
+/// What Core ML loads.
+pub(super) struct Source<'a> {
+    /// What Instruments and the system's log call it.
+    pub(super) name: &'a str,
+    /// The package.
+    pub(super) found: &'a Found,
+    /// The function to load, of a package that has several.
+    pub(super) function: Option<&'a str>,
+    /// How.
+    pub(super) options: &'a LoadOptions,
+}
+
+impl Source<'_> {
+    /// Loads it.
+    pub(super) fn load(&self) -> Result<Retained<MLModel>, CoreMlError> {
+        let configuration = self.configuration()?;
+        if self.options.is_in_memory() {
+            return asset::load(self.found, &configuration);
+        }
+        let url = self.compiled()?;
+        // SAFETY: a URL and a configuration that nobody else changes.
+        unsafe { MLModel::modelWithContentsOfURL_configuration_error(&url, &configuration) }.map_err(CoreMlError::from)
+    }
+
+    /// Makes the configuration.
+    pub(super) fn configuration(&self) -> Result<Retained<MLModelConfiguration>, CoreMlError> {
+        let configuration = configuration::of(self.name, self.options)?;
+        if let Some(function) = self.function {
+            configuration::choose_function(&configuration, function)?;
+        }
+        Ok(configuration)
+    }
+
+    /// Returns the URL of the compiled model, which is compiled when that has not been done yet.
+    pub(super) fn compiled(&self) -> Result<Retained<NSURL>, CoreMlError> {
+        url(&compiled::model(self.found, &application_support()?, compile)?)
+    }
+}
+
+/// Compiles a package into a temporary folder.
+fn compile(package: &Path) -> Result<PathBuf, CoreMlError> {
+    // SAFETY: a URL of a folder; the call returns when the compiler is done.
+    #[expect(deprecated, reason = "its successor is asynchronous and needs macOS 13")]
+    let compiled = unsafe { MLModel::compileModelAtURL_error(&*url(package)?) }?;
+    compiled.to_file_path().ok_or_else(|| CoreMlError::Unexpected("a compiled model that is no file".to_owned()))
+}
+
+/// Returns the URL of a folder.
+fn url(folder: &Path) -> Result<Retained<NSURL>, CoreMlError> {
+    NSURL::from_directory_path(folder).ok_or_else(|| CoreMlError::File {
+        action: format!("name {} by a URL", folder.display()),
+        problem: "the path is no text".to_owned(),
+    })
+}
+
+/// Returns the folder of compiled models; inside the container of an app that has one.
+fn application_support() -> Result<PathBuf, CoreMlError> {
+    let folders = NSSearchPathForDirectoriesInDomains(
+        NSSearchPathDirectory::ApplicationSupportDirectory,
+        NSSearchPathDomainMask::UserDomainMask,
+        true,
+    );
+    let folder = folders.firstObject().ok_or_else(|| CoreMlError::File {
+        action: "find the user's Application Support folder".to_owned(),
+        problem: "the system names none".to_owned(),
+    })?;
+    Ok(PathBuf::from(folder.to_string()).join(FOLDER))
+}

@@ -1,0 +1,200 @@
+//! Results that come later, for any executor and for none.
+//!
+//! Owns: [`Completion`], the future of everything asynchronous here, and [`Completer`], its other end. Must not: run anything
+//! but what [`spawn`] is given.
+//! Flow: `model.rs` makes a pair; a backend completes one end when it is done, the application awaits the other.
+
+use crate::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+/// A model or an output that is being made.
+///
+/// A future that any executor runs, and that borrows nothing. What it waits for is under way already, whether or not it is
+/// polled. To drop it abandons the result, not the work: Core ML cannot take a prediction back.
+#[must_use = "the result arrives here and nowhere else: await it, or call `wait`"]
+pub struct Completion<T> {
+    /// What both ends share.
+    shared: Arc<Shared<T>>,
+}
+
+/// What both ends share.
+struct Shared<T> {
+    /// How far it is.
+    progress: Mutex<Progress<T>>,
+    /// Wakes threads in [`Completion::wait`].
+    done: Condvar,
+}
+
+/// How far a completion is.
+enum Progress<T> {
+    /// Nothing has come; whom to wake when it does.
+    Waiting(Option<Waker>),
+    /// The result is here.
+    Done(Result<T, Error>),
+    /// The future has given it away.
+    Taken,
+}
+
+impl<T> Shared<T> {
+    /// Looks at the progress; nobody panics while holding it.
+    fn progress(&self) -> MutexGuard<'_, Progress<T>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Completion<T> {
+    /// Blocks the thread until the result is here, for programs without an executor.
+    pub fn wait(self) -> Result<T, Error> {
+        let mut progress = self.shared.progress();
+        loop {
+            match std::mem::replace(&mut *progress, Progress::Taken) {
+                Progress::Done(result) => return result,
+                waiting => *progress = waiting,
+            }
+            progress = self.shared.done.wait(progress).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl<T> Future for Completion<T> {
+    type Output = Result<T, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut progress = self.shared.progress();
+        match std::mem::replace(&mut *progress, Progress::Taken) {
+            Progress::Done(result) => Poll::Ready(result),
+            // Polled again after it was ready, which no executor does: it stays pending, as `Future` allows.
+            Progress::Taken => Poll::Pending,
+            Progress::Waiting(_) => {
+                *progress = Progress::Waiting(Some(context.waker().clone()));
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> std::fmt::Debug for Completion<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match &*self.shared.progress() {
+            Progress::Waiting(_) => "waiting",
+            Progress::Done(_) => "done",
+            Progress::Taken => "taken",
+        })
+    }
+}
+
+/// The end that brings the result.
+pub(crate) struct Completer<T> {
+    /// What both ends share.
+    shared: Arc<Shared<T>>,
+    /// Name of the model, for the error of a result that never came.
+    model: String,
+}
+
+impl<T> Completer<T> {
+    /// Hands the result over and wakes who waits for it.
+    pub(crate) fn complete(self, result: Result<T, Error>) {
+        self.finish(result);
+    }
+
+    /// Hands a result over, unless there is one.
+    fn finish(&self, result: Result<T, Error>) {
+        let waker = {
+            let mut progress = self.shared.progress();
+            match &mut *progress {
+                Progress::Waiting(waker) => {
+                    let waker = waker.take();
+                    *progress = Progress::Done(result);
+                    waker
+                }
+                Progress::Done(_) | Progress::Taken => return,
+            }
+        };
+        self.shared.done.notify_all();
+        // Outside of the lock: whoever is woken may poll at once.
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<T> Drop for Completer<T> {
+    fn drop(&mut self) {
+        let source = "it let go of the request without an answer".into();
+        let model = std::mem::take(&mut self.model);
+        self.finish(Err(Error::Engine { model, source }));
+    }
+}
+
+/// Makes both ends.
+///
+/// Parameters: `model` — its name, for errors.
+pub(crate) fn pair<T>(model: &str) -> (Completer<T>, Completion<T>) {
+    let shared = Arc::new(Shared { progress: Mutex::new(Progress::Waiting(None)), done: Condvar::new() });
+    (Completer { shared: Arc::clone(&shared), model: model.to_owned() }, Completion { shared })
+}
+
+/// Runs `work` on a thread of its own.
+///
+/// Errors: [`Error::Engine`] when the system gives no thread.
+pub(crate) fn spawn(model: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
+    let thread = std::thread::Builder::new().name(format!("coreml: {model}")).spawn(work);
+    thread.map(drop).map_err(|error| {
+        let source = format!("no thread could be started ({error}); run fewer at a time").into();
+        Error::Engine { model: model.to_owned(), source }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_result_wakes_who_polled_last() {
+        let (completer, mut completion) = pair::<i32>("net");
+        let (first, second) = (Arc::new(Count::default()), Arc::new(Count::default()));
+        for count in [&first, &second] {
+            let waker = Waker::from(Arc::clone(count));
+            assert!(Pin::new(&mut completion).poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        completer.complete(Ok(7));
+        assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (0, 1));
+        let waker = Waker::from(first);
+        let ready = Pin::new(&mut completion).poll(&mut Context::from_waker(&waker));
+        assert!(matches!(ready, Poll::Ready(Ok(7))));
+    }
+
+    #[test]
+    fn a_thread_waits() {
+        let (completer, completion) = pair::<i32>("net");
+        spawn("net", move || completer.complete(Ok(7))).unwrap();
+        assert_eq!(completion.wait().unwrap(), 7);
+    }
+
+    #[test]
+    fn a_request_without_an_answer_is_an_error() {
+        let (completer, completion) = pair::<i32>("net");
+        drop(completer);
+        let message = completion.wait().unwrap_err().to_string();
+        assert_eq!(message, "the engine failed to run the model `net`: it let go of the request without an answer");
+        // Nobody listens any more.
+        let (completer, completion) = pair::<i32>("net");
+        drop(completion);
+        completer.complete(Ok(7));
+    }
+}
