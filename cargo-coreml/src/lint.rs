@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// Fail when there are findings of this severity, or a graver one
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Denied>,
-    /// Leave out the findings of these rules
+    /// Leave out the findings of these rules, besides those that the manifest's `allow` names
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(identifiers()), hide_possible_values = true)]
     allow: Vec<String>,
     /// Show every place, not only the first ones of each rule
@@ -95,7 +95,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let mut checked: Vec<(&Model, Report)> = Vec::new();
     for model in &found.models {
         let mut options = Options::default();
-        options.allow = arguments.allow.iter().cloned().collect();
+        let allowed = model.indexed.iter().flat_map(|indexed| &indexed.allow);
+        options.allow = arguments.allow.iter().chain(allowed).cloned().collect();
+        if let Some(unknown) = options.allow.iter().find(|id| coreml_lint::rule(id).is_none()) {
+            let title = &model.title;
+            return Err(format!("{title}: `allow` names {unknown}, which is no rule; `--rules` lists them").into());
+        }
         options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         checked.push((model, lint(&Package::open(&model.package)?, &options)?));
     }

@@ -3,7 +3,11 @@
 //! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
 
+mod bars;
+mod bench;
+mod build;
 mod cache;
+mod clean;
 mod completions;
 mod diff;
 mod doctor;
@@ -12,6 +16,7 @@ mod fetch;
 mod inspect;
 mod lint;
 mod lock;
+mod man;
 mod models;
 mod new;
 mod ops;
@@ -30,8 +35,21 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What is said after every list of options.
-const EXIT_CODES: &str = "\
+/// What is said after the list of subcommands.
+const EXAMPLES: &str = "\
+Examples:
+  cargo coreml doctor                                   is everything there that a conversion needs?
+  cargo coreml new digits                               a first model in this crate
+  cargo coreml build                                    convert now what `cargo build` would convert
+  cargo coreml inspect Digits.mlpackage                 what is in a package
+  cargo coreml lint digits.toml --deny warn             what speaks against the Neural Engine
+  cargo coreml verify Digits.mlpackage --samples s.safetensors
+                                                        is it still PyTorch's model?
+  cargo coreml quantize digits.toml                     how small can it be?
+  cargo coreml report digits.toml -o digits.html        all of it on one page
+
+Every subcommand has --help with examples of its own.
+
 Exit codes:
   0  done
   1  failed; the reason is on standard error
@@ -44,7 +62,7 @@ Exit codes:
     bin_name = "cargo coreml",
     version,
     about = "See what was built and why it is wrong",
-    after_help = EXIT_CODES
+    after_help = EXAMPLES
 )]
 struct Arguments {
     /// What to do.
@@ -57,6 +75,8 @@ struct Arguments {
 enum Command {
     /// Add a model to the crate around the working folder
     New(new::Arguments),
+    /// Convert what `cargo build` would convert, and show how far it is
+    Build(build::Arguments),
     /// Check what a conversion needs from this machine, and say what to do about what is missing
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
@@ -69,6 +89,8 @@ enum Command {
     Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
     Verify(verify::Arguments),
+    /// Measure how long a model takes to load and to predict
+    Bench(bench::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
     /// Find the operations that half precision breaks, and the manifest line that keeps them in single precision
@@ -81,10 +103,14 @@ enum Command {
     Fetch(fetch::Arguments),
     /// List, verify, collect, push and pull converted models
     Cache(cache::Arguments),
+    /// Remove a package's converted models from the local cache
+    Clean(clean::Arguments),
     /// Show which MIL operations the portable backend runs, on which engine
     Ops(ops::Arguments),
     /// Write the completion script of a shell
     Completions(completions::Arguments),
+    /// Write manual pages
+    Man(man::Arguments),
 }
 
 /// Why a subcommand failed, for the user.
@@ -96,6 +122,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse_from(without_cargo(std::env::args_os().collect()));
     let mut output = io::BufWriter::new(io::stdout().lock());
     let result = match arguments.command {
+        Command::Bench(arguments) => bench::run(&arguments, &mut output),
+        Command::Build(arguments) => build::run(&arguments, &mut output),
+        Command::Clean(arguments) => clean::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::New(arguments) => new::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),
@@ -111,6 +140,7 @@ fn main() -> ExitCode {
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
         Command::Completions(arguments) => completions::run(&arguments, &mut output),
+        Command::Man(arguments) => man::run(&arguments, &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.
     let flushed = output.flush().map_err(Failure::from);

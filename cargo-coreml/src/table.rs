@@ -55,6 +55,21 @@ pub(crate) fn printable_lines(text: &str) -> String {
     text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
 }
 
+/// Returns a time with three digits in the unit that keeps it below a thousand: `7.25 ms`.
+pub(crate) fn seconds(seconds: f64) -> String {
+    let (value, unit) = match seconds {
+        ..1e-3 => (seconds * 1e6, "µs"),
+        ..1.0 => (seconds * 1e3, "ms"),
+        _ => (seconds, "s"),
+    };
+    let digits = match value {
+        ..10.0 => 2,
+        ..100.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
 /// Returns a number of bytes in the decimal unit that keeps it below a thousand: `1.5 MB`.
 pub(crate) fn bytes(count: u64) -> String {
     /// Units, each a thousand of the one before.
@@ -75,6 +90,14 @@ pub(crate) fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_three_digits() {
+        assert_eq!(
+            [1.5e-6, 0.00725, 0.0321, 0.4, 12.34].map(seconds),
+            ["1.50 µs", "7.25 ms", "32.1 ms", "400 ms", "12.3 s"]
+        );
+    }
 
     #[test]
     fn columns_are_aligned() {

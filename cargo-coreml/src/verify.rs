@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
 }
 
 /// Returns the parser of an engine's name.
-fn engine() -> impl TypedValueParser<Value = Engine> {
+pub(crate) fn engine() -> impl TypedValueParser<Value = Engine> {
     PossibleValuesParser::new(Engine::ALL.map(Engine::name)).try_map(|name| name.parse::<Engine>())
 }
 
@@ -82,7 +82,7 @@ fn finite(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a finite number that is not negative.
-fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let number = finite(text)?;
     if number < 0.0 { Err("it must not be negative".to_owned()) } else { Ok(number) }
 }

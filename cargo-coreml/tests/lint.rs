@@ -45,6 +45,35 @@ fn denied_findings_fail_after_they_are_shown() {
 }
 
 #[test]
+fn a_manifest_allows_rules_for_its_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    write("Cargo.toml", "[package]\nname = \"x\"\n");
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(package("hostile")).arg(folder.path()).status().unwrap();
+    assert!(copied.success());
+    let lint = |rules: &str| {
+        let table = "[model]\nsource = { package = \"hostile.mlpackage\" }\nallow = ";
+        write("m.toml", &format!("{table}{rules}\n"));
+        let mut command = command();
+        command.args(["lint", "m.toml", "--json"]).current_dir(folder.path());
+        run(command.env("COREML_CACHE_DIR", folder.path().join("cache")))
+    };
+    let rules = |output: &str| {
+        let json: serde_json::Value = serde_json::from_str(output).unwrap();
+        let findings = json[0]["findings"].as_array().unwrap();
+        findings.iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (_, all, _) = lint("[]");
+    let (code, fewer, errors) = lint("[\"ANE042\"]");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    let expected: Vec<_> = rules(&all).into_iter().filter(|rule| rule != "ANE042").collect();
+    assert!(rules(&fewer) == expected && expected.len() < rules(&all).len());
+    let (code, _, errors) = lint("[\"ANE999\"]");
+    assert!(code == 1 && errors.contains("`allow` names ANE999, which is no rule"), "{errors}");
+}
+
+#[test]
 fn findings_for_programs() {
     let (code, output, _) = run(command().arg("lint").arg(package("hostile")).arg("--json"));
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();

@@ -41,7 +41,7 @@ impl Session {
     /// Called by: [`Session::build`].
     /// Parameters: `conversions` — takes a result for every miss.
     pub(crate) fn convert(&self, misses: Vec<Wanted<'_>>, conversions: &mut Conversions, warnings: &mut Vec<String>) {
-        let status = Status::new(self.options.status);
+        let status = Status::new(&self.options);
         // Sorted by key, as the misses are, two builds that want several locks cannot wait for each other.
         let mut locks = Vec::new();
         let mut left = Vec::new();
@@ -51,7 +51,9 @@ impl Session {
                 locks.push(lock);
                 let found = find(&self.options.package_root, &self.cache, &wanted, warnings)?;
                 Ok(found.or_else(|| {
-                    status.begin(&format!("looking for {} in the remote cache", wanted.name));
+                    if self.options.remote.is_some() {
+                        status.begin(&format!("looking for {} in the remote cache", wanted.name));
+                    }
                     self.fetch(&wanted, warnings)
                 }))
             });

@@ -199,6 +199,7 @@ pub(crate) fn indexed(
         samples,
         tolerance: model.tolerance,
         compute_units: model.compute_units,
+        allow: model.allow.clone(),
         embedded: Vec::new(),
     }
 }

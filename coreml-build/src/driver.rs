@@ -234,10 +234,7 @@ impl Conversation<'_> {
                     self.begun.insert(model.clone(), Instant::now());
                 }
                 self.last_stage = format!("{model}: {stage}");
-                let detail = if detail.is_empty() { detail } else { format!(" ({detail})") };
-                let done = self.replies.len();
-                let count = if self.ids.len() > 1 { format!("{done}/{} ", self.ids.len()) } else { String::new() };
-                self.status.say(&format!("{count}{model}: {stage}{detail}"));
+                self.status.converting((self.replies.len(), self.ids.len()), &model, &stage, &detail);
             }
             Event::Converted(reply) => {
                 let id = reply.model.clone();
@@ -261,6 +258,7 @@ impl Conversation<'_> {
         if !self.ids.contains(&id) || self.replies.contains_key(&id) {
             return Err(format!("a reply about `{id}` that nobody waits for"));
         }
+        self.status.ended(&id, matches!(reply, Reply::Converted { .. }));
         self.replies.insert(id, reply);
         Ok(())
     }
@@ -277,6 +275,7 @@ impl Conversation<'_> {
         let how = exit.map_or_else(|| "it had to be stopped".to_owned(), child::describe);
         for id in &self.ids {
             if !self.replies.contains_key(id) {
+                self.status.ended(id, false);
                 self.replies.insert(id.clone(), Reply::Lost(self.loss(&end, &how)));
             }
         }

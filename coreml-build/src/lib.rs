@@ -47,6 +47,7 @@ pub use python::PythonOptions;
 pub use remote::Remote;
 pub use selection::Selection;
 pub use session::{Build, BuiltModel, Options, Policy, Session};
+pub use status::{Observer, Progress};
 pub use upkeep::{Moved, Moves, Whereabouts};
 
 /// Converts the models of a manifest, unless the cache has them, and leaves them where the attribute macro finds them.

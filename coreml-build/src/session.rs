@@ -17,6 +17,7 @@ use crate::materialize;
 use crate::python::PythonOptions;
 use crate::ready;
 use crate::remote::{Connection, Remote};
+use crate::status::Observer;
 use coreml_spec::{BuildError, INDEX_VERSION, Index, Outcome, index_folder};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -46,6 +47,8 @@ pub struct Options {
     pub jobs: Option<usize>,
     /// Whether to show a status line on the terminal.
     pub status: bool,
+    /// Who is told what the build does, besides.
+    pub observer: Option<Observer>,
     /// For which system the program is built; `None` refuses `embed = true`.
     pub target: Option<Target>,
 }
@@ -64,6 +67,7 @@ impl Options {
             config_file: None,
             jobs: None,
             status: false,
+            observer: None,
             target: None,
         }
     }

@@ -1,11 +1,13 @@
-//! One line on the terminal while something takes long: cargo hides what a build script prints.
+//! What a build is doing, told while it does it: to whoever listens, or in one line on the terminal, since cargo hides what a
+//! build script prints.
 //!
 //! Owns: `/dev/tty`, and when it is written. Must not: fail; a build without a terminal says nothing.
 //! Flow: `environment.rs` and `driver.rs` tell what they are doing, and call [`Status::tick`] while they wait.
 
+use crate::session::Options;
 use std::fs::File;
 use std::io::Write;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time after which the line is written again: often enough to see that something moves.
@@ -17,9 +19,60 @@ const WIDTH: usize = 78;
 /// Goes to the start of the line and clears it.
 const CLEAR: &[u8] = b"\r\x1b[K";
 
-/// The status line.
+/// Something that a build does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// Something that may take long begins: installing Python packages, waiting for another build, …
+    Began {
+        /// What.
+        what: String,
+    },
+    /// The conversion of a model goes on.
+    Converting {
+        /// Which model.
+        model: String,
+        /// What is being done: `import`, `load`, `trace`, `convert`, …
+        stage: String,
+        /// What exactly, such as the name of a pass; empty when there is nothing to add.
+        detail: String,
+        /// How many steps of the stage are done, and of how many, where that is known.
+        steps: Option<(u64, u64)>,
+    },
+    /// The conversion of a model has ended.
+    Ended {
+        /// Which model.
+        model: String,
+        /// Whether it is converted.
+        converted: bool,
+    },
+}
+
+/// Who is told what a build does. It is called from the build's own thread, and should return at once.
+#[derive(Clone)]
+pub struct Observer(Arc<dyn Fn(&Progress) + Send + Sync>);
+
+impl Observer {
+    /// Makes an observer of a function.
+    pub fn new(observe: impl Fn(&Progress) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(observe))
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+/// Where it is told what a build is doing.
 #[derive(Debug)]
-pub(crate) struct Status(Mutex<Option<Line>>);
+pub(crate) struct Status {
+    /// The line on the terminal, when there is one.
+    line: Mutex<Option<Line>>,
+    /// Who listens.
+    observer: Option<Observer>,
+}
 
 /// A status line that is shown.
 #[derive(Debug)]
@@ -41,25 +94,45 @@ trait Terminal: Write + Send + std::fmt::Debug {}
 impl<T: Write + Send + std::fmt::Debug> Terminal for T {}
 
 impl Status {
-    /// Opens the terminal; without one, and with `shown` false, nothing is ever written.
+    /// Opens the terminal; without one, and where the options want no status line, nothing is ever written.
     ///
-    /// Called by: `session.rs`, once per build.
-    pub(crate) fn new(shown: bool) -> Self {
-        let terminal = if shown { File::options().write(true).open("/dev/tty").ok() } else { None };
-        Self(Mutex::new(terminal.map(|terminal| Line::new(Box::new(terminal)))))
+    /// Called by: `convert.rs`, `upkeep.rs` and `lock/make.rs`, once for all that they do.
+    pub(crate) fn new(options: &Options) -> Self {
+        let terminal = if options.status { File::options().write(true).open("/dev/tty").ok() } else { None };
+        let line = terminal.map(|terminal| Line::new(Box::new(terminal)));
+        Self { line: Mutex::new(line), observer: options.observer.clone() }
     }
 
     /// Says that `what` begins; the time counts from here.
     pub(crate) fn begin(&self, what: &str) {
+        self.tell(|| Progress::Began { what: what.to_owned() });
         self.with(|line| {
             line.since = Instant::now();
             line.say(what);
         });
     }
 
-    /// Says what is going on now, within what has begun.
-    pub(crate) fn say(&self, what: &str) {
-        self.with(|line| line.say(what));
+    /// Says how far the conversion of a model is.
+    ///
+    /// Parameters: `count` — how many models are done, and of how many; `detail` — with `N/M` in it where the stage has steps.
+    pub(crate) fn converting(&self, count: (usize, usize), model: &str, stage: &str, detail: &str) {
+        self.tell(|| Progress::Converting {
+            model: model.to_owned(),
+            stage: stage.to_owned(),
+            detail: detail.to_owned(),
+            steps: steps(detail),
+        });
+        self.with(|line| {
+            let (done, all) = count;
+            let count = if all > 1 { format!("{done}/{all} ") } else { String::new() };
+            let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };
+            line.say(&format!("{count}{model}: {stage}{detail}"));
+        });
+    }
+
+    /// Says that the conversion of a model has ended.
+    pub(crate) fn ended(&self, model: &str, converted: bool) {
+        self.tell(|| Progress::Ended { model: model.to_owned(), converted });
     }
 
     /// Brings the seconds up to date.
@@ -67,9 +140,16 @@ impl Status {
         self.with(Line::write);
     }
 
+    /// Tells whoever listens.
+    fn tell(&self, progress: impl FnOnce() -> Progress) {
+        if let Some(Observer(observe)) = &self.observer {
+            observe(&progress());
+        }
+    }
+
     /// Calls `act` with the line, when it is shown.
     fn with(&self, act: impl FnOnce(&mut Line)) {
-        if let Some(line) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(line) = &mut *self.line.lock().unwrap_or_else(PoisonError::into_inner) {
             act(line);
         }
     }
@@ -113,6 +193,14 @@ impl Line {
     }
 }
 
+/// Returns the first `N/M` of a text.
+fn steps(text: &str) -> Option<(u64, u64)> {
+    text.split([' ', ':']).find_map(|word| {
+        let (done, all) = word.split_once('/')?;
+        Some((done.parse().ok()?, all.parse().ok()?))
+    })
+}
+
 /// Returns `text` in at most `room` characters, without any that would move the cursor.
 fn fitted(text: &str, room: usize) -> String {
     let mut characters: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
@@ -145,9 +233,10 @@ mod tests {
     #[test]
     fn one_line_is_overwritten_and_cleared() {
         let paper = Paper::default();
-        let status = Status(Mutex::new(Some(Line::new(Box::new(paper.clone())))));
+        let line = Mutex::new(Some(Line::new(Box::new(paper.clone()))));
+        let status = Status { line, observer: None };
         status.begin(&format!("encoder: \u{1b}[31m{}", "x".repeat(200)));
-        status.say("too soon after the first to be written");
+        status.converting((1, 2), "m", "too soon", "after the first to be written");
         std::thread::sleep(REFRESHED_EVERY);
         status.tick();
         std::thread::sleep(REFRESHED_EVERY);
@@ -158,7 +247,14 @@ mod tests {
         assert_eq!(lines.len(), 4, "{written:?}");
         assert!(lines[1].starts_with("coreml: encoder: [31mxxx") && lines[1].ends_with("x… 0s"), "{written:?}");
         assert_eq!(lines[1].chars().count(), WIDTH);
-        assert_eq!(lines[2], "coreml: too soon after the first to be written 0s");
+        assert_eq!(lines[2], "coreml: 1/2 m: too soon (after the first to be written) 0s");
         assert_eq!(lines[3], "");
+    }
+
+    #[test]
+    fn steps_are_read_from_what_the_driver_says() {
+        assert_eq!(steps("operation 12/345: aten::conv2d"), Some((12, 345)));
+        assert_eq!(steps("default 1/92: noop_elimination"), Some((1, 92)));
+        assert_eq!([steps(""), steps("python/net.py"), steps("12/x")], [None; 3]);
     }
 }

@@ -71,6 +71,29 @@ impl Session {
         self.cache.collect(self.options.limits, waiting)
     }
 
+    /// Says of the models of `manifests` whether the local cache has them; nothing is converted or brought.
+    pub fn look(&self, manifests: &[&str]) -> Moves {
+        self.each(manifests, |session, wanted, warnings| {
+            let found = find(&session.options.package_root, &session.cache, wanted, warnings)?;
+            Ok(found.map_or(Whereabouts::Nowhere, |_| Whereabouts::Local))
+        })
+    }
+
+    /// Removes the models of `manifests` from the local cache: the next build converts them.
+    ///
+    /// Parameters: `waiting` — called once when builds run; their end is waited for.
+    /// Returns: what was removed, and what kept other models from being removed.
+    pub fn forget(&self, manifests: &[&str], waiting: impl FnOnce()) -> Result<(Collected, Moves), Error> {
+        let mut entries = Vec::new();
+        let moves = self.each(manifests, |session, wanted, warnings| {
+            entries.extend(
+                find(&session.options.package_root, &session.cache, wanted, warnings)?.map(|found| found.entry),
+            );
+            Ok(Whereabouts::Nowhere)
+        });
+        Ok((self.cache.remove(&entries, waiting)?, moves))
+    }
+
     /// Gives the models of `manifests` that the local cache has to the remote one.
     ///
     /// Errors: there is no remote, or it may not be written.
@@ -106,7 +129,7 @@ impl Session {
     /// environment for those that have to be converted.
     pub fn prefetch(&self, manifests: &[&str]) -> Moves {
         let mut moves = self.each(manifests, Self::bring);
-        let status = Status::new(self.options.status);
+        let status = Status::new(&self.options);
         let mut made = Vec::new();
         let missing = moves.models.iter().filter(|model| model.whereabouts == Whereabouts::Nowhere);
         let manifests: Vec<_> = missing.map(|model| model.manifest.clone()).collect();
@@ -135,7 +158,7 @@ impl Session {
     fn each(
         &self,
         manifests: &[&str],
-        act: impl Fn(&Self, &Wanted<'_>, &mut Vec<String>) -> Result<Whereabouts, Error>,
+        mut act: impl FnMut(&Self, &Wanted<'_>, &mut Vec<String>) -> Result<Whereabouts, Error>,
     ) -> Moves {
         let _used = self.cache.in_use();
         let mut moves = Moves::default();

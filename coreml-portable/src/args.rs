@@ -195,7 +195,7 @@ impl<'s, 'a> Args<'s, 'a> {
 pub(crate) fn normalized(axis: i64, rank: usize) -> Result<i64, OpError> {
     let count = rank as i64;
     let from_front = if axis < 0 { axis + count } else { axis };
-    if (0..count.max(1)).contains(&from_front) {
+    if (0..count).contains(&from_front) {
         Ok(from_front)
     } else {
         Err(OpError::invalid(format!("its axis {axis} is outside of a tensor with {rank} dimensions")))

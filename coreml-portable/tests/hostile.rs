@@ -31,3 +31,9 @@ fn a_block_whose_square_is_beyond_64_bits() {
     let errors = errors("block_size_overflow.bin");
     assert!(matches!(errors[..], [Error::Invalid(_)]), "{errors:?}");
 }
+
+#[test]
+fn an_axis_of_a_scalar() {
+    let errors = errors("axis_of_a_scalar.bin");
+    assert!(matches!(errors[0], Error::Unsupported { .. } | Error::Invalid(_)), "{errors:?}");
+}

@@ -15,11 +15,13 @@ mod output;
 mod report;
 mod sample;
 mod step;
+mod timing;
 
 pub use coreml_spec::Tolerance;
 pub use figures::Figures;
 pub use report::{Comparison, Report, Stage, Verdict};
 pub use sample::Sample;
+pub use timing::{Timing, measure};
 
 use crate::description::Description;
 use crate::error::Error;
@@ -30,7 +32,7 @@ use crate::state::State;
 use coreml_spec::{DataType, FeatureKind, Package, TensorRef};
 use output::Output;
 use std::path::Path;
-use step::Step;
+use step::{Fed, Step};
 
 /// Compares the model of a generated module with its samples, prints the figures, and returns whether all passed.
 ///
@@ -102,17 +104,30 @@ fn compare(name: &str, model: &Model, samples: &[Sample], tolerance: Tolerance) 
 }
 
 /// Feeds one step of a sample to the model.
+///
+/// Called by: [`compare`].
 fn run(model: &Model, step: &Step<'_>, state: Option<&mut State>, report: &mut Report) -> Result<Vec<Output>, Error> {
     let function = model.function();
     step.refuse_unknown(&function.inputs, &function.outputs)?;
-    let mut fed = Vec::with_capacity(function.inputs.len());
-    for input in &function.inputs {
-        let value = step.input(input)?;
-        if let Some(remark) = value.as_ref().and_then(|value| value.rounded.as_ref()) {
-            report.remark(remark);
-        }
-        fed.push(value);
-    }
+    let fed = fed(model, step)?;
+    fed.iter().flatten().filter_map(|value| value.rounded.as_ref()).for_each(|remark| report.remark(remark));
+    let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
+    predict(model, state, &fed, &mut outputs)?;
+    Ok(outputs)
+}
+
+/// Returns what a step feeds for each input; `None` for one that it leaves out.
+fn fed<'a>(model: &Model, step: &Step<'a>) -> Result<Vec<Option<Fed<'a>>>, Error> {
+    model.function().inputs.iter().map(|input| step.input(input)).collect()
+}
+
+/// Predicts once.
+fn predict(
+    model: &Model,
+    state: Option<&mut State>,
+    fed: &[Option<Fed<'_>>],
+    outputs: &mut [Output],
+) -> Result<(), Error> {
     let inputs: Vec<InputRef<'_>> = fed
         .iter()
         .enumerate()
@@ -121,10 +136,8 @@ fn run(model: &Model, step: &Step<'_>, state: Option<&mut State>, report: &mut R
             None => model.default_of(at),
         })
         .collect();
-    let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
     let mut slots: Vec<&mut dyn OutputSlot> = outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
-    model.predict_features(state, &inputs, &mut slots)?;
-    Ok(outputs)
+    model.predict_features(state, &inputs, &mut slots)
 }
 
 /// Adds one comparison per output to `report`.

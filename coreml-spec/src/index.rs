@@ -95,6 +95,9 @@ pub struct IndexedModel {
     pub tolerance: Tolerance,
     /// Compute units to ask of Core ML unless the caller chooses.
     pub compute_units: ComputeUnits,
+    /// Rules of `cargo coreml lint` whose findings are not wanted: `ANE030`.
+    #[serde(default)]
+    pub allow: Vec<String>,
     /// The package's files as linker symbols when the manifest says `embed = true`; otherwise empty.
     pub embedded: Vec<EmbeddedFile>,
 }
@@ -189,6 +192,7 @@ mod tests {
             samples: samples.map(str::to_owned).to_vec(),
             tolerance: Tolerance::Psnr(35.0),
             compute_units: ComputeUnits::All,
+            allow: Vec::new(),
             embedded: Vec::new(),
         };
         for (function, sample) in ["main", "step", "v1.2"].iter().zip(samples) {

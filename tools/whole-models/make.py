@@ -49,7 +49,7 @@ def main() -> int:
                 continue
             size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             print(f"{path.name}: {size / 1e6:.1f} MB, {time.monotonic() - start:.1f} s", flush=True)
-        if arguments.onnx:
+        if arguments.onnx and network.exportable:
             try:
                 package.export(arguments.folder, name, network)
             except Exception as error:  # likewise

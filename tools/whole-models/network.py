@@ -34,6 +34,8 @@ class Network:
     """Which of `compression.VARIANTS` are made of it."""
     onnx: Callable[[], "Network"] | None = None
     """Makes the network that PyTorch exports to ONNX, where that is another: states become inputs and outputs."""
+    exportable: bool = True
+    """Whether PyTorch's exporter can write it at all; it has no complex numbers."""
 
 
 def seed(number: int) -> torch.Generator:

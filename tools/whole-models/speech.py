@@ -75,7 +75,7 @@ def whisper_mel() -> Network:
     generator = seed(33)
     time = torch.arange(16000) / 16000
     tone = 0.3 * torch.sin(2 * torch.pi * 440 * time) + 0.05 * torch.randn(16000, generator=generator)
-    return Network(Mel().eval(), [{"sound": tone[None].half().float()}], ("mel",), variants=("fp32",))
+    return Network(Mel().eval(), [{"sound": tone[None].half().float()}], ("mel",), variants=("fp32",), exportable=False)
 
 
 def whisper_encoder() -> Network:

@@ -5,7 +5,7 @@
 //! Flow: `cache.rs` after a conversion, at most once a day; the command line when it is asked.
 
 use super::temporary::{self, Temporary};
-use super::{Cache, USED_WITHIN, entry};
+use super::{Cache, Entry, USED_WITHIN, entry};
 use crate::config::Limits;
 use crate::error::Error;
 use std::fs::{File, TryLockError};
@@ -114,14 +114,47 @@ impl Cache {
             return Ok(Collected::default());
         }
         let failed = |error: io::Error| Error::storage("collect garbage", &self.root, &error);
-        let lock = self.use_lock().map_err(failed)?;
+        let _lock = self.alone(waiting).map_err(failed)?;
+        // Where locks do nothing a build may be using what was used lately.
+        let protected = if super::lock::works(&self.use_lock_path()) { Duration::ZERO } else { 2 * USED_WITHIN };
+        self.collect_alone(limits, protected).map_err(failed)
+    }
+
+    /// Removes entries now.
+    ///
+    /// Called by: the command line.
+    /// Parameters: `waiting` — called once when builds run; their end is then waited for.
+    pub(crate) fn remove(&self, entries: &[Entry], waiting: impl FnOnce()) -> Result<Collected, Error> {
+        let mut collected = Collected::default();
+        if entries.is_empty() {
+            return Ok(collected);
+        }
+        let failed = |error: io::Error| Error::storage("remove models", &self.root, &error);
+        let _lock = self.alone(waiting).map_err(failed)?;
+        let grave = Temporary::new(&self.root.join("tmp")).map_err(failed)?;
+        for entry in entries {
+            let name = entry.folder().file_name().unwrap_or_default();
+            let bytes = entry::bytes_below(entry.folder());
+            match std::fs::rename(entry.folder(), grave.path().join(name)) {
+                // Two models that are converted alike have one entry.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.map_err(failed)?,
+            }
+            let _ = std::fs::remove_file(self.root.join("used").join(name));
+            collected.entries += 1;
+            collected.bytes += bytes;
+        }
+        Ok(collected)
+    }
+
+    /// Waits until no build uses the cache, and keeps it so for as long as the result lives.
+    fn alone(&self, waiting: impl FnOnce()) -> io::Result<File> {
+        let lock = self.use_lock()?;
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             waiting();
-            lock.lock().map_err(failed)?;
+            lock.lock()?;
         }
-        let alone = super::lock::works(&self.use_lock_path());
-        // Where locks do nothing a build may be using what was used lately.
-        self.collect_alone(limits, if alone { Duration::ZERO } else { 2 * USED_WITHIN }).map_err(failed)
+        Ok(lock)
     }
 
     /// Collects; the use lock is held.

@@ -81,7 +81,7 @@ impl Session {
         let one = |error: Error| vec![error];
         manifest.requirements.pins = old.and_then(|old| old.pins(&manifest.requirements));
         if manifest.requirements.needs_pins() && self.options.python.interpreter.is_none() {
-            let status = Status::new(self.options.status);
+            let status = Status::new(&self.options);
             let pins = python::resolve(&self.options.python, &manifest.requirements, &self.cache, &status);
             manifest.requirements.pins = Some(pins.map_err(one)?);
         }

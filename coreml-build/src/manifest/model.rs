@@ -50,6 +50,8 @@ pub(crate) struct Model {
     pub(crate) tolerance: Tolerance,
     /// Whether the package is linked into the program.
     pub(crate) embed: bool,
+    /// Rules of `cargo coreml lint` whose findings are not wanted.
+    pub(crate) allow: Vec<String>,
     /// Where its table begins.
     place: Place,
     /// Where its keys stand, by their path inside the model: `inputs.mel`.
@@ -120,6 +122,8 @@ pub(super) struct Keys {
     parity: Option<Parity>,
     /// `embed`.
     embed: Option<bool>,
+    /// `allow`.
+    allow: Option<Vec<String>>,
 }
 
 impl Keys {
@@ -156,6 +160,7 @@ impl Keys {
         keys.rewrite = model.take("rewrite").and_then(|item| rewrite(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
         keys.embed = model.take("embed").and_then(|item| item.boolean());
+        keys.allow = model.take("allow").and_then(|item| allow(&item));
         later::keys(&model);
         model.finish();
         keys
@@ -182,6 +187,7 @@ impl Keys {
             rewrite: self.rewrite.or(defaults.rewrite),
             parity: self.parity.or(defaults.parity),
             embed: self.embed.or(defaults.embed),
+            allow: self.allow.or(defaults.allow),
         }
     }
 
@@ -268,6 +274,7 @@ impl Keys {
             compute_units: keys.compute_units.unwrap_or_default(),
             tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
             embed: keys.embed.unwrap_or(false),
+            allow: keys.allow.unwrap_or_default(),
             place,
             places,
         })
@@ -303,6 +310,23 @@ fn rewrite(item: &Item<'_>) -> Option<Vec<Rewrite>> {
         item.array()?.iter().map(|item| item.choice(&[("ane", Rewrite::Ane)])).collect::<Option<_>>()?;
     found.dedup();
     Some(found)
+}
+
+/// Reads `allow`. Which rules there are, only `cargo coreml lint` knows.
+fn allow(item: &Item<'_>) -> Option<Vec<String>> {
+    let rule = |item: &Item<'_>| -> Option<String> {
+        let text = item.text()?;
+        let digits = text.strip_prefix("ANE");
+        if digits.is_none_or(|digits| digits.len() != 3 || digits.bytes().any(|byte| !byte.is_ascii_digit())) {
+            item.report(format!("`{text}` is no rule: `cargo coreml lint --rules` lists them, such as \"ANE030\""));
+            return None;
+        }
+        Some(text.to_owned())
+    };
+    let mut rules: Vec<_> = item.array()?.iter().map(rule).collect::<Option<_>>()?;
+    rules.sort_unstable();
+    rules.dedup();
+    Some(rules)
 }
 
 /// Reads `metadata`.

@@ -43,6 +43,20 @@ fn a_small_manifest_gets_every_default() {
 }
 
 #[test]
+fn rules_that_a_model_allows_are_read_and_convert_nothing() {
+    let allow = |line: &str| parse(&format!("{MODEL}{line}\n"));
+    let model = allow("allow = [\"ANE070\", \"ANE030\", \"ANE070\"]").unwrap().models.remove(0);
+    assert_eq!(model.allow, ["ANE030", "ANE070"]);
+    let plain = parse(MODEL).unwrap().models.remove(0);
+    assert!(plain.allow.is_empty() && plain.conversion == model.conversion);
+    let errors = allow("allow = [\"ane030\"]").unwrap_err();
+    assert!(errors[0].contains("`ane030` is no rule: `cargo coreml lint --rules`"), "{errors:?}");
+    assert!(allow("allow = \"ANE030\"").is_err());
+    let shared = parse(&format!("[defaults]\nallow = [\"ANE030\"]\n{MODEL}")).unwrap().models.remove(0);
+    assert_eq!(shared.allow, ["ANE030"]);
+}
+
+#[test]
 fn every_key_is_read() {
     let table = table(
         "weights = \"w/a.safetensors\"\ncapture = \"export\"\nminimum-deployment-target = \"macOS14\"\nformat = \

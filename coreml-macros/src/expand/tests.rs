@@ -32,6 +32,7 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
         samples: vec![format!("{name}.samples.0.safetensors")],
         tolerance: Tolerance::Psnr(40.0),
         compute_units: ComputeUnits::All,
+        allow: Vec::new(),
         embedded: Vec::new(),
     }
 }

@@ -15,6 +15,10 @@ use std::sync::Arc;
 /// engine sees them when it folds shapes.
 const EXTERNAL_FROM: usize = 1024;
 
+/// Constants of at least this many bytes are read by the engine from the package's file; mapping a smaller one, and widening it
+/// in a node of its own, costs more than copying it.
+const STORED_FROM: usize = 1 << 16;
+
 /// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has 64.
 const STORED_ALIGNMENT: usize = 64;
 
@@ -84,7 +88,7 @@ impl Graph {
 
     /// Returns the place of a large constant in the package, or `None` when it has none or is not aligned there.
     fn stored(&self, constant: &Constant<'_>) -> Option<Stored> {
-        let bytes = Some(&*constant.bytes).filter(|bytes| bytes.len() >= EXTERNAL_FROM)?;
+        let bytes = Some(&*constant.bytes).filter(|bytes| bytes.len() >= STORED_FROM)?;
         let place = |file: &Arc<WeightFile>| Some(Stored { file: Arc::clone(file), range: file.range_of(bytes)? });
         let aligned = |stored: &Stored| stored.range.start.is_multiple_of(STORED_ALIGNMENT);
         self.files.iter().find_map(place).filter(aligned)

@@ -33,6 +33,11 @@ impl Array {
         Ok(Self { dims, values, dtype })
     }
 
+    /// Makes a tensor of numbers that single precision holds.
+    pub(super) fn made(dims: Vec<usize>, values: Vec<f64>) -> Self {
+        Self { dims, values, dtype: Dtype::F32 }
+    }
+
     /// Converts to the type that an input declares.
     ///
     /// Floats are rounded to a declared float type; nothing else loses anything.

@@ -7,7 +7,7 @@ use super::array::Array;
 use super::step::Step;
 use crate::error::Error;
 use crate::shape::element_count;
-use coreml_spec::{DataType, Feature};
+use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function};
 use safetensors::SafeTensors;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -80,6 +80,40 @@ impl Sample {
             return Err(sample.error(format!("it has {} steps, but none of number {missing}", numbers.len())));
         }
         sample.steps = Some(numbers.len()).filter(|count| *count > 0);
+        Ok(sample)
+    }
+
+    /// Makes up inputs for a function: every input of its default size. There are no references.
+    ///
+    /// Called by: [`crate::timing::measure`]. Floats are a pattern from -1 to 1 and integers 0, so that they are right as an
+    /// index; values of an image go from 0 to 255.
+    pub(crate) fn made_up(function: &Function) -> Result<Self, Error> {
+        let name = "(made up)".to_owned();
+        let mut sample = Self { name, tensors: BTreeMap::new(), steps: None };
+        for input in &function.inputs {
+            let (dims, scale, offset): (Vec<usize>, f64, f64) = match &input.kind {
+                FeatureKind::MultiArray { data_type, shape } => {
+                    let whole = matches!(data_type, DataType::Int32 | DataType::Int8);
+                    let scale = if whole { 0.0 } else { 1.0 };
+                    (shape.default.clone(), scale, 0.0)
+                }
+                FeatureKind::Image { size, color_space } => {
+                    let channels = match color_space {
+                        ColorSpace::Rgb | ColorSpace::Bgr => 3,
+                        ColorSpace::Grayscale | ColorSpace::GrayscaleFloat16 => 1,
+                    };
+                    (vec![1, channels, size.height, size.width], 127.0, 128.0)
+                }
+                _ => {
+                    return Err(sample.error(format!("`{}` is neither a tensor nor an image in the model", input.name)));
+                }
+            };
+            let count = element_count(&dims);
+            let count = count.ok_or_else(|| sample.error(format!("`{}` is too large: {dims:?}", input.name)))?;
+            let values = (0..count).map(|at| offset + scale * ((at % 255) as f64 / 127.0 - 1.0));
+            let array = Array::made(dims, values.collect());
+            sample.tensors.insert(format!("{INPUT_PREFIX}{}", input.name), array);
+        }
         Ok(sample)
     }
 

@@ -1,0 +1,63 @@
+//! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, with a real conversion.
+//!
+//! Owns: what the subcommands say to each other through the cache. Must not: test the figures.
+
+use coreml_tests::{Run, UserCrate, run, workspace};
+use serde_json::Value;
+
+/// Runs `cargo coreml` in a crate's folder, with the crate's variables.
+fn coreml(user: &UserCrate, arguments: &[&str]) -> Run {
+    let mut command = user.command(&["run", "--quiet", "--manifest-path"]);
+    command.arg(workspace().join("cargo-coreml/Cargo.toml")).args(["--", "coreml"]).args(arguments);
+    run(&mut command)
+}
+
+/// Returns what a command prints as JSON; null for anything else.
+fn json(user: &UserCrate, arguments: &[&str]) -> Value {
+    serde_json::from_str(&coreml(user, arguments).succeeds().stdout).unwrap_or_default()
+}
+
+#[test]
+fn what_is_built_is_measured_and_removed_again() {
+    let user = UserCrate::new("commanded", &["nets.toml"]).with_empty_cache();
+    user.write(
+        "nets.toml",
+        "[models.good]\nsource = { file = \"python/nets.py\", entry = \"net\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n\n\
+         [models.bad]\nsource = { file = \"python/nets.py\", entry = \"wrong\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n",
+    );
+    let nets = "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3)\n\n\ndef wrong():\n    ";
+    user.write("python/nets.py", format!("{nets}return torch.nn.Linear(5, 3)\n"));
+
+    // One model fails; the other is kept, and the JSON says so besides the error.
+    let failed = coreml(&user, &["build", "--json"]);
+    let said: Value = serde_json::from_str(&failed.stdout).expect("it is JSON");
+    assert!(said[0]["errors"][0].as_str().is_some_and(|error| error.contains("model `bad`")), "{said}");
+    failed.fails_with(&["good: converted", "bad: not converted", "model `bad`"]);
+    let places = coreml(&user, &["build", "--dry-run"]).succeeds().stdout;
+    assert!(places.contains("good  in the local cache") && places.contains("bad   in no cache"), "{places}");
+
+    user.write("python/nets.py", format!("{nets}return torch.nn.Linear(4, 3)\n"));
+    let built = json(&user, &["build", "--json", "--jobs", "1"]);
+    let models = built[0]["models"].as_array().expect("there are models");
+    let digest = |at: usize| models[at]["digest"].as_str().map(str::len);
+    assert_eq!((models.len(), digest(0), digest(1)), (2, Some(64), Some(64)), "{built}");
+    assert!(models.iter().all(|model| model["bytes"].as_u64() > Some(0)), "{built}");
+    let again = json(&user, &["build", "--json"]);
+    assert!(
+        again[0]["models"].as_array().is_some_and(|all| all.iter().all(|model| model["cached"] == true)),
+        "{again}"
+    );
+
+    let figures = json(&user, &["bench", "nets.toml", "--seconds", "0.01", "--threads", "1", "--json"]);
+    for (figures, model) in figures.as_array().expect("a list").iter().zip(["good", "bad"]) {
+        assert_eq!(figures["model"], format!("nets.toml: {model}"));
+        assert!(figures["inputs"].as_str().is_some_and(|name| name.ends_with(".safetensors")), "{figures}");
+        assert!(figures["least"].as_f64() <= figures["median"].as_f64() && figures["predictions"].as_u64() >= Some(10));
+    }
+
+    let removed = coreml(&user, &["clean"]).succeeds().stdout;
+    assert!(removed.starts_with("removed ") && removed.contains(" models with "), "{removed}");
+    let places = coreml(&user, &["build", "--dry-run"]).succeeds().stdout;
+    assert_eq!(places.matches("in no cache").count(), 2, "{places}");
+    assert!(coreml(&user, &["clean"]).succeeds().stdout.contains("removed 0 models"));
+}
