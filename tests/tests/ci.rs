@@ -21,7 +21,8 @@ fn blocks(heading: &str) -> Vec<(String, String)> {
     let page = std::fs::read_to_string(workspace().join("docs/ci.md")).expect("there is a page");
     let start = page.find(&format!("# {heading}\n")).unwrap_or_else(|| unreachable!("there is a part {heading}"));
     let part = &page[start..];
-    let part = &part[..part.find("\n#").unwrap_or(part.len())];
+    // A comment of a block has one mark.
+    let part = &part[..part.find("\n##").unwrap_or(part.len())];
     let fenced = part.split("```").skip(1).step_by(2);
     let blocks = fenced.filter_map(|block| block.split_once('\n'));
     blocks.map(|(kind, text)| (kind.to_owned(), text.to_owned())).collect()

@@ -115,9 +115,9 @@ impl Cache {
         }
         let failed = |error: io::Error| Error::storage("collect garbage", &self.root, &error);
         let _lock = self.alone(waiting).map_err(failed)?;
-        let alone = super::lock::works(&self.use_lock_path());
         // Where locks do nothing a build may be using what was used lately.
-        self.collect_alone(limits, if alone { Duration::ZERO } else { 2 * USED_WITHIN }).map_err(failed)
+        let protected = if super::lock::works(&self.use_lock_path()) { Duration::ZERO } else { 2 * USED_WITHIN };
+        self.collect_alone(limits, protected).map_err(failed)
     }
 
     /// Removes entries now.
