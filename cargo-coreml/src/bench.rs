@@ -4,14 +4,15 @@
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::measure`].
 
 use crate::Failure;
-use crate::models::{self, Model};
+use crate::models;
+use crate::parts::Part;
 use crate::table::{self, Align, printable};
 use coreml_rt::parity::{Sample, Timing, measure};
 use coreml_rt::{ComputeUnits, Engine, LoadOptions};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// What is said after the options.
@@ -95,11 +96,21 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let mut all = Vec::new();
     for model in &found.models {
-        let kept = if given.is_none() { kept(model, arguments.function.as_deref())? } else { None };
-        let sample = given.as_ref().or(kept.as_ref());
+        // Of a manifest's model the samples of the default function, or of the one that is asked for.
+        let parts = if given.is_none() { model.parts()? } else { Vec::new() };
+        let asked = arguments.function.as_deref();
+        let default = model.indexed.as_ref().map(|indexed| indexed.interface.default_function.as_str());
+        let several = model.indexed.as_ref().is_some_and(|indexed| indexed.interface.functions.len() > 1);
+        let wanted = |part: &&Part| match part.function.as_deref() {
+            Some(function) => Some(function) == asked.or(default),
+            // Samples of buckets fit all of them together, and no function by itself.
+            None => asked.is_none() || !several,
+        };
+        let kept = parts.iter().find(wanted).and_then(|part| part.samples.first());
+        let sample = given.as_ref().or(kept);
         let indexed = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         let options = options(arguments, indexed);
-        let timing = measure(&model.package, arguments.function.as_deref(), &options, sample, FEWEST, time)?;
+        let timing = measure(&model.package, asked, &options, sample, FEWEST, time)?;
         all.push(figures(&model.title, sample, &timing));
     }
     if arguments.json {
@@ -111,18 +122,6 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         text(figures, output)?;
     }
     Ok(())
-}
-
-/// Returns the first sample that a model's conversion kept for a function.
-///
-/// Returns: `None` for a package, and for buckets, whose samples have any size while a function has one.
-fn kept(model: &Model, function: Option<&str>) -> Result<Option<Sample>, Failure> {
-    let Some(indexed) = model.indexed.as_ref().filter(|indexed| indexed.interface.buckets.is_none()) else {
-        return Ok(None);
-    };
-    let function = function.unwrap_or(&indexed.interface.default_function);
-    let folder = model.package.parent().unwrap_or(Path::new("."));
-    Ok(indexed.samples_of(function).next().map(|name| Sample::read(&folder.join(name))).transpose()?)
 }
 
 /// Returns how to load.

@@ -1,7 +1,7 @@
 //! What a model of a manifest is compared by: each package, or each function of it, with its own samples.
 //!
 //! Owns: which samples belong where. Must not: judge; `coreml_rt::parity` does.
-//! Flow: `report.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole model.
+//! Flow: `report.rs`, `bench.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole model.
 
 use crate::Failure;
 use coreml_rt::LoadOptions;
@@ -14,9 +14,9 @@ pub(crate) struct Part {
     /// The package.
     package: PathBuf,
     /// The function; `None` for the only one, and for buckets, which are one model.
-    function: Option<String>,
+    pub(crate) function: Option<String>,
     /// Inputs with PyTorch's results.
-    samples: Vec<Sample>,
+    pub(crate) samples: Vec<Sample>,
 }
 
 /// Returns the parts of a package.

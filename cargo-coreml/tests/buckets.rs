@@ -76,3 +76,21 @@ fn lint_and_report_show_every_size() {
     let rows = data["parity"]["rows"].as_array().unwrap();
     assert!(rows.len() == 3 && rows.iter().all(|row| row["passed"] == true), "{rows:?}");
 }
+
+#[test]
+fn bench_runs_the_bucket_of_a_sample_and_the_smallest_without_one() {
+    for samples in [&["--samples", "letters.3.safetensors"][..], &[]] {
+        let mut bench = command();
+        bench.args(["bench", "--json", "--seconds", "0.01"]).arg(letters("letters.mlpackage"));
+        for argument in samples {
+            match argument.strip_suffix(".safetensors") {
+                Some(_) => bench.arg(letters(argument)),
+                None => bench.arg(argument),
+            };
+        }
+        let (code, output, error) = run(&mut bench);
+        assert_eq!((code, error.as_str()), (0, ""), "{output}");
+        let json: serde_json::Value = serde_json::from_str(&output).unwrap();
+        assert!(json[0]["predictions"].as_u64().unwrap() > 0, "{json}");
+    }
+}
