@@ -167,19 +167,19 @@ pub(super) fn overwrite(array: &MLMultiArray, from: Elements<'_>) -> Result<(), 
 fn scatter<T: Plain>(array: &MLMultiArray, from: &[T]) -> Result<(), CoreMlError> {
     let (mut shape, mut strides) = (Vec::new(), Vec::new());
     layout(array, &mut shape, &mut strides);
-    let result = Cell::new(Err(unexpected_memory()));
+    let result = Cell::new(None);
     let block = StackBlock::new(|memory: NonNull<c_void>, size: NSInteger, _strides: NonNull<NSArray<NSNumber>>| {
         let memory = memory.cast::<T>();
         let Some(size) = usize::try_from(size).ok().filter(|_| memory.is_aligned()) else { return };
         // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned, and nobody else reads or
         // writes them meanwhile: the caller has the array alone. Every bit pattern is a `T`.
         let elements = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), size / size_of::<T>()) };
-        result.set(strides::scatter(from, &shape, &strides, elements).map_err(CoreMlError::Unexpected));
+        result.set(Some(strides::scatter(from, &shape, &strides, elements).map_err(CoreMlError::Unexpected)));
     });
     // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it. Systems that have
     // states have this method.
     unsafe { array.getMutableBytesWithHandler(&block) };
-    result.into_inner()
+    result.into_inner().unwrap_or_else(|| Err(unexpected_memory()))
 }
 
 /// Returns Core ML's constant for a type that an input can have.
@@ -230,7 +230,7 @@ fn write<T: Plain>(array: &MLMultiArray, elements: &[T]) -> Result<(), CoreMlErr
 
 /// Copies elements out of the memory of a multi-array.
 fn read<T: Plain>(array: &MLMultiArray, shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), CoreMlError> {
-    let result = Cell::new(Err(unexpected_memory()));
+    let result = Cell::new(None);
     // The block is called once, but to Rust it is a function that may be called again.
     let into = RefCell::new(into);
     let take = |memory: NonNull<c_void>, size: NSInteger| {
@@ -242,7 +242,7 @@ fn read<T: Plain>(array: &MLMultiArray, shape: &[usize], strides: &[usize], into
         // SAFETY: Core ML shows `size` readable bytes for the duration of this call, during which nothing writes them:
         // the prediction is over and the array is ours. They are aligned, and every bit pattern is a `T`.
         let elements = unsafe { std::slice::from_raw_parts(memory.as_ptr(), size / size_of::<T>()) };
-        result.set(strides::copy(elements, shape, strides, &mut into).map_err(CoreMlError::Unexpected));
+        result.set(Some(strides::copy(elements, shape, strides, &mut into).map_err(CoreMlError::Unexpected)));
     };
     if array.respondsToSelector(sel!(getBytesWithHandler:)) {
         let block = StackBlock::new(take);
@@ -255,7 +255,7 @@ fn read<T: Plain>(array: &MLMultiArray, shape: &[usize], strides: &[usize], into
         let memory = unsafe { array.dataPointer() };
         take(memory, NSInteger::try_from(extent.saturating_mul(size_of::<T>())).unwrap_or_default());
     }
-    result.into_inner()
+    result.into_inner().unwrap_or_else(|| Err(unexpected_memory()))
 }
 
 /// Makes the error of an array whose memory cannot be used.
