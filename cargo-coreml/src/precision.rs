@@ -33,6 +33,9 @@ const WITHOUT_ARITHMETIC: [&str; 12] = [
 /// How much better, in decibels, a variant must be to count: less is the noise of rounding.
 const GAIN: f64 = 0.5;
 
+/// Variants that are converted at once: a start of Python costs more than a small conversion, a large one more than a start.
+const AT_ONCE: usize = 4;
+
 /// The manifest's key.
 const KEY: &str = "compute-precision";
 
@@ -169,36 +172,36 @@ impl Search {
     ///
     /// Parameters: `ranked` — all kinds with what each reaches alone, the best first.
     fn smallest<'a>(&self, ranked: &[(&'a str, f64)], target: f64) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
-        let mut chosen: Vec<&str> = Vec::new();
-        let mut reached = f64::NEG_INFINITY;
-        for (kind, alone) in ranked {
-            chosen.push(kind);
-            reached = if chosen.len() == 1 { *alone } else { self.one(&chosen)? };
-            if reached >= target {
-                break;
-            }
-        }
-        if reached < target {
-            return Ok(None);
-        }
+        let Some((mut chosen, mut reached)) = self.enough(ranked, target)? else { return Ok(None) };
         // What came early may be unneeded beside what came late.
-        for kind in chosen.clone() {
-            if chosen.len() == 1 {
-                break;
-            }
-            let fewer: Vec<&str> = chosen.iter().copied().filter(|other| *other != kind).collect();
-            let without = self.one(&fewer)?;
-            if without >= target {
-                (chosen, reached) = (fewer, without);
+        while chosen.len() > 1 {
+            let without = |kind| chosen.iter().copied().filter(|other| *other != kind).collect();
+            let fewer: Vec<Vec<&str>> = chosen.iter().map(|kind| without(*kind)).collect();
+            let measured = self.measure(&fewer)?;
+            let best = fewer.into_iter().zip(measured).max_by(|(_, left), (_, right)| left.total_cmp(right));
+            match best {
+                Some((kinds, psnr)) if psnr >= target => (chosen, reached) = (kinds, psnr),
+                _ => break,
             }
         }
         Ok(Some((chosen, reached)))
     }
 
-    /// Converts and compares one variant.
-    fn one(&self, kinds: &[&str]) -> Result<f64, Failure> {
-        let measured = self.measure(&[kinds.to_vec()])?;
-        measured.first().copied().ok_or_else(|| "a conversion is missing".into())
+    /// Returns the first of the kinds, as many as meet the target together, with what they reach.
+    fn enough<'a>(&self, ranked: &[(&'a str, f64)], target: f64) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
+        let Some((first, alone)) = ranked.first() else { return Ok(None) };
+        if *alone >= target {
+            return Ok(Some((vec![first], *alone)));
+        }
+        let beginnings: Vec<Vec<&str>> =
+            (2..=ranked.len()).map(|count| ranked[..count].iter().map(|(kind, _)| *kind).collect()).collect();
+        for some in beginnings.chunks(AT_ONCE) {
+            let measured = self.measure(some)?;
+            if let Some(found) = some.iter().zip(measured).find(|(_, psnr)| *psnr >= target) {
+                return Ok(Some((found.0.clone(), found.1)));
+            }
+        }
+        Ok(None)
     }
 }
 

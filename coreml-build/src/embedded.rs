@@ -21,6 +21,7 @@ macro_rules! driver_files {
 driver_files!(
     "__init__.py",
     "__main__.py",
+    "aliases.py",
     "ane.py",
     "buckets.py",
     "canonical.py",

@@ -155,7 +155,7 @@ PRUNE = prune_weights.compress_by_magnitude
 
 @contextlib.contextmanager
 def _pruning_in_float32() -> Iterator[None]:
-    """Let pruning find its bound in float32. Of 65505 half-precision weights on, numpy counts beyond the largest float16:
+    """Let pruning find its bound in float32. Beyond 65504 half-precision weights numpy counts further than they do:
     the bound is not a number, and nothing is pruned, without a word.
     """
 

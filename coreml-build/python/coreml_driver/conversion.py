@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from coreml_driver import (
+    aliases,
     capture,
     checks,
     diagnosis,
@@ -230,6 +231,8 @@ class _Conversion:
             states.reset(flat, kept, states.PREFIX)
             tensors = copies(observed.runs[0].steps[0][0].captured)
             captured = capture.capture(method, flat, self.model.inputs, tensors, observed.sightings, line)
+            if method == "trace":
+                aliases.check(captured.program, self.context.user_code, line)
             largest = 0.0
             for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))

@@ -134,6 +134,24 @@ RULES = (
         WHERE_CURE,
     ),
     _rule(
+        "capture",
+        r"Constraints violated \(([^)]*)\)",
+        "baked-shape",
+        "The export holds for one size of `{0}` (input and axis), which the manifest lets vary: a size is baked in.",
+        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of numbers.",
+        "Let no `if` or loop depend on a size.",
+        "Declare a fixed `shape` for each size that is needed.",
+        key="inputs",
+    ),
+    _rule(
+        "convert",
+        "No matching select or slice",
+        "dropped-write",
+        "coremltools cannot translate `copy_` into a whole tensor when it is traced.",
+        "Assign instead: `self.k[:] = …`.",
+        'Or use `capture = "export"`.',
+    ),
+    _rule(
         "convert",
         # The last one is bfloat16 by its number: what the translation of `.to(…)` knows it by.
         (r"Got unsupported ScalarType \w+", r"KeyError: torch\.\w+", r"KeyError: np\.int32\(15\)"),

@@ -127,6 +127,13 @@ def _diff(context: Any, node: Any) -> None:
     context.add(x, torch_name=node.name)
 
 
+def _zero(context: Any, node: Any) -> None:
+    """`x.zero_()`."""
+    (x,) = _get_inputs(context, node, expected=1)
+    zeros = mb.fill(shape=mb.shape(x=x), value=0.0)
+    context.add(mb.cast(x=zeros, dtype=builtin_to_string(x.dtype), name=node.name))
+
+
 def _scaled(context: Any, node: Any) -> tuple[Any, Any, Any, Any]:
     """Return the operands of `addcmul` and `addcdiv`; the factor is a keyword in exported graphs."""
     inputs = _get_inputs(context, node, min_expected=3)
@@ -149,6 +156,7 @@ FIXES: dict[str, tuple[Callable[[Any, Any], None], tuple[str, ...]]] = {
     "swapaxes": (_swapaxes, ("swapdims",)),
     "movedim": (_movedim, ("moveaxis",)),
     "diff": (_diff, ()),
+    "zero": (_zero, ("zero_",)),
 }
 #: What coremltools has by itself.
 ORIGINAL = dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)

@@ -1,7 +1,7 @@
 """Converts again what other tests have converted: `python again.py LIST.json`, in a process of its own.
 
-Each conversion is a fork, as in `coreml_driver.workers`: two models of one process must not see each other. The list has
-a root, a table and an output folder for each; the digests come as JSON on standard output.
+Each conversion is a fork, as in `coreml_driver.workers`: two models of one process must not see each other. The list
+has a root, a table and an output folder for each; the digests come as JSON on standard output.
 """
 
 import json

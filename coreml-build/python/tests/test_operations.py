@@ -75,6 +75,7 @@ FIXED = {
     "swapaxes": lambda x: x.reshape(2, 3, 4).swapaxes(0, -1) + x.reshape(2, 3, 4).swapdims(2, 0),
     "movedim": lambda x: x.reshape(2, 3, 4).movedim((0, 1), (2, 0)) * x.reshape(2, 3, 4).moveaxis(0, -1),
     "diff": lambda x: x.diff() + x.diff(2, 1, prepend=x[:, :1]) + x.diff(append=x[:, :1])[:, 1:] + x.diff(dim=0)[:, 1:],
+    "zero": lambda x: torch.zero_(x + 1) + x.clone().zero_() + x,
 }
 
 

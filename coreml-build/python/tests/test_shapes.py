@@ -104,6 +104,13 @@ def test_a_size_that_is_baked_in_is_an_error(package, name):
     assert "`x` [1, " in failed["message"] and failed["advice"], failed
 
 
+def test_an_export_that_holds_for_one_size_alone_is_an_error(package):
+    source = module("return x * 2 if x.shape[1] > 3 else x * 3")
+    failed = package.convert(source, inputs=one(1, ranged(), 3), capture="export").failed
+    assert (failed["kind"], failed["key"]) == ("baked-shape", "inputs"), failed
+    assert "x_1" in failed["message"]
+
+
 def test_a_shape_that_forward_does_not_take_stands_at_the_inputs(package):
     source = "def make():\n    return nn.Conv1d(3, 4, 3)\n"
     failed = package.convert(source, inputs={"input": {"shape": [1, 3, ranged()]}}).failed

@@ -235,6 +235,13 @@ def test_traps_of_states(package, name):
         assert failed["python"]["line"] == package.marked(), failed
 
 
+def test_a_copy_into_the_whole_state_needs_an_export(package):
+    body = "self.k.copy_(torch.where(torch.arange(4)[None, :, None] == pos, x, self.k))\nreturn self.k.sum(1) * 2"
+    failed = convert(package, body).failed
+    assert failed["kind"] == "dropped-write" and "`self.k[:] = …`" in failed["advice"][0], failed
+    assert convert(package, body, capture="auto").report["capture"]["method"] == "export"
+
+
 def test_a_view_older_than_the_write_is_right_when_exported(package):
     body = "old = self.k[0]\nself.k[:, pos] = x\nreturn old.sum(0) * 2"
     assert convert(package, body, capture="export").converted

@@ -310,3 +310,61 @@ def test_logits_of_a_classifier_warn(package):
         ("def make():\n    return nn.Linear(3, 3)\n"), classifier=labels, inputs={"x": {"shape": [1, 3]}}
     )
     assert any("softmax" in warning for warning in outcome.converted["warnings"])
+
+
+#: Writes into views, after `y = x * 2`; another name of the same memory is used afterwards. coremltools translates each
+#: of them without a word when it is traced, and the result is another one.
+LOST = {
+    "add_ on a row": "y[0].add_(1)",
+    "mul_ on a slice": "y[:, 1:3].mul_(5)",
+    "a column by an index tensor": "y[:, idx] = 0",
+    "index_put_ on a row": "y[0].index_put_((idx,), x[0, :1])",
+    "scatter_ on a row": "y[0].scatter_(0, idx.long(), x[0, :1])",
+    "masked_fill_ on a row": "y[0].masked_fill_(x[0] > 0, 7.0)",
+    "relu_ on a row": "F.relu_(y[0])",
+    "through a transposed view": "y.t()[0] = 5",
+    "through another shape": "y.view(-1)[3] = 5",
+    "through unbind": "a, b = y.unbind(0)\na += 3",
+    "through chunk": "a, b = y.chunk(2, 1)\na.mul_(3)",
+    "a view from before": "v = y[:, 0]\ny[:, 0] = 9\ny = v[:, None] * y",
+    "a view from before a write to all": "v = y[:, 0]\ny.add_(9)\ny = v[:, None] * y",
+    "a row that is used on": "r = y[0]\nr.fill_(7.0)\ny = r * y",
+    "two writes through one row": "r = y[0]\nr[1] = 5\nr[2] = 6",
+    "a row after a write through it": "r = y[0]\nr[1] = 5\ny = r[None] * 2",
+    "an augmented slice of a row": "y[0][1:3] += 4",
+}
+#: Writes that a trace keeps.
+KEPT_BY_TRACES = {
+    "a slice": "y[:, 1:3] = 0",
+    "a column": "y[:, 1] = x[:, 0]",
+    "an augmented slice": "y[:, 1:3] *= 5",
+    "at a position": "p = idx[0]\ny[:, p : p + 1] = x[:, :1]",
+    "index_put_ on the whole": "y.index_put_((torch.zeros(1, dtype=torch.long), idx), x[0, :1])",
+    "a mask": "y[x > 0] = 7",
+    "the whole": "y.add_(1)\ny = F.relu(y, inplace=True)",
+    "one row, then one column": "y[0] = 5\ny[:, 2] = 6",
+    "the input": "x[:, 0] = 0\ny = x * 2",
+    "a tensor that is filled by a loop": "y = torch.zeros(2, 4)\nfor i in range(4):\n    y[:, i] = x[:, i] * i",
+}
+INDEXED = {"x": {"shape": [2, 4]}, "idx": {"shape": [1], "dtype": "int32", "sample": {"range": [0, 3]}}}
+
+
+def writing(body: str) -> str:
+    """Return a source whose forward writes as `body` says; its last line is marked."""
+    source = module(f"y = x * 2\n{body}  # here\nreturn y + idx.sum()")
+    return source.replace("forward(self, x)", "forward(self, x, idx)")
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_write_that_a_trace_loses(package, name):
+    failed = package.convert(writing(LOST[name]), inputs=INDEXED, capture="trace").failed
+    assert failed["kind"] == "lost-write", failed
+    assert failed["python"]["file"] == "python/model.py" and failed["advice"]
+    outcome = package.convert(inputs=INDEXED)
+    assert outcome.report["capture"]["method"] == "export" and "lost-write" not in outcome.report["capture"]["reason"]
+
+
+@pytest.mark.parametrize("name", KEPT_BY_TRACES)
+def test_a_write_that_a_trace_keeps(package, name):
+    outcome = package.convert(writing(KEPT_BY_TRACES[name]), inputs=INDEXED)
+    assert outcome.report["capture"]["method"] == "trace"
