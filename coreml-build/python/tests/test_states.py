@@ -90,21 +90,22 @@ def test_states_stand_in_the_order_of_the_manifest_and_may_lie_deep(package):
     assert "k" not in names and "layers_1_k" not in names
 
 
-@pytest.mark.parametrize(
-    ("capture", "write"),
-    [
-        ("trace", "self.k[:, p : p + 1] = x"),
-        ("trace", "self.k.index_put_((torch.zeros(1, dtype=torch.long), pos), x[0])"),
-        ("trace", "self.k[:] = torch.where(torch.arange(4)[None, :, None] == pos, x, self.k)"),
-        ("trace", "self.k[0] = torch.where(torch.arange(4)[:, None] == pos, x[0], self.k[0])"),
-        ("trace", "self.k.mul_(0.5).add_(x)"),
-        ("trace", "self.k += x\nself.k.clamp_(-1, 1)"),
-        ("export", "self.k[:, pos] = x"),
-        ("export", "self.k[0].index_put_((pos,), x[0])"),
-        ("export", "self.k.copy_(torch.where(torch.arange(4)[None, :, None] == pos, x, self.k))"),
-        ("auto", "self.k[:, pos] = x"),
-    ],
-)
+#: Ways of writing that the capture keeps.
+WRITING = [
+    ("trace", "self.k[:, p : p + 1] = x"),
+    ("trace", "self.k.index_put_((torch.zeros(1, dtype=torch.long), pos), x[0])"),
+    ("trace", "self.k[:] = torch.where(torch.arange(4)[None, :, None] == pos, x, self.k)"),
+    ("trace", "self.k[0] = torch.where(torch.arange(4)[:, None] == pos, x[0], self.k[0])"),
+    ("trace", "self.k.mul_(0.5).add_(x)"),
+    ("trace", "self.k += x\nself.k.clamp_(-1, 1)"),
+    ("export", "self.k[:, pos] = x"),
+    ("export", "self.k[0].index_put_((pos,), x[0])"),
+    ("export", "self.k.copy_(torch.where(torch.arange(4)[None, :, None] == pos, x, self.k))"),
+    ("auto", "self.k[:, pos] = x"),
+]
+
+
+@pytest.mark.parametrize(("capture", "write"), WRITING)
 def test_forms_of_writing_that_work(package, capture, write):
     outcome = convert(package, f"p = pos[0]\n{write}\nreturn self.k.sum(1) * 2 + pos", capture=capture)
     assert [state.name for state in outcome.specification.description.state] == ["k"]
