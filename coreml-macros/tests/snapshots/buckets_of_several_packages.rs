@@ -288,6 +288,10 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                self.0.prewarm()
+            }
             /// Runs the model once.
             pub fn predict(
                 &self,
@@ -313,6 +317,12 @@ Threads can share it; each prediction runs on its own.*/
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
+            }
         }
         /// What the runtime finds, checks and loads the model by.
         static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
@@ -325,6 +335,47 @@ Threads can share it; each prediction runs on its own.*/
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };
+        impl Model {
+            /// Finds and loads the model on a thread of its own.
+            pub fn load_async(
+                options: ::coreml_rt::LoadOptions,
+            ) -> ::coreml_rt::Completion<Self> {
+                ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
+            }
+            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
+            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            pub fn predict_async(
+                &self,
+                input: &Input<'_>,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0.predict_async([&input.x])
+            }
+            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            pub fn predict_batch(
+                &self,
+                inputs: &[Input<'_>],
+            ) -> ::core::result::Result<::std::vec::Vec<Output>, ::coreml_rt::Error> {
+                self.0
+                    .predict_batch(
+                        inputs
+                            .iter()
+                            .map(|input| {
+                                let slots: [&dyn ::coreml_rt::private::InputSlot; _] = [
+                                    &input.x,
+                                ];
+                                slots
+                            }),
+                    )
+            }
+        }
+        impl ::coreml_rt::private::Outputs for Output {
+            fn slots(
+                &mut self,
+                with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+            ) {
+                with(&mut []);
+            }
+        }
         ///What `other` takes.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {

@@ -107,6 +107,14 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                     self.0.predict([&input.ids], &mut [&mut output.logits])
                 }
+                /// Returns what runs the model: `portable (rten 0.27)`.
+                pub fn backend(&self) -> &str {
+                    self.0.backend()
+                }
+                /// Returns the package's folder, or `None` when the model is embedded in the program.
+                pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+                    self.0.path()
+                }
                 /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
                 pub fn compute_plan(
                     &self,
@@ -115,14 +123,6 @@ Threads can share it; each prediction runs on its own.*/
                     ::coreml_rt::Error,
                 > {
                     self.0.compute_plan()
-                }
-                /// Returns what runs the model: `portable (rten 0.27)`.
-                pub fn backend(&self) -> &str {
-                    self.0.backend()
-                }
-                /// Returns the package's folder, or `None` when the model is embedded in the program.
-                pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
-                    self.0.path()
                 }
             }
             /// What the runtime finds, checks and loads the model by.
@@ -275,6 +275,14 @@ Threads can share it; each prediction runs on its own.*/
                             &mut [&mut output.logits],
                         )
                 }
+                /// Returns what runs the model: `portable (rten 0.27)`.
+                pub fn backend(&self) -> &str {
+                    self.0.backend()
+                }
+                /// Returns the package's folder, or `None` when the model is embedded in the program.
+                pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
+                    self.0.path()
+                }
                 /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
                 pub fn compute_plan(
                     &self,
@@ -283,14 +291,6 @@ Threads can share it; each prediction runs on its own.*/
                     ::coreml_rt::Error,
                 > {
                     self.0.compute_plan()
-                }
-                /// Returns what runs the model: `portable (rten 0.27)`.
-                pub fn backend(&self) -> &str {
-                    self.0.backend()
-                }
-                /// Returns the package's folder, or `None` when the model is embedded in the program.
-                pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
-                    self.0.path()
                 }
             }
             /// What the runtime finds, checks and loads the model by.
@@ -465,12 +465,6 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.predict([&input.x], &mut [])
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
-            pub fn compute_plan(
-                &self,
-            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
-                self.0.compute_plan()
-            }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
                 self.0.backend()
@@ -478,6 +472,12 @@ Threads can share it; each prediction runs on its own.*/
             /// Returns the package's folder, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
         }
         /// What the runtime finds, checks and loads the model by.

@@ -75,12 +75,6 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.predict([&input.mel], &mut [&mut output.audio_features])
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
-            pub fn compute_plan(
-                &self,
-            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
-                self.0.compute_plan()
-            }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
                 self.0.backend()
@@ -88,6 +82,12 @@ Threads can share it; each prediction runs on its own.*/
             /// Returns the package's folder, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
         }
         /// What the runtime finds, checks and loads the model by.
@@ -249,12 +249,6 @@ Threads can share it; each prediction runs on its own.*/
                         &mut [&mut output.logits, &mut output.logits_2],
                     )
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
-            pub fn compute_plan(
-                &self,
-            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
-                self.0.compute_plan()
-            }
             /// Returns what runs the model: `portable (rten 0.27)`.
             pub fn backend(&self) -> &str {
                 self.0.backend()
@@ -262,6 +256,12 @@ Threads can share it; each prediction runs on its own.*/
             /// Returns the package's folder, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
+            }
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+                self.0.compute_plan()
             }
         }
         /// What the runtime finds, checks and loads the model by.
