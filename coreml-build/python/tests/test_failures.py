@@ -6,6 +6,7 @@ A case is a source whose faulty line is marked, and what changes in the manifest
 from __future__ import annotations
 
 import pytest
+import torch
 
 from coreml_driver.failures import Failure
 
@@ -449,6 +450,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_failure(package, name):
+    if name == "exported LSTM" and torch.__version__ < "2.6":
+        pytest.skip("this torch exports an LSTM whole, and coremltools translates it")
     source, changes, kind, key, words, cures = CASES[name]
     failed = package.convert(source, **changes).failed
     assert (failed["kind"], failed["key"]) == (kind, key), failed
