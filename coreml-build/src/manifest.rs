@@ -18,6 +18,8 @@ mod function;
 mod image;
 mod model;
 mod parity;
+#[cfg(test)]
+mod schema_tests;
 mod section;
 mod shape;
 mod source;

@@ -55,6 +55,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// The keys that each table may have, by its path, of all that this thread has read: the schema must name the same.
+    pub(super) static KNOWN: RefCell<BTreeMap<String, std::collections::BTreeSet<&'static str>>> = RefCell::default();
+}
+
 /// A table being read. Keys that nobody asked for are errors when it is finished.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
@@ -123,6 +129,8 @@ impl<'a> Section<'a> {
     /// Reports all keys that nobody asked for.
     pub(super) fn finish(self) {
         let asked = self.asked.take();
+        #[cfg(test)]
+        KNOWN.with_borrow_mut(|known| known.entry(self.path.clone()).or_default().extend(&asked));
         let suffix = self.suffix();
         for (name, item) in self.entries.take() {
             item.report(format!("unknown key `{name}`{suffix}{}", did_you_mean(name, asked.iter().copied())));

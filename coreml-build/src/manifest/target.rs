@@ -38,6 +38,12 @@ impl Default for DeploymentTarget {
 }
 
 impl DeploymentTarget {
+    /// Returns all names.
+    #[cfg(test)]
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        RELEASES.iter().flat_map(|(_, names)| names.iter().copied())
+    }
+
     /// Reads a target.
     pub(super) fn read(item: &Item<'_>) -> Option<Self> {
         let name = item.string()?;
