@@ -91,7 +91,9 @@ class Kept:
         self.conversions: dict[str, dict] = {}
 
     def add(self, root: Path, table: dict, output: Path) -> None:
-        """Keep one, unless it is there."""
+        """Keep one, unless it is there, or was made of files outside of the package, which are not kept."""
+        if "../" in json.dumps(table):
+            return
         name = hashlib.sha256((digest(root) + json.dumps(table)).encode()).hexdigest()[:16]
         if name not in self.conversions:
             shutil.copytree(root, self.folder / name)
