@@ -37,3 +37,9 @@ fn an_axis_of_a_scalar() {
     let errors = errors("axis_of_a_scalar.bin");
     assert!(matches!(errors[0], Error::Unsupported { .. } | Error::Invalid(_)), "{errors:?}");
 }
+
+#[test]
+fn an_image_that_is_upsampled_beyond_memory() {
+    let errors = errors("upsampled_beyond_memory.bin");
+    assert!(matches!(errors[0], Error::Unsupported { .. } | Error::Invalid(_)), "{errors:?}");
+}

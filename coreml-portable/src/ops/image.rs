@@ -5,6 +5,7 @@
 //! grid, its Resize does the work; any other grid of known sizes is two gathers for each axis.
 
 use super::Opset::{CoreML5, CoreML6, CoreML7};
+use super::resample::LARGEST_GRID;
 use super::sampling::{Sampling, interpolated};
 use super::{Op, op, opt, req};
 use crate::args::Args;
@@ -288,10 +289,22 @@ fn linear(
         let (Some(input), Some(output)) = (axis.input, axis.output) else {
             return Err(VARYING_GRID.error());
         };
-        let places: Vec<f64> = (0..output).map(|i| sampling.place(i, input, output)).collect();
+        let places = places(output, |i| sampling.place(i, input, output))?;
         y = interpolated(g, &y, axis.axis, rank, input, &places);
     }
     Ok(y)
+}
+
+/// Returns where in the input each pixel of an axis comes from.
+///
+/// Errors: more pixels than a constant of the graph may have.
+fn places(output: usize, place: impl Fn(usize) -> f64) -> Result<Vec<f64>, OpError> {
+    if output > LARGEST_GRID {
+        return Err(OpError::invalid(format!(
+            "its output has {output} pixels along an axis, more than {LARGEST_GRID}"
+        )));
+    }
+    Ok((0..output).map(place).collect())
 }
 
 /// Returns the sizes of all axes after resizing some.
@@ -351,7 +364,7 @@ fn nearest(
     let mut y = x.clone();
     for axis in axes {
         if let (Some(input), Some(output)) = (axis.input, axis.output) {
-            let places: Vec<f64> = (0..output).map(|i| (i * input / output) as f64).collect();
+            let places = places(output, |i| (i * input / output) as f64)?;
             y = interpolated(g, &y, axis.axis, rank, input, &places);
         }
     }
