@@ -108,13 +108,11 @@ fn sixteen_builds(what: &str) {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn sixteen_builds_where_locks_fail() {
     sixteen_builds("errno = ENOLCK; return -1;");
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn sixteen_builds_where_locks_do_nothing() {
     sixteen_builds("return 0;");
 }

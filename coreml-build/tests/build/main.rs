@@ -22,6 +22,7 @@ mod hits;
 mod hostile;
 mod kills;
 mod lock;
+#[cfg(target_os = "linux")]
 mod lockless;
 #[cfg(feature = "http")]
 mod nginx;

@@ -113,10 +113,12 @@ impl State {
                 // SAFETY: as above; the backings hold what Core ML writes into.
                 unsafe { model.predictionFromFeatures_usingState_options_error(inputs, state, options) }?
             }
-            // SAFETY: the caller holds the model's lock.
-            (Kept::AsArrays(_), None) => unsafe { model.predictionFromFeatures_error(inputs) }?,
-            // SAFETY: as above; the backings hold what Core ML writes into.
+            (Kept::AsArrays(_), None) => {
+                // SAFETY: the caller holds the model's lock.
+                unsafe { model.predictionFromFeatures_error(inputs) }?
+            }
             (Kept::AsArrays(_), Some(options)) => {
+                // SAFETY: as above; the backings hold what Core ML writes into.
                 unsafe { model.predictionFromFeatures_options_error(inputs, options) }?
             }
         };
