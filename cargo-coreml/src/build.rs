@@ -11,7 +11,7 @@ use coreml_build::{Build, BuiltModel, Whereabouts};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
@@ -114,7 +114,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 /// Returns the JSON form of what became of a manifest.
 fn json(build: &Build) -> Json<'_> {
     let models = build.outcome.iter().flatten();
-    let models = models.map(|model| JsonModel { model, digest: &model.digest, bytes: bytes_below(&model.package) });
+    let models = models.map(|model| JsonModel { model, digest: &model.digest, bytes: model.bytes() });
     let errors = build.outcome.as_ref().err().into_iter().flatten();
     Json {
         manifest: &build.manifest,
@@ -136,20 +136,9 @@ fn text(builds: &[Build], output: &mut impl Write) -> std::io::Result<()> {
                 false => "a ready package".to_owned(),
             };
             let digest = model.digest.get(..DIGITS).unwrap_or(&model.digest);
-            let size = bytes(bytes_below(&model.package));
+            let size = bytes(model.bytes());
             rows.push(vec![build.manifest.clone(), model.name.clone(), size, how, digest.to_owned()]);
         }
     }
     table::write(output, &[Align::Left, Align::Left, Align::Right, Align::Left, Align::Left], &rows)
-}
-
-/// Returns the bytes of a folder's files.
-fn bytes_below(folder: &Path) -> u64 {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let size = |entry: std::fs::DirEntry| match entry.metadata() {
-        Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),
-        Ok(metadata) => metadata.len(),
-        Err(_) => 0,
-    };
-    entries.map(size).sum()
 }

@@ -26,7 +26,7 @@ mod listing;
 mod lock;
 mod temporary;
 
-pub(crate) use entry::{Draft, Entry};
+pub(crate) use entry::{Draft, Entry, bytes_below};
 pub use garbage::Collected;
 pub use listing::{Damage, Listed};
 pub(crate) use lock::Lock;

@@ -5,7 +5,7 @@
 //! command line.
 //! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then `delivery.rs`.
 
-use crate::cache::Cache;
+use crate::cache::{Cache, bytes_below};
 use crate::config::Limits;
 use crate::convert::Failure;
 use crate::embed::{Library, Target};
@@ -130,6 +130,13 @@ pub struct BuiltModel {
     /// Its package in the output folder.
     #[serde(skip)]
     pub package: PathBuf,
+}
+
+impl BuiltModel {
+    /// Returns the bytes of its package.
+    pub fn bytes(&self) -> u64 {
+        bytes_below(&self.package)
+    }
 }
 
 /// A manifest with the lock beside it.

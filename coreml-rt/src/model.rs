@@ -333,17 +333,25 @@ fn or_fail<T>(completion: Completion<T>, started: Result<(), Error>) -> Completi
     failed
 }
 
-/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no input can be.
-fn zero(input: &Feature) -> Option<(Vec<usize>, Buffer)> {
-    let (data_type, dims) = match &input.kind {
-        FeatureKind::MultiArray { data_type, shape } => (*data_type, shape.default.clone()),
+/// Returns element type and default sizes of the tensor that an input takes, an image as planes of 0 to 255; `None` for what no
+/// input can be.
+///
+/// Called by: [`zero`], and [`crate::parity::Sample`] for made-up inputs.
+pub(crate) fn default_tensor(kind: &FeatureKind) -> Option<(DataType, Vec<usize>)> {
+    match kind {
+        FeatureKind::MultiArray { data_type, shape } => Some((*data_type, shape.default.clone())),
         FeatureKind::Image { size, color_space } => {
             let channels = if matches!(color_space, ColorSpace::Rgb | ColorSpace::Bgr) { 3 } else { 1 };
-            (DataType::Float32, vec![1, channels, size.height, size.width])
+            Some((DataType::Float32, vec![1, channels, size.height, size.width]))
         }
-        _ => return None,
-    };
-    let zeros = Buffer::from_f64s(data_type, &vec![0.0; element_count(&dims)?])?;
+        _ => None,
+    }
+}
+
+/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no input can be.
+fn zero(input: &Feature) -> Option<(Vec<usize>, Buffer)> {
+    let (data_type, dims) = default_tensor(&input.kind)?;
+    let zeros = Buffer::zeros(data_type, element_count(&dims)?)?;
     Some((dims, zeros))
 }
 

@@ -354,7 +354,7 @@ pub(super) fn description_of(folder: &Path) -> Option<(String, String, f64)> {
 }
 
 /// Returns the bytes of all files below `folder`, as far as they can be read.
-pub(super) fn bytes_below(folder: &Path) -> u64 {
+pub(crate) fn bytes_below(folder: &Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let bytes = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => bytes_below(&entry.path()),

@@ -7,8 +7,9 @@ use super::array::Array;
 use super::file;
 use super::step::Step;
 use crate::error::Error;
+use crate::model::default_tensor;
 use crate::shape::element_count;
-use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function};
+use coreml_spec::{DataType, Feature, FeatureKind, Function};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -90,22 +91,13 @@ impl Sample {
         let name = "(made up)".to_owned();
         let mut sample = Self { name, tensors: BTreeMap::new(), steps: None };
         for input in &function.inputs {
-            let (dims, scale, offset): (Vec<usize>, f64, f64) = match &input.kind {
-                FeatureKind::MultiArray { data_type, shape } => {
-                    let whole = matches!(data_type, DataType::Int32 | DataType::Int8);
-                    let scale = if whole { 0.0 } else { 1.0 };
-                    (shape.default.clone(), scale, 0.0)
-                }
-                FeatureKind::Image { size, color_space } => {
-                    let channels = match color_space {
-                        ColorSpace::Rgb | ColorSpace::Bgr => 3,
-                        ColorSpace::Grayscale | ColorSpace::GrayscaleFloat16 => 1,
-                    };
-                    (vec![1, channels, size.height, size.width], 127.0, 128.0)
-                }
-                _ => {
-                    return Err(sample.error(format!("`{}` is neither a tensor nor an image in the model", input.name)));
-                }
+            let tensor = default_tensor(&input.kind);
+            let neither = || sample.error(format!("`{}` is neither a tensor nor an image in the model", input.name));
+            let (data_type, dims) = tensor.ok_or_else(neither)?;
+            let (scale, offset) = match (&input.kind, data_type) {
+                (FeatureKind::Image { .. }, _) => (127.0, 128.0),
+                (_, DataType::Int32 | DataType::Int8) => (0.0, 0.0),
+                _ => (1.0, 0.0),
             };
             let count = element_count(&dims);
             let count = count.ok_or_else(|| sample.error(format!("`{}` is too large: {dims:?}", input.name)))?;
