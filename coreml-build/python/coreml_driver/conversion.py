@@ -34,6 +34,7 @@ from coreml_driver import (
     samples,
     source,
     states,
+    symbols,
     weights,
 )
 from coreml_driver import convert as coremltools_call
@@ -245,5 +246,6 @@ class _Conversion:
             reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
+            symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
         return _Converted(captured, largest, specification, selector)

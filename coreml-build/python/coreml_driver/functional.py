@@ -5,7 +5,7 @@ every state becomes an input, which each prediction is fed with what the output 
 
 Owns: the change of a finished program, and the note in its metadata that says which output belongs to which input.
 Must not: change what is computed.
-Flow: `conversion`, after `states.check_package` -> `to_inputs_and_outputs`; `functions.join` keeps the notes.
+Flow: `conversion`, after `states.check_package` -> `to_inputs_and_outputs`; `functions.join` keeps the note.
 """
 
 from __future__ import annotations
@@ -58,17 +58,6 @@ def to_inputs_and_outputs(package: Path, specification: Model_pb2.Model, metadat
     del description.state[:]
     description.metadata.userDefined[NOTE + program.MAIN] = " ".join(notes)
     canonical.write(package, specification, metadata)
-
-
-def keep_notes(specification: Model_pb2.Model, before: Mapping[str, Model_pb2.Model]) -> None:
-    """Write the notes of functions into the package that they were joined in.
-
-    Called by: `functions.join`. Parameters: `before` — the specification of each function, by its name there.
-    """
-    for name, one in before.items():
-        note = one.description.metadata.userDefined.get(NOTE + program.MAIN)
-        if note is not None:
-            specification.description.metadata.userDefined[NOTE + name] = note
 
 
 def _replace(block: MIL_pb2.Block, states: list[str]) -> dict[str, str]:

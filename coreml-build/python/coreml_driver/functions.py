@@ -18,7 +18,7 @@ from typing import Any
 import coremltools as ct
 from coremltools.proto import Model_pb2
 
-from coreml_driver import buckets, canonical, functional, program
+from coreml_driver import buckets, canonical, functional, program, symbols
 from coreml_driver.failures import Failure
 from coreml_driver.features import name_of
 from coreml_driver.request import Job
@@ -31,6 +31,8 @@ JOINING_KEYS = frozenset({"functions", "default-function"})
 SCRATCH = "functions"
 #: Parts of a function's description.
 SIDES = ("input", "output", "state")
+#: What begins the keys of a package's metadata that say something of one function.
+NOTES = (functional.NOTE, symbols.NOTE)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def join(job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[s
     ct.utils.save_multifunction(descriptor, str(joined))
     specification = canonical.read_specification(joined)
     _check(specification, before)
-    functional.keep_notes(specification, before)
+    _keep_notes(specification, before)
     canonical.write(joined, specification, metadata)
     _move_samples(job.output / "samples", parts)
     shutil.rmtree(job.output / SCRATCH)
@@ -156,6 +158,15 @@ def _check(specification: Model_pb2.Model, before: Mapping[str, Model_pb2.Model]
             message = f"coremltools changed the function `{name}` while it joined the functions."
             cure = "Please report this with the log; models of their own (`[models.NAME]`) work meanwhile."
             raise Failure("changed-interface", message, key=f"{SCRATCH}.{name}", advice=(cure,))
+
+
+def _keep_notes(specification: Model_pb2.Model, before: Mapping[str, Model_pb2.Model]) -> None:
+    """Write what packages say of their one function into the package that they were joined in."""
+    for name, one in before.items():
+        for kind in NOTES:
+            note = one.description.metadata.userDefined.get(kind + program.MAIN)
+            if note is not None:
+                specification.description.metadata.userDefined[kind + name] = note
 
 
 def _operations(function: Any) -> Counter[str]:

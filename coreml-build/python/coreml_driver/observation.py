@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from coreml_driver import ane, buckets, checks, images, padding, prepare, samples, shapes, states
+from coreml_driver import ane, buckets, checks, images, padding, prepare, samples, shapes, states, symbols
 from coreml_driver.buckets import Bucket
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
@@ -49,6 +49,8 @@ class Observed:
     samples: Sequence[Run]
     #: Dimensions of outputs that have the length, of a bucket.
     trimmed: Mapping[str, tuple[int, ...]]
+    #: Dimensions of inputs and outputs that have one size.
+    symbols: Sequence[symbols.Symbol]
     #: The declared states with their buffers.
     kept: Sequence[states.Kept]
     sightings: Sightings
@@ -84,8 +86,9 @@ class _Observation:
         model, line = self._model, self._context.forward
         model.output.mkdir(parents=True, exist_ok=True)
         trimmed: Mapping[str, tuple[int, ...]] = {}
+        unequal: list[symbols.Seen] = []
         if model.bucket is None:
-            choices, runs = self._run_shapes()
+            choices, runs, unequal = self._run_shapes()
             kept: Sequence[Run] = runs
         else:
             choices = shapes.choices(model.inputs)
@@ -94,6 +97,9 @@ class _Observation:
         tried = [run.steps[0][1] for run in runs[: len(choices)]]
         interface = decide(model, self._leaves, tried, self._root, line)
         self._warnings += samples.remarks(interface, runs)
+        seen = [*zip(choices, tried, strict=True), *unequal] if model.bucket is None else []
+        names = [one.name if one.color is None and interface.classifier is None else None for one in interface.outputs]
+        equal = symbols.find(model.inputs, names, seen)
         sightings = self._watch(first)
         if model.precision.float16:
             self._warnings += checks.overflow(sightings)
@@ -105,10 +111,13 @@ class _Observation:
         layers = {position: layer for position, image in pictures.items() if (layer := images.layer(image))}
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
-        return Observed(flat, runs, shown, kept, trimmed, self._kept, sightings, interface, rewrites)
+        return Observed(flat, runs, shown, kept, trimmed, equal, self._kept, sightings, interface, rewrites)
 
-    def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run]]:
-        """Run every shape that the manifest allows and time allows too."""
+    def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run], list[symbols.Seen]]:
+        """Run every shape that the manifest allows and time allows too.
+
+        Returns: the shapes, their runs, and what a run with unequal sizes gave, where there was one.
+        """
         choices = shapes.choices(self._model.inputs)
         first, seconds = self._run(choices[0], 0)
         choices = self._affordable(choices, seconds)
@@ -118,8 +127,7 @@ class _Observation:
             choice = choices[index % len(choices)]
             with _at(self._shown(choice) if index % len(choices) else "", self._context):
                 runs.append(self._run(choice, index)[0])
-        self._try_unequal()
-        return choices, runs
+        return choices, runs, self._try_unequal()
 
     def _run_lengths(self, bucket: Bucket) -> tuple[list[Run], list[Run], dict[str, tuple[int, ...]]]:
         """Run lengths that a bucket takes, as they are and padded, which must give the same.
@@ -222,13 +230,17 @@ class _Observation:
         ]
         return [choices[0], *(choice for choice in affordable if choice != choices[0])]
 
-    def _try_unequal(self) -> None:
-        """Run once with sizes that the manifest lets differ: they may have to be equal in truth."""
+    def _try_unequal(self) -> list[symbols.Seen]:
+        """Run once with sizes that the manifest lets differ: they may have to be equal in truth.
+
+        Returns: the sizes and what they gave; nothing where all are equal.
+        """
         choice = shapes.unequal(self._model.inputs)
         if choice is None:
-            return
+            return []
         try:
-            self._run(choice, 0)
+            run, _ = self._run(choice, 0)
+            return [(choice, run.steps[0][1])]
         except Exception as error:
             message = (
                 f"`forward` fails where sizes differ that the manifest lets differ ({self._shown(choice)}): {error}"

@@ -6,6 +6,8 @@ import copy
 
 import safetensors.numpy
 
+from tests.test_shapes import listed
+
 SHARING = """
 class Net(nn.Module):
     def __init__(self):
@@ -143,3 +145,12 @@ def test_what_does_not_go_with_functions_is_refused(package):
     functions["step"]["quantize"] = {}
     failed = convert(package, SHARING, functions).failed
     assert (failed["kind"], failed["key"]) == ("wrong-manifest", "functions.step.quantize")
+
+
+def test_functions_keep_what_is_said_of_their_sizes(package):
+    sizes = {"min": 1, "max": 8, "default": 4}
+    one = function("whole", [sizes, 64])
+    two = function("whole", [sizes | {"min": 2}, 64])
+    outcome = convert(package, SHARING, {"prefill": one, "step": two})
+    for name in ("prefill", "step"):
+        assert listed(outcome, name) == [(None, [("x", 0)], [("y", 0)])]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import safetensors.numpy
+import torch
 
-from coreml_driver import program, shapes
+from coreml_driver import program, shapes, symbols
 from coreml_driver.features import Input, Range
 from tests.test_failures import module, returning
 
@@ -175,3 +178,47 @@ def test_choices():
     several = declare("d", (9,), ((9,), (1,), (4,), (16,)))
     assert shapes.choices([several]) == [((9,),), ((1,),), ((16,),), ((4,),)]
     assert len(shapes.choices([declare("e", (1,), tuple((n,) for n in range(1, 40)))])) == shapes.MOST_CHOICES
+
+
+T = {"min": 1, "max": 8, "default": 4, "symbol": "T"}
+
+
+def listed(outcome, function="main"):
+    """Return what the package says about equal sizes: name, inputs, outputs."""
+    note = outcome.specification.description.metadata.userDefined.get(symbols.NOTE + function, "[]")
+    places = lambda one, side: [(place["feature"], place["axis"]) for place in one[side]]  # noqa: E731
+    return [(one.get("name"), places(one, "inputs"), places(one, "outputs")) for one in json.loads(note)]
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_the_package_says_which_sizes_are_equal(package, capture):
+    source = returning(
+        "x[..., None] * m[..., None], x.sum(1, keepdim=True), y * 2, x[:, :, None] * y[:, None]", "x, m, y"
+    )
+    inputs = {"x": {"shape": [2, T]}, "m": {"shape": [2, T]}, "y": {"shape": [2, ranged(2, 6)]}}
+    outcome = package.convert(source, inputs=inputs, capture=capture)
+    assert listed(outcome) == [
+        ("T", [("x", 1), ("m", 1)], [("output", 1), ("output_3", 1)]),
+        (None, [("y", 1)], [("output_2", 1), ("output_3", 2)]),
+    ]
+
+
+@pytest.mark.parametrize("expression", ["x[:, ::2]", "F.pad(x, (0, 1))", "x.repeat(1, 2)", "x.sum(1)"])
+def test_another_size_is_not_called_equal(package, expression):
+    assert listed(package.convert(returning(expression), inputs=one(2, ranged()))) == []
+
+
+def test_equal_sizes_of_fixed_shapes_are_not_noted(package):
+    assert listed(package.convert(returning("x + 1"), inputs=one(2, 3))) == []
+    inputs = {"x": {"shapes": [[1, 6], [1, 2]]}}
+    assert listed(package.convert(returning("x + 1"), inputs=inputs)) == []
+
+
+def test_a_size_that_was_not_seen_at_its_bounds_is_not_called_equal():
+    """Too large a shape is not run: an output may have another size there."""
+    sizes = Range(1, 8, 4, None)
+    inputs = [Input("x", (sizes,), (), "float32", None, None, None)]
+    for runs, outputs in (([4, 1, 8], (("y", 0),)), ([4, 1, 6], ())):
+        seen = [(((size,),), (torch.zeros(size),)) for size in runs]
+        found = symbols.find(inputs, ["y"], seen)
+        assert [symbol.outputs for symbol in found] == ([outputs] if outputs else [])
