@@ -5,7 +5,9 @@
 
 use crate::Failure;
 use crate::table::{self, Align};
-use coreml_spec::{Buckets, DataType, Function, Interface, Labels, Package, Summary, Weights, deployment_target};
+use coreml_spec::{
+    Buckets, DataType, Function, Interface, Labels, Package, Summary, Symbol, Weights, deployment_target,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -145,7 +147,8 @@ fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<
         ("license", &summary.license),
         ("buckets", &buckets),
     ];
-    let others = summary.metadata.iter().filter(|(key, _)| key.as_str() != Buckets::METADATA_KEY);
+    let shown = |key: &str| key == Buckets::METADATA_KEY || key.starts_with(Symbol::METADATA_KEY);
+    let others = summary.metadata.iter().filter(|(key, _)| !shown(key));
     let metadata = others.map(|(key, value)| (key.as_str(), value.as_str()));
     let rows = facts.into_iter().filter(|(_, value)| !value.is_empty()).chain(metadata);
     let rows: Vec<Vec<String>> = rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]).collect();
@@ -195,6 +198,9 @@ fn function(function: &Function, is_default: bool, summary: &Summary, output: &m
         }
     }
     table::write(output, &[Align::Left; 4], &rows)?;
+    for symbol in &function.symbols {
+        writeln!(output, "  equal sizes: {}", table::printable(&symbol.to_string()))?;
+    }
     if let Some(classifier) = &function.classifier {
         writeln!(output, "  classes: {}", table::printable(&labels(&classifier.labels)))?;
     }

@@ -59,6 +59,7 @@ driver_files!(
     "shapes.py",
     "source.py",
     "states.py",
+    "symbols.py",
     "versions.py",
     "weights.py",
     "witness.py",

@@ -253,10 +253,12 @@ impl BucketedModel {
             let Some(padded) = padded else { continue };
             let done = match (feed, &input.kind) {
                 (Feed::Mask(axis), FeatureKind::MultiArray { shape, .. }) => padded.mask(&shape.default, *axis, length),
-                (Feed::Padded(at, axes, value), _) if size != length => match inputs.get(*at) {
-                    Some(InputRef::Tensor(tensor)) => padded.pad(tensor, axes, size, *value),
-                    _ => None,
-                },
+                (Feed::Padded(at, axes, value), _) if size != length => {
+                    match inputs.get(*at).and_then(InputRef::tensor) {
+                        Some(tensor) => padded.pad(tensor, axes, size, *value),
+                        None => None,
+                    }
+                }
                 _ => Some(()),
             };
             done.ok_or_else(|| wrong(input))?;
@@ -287,7 +289,7 @@ impl BucketedModel {
         let mut found: Option<(usize, usize)> = None;
         for feed in &self.inputs {
             let Feed::Padded(at, axes, _) = feed else { continue };
-            let Some(InputRef::Tensor(tensor)) = inputs.get(*at) else {
+            let Some(tensor) = inputs.get(*at).and_then(InputRef::tensor) else {
                 return Err(invalid(&self.name, format!("its input {at} has no length")));
             };
             for &axis in axes {

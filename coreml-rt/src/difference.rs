@@ -3,7 +3,7 @@
 //! Owns: what counts as a difference, and its wording. Must not: compare what no type depends on (descriptions, version).
 //! Flow: `model.rs` → here, at every load.
 
-use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape};
+use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape, Symbol};
 
 /// Returns one sentence per difference; none when the types fit the package.
 ///
@@ -14,6 +14,7 @@ pub(crate) fn differences(types: &Function, package: &Function) -> Vec<String> {
     compare_features("input", &types.inputs, &package.inputs, &mut differences);
     compare_features("output", &types.outputs, &package.outputs, &mut differences);
     compare_features("state", &types.states, &package.states, &mut differences);
+    compare_symbols(&types.symbols, &package.symbols, &mut differences);
     compare_classifiers(types.classifier.as_ref(), package.classifier.as_ref(), &mut differences);
     differences
 }
@@ -53,6 +54,17 @@ fn compare_features(role: &str, types: &[Feature], package: &[Feature], differen
             expected.join(", "),
             found.join(", ")
         ));
+    }
+}
+
+/// Compares which dimensions have one size: a program that was built for equal ones may pass no others.
+fn compare_symbols(types: &[Symbol], package: &[Symbol], differences: &mut Vec<String>) {
+    let text = |symbols: &[Symbol]| match symbols {
+        [] => "none".to_owned(),
+        symbols => symbols.iter().map(Symbol::to_string).collect::<Vec<_>>().join(" | "),
+    };
+    if types != package {
+        differences.push(format!("equal sizes: the types say {}, the package says {}", text(types), text(package)));
     }
 }
 

@@ -15,6 +15,7 @@
 //! println!("{} ({:?})", output.class_label, output.class_label_probs.top(3));
 //! ```
 
+mod agreement;
 #[cfg(any(target_vendor = "apple", test))]
 mod apple;
 mod array;

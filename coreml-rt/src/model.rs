@@ -3,6 +3,7 @@
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
 //! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
 
+use crate::agreement::Agreement;
 use crate::backend::{Answer, Backend};
 use crate::buffer::Buffer;
 use crate::completion::{Completion, pair, spawn};
@@ -12,12 +13,10 @@ use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
-use crate::shape::{ShapeError, element_count};
+use crate::shape::element_count;
 use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
 use crate::state::State;
-use coreml_spec::{
-    ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef,
-};
+use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function, Interface, Package, TensorRef};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -35,8 +34,8 @@ pub struct Model {
     path: Option<PathBuf>,
     /// The value of each input that may be left out, by position.
     defaults: Vec<Option<DefaultValue>>,
-    /// Position and shapes of the inputs with enumerated shapes, where there are several; otherwise empty.
-    paired: Vec<(usize, Vec<Vec<usize>>)>,
+    /// What the shapes of its inputs must agree on.
+    agreement: Agreement,
 }
 
 /// The value of an optional input.
@@ -127,10 +126,10 @@ impl Model {
         }
         let function = found_function;
         let defaults = function.inputs.iter().map(default_value).collect();
-        let paired = paired(&function.inputs);
+        let agreement = Agreement::of(&function);
         let backend = Backend::load(name, package, &found, &function, options)?;
         let path = found.path().map(Path::to_owned);
-        Ok(Self { name: name.to_owned(), backend, function, path, defaults, paired })
+        Ok(Self { name: name.to_owned(), backend, function, path, defaults, agreement })
     }
 
     /// Returns what runs the model: `portable (rten 0.27)`.
@@ -186,8 +185,13 @@ impl Model {
     /// Parameters: as for [`Self::predict`].
     pub fn predict_async<const INPUTS: usize, O: Outputs>(&self, inputs: [&dyn InputSlot; INPUTS]) -> Completion<O> {
         let (completer, completion) = pair(&self.name);
+        let inputs = self.fed(inputs);
+        if let Err(error) = self.agreement.check(&inputs) {
+            completer.complete(Err(error.into()));
+            return completion;
+        }
         let finish = move |answer: Answer<'_>| completer.complete(answer.and_then(|(results, _)| O::take(results)));
-        self.backend.predict_async(None, &self.fed(inputs), Box::new(finish));
+        self.backend.predict_async(None, &inputs, Box::new(finish));
         completion
     }
 
@@ -202,7 +206,11 @@ impl Model {
         wrap: fn(State) -> S,
     ) -> Completion<(S, O)> {
         let (completer, completion) = pair(&self.name);
-        let name = self.name.clone();
+        let (name, inputs) = (self.name.clone(), self.fed(inputs));
+        if let Err(error) = self.agreement.check(&inputs) {
+            completer.complete(Err(error.into()));
+            return completion;
+        }
         let finish = move |answer: Answer<'_>| {
             completer.complete(answer.and_then(|(results, state)| {
                 let output = O::take(results)?;
@@ -210,7 +218,7 @@ impl Model {
                 Ok((wrap(State::new(&name, state)), output))
             }));
         };
-        self.backend.predict_async(Some(state.into_backend()), &self.fed(inputs), Box::new(finish));
+        self.backend.predict_async(Some(state.into_backend()), &inputs, Box::new(finish));
         completion
     }
 
@@ -223,6 +231,7 @@ impl Model {
         batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
     ) -> Result<Vec<O>, Error> {
         let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(inputs)).collect();
+        fed.iter().try_for_each(|inputs| self.agreement.check(inputs))?;
         let mut outputs = Vec::with_capacity(fed.len());
         if !fed.is_empty() {
             let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
@@ -269,33 +278,8 @@ impl Model {
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
-        self.check_pairs(inputs)?;
+        self.agreement.check(inputs)?;
         self.backend.predict(state.map(State::backend_mut), inputs, outputs)
-    }
-
-    /// Refuses enumerated shapes that do not stand at the same place in their lists: no graph was made for them.
-    fn check_pairs(&self, inputs: &[InputRef<'_>]) -> Result<(), Error> {
-        let mut chosen: Option<(usize, usize)> = None;
-        for (at, shapes) in &self.paired {
-            let Some(InputRef::Tensor(tensor)) = inputs.get(*at) else { continue };
-            // What is none of the shapes, the backend refuses.
-            let Some(position) = shapes.iter().position(|shape| shape == tensor.dims) else { continue };
-            match chosen {
-                Some((first, other)) if other != position => {
-                    let given = |at: usize| {
-                        let dims = match inputs.get(at) {
-                            Some(InputRef::Tensor(tensor)) => tensor.dims.to_vec(),
-                            _ => Vec::new(),
-                        };
-                        (self.function.inputs.get(at).map_or_else(String::new, |input| input.name.clone()), dims)
-                    };
-                    return Err(ShapeError::Unpaired { shapes: [given(first), given(*at)] }.into());
-                }
-                Some(_) => {}
-                None => chosen = Some((*at, position)),
-            }
-        }
-        Ok(())
     }
 
     /// Returns the value of input `at` when it is left out; for a required input an empty tensor, which no backend takes.
@@ -311,18 +295,6 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} on {}", location(self.path()), self.backend())
     }
-}
-
-/// Returns position and shapes of the inputs with enumerated shapes, if there are several.
-fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
-    let shapes = |input: &Feature| match &input.kind {
-        FeatureKind::MultiArray { shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. }, .. } => {
-            Some(shapes.clone())
-        }
-        _ => None,
-    };
-    let all: Vec<_> = inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
-    if all.len() > 1 { all } else { Vec::new() }
 }
 
 /// Returns a completion whose work could be started, or one of the error.

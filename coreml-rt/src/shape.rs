@@ -92,6 +92,11 @@ pub enum ShapeError {
         /// Names and lengths of two inputs.
         lengths: [(String, usize); 2],
     },
+    /// Dimensions of two inputs that must have one size (the same `symbol`) do not.
+    UnequalSizes {
+        /// Name, dimension and size of the two; an image counts as `[1, channels, height, width]`.
+        sizes: [(String, usize, usize); 2],
+    },
     /// An image is larger or smaller than a model takes.
     ImageSize {
         /// Width that was given, in pixels.
@@ -141,6 +146,11 @@ impl std::fmt::Display for ShapeError {
             Self::UnequalLengths { lengths: [(one, length), (other, length_of_other)] } => {
                 write!(f, "inputs of one model have one length: `{one}` has {length}, `{other}` has {length_of_other}")
             }
+            Self::UnequalSizes { sizes: [(one, axis, size), (other, axis_of_other, size_of_other)] } => write!(
+                f,
+                "dimension {axis} of `{one}` and dimension {axis_of_other} of `{other}` always have the same size: here they \
+                 have {size} and {size_of_other}"
+            ),
             Self::ImageSize { width, height, widths, heights } => write!(
                 f,
                 "an image of {width}x{height} pixels does not fit: the width must be {widths}, the height {heights}"

@@ -31,6 +31,14 @@ pub enum InputRef<'a> {
 impl InputRef<'_> {
     /// What stands for a value that is missing: an empty tensor, which no backend takes.
     pub(crate) const MISSING: Self = Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
+
+    /// Returns the tensor; `None` for pixels.
+    pub(crate) fn tensor(&self) -> Option<&TensorRef<'_>> {
+        match self {
+            Self::Tensor(tensor) | Self::Shared(tensor, _) => Some(tensor),
+            Self::Image(_) => None,
+        }
+    }
 }
 
 /// Memory that can be kept alive, and that nobody changes while it is.

@@ -5,8 +5,10 @@
 mod fixture;
 
 use coreml_rt::parity::verify;
-use coreml_rt::private::Model;
-use coreml_rt::{Error, Fixed, Image, ImageView, LoadOptions, Range, Rgb, Tensor, TensorView, Tolerance, f16};
+use coreml_rt::private::{InputSlot, Model, OutputSlot, Outputs};
+use coreml_rt::{
+    Error, Fixed, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView, Tolerance, f16,
+};
 use fixture::{data, description, sample};
 
 /// Loads a model of the test data.
@@ -145,6 +147,60 @@ fn enumerated_shapes_of_two_inputs_go_together() {
 }
 
 #[test]
+fn sizes_of_one_symbol_are_equal() {
+    type Line<'a> = TensorView<'a, f32, (Fixed<1>, Range<1, 8>)>;
+    type Upright<'a> = TensorView<'a, f32, (Range<1, 8>, Fixed<1>)>;
+    let masked = load("masked");
+    let ones = [1.0; 8];
+    let line = |length: usize| Line::from_slice_with_dims(&ones[..length], [1, length]).unwrap();
+    let upright = |length: usize| Upright::from_slice_with_dims(&ones[..length], [length, 1]).unwrap();
+    let mut sum = Tensor::<f32, (Fixed<1>,)>::zeros();
+    let mut predict = |ids: usize, mask: usize| {
+        let mut kept = Tensor::<f32, (Fixed<1>, Range<1, 8>)>::smallest();
+        masked.predict([&line(ids), &upright(mask)], &mut [&mut kept, &mut sum]).map(|()| kept.dims())
+    };
+    for length in [1, 8, 3] {
+        assert_eq!(predict(length, length).unwrap(), [1, length]);
+    }
+    // Either would be broadcast, to a wrong result.
+    for (ids, mask) in [(5, 1), (1, 5), (5, 4)] {
+        let error = predict(ids, mask).unwrap_err();
+        let sizes = [("ids".to_owned(), 1, ids), ("mask".to_owned(), 0, mask)];
+        assert!(
+            matches!(&error, Error::Shape(ShapeError::UnequalSizes { sizes: found }) if *found == sizes),
+            "{error}"
+        );
+    }
+    let message = predict(5, 1).unwrap_err().to_string();
+    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here they have 5 and 1";
+    assert_eq!(message, said);
+    // A tensor that is shared, a prediction that nobody waits for, and a batch of which one is wrong.
+    let shared = std::sync::Arc::new(Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros());
+    let shared = TensorView::from(&shared);
+    let message = |error: Error| assert!(error.to_string().contains("here they have 3 and 1"), "{error}");
+    message(masked.predict([&shared, &upright(1)], &mut []).unwrap_err());
+    message(masked.predict_async::<2, Both>([&line(3), &upright(1)]).wait().unwrap_err());
+    let batch: [[&dyn InputSlot; 2]; 2] = [[&line(2), &upright(2)], [&line(3), &upright(1)]];
+    message(masked.predict_batch::<2, Both>(batch).unwrap_err());
+}
+
+/// What `masked` gives, as the macro would generate it.
+#[derive(Debug)]
+struct Both(Tensor<f32, (Fixed<1>, Range<1, 8>)>, Tensor<f32, (Fixed<1>,)>);
+
+impl Default for Both {
+    fn default() -> Self {
+        Self(Tensor::smallest(), Tensor::zeros())
+    }
+}
+
+impl Outputs for Both {
+    fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn OutputSlot])) {
+        with(&mut [&mut self.0, &mut self.1]);
+    }
+}
+
+#[test]
 fn pixels_go_in_and_come_out() {
     let bytes: Vec<u8> = (0..24).collect();
     for name in ["photo", "photo_bgr"] {
@@ -192,7 +248,7 @@ fn each_function_of_a_package_is_a_model() {
 
 #[test]
 fn samples_of_flexible_models_states_and_images_are_compared() {
-    for name in ["text", "choice", "memory", "memory_io", "photo", "photo_bgr"] {
+    for name in ["text", "choice", "masked", "memory", "memory_io", "photo", "photo_bgr"] {
         let package = data(&format!("{name}.mlpackage"));
         let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(Tolerance::Psnr(60.0))).unwrap();
         assert!(report.passed(), "{report}");

@@ -237,6 +237,7 @@ mod tests {
             outputs: vec![tensor("hidden", &[1, size, 4]), tensor("pooled", &[1, 4])],
             states: Vec::new(),
             state_outputs: Vec::new(),
+            symbols: Vec::new(),
             classifier: None,
         }
     }

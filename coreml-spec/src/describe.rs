@@ -8,7 +8,7 @@ use crate::proto::{
     TensorKind, TensorType, ValueKind,
 };
 use crate::shape;
-use crate::{Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels, Package};
+use crate::{Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels, Package, Symbol};
 use std::collections::HashMap;
 
 /// Name of the only function of a package that is not multifunction.
@@ -70,16 +70,18 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
 
 /// Reads how the functions are one model at several sizes, when the package says so.
 fn buckets(package: &Package, functions: &[Function]) -> Result<Option<Buckets>, Error> {
-    let metadata = package.model().description.as_ref().and_then(|description| description.metadata.as_ref());
-    let Some(text) = metadata.and_then(|metadata| metadata.user_defined.get(Buckets::METADATA_KEY)) else {
-        return Ok(None);
-    };
+    let Some(text) = metadata(package, Buckets::METADATA_KEY) else { return Ok(None) };
     let damaged = |what: String| {
         package.damaged(format!("the metadata {:?} does not fit the model: {what}", Buckets::METADATA_KEY))
     };
     let buckets: Buckets = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     buckets.check(functions).map_err(damaged)?;
     Ok(Some(buckets))
+}
+
+/// Returns what the package says of itself under a key.
+fn metadata<'a>(package: &'a Package, key: &str) -> Option<&'a String> {
+    package.model().description.as_ref()?.metadata.as_ref()?.user_defined.get(key)
 }
 
 /// What the specification says of one function, in its two forms.
@@ -135,14 +137,26 @@ impl<'a> Source<'a> {
             return Err(package.damaged(format!("the states of the function {name:?} are not among its features")));
         }
         let states = self.state.iter().chain(held);
-        Ok(Function {
+        let mut function = Function {
             name: self.name.to_owned(),
             inputs: inputs.into_iter().map(input).collect::<Result<_, _>>()?,
             outputs: outputs.into_iter().map(output).collect::<Result<_, _>>()?,
             states: states.map(input).collect::<Result<_, _>>()?,
             state_outputs,
+            symbols: Vec::new(),
             classifier: self.classifier(block)?,
-        })
+        };
+        self.apply_symbols(&mut function)?;
+        Ok(function)
+    }
+
+    /// Reads which dimensions have one size, when the package says so.
+    fn apply_symbols(&self, function: &mut Function) -> Result<(), Error> {
+        let key = format!("{}{}", Symbol::METADATA_KEY, self.name);
+        let Some(text) = metadata(self.package, &key) else { return Ok(()) };
+        let damaged = |what| self.package.damaged(format!("the metadata {key:?} does not fit the model: {what}"));
+        let symbols: Vec<Symbol> = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        Symbol::apply(symbols, function).map_err(damaged)
     }
 
     /// Describes one feature.

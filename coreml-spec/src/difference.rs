@@ -79,6 +79,10 @@ fn features(package: &Package) -> Result<BTreeMap<String, String>, Error> {
                 features.insert(format!("{name}/{role} {}", feature.name), format!("{}{default}", feature.kind));
             }
         }
+        for symbol in &function.symbols {
+            let Some(first) = symbol.inputs.first() else { continue };
+            features.insert(format!("{name}/sizes equal to {first}"), symbol.to_string());
+        }
         if let Some(classifier) = &function.classifier {
             features.insert(format!("{name}/labels"), format!("{:?}", classifier.labels));
         }

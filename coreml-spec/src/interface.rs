@@ -4,7 +4,7 @@
 //! Flow: made by [`crate::Package::interface`] from a package, carried by [`crate::Index`], turned into types by
 //! `coreml-macros`, compared with the package at load by `coreml-rt`.
 
-use crate::{Buckets, DataType};
+use crate::{Buckets, DataType, Symbol};
 use serde::{Deserialize, Serialize};
 
 /// The interface of a model package: its functions with their features.
@@ -44,6 +44,10 @@ pub struct Function {
     /// each has after a prediction, in the order of `states`. Empty when Core ML keeps them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub state_outputs: Vec<String>,
+    /// Ranges of inputs and outputs that always have the same size; empty for fixed shapes, and for a package that does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<Symbol>,
     /// Present when the function ends in a classifier.
     pub classifier: Option<Classifier>,
 }

@@ -23,6 +23,7 @@ mod package;
 pub mod proto;
 mod shape;
 mod summary;
+mod symbols;
 mod tensor;
 mod weight;
 
@@ -43,5 +44,6 @@ pub use interface::{
 };
 pub use package::Package;
 pub use summary::{FunctionSummary, Summary, Weights, deployment_target};
+pub use symbols::{Dimension, Symbol};
 pub use tensor::{Element, Elements, ElementsMut, TensorRef};
 pub use weight::Weight;

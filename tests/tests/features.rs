@@ -110,7 +110,7 @@ def photo():
 const MAIN: &str = r#"#[coreml_rt::coreml_model("nets.toml")]
 pub mod nets {}
 
-use coreml_rt::{Fixed, ImageView, Rgb, Tensor, TensorView, f16};
+use coreml_rt::{Fixed, ImageView, Range, Rgb, Tensor, TensorView, f16};
 use nets::{choice, decoder, photo, text};
 
 fn main() -> Result<(), coreml_rt::Error> {
@@ -134,10 +134,16 @@ fn main() -> Result<(), coreml_rt::Error> {
             ids: TensorView::from_slice_with_dims(&ids, [1, length])?,
             mask: TensorView::from_slice_with_dims(&mask, [1, length])?,
         };
-        println!("scores {:?}", models.text.predict(&input)?.scores.dims());
+        let scores: Tensor<f32, (Fixed<1>, Range<1, 32>, Fixed<8>)> = models.text.predict(&input)?.scores;
+        println!("scores {:?}", scores.dims());
     }
+    // Broadcast, such a mask would give a result.
+    let (ids, mask) = (Tensor::<i32, (Fixed<1>, Fixed<20>)>::zeros(), [1.0]);
+    let input =
+        text::Input { ids: ids.view().with_bounds()?, mask: TensorView::from_slice_with_dims(&mask, [1, 1])? };
+    println!("{}", models.text.predict(&input).unwrap_err());
     let long = vec![5; 33];
-    println!("{}", TensorView::<i32, (Fixed<1>, coreml_rt::Range<1, 32>)>::from_slice_with_dims(&long, [1, 33]).unwrap_err());
+    println!("{}", TensorView::<i32, (Fixed<1>, Range<1, 32>)>::from_slice_with_dims(&long, [1, 33]).unwrap_err());
 
     let ones = Tensor::<f32, (Fixed<1>, Fixed<16>)>::from_fn(|_| 1.0);
     let summed = models.choice.predict(&choice::Input { x: ones.view().into() })?.y;
@@ -168,13 +174,15 @@ fn they_work_the_whole_way() {
     assert_eq!(lines[0], "cache 32 logits Some([1, 16])", "{said}");
     assert_eq!(lines[1], "emptied true", "{said}");
     assert_eq!(lines[2..4], ["scores [1, 1, 8]", "scores [1, 20, 8]"], "{said}");
-    assert_eq!(lines[4], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
-    assert_eq!(lines[5], "summed Some(16.0) of [1, 16]", "{said}");
-    assert_eq!(lines[6], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
-    assert_eq!(lines[7], "small 1.00 [-127, 0, 1, 128]", "{said}");
+    let unequal = "dimension 1 of `ids` and dimension 1 of `mask` always have the same size: here they have 20 and 1";
+    assert_eq!(lines[4], unequal, "{said}");
+    assert_eq!(lines[5], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
+    assert_eq!(lines[6], "summed Some(16.0) of [1, 16]", "{said}");
+    assert_eq!(lines[7], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
+    assert_eq!(lines[8], "small 1.00 [-127, 0, 1, 128]", "{said}");
     // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the last; means and
     // deviations stand in the order of the planes.
-    assert!(lines[8].starts_with("means -2.12 -2.04 2.64 "), "{said}");
+    assert!(lines[9].starts_with("means -2.12 -2.04 2.64 "), "{said}");
 
     let tests = user.cargo(&["test"]).succeeds().stdout;
     for model in ["decoder", "text", "choice", "photo", "small"] {

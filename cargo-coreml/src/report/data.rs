@@ -8,7 +8,7 @@ use coreml_lint::{Finding, Padding, RULES, Report};
 use coreml_rt::Tolerance;
 use coreml_rt::parity::{self, Comparison, Stage, Verdict};
 use coreml_spec::proto::{BindingKind, NamedValueType, Operation, ValueType};
-use coreml_spec::{Buckets, Package, deployment_target};
+use coreml_spec::{Buckets, Package, Symbol, deployment_target};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -166,8 +166,14 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
     for (name, size) in package.files()? {
         facts.push([name, format!("{size} bytes")]);
     }
-    if let Some(buckets) = package.interface()?.buckets {
+    let interface = package.interface()?;
+    if let Some(buckets) = interface.buckets {
         facts.push(["buckets".to_owned(), buckets.to_string()]);
+    }
+    for function in &interface.functions {
+        let sizes =
+            function.symbols.iter().map(|symbol| [format!("equal sizes of {}", function.name), symbol.to_string()]);
+        facts.extend(sizes);
     }
     if let Some(metadata) = model.description.as_ref().and_then(|description| description.metadata.as_ref()) {
         let named = [
@@ -178,7 +184,8 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
         ];
         let named = named.into_iter().filter(|(_, value)| !value.is_empty());
         facts.extend(named.map(|(name, value)| [name.to_owned(), value.clone()]));
-        let others = metadata.user_defined.iter().filter(|(name, _)| name.as_str() != Buckets::METADATA_KEY);
+        let shown = |name: &str| name == Buckets::METADATA_KEY || name.starts_with(Symbol::METADATA_KEY);
+        let others = metadata.user_defined.iter().filter(|(name, _)| !shown(name));
         facts.extend(others.map(|(name, value)| [name.clone(), value.clone()]));
     }
     facts.push(["made by".to_owned(), format!("cargo-coreml {}", env!("CARGO_PKG_VERSION"))]);

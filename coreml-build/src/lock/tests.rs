@@ -2,8 +2,8 @@
 
 use super::*;
 use coreml_spec::{
-    Buckets, Classifier, ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Mask,
-    Padded, Shape, SizeRange, Trimmed,
+    Buckets, Classifier, ColorSpace, DataType, Dimension, Feature, FeatureKind, Flexibility, Function, ImageSize,
+    Labels, Mask, Padded, Shape, SizeRange, Symbol, Trimmed,
 };
 
 /// Returns a feature.
@@ -45,6 +45,11 @@ fn everything() -> Lock {
         outputs: outputs.clone(),
         states: vec![feature("cache", tensor(&[2, 2], Flexibility::Fixed))],
         state_outputs: Vec::new(),
+        symbols: vec![Symbol {
+            name: Some("T".into()),
+            inputs: vec![Dimension { feature: "y".into(), axis: 0 }, Dimension { feature: "größe".into(), axis: 2 }],
+            outputs: Vec::new(),
+        }],
         classifier: classifier(labels),
     };
     let interface = Interface {
@@ -88,6 +93,8 @@ fn each_feature_has_a_line() {
     let text = everything().text().unwrap();
     let line = "    { name = \"y\", kind = \"multi-array\", data_type = \"float16\", shape = { default = [4, 3], flexibility = \
                 { ranges = [{ min = 1, max = 9 }, { min = 3 }] } } },\n";
+    assert!(text.contains(line), "{text}");
+    let line = "    { name = \"T\", inputs = [{ feature = \"y\", axis = 0 }, { feature = \"größe\", axis = 2 }], outputs = [] },\n";
     assert!(text.contains(line), "{text}");
 }
 

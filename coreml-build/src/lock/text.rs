@@ -4,7 +4,7 @@
 //! Flow: [`Lock::text`] for `lock/make.rs`, [`Lock::parse`] for `lock.rs`.
 
 use super::{Lock, LockedModel, LockedPackages, VERSION};
-use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Function, Interface, Labels};
+use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Function, Interface, Labels, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -74,6 +74,9 @@ struct Entry {
     /// States.
     #[serde(default)]
     states: Vec<Row>,
+    /// Dimensions of one size.
+    #[serde(default)]
+    symbols: Vec<Symbol>,
     /// Classifier.
     #[serde(default)]
     classifier: Option<Classes>,
@@ -156,6 +159,9 @@ impl Lock {
                 if !function.states.is_empty() {
                     list(&mut text, "states", &rows(&function.states))?;
                 }
+                if !function.symbols.is_empty() {
+                    list(&mut text, "symbols", &function.symbols)?;
+                }
                 if let Some(classifier) = &function.classifier {
                     text.push_str(&format!("\n[models.{name}.functions.classifier]\n"));
                     pair(&mut text, "label", &classifier.label)?;
@@ -229,13 +235,14 @@ impl From<Classes> for Classifier {
 
 impl From<Model> for LockedModel {
     fn from(model: Model) -> Self {
-        let function = |Entry { name, inputs, outputs, states, classifier }| Function {
+        let function = |Entry { name, inputs, outputs, states, symbols, classifier }| Function {
             name,
             inputs: features(inputs),
             outputs: features(outputs),
             states: features(states),
             // Whether Core ML keeps the states is not part of the types.
             state_outputs: Vec::new(),
+            symbols,
             classifier: classifier.map(Classifier::from),
         };
         Self {

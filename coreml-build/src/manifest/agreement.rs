@@ -138,7 +138,11 @@ fn needs(features: Features<'_>) -> Vec<(String, String, Release)> {
 fn check_symbols(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
     let mut symbols: BTreeMap<&str, (&str, &Range)> = BTreeMap::new();
     for (name, input) in &inputs.0 {
-        let Form::Shape(dimensions) = &input.form else { continue };
+        let dimensions: Vec<&Dimension> = match &input.form {
+            Form::Shape(dimensions) => dimensions.iter().collect(),
+            Form::Image(image) => vec![&image.height, &image.width],
+            Form::Shapes(_) => continue,
+        };
         for dimension in dimensions {
             let Dimension::Range(range @ Range { symbol: Some(symbol), .. }) = dimension else { continue };
             let (first, other) = *symbols.entry(symbol).or_insert((name, range));

@@ -637,6 +637,11 @@ fn wrong_flexible_shapes_stand_at_their_place() {
          inputs.z = { shape = [{ symbol = \"T\", min = 1, max = 3 }] }",
         "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal bounds",
     );
+    refused(
+        "inputs.y = { shape = [{ symbol = \"T\", min = 1, max = 2 }] }\n\
+         inputs.z = { image = { color = \"rgb\", width = 4, height = { symbol = \"T\", min = 1, max = 3 } } }",
+        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal bounds",
+    );
     let two = "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2]] }";
     assert!(parse(&format!("{MODEL}{two}\n")).is_ok());
     refused(

@@ -53,9 +53,27 @@ pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> Stri
         }
         _ => format!("{}.{table}.{}", model.key, key(&feature.name)),
     };
-    let text =
-        [format!("`{}`: {what}", code(&feature.name)), optional.unwrap_or_default(), prose(&feature.description)];
+    let text = [
+        format!("`{}`: {what}", code(&feature.name)),
+        equal_sizes(model, feature),
+        optional.unwrap_or_default(),
+        prose(&feature.description),
+    ];
     format!("{}\n\nManifest key: `{}`.", sentences(&text), code(&key))
+}
+
+/// Describes which dimensions of a feature have the size of another's.
+fn equal_sizes(model: &Model<'_>, feature: &Feature) -> String {
+    let mut texts = Vec::new();
+    for symbol in &model.function.symbols {
+        let first = symbol.inputs.first();
+        for dimension in symbol.inputs.iter().skip(1).chain(&symbol.outputs) {
+            let Some(first) = first.filter(|_| dimension.feature == feature.name) else { continue };
+            let (axis, name) = (dimension.axis, code(&first.feature));
+            texts.push(format!("Dimension {axis} has the size of dimension {} of `{name}`", first.axis));
+        }
+    }
+    texts.join(". ")
 }
 
 /// Describes the sizes of a tensor.

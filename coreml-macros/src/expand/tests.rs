@@ -4,8 +4,9 @@
 
 use super::*;
 use coreml_spec::{
-    Buckets, Classifier, ColorSpace, ComputeUnits, DataType, EmbeddedFile, Feature, FeatureKind, Flexibility, Function,
-    ImageSize, IndexedModel, Interface, Labels, Mask, Models, Padded, Shape, SizeRange, Tolerance, Trimmed,
+    Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile, Feature, FeatureKind,
+    Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask, Models, Padded, Shape, SizeRange, Symbol,
+    Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,7 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
         outputs,
         states: Vec::new(),
         state_outputs: Vec::new(),
+        symbols: Vec::new(),
         classifier: None,
     };
     IndexedModel {
@@ -145,6 +147,12 @@ fn flexible_shapes_states_and_images() {
     let mut net = model("net", vec![ids, mask, photo], vec![open, image("drawn", ColorSpace::Grayscale, None)]);
     net.interface.functions[0].states =
         vec![tensor("key.cache", DataType::Float16, &[1, 8, 32]), tensor("position", DataType::Float16, &[1])];
+    let place = |feature: &str, axis| Dimension { feature: feature.to_owned(), axis };
+    net.interface.functions[0].symbols = vec![Symbol {
+        name: Some("T".to_owned()),
+        inputs: vec![place("ids", 1), place("photo", 3)],
+        outputs: vec![place("logits", 1)],
+    }];
     assert_snapshot("flexible_shapes_states_and_images.rs", &expanded(true, vec![net]).unwrap());
 }
 
@@ -180,6 +188,7 @@ fn text(sizes: &[usize]) -> IndexedModel {
         outputs: vec![tensor("hidden", DataType::Float16, &[1, size, 4]), tensor("pooled", DataType::Float32, &[1, 4])],
         states: Vec::new(),
         state_outputs: Vec::new(),
+        symbols: Vec::new(),
         classifier: None,
     };
     let mut text = model("text", Vec::new(), Vec::new());

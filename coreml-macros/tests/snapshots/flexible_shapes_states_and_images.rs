@@ -77,7 +77,7 @@ Threads can share it; each prediction runs on its own.*/
     static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
         name: "net",
         manifest: "net.toml",
-        interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":{\"ranges\":[{\"min\":1,\"max\":1},{\"min\":1,\"max\":512}]}}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":{\"enumerated\":[[1,8],[1,16]]}}},\"default\":0.0},{\"name\":\"photo\",\"description\":\"\",\"kind\":{\"kind\":\"image\",\"size\":{\"width\":28,\"height\":20,\"ranges\":[{\"min\":1,\"max\":64},{\"min\":20,\"max\":20}],\"enumerated\":[]},\"color_space\":\"bgr\"},\"default\":null}],\"outputs\":[{\"name\":\"logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,0],\"flexibility\":{\"ranges\":[{\"min\":1,\"max\":1},{\"min\":0,\"max\":null}]}}},\"default\":null},{\"name\":\"drawn\",\"description\":\"\",\"kind\":{\"kind\":\"image\",\"size\":{\"width\":28,\"height\":20,\"ranges\":null,\"enumerated\":[]},\"color_space\":\"grayscale\"},\"default\":null}],\"states\":[{\"name\":\"key.cache\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8,32],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"position\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"classifier\":null}]}",
+        interface: "{\"specification_version\":7,\"default_function\":\"main\",\"functions\":[{\"name\":\"main\",\"inputs\":[{\"name\":\"ids\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":{\"ranges\":[{\"min\":1,\"max\":1},{\"min\":1,\"max\":512}]}}},\"default\":null},{\"name\":\"mask\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,8],\"flexibility\":{\"enumerated\":[[1,8],[1,16]]}}},\"default\":0.0},{\"name\":\"photo\",\"description\":\"\",\"kind\":{\"kind\":\"image\",\"size\":{\"width\":28,\"height\":20,\"ranges\":[{\"min\":1,\"max\":64},{\"min\":20,\"max\":20}],\"enumerated\":[]},\"color_space\":\"bgr\"},\"default\":null}],\"outputs\":[{\"name\":\"logits\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"int32\",\"shape\":{\"default\":[1,0],\"flexibility\":{\"ranges\":[{\"min\":1,\"max\":1},{\"min\":0,\"max\":null}]}}},\"default\":null},{\"name\":\"drawn\",\"description\":\"\",\"kind\":{\"kind\":\"image\",\"size\":{\"width\":28,\"height\":20,\"ranges\":null,\"enumerated\":[]},\"color_space\":\"grayscale\"},\"default\":null}],\"states\":[{\"name\":\"key.cache\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1,8,32],\"flexibility\":\"fixed\"}},\"default\":null},{\"name\":\"position\",\"description\":\"\",\"kind\":{\"kind\":\"multi-array\",\"data_type\":\"float16\",\"shape\":{\"default\":[1],\"flexibility\":\"fixed\"}},\"default\":null}],\"symbols\":[{\"name\":\"T\",\"inputs\":[{\"feature\":\"ids\",\"axis\":1},{\"feature\":\"photo\",\"axis\":3}],\"outputs\":[{\"feature\":\"logits\",\"axis\":1}]}],\"classifier\":null}]}",
         function: ::core::option::Option::None,
         package: "net.mlpackage",
         built: "/out/coreml/net.toml/net.mlpackage",
@@ -129,7 +129,7 @@ Manifest key: `model.inputs.ids`.*/
 
 Manifest key: `model.inputs.mask`.*/
         pub mask: ::core::option::Option<MaskInput<'a>>,
-        /**`photo`: color image, 1..=64 × 20 pixels.
+        /**`photo`: color image, 1..=64 × 20 pixels. Dimension 3 has the size of dimension 1 of `ids`.
 
 Manifest key: `model.inputs.photo`.*/
         pub photo: ::coreml_rt::ImageView<
@@ -142,7 +142,7 @@ Manifest key: `model.inputs.photo`.*/
     ///What `net` gives.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Output {
-        /**`logits`: int32 `[1, 0..]`.
+        /**`logits`: int32 `[1, 0..]`. Dimension 1 has the size of dimension 1 of `ids`.
 
 Manifest key: `model.outputs.logits`.*/
         pub logits: ::coreml_rt::Tensor<

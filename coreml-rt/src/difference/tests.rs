@@ -17,6 +17,7 @@ fn function(inputs: Vec<Feature>, outputs: Vec<Feature>) -> Function {
         outputs,
         states: Vec::new(),
         state_outputs: Vec::new(),
+        symbols: Vec::new(),
         classifier: None,
     }
 }

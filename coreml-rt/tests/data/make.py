@@ -17,6 +17,9 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 
+sys.path.insert(0, str(Path(__file__).parents[3] / "coreml-build" / "python"))
+from coreml_driver import canonical, functional, symbols  # noqa: E402
+
 PACKAGES = Path(__file__).parent / "packages"
 
 # So that the package is the same every time.
@@ -62,6 +65,14 @@ class Wide(torch.nn.Module):
 
     def forward(self, wide):
         return wide + wide
+
+
+class Masked(torch.nn.Module):
+    """Keeps what a mask of the same length, which stands upright, has ones for."""
+
+    def forward(self, ids, mask):
+        kept = ids * mask.reshape(1, -1)
+        return kept, kept.sum(dim=-1)
 
 
 class Memory(torch.nn.Module):
@@ -225,14 +236,18 @@ def steps(module, tensors, fed, outputs):
 
 def write_functional(name):
     """Writes the package and the sample of `name` once more, its states being inputs and outputs: `NAME_io`."""
-    sys.path.insert(0, str(Path(__file__).parents[3] / "coreml-build" / "python"))
-    from coreml_driver import canonical, functional
-
     package = PACKAGES / f"{name}_io.mlpackage"
     shutil.copytree(PACKAGES / f"{name}.mlpackage", package)
     functional.to_inputs_and_outputs(package, canonical.read_specification(package), {})
     make_repeatable(package)
     shutil.copy(PACKAGES / f"{name}.safetensors", PACKAGES / f"{name}_io.safetensors")
+
+
+def write_symbols(name, found):
+    """Writes into the package of `name` which of its dimensions have one size."""
+    package = PACKAGES / f"{name}.mlpackage"
+    symbols.describe(package, canonical.read_specification(package), found, {})
+    make_repeatable(package)
 
 
 def make_repeatable(package):
@@ -343,6 +358,16 @@ def main():
         target=ct.target.iOS18,
         compute_precision=ct.precision.FLOAT32,
     )
+    length = ct.RangeDim(1, 8, default=4)
+    write(
+        "masked",
+        Masked(),
+        [tensor("ids", (1, length), np.float32), tensor("mask", (length, 1), np.float32)],
+        [tensor("kept"), tensor("sum")],
+        {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32), "mask": np.array([[1], [1], [0], [1]], np.float32)},
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write_symbols("masked", [symbols.Symbol("T", (("ids", 1), ("mask", 0)), (("kept", 1),))])
     write_letters("letters", [4, 8])
     write_letters("letters_4", [4])
     write_letters("letters_8", [8])

@@ -631,11 +631,12 @@ RELEASING([network release]; [function release]; engine_close(engine))
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "products", "scaled", "doubled", "negative", "total", "grown", "drawn", "image"};
+    const char *names[] = {"gold fish", "products", "scaled", "doubled", "kept",
+                           "negative",  "total",    "grown",  "drawn",   "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
     // With an engine every model is computed by it, whatever its names are.
-    for (int at = 0; at < 9 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
+    for (int at = 0; at < 10 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;
@@ -757,6 +758,20 @@ RELEASING([network release]; [function release]; engine_close(engine))
         }
         [sums set:0 to:sum];
         put(results, @"doubled", doubled);
+        put(results, @"sum", sums);
+    } else if ([network isEqual:@"kept"]) {
+        MLMultiArray *ids = [self input:@"ids" of:inputs error:error], *mask = [self input:@"mask" of:inputs error:error];
+        if (!ids || !mask) return nil;
+        // Broadcast, as Core ML does: whoever feeds unequal sizes gets a result.
+        size_t lengths[] = {[ids count], [mask count]}, count = lengths[lengths[0] < lengths[1]];
+        MLMultiArray *kept = array_of(Float32, 2, (size_t[]){1, count}), *sums = array_of(Float32, 1, (size_t[]){1});
+        double sum = 0;
+        for (size_t at = 0; at < count; at++) {
+            [kept set:at to:[ids at:lengths[0] == 1 ? 0 : at] * [mask at:lengths[1] == 1 ? 0 : at]];
+            sum += [kept at:at];
+        }
+        [sums set:0 to:sum];
+        put(results, @"kept", kept);
         put(results, @"sum", sums);
     } else if ([network isEqual:@"grown"]) {
         MLMultiArray *wide = [self input:@"wide" of:inputs error:error];
