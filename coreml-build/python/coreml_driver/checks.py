@@ -211,7 +211,6 @@ DATA_CURES = (
         "Choose with tensor operations: `torch.where(condition, a, b)` instead of `if`, a comparison or mask "
         "instead of `.item()`."
     ),
-    "If the value is the same for every input, compute it once in `__init__`.",
 )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from coreml_driver import operators
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.features import INTEGERS
-from coreml_driver.ladder import LAST_RUNGS, RULES, UNSUPPORTED, UNSUPPORTED_LADDER, Rule
+from coreml_driver.ladder import FURTHER, LAST_RUNGS, RULES, RUNGS, UNSUPPORTED, UNSUPPORTED_LADDER, Rule
 from coreml_driver.lines import UserCode
 from coreml_driver.progress import Progress
 from coreml_driver.request import Model
@@ -43,12 +43,15 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     """Return the failure that `error` means.
 
     Called by: `conversion.convert`.
-    Returns: `error` itself when it is a `Failure`; kind `unknown` for what no rule understands.
+    Returns: `error` itself when it is a `Failure`, with further rungs of its kind where it has but few; kind `unknown`
+    for what no rule understands.
     """
     text = "".join(traceback.format_exception(error))
     failure = error if isinstance(error, Failure) else _Explanation(error, context, progress).failure()
     if not failure.traceback:
         failure.traceback = text
+    further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
+    failure.advice += tuple(further[: max(0, RUNGS - len(failure.advice))])
     return failure
 
 

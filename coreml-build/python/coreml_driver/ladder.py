@@ -232,11 +232,72 @@ UNSUPPORTED = re.compile(
     r"PyTorch convert function for op '([^']+)' not implemented|Unsupported fx node .*, kind (\S+)"
 )
 UNSUPPORTED_LADDER = (
-    "Rewrite the operation in PyTorch with supported ones (for example a variance as a mean of squares).",
+    "Rewrite the operation in PyTorch with supported ones (a variance: `((x - x.mean()) ** 2).mean()`).",
     'Try the other way of capturing: `capture = "{other}"`.',
-    "Translate it yourself with MIL's builder: a file with `@register_torch_op`, named by `ops` in the manifest.",
+    'Translate it yourself with MIL\'s builder: a file with `@register_torch_op`, in the manifest `ops = "my_ops.py"`.',
     "Compute that part outside the model, before or after the prediction.",
 )
+#: How many rungs the ladder of each kind of failure has, where so many are known.
+RUNGS = 3
+#: The rungs that follow the advice of a single failure, by its kind: what helps against any of them.
+FURTHER = {
+    "data-dependent": (
+        "If the value is the same for every input, compute it once: `self.flag = bool(…)` in `__init__`.",
+        "Decide in the program: the value as one more input (`x * flag`), or each branch as one of `functions`.",
+    ),
+    "tracer-warning": (
+        "Keep tensors: `torch.sin(x)` instead of `numpy.sin(x.numpy())`, `x.sum()` instead of `sum(x.tolist())`.",
+        "Compute that part in the program, before or after the prediction, and pass it in as an input.",
+    ),
+    "wrong-dtype": (
+        "Convert at the border: `mask != 0` or `x.float()` first in forward, `y.to(torch.int32)` where it is returned.",
+        "Leave out what the program can compute from the other outputs: `argmax`, a comparison.",
+    ),
+    "unsupported-dtype": (
+        "Make the module in single precision: `net.float()`, for a model of transformers `torch_dtype=torch.float32`.",
+    ),
+    "complex": (
+        "Move a spectrogram out of the model, or write it as a matrix product with sine and cosine tables.",
+        "Compute with pairs: `re, im = a * c - b * d, a * d + b * c` for a product, `re * re + im * im` for a power.",
+    ),
+    "wrong-outputs": (
+        'Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return self.base(x)["logits"]`.',
+        "Ask for tensors alone: `self.base(x, use_cache=False, output_attentions=False)`.",
+        "Leave constants to the program: they are the same for every input.",
+    ),
+    "wrong-inputs": (
+        "Give what is always the same a default: `def forward(self, x, scale=1.0)`.",
+        "Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return self.base(x, None)`.",
+    ),
+    "wrong-shape": (
+        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of `x.reshape(2, 4)`.",
+        "See what a layer gets: `print(x.shape)` in forward; the log of the build has it.",
+    ),
+    "rank": (
+        "Merge neighbouring axes: `x.reshape(b * n, c, h, w)`, and take them apart after the step.",
+        "Go along a short axis: `torch.stack([f(part) for part in x.unbind(1)], 1)`.",
+    ),
+    "random": (
+        "Draw in the program: `inputs.noise = { shape = […] }` in the manifest, `def forward(self, x, noise)`.",
+        "For the expected value leave the noise out: `return mean` instead of `mean + std * torch.randn_like(mean)`.",
+    ),
+    "training-mode": (
+        "Return the module in inference mode: `return net.eval()`, and leave the mode alone in forward.",
+        "Use what was learned: `F.batch_norm(x, self.mean, self.var, self.weight, self.bias)`.",
+    ),
+    "wide-integer": (
+        "Subtract or divide before it grows: `(t - self.start) // 1000`.",
+        'Compute that part in the program, and pass in what is left: `inputs.index = { dtype = "int32", … }`.',
+    ),
+    "wrong-name": (
+        'Rename the key of the result: `return {"logits": y}`.',
+        "Rename a parameter in a wrapper, and name that as `entry`: `def forward(self, ids): return self.base(ids)`.",
+    ),
+    "wrong-state": (
+        "See what there is: `print([name for name, _ in net.named_buffers()])`.",
+        'Make it a buffer of its own: `self.register_buffer("cache", torch.zeros(1, 4, 448, 64))`.',
+    ),
+}
 #: What helps when nothing is known: lower the features, and tell.
 LAST_RUNGS = (
     "Lower the features and add them back one at a time: the other `capture`, an older "
