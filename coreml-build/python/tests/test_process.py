@@ -39,12 +39,12 @@ class Net(nn.Module):
 def make():
     return Net()
 """
-SLEEPY = """
+SLEEPY = f"""
 import os, pathlib, time
 def make(file):
     pathlib.Path(file).write_text(str(os.getpid()))
-    time.sleep(SLEEP)
-""".replace("SLEEP)", f"{SLEEP})")
+    time.sleep({SLEEP})
+"""
 
 
 class Driver:
