@@ -51,6 +51,7 @@ driver_files!(
     "program.py",
     "progress.py",
     "protocol.py",
+    "regions.py",
     "report.py",
     "request.py",
     "reread.py",

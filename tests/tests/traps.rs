@@ -7,7 +7,7 @@ use coreml_tests::UserCrate;
 use std::fmt::Write;
 
 /// What `forward` does with `y = x * 2`, `x` and an index; `return y + idx.sum()` follows.
-const BODIES: [(&str, &str); 22] = [
+const BODIES: [(&str, &str); 27] = [
     ("slice", "y[:, 1:3] = 0"),
     ("column", "y[:, 1] = x[:, 0]"),
     ("augmented", "y[:, 1:3] *= 5"),
@@ -29,6 +29,11 @@ const BODIES: [(&str, &str); 22] = [
     ("unbound", "a, b = y.unbind(0); a += 3"),
     ("chunk", "a, b = y.chunk(2, 1); a.mul_(3)"),
     ("old_view", "v = y[:, 0]; y[:, 0] = 9; y = v[:, None] * y"),
+    ("other_row", "r = y[0]; r.add_(1); y = r * y[1]"),
+    ("other_half", "a, b = y.chunk(2, 1); a.mul_(3); y = torch.cat([a, b], 1)"),
+    ("every_second", "a, b = y[:, ::2], y[:, 1::2]; a.add_(1); y = torch.cat([a, b], 1)"),
+    ("other_half_reshaped", "a, b = y.view(-1).split(4); a.clamp_(0); y = torch.stack([a, b])"),
+    ("other_column", "v = y[:, 1]; y[:, 0] = 9; y = v[:, None] * y"),
     ("row_used", "r = y[0]; r[1] = 5; y = r[None] * 2"),
 ];
 

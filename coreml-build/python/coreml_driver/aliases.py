@@ -4,7 +4,8 @@ A traced graph has values, not memory: `y[0].add_(1)` makes a new value of the r
 coremltools puts `copy_` and `fill_` through slices back into the whole, and nothing else; the rest it translates as it
 stands, without a word. An exported graph has no such writes.
 
-Owns: finding such a write whose other names are used afterwards.
+Owns: finding such a write whose other names are used afterwards. Names that show other elements, by `regions`, are
+none.
 Must not: look at buffers: `states` and `checks` do.
 Flow: `conversion`, for traced graphs -> `check`.
 """
@@ -20,6 +21,7 @@ import torch
 
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.lines import UserCode
+from coreml_driver.regions import Regions
 
 #: Writes that coremltools puts into the tensor that these views are of.
 FUSED_WRITES, FUSED_VIEWS = ("aten::copy_", "aten::fill_"), ("aten::select", "aten::slice")
@@ -30,13 +32,15 @@ CURES = (
 )
 
 
-def check(program: Any, user_code: UserCode, line: PythonLine | None) -> None:
+def check(program: Any, flexible: bool, user_code: UserCode, line: PythonLine | None) -> None:
     """Refuse a graph in which a write would be lost.
 
-    Called by: `conversion`. Parameters: `program` — a traced module.
+    Called by: `conversion`.
+    Parameters: `program` — a traced module; `flexible` — whether its inputs have other shapes too, at which views that
+    lie apart here may meet.
     Errors: `Failure` of kind `lost-write`.
     """
-    graph = _Graph(program.inlined_graph)
+    graph = _Graph(program.inlined_graph, flexible)
     for position, node in enumerate(graph.nodes):
         for value in _written(node):
             if not graph.is_buffer(value) and graph.is_lost(position, value):
@@ -67,6 +71,8 @@ class _Graph:
     """A graph, its nested blocks in a row, with who makes and who uses each value."""
 
     graph: Any
+    #: Whether the sizes in it are not the only ones.
+    flexible: bool
     nodes: list[Any] = field(default_factory=list)
     #: The operation that makes a value.
     maker: dict[str, Any] = field(default_factory=dict)
@@ -75,9 +81,12 @@ class _Graph:
     #: The value whose memory a value shows, and where it was made.
     root: dict[str, str] = field(default_factory=dict)
     made: dict[str, int] = field(default_factory=dict)
+    regions: Regions = field(default_factory=Regions)
 
     def __post_init__(self) -> None:
         """Walk through the graph."""
+        for value in self.graph.inputs():
+            self.regions.add(value)
         self._visit(self.graph)
         for value in self.graph.outputs():
             self.uses[value.debugName()].append(len(self.nodes))
@@ -90,23 +99,27 @@ class _Graph:
             names = [value.debugName() for value in node.inputs()]
             for name in names:
                 self.uses[name].append(position)
-            shown = self._shown(node)
+            shown, writes = self._shown(node)
             for value in node.outputs():
+                if shown is None:
+                    self.regions.add(value)
+                else:
+                    self.regions.add_view(value, node, shown, writes)
                 name = value.debugName()
                 self.maker[name], self.made[name] = node, position
                 self.root[name] = self.root.get(shown, shown) if shown is not None else name
             for inner in node.blocks():
                 self._visit(inner)
 
-    def _shown(self, node: Any) -> str | None:
-        """Return the value whose memory the results of an operation show."""
+    def _shown(self, node: Any) -> tuple[str | None, bool]:
+        """Return the value whose memory the results of an operation show, and whether it is written."""
         inputs = [value.debugName() for value in node.inputs()]
         if node.kind() in ("prim::ListUnpack", "prim::TupleUnpack"):
-            return inputs[0]
+            return inputs[0], False
         for argument, name in zip(_schema(node), inputs, strict=False):
             if argument.alias_info is not None:
-                return name
-        return None
+                return name, argument.alias_info.is_write
+        return None, False
 
     def is_buffer(self, value: str) -> bool:
         """Return whether a value is memory that the module keeps."""
@@ -120,20 +133,38 @@ class _Graph:
             root,
             value,
         }
+        if not self.flexible:
+            names = {name for name in names if self.regions.overlap(name, value)}
         result = next(iter(self.nodes[position].outputs())).debugName()
         base = self._base(position, value)
         if base is not None:
             # The whole has the new values; the written part is no value of its own any more.
-            return any(self._used_after(name, position) for name in (names - {base}) | {result})
+            return any(self._used_after(name, position, value) for name in (names - {base}) | {result})
         assigned = self._assigned_back(position, result)
-        later = [use for name in names for use in self.uses[name] if use > position and use not in assigned]
+        later = [use for name in names for use in self._later(name, position, value) if use not in assigned]
         if assigned and later and min(later) > max(assigned):
             return False
         return bool(later)
 
-    def _used_after(self, name: str, position: int) -> bool:
-        """Return whether a value is used after a position."""
-        return any(use > position for use in self.uses[name])
+    def _used_after(self, name: str, position: int, value: str) -> bool:
+        """Return whether a value is used after a write at `position` into `value`."""
+        return bool(self._later(name, position, value))
+
+    def _later(self, name: str, position: int, value: str) -> list[int]:
+        """Return where a value is used after a write at `position` into `value`, but for views of other elements."""
+        return [use for use in self.uses[name] if use > position and not self._looks_aside(use, value)]
+
+    def _looks_aside(self, use: int, value: str) -> bool:
+        """Return whether an operation only makes views that show nothing of `value`."""
+        if self.flexible or use >= len(self.nodes) or self.is_write(use):
+            return False
+        results = [result.debugName() for result in self.nodes[use].outputs()]
+        is_view = bool(results) and all(self.root[result] != result for result in results)
+        return is_view and not any(self.regions.overlap(result, value) for result in results)
+
+    def is_write(self, position: int) -> bool:
+        """Return whether an operation writes to a value."""
+        return any(True for _ in _written(self.nodes[position]))
 
     def _base(self, position: int, value: str) -> str | None:
         """Return the tensor that coremltools puts a write into; `None` where it does not."""

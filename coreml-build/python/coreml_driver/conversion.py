@@ -233,7 +233,8 @@ class _Conversion:
             tensors = copies(observed.runs[0].steps[0][0].captured)
             captured = capture.capture(method, flat, self.model.inputs, tensors, observed.sightings, line)
             if method == "trace":
-                aliases.check(captured.program, self.context.user_code, line)
+                flexible = any(declared.flexible for declared in self.model.inputs)
+                aliases.check(captured.program, flexible, self.context.user_code, line)
             largest = 0.0
             for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))

@@ -332,6 +332,8 @@ LOST = {
     "two writes through one row": "r = y[0]\nr[1] = 5\nr[2] = 6",
     "a row after a write through it": "r = y[0]\nr[1] = 5\ny = r[None] * 2",
     "an augmented slice of a row": "y[0][1:3] += 4",
+    "a half that meets the other": "a, b = y[:, :3], y[:, 2:]\na.mul_(3)\ny = torch.cat([a, b], 1)",
+    "every second column, and all": "a = y[:, ::2]\na.add_(1)\ny = y * 2",
 }
 #: Writes that a trace keeps.
 KEPT_BY_TRACES = {
@@ -344,6 +346,12 @@ KEPT_BY_TRACES = {
     "the whole": "y.add_(1)\ny = F.relu(y, inplace=True)",
     "one row, then one column": "y[0] = 5\ny[:, 2] = 6",
     "the input": "x[:, 0] = 0\ny = x * 2",
+    "the other row": "r = y[0]\nr.add_(1)\ny = r * y[1]",
+    "the other half": "a, b = y.chunk(2, 1)\na.mul_(3)\ny = torch.cat([a, b], 1)",
+    "every second column": "a, b = y[:, ::2], y[:, 1::2]\na.add_(1)\ny = torch.cat([a, b], 1)",
+    "the other column of a transposed view": "t = y.t()\nr, s = t[0], t[3]\nr.mul_(2)\ny = (r - s)[:, None] + x",
+    "the other half of another shape": "a, b = y.view(-1).split(4)\na.clamp_(0)\ny = torch.stack([a, b])",
+    "another column before": "v = y[:, 1]\ny[:, 0] = 9\ny = v[:, None] * y",
     "a tensor that is filled by a loop": "y = torch.zeros(2, 4)\nfor i in range(4):\n    y[:, i] = x[:, i] * i",
 }
 INDEXED = {"x": {"shape": [2, 4]}, "idx": {"shape": [1], "dtype": "int32", "sample": {"range": [0, 3]}}}
@@ -362,6 +370,14 @@ def test_a_write_that_a_trace_loses(package, name):
     assert failed["python"]["file"] == "python/model.py" and failed["advice"]
     outcome = package.convert(inputs=INDEXED)
     assert outcome.report["capture"]["method"] == "export" and "lost-write" not in outcome.report["capture"]["reason"]
+
+
+def test_views_that_may_meet_at_another_size_are_refused(package):
+    """At four columns the first two and the last two lie apart, at three they do not."""
+    inputs = INDEXED | {"x": {"shape": [2, {"min": 3, "max": 6, "default": 4}]}}
+    source = writing("a, b = y[:, :2], y[:, -2:]\na.mul_(3)\ny = torch.cat([a, b], 1)")
+    assert package.convert(source, inputs=inputs, capture="trace").failed["kind"] == "lost-write"
+    assert package.convert(inputs=INDEXED, capture="trace").converted
 
 
 @pytest.mark.parametrize("name", KEPT_BY_TRACES)
