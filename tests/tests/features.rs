@@ -35,6 +35,7 @@ minimum-deployment-target = "iOS26"
 inputs.x = { shape = [1, 4], dtype = "int8" }
 outputs.scaled = { dtype = "float32" }
 outputs.next = { dtype = "int32" }
+outputs.sign = { dtype = "int8" }
 "#;
 
 /// Their Python side.
@@ -78,7 +79,7 @@ class Photo(nn.Module):
 
 class Small(nn.Module):
     def forward(self, x):
-        return x.float() / 127, x + 1
+        return x.float() / 127, x + 1, torch.sign(x).to(torch.int32)
 
 
 def small():
@@ -151,7 +152,8 @@ fn main() -> Result<(), coreml_rt::Error> {
     println!("{}", choice::XInput::from_slice_with_dims(&[0.0; 9], [1, 9]).unwrap_err());
 
     let output = models.small.predict(&nets::small::Input { x: (&[[-128i8, -1, 0, 127]]).into() })?;
-    println!("small {:.2} {:?}", output.scaled.as_slice()[3], output.next.as_slice());
+    let sign: Tensor<i8, (Fixed<1>, Fixed<4>)> = output.sign;
+    println!("small {:.2} {:?} {:?}", output.scaled.as_slice()[3], output.next.as_slice(), sign.as_slice());
 
     // Red, green, blue, whatever the order inside of the model.
     let red: Vec<u8> = [255, 0, 0].repeat(6 * 4);
@@ -179,7 +181,7 @@ fn they_work_the_whole_way() {
     assert_eq!(lines[5], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
     assert_eq!(lines[6], "summed Some(16.0) of [1, 16]", "{said}");
     assert_eq!(lines[7], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
-    assert_eq!(lines[8], "small 1.00 [-127, 0, 1, 128]", "{said}");
+    assert_eq!(lines[8], "small 1.00 [-127, 0, 1, 128] [-1, -1, 0, 1]", "{said}");
     // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the last; means and
     // deviations stand in the order of the planes.
     assert!(lines[9].starts_with("means -2.12 -2.04 2.64 "), "{said}");

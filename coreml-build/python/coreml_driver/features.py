@@ -180,13 +180,12 @@ def _legal(name: str) -> str:
 
 def _dtype(dtype: str, key: str) -> str:
     """Return `dtype` if a multi-array of it exists on every supported target."""
-    if dtype in ("float16", "float32", "int32") or (dtype == "int8" and key.startswith("inputs.")):
+    if dtype in ("float16", "float32", "int32", "int8"):
         return dtype
     cures = {
         "bool": 'Declare `dtype = "int32"` and compare in forward: `mask != 0`.',
         "int64": 'Declare `dtype = "int32"`: Core ML computes with 32-bit integers.',
         "float64": 'Declare `dtype = "float32"`.',
-        "int8": 'Declare `dtype = "int32"`: only inputs can have 8 bits.',
         "bfloat16": 'Declare `dtype = "float16"` or `"float32"`.',
     }
     message = f"Core ML has no `{dtype}` features here; it would silently become another type."

@@ -29,6 +29,8 @@ from coreml_driver.witness import MAX_RANK
 #: need iOS 16), keeps the Rust types the same when the precision is changed, and rounds nothing a second time.
 NATURAL_TYPES = {torch.float32: "float32", torch.float16: "float32", torch.int32: "int32"}
 FLOATS = ("float16", "float32")
+#: Integers that wrap at 8 bits.
+NARROW = (torch.int8, torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -82,8 +84,8 @@ def decide(
     """Decide the interface.
 
     Called by: `observation.observe`.
-    Parameters: `results` — the original module's outputs for every shape that was tried, each with one tensor for each
-    of `leaves`, the default shape first; `line` — of `forward`.
+    Parameters: `results` — the original module's outputs in every run, each with one tensor for each of `leaves`, the
+    default shape first; `line` — of `forward`.
     Errors: `Failure` of kind `wrong-dtype`, `wrong-name`, `wrong-outputs` or `wrong-labels`.
     """
     declared = {output.name: output for output in model.outputs or ()}
@@ -111,6 +113,8 @@ def decide(
         color = None if output is None else output.color
         wanted = None if output is None else output.dtype
         dtype = _output_dtype(leaf.name, result.dtype, wanted, line, model.classifier is not None)
+        if dtype == "int8":
+            _check_narrow(leaf.name, [outputs[position] for outputs in results], line)
         # A classifier's tensor is no feature of the package: the label and the dictionary made from it are.
         name = leaf.name if model.classifier is None else f"{model.classifier.label_name}_tensor"
         sizes = _sizes(leaf.name, [other[position] for other in results], line)
@@ -202,6 +206,21 @@ def _output_dtype(
         message = f"Output `{name}` is {word} in PyTorch; as {declared} it would lose its fraction."
         raise Failure("wrong-dtype", message, line, key, ('Declare `dtype = "float32"`, or round in forward.',))
     return declared
+
+
+def _check_narrow(name: str, results: Sequence[torch.Tensor], line: PythonLine | None) -> None:
+    """Refuse an output of 8 bits that does not fit into them: what becomes of the rest is nobody's promise."""
+    key = f"outputs.{name}.dtype"
+    if results[0].dtype in NARROW:
+        word = str(results[0].dtype).removeprefix("torch.")
+        message = f"Output `{name}` is {word} in PyTorch, which wraps what is too large; Core ML need not."
+        cure = "Return 32 bits, `.round().clamp(-128, 127).to(torch.int32)`: Core ML makes 8 bits of them."
+        raise Failure("wrong-dtype", message, line, key, (cure,))
+    lowest, highest = min(int(one.min()) for one in results), max(int(one.max()) for one in results)
+    if lowest < -128 or highest > 127:
+        message = f"Output `{name}` has values from {lowest} to {highest} in the samples; int8 holds -128 to 127."
+        cure = 'Limit it in forward: `.clamp(-128, 127)`, or declare `dtype = "int32"`.'
+        raise Failure("wrong-dtype", message, line, key, (cure,))
 
 
 def _labels(

@@ -95,7 +95,8 @@ class _Observation:
             kept, runs, trimmed = self._run_lengths(model.bucket)
         first = runs[0]
         tried = [run.steps[0][1] for run in runs[: len(choices)]]
-        interface = decide(model, self._leaves, tried, self._root, line)
+        given = [outputs for run in runs for _, outputs in run.steps]
+        interface = decide(model, self._leaves, given, self._root, line)
         self._warnings += samples.remarks(interface, runs)
         seen = [*zip(choices, tried, strict=True), *unequal] if model.bucket is None else []
         names = [one.name if one.color is None and interface.classifier is None else None for one in interface.outputs]

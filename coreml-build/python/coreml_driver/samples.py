@@ -130,7 +130,7 @@ def _arrays(
         tensors[f"out/{interface.classifier.label_name}"] = np.array([probabilities.argmax()], dtype=np.int32)
     else:
         for feature, output in zip(interface.outputs, outputs, strict=True):
-            kind = torch.int32 if feature.dtype == "int32" else torch.float32
+            kind = torch.int32 if feature.dtype in INTEGERS else torch.float32
             if feature.color is not None and feature.color != "grayscale-float16":
                 output = output.clamp(0, images.WHITE)  # what a picture of 8 bits can hold
             tensors[f"out/{feature.name}"] = output.to(kind).contiguous().numpy()

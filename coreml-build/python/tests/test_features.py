@@ -326,5 +326,23 @@ def test_inputs_of_8_bits(package):
     assert outcome.features["x"][0] == 131080 & 0xFFFF  # INT8
     assert outcome.sample["in/x"].dtype == "int8" and abs(outcome.sample["in/x"].astype(int)).max() > 9
     assert (outcome.sample["out/next"] == outcome.sample["in/x"].astype(int) + 1).all()
-    failed = package.convert(source, outputs={"y": {}, "next": {"dtype": "int8"}}, **changes).failed
+    large = source.replace("x + 1", "x + 200")
+    failed = package.convert(large, outputs={"y": {}, "next": {"dtype": "int8"}}, **changes).failed
     assert (failed["kind"], failed["key"]) == ("wrong-dtype", "outputs.next.dtype")
+    assert "int8 holds -128 to 127" in failed["message"], failed
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_outputs_of_8_bits(package, capture):
+    source = returning("{'level': (x * 30).round().clamp(-128, 127).to(torch.int32), 'sign': (x > 0).to(torch.int32)}")
+    outputs = {"level": {"dtype": "int8"}, "sign": {"dtype": "int8"}}
+    changes = {"outputs": outputs, "minimum_deployment_target": "iOS26", "capture": capture}
+    outcome = package.convert(source, **changes)
+    assert [outcome.features[name][0] for name in outputs] == [131080 & 0xFFFF] * 2
+    assert outcome.sample["out/level"].any() and outcome.sample["out/sign"].max() == 1
+    wrapping = returning("{'level': (x * 30).round().to(torch.int8), 'sign': (x > 0).to(torch.int32)}")
+    failed = package.convert(wrapping, **changes).failed
+    assert (failed["kind"], failed["key"]) == ("wrong-dtype", "outputs.level.dtype")
+    assert "wraps" in failed["message"] and "`.round().clamp(-128, 127).to(torch.int32)`" in failed["advice"][0]
+    failed = package.convert(returning("x * 2"), **changes | {"outputs": {"y": {"dtype": "int8"}}}).failed
+    assert failed["kind"] == "wrong-dtype" and "lose its fraction" in failed["message"]

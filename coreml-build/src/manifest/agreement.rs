@@ -112,12 +112,12 @@ fn needs(features: Features<'_>) -> Vec<(String, String, Release)> {
     let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), input.dtype));
     let typed = typed.chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
     for (key, dtype) in typed {
-        if dtype == Some(DataType::Float16) {
-            needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16));
+        match dtype {
+            Some(DataType::Float16) => needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16)),
+            Some(DataType::Int8) => needs.push((key, "`int8` inputs and outputs".into(), Release::Ios26)),
+            _ => {}
         }
     }
-    let narrow = inputs.0.iter().filter(|(_, input)| input.dtype == Some(DataType::Int8));
-    needs.extend(narrow.map(|(name, _)| (format!("inputs.{name}"), "`int8` inputs".into(), Release::Ios26)));
     let color = |form: &Form| if let Form::Image(image) = form { Some(image.color) } else { None };
     let colors = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), color(&input.form)));
     let outputs =

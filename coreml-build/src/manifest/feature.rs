@@ -9,12 +9,8 @@ use super::section::{Item, Section};
 use coreml_spec::DataType;
 use serde_json::Number;
 
-/// Element types that an output can have.
-const OUTPUT_TYPES: &[(&str, DataType)] =
-    &[("float16", DataType::Float16), ("float32", DataType::Float32), ("int32", DataType::Int32)];
-
-/// Element types that an input can have.
-const INPUT_TYPES: &[(&str, DataType)] = &[
+/// Element types that an input or an output can have.
+const TYPES: &[(&str, DataType)] = &[
     ("float16", DataType::Float16),
     ("float32", DataType::Float32),
     ("int32", DataType::Int32),
@@ -67,7 +63,7 @@ fn input(section: Section<'_>) -> Option<Input> {
     let (dtype, default) = (section.take("dtype"), section.take("default"));
     let typed: Vec<_> = [&dtype, &default].into_iter().flatten().cloned().collect();
     let dtype = match dtype {
-        Some(item) => data_type(&item, INPUT_TYPES),
+        Some(item) => data_type(&item),
         None => Some(DataType::Float32),
     };
     let sample = section.take("sample").map(|item| sample(&item, dtype));
@@ -111,7 +107,7 @@ fn input(section: Section<'_>) -> Option<Input> {
 
 /// Reads one output.
 fn output(section: Section<'_>) -> Option<Output> {
-    let dtype = section.take("dtype").map(|item| data_type(&item, OUTPUT_TYPES));
+    let dtype = section.take("dtype").map(|item| data_type(&item));
     let image = section.take("image").map(|item| (output_image(&item), item));
     section.finish();
     if let (Some(_), Some((_, item))) = (dtype, &image) {
@@ -130,8 +126,8 @@ fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-/// Reads an element type, one of `types`.
-fn data_type(item: &Item<'_>, types: &[(&'static str, DataType)]) -> Option<DataType> {
+/// Reads an element type.
+fn data_type(item: &Item<'_>) -> Option<DataType> {
     let word = if item.is_string() { item.string() } else { None };
     match word {
         Some(wide @ ("int64" | "float64" | "bool")) => {
@@ -143,7 +139,7 @@ fn data_type(item: &Item<'_>, types: &[(&'static str, DataType)]) -> Option<Data
             ));
             None
         }
-        _ => item.choice(types),
+        _ => item.choice(TYPES),
     }
 }
 

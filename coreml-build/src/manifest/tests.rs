@@ -249,7 +249,7 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
     );
     refused(
         "outputs.y = { dtype = \"half\" }",
-        "m.toml:4:15: `dtype` cannot be \"half\": it must be one of \"float16\", \"float32\", \"int32\"",
+        "m.toml:4:15: `dtype` cannot be \"half\": it must be one of \"float16\", \"float32\", \"int32\", \"int8\"",
     );
     refused(
         "inputs.y = { shape = [1], sample = { range = [2, 1] } }",
@@ -265,13 +265,13 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
     );
     refused(
         "outputs.y = { dtype = \"int8\" }",
-        "m.toml:4:15: `dtype` cannot be \"int8\": it must be one of \"float16\", \"float32\", \"int32\"; did you mean \
-         `int32`?",
+        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \"iOS26\"`, here it is \
+         \"iOS18\"",
     );
     let int8 = "inputs.y = { shape = [1], dtype = \"int8\"";
     refused(
         &format!("{int8} }}"),
-        "m.toml:4:1: model `m`: `int8` inputs need `minimum-deployment-target = \"iOS26\"`, here it is \"iOS18\"",
+        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \"iOS26\"`, here it is \"iOS18\"",
     );
     refused(
         &format!("{int8}, sample = {{ range = [0, 128] }} }}"),
