@@ -133,10 +133,15 @@ impl BucketKeys {
             );
         }
         if matches!(function.source, Source::Mil { .. }) {
-            report("buckets", "buckets are made of a PyTorch model, not of a MIL program".into());
+            let message = "buckets are made of a PyTorch model, not of a MIL program: only PyTorch shows that padding changes \
+                           no result. Make a program of each size, and choose between them in Rust";
+            report("buckets", message.into());
         }
         if !function.states.is_empty() {
-            report("states", "`states` have no place beside `buckets`: padding would be written to them".into());
+            let message = "`states` have no place beside `buckets`: padding would be written to them, and beyond their end. \
+                           Let a model without states take the prompt, which returns them as outputs, and put those into \
+                           the `State` of the model that goes on (docs/manifest.md)";
+            report("states", message.into());
         }
         if has_classifier && shares && self.sizes.len() > 1 {
             let message =

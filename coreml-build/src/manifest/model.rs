@@ -297,7 +297,9 @@ impl Keys {
                 (Some(buckets), shares)
             }
             (Some(_), Functions::Several(_)) => {
-                report("buckets", "`buckets` has no place beside `functions`: make it a model of its own".into());
+                let message = "`buckets` has no place beside `functions`: nothing says which of them has the lengths. Make \
+                               that function a model of its own, `[models.NAME]`, in the same manifest";
+                report("buckets", message.into());
                 return None;
             }
         };

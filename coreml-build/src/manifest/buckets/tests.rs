@@ -177,7 +177,10 @@ fn buckets_belong_to_one_model_of_one_function() {
     let errors = parse(&format!("{functions}{plain}")).unwrap_err();
     assert_eq!(
         errors,
-        ["m.toml:4:1: model `m`: `buckets` has no place beside `functions`: make it a model of its own"]
+        [
+            "m.toml:4:1: model `m`: `buckets` has no place beside `functions`: nothing says which of them has the lengths. \
+             Make that function a model of its own, `[models.NAME]`, in the same manifest"
+        ]
     );
     let package = format!("[model]\nsource = {{ package = \"A.mlpackage\" }}\n{plain}");
     let errors = parse(&package).unwrap_err();
