@@ -491,5 +491,25 @@ def test_syntax_error_in_an_imported_file(package):
     assert (failed["python"]["file"], failed["python"]["line"]) == ("python/blocks.py", 2)
 
 
+def test_an_unknown_error_is_kept_whole_and_says_how_to_report_it(package):
+    """What no rule of the ladder understands, from inside of coremltools' own conversion."""
+    package.write(
+        "python/my_ops.py",
+        "from coremltools.converters.mil.frontend.torch import register_torch_op\n"
+        "@register_torch_op\n"
+        "def special_i0(context, node):\n"
+        "    raise ZeroDivisionError('nobody knows')\n",
+    )
+    source = module("y = x * 2\nreturn torch.special.i0(y)  # here")
+    failed = package.convert(source, ops="python/my_ops.py", capture="trace").failed
+    assert failed["kind"] == "unknown", failed
+    assert failed["python"]["line"] == package.marked(), failed
+    assert "ZeroDivisionError while coremltools converted the graph (operation `special_i0`)" in failed["message"]
+    assert 'raise ZeroDivisionError("nobody knows")' in failed["traceback"].replace("'", '"')
+    lower, report = failed["advice"]
+    assert "one at a time" in lower and "`minimum-deployment-target`" in lower
+    assert "report it with the log, the manifest and the versions" in report
+
+
 def test_failures_are_exceptions_with_words():
     assert str(Failure("rank", "too many")) == "rank: too many"
