@@ -3,6 +3,8 @@
 //! Owns: the proof that the source works from cargo, with a hub and without one. `COREML_TEST_TRANSFORMERS_PATH` names a folder
 //! that has the library transformers, as `.ci/run` installs it; without it the test says so and stops.
 
+#![expect(clippy::expect_used, reason = "this file is tests")]
+
 use coreml_tests::{UserCrate, python, run, workspace};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
