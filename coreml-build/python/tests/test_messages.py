@@ -21,6 +21,8 @@ from coreml_driver import ladder
 from tests.conftest import PRELUDE
 from tests.test_failures import module, returning
 
+#: Whether this is the torch whose words the rows quote, the default; others word some of them differently.
+QUOTED = torch.__version__.startswith("2.7.")
 PAGE = Path(__file__).parents[3] / "docs/troubleshooting.md"
 #: Where the table stands on the page.
 BEGIN, END = "<!-- messages: written by test_messages.py -->\n", "<!-- end of messages -->"
@@ -361,6 +363,7 @@ def default(row: Row, tensor: torch.Tensor) -> Any:
     return None if "inputs" in row.plain else tensor.numpy().dtype.type
 
 
+@pytest.mark.skipif(not QUOTED, reason="the rows quote torch 2.7")
 @pytest.mark.parametrize("name", ROWS)
 def test_torch_and_coremltools_say_it(name):
     row = ROWS[name]
@@ -391,7 +394,7 @@ def test_a_user_reads_something_else(package, name):
     if "# here" in row.source:
         assert failed["python"] and failed["python"]["line"] == package.marked(), failed
     # The whole of what was said is kept.
-    if not row.silent:
+    if QUOTED and not row.silent:
         assert (row.said if row.log is None else row.log) in failed["traceback"], failed["traceback"]
 
 
