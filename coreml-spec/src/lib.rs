@@ -9,6 +9,7 @@
 mod blob;
 mod buckets;
 mod constant;
+mod conversion_report;
 mod data_type;
 mod describe;
 mod difference;
@@ -29,6 +30,7 @@ mod weight;
 pub use blob::WeightFile;
 pub use buckets::{Buckets, Mask, Padded, Trimmed};
 pub use constant::Constant;
+pub use conversion_report::{ConversionReport, Origin, Origins};
 pub use data_type::DataType;
 pub use difference::{Change, Difference, difference};
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
