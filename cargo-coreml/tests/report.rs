@@ -196,11 +196,11 @@ fn the_graph_is_zoomed_searched_and_walked() {
         const at = picture.state().x;
         drag('pointerdown', 300); drag('pointermove', 200); drag('pointerup', 200);
         result.dragged = picture.state().x > at;
-        requestAnimationFrame(() => requestAnimationFrame(() => {
-            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-            result.painted = pixels.some((value) => value > 0);
-            document.body.dataset.result = JSON.stringify(result);
-        }));";
+        // It draws at once before it is printed, and else with the browser's next picture.
+        dispatchEvent(new Event('beforeprint'));
+        const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        result.painted = pixels.some((value) => value > 0);
+        document.body.dataset.result = JSON.stringify(result);";
     let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
     let result = attribute(&document, "data-result").unwrap_or_else(|| panic!("the script failed:\n{document}"));
     let expected = r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","details":"conv stride","above":"long_kernel","below":"stride","wheel":true,"dragged":true,"painted":true}"#;
