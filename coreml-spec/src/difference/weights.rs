@@ -119,7 +119,7 @@ impl Elements {
         let Some(mut opened) = opened.get() else { return Ok(in_memory) };
         opened.seek(SeekFrom::Start((place.start + part.start) as u64)).map_err(io)?;
         if buffer.len() < in_memory.len() {
-            buffer.resize(in_memory.len(), 0);
+            *buffer = vec![0; in_memory.len()];
         }
         let buffer = buffer.get_mut(..in_memory.len()).unwrap_or_default();
         opened.read_exact(buffer).map_err(io)?;
