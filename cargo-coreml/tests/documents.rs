@@ -7,6 +7,7 @@
 //! | `toml` | a manifest is read without an error, the files that it names being there; anything else is TOML |
 //! | `toml fragment` | the same, put into a model that has what the fragment lacks |
 //! | `python` | it is Python's grammar |
+//! | a whole manifest or function in a page that leads to an example | its lines stand in a file of the examples |
 //! | `sh`, and `cargo coreml …` within the text | subcommands and options exist, packages and tools of this repository, too |
 //!
 //! `text`, `yaml` and `nginx` are shown and not run. A block of another kind is an error.
@@ -91,14 +92,14 @@ fn every_block_says_what_it_is() {
     }
 }
 
-/// Returns the Rust files of the examples, each line without its indentation.
-fn example_sources() -> Vec<String> {
+/// Returns the files of the examples with this extension, each line without its indentation.
+fn example_sources(wanted: &str) -> Vec<String> {
     let (mut sources, mut folders) = (Vec::new(), vec![root().join("examples")]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
                 folders.push(entry);
-            } else if entry.extension().is_some_and(|extension| extension == "rs") {
+            } else if entry.extension().is_some_and(|extension| extension == wanted) {
                 sources.push(unindented(&std::fs::read_to_string(entry).unwrap()));
             }
         }
@@ -113,7 +114,7 @@ fn unindented(text: &str) -> String {
 
 #[test]
 fn rust_stands_in_an_example_or_is_a_fragment() {
-    let sources = example_sources();
+    let sources = example_sources("rs");
     for block in of(&["rust", "rust fragment"]) {
         if block.kind == "rust" && !RUN_ELSEWHERE.contains(&block.document.as_str()) {
             let text = unindented(&block.text);
@@ -124,6 +125,22 @@ fn rust_stands_in_an_example_or_is_a_fragment() {
         let as_statements = syn::parse_str::<syn::Block>(&format!("{{{}\n}}", block.text)).is_ok();
         let is_rust = as_statements || syn::parse_file(&block.text).is_ok() || block.text.contains('…');
         assert!(is_rust, "{}: rustc could not read it", block.place);
+    }
+}
+
+#[test]
+fn a_cookbook_shows_what_the_examples_have() {
+    let leads_to_one = |document: &str| documents()[document].contains("(../examples/");
+    for (kind, extension) in [("toml", "toml"), ("python", "py")] {
+        let sources = example_sources(extension);
+        let shown = of(&[kind])
+            .into_iter()
+            .filter(|block| leads_to_one(&block.document) && !block.text.contains("\n    ...\n"));
+        for block in shown {
+            let text = unindented(&block.text);
+            let has_all = |source: &String| text.lines().all(|line| source.lines().any(|other| other == line));
+            assert!(sources.iter().any(has_all), "{}: no file of examples/ has all these lines", block.place);
+        }
     }
 }
 
