@@ -101,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
             let title = &model.title;
             return Err(format!("{title}: `allow` names {unknown}, which is no rule; `--rules` lists them").into());
         }
+        options.origins = model.conversion.origins.clone();
         options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         checked.push((model, lint(&Package::open(&model.package)?, &options)?));
     }
@@ -109,8 +110,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         serde_json::to_writer_pretty(&mut *output, &json).map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else if arguments.sarif {
-        let uri = |model: &Model| uri(&model.source.to_string_lossy());
-        let checked: Vec<(String, &Report)> = checked.iter().map(|(model, report)| (uri(model), report)).collect();
+        let path = |model: &Model| model.source.to_string_lossy().into_owned();
+        let checked: Vec<(String, &Report)> = checked.iter().map(|(model, report)| (path(model), report)).collect();
         serde_json::to_writer_pretty(&mut *output, &sarif(&checked)).map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else {
@@ -128,18 +129,6 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         0 => Ok(()),
         count => Err(format!("{count} findings of severity {} or graver (--deny)", least.name()).into()),
     }
-}
-
-/// Returns a path as a relative or `file:` URI.
-fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.replace('\\', "/").bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => uri.push(char::from(byte)),
-            _ => uri.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    if path.starts_with('/') { format!("file://{uri}") } else { uri }
 }
 
 /// Writes the list of rules.
@@ -227,6 +216,10 @@ fn line(finding: &Finding) -> String {
     line.push_str(&finding.detail);
     if !place.weight.is_empty() {
         line.push_str(&format!("; weight {}", place.weight));
+    }
+    // Of the outermost module where no line is known, there is nothing to say.
+    if let Some(origin) = place.origin.as_ref().map(ToString::to_string).filter(|origin| !origin.is_empty()) {
+        line.push_str(&format!("; from {origin}"));
     }
     line
 }

@@ -84,7 +84,7 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
-    /// Show what differs between two model packages
+    /// Show what differs between two model packages, or between a crate's models at two git revisions
     Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),

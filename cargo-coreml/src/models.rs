@@ -6,7 +6,7 @@
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
 use coreml_build::{Policy, Session};
-use coreml_spec::{INDEX_FILE, Index, IndexedModel, Outcome};
+use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};
 
 /// What an argument means.
@@ -27,6 +27,10 @@ pub(crate) struct Model {
     pub(crate) package: PathBuf,
     /// What the index says of it; `None` for a package.
     pub(crate) indexed: Option<IndexedModel>,
+    /// What its conversion has left to be read, with Python files as the user would name them here; empty for a package.
+    pub(crate) conversion: ConversionReport,
+    /// What Python said while it was converted, its end at least; empty when that was not kept.
+    pub(crate) log: String,
 }
 
 impl Model {
@@ -44,7 +48,8 @@ impl Model {
 pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     if path.extension().is_none_or(|extension| extension != "toml") {
         let (title, source, package) = (path.display().to_string(), path.to_owned(), path.to_owned());
-        let model = Model { title, source, package, indexed: None };
+        let (conversion, log) = (ConversionReport::default(), String::new());
+        let model = Model { title, source, package, indexed: None, conversion, log };
         return Ok(Found { models: vec![model], _folder: None });
     }
     let absolute = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
@@ -66,12 +71,31 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
         Outcome::Models(models) => models.models,
         Outcome::Error(_) => Vec::new(),
     };
+    // `examples/a/models/a.toml` without `models/a.toml`: what Python files are relative to, seen from here.
+    let shown_root = path.ancestors().nth(Path::new(&name).components().count()).filter(|_| path.ends_with(&name));
     let models = built.into_iter().map(|model| {
         let indexed = indexed.iter().find(|indexed| indexed.name == model.name).cloned();
         let title = format!("{}: {}", path.display(), model.name);
-        Model { title, source: path.to_owned(), package: model.package, indexed }
+        let conversion = conversion(&model.package, shown_root.unwrap_or(&root));
+        // A log is for people: one that is not there is empty.
+        let log = std::fs::read(&model.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let log = log.unwrap_or_default();
+        Model { title, source: path.to_owned(), package: model.package, indexed, conversion, log }
     });
     Ok(Found { models: models.collect(), _folder: Some(folder) })
+}
+
+/// Returns what the conversion of a package has left beside it; nothing when another version has written it.
+///
+/// Parameters: `root` — what Python files are relative to.
+fn conversion(package: &Path, root: &Path) -> ConversionReport {
+    let json = std::fs::read(package.with_extension("report.json")).unwrap_or_default();
+    let mut report = ConversionReport::read(&json).unwrap_or_default();
+    for origin in report.origins.values_mut().flat_map(|origins| origins.values_mut()) {
+        // An absolute path stays as it is.
+        origin.file = origin.file.take().map(|file| root.join(file).to_string_lossy().replace('\\', "/"));
+    }
+    report
 }
 
 /// Returns the folder of the crate that a file belongs to.

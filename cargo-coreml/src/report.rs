@@ -4,25 +4,29 @@
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_lint::lint`], [`coreml_rt::parity::verify`] → `report/page.html`.
 
 mod data;
+mod ladder;
 
 use crate::{Failure, models, parts, table};
 use coreml_lint::{Options, lint};
 use coreml_rt::LoadOptions;
-use coreml_rt::parity::{Sample, verify};
+use coreml_rt::parity::{Sample, Timing, measure, verify};
 use coreml_spec::Package;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-The file needs no network and no other file. It shows the operations with a search, which of them are eligible for the Neural
-Engine, padding, the interface, weights, and with samples the parity with PyTorch. The samples of a manifest's model are the
-ones that its conversion kept.
+The file needs no network and no other file. It shows the graph and the list of operations with a search, which of them are
+eligible for the Neural Engine, padding, the interface, sizes, and with samples the parity with PyTorch and times. Of a
+manifest's model the samples are the ones that its conversion kept; the page then has the module and the line of Python that
+each operation comes from, the stages of the conversion, its log and its versions, too.
 
 Examples:
   cargo coreml report Whisper.mlpackage -o whisper.html
   cargo coreml report Whisper.mlpackage --samples a.safetensors --samples b.safetensors
   cargo coreml report whisper.toml --model encoder -o encoder.html
+  cargo coreml quantize digits.toml --json > ladder.json; cargo coreml report digits.toml --ladder ladder.json
 
 Exit codes:
   0  done, also when a comparison failed: the page says so
@@ -33,8 +37,12 @@ Exit codes:
 const PAGE: &str = include_str!("report/page.html");
 /// Its style sheet.
 const STYLE: &str = include_str!("report/page.css");
-/// Its program.
-const SCRIPT: &str = include_str!("report/page.js");
+/// Its program: what draws charts and the graph, then the page itself.
+const SCRIPT: &str =
+    concat!(include_str!("report/charts.js"), include_str!("report/graph.js"), include_str!("report/page.js"));
+
+/// Predictions after the first that are measured.
+const RUNS: usize = 5;
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
@@ -52,6 +60,9 @@ pub(crate) struct Arguments {
     /// Inputs and PyTorch's outputs, to compare with; give it again for another file
     #[arg(long, value_name = "FILE.safetensors")]
     samples: Vec<PathBuf>,
+    /// Draw the rungs that `cargo coreml quantize --json` has printed
+    #[arg(long, value_name = "FILE.json")]
+    ladder: Option<PathBuf>,
 }
 
 /// Writes the report.
@@ -74,24 +85,43 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let package = Package::open(&model.package)?;
     let mut options = Options::default();
     options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
+    options.origins = model.conversion.origins.clone();
+    options.allow = model.indexed.iter().flat_map(|indexed| indexed.allow.iter().cloned()).collect();
     let report = lint(&package, &options)?;
-    let parity = match &model.indexed {
-        Some(indexed) if arguments.samples.is_empty() => {
-            parts::compare(&model.parts()?, &LoadOptions::new(), indexed.tolerance)?
-        }
-        None if arguments.samples.is_empty() => None,
-        indexed => {
-            let samples = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
-            let tolerance = indexed.as_ref().map(|indexed| indexed.tolerance);
-            Some(verify(&model.package, None, &LoadOptions::new(), &samples, tolerance)?)
-        }
-    };
-    let data = data::of(&model.title, &package, &report, parity.as_ref())?;
+    let given = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let (parity, timing) = if given.is_empty() { kept(model)? } else { compared(model, &given)? };
+    let ladder = arguments.ladder.as_deref().map(ladder::read).transpose()?.unwrap_or_default();
+    let (parity, timing) = (parity.as_ref(), timing.as_ref());
+    let parts = data::Parts { model, package: &package, report: &report, parity, timing, ladder: &ladder };
+    let data = data::of(&parts)?;
     let page = page(&serde_json::to_string(&data)?);
     std::fs::write(&arguments.output, &page).map_err(|error| format!("{}: {error}", arguments.output.display()))?;
     let shown = arguments.output.display().to_string();
     writeln!(output, "{}: {}", table::printable(&shown), table::bytes(page.len() as u64))?;
     Ok(())
+}
+
+/// What running a model has shown.
+type Ran = (Option<coreml_rt::parity::Report>, Option<Timing>);
+
+/// Runs a model on the samples that its conversion kept; of several functions the first that has one is measured.
+fn kept(model: &models::Model) -> Result<Ran, Failure> {
+    let Some(indexed) = &model.indexed else { return Ok((None, None)) };
+    let (parts, options) = (model.parts()?, LoadOptions::new());
+    let parity = parts::compare(&parts, &options, indexed.tolerance)?;
+    let measured = parts.iter().find_map(|part| Some((part, part.samples.first()?)));
+    let timing = measured.map(|(part, sample)| {
+        measure(&model.package, part.function.as_deref(), &options, Some(sample), RUNS, Duration::ZERO)
+    });
+    Ok((parity, timing.transpose()?))
+}
+
+/// Runs a model on samples that are given.
+fn compared(model: &models::Model, samples: &[Sample]) -> Result<Ran, Failure> {
+    let (tolerance, options) = (model.indexed.as_ref().map(|indexed| indexed.tolerance), LoadOptions::new());
+    let parity = verify(&model.package, None, &options, samples, tolerance)?;
+    let timing = measure(&model.package, None, &options, samples.first(), RUNS, Duration::ZERO)?;
+    Ok((Some(parity), Some(timing)))
 }
 
 /// Returns the page with its data.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod command;
+mod large;
 
 use command::{command, package, run};
 use coreml_spec::proto::{ImmediateKind, Model, TensorKind, Value, ValueKind};
@@ -120,4 +121,97 @@ fn a_constant_in_place_is_seen() {
     std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
     let output = diff(&package("exported"), folder.path());
     assert!(output.contains("const → const, other arguments or results\n"), "{output}");
+}
+
+/// Runs git in a folder, as nobody in particular.
+fn git(folder: &Path, arguments: &[&str]) {
+    let mut command = std::process::Command::new("git");
+    command.args([
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b",
+        "-c",
+        "init.defaultBranch=main",
+        "-c",
+        "commit.gpgsign=false",
+    ]);
+    let done = command.arg("-C").arg(folder).args(arguments).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Makes a repository whose crate, in a folder of it, has a ready package: another one at each of two tags. Returns its folder;
+/// `None` without git.
+fn repository() -> Option<tempfile::TempDir> {
+    if std::process::Command::new("git").arg("--version").output().is_err() {
+        println!("skipped: there is no git on PATH");
+        return None;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let inside = folder.path().join("crates/a");
+    std::fs::create_dir_all(&inside).unwrap();
+    std::fs::write(inside.join("Cargo.toml"), "[package]\nname = \"a\"\n").unwrap();
+    std::fs::write(inside.join("m.toml"), "[model]\nsource = { package = \"m.mlpackage\" }\n").unwrap();
+    git(folder.path(), &["init", "-q"]);
+    for (tag, name) in [("v1", "fixed"), ("v2", "classifier_strings")] {
+        let copy =
+            |from: &Path, to: &Path| std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+        let _ = std::fs::remove_dir_all(inside.join("m.mlpackage"));
+        assert!(copy(&package(name), &inside.join("m.mlpackage")).success());
+        let (code, _, error) = run(in_crate(folder.path()).arg("lock"));
+        assert_eq!(code, 0, "{error}");
+        git(folder.path(), &["add", "-A"]);
+        git(folder.path(), &["commit", "-q", "-m", tag]);
+        git(folder.path(), &["tag", tag]);
+    }
+    Some(folder)
+}
+
+/// Returns the command in the repository's crate, with a cache of its own.
+fn in_crate(repository: &Path) -> std::process::Command {
+    let mut command = command();
+    command.current_dir(repository.join("crates/a")).env("COREML_CACHE_DIR", repository.join("crates/a/target/cache"));
+    command
+}
+
+#[test]
+fn two_revisions() {
+    let Some(repository) = repository() else { return };
+    let diff = |arguments: &[&str]| run(in_crate(repository.path()).arg("diff").args(arguments));
+    let changes =
+        ["  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n", "  + main/output animal: class label, text\n"];
+    let (code, output, error) = diff(&["v1", "v2", "--exit-code"]);
+    assert_eq!((code, error.contains("1 of 1 models differ (--exit-code)")), (1, true), "{error}");
+    assert!(output.starts_with("m.toml: m\nInterface\n") && output.contains("  + main/softmax: 1\n"), "{output}");
+    assert!(changes.iter().all(|change| output.contains(change)), "{output}");
+    // By the locks alone: without operations and weights, but with the digest.
+    let (code, output, _) = diff(&["v1", "v2", "--locked"]);
+    assert!(code == 0 && changes.iter().all(|change| output.contains(change)), "{output}");
+    assert!(output.contains("  ~ digest of the package: ") && !output.contains("softmax"), "{output}");
+    // One revision against the files as they are, which are the second one's.
+    assert_eq!(diff(&["HEAD", "--exit-code"]).1, "m.toml: m: the same\n");
+    let json: serde_json::Value = serde_json::from_str(&diff(&["v1", "--json", "--manifest", "m.toml"]).1).unwrap();
+    assert_eq!((&json[0]["model"], &json[0]["same"]), (&"m.toml: m".into(), &false.into()));
+    let (code, _, error) = diff(&["v3"]);
+    assert!(code == 1 && error.starts_with("error: v3: git rev-parse: "), "{error}");
+    let status = std::process::Command::new("git")
+        .arg("-C")
+        .arg(repository.path())
+        .args(["status", "--porcelain", "-uno"])
+        .output();
+    assert_eq!(String::from_utf8(status.unwrap().stdout).unwrap(), "", "the repository stays as it is");
+}
+
+#[test]
+fn one_number_among_gigabytes_is_seen() {
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    large::make(one.path());
+    large::make(other.path());
+    // The last weight: all others have to be read before.
+    let file = std::fs::File::options().write(true).open(other.path().join(WEIGHTS)).unwrap();
+    let size = file.metadata().unwrap().len();
+    std::os::unix::fs::FileExt::write_all_at(&file, &[1], size - 1024).unwrap();
+    let output = diff(one.path(), other.path());
+    assert!(output.ends_with("  ~ layers_1999_bias: float16 [512] → float16 [512], other numbers\n"), "{output}");
+    assert_eq!(output.matches("other numbers").count(), 1, "{output}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Without a Chromium on the search path the browser's tests print that they were skipped.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod command;
 mod large;
@@ -75,7 +75,11 @@ fn the_page_holds_everything() {
     assert_eq!(stride["outputs"], serde_json::json!([["stride", "float16 [1, 8, 7, 32]"]]));
     let weight = serde_json::json!(["weight", "stride_weight_0", "float16 [8, 8, 1, 1]"]);
     assert!(stride["inputs"].as_array().unwrap().contains(&weight), "{stride}");
+    let small = stride["inputs"].as_array().unwrap().iter().find(|input| input[0] == "strides").unwrap();
+    assert_eq!(small[2], "int32 [2] = [5, 1]");
     assert_eq!(data["parity"], serde_json::Value::Null);
+    let ends = &data["functions"][0];
+    assert_eq!((&ends["name"], &ends["inputs"][0]), (&"main".into(), &"flexible".into()), "{ends}");
 }
 
 /// Returns a row of single-precision numbers.
@@ -99,6 +103,17 @@ fn parity_figures_are_shown() {
         let data = data(&report(&package("fixed"), &["--samples", file.to_str().unwrap()]));
         let row = &data["parity"]["rows"][0];
         assert_eq!((&row["output"], &row["passed"]), (&"y".into(), &passed.into()), "{row}");
+        let output = &data["parity"]["outputs"][0];
+        let counted: u64 = output["bins"].as_array().unwrap().iter().filter_map(|bin| bin["count"].as_u64()).sum();
+        assert_eq!(counted + output["equal"].as_u64().unwrap(), 32, "{output}");
+        if !passed {
+            // Each element is wrong by one: all stand in the bins around it, and the sample is the worst.
+            let around = |bin: &&serde_json::Value| (0.3..=1.0).contains(&bin["from"].as_f64().unwrap());
+            let ones: u64 =
+                output["bins"].as_array().unwrap().iter().filter(around).filter_map(|bin| bin["count"].as_u64()).sum();
+            assert_eq!((ones, &output["worst"][0]["sample"]), (32, &"zero.safetensors".into()), "{output}");
+        }
+        assert_eq!(data["times"].as_array().unwrap().len(), 4);
     }
 }
 
@@ -130,7 +145,7 @@ fn a_browser_shows_it_and_the_keyboard_moves_through_it() {
         document.body.dataset.result = JSON.stringify(result);";
     let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
     assert!(document.contains("data-ready=\"yes\""), "the page's script failed:\n{document}");
-    let expected = r#"{"rows":39,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","last":"reduce_sum y","focus":"search","wide":false}"#;
+    let expected = r#"{"rows":33,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","last":"reduce_sum y","focus":"search","wide":false}"#;
     let result = attribute(&document, "data-result").unwrap().replace("&quot;", "\"");
     assert_eq!(result, expected);
 }
@@ -144,11 +159,75 @@ fn a_browser_shows_ten_thousand_operations() {
         const search = document.getElementById('search');
         const before = performance.now();
         search.value = 'layers_1999_ relu'; search.dispatchEvent(new Event('input'));
-        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length,
+        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes,
             before < 3000, performance.now() - before < 300].join(';');
         document.body.dataset.times = [before, performance.now() - before].join(';');";
     let Some(document) = browse(&page, act) else { return };
     // The relu, and the addition that takes it: names of arguments are searched, too.
-    assert!(document.contains("data-result=\"2 of 6000;2;true;true\""), "{:?}", attribute(&document, "data-result"));
+    assert!(
+        document.contains("data-result=\"2 of 6000;2;6002;true;true\""),
+        "{:?}",
+        attribute(&document, "data-result")
+    );
     println!("milliseconds to open, to search: {:?}", attribute(&document, "data-times"));
+}
+
+#[test]
+fn the_graph_is_zoomed_searched_and_walked() {
+    let act = "
+        const canvas = document.getElementById('graph'), search = document.getElementById('search');
+        const press = (key, more) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key, ...more }));
+        const result = {}, before = picture.state();
+        result.nodes = before.nodes;
+        press('+'); result.closer = picture.state().zoom > before.zoom;
+        press('0'); result.whole = picture.state().zoom < before.zoom;
+        const left = picture.state().x;
+        press('ArrowRight', { shiftKey: true }); result.moved = picture.state().x > left;
+        search.value = 'ane042'; search.dispatchEvent(new Event('input'));
+        search.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
+        result.found = picture.state().chosen;
+        result.details = document.querySelector('#details h3').textContent;
+        press('ArrowUp'); result.above = picture.state().chosen;
+        press('ArrowDown'); result.below = picture.state().chosen;
+        canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: -300, ctrlKey: true, cancelable: true }));
+        result.wheel = picture.state().zoom > 0.6;
+        const drag = (type, x) => canvas.dispatchEvent(new PointerEvent(type, { clientX: x, clientY: 300, pointerId: 1 }));
+        canvas.setPointerCapture = () => {};
+        const at = picture.state().x;
+        drag('pointerdown', 300); drag('pointermove', 200); drag('pointerup', 200);
+        result.dragged = picture.state().x > at;
+        // It draws at once before it is printed, and else with the browser's next picture.
+        dispatchEvent(new Event('beforeprint'));
+        const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        result.painted = pixels.some((value) => value > 0);
+        document.body.dataset.result = JSON.stringify(result);";
+    let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
+    let result = attribute(&document, "data-result").unwrap_or_else(|| panic!("the script failed:\n{document}"));
+    let expected = r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","details":"conv stride","above":"long_kernel","below":"stride","wheel":true,"dragged":true,"painted":true}"#;
+    assert_eq!(result.replace("&quot;", "\""), expected);
+}
+
+#[test]
+fn a_ladder_is_drawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ladder.json");
+    let rung = |name: &str, bytes: u64, psnr: f64| {
+        serde_json::json!({ "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
+                            "passed": psnr > 35.0, "metric": null, "error": null })
+    };
+    let failed = serde_json::json!({ "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
+                                     "passed": false, "metric": null, "error": "no" });
+    let rungs = serde_json::json!([rung("float16", 1000, 60.0), rung("int8", 500, 30.0), failed]);
+    std::fs::write(&file, rungs.to_string()).unwrap();
+    let page = report(&package("fixed"), &["--ladder", file.to_str().unwrap()]);
+    assert_eq!(data(&page)["ladder"], rungs);
+    let act = "
+        const circles = [...document.querySelectorAll('#ladder circle')].map((circle) => circle.getAttribute('class'));
+        document.body.dataset.result = circles.join() + document.querySelectorAll('#ladder tbody tr').length;";
+    if let Some(document) = browse(&page, act) {
+        assert_eq!(attribute(&document, "data-result"), Some("passed,failed3"));
+    }
+    std::fs::write(&file, "{}").unwrap();
+    let (code, _, error) = run(command().arg("report").arg(package("fixed")).arg("--ladder").arg(&file));
+    assert!(code == 1 && error.contains("is not what `cargo coreml quantize --json` prints"), "{error}");
 }

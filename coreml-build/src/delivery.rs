@@ -89,6 +89,7 @@ impl Session {
                 seconds: entry.seconds(),
                 digest: entry.digest().to_owned(),
                 package: package.clone(),
+                log: entry.log(),
             });
             let mut indexed = indexed(model, interface, entry.digest(), products.package, products.samples);
             if model.embed {

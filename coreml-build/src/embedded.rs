@@ -45,6 +45,7 @@ driver_files!(
     "observation.py",
     "operations.py",
     "operators.py",
+    "origins.py",
     "padding.py",
     "prepare.py",
     "pretrained.py",

@@ -130,6 +130,9 @@ pub struct BuiltModel {
     /// Its package in the output folder.
     #[serde(skip)]
     pub package: PathBuf,
+    /// What Python said while it was converted, in the cache; not there for an entry that came from elsewhere.
+    #[serde(skip)]
+    pub log: PathBuf,
 }
 
 impl BuiltModel {

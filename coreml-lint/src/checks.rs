@@ -29,6 +29,7 @@ impl Findings {
             operation: operation.r#type.clone(),
             name: operation.outputs.first().map(|output| output.name.clone()).unwrap_or_default(),
             weight: weight(scope, operation).to_owned(),
+            origin: None,
         };
         self.0.push(Finding { rule, place, detail });
     }

@@ -3,6 +3,7 @@
 //! Flow: made by `checks/`, collected in [`crate::Report`], shown by the command line and `sarif.rs`.
 
 use crate::Rule;
+use coreml_spec::Origin;
 use serde::{Serialize, Serializer};
 
 /// What a rule found.
@@ -30,6 +31,9 @@ pub struct Place {
     /// Name of the first tensor in a weight file that the operation uses; empty when there is none. coremltools makes it
     /// of the parameter's path in the PyTorch module: `encoder_layers_0_linear1_weight`.
     pub weight: String,
+    /// The module and the line of Python that the operation comes from, where the conversion has noted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// Writes a rule as its identifier.

@@ -18,7 +18,7 @@ pub use report::{OperationVerdict, Report, lint};
 pub use rules::{Grade, RULES, Rule, Severity, rule};
 pub use sarif::sarif;
 
-use coreml_spec::ComputeUnits;
+use coreml_spec::{ComputeUnits, Origins};
 use std::collections::BTreeSet;
 
 /// What a check may leave out.
@@ -29,4 +29,6 @@ pub struct Options {
     pub allow: BTreeSet<String>,
     /// What the program asks of Core ML; `None` when nobody said so.
     pub compute_units: Option<ComputeUnits>,
+    /// Where operations come from, as the conversion has noted it; empty when nobody knows.
+    pub origins: Origins,
 }

@@ -98,6 +98,9 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     report.padding.truncate(PADDING_SHOWN);
     report.findings = findings.0;
     report.findings.retain(|finding| !options.allow.contains(finding.rule.id));
+    for place in report.findings.iter_mut().map(|finding| &mut finding.place) {
+        place.origin = options.origins.get(&place.function).and_then(|origins| origins.get(&place.name)).cloned();
+    }
     report.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
     Ok(report)
 }

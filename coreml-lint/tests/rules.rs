@@ -122,7 +122,7 @@ fn what_pytorch_models_become() {
 #[test]
 fn sarif_has_what_its_schema_asks_for() {
     let report = report(&package("hostile"), &Options::default());
-    let log = sarif(&[("a%20b/hostile.mlpackage".to_owned(), &report)]);
+    let log = sarif(&[("a b/hostile.mlpackage".to_owned(), &report)]);
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -139,4 +139,31 @@ fn sarif_has_what_its_schema_asks_for() {
     }
     let long = results.iter().find(|result| result["ruleId"] == "ANE005").unwrap();
     assert_eq!(long["locations"][0]["logicalLocations"][0]["fullyQualifiedName"], "main/long");
+}
+
+#[test]
+fn a_finding_stands_at_the_line_of_python_that_it_comes_from() {
+    let origins = serde_json::json!({"main": {
+        "stride": { "module": "encoder.convs.0", "file": "python/a net.py", "line": 12 },
+        "repeated": { "module": "tiler" },
+    }});
+    let mut options = Options::default();
+    options.origins = serde_json::from_value(origins).unwrap();
+    let report = report(&package("hostile"), &options);
+    let log = sarif(&[("m.toml".to_owned(), &report)]);
+    let results = log["runs"][0]["results"].as_array().unwrap();
+    let result = |rule: &str| results.iter().find(|result| result["ruleId"] == rule).unwrap();
+    let physical = |uri: &str| serde_json::json!({ "artifactLocation": { "uri": uri } });
+    let module = |path: &str| serde_json::json!({ "name": path, "fullyQualifiedName": path, "kind": "module" });
+    let stride = &result("ANE042")["locations"][0];
+    assert_eq!(stride["physicalLocation"]["artifactLocation"]["uri"], "python/a%20net.py");
+    assert_eq!(stride["physicalLocation"]["region"]["startLine"], 12);
+    assert_eq!(stride["logicalLocations"][1], module("encoder.convs.0"));
+    assert_eq!(result("ANE042")["relatedLocations"][0]["physicalLocation"], physical("m.toml"));
+    let repeated = &result("ANE021")["locations"][0];
+    assert_eq!(
+        (&repeated["physicalLocation"], &repeated["logicalLocations"][1]),
+        (&physical("m.toml"), &module("tiler"))
+    );
+    assert!(result("ANE041")["locations"][0]["logicalLocations"].as_array().unwrap().len() == 1);
 }

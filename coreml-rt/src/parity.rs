@@ -10,6 +10,7 @@
 //! after the last one. A function with states may also have a single step, written without a number.
 
 mod array;
+mod errors;
 mod figures;
 mod file;
 mod output;
@@ -20,6 +21,7 @@ mod subject;
 mod timing;
 
 pub use coreml_spec::Tolerance;
+pub use errors::{Errors, Worst};
 pub use figures::Figures;
 pub use report::{Comparison, Report, Stage, Verdict};
 pub use sample::Sample;
@@ -182,17 +184,19 @@ fn judge(model: &Subject, step: &Step<'_>, outputs: &[Output], report: &mut Repo
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Tensor { data_type, dims, elements: Some(elements) } = output else { continue };
         let expected = step.output(&feature.name, dims)?;
-        let (figures, passed) = figures(expected, &elements.to_f64s(), dims, *data_type, report.tolerance);
+        let got = elements.to_f64s();
+        let (figures, passed) = figures(expected, &got, dims, *data_type, report.tolerance);
+        let errors = Errors::of(expected, &got, dims);
         if feature.kind == FeatureKind::Probabilities {
             probabilities = Some((expected.to_vec(), figures.max_abs));
         }
-        report.add(step.sample(), step.stage(), &feature.name, Verdict::Tensor(figures), passed);
+        report.add(step.sample(), step.stage(), &feature.name, Verdict::Tensor(figures), Some(errors), passed);
     }
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Label(label) = *output else { continue };
         let expected = step.label(&feature.name)?;
         let passed = expected == label || is_tie(probabilities.as_ref(), expected, label);
-        report.add(step.sample(), step.stage(), &feature.name, Verdict::Label { expected, got: label }, passed);
+        report.add(step.sample(), step.stage(), &feature.name, Verdict::Label { expected, got: label }, None, passed);
     }
     Ok(())
 }
@@ -206,8 +210,10 @@ fn judge_states(model: &Subject, sample: &Sample, state: &State, report: &mut Re
         let Some(expected) = sample.final_state(&feature.name, dims)? else { continue };
         let elements = output::elements(data_type, dims, |into| state.copy_to(index, into));
         let elements = elements.unwrap_or_else(|| Err(sample.unreadable_state(&feature.name, data_type)))?;
-        let (figures, passed) = figures(expected, &elements.to_f64s(), dims, data_type, report.tolerance);
-        report.add(sample.name(), Stage::Final, &feature.name, Verdict::Tensor(figures), passed);
+        let got = elements.to_f64s();
+        let (figures, passed) = figures(expected, &got, dims, data_type, report.tolerance);
+        let errors = Errors::of(expected, &got, dims);
+        report.add(sample.name(), Stage::Final, &feature.name, Verdict::Tensor(figures), Some(errors), passed);
     }
     Ok(())
 }

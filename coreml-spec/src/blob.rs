@@ -37,10 +37,19 @@ pub struct WeightFile {
 /// Bytes of a weight file.
 #[derive(Debug)]
 enum Content {
-    /// On disk; mapped on first use.
-    OnDisk(OnceLock<Mmap>),
+    /// On disk; opened and mapped on first use.
+    OnDisk(OnceLock<Mapped>),
     /// In memory: part of the executable, or given by the caller.
     InMemory(Cow<'static, [u8]>),
+}
+
+/// A file on disk.
+#[derive(Debug)]
+struct Mapped {
+    /// Its bytes.
+    bytes: Mmap,
+    /// The file itself, to read a few bytes of it.
+    file: File,
 }
 
 /// One tensor in a weight file.
@@ -80,7 +89,7 @@ impl WeightFile {
         let file = match &self.content {
             Content::InMemory(bytes) => bytes.as_ptr_range(),
             // What has not been mapped has no parts.
-            Content::OnDisk(mapping) => mapping.get()?.as_ptr_range(),
+            Content::OnDisk(mapping) => mapping.get()?.bytes.as_ptr_range(),
         };
         let part = part.as_ptr_range();
         let inside = file.start <= part.start && part.end <= file.end;
@@ -106,15 +115,15 @@ impl WeightFile {
             Content::InMemory(bytes) => Ok(bytes),
             Content::OnDisk(mapping) => {
                 if let Some(mapping) = mapping.get() {
-                    return Ok(mapping);
+                    return Ok(&mapping.bytes);
                 }
                 let file = File::open(&self.path).map_err(|error| Error::io(&self.path, error))?;
                 #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
                 // SAFETY: the mapping is read-only and private to this value. Soundness needs that nobody changes the
                 // file while it is mapped; `Package::open` demands that of its caller, and packages are published by
                 // renaming complete files, never by writing into them.
-                let new = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(&self.path, error))?;
-                Ok(mapping.get_or_init(|| new))
+                let bytes = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(&self.path, error))?;
+                Ok(&mapping.get_or_init(|| Mapped { bytes, file }).bytes)
             }
         }
     }
@@ -132,6 +141,8 @@ impl WeightFile {
         }
         let metadata = slice(file, offset, HEADER_SIZE as u64)
             .ok_or_else(|| damaged(format!("no tensor at offset {offset} in {} bytes", file.len())))?;
+        let copy = self.copy_of(metadata, offset);
+        let metadata = copy.as_ref().map_or(metadata, |copy| copy.as_slice());
         // The slice has 64 bytes, so none of these reads can fail.
         let (sentinel, code) = (read_u32(metadata, 0).unwrap_or(0), read_u32(metadata, 4).unwrap_or(0));
         let (size, start) = (read_u64(metadata, 8).unwrap_or(0), read_u64(metadata, 16).unwrap_or(0));
@@ -147,6 +158,23 @@ impl WeightFile {
             ))
         })?;
         Ok(Blob { data_type, bytes })
+    }
+
+    /// Returns a copy of metadata, read from the file: the system maps sixteen pages around each one that is looked at, which
+    /// is hundreds of megabytes for thousands of tensors. `None` when the bytes of `metadata` themselves will have to do.
+    #[cfg(unix)]
+    fn copy_of(&self, metadata: &[u8], offset: u64) -> Option<[u8; HEADER_SIZE]> {
+        use std::os::unix::fs::FileExt;
+        let Content::OnDisk(mapping) = &self.content else { return None };
+        let mut copy = [0; HEADER_SIZE];
+        mapping.get()?.file.read_exact_at(copy.get_mut(..metadata.len())?, offset).ok()?;
+        Some(copy)
+    }
+
+    /// Returns nothing: elsewhere there is no such reading without a seek that others could disturb.
+    #[cfg(not(unix))]
+    fn copy_of(&self, _: &[u8], _: u64) -> Option<[u8; HEADER_SIZE]> {
+        None
     }
 }
 

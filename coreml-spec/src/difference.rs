@@ -4,11 +4,13 @@
 //! their bytes. Must not: print; judge numbers.
 //! Flow: `cargo coreml diff` → [`difference`] → `weight.rs`.
 
+mod weights;
+
 use crate::proto::{BindingKind, Operation, Value, ValueKind};
-use crate::{Error, Package, Weight};
+use crate::{Error, Interface, Package};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
+use weights::Weights;
 
 /// What differs between two packages; empty lists when nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -42,13 +44,22 @@ impl Difference {
 /// Compares two packages.
 ///
 /// Called by: `cargo coreml diff`.
-/// Errors: as [`Package::interface`] and [`Package::weights`]. All weights of both are read.
+/// Errors: as [`Package::interface`] and [`Package::weights`]. All weights of both are read, a piece at a time.
 pub fn difference(before: &Package, after: &Package) -> Result<Difference, Error> {
+    let mut interface = interface_difference(&before.interface()?, &after.interface()?);
+    interface.extend(changes(&opsets(before)?, &opsets(after)?));
     Ok(Difference {
-        interface: changes(&features(before)?, &features(after)?),
+        interface,
         operations: operations(before, after)?,
-        weights: weights(&before.weights()?, &after.weights()?),
+        weights: Weights::of(before, after).changes(&before.weights()?, &after.weights()?)?,
     })
+}
+
+/// Compares what goes in and out of two models.
+///
+/// Called by: [`difference`], and `cargo coreml diff` for models that only a lock describes.
+pub fn interface_difference(before: &Interface, after: &Interface) -> Vec<Change> {
+    changes(&features(before), &features(after))
 }
 
 /// Returns what differs between two tables.
@@ -65,11 +76,10 @@ fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) 
 }
 
 /// Returns what goes in and out, by name.
-fn features(package: &Package) -> Result<BTreeMap<String, String>, Error> {
-    let interface = package.interface()?;
+fn features(interface: &Interface) -> BTreeMap<String, String> {
     let mut features = BTreeMap::new();
     features.insert("specification version".to_owned(), interface.specification_version.to_string());
-    features.insert("default function".to_owned(), interface.default_function);
+    features.insert("default function".to_owned(), interface.default_function.clone());
     for function in &interface.functions {
         let name = &function.name;
         let roles = [("input", &function.inputs), ("output", &function.outputs), ("state", &function.states)];
@@ -90,10 +100,13 @@ fn features(package: &Package) -> Result<BTreeMap<String, String>, Error> {
     if let Some(buckets) = &interface.buckets {
         features.insert("buckets".to_owned(), buckets.to_string());
     }
-    for (name, function) in &package.program()?.functions {
-        features.insert(format!("{name}/opset"), function.opset.clone());
-    }
-    Ok(features)
+    features
+}
+
+/// Returns the opset of each function.
+fn opsets(package: &Package) -> Result<BTreeMap<String, String>, Error> {
+    let functions = package.program()?.functions.iter();
+    Ok(functions.map(|(name, function)| (format!("{name}/opset"), function.opset.clone())).collect())
 }
 
 /// The operations of a package: their numbers by function and kind, and each by function and name.
@@ -152,52 +165,4 @@ fn without_offsets(operation: &Operation) -> Operation {
         }
     }
     operation
-}
-
-/// Returns which weights differ: those of the same name by their bytes; of the others, those that were only renamed.
-fn weights(before: &[Weight<'_>], after: &[Weight<'_>]) -> Vec<Change> {
-    let by_name: HashMap<&str, &Weight<'_>> = after.iter().map(|weight| (weight.name.as_str(), weight)).collect();
-    let old_names: HashMap<&str, ()> = before.iter().map(|weight| (weight.name.as_str(), ())).collect();
-    let mut new: Vec<&Weight<'_>> =
-        after.iter().filter(|weight| !old_names.contains_key(weight.name.as_str())).collect();
-    let mut all = Vec::new();
-    for was in before {
-        let change = |after: Option<String>| Change { what: was.name.clone(), before: Some(notation(was)), after };
-        match by_name.get(was.name.as_str()) {
-            Some(is) if same(was, is) => {}
-            Some(is) if notation(was) == notation(is) => {
-                all.push(change(Some(format!("{}, other numbers", notation(is)))));
-            }
-            Some(is) => all.push(change(Some(notation(is)))),
-            None => {
-                let renamed = new.iter().position(|is| digest(was) == digest(is) && same(was, is));
-                let renamed = renamed.map(|index| new.swap_remove(index));
-                all.push(change(renamed.map(|is| format!("the same, called {}", is.name))));
-            }
-        }
-    }
-    new.sort_by_key(|weight| &weight.name);
-    all.extend(new.into_iter().map(|is| Change { what: is.name.clone(), before: None, after: Some(notation(is)) }));
-    all
-}
-
-/// Returns whether two weights are the same tensor.
-fn same(one: &Weight<'_>, other: &Weight<'_>) -> bool {
-    let (one, other) = (&one.constant, &other.constant);
-    one.data_type == other.data_type && one.dims == other.dims && one.bytes == other.bytes
-}
-
-/// Returns a number that equal tensors share, without reading all of a large one.
-fn digest(weight: &Weight<'_>) -> u64 {
-    /// Bytes that are read.
-    const READ: usize = 4096;
-    let mut hasher = DefaultHasher::new();
-    let constant = &weight.constant;
-    (constant.data_type, &constant.dims, constant.bytes.get(..READ.min(constant.bytes.len()))).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// Returns type and shape.
-fn notation(weight: &Weight<'_>) -> String {
-    format!("{} {:?}", weight.constant.data_type, weight.constant.dims)
 }

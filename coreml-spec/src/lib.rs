@@ -9,6 +9,7 @@
 mod blob;
 mod buckets;
 mod constant;
+mod conversion_report;
 mod data_type;
 mod describe;
 mod difference;
@@ -30,8 +31,9 @@ mod weight;
 pub use blob::WeightFile;
 pub use buckets::{Buckets, Mask, Padded, Trimmed};
 pub use constant::Constant;
+pub use conversion_report::{ConversionReport, Origin, Origins};
 pub use data_type::DataType;
-pub use difference::{Change, Difference, difference};
+pub use difference::{Change, Difference, difference, interface_difference};
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};

@@ -1,4 +1,4 @@
-//! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, with a real conversion.
+//! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, `lint`, `report`, `diff`, with real conversions.
 //!
 //! Owns: what the subcommands say to each other through the cache. Must not: test the figures.
 
@@ -60,4 +60,70 @@ fn what_is_built_is_measured_and_removed_again() {
     let places = coreml(&user, &["build", "--dry-run"]).succeeds().stdout;
     assert_eq!(places.matches("in no cache").count(), 2, "{places}");
     assert!(coreml(&user, &["clean"]).succeeds().stdout.contains("removed 0 models"));
+}
+
+/// Runs git in a crate's folder, as nobody in particular.
+fn git(user: &UserCrate, arguments: &[&str]) {
+    let mut command = std::process::Command::new("git");
+    command.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]);
+    run(command.arg("-C").arg(user.path("")).args(arguments)).succeeds();
+}
+
+#[test]
+fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
+    let user = UserCrate::new("traced", &["net.toml"]);
+    user.write(
+        "net.toml",
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 8], dtype = \"float32\" }\n",
+    );
+    // Line 12 has the operation that a rule speaks against.
+    let net = |factor: &str| {
+        format!(
+            "import torch\n\n\nclass Chosen(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
+             torch.manual_seed(0)\n        self.linear = torch.nn.Linear(8, 8)\n\n    def forward(self, x):\n        \
+             x = self.linear(x) * {factor}\n        return x.topk(3)[0]\n\n\nclass Net(torch.nn.Module):\n    \
+             def __init__(self):\n        super().__init__()\n        self.chosen = Chosen()\n\n    def forward(self, x):\n        \
+             return self.chosen(x)\n\n\ndef net():\n    return Net()\n"
+        )
+    };
+    user.write("python/net.py", net("2"));
+    coreml(&user, &["build"]).succeeds();
+    let lint = json(&user, &["lint", "net.toml", "--json"]);
+    let findings = lint[0]["findings"].as_array().expect("there are findings");
+    let topk = findings.iter().find(|finding| finding["operation"] == "topk").expect("topk is found");
+    let origin = serde_json::json!({ "module": "chosen", "file": "python/net.py", "line": 12 });
+    assert_eq!((&topk["rule"], &topk["origin"]), (&"ANE021".into(), &origin), "{topk}");
+    let text = coreml(&user, &["lint", "net.toml"]).succeeds().stdout;
+    assert!(text.contains("; from chosen (python/net.py:12)\n"), "{text}");
+    let sarif = json(&user, &["lint", "net.toml", "--sarif"]);
+    let results = sarif["runs"][0]["results"].as_array().expect("there are results");
+    let place = |result: &Value| result["locations"][0]["physicalLocation"].clone();
+    let physical = serde_json::json!({ "artifactLocation": { "uri": "python/net.py" }, "region": { "startLine": 12 } });
+    assert!(results.iter().any(|result| result["ruleId"] == "ANE021" && place(result) == physical), "{sarif}");
+
+    coreml(&user, &["report", "net.toml", "-o", "net.html"]).succeeds();
+    let page = std::fs::read_to_string(user.path("net.html")).expect("the page was written");
+    for part in [
+        r#""module":"chosen","line":"python/net.py:12""#,
+        r#"["converted with torch","#,
+        r#""stages":[["#,
+        "Running MIL",
+    ] {
+        assert!(page.contains(part), "the page lacks {part}");
+    }
+
+    user.write(".gitignore", "target\nnet.html\n");
+    git(&user, &["init", "-q"]);
+    git(&user, &["add", "-A"]);
+    git(&user, &["commit", "-q", "-m", "one"]);
+    assert_eq!(coreml(&user, &["diff", "HEAD"]).succeeds().stdout, "net.toml: net: the same\n");
+    user.write("python/net.py", net("3"));
+    let changed = &json(&user, &["diff", "HEAD", "--json"])[0];
+    assert_eq!((&changed["same"], &changed["interface"]), (&false.into(), &serde_json::json!([])), "{changed}");
+    assert!(
+        changed["weights"].as_array().is_some_and(|all| !all.is_empty())
+            || changed["operations"] != serde_json::json!([]),
+        "{changed}"
+    );
+    assert_eq!(changed["parity"][0]["what"], "parity with PyTorch", "{changed}");
 }

@@ -3,14 +3,19 @@
 //! Owns: the names that `page.js` reads. Must not: make HTML.
 //! Flow: `report.rs` → [`of`] → JSON inside the page.
 
+mod comparison;
+mod operations;
+
+use super::ladder::Rung;
 use crate::Failure;
+use crate::models::Model;
+use comparison::Parity;
 use coreml_lint::{Finding, Padding, RULES, Report};
-use coreml_rt::Tolerance;
-use coreml_rt::parity::{self, Comparison, Stage, Verdict};
-use coreml_spec::proto::{BindingKind, NamedValueType, Operation, ValueType};
+use coreml_rt::parity::{self, Timing};
 use coreml_spec::{Buckets, Package, Symbol, deployment_target};
+use operations::{Ends, Row};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 /// All of it.
 #[derive(Serialize)]
@@ -21,6 +26,8 @@ pub(super) struct Data<'a> {
     facts: Vec<[String; 2]>,
     /// Function, role, name, kind.
     interface: Vec<[String; 4]>,
+    /// What goes in and out of each function's graph.
+    functions: Vec<Ends<'a>>,
     /// Every operation that computes something.
     operations: Vec<Row<'a>>,
     /// How many of them are eligible.
@@ -39,25 +46,20 @@ pub(super) struct Data<'a> {
     weights: Vec<WeightRow>,
     /// The comparison with PyTorch.
     parity: Option<Parity<'a>>,
-}
-
-/// An operation.
-#[derive(Serialize)]
-struct Row<'a> {
-    /// The function.
-    function: &'a str,
-    /// MIL's name.
-    kind: &'a str,
-    /// Name of the first output.
-    name: &'a str,
-    /// Parameter, name and type of each argument; the name is empty for a constant in place.
-    inputs: Vec<(&'a str, &'a str, String)>,
-    /// Name and type of each result.
-    outputs: Vec<[String; 2]>,
-    /// Whether no rule keeps it off the Neural Engine.
-    eligible: bool,
-    /// The rules that found something.
-    rules: Vec<&'a str>,
+    /// The rungs of weight compression, when somebody has walked them.
+    ladder: &'a [Rung],
+    /// What the files weigh: name, bytes.
+    files: Vec<(String, u64)>,
+    /// How long predictions take here: what, seconds.
+    times: Vec<(String, f64)>,
+    /// How long the stages of the conversion took, the longest first: stage, seconds.
+    stages: Vec<(&'a str, f64)>,
+    /// What the conversion did and warned of: what, text.
+    conversion: Vec<[String; 2]>,
+    /// What Python said.
+    log: &'a str,
+    /// What converted the model and what made the page: what, version.
+    environment: Vec<[String; 2]>,
 }
 
 /// A rule, for people.
@@ -88,39 +90,30 @@ struct WeightRow {
     bytes: usize,
 }
 
-/// The comparison with PyTorch.
-#[derive(Serialize)]
-struct Parity<'a> {
-    /// What ran the model.
-    backend: &'a str,
-    /// When a result counts as equal.
-    tolerance: String,
-    /// One per output.
-    rows: Vec<ParityRow<'a>>,
-}
-
-/// One comparison.
-#[derive(Serialize)]
-struct ParityRow<'a> {
-    /// The sample.
-    sample: &'a str,
-    /// The output, with its step.
-    output: String,
-    /// Whether it is close enough.
-    passed: bool,
-    /// Largest difference, the same relative, PSNR.
-    figures: [String; 3],
+/// What the page is made of.
+pub(super) struct Parts<'a> {
+    /// The model.
+    pub(super) model: &'a Model,
+    /// Its package.
+    pub(super) package: &'a Package,
+    /// What the rules say.
+    pub(super) report: &'a Report,
+    /// The comparison with PyTorch.
+    pub(super) parity: Option<&'a parity::Report>,
+    /// How long it takes here.
+    pub(super) timing: Option<&'a Timing>,
+    /// The rungs of weight compression.
+    pub(super) ladder: &'a [Rung],
 }
 
 /// Collects it.
 ///
 /// Errors: as [`Package::interface`] and [`Package::weights`].
-pub(super) fn of<'a>(
-    title: &'a str,
-    package: &'a Package,
-    report: &'a Report,
-    parity: Option<&'a parity::Report>,
-) -> Result<Data<'a>, Failure> {
+pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
+    let Parts { model, package, report, parity, timing, ladder } = *parts;
+    let conversion = &model.conversion;
+    let mut stages: Vec<_> = conversion.seconds.iter().map(|(stage, time)| (stage.as_str(), *time)).collect();
+    stages.sort_by(|one, other| other.1.total_cmp(&one.1));
     let mut weights: Vec<WeightRow> = package
         .weights()?
         .into_iter()
@@ -139,10 +132,11 @@ pub(super) fn of<'a>(
         (rule.id, RuleText { severity: rule.severity.name(), title: rule.title, advice: rule.advice, source })
     });
     Ok(Data {
-        title,
+        title: &model.title,
         facts: facts(package)?,
         interface: interface(package)?,
-        operations: operations(package, report)?,
+        functions: operations::functions(package)?,
+        operations: operations::operations(package, report, &conversion.origins)?,
         eligible: report.eligible,
         findings: &report.findings,
         rules: rules.collect(),
@@ -150,7 +144,14 @@ pub(super) fn of<'a>(
         bytes: report.bytes,
         padded: report.padded,
         weights,
-        parity: parity.map(of_parity),
+        parity: parity.map(comparison::of),
+        ladder,
+        files: package.files()?,
+        times: timing.map(times).unwrap_or_default(),
+        stages,
+        conversion: steps(conversion),
+        log: log_end(&model.log),
+        environment: environment(model, parity),
     })
 }
 
@@ -162,9 +163,6 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
     let mut facts = vec![["specification".to_owned(), format!("version {version}{target}")]];
     for (name, function) in &package.program()?.functions {
         facts.push([format!("opset of {name}"), function.opset.clone()]);
-    }
-    for (name, size) in package.files()? {
-        facts.push([name, format!("{size} bytes")]);
     }
     let interface = package.interface()?;
     if let Some(buckets) = interface.buckets {
@@ -188,7 +186,6 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
         let others = metadata.user_defined.iter().filter(|(name, _)| !shown(name));
         facts.extend(others.map(|(name, value)| [name.clone(), value.clone()]));
     }
-    facts.push(["made by".to_owned(), format!("cargo-coreml {}", env!("CARGO_PKG_VERSION"))]);
     Ok(facts)
 }
 
@@ -206,96 +203,51 @@ fn interface(package: &Package) -> Result<Vec<[String; 4]>, Failure> {
     Ok(rows)
 }
 
-/// Returns every operation that computes something, in the order of `report`.
-fn operations<'a>(package: &'a Package, report: &'a Report) -> Result<Vec<Row<'a>>, Failure> {
-    let mut rules: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
-    for finding in report.findings.iter().filter(|finding| !finding.place.operation.is_empty()) {
-        rules.entry((&finding.place.function, &finding.place.name)).or_default().push(finding.rule.id);
-    }
-    let mut rows = Vec::new();
-    for (function, body) in &package.program()?.functions {
-        let Some(block) = body.block() else { continue };
-        let mut types = HashMap::new();
-        let mut named = |values: &'a [NamedValueType]| {
-            types.extend(values.iter().filter_map(|value| Some((value.name.as_str(), value.r#type.as_ref()?))));
-        };
-        named(&body.inputs);
-        block.visit(&mut |operation| {
-            named(&operation.outputs);
-            operation.blocks.iter().for_each(|block| named(&block.inputs));
-        });
-        block.visit(&mut |operation| {
-            let kind = operation.r#type.as_str();
-            if kind == "const" || kind.starts_with("constexpr_") {
-                return;
-            }
-            let name = operation.outputs.first().map(|output| output.name.as_str()).unwrap_or_default();
-            let rules = rules.get(&(function.as_str(), name)).cloned().unwrap_or_default();
-            // `lint` has gone through the same operations in the same order.
-            let eligible = report.verdicts.get(rows.len()).is_some_and(|verdict| verdict.eligible);
-            let outputs = operation.outputs.iter();
-            let outputs = outputs.map(|output| [output.name.clone(), notation(output.r#type.as_ref())]).collect();
-            rows.push(Row { function, kind, name, inputs: inputs(operation, &types), outputs, eligible, rules });
-        });
-    }
-    Ok(rows)
+/// Most bytes of the log that a page has, from its end.
+const LOG_SHOWN: usize = 200_000;
+
+/// Returns the end of a log.
+fn log_end(log: &str) -> &str {
+    let start = log.len().saturating_sub(LOG_SHOWN);
+    let start = (start..log.len()).find(|at| log.is_char_boundary(*at)).unwrap_or(log.len());
+    log.get(start..).unwrap_or_default()
 }
 
-/// Returns the arguments of an operation.
-///
-/// Parameters: `types` — of each name in the function.
-fn inputs<'a>(operation: &'a Operation, types: &HashMap<&str, &'a ValueType>) -> Vec<(&'a str, &'a str, String)> {
-    let mut inputs = Vec::new();
-    for (parameter, argument) in &operation.inputs {
-        for binding in &argument.arguments {
-            match &binding.kind {
-                Some(BindingKind::Name(name)) => {
-                    inputs.push((parameter.as_str(), name.as_str(), notation(types.get(name.as_str()).copied())));
-                }
-                Some(BindingKind::Value(value)) => {
-                    inputs.push((parameter, "", format!("{}, in place", notation(value.r#type.as_ref()))));
-                }
-                None => {}
-            }
-        }
+/// Returns how long a model takes here.
+fn times(timing: &Timing) -> Vec<(String, f64)> {
+    let seconds = |what: &str, time: std::time::Duration| (what.to_owned(), time.as_secs_f64());
+    vec![
+        seconds("loading", timing.load),
+        seconds("first prediction", timing.first),
+        seconds("prediction, median", timing.quantile(0.5)),
+        seconds("prediction, least", timing.quantile(0.0)),
+    ]
+}
+
+/// Returns what the conversion did and warned of.
+fn steps(conversion: &coreml_spec::ConversionReport) -> Vec<[String; 2]> {
+    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut steps = Vec::new();
+    let said = |(_, value): &(&String, &serde_json::Value)| value.as_array().is_none_or(|list| !list.is_empty());
+    for (key, value) in conversion.capture.as_object().into_iter().flatten().filter(said) {
+        steps.push([format!("capture, {key}"), text(value)]);
     }
-    inputs
+    steps.extend(conversion.rewrites.iter().map(|(key, value)| [format!("rewrite, {key}"), text(value)]));
+    let compressed = conversion.compressed_weights.iter();
+    steps.extend(compressed.map(|(kind, count)| [format!("compressed weights, {kind}"), count.to_string()]));
+    steps.extend(conversion.warnings.iter().map(|warning| ["warning".to_owned(), warning.clone()]));
+    steps
 }
 
-/// Returns a type as people read it.
-fn notation(kind: Option<&ValueType>) -> String {
-    let Some(tensor) = kind.and_then(ValueType::tensor) else { return "no tensor".to_owned() };
-    let element = tensor.element_type().map_or("?", coreml_spec::DataType::name);
-    let dim = |dim: Option<usize>| dim.map_or_else(|| "?".to_owned(), |size| size.to_string());
-    let dims = tensor.dims().map(|dims| dims.into_iter().map(dim).collect::<Vec<_>>().join(", "));
-    format!("{element} [{}]", dims.as_deref().unwrap_or("…"))
-}
-
-/// Returns the comparison with PyTorch.
-fn of_parity(report: &parity::Report) -> Parity<'_> {
-    let tolerance = match report.tolerance {
-        Tolerance::Psnr(decibels) => format!("a PSNR of {decibels} dB is close enough"),
-        Tolerance::Absolute { atol, rtol } => format!("{atol:e} + {rtol:e} × |reference| is close enough"),
-    };
-    let row = |comparison: &'_ Comparison| match comparison.stage {
-        Stage::Only => comparison.output.clone(),
-        Stage::Step(step) => format!("{} of step {step}", comparison.output),
-        Stage::Final => format!("{}, at the end", comparison.output),
-    };
-    let rows = report.comparisons.iter().map(|comparison| ParityRow {
-        sample: &comparison.sample,
-        output: row(comparison),
-        passed: comparison.passed,
-        figures: match &comparison.verdict {
-            Verdict::Tensor(figures) => [
-                format!("{:.2e}", figures.max_abs),
-                format!("{:.2e}", figures.max_relative),
-                format!("{:.1} dB", figures.psnr),
-            ],
-            Verdict::Label { expected, got } => {
-                [format!("class {got}, PyTorch's is {expected}"), String::new(), String::new()]
-            }
-        },
-    });
-    Parity { backend: &report.backend, tolerance, rows: rows.collect() }
+/// Returns what converted the model, and what made the page.
+fn environment(model: &Model, parity: Option<&parity::Report>) -> Vec<[String; 2]> {
+    let versions = model.conversion.versions.iter();
+    let mut rows: Vec<_> =
+        versions.map(|(name, version)| [format!("converted with {name}"), version.clone()]).collect();
+    rows.extend(model.indexed.iter().map(|indexed| ["digest of the package".to_owned(), indexed.digest.clone()]));
+    rows.extend(parity.map(|parity| ["compared on".to_owned(), parity.backend.clone()]));
+    let system = format!("{}, {}", std::env::consts::OS, std::env::consts::ARCH);
+    rows.push(["page made on".to_owned(), system]);
+    rows.push(["page made by".to_owned(), format!("cargo-coreml {}", env!("CARGO_PKG_VERSION"))]);
+    rows
 }

@@ -1,4 +1,3 @@
-"use strict";
 // The page is made of the data below it, by text nodes alone: a name in a model is never markup.
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
@@ -40,11 +39,22 @@ function table(headings, rows, limit = 200) {
   return box;
 }
 
+/** Returns where something comes from in PyTorch. */
+function origin({ module, file, line }) {
+  return [module, file && `${file}:${line}`].filter(Boolean).join(", ");
+}
+
+/** Returns a time in a unit. */
+function time(seconds) {
+  return seconds >= 1 ? `${seconds.toFixed(1)} s` : seconds >= 1e-3 ? `${(seconds * 1e3).toFixed(1)} ms` : `${(seconds * 1e6).toFixed(0)} µs`;
+}
+
 /** Shows the head of the page. */
 function overview() {
   document.title = `${data.title} – report`;
   byId("title").textContent = data.title;
   byId("facts").append(table(["what", "value"], data.facts));
+  byId("environment").append(table(["what", "version"], data.environment));
   const share = data.operations.length ? Math.round((100 * data.eligible) / data.operations.length) : 100;
   const tile = (value, text) => make("div", "tile", make("b", "", value), text);
   byId("tiles").append(
@@ -67,7 +77,7 @@ function findings() {
   for (const [id, places] of groups) {
     const rule = data.rules[id];
     const list = make("ul", "", ...places.slice(0, 100).map((place) => make("li", "", [
-      place.function, place.operation ? `${place.name} (${place.operation})` : place.name, place.detail,
+      place.function, place.operation ? `${place.name} (${place.operation})` : place.name, place.detail, origin(place.origin ?? {}),
     ].filter(Boolean).join(": "))));
     if (places.length > 100) list.append(make("li", "soft", `… and ${places.length - 100} more`));
     byId("findings").append(make("details", "",
@@ -76,24 +86,69 @@ function findings() {
   }
 }
 
-/** Shows padding, weights and parity. */
-function tables() {
+/** Shows padding, and what there is of sizes and times. */
+function sizes() {
   const padding = data.padding.map((row) =>
     [row.name, `${row.data_type} [${row.shape.join(", ")}]`, size(row.bytes), size(row.padded), (row.padded / row.bytes).toFixed(1)]);
   byId("padding").append(padding.length
     ? table(["tensor", "type", "#size", "#padded", "#times"], padding)
     : make("p", "good", "No tensor doubles."));
+  const total = (rows) => {
+    const sums = new Map();
+    for (const [key, bytes] of rows) sums.set(key, [(sums.get(key)?.[0] ?? 0) + 1, (sums.get(key)?.[1] ?? 0) + bytes]);
+    return [...sums].sort((one, other) => other[1][1] - one[1][1]);
+  };
+  const files = byId("sizes"), largest = Math.max(...data.files.map((file) => file[1]), 1);
+  files.append(table(["file", "#size", ""], data.files.map(([name, bytes]) => [name, size(bytes), share(bytes, largest)])));
+  for (const [title, key] of [["type of weights", "data_type"], ["operation with weights", "operation"]]) {
+    const rows = total(data.weights.map((weight) => [weight[key], weight.bytes]));
+    files.append(table([title, "#tensors", "#size", ""],
+      rows.map(([name, [count, bytes]]) => [name, count, size(bytes), share(bytes, rows[0][1][1])])));
+  }
+  const kinds = total(data.operations.map((operation) => [operation.kind, 1]));
+  files.append(table(["operation", "#how many", ""], kinds.map(([kind, [count]]) => [kind, count, share(count, kinds[0][1][0])])));
   const weights = data.weights.map((row) =>
     [row.name, row.operation, row.data_type, `[${row.shape.join(", ")}]`, size(row.bytes)]);
   byId("weights").append(table(["name", "taken by", "type", "shape", "#size"], weights, 50));
+  const times = byId("times");
+  if (data.times.length) times.append(table(["on this machine", "#time"], data.times.map(([what, seconds]) => [what, time(seconds)])));
+  else times.append(make("p", "soft", "Nothing was run: no samples were given (--samples)."));
+  if (data.stages.length) {
+    const longest = Math.max(...data.stages.map((stage) => stage[1]));
+    times.append(table(["stage of the conversion", "#time", ""], data.stages.map(([stage, seconds]) => [stage, time(seconds), share(seconds, longest)])));
+  }
+}
+
+/** Shows the comparison with PyTorch. */
+function parity() {
+  const section = byId("parity");
   if (!data.parity) {
-    byId("parity").append(make("p", "soft", "No samples were given (--samples)."));
+    section.append(make("p", "soft", "No samples were given (--samples)."));
     return;
   }
-  byId("parity").append(make("p", "", `On ${data.parity.backend}; ${data.parity.tolerance}.`));
-  const rows = data.parity.rows.map((row) => [row.sample, row.output, make("b", row.passed ? "good" : "error",
-    row.passed ? "passed" : "failed"), ...row.figures]);
-  byId("parity").append(table(["sample", "output", "verdict", "#largest difference", "#relative", "#PSNR"], rows));
+  section.append(make("p", "", `On ${data.parity.backend}; ${data.parity.tolerance}.`), ...data.parity.remarks.map((remark) => make("p", "soft", remark)));
+  const verdict = (passed) => make("b", passed ? "good" : "error", passed ? "passed" : "failed");
+  for (const output of data.parity.outputs) {
+    section.append(make("h3", "", output.name), ...histogram(output));
+    if (output.worst.length === 0) continue;
+    section.append(table(["worst samples", "verdict", "#PSNR", "#largest difference", "#at", "#PyTorch", "#model"], output.worst.map((worst) =>
+      [worst.sample, verdict(worst.passed), worst.psnr, worst.difference, `[${worst.at.join(", ")}]`, worst.expected, worst.got])));
+  }
+  const rows = data.parity.rows.map((row) => [row.sample, row.output, verdict(row.passed), ...row.figures]);
+  section.append(make("h3", "", "Every sample"), table(["sample", "output", "verdict", "#largest difference", "#relative", "#PSNR"], rows));
+}
+
+/** Shows the ladder of weight compression, and what the conversion said. */
+function history() {
+  const rungs = byId("ladder");
+  if (data.ladder.length === 0) rungs.append(make("p", "soft", "No ladder was given: cargo coreml quantize --json prints one, --ladder takes it."));
+  else rungs.append(ladder(data.ladder), table(["rung", "#size", "#PSNR", "#same argmax", "parity", "metric", "line of the manifest"], data.ladder.map((rung) =>
+    [rung.name, rung.bytes === null ? "—" : size(rung.bytes), decibels(rung), rung.agreement === null ? "—" : `${rung.agreement.toFixed(1)} %`,
+      make("b", rung.passed ? "good" : "error", rung.passed ? "passed" : rung.error ? "not converted" : "failed"), rung.metric ?? "", rung.line])));
+  const section = byId("conversion");
+  if (data.conversion.length) section.append(table(["step", "what happened"], data.conversion));
+  if (data.log) section.append(make("details", "", make("summary", "", "What Python said"), make("pre", "", data.log)));
+  if (!data.conversion.length && !data.log) section.append(make("p", "soft", "A package by itself does not tell how it was converted: name the manifest instead."));
 }
 
 /** The list of operations: rows of one height, of which only those in sight exist. */
@@ -105,7 +160,7 @@ function operations() {
   const producers = new Map(), consumers = new Map();
   data.operations.forEach((operation, index) => {
     operation.text = [operation.kind, operation.name, ...operation.outputs.map((output) => output[1]), ...operation.rules,
-      ...operation.inputs.map((input) => input[1])].join(" ").toLowerCase();
+      ...operation.inputs.map((input) => input[1]), operation.module, operation.line].join(" ").toLowerCase();
     for (const [name] of operation.outputs) producers.set(`${operation.function} ${name}`, index);
     for (const [, name] of operation.inputs) {
       const key = `${operation.function} ${name}`;
@@ -114,8 +169,9 @@ function operations() {
     }
   });
   let shown = [], selected = -1;
+  const picture = graph((index) => select(index));
 
-  function draw() {
+  function lay() {
     space.style.height = `${shown.length * rowHeight}px`;
     const first = Math.max(0, Math.floor(list.scrollTop / rowHeight) - 10);
     const visible = shown.slice(first, first + Math.ceil(list.clientHeight / rowHeight) + 20);
@@ -147,11 +203,13 @@ function operations() {
     });
     byId("count").textContent = `${shown.length} of ${data.operations.length}`;
     list.scrollTop = 0;
-    draw();
+    picture.mark(shown.length === data.operations.length ? null : new Set(shown));
+    lay();
   }
 
   function select(index) {
     selected = index;
+    picture.select(index);
     let position = shown.indexOf(index);
     if (position < 0) { // a neighbour that the search hides
       search.value = "";
@@ -162,7 +220,7 @@ function operations() {
     const top = position * rowHeight;
     if (top < list.scrollTop) list.scrollTop = top;
     if (top + rowHeight > list.scrollTop + list.clientHeight) list.scrollTop = top + rowHeight - list.clientHeight;
-    draw();
+    lay();
     details(index);
   }
 
@@ -178,6 +236,8 @@ function operations() {
     const operation = data.operations[index], panel = byId("details");
     const parts = [make("h3", "", `${operation.kind} ${operation.name}`),
       make("p", operation.eligible ? "good" : "error", operation.eligible ? "Eligible: no rule keeps it off the Neural Engine." : "Not eligible."),
+      ...(operation.module ? [make("p", "", `PyTorch module: ${operation.module}`)] : []),
+      ...(operation.line ? [make("p", "", `Python: ${operation.line}`)] : []),
       ...operation.rules.map((id) => make("p", data.rules[id].severity, `${id}: ${data.rules[id].title}`)),
       make("h4", "", "Takes")];
     for (const [parameter, name, type] of operation.inputs) {
@@ -193,7 +253,7 @@ function operations() {
     panel.replaceChildren(...parts);
   }
 
-  list.addEventListener("scroll", draw, { passive: true });
+  list.addEventListener("scroll", lay, { passive: true });
   list.addEventListener("keydown", (event) => {
     const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: 15, PageUp: -15, Home: -Infinity, End: Infinity };
     if (!(event.key in steps) || shown.length === 0) return;
@@ -203,10 +263,15 @@ function operations() {
     select(shown[Math.min(shown.length - 1, Math.max(0, to))]);
   });
   search.addEventListener("input", find);
+  // Enter goes from one found operation to the next, in the list and in the graph.
+  search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && shown.length) select(shown[(shown.indexOf(selected) + (event.shiftKey ? shown.length - 1 : 1)) % shown.length]);
+  });
   filter.addEventListener("change", find);
   document.addEventListener("keydown", (event) => {
-    if (event.key === "/" && document.activeElement !== search) { event.preventDefault(); search.focus(); }
+    if (event.key === "/" && !document.activeElement?.matches("input, select")) { event.preventDefault(); search.focus(); }
   });
+  globalThis.picture = picture;
   find();
   // A link to an operation opens it: report.html#conv_1
   const open = () => {
@@ -215,12 +280,14 @@ function operations() {
     if (index >= 0) select(index);
   };
   addEventListener("hashchange", open);
-  addEventListener("resize", draw);
+  addEventListener("resize", lay);
   open();
 }
 
 overview();
 findings();
-tables();
+sizes();
+parity();
+history();
 operations();
 document.body.dataset.ready = "yes";

@@ -29,6 +29,7 @@ from coreml_driver import (
     padding,
     prepare,
     pretrained,
+    program,
     report,
     reread,
     samples,
@@ -43,6 +44,7 @@ from coreml_driver.failures import Failure
 from coreml_driver.functions import Part
 from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
+from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
 from coreml_driver.request import Job, Model, understand
 
@@ -78,7 +80,7 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
                 done.append((part, model, _Conversion(model, package_root, progress, context, warnings).run()))
             collected += map(part.remark, warnings)
         part = Part(None, job)
-        _finish(job, done, progress, versions, collected)
+        _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
         failure = diagnosis.explain(error, context, progress)
         failure.key = part.key(failure.key)
@@ -101,10 +103,13 @@ class _Done:
     rewrites: dict[str, Any]
     #: Dimensions of outputs that have the length, of a bucket.
     trimmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Where operations come from.
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def _finish(
     job: Job,
+    root: Path,
     done: Sequence[tuple[Part, Model, _Done]],
     progress: Progress,
     versions: dict[str, str],
@@ -124,12 +129,17 @@ def _finish(
         package = job.output / PACKAGE_NAME
         padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
+    origins = {
+        part.name or program.MAIN: {name: origin.entry(root) for name, origin in function.origins.items()}
+        for part, _, function in done
+    }
     report.write(
         job.output / "report.json",
         job.output / PACKAGE_NAME,
         specification,
         capture=capture,
         rewrites=rewrites,
+        origins=origins,
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -145,6 +155,7 @@ class _Converted:
     largest: float
     specification: Any
     selector: OpSelector
+    origins: Mapping[str, Origin]
 
 
 @dataclass
@@ -181,7 +192,14 @@ class _Conversion:
             "largest-difference": converted.largest,
             "notes": converted.captured.notes,
         }
-        return _Done(converted.specification, converted.selector, captured, observed.rewrites, observed.trimmed)
+        return _Done(
+            converted.specification,
+            converted.selector,
+            captured,
+            observed.rewrites,
+            observed.trimmed,
+            converted.origins,
+        )
 
     def _load(self) -> torch.nn.Module:
         """Make the module, with its weights, in inference mode."""
@@ -239,9 +257,12 @@ class _Conversion:
             for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
-        with self.progress.entered("convert"), self.progress.following_coremltools():
+        origins = Origins(captured.program, self.context.user_code)
+        with self.progress.entered("convert"), self.progress.following_coremltools(), origins.following():
             selector = OpSelector(self.model.precision)
-            remarks = coremltools_call.to_package(captured, self.model, observed.interface, kept, selector, package)
+            remarks = coremltools_call.to_package(
+                captured, self.model, observed.interface, kept, selector, origins, package
+            )
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
             reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
@@ -249,4 +270,4 @@ class _Conversion:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
-        return _Converted(captured, largest, specification, selector)
+        return _Converted(captured, largest, specification, selector, origins.operations)

@@ -20,6 +20,7 @@ from coreml_driver.capture import Captured
 from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Range
 from coreml_driver.interface import Interface
+from coreml_driver.origins import Origins
 from coreml_driver.request import Model, Precision
 from coreml_driver.states import PREFIX, Kept
 
@@ -92,12 +93,14 @@ def to_package(
     interface: Interface,
     kept: Sequence[Kept],
     selector: OpSelector,
+    origins: Origins,
     package: Path,
 ) -> list[str]:
     """Convert a captured graph and write it as a package in canonical form.
 
     Called by: `conversion`.
-    Parameters: `kept` — the declared states; `package` — the folder to make, named `….mlpackage`.
+    Parameters: `kept` — the declared states; `origins` — takes where the operations come from; `package` — the folder
+    to make, named `….mlpackage`.
     Returns: warnings.
     Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
@@ -109,6 +112,7 @@ def to_package(
         classifier_config=_classifier(interface),
         **_arguments(model, selector),
     )
+    origins.read(converted._mil_program)
     specification, remarks = _save(converted, model, package)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"

@@ -3,7 +3,7 @@
 Owns: what counts as the user's code: files below the package (or beside the entry file) that are not installed
 packages.
 Must not: judge what happened there.
-Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locations).
+Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locations), `origins` (graph locations).
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from types import FrameType, TracebackType
 from coreml_driver.failures import PythonLine
 from coreml_driver.inputs import FOREIGN_FOLDERS
 
-#: How Python's tracebacks, `torch.fx` and `torch.jit` write a place.
+#: How Python's tracebacks, `torch.fx` and `torch.jit` write a place, and whether the innermost frame comes last.
 PLACES = (
-    re.compile(r'File "([^"]+)", line (\d+)'),
-    re.compile(r"File: (\S+):(\d+)"),
-    re.compile(r"(?:# )?(/[^\s:()]+)\((\d+)\)"),
-    re.compile(r"(?:# )?(/[^\s:()]+\.py):(\d+)"),
+    (re.compile(r'File "([^"]+)", line (\d+)'), True),
+    (re.compile(r"File: (\S+):(\d+)"), True),
+    (re.compile(r"(?:# )?(/[^\s:()]+)\((\d+)\)"), False),
+    (re.compile(r"(?:# )?(/[^\s:()]+\.py):(\d+)"), True),
 )
 #: This package's own folder: never the user's code, even in a checkout below the package.
 DRIVER = str(Path(__file__).parent)
@@ -60,12 +60,10 @@ class UserCode:
         return line
 
     def of_text(self, text: str | None) -> PythonLine | None:
-        """Return the last line of the user's code that `text` names; stacks end with the innermost frame."""
-        line = None
-        for pattern in PLACES:
-            for file, number in pattern.findall(text or ""):
+        """Return the innermost line of the user's code that `text` names."""
+        for pattern, innermost_last in PLACES:
+            places = [(file, int(number)) for file, number in pattern.findall(text or "")]
+            for file, number in reversed(places) if innermost_last else places:
                 if self.owns(file):
-                    line = PythonLine(file, int(number))
-            if line is not None:
-                break
-        return line
+                    return PythonLine(file, number)
+        return None

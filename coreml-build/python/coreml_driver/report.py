@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def write(
     *,
     capture: dict[str, Any],
     rewrites: dict[str, Any],
+    origins: Mapping[str, Mapping[str, Any]],
     times: dict[str, float],
     warnings: Sequence[str],
     versions: dict[str, str],
@@ -33,10 +34,12 @@ def write(
     """Write the report.
 
     Called by: `conversion.convert`.
-    Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count; `times` — seconds per stage.
+    Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count; `origins` — by
+    function and operation; `times` — seconds per stage.
     """
     counts = Counter(operation.type for operation in program.operations(specification) if operation.type != "const")
     sizes = {item.relative_to(package).as_posix(): item.stat().st_size for item in package.rglob("*") if item.is_file()}
+    functions = specification.mlProgram.functions
     report = {
         "operations": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         "bytes": {
@@ -51,5 +54,16 @@ def write(
         "seconds": times,
         "warnings": list(warnings),
         "versions": versions,
+        "origins": {name: _present(origins.get(name, {}), function) for name, function in functions.items()},
     }
     file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _present(origins: Mapping[str, Any], function: Any) -> dict[str, Any]:
+    """Return the origins of the operations that a finished function has, in its order: later steps may rename some."""
+    outputs = (
+        operation.outputs[0].name
+        for operation in program.block_operations(program.block(function))
+        if operation.outputs
+    )
+    return {name: origins[name] for name in outputs if name in origins}

@@ -141,6 +141,11 @@ impl Entry {
         self.folder.join(PACKAGE)
     }
 
+    /// Returns where the log is, when there is one.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.join(LOG)
+    }
+
     /// Returns the files of the package: their paths are relative to the package.
     pub(crate) fn package_files(&self) -> Vec<Content<'_>> {
         self.files_below(PACKAGE)

@@ -42,6 +42,7 @@ impl Session {
                 seconds: 0.0,
                 digest: locked.digest.clone(),
                 package: build.folder.join(&package),
+                log: std::path::PathBuf::new(),
             });
             absent.push((package.clone(), reason(&model.name)));
             models.push(indexed(model, locked.interface.clone(), &locked.digest, package, Vec::new()));

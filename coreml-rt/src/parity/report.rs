@@ -3,6 +3,7 @@
 //! Owns: [`Report`] and its layout. Must not: judge; `parity.rs` does.
 //! Flow: filled by `parity.rs`, shown by generated tests and by the command line.
 
+use super::errors::Errors;
 use super::figures::Figures;
 use coreml_spec::Tolerance;
 
@@ -32,6 +33,8 @@ pub struct Comparison {
     pub output: String,
     /// The figures.
     pub verdict: Verdict,
+    /// How its differences are spread; `None` for a label.
+    pub errors: Option<Errors>,
     /// Whether the output is close enough.
     pub passed: bool,
 }
@@ -74,9 +77,17 @@ impl Report {
     }
 
     /// Adds a comparison.
-    pub(super) fn add(&mut self, sample: &str, stage: Stage, output: &str, verdict: Verdict, passed: bool) {
+    pub(super) fn add(
+        &mut self,
+        sample: &str,
+        stage: Stage,
+        output: &str,
+        verdict: Verdict,
+        errors: Option<Errors>,
+        passed: bool,
+    ) {
         let (sample, output) = (sample.to_owned(), output.to_owned());
-        self.comparisons.push(Comparison { sample, stage, output, verdict, passed });
+        self.comparisons.push(Comparison { sample, stage, output, verdict, errors, passed });
     }
 
     /// Adds a remark, once.
@@ -94,7 +105,7 @@ impl Report {
 
 impl Comparison {
     /// Returns sample and stage as they stand in the table.
-    fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self.stage {
             Stage::Only => self.sample.clone(),
             Stage::Step(step) => format!("{} step {step}", self.sample),
@@ -164,8 +175,8 @@ mod tests {
         let mut report = Report::new("digits", "portable (engine 1)", tolerance);
         assert!(!report.passed());
         let figures = Figures::of(&[1.0, 2.0, f64::NAN], &[1.0, 2.5, 0.0], 3, tolerance);
-        report.add("0.safetensors", Stage::Only, "probs", Verdict::Tensor(figures), figures.meets(tolerance));
-        report.add("0.safetensors", Stage::Only, "label", Verdict::Label { expected: 3, got: 3 }, true);
+        report.add("0.safetensors", Stage::Only, "probs", Verdict::Tensor(figures), None, figures.meets(tolerance));
+        report.add("0.safetensors", Stage::Only, "label", Verdict::Label { expected: 3, got: 3 }, None, true);
         assert!(!report.passed());
         assert_eq!(
             report.to_string(),

@@ -4,7 +4,7 @@
 //! Flow: `build.rs` converts `call.toml` → both sides load the same package here.
 
 use crate::allocations;
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use coreml_portable::{Options, Session};
 use coreml_rt::LoadOptions;
 use coreml_spec::{Element, Package, TensorRef};

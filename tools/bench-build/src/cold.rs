@@ -4,7 +4,7 @@
 //! compilation of dependencies.
 //! Flow: a throw-away crate with an empty conversion cache per round, and `python/plain.py` three times.
 
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use coreml_tests::{UserCrate, python, run};
 use std::process::Command;
 use std::time::Duration;

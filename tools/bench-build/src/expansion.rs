@@ -3,7 +3,7 @@
 //! Owns: the measurement of what the generated code costs rustc. Must not: count conversions.
 //! Flow: two throw-away crates, checked in turn after an edit of each.
 
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use coreml_tests::UserCrate;
 use std::time::Duration;
 

@@ -9,11 +9,10 @@ mod allocations;
 mod call;
 mod cold;
 mod expansion;
-mod table;
 mod warm;
 
 /// Measures something and returns rows of the table.
-type Benchmark = fn() -> Vec<table::Row>;
+type Benchmark = fn() -> Vec<bench_table::Row>;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +30,7 @@ fn main() {
             rows.extend(benchmark());
         }
     }
-    print!("{}", table::markdown(&rows));
+    print!("{}", bench_table::markdown(&rows));
 }
 
 /// Returns the system, the processor and the number of cores.

@@ -3,7 +3,7 @@
 //! Owns: the measurement of a warm build. Must not: count rustc's work, only the build script's.
 //! Flow: a throw-away crate whose build script notes its own time; the second build may find no Python.
 
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use coreml_tests::UserCrate;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};

@@ -3,7 +3,7 @@
 //! Owns: throw-away crates whose build script does nothing else. Must not: depend on what was compiled before.
 
 use crate::machine;
-use crate::table::Row;
+use bench_table::Row;
 use std::path::Path;
 use std::process::Command;
 

@@ -4,7 +4,7 @@
 //! Flow: one machine converts and gives; then a new machine fetches, and curl does, in turn.
 
 use crate::machine::{self, Machine, converted, manifest};
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

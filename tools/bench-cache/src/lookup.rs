@@ -4,7 +4,7 @@
 //! Flow: both are filled by conversions of the real code; then builds of one model alternate between them.
 
 use crate::machine::{self, Machine, converted, manifest};
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use std::time::Instant;
 
 /// Entries of the small cache, and of the large one.

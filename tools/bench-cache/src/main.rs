@@ -13,11 +13,10 @@ mod lookup;
 mod machine;
 mod simulate;
 mod stub;
-mod table;
 mod warm;
 
 /// Measures something and returns rows of the table.
-type Benchmark = fn() -> Vec<table::Row>;
+type Benchmark = fn() -> Vec<bench_table::Row>;
 
 fn main() {
     let mut arguments: Vec<String> = std::env::args().collect();
@@ -37,7 +36,7 @@ fn main() {
         eprintln!("there is no benchmark `{unknown}`: name some of fetch, warm, lookup, compile, or simulate");
         std::process::exit(2);
     }
-    println!("{}\n", table::machine());
+    println!("{}\n", bench_table::machine());
     let mut rows = Vec::new();
     for (name, benchmark) in benchmarks {
         if arguments.is_empty() || arguments.iter().any(|wanted| wanted == name) {
@@ -45,5 +44,5 @@ fn main() {
             rows.extend(benchmark());
         }
     }
-    print!("{}", table::markdown(&rows));
+    print!("{}", bench_table::markdown(&rows));
 }

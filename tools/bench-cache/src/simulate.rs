@@ -8,7 +8,7 @@
 use crate::fetch::Nginx;
 use crate::machine::{self, Machine, converted, manifest};
 use crate::stub;
-use crate::table::{self, time};
+use bench_table::time;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -55,7 +55,7 @@ pub(crate) fn run(arguments: &[String]) {
     let folder = machine::folder();
     let nginx = Nginx::start(folder.path());
     let versions = entries.div_ceil(MODELS);
-    println!("{}\n", table::machine());
+    println!("{}\n", bench_table::machine());
     println!("{} entries: {MODELS} models, {versions} versions of each\n", versions * MODELS);
     let started = Instant::now();
     let filler = Machine::new(folder.path(), "filler").with_remote(&nginx.url(), true);

@@ -4,7 +4,7 @@
 //! Flow: each build is a process of its own ([`build_once`]), so that the system's count of its reads is the build's.
 
 use crate::machine::{self, Machine, converted, manifest};
-use crate::table::{Row, median};
+use bench_table::{Row, median};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};

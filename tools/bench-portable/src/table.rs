@@ -2,6 +2,7 @@
 //!
 //! Owns: its form, and how many runs make a measurement. Must not: know engines.
 
+use bench_table::time;
 use std::time::{Duration, Instant};
 
 /// How long each side of a comparison is run, at least.
@@ -63,22 +64,6 @@ pub(crate) fn alternate(
         }
     }
     sides
-}
-
-/// Returns a time with three digits.
-fn time(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    let (value, unit) = match seconds {
-        ..0.001 => (seconds * 1e6, "us"),
-        ..1.0 => (seconds * 1e3, "ms"),
-        _ => (seconds, "s"),
-    };
-    let digits = match value {
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.digits$} {unit}")
 }
 
 /// Returns the rows as a table in Markdown.

@@ -1,12 +1,12 @@
-//! The table that the benchmark prints.
+//! The table that the benchmarks print.
 //!
 //! Owns: its form, the median, and what is said of the machine. Must not: measure.
-//! Flow: each benchmark returns [`Row`]s, `main.rs` prints them.
+//! Flow: each benchmark returns [`Row`]s, its `main.rs` prints them.
 
 use std::time::Duration;
 
 /// One measurement with what it is held against.
-pub(crate) struct Row {
+pub struct Row {
     /// What was measured.
     what: String,
     /// Ours, as text with its unit.
@@ -19,25 +19,25 @@ pub(crate) struct Row {
 
 impl Row {
     /// Makes a row of two times, whose ratio is bounded.
-    pub(crate) fn ratio(what: impl Into<String>, ours: Duration, reference: Duration, target: f64) -> Self {
+    pub fn ratio(what: impl Into<String>, ours: Duration, reference: Duration, target: f64) -> Self {
         let value = ours.as_secs_f64() / reference.as_secs_f64();
         Self { what: what.into(), ours: time(ours), reference: time(reference), bound: Some((value, target, "x")) }
     }
 
     /// Makes a row of a number that is bounded itself.
-    pub(crate) fn absolute(what: impl Into<String>, value: f64, target: f64, unit: &'static str) -> Self {
+    pub fn absolute(what: impl Into<String>, value: f64, target: f64, unit: &'static str) -> Self {
         let ours = format!("{value:.1}{unit}");
         Self { what: what.into(), ours, reference: String::new(), bound: Some((value, target, unit)) }
     }
 
     /// Makes a row of what is only stated.
-    pub(crate) fn stated(what: impl Into<String>, ours: impl Into<String>) -> Self {
+    pub fn stated(what: impl Into<String>, ours: impl Into<String>) -> Self {
         Self { what: what.into(), ours: ours.into(), reference: String::new(), bound: None }
     }
 }
 
 /// Returns a time with three digits.
-pub(crate) fn time(time: Duration) -> String {
+pub fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let (value, unit) = match seconds {
         ..0.001 => (seconds * 1e6, "us"),
@@ -53,13 +53,13 @@ pub(crate) fn time(time: Duration) -> String {
 }
 
 /// Returns the middle one of several times.
-pub(crate) fn median(mut times: Vec<Duration>) -> Duration {
+pub fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// Returns the rows as a table in Markdown.
-pub(crate) fn markdown(rows: &[Row]) -> String {
+pub fn markdown(rows: &[Row]) -> String {
     let mut table = String::from("| measurement | ours | by hand | value | target | |\n|---|---|---|---|---|---|\n");
     for Row { what, ours, reference, bound } in rows {
         let bound = bound.map_or("| | |".to_owned(), |(value, target, unit)| {
@@ -73,7 +73,7 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
 }
 
 /// Returns the system, the processor and the number of cores.
-pub(crate) fn machine() -> String {
+pub fn machine() -> String {
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
