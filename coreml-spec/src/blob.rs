@@ -9,9 +9,9 @@
 //! start of the file (`u64`), unused bits at the end of the data (`u64`), zeros. Everything is little endian.
 
 use crate::{DataType, Error};
-use memmap2::Mmap;
 use std::borrow::Cow;
-use std::fs::{self, File};
+use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -25,6 +25,14 @@ const VERSION: u32 = 2;
 /// First field of each blob's metadata.
 const SENTINEL: u32 = 0xDEAD_BEEF;
 
+/// The bytes of a file on disk.
+#[cfg(feature = "mapped-weights")]
+type Mapped = memmap2::Mmap;
+
+/// The bytes of a file on disk.
+#[cfg(not(feature = "mapped-weights"))]
+type Mapped = Vec<u8>;
+
 /// A file with the weights of a package.
 #[derive(Debug)]
 pub struct WeightFile {
@@ -37,8 +45,8 @@ pub struct WeightFile {
 /// Bytes of a weight file.
 #[derive(Debug)]
 enum Content {
-    /// On disk; mapped on first use.
-    OnDisk(OnceLock<Mmap>),
+    /// On disk; mapped, or read, on first use.
+    OnDisk(OnceLock<Mapped>),
     /// In memory: part of the executable, or given by the caller.
     InMemory(Cow<'static, [u8]>),
 }
@@ -108,12 +116,7 @@ impl WeightFile {
                 if let Some(mapping) = mapping.get() {
                     return Ok(mapping);
                 }
-                let file = File::open(&self.path).map_err(|error| Error::io(&self.path, error))?;
-                #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
-                // SAFETY: the mapping is read-only and private to this value. Soundness needs that nobody changes the
-                // file while it is mapped; `Package::open` demands that of its caller, and packages are published by
-                // renaming complete files, never by writing into them.
-                let new = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(&self.path, error))?;
+                let new = map(&self.path).map_err(|error| Error::io(&self.path, error))?;
                 Ok(mapping.get_or_init(|| new))
             }
         }
@@ -148,6 +151,25 @@ impl WeightFile {
         })?;
         Ok(Blob { data_type, bytes })
     }
+}
+
+/// Maps a file.
+#[cfg(feature = "mapped-weights")]
+fn map(path: &Path) -> io::Result<Mapped> {
+    let file = fs::File::open(path)?;
+    #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
+    // SAFETY: the mapping is read-only and private to its owner. Soundness needs that nobody changes the file while it is
+    // mapped; `Package::open` demands that of its caller, and packages are published by renaming complete files, never by
+    // writing into them.
+    unsafe {
+        Mapped::map(&file)
+    }
+}
+
+/// Reads a file.
+#[cfg(not(feature = "mapped-weights"))]
+fn map(path: &Path) -> io::Result<Mapped> {
+    fs::read(path)
 }
 
 /// Returns `size` bytes from `start` on, or `None` when they do not all exist.
