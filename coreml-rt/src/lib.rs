@@ -18,6 +18,7 @@
 #[cfg(any(target_vendor = "apple", test))]
 mod apple;
 mod array;
+mod awaited;
 mod backend;
 mod bucketed;
 mod buffer;

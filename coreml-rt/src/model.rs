@@ -3,9 +3,10 @@
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
 //! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
 
-use crate::backend::{Answer, Backend};
+use crate::awaited::{OutputSet, Waiting};
+use crate::backend::{Backend, BackendState};
 use crate::buffer::Buffer;
-use crate::completion::{Completion, pair, spawn};
+use crate::completion::{Completion, failed, pair, spawn};
 use crate::description::Description;
 use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
@@ -13,7 +14,7 @@ use crate::options::LoadOptions;
 use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::{ShapeError, element_count};
-use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
+use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs, Results};
 use crate::state::State;
 use coreml_spec::{
     ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef,
@@ -81,9 +82,7 @@ impl Model {
         options: LoadOptions,
         wrap: fn(Self) -> M,
     ) -> Completion<M> {
-        let (completer, completion) = pair(description.name);
-        let work = move || completer.complete(Self::load(description, &options).map(wrap));
-        or_fail(completion, spawn(description.name, work))
+        load_async(description.name, move || Self::load(description, &options).map(wrap))
     }
 
     /// Loads a package that no types were made from.
@@ -182,35 +181,51 @@ impl Model {
 
     /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
     ///
-    /// Called by: the generated `Model::predict_async`.
-    /// Parameters: as for [`Self::predict`].
-    pub fn predict_async<const INPUTS: usize, O: Outputs>(&self, inputs: [&dyn InputSlot; INPUTS]) -> Completion<O> {
-        let (completer, completion) = pair(&self.name);
-        let finish = move |answer: Answer<'_>| completer.complete(answer.and_then(|(results, _)| O::take(results)));
-        self.backend.predict_async(None, &self.fed(inputs), Box::new(finish));
-        completion
+    /// Called by: the generated `Model::predict_into_async`.
+    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend can in place, and come back.
+    pub fn predict_async<const INPUTS: usize, O: Outputs>(
+        &self,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: O,
+    ) -> Completion<O> {
+        self.predict_features_async(None, &self.fed(inputs), outputs, |outputs, _| Ok(outputs))
     }
 
     /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
     ///
-    /// Called by: the generated `Model::predict_async`.
-    /// Parameters: as for [`Self::predict_with_state`]; `wrap` — makes the generated type of the states.
+    /// Called by: the generated `Model::predict_into_async`.
+    /// Parameters: as for [`Self::predict_async`]; `wrap` — makes the generated type of the states.
     pub fn predict_with_state_async<const INPUTS: usize, O: Outputs, S: Send + 'static>(
         &self,
         state: State,
         inputs: [&dyn InputSlot; INPUTS],
+        outputs: O,
         wrap: fn(State) -> S,
     ) -> Completion<(S, O)> {
-        let (completer, completion) = pair(&self.name);
         let name = self.name.clone();
-        let finish = move |answer: Answer<'_>| {
-            completer.complete(answer.and_then(|(results, state)| {
-                let output = O::take(results)?;
-                let state = state.ok_or_else(|| results.mismatch("it gave no states back".to_owned()))?;
-                Ok((wrap(State::new(&name, state)), output))
-            }));
+        let give = move |outputs, state: Option<BackendState>| match state {
+            Some(state) => Ok((wrap(State::new(&name, state)), outputs)),
+            None => Err(Error::Engine { model: name, source: "it gave no states back".into() }),
         };
-        self.backend.predict_async(Some(state.into_backend()), &self.fed(inputs), Box::new(finish));
+        self.predict_features_async(Some(state.into_backend()), &self.fed(inputs), outputs, give)
+    }
+
+    /// Runs the model once without waiting for it, with as many inputs as it turns out to have.
+    ///
+    /// Called by: `bucketed.rs`, and the predictions above.
+    /// Parameters: `wrap` — makes the result of the outputs and the states, when it is taken.
+    pub(crate) fn predict_features_async<O: OutputSet, R: Send + 'static>(
+        &self,
+        state: Option<BackendState>,
+        inputs: &[InputRef<'_>],
+        outputs: O,
+        wrap: impl FnOnce(O, Option<BackendState>) -> Result<R, Error> + Send + 'static,
+    ) -> Completion<R> {
+        let (completer, completion) = pair(&self.name);
+        match self.check_pairs(inputs) {
+            Ok(()) => self.backend.predict_async(state, inputs, Box::new(Waiting { outputs, completer, wrap })),
+            Err(error) => completer.complete(Err(error)),
+        }
         completion
     }
 
@@ -226,12 +241,25 @@ impl Model {
         let mut outputs = Vec::with_capacity(fed.len());
         if !fed.is_empty() {
             let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
-            self.backend.predict_batch(&requests, &mut |results| {
+            self.predict_features_batch(&requests, &mut |results| {
                 outputs.push(O::take(results)?);
                 Ok(())
             })?;
         }
         Ok(outputs)
+    }
+
+    /// Runs a model without states once per element, with as many inputs as it turns out to have.
+    ///
+    /// Called by: `bucketed/requests.rs`, and [`Self::predict_batch`].
+    /// Parameters: `take` — is given the results, in order.
+    pub(crate) fn predict_features_batch(
+        &self,
+        batch: &[&[InputRef<'_>]],
+        take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        batch.iter().try_for_each(|inputs| self.check_pairs(inputs))?;
+        self.backend.predict_batch(batch, take)
     }
 
     /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
@@ -325,12 +353,19 @@ fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
     if all.len() > 1 { all } else { Vec::new() }
 }
 
-/// Returns a completion whose work could be started, or one of the error.
-fn or_fail<T>(completion: Completion<T>, started: Result<(), Error>) -> Completion<T> {
-    let Err(error) = started else { return completion };
-    let (completer, failed) = pair("");
-    completer.complete(Err(error));
-    failed
+/// Loads one model or several on a thread of their own.
+///
+/// Called by: the generated `Models::load_async`, [`Model::load_async`], and that of `bucketed.rs`.
+/// Parameters: `name` — of what is loaded, for the thread and for errors.
+pub fn load_async<M: Send + 'static>(
+    name: &str,
+    load: impl FnOnce() -> Result<M, Error> + Send + 'static,
+) -> Completion<M> {
+    let (completer, completion) = pair(name);
+    match spawn(name, move || completer.complete(load())) {
+        Ok(()) => completion,
+        Err(error) => failed(name, error),
+    }
 }
 
 /// Returns element type and default sizes of the tensor that an input takes, an image as planes of 0 to 255; `None` for what no

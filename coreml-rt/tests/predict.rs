@@ -70,7 +70,7 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     let images: Vec<Tensor<f32, (Fixed<2>, Fixed<4>)>> =
         (0..4_usize).map(|seed| Tensor::from_fn(|[row, column]: [usize; 2]| (seed * (row + column)) as f32)).collect();
     let views: Vec<_> = images.iter().map(Tensor::view).collect();
-    let started: Vec<_> = views.iter().map(|view| encoder.predict_async::<1, Code>([view])).collect();
+    let started: Vec<_> = views.iter().map(|view| encoder.predict_async([view], Code::default())).collect();
     let batch: Vec<Code> = encoder.predict_batch(views.iter().map(|view| [view as &dyn InputSlot])).unwrap();
     for ((view, completion), from_batch) in views.iter().zip(started).zip(batch) {
         let mut code = Tensor::zeros();
@@ -85,7 +85,7 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     // On Apple's systems it is Core ML that refuses.
     if cfg!(not(target_vendor = "apple")) {
         let wrong = Tensor::<f32, (Fixed<3>,)>::zeros();
-        let error = encoder.predict_async::<1, Code>([&wrong.view()]).wait().unwrap_err();
+        let error = encoder.predict_async([&wrong.view()], Code::default()).wait().unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
     }
 }

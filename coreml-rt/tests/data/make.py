@@ -64,6 +64,13 @@ class Wide(torch.nn.Module):
         return wide + wide
 
 
+class Halves(torch.nn.Module):
+    """Halves numbers of half precision."""
+
+    def forward(self, wide):
+        return wide * 0.5
+
+
 class Memory(torch.nn.Module):
     """Adds up what it is given, and counts how often."""
 
@@ -300,6 +307,13 @@ def main():
         [tensor("grown")],
         {"wide": np.linspace(-1, 1, 64 * 128, dtype=np.float32).reshape(64, 128)},
         compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "halves",
+        Halves(),
+        [tensor("wide", (4, 16, 128), np.float16)],
+        [tensor("halved", dtype=np.float16)],
+        {"wide": np.linspace(-1, 1, 64 * 128).astype(np.float16).reshape(4, 16, 128)},
     )
     state = ct.StateType
     write(

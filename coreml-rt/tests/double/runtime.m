@@ -1,6 +1,6 @@
 // Entry points of Apple's Objective-C runtime and Foundation that GCC's runtime and GNUstep lack.
 //
-// Owns: the differences between the two runtimes. Must not: know Core ML; core_ml.m does.
+// Owns: the differences between the two runtimes. Must not: know Core ML; the other files do.
 // Flow: tools/apple-double links both into one library that stands in for libobjc, Foundation and CoreML.
 
 #import <Foundation/Foundation.h>
@@ -79,6 +79,11 @@ Class double_object_getClass(id object) {
 BOOL hidden(SEL selector);
 Method class_getClassMethod(Class class, SEL selector) {
     return hidden(selector) ? NULL : class_getInstanceMethod(double_object_getClass((id)class), selector);
+}
+
+// The same for methods of objects.
+BOOL class_respondsToSelector(Class class, SEL selector) {
+    return !hidden(selector) && class_getInstanceMethod(class, selector) != NULL;
 }
 
 // What objc2-exception-helper compiles on a Mac.
