@@ -11,7 +11,7 @@ use crate::description::Description;
 use crate::error::Error;
 use crate::model::Model;
 use crate::options::LoadOptions;
-use crate::padding::{PaddedTensor, TrimmedSlot};
+use crate::padding::{PaddedTensor, trim};
 use crate::search::{Surroundings, find};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
@@ -385,23 +385,6 @@ impl std::fmt::Debug for BucketedModel {
         let loaded: Vec<_> = loaded.collect();
         write!(f, "buckets {:?} of `{}`, loaded {loaded:?}, on {}", self.sizes, self.name, self.backend())
     }
-}
-
-/// Calls `with` with slots that take the true length alone.
-///
-/// Parameters: `axes` — for each output its dimensions that have the length; `buffers` — for each, memory of the whole output.
-fn trim(
-    outputs: &mut [&mut dyn OutputSlot],
-    axes: &[&[usize]],
-    length: usize,
-    buffers: &[RefCell<Option<Buffer>>],
-    with: &mut dyn FnMut(&mut [&mut dyn OutputSlot]),
-) {
-    let trimmed = outputs.iter_mut().zip(buffers).zip(axes);
-    let mut trimmed: Vec<TrimmedSlot<'_, '_>> =
-        trimmed.map(|((slot, buffer), axes)| TrimmedSlot { slot: &mut **slot, axes, length, buffer }).collect();
-    let mut slots: Vec<&mut dyn OutputSlot> = trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
-    with(&mut slots);
 }
 
 /// Makes the error of a model whose buckets contradict themselves.

@@ -1,12 +1,15 @@
 //! A loaded model, under the types.
 //!
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
-//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
+//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`;
+//! `model/requests.rs` has asynchronous predictions and batches.
 
-use crate::awaited::{OutputSet, Waiting};
-use crate::backend::{Backend, BackendState};
+mod requests;
+
+pub use requests::load_async;
+
+use crate::backend::Backend;
 use crate::buffer::Buffer;
-use crate::completion::{Completion, failed, pair, spawn};
 use crate::description::Description;
 use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
@@ -14,7 +17,7 @@ use crate::options::LoadOptions;
 use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::{ShapeError, element_count};
-use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs, Results};
+use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
 use coreml_spec::{
     ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, Interface, Package, Shape, TensorRef,
@@ -71,18 +74,6 @@ impl Model {
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
         let options = options.clone().or_compute_units(description.compute_units);
         Self::of_package(name, found, &package, description.function, Some(&interface), &options)
-    }
-
-    /// Does the same on a thread of its own: finding, checking and compiling a package block as much as loading it.
-    ///
-    /// Called by: the generated `Model::load_async`.
-    /// Parameters: `wrap` — makes the generated type.
-    pub fn load_async<M: Send + 'static>(
-        description: &'static Description,
-        options: LoadOptions,
-        wrap: fn(Self) -> M,
-    ) -> Completion<M> {
-        load_async(description.name, move || Self::load(description, &options).map(wrap))
     }
 
     /// Loads a package that no types were made from.
@@ -179,89 +170,6 @@ impl Model {
         self.predict_features(Some(state), &self.fed(inputs), outputs)
     }
 
-    /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
-    ///
-    /// Called by: the generated `Model::predict_into_async`.
-    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend can in place, and come back.
-    pub fn predict_async<const INPUTS: usize, O: Outputs>(
-        &self,
-        inputs: [&dyn InputSlot; INPUTS],
-        outputs: O,
-    ) -> Completion<O> {
-        self.predict_features_async(None, &self.fed(inputs), outputs, |outputs, _| Ok(outputs))
-    }
-
-    /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
-    ///
-    /// Called by: the generated `Model::predict_into_async`.
-    /// Parameters: as for [`Self::predict_async`]; `wrap` — makes the generated type of the states.
-    pub fn predict_with_state_async<const INPUTS: usize, O: Outputs, S: Send + 'static>(
-        &self,
-        state: State,
-        inputs: [&dyn InputSlot; INPUTS],
-        outputs: O,
-        wrap: fn(State) -> S,
-    ) -> Completion<(S, O)> {
-        let name = self.name.clone();
-        let give = move |outputs, state: Option<BackendState>| match state {
-            Some(state) => Ok((wrap(State::new(&name, state)), outputs)),
-            None => Err(Error::Engine { model: name, source: "it gave no states back".into() }),
-        };
-        self.predict_features_async(Some(state.into_backend()), &self.fed(inputs), outputs, give)
-    }
-
-    /// Runs the model once without waiting for it, with as many inputs as it turns out to have.
-    ///
-    /// Called by: `bucketed.rs`, and the predictions above.
-    /// Parameters: `wrap` — makes the result of the outputs and the states, when it is taken.
-    pub(crate) fn predict_features_async<O: OutputSet, R: Send + 'static>(
-        &self,
-        state: Option<BackendState>,
-        inputs: &[InputRef<'_>],
-        outputs: O,
-        wrap: impl FnOnce(O, Option<BackendState>) -> Result<R, Error> + Send + 'static,
-    ) -> Completion<R> {
-        let (completer, completion) = pair(&self.name);
-        match self.check_pairs(inputs) {
-            Ok(()) => self.backend.predict_async(state, inputs, Box::new(Waiting { outputs, completer, wrap })),
-            Err(error) => completer.complete(Err(error)),
-        }
-        completion
-    }
-
-    /// Runs a model without states once per element, as one request.
-    ///
-    /// Called by: the generated `Model::predict_batch`.
-    /// Returns: as many outputs, in the same order.
-    pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
-        &'a self,
-        batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
-    ) -> Result<Vec<O>, Error> {
-        let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(inputs)).collect();
-        let mut outputs = Vec::with_capacity(fed.len());
-        if !fed.is_empty() {
-            let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
-            self.predict_features_batch(&requests, &mut |results| {
-                outputs.push(O::take(results)?);
-                Ok(())
-            })?;
-        }
-        Ok(outputs)
-    }
-
-    /// Runs a model without states once per element, with as many inputs as it turns out to have.
-    ///
-    /// Called by: `bucketed/requests.rs`, and [`Self::predict_batch`].
-    /// Parameters: `take` — is given the results, in order.
-    pub(crate) fn predict_features_batch(
-        &self,
-        batch: &[&[InputRef<'_>]],
-        take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        batch.iter().try_for_each(|inputs| self.check_pairs(inputs))?;
-        self.backend.predict_batch(batch, take)
-    }
-
     /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
     /// first prediction takes no longer than the others.
     ///
@@ -351,21 +259,6 @@ fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
     };
     let all: Vec<_> = inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
     if all.len() > 1 { all } else { Vec::new() }
-}
-
-/// Loads one model or several on a thread of their own.
-///
-/// Called by: the generated `Models::load_async`, [`Model::load_async`], and that of `bucketed.rs`.
-/// Parameters: `name` — of what is loaded, for the thread and for errors.
-pub fn load_async<M: Send + 'static>(
-    name: &str,
-    load: impl FnOnce() -> Result<M, Error> + Send + 'static,
-) -> Completion<M> {
-    let (completer, completion) = pair(name);
-    match spawn(name, move || completer.complete(load())) {
-        Ok(()) => completion,
-        Err(error) => failed(name, error),
-    }
 }
 
 /// Returns element type and default sizes of the tensor that an input takes, an image as planes of 0 to 255; `None` for what no

@@ -49,14 +49,14 @@ type Pending = Arc<Mutex<Option<Job>>>;
 
 /// What a prediction gives back when it is over.
 struct Job {
+    /// Keeps other models from predicting meanwhile. The first field, so that it is dropped before somebody is woken.
+    pass: Option<Pass>,
     /// The outputs, and whoever waits for them.
     awaited: Box<dyn Awaited>,
     /// The states.
     state: Option<State>,
     /// Memory of outputs that Core ML may write in place; kept until it is over, whoever waits or not.
     backings: Backings,
-    /// Keeps other models from predicting meanwhile.
-    pass: Option<Pass>,
 }
 
 impl Job {

@@ -3,13 +3,14 @@
 //! Owns: loading on a thread, asynchronous predictions, batches. Must not: pad or trim by itself; `bucketed.rs` does.
 //! Flow: a generated `Model` → here → the requests of `model.rs` for the bucket of each input.
 
-use super::{BucketedModel, trim};
+use super::BucketedModel;
 use crate::awaited::OutputSet;
 use crate::completion::{Completion, failed};
 use crate::description::Description;
 use crate::error::Error;
 use crate::model::load_async;
 use crate::options::LoadOptions;
+use crate::padding::trim;
 use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs, take_all};
 use std::cell::RefCell;
 
