@@ -6,7 +6,7 @@
 //! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at each
 //! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs`
 //! (one model at a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
-//! `pixel_buffer.rs`, `state.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
+//! `pixel_buffer.rs`, `state.rs`; `frame.rs` has the images of cameras and videos. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
 //!
 //! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
 //! run on Linux against a double of Core ML; `docs/apple-verification.md` says what that proves.
@@ -27,6 +27,8 @@ mod configuration;
 mod failure;
 #[cfg(target_vendor = "apple")]
 mod features;
+#[cfg(target_vendor = "apple")]
+mod frame;
 #[cfg_attr(not(target_vendor = "apple"), allow(dead_code, reason = "elsewhere only tested"))]
 mod gate;
 #[cfg(target_vendor = "apple")]
@@ -49,6 +51,10 @@ mod strides;
 
 #[cfg(target_vendor = "apple")]
 pub use failure::CoreMlError;
+#[cfg(target_vendor = "apple")]
+pub use frame::CVPixelBuffer;
+#[cfg(target_vendor = "apple")]
+pub(crate) use frame::Frame;
 #[cfg(target_vendor = "apple")]
 pub(crate) use session::Session;
 #[cfg(target_vendor = "apple")]

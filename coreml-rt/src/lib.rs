@@ -54,7 +54,7 @@ mod tensor;
 mod view;
 
 #[cfg(target_vendor = "apple")]
-pub use apple::CoreMlError;
+pub use apple::{CVPixelBuffer, CoreMlError};
 pub use cast::Cast;
 pub use completion::Completion;
 pub use coreml_macros::coreml_model;

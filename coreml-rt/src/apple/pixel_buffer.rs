@@ -10,7 +10,7 @@ use crate::image::{ImageRef, Pixels, PixelsMut};
 use half::f16;
 use objc2::rc::Retained;
 use objc2::runtime::AnyObject;
-use objc2_core_foundation::{CFDictionary, CFRetained};
+use objc2_core_foundation::{CFDictionary, CFRetained, Type};
 use objc2_core_video::{
     CVPixelBuffer, CVPixelBufferCreate, CVPixelBufferGetBaseAddress, CVPixelBufferGetBytesPerRow,
     CVPixelBufferGetHeight, CVPixelBufferGetPixelFormatType, CVPixelBufferGetWidth, CVPixelBufferLockBaseAddress,
@@ -30,12 +30,14 @@ const BGRA: usize = 4;
 /// Alpha of a pixel that nothing shines through.
 const OPAQUE: u8 = 255;
 
-/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or BGRA.
+/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or BGRA. One that is in a
+/// pixel buffer stays there.
 pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
     let format = match image.pixels {
         Pixels::Gray(_) => kCVPixelFormatType_OneComponent8,
         Pixels::GrayFloat16(_) => kCVPixelFormatType_OneComponent16Half,
         Pixels::Color { .. } => kCVPixelFormatType_32BGRA,
+        Pixels::Buffer(frame) => return Ok(frame.0.retain()),
     };
     let buffer = create(image.width, image.height, format)?;
     let locked = Locked::new(&buffer, CVPixelBufferLockFlags::empty())?;
@@ -48,6 +50,7 @@ pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>
                 let bgra: Vec<u8> = pixels.flat_map(|pixel| [pixel[blue], pixel[green], pixel[red], OPAQUE]).collect();
                 locked.write_row(y, &bgra)?;
             }
+            Pixels::Buffer(_) => {}
         }
     }
     drop(locked);

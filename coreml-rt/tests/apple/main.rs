@@ -10,6 +10,7 @@ mod asynchronous;
 mod double;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod frames;
 mod memory;
 mod options;
 mod plan;

@@ -107,6 +107,13 @@ class Letters(torch.nn.Module):
         return ids * scale, rows @ rows.T, real.sum(dim=1) / mask.sum(dim=1)
 
 
+class Depth(torch.nn.Module):
+    """Doubles half-precision pixels."""
+
+    def forward(self, depth):
+        return depth * 2
+
+
 class Photo(torch.nn.Module):
     """Turns colors round, and finds the brightness of each."""
 
@@ -370,6 +377,14 @@ def main():
             {"picture": np.arange(0, 240, 10, dtype=np.float32).reshape(1, 3, 2, 4)},
             compute_precision=ct.precision.FLOAT32,
         )
+    half = ct.colorlayout.GRAYSCALE_FLOAT16
+    write(
+        "depth",
+        Depth(),
+        [ct.ImageType("depth", (1, 1, 3, 5), color_layout=half)],
+        [ct.ImageType("deeper", color_layout=half)],
+        {"depth": np.linspace(-7, 7, 15, dtype=np.float32).reshape(1, 1, 3, 5)},
+    )
 
 
 if __name__ == "__main__":

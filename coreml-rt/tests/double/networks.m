@@ -121,6 +121,19 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
         MLMultiArray *halved = array_of(Float16, 3, (size_t[]){4, 16, 128});
         for (NSInteger at = 0; at < [wide count]; at++) [halved set:at to:[wide at:at] / 2];
         put(results, @"halved", halved);
+    } else if ([network isEqual:@"deeper"]) {
+        CVPixelBuffer *depth = [[inputs featureValueForName:@"depth"] imageBufferValue], *deeper;
+        if (!depth || depth->format != GrayHalf || depth->width != 5 || depth->height != 3) {
+            if (error) *error = error_of(1, @"Image for image feature \'depth\' is not in a supported format", nil);
+            return nil;
+        }
+        CVPixelBufferCreate(NULL, depth->width, depth->height, GrayHalf, NULL, &deeper);
+        [deeper autorelease];
+        for (size_t pixel = 0; pixel < depth->width * depth->height; pixel++) {
+            _Float16 *row = (_Float16 *)(deeper->memory + pixel / deeper->width * deeper->stride);
+            row[pixel % deeper->width] = 2 * [depth sample:0 ofPixel:pixel];
+        }
+        put(results, @"deeper", (id)deeper);
     } else if ([network isEqual:@"negative"]) {
         CVPixelBuffer *picture = [[inputs featureValueForName:@"picture"] imageBufferValue], *negative;
         if (!picture || picture->format != BGRA) return nil;
