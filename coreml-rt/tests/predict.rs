@@ -63,6 +63,41 @@ fn a_classifier_gives_label_and_probabilities() {
 }
 
 #[test]
+fn a_classifier_by_numbers_gives_label_and_probabilities() {
+    /// The labels of `species`, which the macro would call after their numbers.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Species(i64);
+
+    impl ClassLabel for Species {
+        const ALL: &'static [Self] = &[Self(40), Self(-2), Self(3_000_000_000)];
+
+        fn index(self) -> usize {
+            Self::ALL.iter().position(|label| *label == self).unwrap()
+        }
+    }
+
+    impl std::fmt::Display for Species {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    let species = load("species");
+    let mut seen = Vec::new();
+    for numbers in [[9.0f32, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 9.0], [-9.0, 0.0, 9.0, 0.0]] {
+        let input = TensorView::<f32, (Fixed<1>, Fixed<4>)>::from_slice(&numbers).unwrap();
+        let (mut label, mut probabilities) = (Species(40), Probabilities::<Species>::zeros());
+        species.predict([&input], &mut [&mut label, &mut probabilities]).unwrap();
+        assert_eq!(label, probabilities.top(1)[0].0);
+        let sum: f32 = probabilities.iter().map(|(_, probability)| probability).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        seen.push(label.0);
+    }
+    // By hand: the largest of sin(0..12) as 3 rows · numbers + bias.
+    assert_eq!(seen, [3_000_000_000, -2, 40]);
+}
+
+#[test]
 fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     type Code = One<Tensor<f32, (Fixed<1>, Fixed<3>)>>;
     let name: &'static Description = Box::leak(Box::new(description("encoder")));

@@ -277,6 +277,15 @@ def main():
         compute_precision=ct.precision.FLOAT32,
     )
     write(
+        "species",
+        Pets(),
+        [tensor("x", (1, 4), np.float32)],
+        None,
+        {"x": np.array([[0.5, -1.0, 2.0, 0.25]], dtype=np.float32)},
+        classifier_config=ct.ClassifierConfig([40, -2, 3_000_000_000], predicted_feature_name="species"),
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
         "mix",
         Mix(),
         [

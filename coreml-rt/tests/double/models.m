@@ -36,12 +36,12 @@ RELEASING([network release]; [function release]; engine_close(engine))
         return nil;
     }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "products", "scaled", "doubled", "negative", "total", "grown", "halved", "deeper", "drawn",
+    const char *names[] = {"gold fish", "species", "products", "scaled", "doubled", "negative", "total", "grown", "halved", "deeper", "drawn",
                            "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
     // With an engine every model is computed by it, whatever its names are.
-    for (int at = 0; at < 11 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
+    for (int at = 0; at < 12 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;

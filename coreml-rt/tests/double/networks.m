@@ -33,10 +33,14 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
         return computed;
     }
     NSMutableDictionary *results = [NSMutableDictionary dictionary];
-    if ([network isEqual:@"gold fish"]) {
+    if ([network isEqual:@"gold fish"] || [network isEqual:@"species"]) {
         MLMultiArray *x = [self input:@"x" of:inputs error:error];
         if (!x) return nil;
         NSArray *labels = [NSArray arrayWithObjects:@"cat", @"dog", @"gold fish", nil];
+        BOOL by_name = [network isEqual:@"gold fish"];
+        if (!by_name)
+            labels = [NSArray arrayWithObjects:[NSNumber numberWithLongLong:40], [NSNumber numberWithLongLong:-2],
+                                               [NSNumber numberWithLongLong:3000000000], nil];
         double bias[] = {0.25, -0.5, 0.0}, exps[3], sum = 0;
         for (int row = 0; row < 3; row++) {
             double logit = bias[row];
@@ -49,8 +53,8 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
             [probabilities setObject:[NSNumber numberWithDouble:exps[row] / sum] forKey:[labels objectAtIndex:row]];
             if (exps[row] > exps[best]) best = row;
         }
-        put(results, @"classLabel", [labels objectAtIndex:best]);
-        put(results, @"classLabel_probs", probabilities);
+        put(results, by_name ? @"classLabel" : @"species", [labels objectAtIndex:best]);
+        put(results, by_name ? @"classLabel_probs" : @"species_probs", probabilities);
     } else if ([network isEqual:@"products"]) {
         MLMultiArray *ids = [self input:@"ids" of:inputs error:error], *rows = [self input:@"rows" of:inputs error:error],
                      *mask = [self input:@"mask" of:inputs error:error], *scale = [self input:@"scale" of:inputs error:error];
