@@ -4,6 +4,7 @@
 // Flow: tools/apple-double links both into one library that stands in for libobjc, Foundation and CoreML.
 
 #import <Foundation/Foundation.h>
+#include <dlfcn.h>
 #include <objc/runtime.h>
 #include <stdlib.h>
 #include <string.h>
@@ -83,7 +84,9 @@ Method class_getClassMethod(Class class, SEL selector) {
 
 // The same for methods of objects.
 BOOL class_respondsToSelector(Class class, SEL selector) {
-    return !hidden(selector) && class_getInstanceMethod(class, selector) != NULL;
+    static BOOL (*original)(Class, SEL);
+    if (!original) original = (BOOL(*)(Class, SEL))dlsym(RTLD_NEXT, "class_respondsToSelector");
+    return !hidden(selector) && original(class, selector);
 }
 
 // What objc2-exception-helper compiles on a Mac.
