@@ -20,7 +20,7 @@ has what measures.
 
 Examples:
   cargo coreml profile Whisper.mlpackage
-  cargo coreml profile whisper.toml --compute-units cpu-and-neural-engine
+  cargo coreml profile whisper.toml --compute-units cpu-and-ne
   cargo coreml profile Whisper.mlpackage --json | jq '.[].operations[] | select(.preferred == \"CPU\")'";
 
 /// Arguments of the subcommand.
@@ -51,6 +51,7 @@ pub(crate) enum Units {
     /// The CPU and the GPU.
     CpuAndGpu,
     /// The CPU and the Neural Engine.
+    #[value(name = "cpu-and-ne")]
     CpuAndNeuralEngine,
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, Strin
             [model] => (&package.module, format_ident!("Model"), docs::model_summary(model)),
             _ => (&package.module, format_ident!("Models"), docs::package_module(package)),
         });
-        let all = loaded_together(&about, fields);
+        let all = loaded_together(manifest, &about, fields);
         quote!(#all #(#modules)*)
     };
     // The compiler looks at the index for changes because of `include_bytes!`; the bytes do not reach the program.
@@ -74,15 +74,14 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
     let about = "All functions of the package, loaded together.";
     let fields =
         package.functions.iter().map(|model| (&model.module, format_ident!("Model"), docs::model_summary(model)));
-    let all = loaded_together(about, fields);
+    let all = loaded_together(&place.manifest, about, fields);
     quote!(#all #(#modules)*)
 }
 
 /// Generates what one model has.
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
     let loading = if model.buckets.is_empty() { model::items(model, place) } else { buckets::items(model, place) };
-    // A model of buckets decides for each prediction which of its functions runs.
-    let asynchronous = if model.buckets.is_empty() { asynchronous::items(model) } else { TokenStream::new() };
+    let asynchronous = asynchronous::items(model);
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
@@ -92,8 +91,12 @@ fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
 
 /// Generates the struct that holds and loads several models or functions.
 ///
-/// Parameters: `fields` — the module of each, the type in it, and its documentation.
-fn loaded_together<'a>(about: &str, fields: impl Iterator<Item = (&'a Ident, Ident, String)>) -> TokenStream {
+/// Parameters: `name` — of the manifest, for errors; `fields` — the module of each, the type in it, and its documentation.
+fn loaded_together<'a>(
+    name: &str,
+    about: &str,
+    fields: impl Iterator<Item = (&'a Ident, Ident, String)>,
+) -> TokenStream {
     let (mut declared, mut loaded) = (TokenStream::new(), TokenStream::new());
     for (name, type_name, about) in fields {
         declared.extend(quote!(#[doc = #about] pub #name: #name::#type_name,));
@@ -113,6 +116,11 @@ fn loaded_together<'a>(about: &str, fields: impl Iterator<Item = (&'a Ident, Ide
             /// Finds and loads each model. A path in `options` is the folder that holds all packages.
             pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 ::core::result::Result::Ok(Self { #loaded })
+            }
+
+            /// Finds and loads each model, one after the other, on a thread of their own.
+            pub fn load_async(options: ::coreml_rt::LoadOptions) -> ::coreml_rt::Completion<Self> {
+                ::coreml_rt::private::load_async(#name, move || Self::load_with(&options))
             }
         }
     }

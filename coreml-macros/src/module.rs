@@ -80,7 +80,7 @@ fn fill(module: &ItemMod, items: TokenStream) -> TokenStream {
     let ItemMod { attrs, vis, unsafety, mod_token, ident, .. } = module;
     let own_items = module.content.iter().flat_map(|(_, items)| items);
     let inner = attrs.iter().filter(|attribute| matches!(attribute.style, syn::AttrStyle::Inner(_)));
-    let outer = attrs.iter().filter(|attribute| attribute.style == syn::AttrStyle::Outer);
+    let outer = attrs.iter().filter(|attribute| matches!(attribute.style, syn::AttrStyle::Outer));
     quote! {
         #(#outer)*
         #[allow(dead_code, non_camel_case_types, unreachable_pub)]

@@ -4,10 +4,11 @@
 //! tensors; it fills the slots of `slot.rs`.
 //! Flow: `backend.rs` → `session.rs` → `loading.rs` → `compiled.rs` (a package is compiled once) or
 //! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at each
-//! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
-//! `pixel_buffer.rs`, `state.rs`. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
+//! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs`
+//! (one model at a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
+//! `pixel_buffer.rs`, `state.rs`; `frame.rs` has the images of cameras and videos. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
 //!
-//! `compiled.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
+//! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
 //! run on Linux against a double of Core ML; `docs/apple-verification.md` says what that proves.
 
 #[cfg(target_vendor = "apple")]
@@ -26,6 +27,10 @@ mod configuration;
 mod failure;
 #[cfg(target_vendor = "apple")]
 mod features;
+#[cfg(target_vendor = "apple")]
+mod frame;
+#[cfg_attr(not(target_vendor = "apple"), allow(dead_code, reason = "elsewhere only tested"))]
+mod gate;
 #[cfg(target_vendor = "apple")]
 mod image_value;
 #[cfg(target_vendor = "apple")]
@@ -46,6 +51,10 @@ mod strides;
 
 #[cfg(target_vendor = "apple")]
 pub use failure::CoreMlError;
+#[cfg(target_vendor = "apple")]
+pub use frame::CVPixelBuffer;
+#[cfg(target_vendor = "apple")]
+pub(crate) use frame::Frame;
 #[cfg(target_vendor = "apple")]
 pub(crate) use session::Session;
 #[cfg(target_vendor = "apple")]

@@ -1,14 +1,17 @@
 //! A model at several sizes, which together take every length up to the largest.
 //!
 //! Owns: the choice of the bucket, and loading each when it is first needed. Must not: know which backend runs.
-//! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket.
+//! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket; `bucketed/requests.rs` has
+//! asynchronous predictions and batches.
+
+mod requests;
 
 use crate::buffer::Buffer;
 use crate::description::Description;
 use crate::error::Error;
 use crate::model::Model;
 use crate::options::LoadOptions;
-use crate::padding::{PaddedTensor, TrimmedSlot};
+use crate::padding::{PaddedTensor, trim};
 use crate::search::{Surroundings, find};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
@@ -204,12 +207,16 @@ impl BucketedModel {
         inputs: [&dyn InputSlot; INPUTS],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
+        self.predict_features(&self.fed(&inputs), outputs)
+    }
+
+    /// Forgets the types of the inputs, and puts defaults where there is none.
+    fn fed<'a, const INPUTS: usize>(&'a self, inputs: &[&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
         let place = |at: usize| {
             let given = |feed: &Feed| matches!(feed, Feed::Given(position) if *position == at);
             self.inputs.iter().position(given).map_or(InputRef::MISSING, |place| self.default_of(place))
         };
-        let fed: [InputRef<'_>; INPUTS] = std::array::from_fn(|at| inputs[at].feature(place(at)));
-        self.predict_features(&fed, outputs)
+        std::array::from_fn(|at| inputs[at].feature(place(at)))
     }
 
     /// Runs the smallest bucket that the inputs fit into, with as many inputs as it turns out to have.
@@ -248,6 +255,27 @@ impl BucketedModel {
         length: usize,
     ) -> Result<(), Error> {
         let function = model.function();
+        self.pad(scratch, function, inputs, size, length)?;
+        let fed = self.feed(scratch, inputs, size == length);
+        if size == length {
+            return model.predict_features(None, &fed, outputs);
+        }
+        let mut done = Ok(());
+        trim(outputs, &self.trimmed_axes(function), length, &scratch.outputs, &mut |slots| {
+            done = model.predict_features(None, &fed, slots);
+        });
+        done
+    }
+
+    /// Pads the inputs into memory of this prediction, and makes the mask.
+    fn pad(
+        &self,
+        scratch: &mut Scratch,
+        function: &Function,
+        inputs: &[InputRef<'_>],
+        size: usize,
+        length: usize,
+    ) -> Result<(), Error> {
         let wrong = |input: &Feature| invalid(&self.name, format!("input `{}` is not {}", input.name, input.kind));
         for ((feed, padded), input) in self.inputs.iter().zip(&mut scratch.inputs).zip(&function.inputs) {
             let Some(padded) = padded else { continue };
@@ -263,25 +291,27 @@ impl BucketedModel {
             };
             done.ok_or_else(|| wrong(input))?;
         }
+        Ok(())
+    }
+
+    /// Returns what a function is fed with: what was padded, and what was given.
+    ///
+    /// Parameters: `is_full` — whether the inputs have the bucket's own length.
+    fn feed<'a>(&self, scratch: &'a Scratch, inputs: &[InputRef<'a>], is_full: bool) -> Vec<InputRef<'a>> {
+        let given = |at: usize| inputs.get(at).copied().unwrap_or(InputRef::MISSING);
         let fed = self.inputs.iter().zip(&scratch.inputs).map(|(feed, padded)| match (feed, padded) {
-            (Feed::Given(at), _) => inputs.get(*at).copied().unwrap_or(InputRef::MISSING),
-            (Feed::Padded(at, ..), _) if size == length => inputs.get(*at).copied().unwrap_or(InputRef::MISSING),
+            (Feed::Given(at), _) => given(*at),
+            (Feed::Padded(at, ..), _) if is_full => given(*at),
             (_, Some(padded)) => InputRef::Tensor(padded.tensor()),
             (_, None) => InputRef::MISSING,
         });
-        let fed: Vec<InputRef<'_>> = fed.collect();
-        if size == length {
-            return model.predict_features(None, &fed, outputs);
-        }
-        let trimmed = outputs.iter_mut().zip(&scratch.outputs).zip(&function.outputs);
-        let mut trimmed: Vec<TrimmedSlot<'_, '_>> = trimmed
-            .map(|((slot, buffer), output)| {
-                let axes = self.buckets.trimmed_axes(&output.name).unwrap_or_default();
-                TrimmedSlot { slot: &mut **slot, axes, length, buffer }
-            })
-            .collect();
-        let mut slots: Vec<&mut dyn OutputSlot> = trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
-        model.predict_features(None, &fed, &mut slots)
+        fed.collect()
+    }
+
+    /// Returns the dimensions of each output that have the length.
+    fn trimmed_axes(&self, function: &Function) -> Vec<&[usize]> {
+        let axes = |output: &Feature| self.buckets.trimmed_axes(&output.name).unwrap_or_default();
+        function.outputs.iter().map(axes).collect()
     }
 
     /// Returns the length that all padded inputs have.

@@ -32,8 +32,8 @@ struct Shared<T> {
 enum Progress<T> {
     /// Nothing has come; whom to wake when it does.
     Waiting(Option<Waker>),
-    /// The result is here.
-    Done(Result<T, Error>),
+    /// The result is here, and made when it is taken.
+    Done(Box<dyn FnOnce() -> Result<T, Error> + Send>),
     /// The future has given it away.
     Taken,
 }
@@ -51,7 +51,10 @@ impl<T> Completion<T> {
         let mut progress = self.shared.progress();
         loop {
             match std::mem::replace(&mut *progress, Progress::Taken) {
-                Progress::Done(result) => return result,
+                Progress::Done(result) => {
+                    drop(progress);
+                    return result();
+                }
                 waiting => *progress = waiting,
             }
             progress = self.shared.done.wait(progress).unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +68,10 @@ impl<T> Future for Completion<T> {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut progress = self.shared.progress();
         match std::mem::replace(&mut *progress, Progress::Taken) {
-            Progress::Done(result) => Poll::Ready(result),
+            Progress::Done(result) => {
+                drop(progress);
+                Poll::Ready(result())
+            }
             // Polled again after it was ready, which no executor does: it stays pending, as `Future` allows.
             Progress::Taken => Poll::Pending,
             Progress::Waiting(_) => {
@@ -96,12 +102,20 @@ pub(crate) struct Completer<T> {
 
 impl<T> Completer<T> {
     /// Hands the result over and wakes who waits for it.
-    pub(crate) fn complete(self, result: Result<T, Error>) {
-        self.finish(result);
+    pub(crate) fn complete(self, result: Result<T, Error>)
+    where
+        T: Send + 'static,
+    {
+        self.complete_with(move || result);
+    }
+
+    /// Wakes who waits. What is left to do for the result, whoever takes it does.
+    pub(crate) fn complete_with(self, result: impl FnOnce() -> Result<T, Error> + Send + 'static) {
+        self.finish(Box::new(result));
     }
 
     /// Hands a result over, unless there is one.
-    fn finish(&self, result: Result<T, Error>) {
+    fn finish(&self, result: Box<dyn FnOnce() -> Result<T, Error> + Send>) {
         let waker = {
             let mut progress = self.shared.progress();
             match &mut *progress {
@@ -124,8 +138,8 @@ impl<T> Completer<T> {
 impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
         let source = "it let go of the request without an answer".into();
-        let model = std::mem::take(&mut self.model);
-        self.finish(Err(Error::Engine { model, source }));
+        let error = Error::Engine { model: std::mem::take(&mut self.model), source };
+        self.finish(Box::new(move || Err(error)));
     }
 }
 
@@ -135,6 +149,15 @@ impl<T> Drop for Completer<T> {
 pub(crate) fn pair<T>(model: &str) -> (Completer<T>, Completion<T>) {
     let shared = Arc::new(Shared { progress: Mutex::new(Progress::Waiting(None)), done: Condvar::new() });
     (Completer { shared: Arc::clone(&shared), model: model.to_owned() }, Completion { shared })
+}
+
+/// Makes a completion of what could not be started.
+///
+/// Parameters: `model` — as for [`pair`].
+pub(crate) fn failed<T: Send + 'static>(model: &str, error: Error) -> Completion<T> {
+    let (completer, completion) = pair(model);
+    completer.complete(Err(error));
+    completion
 }
 
 /// Runs `work` on a thread of its own.

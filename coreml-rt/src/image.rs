@@ -89,6 +89,9 @@ pub(crate) enum Pixels<'a> {
         /// Where in a pixel red, green and blue stand.
         rgb: [usize; 3],
     },
+    /// In a buffer of Core Video's, which is handed on as it is.
+    #[cfg(target_vendor = "apple")]
+    Buffer(crate::apple::Frame<'a>),
 }
 
 /// Pixels to write, without padding between rows.
@@ -129,8 +132,11 @@ pub struct ImageView<'a, C: Color, W: Dim, H: Dim> {
 
 impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
     /// Checks sizes and number of elements.
-    fn new(pixels: Pixels<'a>, width: usize, height: usize) -> Result<Self, ShapeError> {
+    pub(crate) fn new(pixels: Pixels<'a>, width: usize, height: usize) -> Result<Self, ShapeError> {
         let (channels, len) = match pixels {
+            // It has as many pixels as its size says.
+            #[cfg(target_vendor = "apple")]
+            Pixels::Buffer(_) => (1, width.saturating_mul(height)),
             Pixels::Gray(bytes) => (1, bytes.len()),
             Pixels::GrayFloat16(floats) => (1, floats.len()),
             Pixels::Color { bytes, stride, .. } => (stride, bytes.len()),

@@ -19,6 +19,7 @@ mod agreement;
 #[cfg(any(target_vendor = "apple", test))]
 mod apple;
 mod array;
+mod awaited;
 mod backend;
 mod bucketed;
 mod buffer;
@@ -54,7 +55,7 @@ mod tensor;
 mod view;
 
 #[cfg(target_vendor = "apple")]
-pub use apple::CoreMlError;
+pub use apple::{CVPixelBuffer, CoreMlError};
 pub use cast::Cast;
 pub use completion::Completion;
 pub use coreml_macros::coreml_model;

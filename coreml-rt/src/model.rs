@@ -1,12 +1,16 @@
 //! A loaded model, under the types.
 //!
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
-//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`.
+//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`;
+//! `model/requests.rs` has asynchronous predictions and batches.
+
+mod requests;
+
+pub use requests::load_async;
 
 use crate::agreement::Agreement;
-use crate::backend::{Answer, Backend};
+use crate::backend::Backend;
 use crate::buffer::Buffer;
-use crate::completion::{Completion, pair, spawn};
 use crate::description::Description;
 use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
@@ -14,7 +18,7 @@ use crate::options::LoadOptions;
 use crate::plan::ComputePlan;
 use crate::search::{Found, Surroundings, find};
 use crate::shape::element_count;
-use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
+use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
 use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function, Interface, Package, TensorRef};
 use std::path::{Path, PathBuf};
@@ -69,20 +73,6 @@ impl Model {
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
         let options = options.clone().or_compute_units(description.compute_units);
         Self::of_package(name, found, &package, description.function, Some(&interface), &options)
-    }
-
-    /// Does the same on a thread of its own: finding, checking and compiling a package block as much as loading it.
-    ///
-    /// Called by: the generated `Model::load_async`.
-    /// Parameters: `wrap` — makes the generated type.
-    pub fn load_async<M: Send + 'static>(
-        description: &'static Description,
-        options: LoadOptions,
-        wrap: fn(Self) -> M,
-    ) -> Completion<M> {
-        let (completer, completion) = pair(description.name);
-        let work = move || completer.complete(Self::load(description, &options).map(wrap));
-        or_fail(completion, spawn(description.name, work))
     }
 
     /// Loads a package that no types were made from.
@@ -179,70 +169,6 @@ impl Model {
         self.predict_features(Some(state), &self.fed(inputs), outputs)
     }
 
-    /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
-    ///
-    /// Called by: the generated `Model::predict_async`.
-    /// Parameters: as for [`Self::predict`].
-    pub fn predict_async<const INPUTS: usize, O: Outputs>(&self, inputs: [&dyn InputSlot; INPUTS]) -> Completion<O> {
-        let (completer, completion) = pair(&self.name);
-        let inputs = self.fed(inputs);
-        if let Err(error) = self.agreement.check(&inputs) {
-            completer.complete(Err(error.into()));
-            return completion;
-        }
-        let finish = move |answer: Answer<'_>| completer.complete(answer.and_then(|(results, _)| O::take(results)));
-        self.backend.predict_async(None, &inputs, Box::new(finish));
-        completion
-    }
-
-    /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
-    ///
-    /// Called by: the generated `Model::predict_async`.
-    /// Parameters: as for [`Self::predict_with_state`]; `wrap` — makes the generated type of the states.
-    pub fn predict_with_state_async<const INPUTS: usize, O: Outputs, S: Send + 'static>(
-        &self,
-        state: State,
-        inputs: [&dyn InputSlot; INPUTS],
-        wrap: fn(State) -> S,
-    ) -> Completion<(S, O)> {
-        let (completer, completion) = pair(&self.name);
-        let (name, inputs) = (self.name.clone(), self.fed(inputs));
-        if let Err(error) = self.agreement.check(&inputs) {
-            completer.complete(Err(error.into()));
-            return completion;
-        }
-        let finish = move |answer: Answer<'_>| {
-            completer.complete(answer.and_then(|(results, state)| {
-                let output = O::take(results)?;
-                let state = state.ok_or_else(|| results.mismatch("it gave no states back".to_owned()))?;
-                Ok((wrap(State::new(&name, state)), output))
-            }));
-        };
-        self.backend.predict_async(Some(state.into_backend()), &inputs, Box::new(finish));
-        completion
-    }
-
-    /// Runs a model without states once per element, as one request.
-    ///
-    /// Called by: the generated `Model::predict_batch`.
-    /// Returns: as many outputs, in the same order.
-    pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
-        &'a self,
-        batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
-    ) -> Result<Vec<O>, Error> {
-        let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(inputs)).collect();
-        fed.iter().try_for_each(|inputs| self.agreement.check(inputs))?;
-        let mut outputs = Vec::with_capacity(fed.len());
-        if !fed.is_empty() {
-            let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
-            self.backend.predict_batch(&requests, &mut |results| {
-                outputs.push(O::take(results)?);
-                Ok(())
-            })?;
-        }
-        Ok(outputs)
-    }
-
     /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
     /// first prediction takes no longer than the others.
     ///
@@ -295,14 +221,6 @@ impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} on {}", location(self.path()), self.backend())
     }
-}
-
-/// Returns a completion whose work could be started, or one of the error.
-fn or_fail<T>(completion: Completion<T>, started: Result<(), Error>) -> Completion<T> {
-    let Err(error) = started else { return completion };
-    let (completer, failed) = pair("");
-    completer.complete(Err(error));
-    failed
 }
 
 /// Returns element type and default sizes of the tensor that an input takes, an image as planes of 0 to 255; `None` for what no

@@ -155,10 +155,11 @@ impl LoadOptions {
         self
     }
 
-    /// Makes this model wait in `predict` and `predict_batch` while another model that was loaded with this option predicts.
+    /// Makes this model wait while another model that was loaded with this option predicts: `predict` and `predict_batch` block,
+    /// an asynchronous prediction begins later.
     ///
     /// For programs with several models on versions of macOS where Core ML crashes when two of them run at the same time.
-    /// Asynchronous predictions do not wait. The portable backend has no use for it.
+    /// The portable backend has no use for it.
     pub fn one_model_at_a_time(mut self, wait: bool) -> Self {
         self.one_model_at_a_time = wait;
         self

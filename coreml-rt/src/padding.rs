@@ -1,7 +1,7 @@
 //! Inputs that are shorter than a bucket, and outputs that are longer than the truth.
 //!
 //! Owns: padding, masks, trimming, and the memory for them, which predictions use again. Must not: choose a bucket.
-//! Flow: `bucketed.rs` pads inputs with a [`Scratch`] and wraps outputs in [`TrimmedSlot`]s before `model.rs` predicts.
+//! Flow: `bucketed.rs` pads inputs with a [`Scratch`] and wraps outputs by [`trim`] before `model.rs` predicts.
 
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -73,15 +73,32 @@ fn fill<T: Copy>(elements: &mut [T], period: usize, count: usize, value: T) {
 }
 
 /// An output of which only the true length is taken.
-pub(crate) struct TrimmedSlot<'a, 'b> {
+struct TrimmedSlot<'a, 'b> {
     /// What takes it.
-    pub(crate) slot: &'a mut (dyn OutputSlot + 'b),
+    slot: &'a mut (dyn OutputSlot + 'b),
     /// Dimensions that have the length; none for an output that does not follow it.
-    pub(crate) axes: &'a [usize],
+    axes: &'a [usize],
     /// The true length.
-    pub(crate) length: usize,
+    length: usize,
     /// Memory for the output before it is trimmed.
-    pub(crate) buffer: &'a RefCell<Option<Buffer>>,
+    buffer: &'a RefCell<Option<Buffer>>,
+}
+
+/// Calls `with` with slots that take the true length alone.
+///
+/// Parameters: `axes` — for each output its dimensions that have the length; `buffers` — for each, memory of the whole output.
+pub(crate) fn trim(
+    outputs: &mut [&mut dyn OutputSlot],
+    axes: &[&[usize]],
+    length: usize,
+    buffers: &[RefCell<Option<Buffer>>],
+    with: &mut dyn FnMut(&mut [&mut dyn OutputSlot]),
+) {
+    let trimmed = outputs.iter_mut().zip(buffers).zip(axes);
+    let mut trimmed: Vec<TrimmedSlot<'_, '_>> =
+        trimmed.map(|((slot, buffer), axes)| TrimmedSlot { slot: &mut **slot, axes, length, buffer }).collect();
+    let mut slots: Vec<&mut dyn OutputSlot> = trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
+    with(&mut slots);
 }
 
 impl OutputSlot for TrimmedSlot<'_, '_> {

@@ -3,7 +3,7 @@
 //! Owns: translating its errors. Must not: know typed tensors; `slot.rs` does.
 //! Flow: `backend.rs` chooses it; here → coreml-portable.
 
-use crate::backend::Finish;
+use crate::backend::Awaited;
 use crate::buffer::Buffer;
 use crate::completion::spawn;
 use crate::error::{Cause, Error};
@@ -123,11 +123,11 @@ impl Session {
 
     /// Runs the model once on a thread of its own, from copies of the inputs.
     ///
-    /// Parameters: as for [`Self::predict`]; `finish` — is called once, there or here.
-    pub(crate) fn predict_async(&self, mut state: Option<State>, inputs: &[InputRef<'_>], finish: Finish) {
+    /// Parameters: as for [`Self::predict`]; `awaited` — is answered once, there or here.
+    pub(crate) fn predict_async(&self, mut state: Option<State>, inputs: &[InputRef<'_>], awaited: Box<dyn Awaited>) {
         let images = match self.images(inputs) {
             Ok(images) => images,
-            Err(error) => return finish(Err(error)),
+            Err(error) => return awaited.finish(Err(error), Vec::new()),
         };
         let mut tensors = vec![MISSING; inputs.len()];
         fill(&mut tensors, inputs, &images);
@@ -135,8 +135,8 @@ impl Session {
             tensors.iter().map(|tensor| (tensor.dims.to_vec(), Buffer::of(tensor.elements))).collect();
         let (session, model) = (Arc::clone(&self.session), self.model.clone());
         // Where no thread starts, its closure is dropped, and the error needs what it would have been given to.
-        let finish = Arc::new(Mutex::new(Some(finish)));
-        let taken = Arc::clone(&finish);
+        let awaited = Arc::new(Mutex::new(Some(awaited)));
+        let taken = Arc::clone(&awaited);
         let started = spawn(&self.model, move || {
             let tensors: Vec<TensorRef<'_>> =
                 copies.iter().map(|(dims, elements)| TensorRef { dims, elements: elements.elements() }).collect();
@@ -144,19 +144,19 @@ impl Session {
                 Some(state) => session.run_with_state(&mut state.0, &tensors),
                 None => session.run(&tensors),
             };
-            let Some(finish) = take_finish(&taken) else { return };
-            match outputs {
-                Ok(outputs) => {
-                    let results = SessionResults { outputs, function: session.function(), model: &model };
-                    finish(Ok((&results, state)));
-                }
-                Err(error) => finish(Err(translate(&model, error))),
-            }
+            let Some(mut awaited) = take_awaited(&taken) else { return };
+            let answer = outputs.map_err(|error| translate(&model, error)).and_then(|outputs| {
+                let results = SessionResults { outputs, function: session.function(), model: &model };
+                let mut filled = Ok(());
+                awaited.slots(&mut |slots| filled = take_all(slots, &results));
+                filled
+            });
+            awaited.finish(answer.map(|()| state), Vec::new());
         });
         if let Err(error) = started
-            && let Some(finish) = take_finish(&finish)
+            && let Some(awaited) = take_awaited(&awaited)
         {
-            finish(Err(error));
+            awaited.finish(Err(error), Vec::new());
         }
     }
 
@@ -193,9 +193,9 @@ fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Pl
     }
 }
 
-/// Takes what is called at most once.
-fn take_finish(finish: &Mutex<Option<Finish>>) -> Option<Finish> {
-    finish.lock().unwrap_or_else(PoisonError::into_inner).take()
+/// Takes what is answered at most once.
+fn take_awaited(awaited: &Mutex<Option<Box<dyn Awaited>>>) -> Option<Box<dyn Awaited>> {
+    awaited.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// An image as the engine takes it.

@@ -5,7 +5,7 @@
 mod fixture;
 
 use coreml_rt::parity::{Sample, verify};
-use coreml_rt::private::{BucketedModel, Description, parity_test_of_buckets};
+use coreml_rt::private::{BucketedModel, Description, InputSlot, OutputSlot, Outputs, parity_test_of_buckets};
 use coreml_rt::{Error, Fixed, LoadOptions, Range, ShapeError, Tensor, TensorView, Tolerance, f16};
 use fixture::{copy, data, description};
 
@@ -24,6 +24,35 @@ impl Output {
     /// Something to predict into.
     fn zeros() -> Self {
         Self { scaled: Tensor::smallest(), products: Tensor::smallest(), mean: Tensor::zeros() }
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::zeros()
+    }
+}
+
+impl Outputs for Output {
+    fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn OutputSlot])) {
+        with(&mut [&mut self.scaled, &mut self.products, &mut self.mean]);
+    }
+}
+
+/// What `letters` takes.
+struct Input {
+    ids: Tensor<i32, (Fixed<1>, Range<0, 99>)>,
+    rows: Tensor<f32, (Range<0, 99>, Fixed<2>)>,
+}
+
+impl Input {
+    /// Returns 1, 2, 3, … as ids.
+    fn of(length: usize) -> Self {
+        let (ids, rows) = ((1..).take(length).collect(), (0..2 * length).map(|number| number as f32).collect());
+        Self {
+            ids: Tensor::from_vec_with_dims(ids, [1, length]).unwrap(),
+            rows: Tensor::from_vec_with_dims(rows, [length, 2]).unwrap(),
+        }
     }
 }
 
@@ -78,6 +107,42 @@ fn every_length_gives_what_it_would_alone() {
             assert_eq!(output.mean.as_slice(), [(length + 1) as f32 / 2.0], "{length}");
         }
     }
+}
+
+#[test]
+fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
+    for buckets in [in_one_package(package()), in_packages()] {
+        let model = BucketedModel::load_async(buckets, LoadOptions::new(), |model| model).wait().unwrap();
+        assert!(model.is_loaded(0) && !model.is_loaded(1));
+        let lengths = [3, 8, 2, 4, 5, 8, 4];
+        let inputs: Vec<Input> = lengths.into_iter().map(Input::of).collect();
+        let scale = Some(TensorView::<f32, (Fixed<1>,)>::from(&[0.5]));
+        let views: Vec<_> = inputs.iter().map(|input| (input.ids.view(), input.rows.view())).collect();
+        let slots = || views.iter().map(|(ids, rows)| [ids as &dyn InputSlot, rows, &scale]);
+        // Outputs are used again, whatever their length was.
+        let mut again = Output::zeros();
+        predict(&model, 8, None, &mut again).unwrap();
+        let started: Vec<_> = slots().map(|slots| model.predict_async(slots, again.clone())).collect();
+        let batch: Vec<Output> = model.predict_batch(slots()).unwrap();
+        assert_eq!(batch.len(), lengths.len());
+        for ((length, completion), from_batch) in lengths.into_iter().zip(started).zip(batch) {
+            let mut expected = Output::zeros();
+            predict(&model, length, Some(0.5), &mut expected).unwrap();
+            assert_eq!(completion.wait().unwrap(), expected, "{length}");
+            assert_eq!(from_batch, expected, "{length}");
+        }
+        assert!(model.predict_batch::<3, Output>([]).unwrap().is_empty());
+        // What no bucket takes is told to whoever waits, and nothing of a batch is run.
+        let long = Input::of(9);
+        let slots: [&dyn InputSlot; 3] = [&long.ids.view(), &long.rows.view(), &scale];
+        let error = model.predict_async(slots, Output::zeros()).wait().unwrap_err();
+        assert!(matches!(error, Error::Shape(ShapeError::NoBucket { length: 9, .. })), "{error}");
+        let error = model.predict_batch::<3, Output>([slots]).unwrap_err();
+        assert!(matches!(error, Error::Shape(ShapeError::NoBucket { .. })), "{error}");
+    }
+    let missing = LoadOptions::new().path("/nowhere");
+    let error = BucketedModel::load_async(in_packages(), missing, |model| model).wait().unwrap_err();
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
 #[test]

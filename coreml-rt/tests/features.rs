@@ -7,7 +7,8 @@ mod fixture;
 use coreml_rt::parity::verify;
 use coreml_rt::private::{InputSlot, Model, OutputSlot, Outputs};
 use coreml_rt::{
-    Error, Fixed, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView, Tolerance, f16,
+    Error, Fixed, GrayscaleFloat16, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView, Tolerance,
+    f16,
 };
 use fixture::{data, description, sample};
 
@@ -215,6 +216,16 @@ fn pixels_go_in_and_come_out() {
         let expected = if name == "photo" { red_first } else { [12.5, 11.5, 10.5] };
         assert_eq!(brightness.as_slice(), expected, "{name}");
     }
+}
+
+#[test]
+fn half_precision_pixels_go_in_and_come_out() {
+    let depth = load("depth");
+    let pixels: Vec<f16> = (0..15).map(|at| f16::from_f32(at as f32 / 4.0 - 2.0)).collect();
+    let picture = ImageView::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::from_gray_float16(&pixels, 5, 3).unwrap();
+    let mut deeper = Image::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::black();
+    depth.predict([&picture], &mut [&mut deeper]).unwrap();
+    assert!(deeper.as_slice().iter().zip(&pixels).all(|(deeper, depth)| deeper.to_f32() == 2.0 * depth.to_f32()));
 }
 
 #[test]

@@ -63,6 +63,41 @@ fn a_classifier_gives_label_and_probabilities() {
 }
 
 #[test]
+fn a_classifier_by_numbers_gives_label_and_probabilities() {
+    /// The labels of `species`, which the macro would call after their numbers.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Species(i64);
+
+    impl ClassLabel for Species {
+        const ALL: &'static [Self] = &[Self(40), Self(-2), Self(3_000_000_000)];
+
+        fn index(self) -> usize {
+            Self::ALL.iter().position(|label| *label == self).unwrap()
+        }
+    }
+
+    impl std::fmt::Display for Species {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            self.0.fmt(f)
+        }
+    }
+
+    let species = load("species");
+    let mut seen = Vec::new();
+    for numbers in [[9.0f32, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 9.0], [-9.0, 0.0, 9.0, 0.0]] {
+        let input = TensorView::<f32, (Fixed<1>, Fixed<4>)>::from_slice(&numbers).unwrap();
+        let (mut label, mut probabilities) = (Species(40), Probabilities::<Species>::zeros());
+        species.predict([&input], &mut [&mut label, &mut probabilities]).unwrap();
+        assert_eq!(label, probabilities.top(1)[0].0);
+        let sum: f32 = probabilities.iter().map(|(_, probability)| probability).sum();
+        assert!((sum - 1.0).abs() < 1e-6, "{sum}");
+        seen.push(label.0);
+    }
+    // By hand: the largest of sin(0..12) as 3 rows · numbers + bias.
+    assert_eq!(seen, [3_000_000_000, -2, 40]);
+}
+
+#[test]
 fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     type Code = One<Tensor<f32, (Fixed<1>, Fixed<3>)>>;
     let name: &'static Description = Box::leak(Box::new(description("encoder")));
@@ -70,7 +105,7 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     let images: Vec<Tensor<f32, (Fixed<2>, Fixed<4>)>> =
         (0..4_usize).map(|seed| Tensor::from_fn(|[row, column]: [usize; 2]| (seed * (row + column)) as f32)).collect();
     let views: Vec<_> = images.iter().map(Tensor::view).collect();
-    let started: Vec<_> = views.iter().map(|view| encoder.predict_async::<1, Code>([view])).collect();
+    let started: Vec<_> = views.iter().map(|view| encoder.predict_async([view], Code::default())).collect();
     let batch: Vec<Code> = encoder.predict_batch(views.iter().map(|view| [view as &dyn InputSlot])).unwrap();
     for ((view, completion), from_batch) in views.iter().zip(started).zip(batch) {
         let mut code = Tensor::zeros();
@@ -85,7 +120,7 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     // On Apple's systems it is Core ML that refuses.
     if cfg!(not(target_vendor = "apple")) {
         let wrong = Tensor::<f32, (Fixed<3>,)>::zeros();
-        let error = encoder.predict_async::<1, Code>([&wrong.view()]).wait().unwrap_err();
+        let error = encoder.predict_async([&wrong.view()], Code::default()).wait().unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
     }
 }

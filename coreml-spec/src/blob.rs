@@ -9,9 +9,9 @@
 //! start of the file (`u64`), unused bits at the end of the data (`u64`), zeros. Everything is little endian.
 
 use crate::{DataType, Error};
-use memmap2::Mmap;
 use std::borrow::Cow;
 use std::fs::{self, File};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -25,6 +25,14 @@ const VERSION: u32 = 2;
 /// First field of each blob's metadata.
 const SENTINEL: u32 = 0xDEAD_BEEF;
 
+/// The bytes of a file on disk.
+#[cfg(feature = "mapped-weights")]
+type Bytes = memmap2::Mmap;
+
+/// The bytes of a file on disk.
+#[cfg(not(feature = "mapped-weights"))]
+type Bytes = Vec<u8>;
+
 /// A file with the weights of a package.
 #[derive(Debug)]
 pub struct WeightFile {
@@ -37,7 +45,7 @@ pub struct WeightFile {
 /// Bytes of a weight file.
 #[derive(Debug)]
 enum Content {
-    /// On disk; opened and mapped on first use.
+    /// On disk; mapped, or read, on first use.
     OnDisk(OnceLock<Mapped>),
     /// In memory: part of the executable, or given by the caller.
     InMemory(Cow<'static, [u8]>),
@@ -47,7 +55,7 @@ enum Content {
 #[derive(Debug)]
 struct Mapped {
     /// Its bytes.
-    bytes: Mmap,
+    bytes: Bytes,
     /// The file itself, to read a few bytes of it.
     file: File,
 }
@@ -117,13 +125,8 @@ impl WeightFile {
                 if let Some(mapping) = mapping.get() {
                     return Ok(&mapping.bytes);
                 }
-                let file = File::open(&self.path).map_err(|error| Error::io(&self.path, error))?;
-                #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
-                // SAFETY: the mapping is read-only and private to this value. Soundness needs that nobody changes the
-                // file while it is mapped; `Package::open` demands that of its caller, and packages are published by
-                // renaming complete files, never by writing into them.
-                let bytes = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(&self.path, error))?;
-                Ok(&mapping.get_or_init(|| Mapped { bytes, file }).bytes)
+                let new = map(&self.path).map_err(|error| Error::io(&self.path, error))?;
+                Ok(&mapping.get_or_init(|| new).bytes)
             }
         }
     }
@@ -176,6 +179,32 @@ impl WeightFile {
     fn copy_of(&self, _: &[u8], _: u64) -> Option<[u8; HEADER_SIZE]> {
         None
     }
+}
+
+/// Opens a file.
+fn map(path: &Path) -> io::Result<Mapped> {
+    let file = File::open(path)?;
+    Ok(Mapped { bytes: bytes_of(&file)?, file })
+}
+
+/// Maps a file.
+#[cfg(feature = "mapped-weights")]
+fn bytes_of(file: &File) -> io::Result<Bytes> {
+    #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
+    // SAFETY: the mapping is read-only and private to its owner. Soundness needs that nobody changes the file while it is
+    // mapped; `Package::open` demands that of its caller, and packages are published by renaming complete files, never by
+    // writing into them.
+    unsafe {
+        Bytes::map(file)
+    }
+}
+
+/// Reads a file.
+#[cfg(not(feature = "mapped-weights"))]
+fn bytes_of(mut file: &File) -> io::Result<Bytes> {
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut file, &mut bytes)?;
+    Ok(bytes)
 }
 
 /// Returns `size` bytes from `start` on, or `None` when they do not all exist.

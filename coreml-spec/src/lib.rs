@@ -6,35 +6,53 @@
 //! Flow: `coreml-build` reads a fresh package into an [`Interface`] and writes an [`Index`]; `coreml-macros` turns the
 //! [`Index`] into code; `coreml-rt` and `coreml-portable` open the same package at run time.
 
+#[cfg(feature = "package")]
 mod blob;
 mod buckets;
+#[cfg(feature = "package")]
 mod constant;
 mod conversion_report;
 mod data_type;
+#[cfg(feature = "package")]
 mod describe;
+#[cfg(feature = "package")]
 mod difference;
+#[cfg(feature = "package")]
 mod digest;
+#[cfg(feature = "package")]
 mod error;
 mod identifier;
 mod index;
 mod interface;
+#[cfg(feature = "package")]
 mod manifest;
 mod notation;
+#[cfg(feature = "package")]
 mod package;
+#[cfg(feature = "package")]
 pub mod proto;
+#[cfg(feature = "package")]
 mod shape;
+#[cfg(feature = "package")]
 mod summary;
 mod symbols;
+#[cfg(feature = "package")]
 mod tensor;
+#[cfg(feature = "package")]
 mod weight;
 
+#[cfg(feature = "package")]
 pub use blob::WeightFile;
 pub use buckets::{Buckets, Mask, Padded, Trimmed};
+#[cfg(feature = "package")]
 pub use constant::Constant;
 pub use conversion_report::{ConversionReport, Origin, Origins};
 pub use data_type::DataType;
+#[cfg(feature = "package")]
 pub use difference::{Change, Difference, difference, interface_difference};
+#[cfg(feature = "package")]
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
+#[cfg(feature = "package")]
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
@@ -44,8 +62,12 @@ pub use index::{
 pub use interface::{
     Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface, Labels, Shape, SizeRange,
 };
+#[cfg(feature = "package")]
 pub use package::Package;
+#[cfg(feature = "package")]
 pub use summary::{FunctionSummary, Summary, Weights, deployment_target};
 pub use symbols::{Dimension, Symbol};
+#[cfg(feature = "package")]
 pub use tensor::{Element, Elements, ElementsMut, TensorRef};
+#[cfg(feature = "package")]
 pub use weight::Weight;

@@ -138,6 +138,55 @@ Manifest key: `model.buckets`.*/
             },
         ),
     ];
+    impl Model {
+        /// Finds and loads the model on a thread of its own.
+        pub fn load_async(
+            options: ::coreml_rt::LoadOptions,
+        ) -> ::coreml_rt::Completion<Self> {
+            ::coreml_rt::private::BucketedModel::load_async(&BUCKETS, options, Self)
+        }
+        ///Runs the smallest bucket that the input fits into, without waiting for it; any number of predictions may be under way. The input is copied before this returns, and a bucket that is not loaded yet is loaded: see [`load_bucket`](Self::load_bucket). Core ML can do so since macOS 14 and iOS 17.
+        pub fn predict_async(
+            &self,
+            input: &Input<'_>,
+        ) -> ::coreml_rt::Completion<Output> {
+            self.predict_into_async(input, Output::zeros())
+        }
+        /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+        pub fn predict_into_async(
+            &self,
+            input: &Input<'_>,
+            output: Output,
+        ) -> ::coreml_rt::Completion<Output> {
+            self.0.predict_async([&input.ids, &input.temperature], output)
+        }
+        ///Runs each input in its bucket, those of a bucket as one request, and returns the outputs in the order of the inputs.
+        pub fn predict_batch(
+            &self,
+            inputs: &[Input<'_>],
+        ) -> ::core::result::Result<::std::vec::Vec<Output>, ::coreml_rt::Error> {
+            self.0
+                .predict_batch(
+                    inputs
+                        .iter()
+                        .map(|input| {
+                            let slots: [&dyn ::coreml_rt::private::InputSlot; _] = [
+                                &input.ids,
+                                &input.temperature,
+                            ];
+                            slots
+                        }),
+                )
+        }
+    }
+    impl ::coreml_rt::private::Outputs for Output {
+        fn slots(
+            &mut self,
+            with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+        ) {
+            with(&mut [&mut self.hidden, &mut self.pooled]);
+        }
+    }
     ///What `text` takes.
     #[derive(Clone, Copy, Debug)]
     pub struct Input<'a> {

@@ -103,15 +103,22 @@ Threads can share it; each prediction runs on its own.*/
         ) -> ::coreml_rt::Completion<Self> {
             ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
         }
-        /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
-        /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+        ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
         pub fn predict_async(
             &self,
             input: &Input<'_>,
         ) -> ::coreml_rt::Completion<Output> {
-            self.0.predict_async([&input.x])
+            self.predict_into_async(input, Output::zeros())
         }
-        /// Runs the model once per input, as one request, and returns the outputs in the same order.
+        /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+        pub fn predict_into_async(
+            &self,
+            input: &Input<'_>,
+            output: Output,
+        ) -> ::coreml_rt::Completion<Output> {
+            self.0.predict_async([&input.x], output)
+        }
+        ///Runs the model once per input, as one request, and returns the outputs in the same order.
         pub fn predict_batch(
             &self,
             inputs: &[Input<'_>],

@@ -98,10 +98,20 @@ Threads can share it; each prediction runs on its own.*/
             state: State,
             input: &Input<'_>,
         ) -> ::coreml_rt::Completion<(State, Output)> {
+            self.predict_into_async(state, input, Output::zeros())
+        }
+        /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+        pub fn predict_into_async(
+            &self,
+            state: State,
+            input: &Input<'_>,
+            output: Output,
+        ) -> ::coreml_rt::Completion<(State, Output)> {
             self.0
                 .predict_with_state_async(
                     state.0,
                     [&input.ids, &input.mask, &input.photo],
+                    output,
                     State,
                 )
         }

@@ -35,6 +35,15 @@ Generated from `net.toml`:
                 other: other::Model::load_with(options)?,
             })
         }
+        /// Finds and loads each model, one after the other, on a thread of their own.
+        pub fn load_async(
+            options: ::coreml_rt::LoadOptions,
+        ) -> ::coreml_rt::Completion<Self> {
+            ::coreml_rt::private::load_async(
+                "net.toml",
+                move || Self::load_with(&options),
+            )
+        }
     }
     /**Several functions of one package, which share weights:
 
@@ -62,6 +71,15 @@ Generated from `net.toml`:
                     main: main::Model::load_with(options)?,
                     single_step: single_step::Model::load_with(options)?,
                 })
+            }
+            /// Finds and loads each model, one after the other, on a thread of their own.
+            pub fn load_async(
+                options: ::coreml_rt::LoadOptions,
+            ) -> ::coreml_rt::Completion<Self> {
+                ::coreml_rt::private::load_async(
+                    "net.toml",
+                    move || Self::load_with(&options),
+                )
             }
         }
         /**`main` of `decoder`, made from `python/net.py:decoder`.
@@ -143,15 +161,22 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::coreml_rt::Completion<Self> {
                     ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
                 }
-                /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
-                /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+                ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
                 pub fn predict_async(
                     &self,
                     input: &Input<'_>,
                 ) -> ::coreml_rt::Completion<Output> {
-                    self.0.predict_async([&input.ids])
+                    self.predict_into_async(input, Output::zeros())
                 }
-                /// Runs the model once per input, as one request, and returns the outputs in the same order.
+                /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+                pub fn predict_into_async(
+                    &self,
+                    input: &Input<'_>,
+                    output: Output,
+                ) -> ::coreml_rt::Completion<Output> {
+                    self.0.predict_async([&input.ids], output)
+                }
+                ///Runs the model once per input, as one request, and returns the outputs in the same order.
                 pub fn predict_batch(
                     &self,
                     inputs: &[Input<'_>],
@@ -318,7 +343,16 @@ Threads can share it; each prediction runs on its own.*/
                     state: State,
                     input: &Input<'_>,
                 ) -> ::coreml_rt::Completion<(State, Output)> {
-                    self.0.predict_with_state_async(state.0, [&input.id], State)
+                    self.predict_into_async(state, input, Output::zeros())
+                }
+                /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+                pub fn predict_into_async(
+                    &self,
+                    state: State,
+                    input: &Input<'_>,
+                    output: Output,
+                ) -> ::coreml_rt::Completion<(State, Output)> {
+                    self.0.predict_with_state_async(state.0, [&input.id], output, State)
                 }
             }
             impl ::coreml_rt::private::Outputs for Output {
@@ -498,15 +532,22 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
-            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
-                self.0.predict_async([&input.x])
+                self.predict_into_async(input, Output::zeros())
             }
-            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+            pub fn predict_into_async(
+                &self,
+                input: &Input<'_>,
+                output: Output,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0.predict_async([&input.x], output)
+            }
+            ///Runs the model once per input, as one request, and returns the outputs in the same order.
             pub fn predict_batch(
                 &self,
                 inputs: &[Input<'_>],

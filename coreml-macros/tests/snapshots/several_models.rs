@@ -31,6 +31,15 @@ Generated from `net.toml`:
                 text_decoder: text_decoder::Model::load_with(options)?,
             })
         }
+        /// Finds and loads each model, one after the other, on a thread of their own.
+        pub fn load_async(
+            options: ::coreml_rt::LoadOptions,
+        ) -> ::coreml_rt::Completion<Self> {
+            ::coreml_rt::private::load_async(
+                "net.toml",
+                move || Self::load_with(&options),
+            )
+        }
     }
     /**`encoder`, made from `python/net.py:encoder`.
 
@@ -108,15 +117,22 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
-            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
-                self.0.predict_async([&input.mel])
+                self.predict_into_async(input, Output::zeros())
             }
-            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+            pub fn predict_into_async(
+                &self,
+                input: &Input<'_>,
+                output: Output,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0.predict_async([&input.mel], output)
+            }
+            ///Runs the model once per input, as one request, and returns the outputs in the same order.
             pub fn predict_batch(
                 &self,
                 inputs: &[Input<'_>],
@@ -282,15 +298,26 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            /// Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied
-            /// before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
-                self.0.predict_async([&input.token_1, &input.token_1_2, &input.type_])
+                self.predict_into_async(input, Output::zeros())
             }
-            /// Runs the model once per input, as one request, and returns the outputs in the same order.
+            /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+            pub fn predict_into_async(
+                &self,
+                input: &Input<'_>,
+                output: Output,
+            ) -> ::coreml_rt::Completion<Output> {
+                self.0
+                    .predict_async(
+                        [&input.token_1, &input.token_1_2, &input.type_],
+                        output,
+                    )
+            }
+            ///Runs the model once per input, as one request, and returns the outputs in the same order.
             pub fn predict_batch(
                 &self,
                 inputs: &[Input<'_>],

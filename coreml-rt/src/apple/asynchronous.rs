@@ -2,87 +2,177 @@
 //!
 //! Owns: the completion handler, which runs on a thread of Core ML's. Must not: let an object of Objective-C out of it; what
 //! the application gets is copied inside.
-//! Flow: called by `session.rs`; the handler reads its outputs through `results.rs` and calls what `model.rs` waits with.
+//! Flow: `session.rs` makes a [`Request`] and starts it, at once or when `gate.rs` lets it in; the handler reads its outputs
+//! through `results.rs` and answers what `awaited.rs` holds.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
+use super::backing::{Backings, Refused};
 use super::failure::{CoreMlError, guard, translate};
 use super::features::Features;
+use super::gate::Pass;
 use super::results::{CoreMlResults, read};
 use super::state::State;
-use crate::backend::Finish;
+use crate::backend::Awaited;
 use block2::RcBlock;
 use objc2::rc::Retained;
 use objc2::runtime::{NSObjectProtocol, ProtocolObject};
 use objc2::{Message, sel};
 use objc2_core_ml::{MLDictionaryFeatureProvider, MLFeatureProvider, MLModel, MLPredictionOptions};
 use objc2_foundation::NSError;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a completion handler is given: an object, or an error.
 pub(super) type Handler<T> = RcBlock<dyn Fn(*mut T, *mut NSError)>;
 
-/// What is waiting for an answer, taken by whoever has one: the handler, or the call that failed to start.
-type Pending = Arc<Mutex<Option<(Finish, Option<State>)>>>;
+/// A prediction that is ready to start.
+pub(super) struct Request {
+    /// The model.
+    model: Retained<MLModel>,
+    /// Its features.
+    features: Arc<Features>,
+    /// Copies of the inputs.
+    inputs: Retained<MLDictionaryFeatureProvider>,
+    /// With the backings of outputs.
+    options: Retained<MLPredictionOptions>,
+    /// Which outputs Core ML does not write in place.
+    refused: Arc<Refused>,
+    /// Whoever waits.
+    pending: Pending,
+}
 
-/// Starts a prediction.
-///
-/// Parameters: `feed` — copies the inputs, and the states that the program keeps; `finish` — is called once.
-pub(super) fn predict(
-    model: &MLModel,
-    features: &Arc<Features>,
+// SAFETY: Apple allows asynchronous predictions of a model on any thread and at any time; the inputs and the options belong to
+// the request alone and are given to Core ML once; what the others hold is `Send`.
+unsafe impl Send for Request {}
+
+/// What is waiting for an answer, taken by whoever has one: the handler, or the call that failed to start.
+type Pending = Arc<Mutex<Option<Job>>>;
+
+/// What a prediction gives back when it is over.
+struct Job {
+    /// Keeps other models from predicting meanwhile. The first field, so that it is dropped before somebody is woken.
+    pass: Option<Pass>,
+    /// The outputs, and whoever waits for them.
+    awaited: Box<dyn Awaited>,
+    /// The states.
     state: Option<State>,
-    feed: impl FnOnce(&Features, Option<&State>) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError>,
-    finish: Finish,
-) {
-    let pending: Pending = Arc::new(Mutex::new(Some((finish, state))));
-    let started = guard(|| {
-        if !model.respondsToSelector(sel!(predictionFromFeatures:options:completionHandler:)) {
-            return Err(CoreMlError::Unavailable { api: "an asynchronous prediction", since: "macOS 14 or iOS 17" });
+    /// Memory of outputs that Core ML may write in place; kept until it is over, whoever waits or not.
+    backings: Backings,
+}
+
+impl Job {
+    /// Tells whoever waits that it failed.
+    fn fail(self, features: &Features, error: CoreMlError) {
+        // Before somebody is woken: the one that waits for the gate longest is the next.
+        let _ = guard(|| drop((self.backings, self.state)));
+        drop(self.pass);
+        self.awaited.finish(Err(translate(&features.model, error)), Vec::new());
+    }
+}
+
+impl Request {
+    /// Makes a prediction ready. Where that fails, whoever waits is told, and there is none.
+    ///
+    /// Parameters: `feed` — copies the inputs, and the states that the program keeps.
+    pub(super) fn new(
+        model: &Retained<MLModel>,
+        features: Arc<Features>,
+        refused: Arc<Refused>,
+        mut awaited: Box<dyn Awaited>,
+        state: Option<State>,
+        feed: impl FnOnce(&Features, Option<&State>) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError>,
+    ) -> Option<Self> {
+        let mut backings = Backings::default();
+        let ready = guard(|| {
+            if !model.respondsToSelector(sel!(predictionFromFeatures:options:completionHandler:)) {
+                let api = "an asynchronous prediction";
+                return Err(CoreMlError::Unavailable { api, since: "macOS 14 or iOS 17" });
+            }
+            let inputs = feed(&features, state.as_ref())?;
+            let mut options = Ok(None);
+            awaited.slots(&mut |slots| options = backings.lend(&features, slots, &refused));
+            // SAFETY: `new` of a class without demands on its caller.
+            Ok((inputs, options?.unwrap_or_else(|| unsafe { MLPredictionOptions::new() })))
+        });
+        let job = Job { awaited, state, backings, pass: None };
+        match ready.flatten() {
+            Ok((inputs, options)) => {
+                let (model, pending) = (model.clone(), Arc::new(Mutex::new(Some(job))));
+                Some(Self { model, features, inputs, options, refused, pending })
+            }
+            Err(error) => {
+                job.fail(&features, error);
+                None
+            }
         }
-        let provider = feed(features, lock(&pending).as_ref().and_then(|(_, state)| state.as_ref()))?;
-        let inputs = ProtocolObject::from_ref(&*provider);
-        let handler = handler(features, &pending);
-        // SAFETY: `new` of a class without demands on its caller.
-        let options = unsafe { MLPredictionOptions::new() };
-        let state = lock(&pending).as_ref().and_then(|(_, state)| state.as_ref().and_then(State::object));
-        match state {
-            // SAFETY: Core ML copies the handler, which owns all it uses and may run on any thread: an `Arc`, and what
-            // it holds is `Send`. The state is in `pending` until the handler has it back, so nobody else uses it.
-            Some(state) => unsafe {
-                model.predictionFromFeatures_usingState_options_completionHandler(inputs, &state, &options, &handler);
-            },
-            // SAFETY: as above. Apple allows any number of asynchronous predictions at a time.
-            None => unsafe {
-                model.predictionFromFeatures_options_completionHandler(inputs, &options, &handler);
-            },
+    }
+
+    /// Starts it.
+    ///
+    /// Parameters: `pass` — kept until it is over.
+    pub(super) fn start(self, pass: Option<Pass>) {
+        let Self { model, features, inputs, options, refused, pending } = self;
+        let state = lock(&pending).as_mut().and_then(|job| {
+            job.pass = pass;
+            job.state.as_ref().and_then(State::object)
+        });
+        let started = guard(|| {
+            let handler = handler(&features, refused, &pending);
+            let inputs = ProtocolObject::from_ref(&*inputs);
+            match state {
+                // SAFETY: Core ML copies the handler, which owns all it uses and may run on any thread: what it holds is
+                // `Send`. The state is in `pending` until the handler has it back, so nobody else uses it; so is the memory
+                // of the backings.
+                Some(state) => unsafe {
+                    model.predictionFromFeatures_usingState_options_completionHandler(
+                        inputs, &state, &options, &handler,
+                    );
+                },
+                // SAFETY: as above. Apple allows any number of asynchronous predictions at a time.
+                None => unsafe {
+                    model.predictionFromFeatures_options_completionHandler(inputs, &options, &handler);
+                },
+            }
+        });
+        if let Err(error) = started
+            && let Some(job) = take(&pending)
+        {
+            job.fail(&features, error);
         }
-        Ok(())
-    });
-    if let Err(error) = started.flatten()
-        && let Some((finish, _)) = take(&pending)
-    {
-        finish(Err(translate(&features.model, error)));
+        // What Core ML does not need any more goes in a pool.
+        let _ = guard(|| drop((inputs, options, model)));
     }
 }
 
 /// Makes the handler of a prediction.
-fn handler(features: &Arc<Features>, pending: &Pending) -> Handler<ProtocolObject<dyn MLFeatureProvider>> {
+fn handler(
+    features: &Arc<Features>,
+    refused: Arc<Refused>,
+    pending: &Pending,
+) -> Handler<ProtocolObject<dyn MLFeatureProvider>> {
     let (features, pending) = (Arc::clone(features), Arc::clone(pending));
     RcBlock::new(move |results: *mut ProtocolObject<dyn MLFeatureProvider>, error: *mut NSError| {
-        let Some((finish, mut state)) = take(&pending) else { return };
-        // When reading raises, `finish` is dropped, which whoever waits is told.
-        let _ = guard(|| {
+        let Some(mut job) = take(&pending) else { return };
+        let Job { awaited, state, backings, .. } = &mut job;
+        let read = guard(|| {
             let mut values = Vec::new();
             // SAFETY: Core ML's own arguments.
             let results = unsafe { answer(results, error) }.and_then(|results| {
                 state.as_mut().map_or(Ok(()), |state| state.advance(&results))?;
                 read(&features, &results, &mut values)
             });
-            match results {
-                Ok(()) => finish(Ok((&CoreMlResults { features: &features, values: &values }, state))),
-                Err(error) => finish(Err(translate(&features.model, error))),
-            }
+            results.map_err(|error| translate(&features.model, error))?;
+            backings.compare(&values, &refused);
+            let results = CoreMlResults { features: &features, values: &values };
+            let mut copied = Ok(());
+            awaited.slots(&mut |slots| copied = results.copy_all(backings, slots));
+            copied
         });
+        let Job { awaited, state, backings, pass } = job;
+        let read = read.unwrap_or_else(|error| Err(translate(&features.model, error)));
+        let written = guard(|| backings.into_written()).unwrap_or_default();
+        // Before somebody is woken: the one that waits for the gate longest is the next.
+        drop(pass);
+        awaited.finish(read.map(|()| state), written);
     })
 }
 
@@ -101,11 +191,11 @@ pub(super) unsafe fn answer<T: Message>(object: *mut T, error: *mut NSError) -> 
 }
 
 /// Looks at what is pending; nobody panics while holding it.
-fn lock(pending: &Pending) -> std::sync::MutexGuard<'_, Option<(Finish, Option<State>)>> {
+fn lock(pending: &Pending) -> MutexGuard<'_, Option<Job>> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Takes what is pending, unless somebody has.
-fn take(pending: &Pending) -> Option<(Finish, Option<State>)> {
+fn take(pending: &Pending) -> Option<Job> {
     lock(pending).take()
 }

@@ -2,13 +2,14 @@
 //!
 //! Owns: lending the memory of outputs, and who has it when. Must not: lend what is only borrowed: the memory moves here and
 //! back, and where Core ML keeps it longer than the prediction, the caller gets a copy.
-//! Flow: called by `session.rs` around a prediction.
+//! Flow: called by `session.rs` and `asynchronous.rs` around a prediction.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
 use super::features::Features;
 use super::multi_array;
 use super::results::Value;
+use crate::backend::Written;
 use crate::slot::{Lent, OutputSlot};
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, NSObjectProtocol};
@@ -17,10 +18,14 @@ use objc2_core_ml::{MLMultiArray, MLPredictionOptions};
 use objc2_foundation::{NSMutableDictionary, NSString};
 use std::any::Any;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Outputs of fewer bytes are copied: a backing takes an array, a dictionary and a block, which cost more than that.
 const WORTH_LENDING: usize = 16 << 10;
+
+/// Which outputs Core ML has not written in place before, by position; they are not offered again.
+#[derive(Default)]
+pub(super) struct Refused(Mutex<Vec<bool>>);
 
 /// Memory of the outputs that are lent.
 #[derive(Default)]
@@ -41,18 +46,21 @@ struct Backing {
     is_used: bool,
 }
 
+// SAFETY: its array is only compared and released, which Apple allows on any thread; the memory is `Send`.
+unsafe impl Send for Backing {}
+
 impl Backings {
     /// Takes the memory of all outputs that are worth it, and returns the options that offer it to Core ML; no options when
     /// there is none, or when the system (before macOS 13 and iOS 16) takes none.
     ///
-    /// Parameters: `refused` — which outputs Core ML has not written in place before.
+    /// Parameters: `refused` — of the same model.
     pub(super) fn lend(
         &mut self,
         features: &Features,
         outputs: &mut [&mut dyn OutputSlot],
-        refused: &[bool],
+        refused: &Refused,
     ) -> Result<Option<Retained<MLPredictionOptions>>, CoreMlError> {
-        let may = |index: usize| !refused.get(index).copied().unwrap_or_default();
+        let may = |index: usize| !refused.marks().get(index).copied().unwrap_or_default();
         let mut worth = outputs.iter_mut().enumerate().filter(|(index, _)| may(*index));
         let Some((index, lent)) = worth.find_map(|(index, slot)| Some((index, slot.lend(WORTH_LENDING)?))) else {
             return Ok(None);
@@ -101,7 +109,11 @@ impl Backings {
     /// Looks which of the offers Core ML took: then the output is the very array.
     ///
     /// Parameters: `refused` — gets a mark for each that it did not take.
-    pub(super) fn compare(&mut self, values: &[Value], refused: &mut Vec<bool>) {
+    pub(super) fn compare(&mut self, values: &[Value], refused: &Refused) {
+        if self.lent.is_empty() {
+            return;
+        }
+        let mut refused = refused.marks();
         refused.resize(values.len(), false);
         for backing in &mut self.lent {
             let given = values.get(backing.index).and_then(Value::array).map(Retained::as_ptr);
@@ -130,6 +142,11 @@ impl Backings {
         });
     }
 
+    /// Returns the memory that Core ML wrote, after [`Self::replace_refused`], for whoever takes the result to give it back.
+    pub(super) fn into_written(self) -> Vec<Written> {
+        self.lent.into_iter().map(|backing| (backing.index, backing.memory)).collect()
+    }
+
     /// Gives the memory back, when all objects of the prediction are gone.
     pub(super) fn give_back(self, outputs: &mut [&mut dyn OutputSlot]) {
         for Backing { index, memory, array, .. } in self.lent {
@@ -138,5 +155,12 @@ impl Backings {
                 slot.restore(Some(memory));
             }
         }
+    }
+}
+
+impl Refused {
+    /// Looks at the marks; nobody panics while holding them.
+    fn marks(&self) -> MutexGuard<'_, Vec<bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,13 +6,13 @@
 #![allow(unsafe_code, reason = "calls Objective-C and reads its memory")]
 
 use super::failure::CoreMlError;
-use super::strides;
+use super::{pixel_buffer, strides};
 use block2::{RcBlock, StackBlock};
 use coreml_spec::{DataType, Elements, ElementsMut, TensorRef};
 use half::f16;
 use objc2::rc::Retained;
 use objc2::runtime::NSObjectProtocol;
-use objc2::{AnyThread, sel};
+use objc2::{AnyThread, ClassType, sel};
 use objc2_core_ml::{MLMultiArray, MLMultiArrayDataType};
 use objc2_foundation::{NSArray, NSInteger, NSNumber};
 use std::any::Any;
@@ -20,6 +20,9 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+/// Inputs of fewer bytes are in ordinary memory: to make a surface takes a call to the kernel.
+const WORTH_A_SURFACE: usize = 16 << 10;
 
 /// Returns a shape as Core ML takes it.
 pub(super) fn shape_of(dims: &[usize]) -> Retained<NSArray<NSNumber>> {
@@ -34,6 +37,11 @@ pub(super) fn of_tensor(
     tensor: &TensorRef<'_>,
     shape: &NSArray<NSNumber>,
 ) -> Result<Retained<MLMultiArray>, CoreMlError> {
+    if let Elements::Float16(elements) = tensor.elements
+        && let Some(array) = of_surface(elements, tensor.dims, shape)
+    {
+        return Ok(array);
+    }
     let data_type = multi_array_type(tensor.elements.data_type());
     // SAFETY: a shape of numbers and one of Apple's types; whatever Core ML dislikes about them it reports.
     let array = unsafe { MLMultiArray::initWithShape_dataType_error(MLMultiArray::alloc(), shape, data_type) }?;
@@ -45,6 +53,21 @@ pub(super) fn of_tensor(
         Elements::Int8(elements) => write(&array, elements),
     }?;
     Ok(array)
+}
+
+/// Copies half-precision elements into IOSurface memory, from which the Neural Engine takes them without another copy.
+///
+/// Returns: `None` when there are too few to be worth it, or when the system cannot: before macOS 12 and iOS 16, and for sizes
+/// that Core Video does not make a pixel buffer of.
+fn of_surface(elements: &[f16], dims: &[usize], shape: &NSArray<NSNumber>) -> Option<Retained<MLMultiArray>> {
+    let &columns = dims.last().filter(|_| size_of_val(elements) >= WORTH_A_SURFACE)?;
+    if !MLMultiArray::class().responds_to(sel!(initWithPixelBuffer:shape:)) {
+        return None;
+    }
+    let buffer = pixel_buffer::of_halves(elements, columns).ok()?;
+    // SAFETY: the system has the method; the buffer has half-precision floats in IOSurface memory, in rows of the last
+    // dimension and as many as the others make. The array keeps it alive.
+    Some(unsafe { MLMultiArray::initWithPixelBuffer_shape(MLMultiArray::alloc(), &buffer, shape) })
 }
 
 /// Makes a multi-array of memory that somebody else owns, without a copy.

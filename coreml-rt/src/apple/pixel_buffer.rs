@@ -2,19 +2,23 @@
 //!
 //! Owns: the memory of pixel buffers, locked while it is used, and the only reads and writes of it. Must not: order channels as
 //! the model wants them; Core ML does that from BGRA, the only color format that all its versions take.
-//! Flow: called by `session.rs` at each prediction for image features.
+//! Flow: called by `image_value.rs` and `results.rs` for image features, by `multi_array.rs` for arrays in IOSurface memory.
 #![allow(unsafe_code, reason = "calls Core Video and reads its memory")]
 
 use super::failure::CoreMlError;
 use crate::image::{ImageRef, Pixels, PixelsMut};
 use half::f16;
-use objc2_core_foundation::CFRetained;
+use objc2::rc::Retained;
+use objc2::runtime::AnyObject;
+use objc2_core_foundation::{CFDictionary, CFRetained, Type};
 use objc2_core_video::{
     CVPixelBuffer, CVPixelBufferCreate, CVPixelBufferGetBaseAddress, CVPixelBufferGetBytesPerRow,
     CVPixelBufferGetHeight, CVPixelBufferGetPixelFormatType, CVPixelBufferGetWidth, CVPixelBufferLockBaseAddress,
-    CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress, kCVPixelFormatType_32BGRA,
-    kCVPixelFormatType_OneComponent8, kCVPixelFormatType_OneComponent16Half, kCVReturnSuccess,
+    CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress, kCVPixelBufferIOSurfacePropertiesKey,
+    kCVPixelFormatType_32BGRA, kCVPixelFormatType_OneComponent8, kCVPixelFormatType_OneComponent16Half,
+    kCVReturnSuccess,
 };
+use objc2_foundation::{NSDictionary, NSString};
 use std::ptr::{NonNull, null_mut};
 
 /// Domain of errors whose code is a `CVReturn`.
@@ -26,20 +30,16 @@ const BGRA: usize = 4;
 /// Alpha of a pixel that nothing shines through.
 const OPAQUE: u8 = 255;
 
-/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or BGRA.
+/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or BGRA. One that is in a
+/// pixel buffer stays there.
 pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
     let format = match image.pixels {
         Pixels::Gray(_) => kCVPixelFormatType_OneComponent8,
         Pixels::GrayFloat16(_) => kCVPixelFormatType_OneComponent16Half,
         Pixels::Color { .. } => kCVPixelFormatType_32BGRA,
+        Pixels::Buffer(frame) => return Ok(frame.0.retain()),
     };
-    let mut buffer: *mut CVPixelBuffer = null_mut();
-    // SAFETY: a place for the result, and no attributes; whatever Core Video dislikes about the size it reports.
-    let code =
-        unsafe { CVPixelBufferCreate(None, image.width, image.height, format, None, NonNull::from(&mut buffer)) };
-    let buffer = NonNull::new(buffer).filter(|_| code == kCVReturnSuccess).ok_or_else(|| failed("create", code))?;
-    // SAFETY: a function that creates gives an object with one reference, which is ours.
-    let buffer = unsafe { CFRetained::from_raw(buffer) };
+    let buffer = create(image.width, image.height, format)?;
     let locked = Locked::new(&buffer, CVPixelBufferLockFlags::empty())?;
     for y in 0..image.height {
         match image.pixels {
@@ -50,10 +50,44 @@ pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>
                 let bgra: Vec<u8> = pixels.flat_map(|pixel| [pixel[blue], pixel[green], pixel[red], OPAQUE]).collect();
                 locked.write_row(y, &bgra)?;
             }
+            Pixels::Buffer(_) => {}
         }
     }
     drop(locked);
     Ok(buffer)
+}
+
+/// Copies half-precision elements into a buffer of one per pixel, which can be a multi-array as it is.
+///
+/// Parameters: `columns` — elements of a row; there are as many rows as it takes.
+/// Errors: those of Core Video, which limits how large a buffer may be.
+pub(super) fn of_halves(elements: &[f16], columns: usize) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
+    let rows = elements.len().checked_div(columns).unwrap_or_default();
+    let buffer = create(columns, rows, kCVPixelFormatType_OneComponent16Half)?;
+    let locked = Locked::new(&buffer, CVPixelBufferLockFlags::empty())?;
+    (0..rows).try_for_each(|y| locked.write_row(y, row(elements, y, columns)))?;
+    drop(locked);
+    Ok(buffer)
+}
+
+/// Makes a pixel buffer in IOSurface memory, which GPU and Neural Engine read where it is.
+fn create(width: usize, height: usize, format: u32) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
+    // SAFETY: a constant of Core Video, initialised when the framework is loaded and never written again; a `CFString` is
+    // an `NSString`.
+    let key = unsafe { &*std::ptr::from_ref(kCVPixelBufferIOSurfacePropertiesKey).cast::<NSString>() };
+    // No properties: Core Video chooses them by the format.
+    let properties = NSDictionary::<NSString, AnyObject>::new();
+    let attributes = NSDictionary::<NSString, AnyObject>::from_slices(&[key], &[&*properties]);
+    // SAFETY: an `NSDictionary` is a `CFDictionary`; its key is one of Core Video's, with a value of the type that it asks for.
+    let attributes = unsafe { &*Retained::as_ptr(&attributes).cast::<CFDictionary>() };
+    let mut buffer: *mut CVPixelBuffer = null_mut();
+    // SAFETY: a place for the result, and attributes that live during the call; whatever Core Video dislikes about the size it
+    // reports.
+    let code =
+        unsafe { CVPixelBufferCreate(None, width, height, format, Some(attributes), NonNull::from(&mut buffer)) };
+    let buffer = NonNull::new(buffer).filter(|_| code == kCVReturnSuccess).ok_or_else(|| failed("create", code))?;
+    // SAFETY: a function that creates gives an object with one reference, which is ours.
+    Ok(unsafe { CFRetained::from_raw(buffer) })
 }
 
 /// Returns row `y` of elements that lie without padding.

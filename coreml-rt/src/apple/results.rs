@@ -4,6 +4,7 @@
 //! Flow: called by `session.rs` and `asynchronous.rs`; reading goes through `multi_array.rs` and `pixel_buffer.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
+use super::backing::Backings;
 use super::failure::CoreMlError;
 use super::features::{Features, Output, color_space, object_of_number};
 use super::image_value::OwnedImage;
@@ -11,7 +12,7 @@ use super::{multi_array, pixel_buffer};
 use crate::error::Error;
 use crate::image::PixelsMut;
 use crate::planes;
-use crate::slot::Results;
+use crate::slot::{OutputSlot, Results};
 use coreml_spec::{ColorSpace, ElementsMut, FeatureKind};
 use objc2::rc::Retained;
 use objc2::runtime::ProtocolObject;
@@ -148,6 +149,17 @@ impl CoreMlResults<'_> {
             *into = probability.as_f32();
         }
         Ok(())
+    }
+}
+
+impl CoreMlResults<'_> {
+    /// Copies every output that does not stand where the caller has it.
+    ///
+    /// Parameters: `backings` — of the same prediction, compared with these values; those that Core ML refused are let go of.
+    pub(super) fn copy_all(&self, backings: &mut Backings, outputs: &mut [&mut dyn OutputSlot]) -> Result<(), Error> {
+        backings.replace_refused(outputs);
+        let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
+        copied.try_for_each(|(index, slot)| slot.take(self, index))
     }
 }
 

@@ -5,15 +5,16 @@
 //! predictions that nobody waits for.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
-use super::asynchronous;
-use super::backing::Backings;
+use super::asynchronous::Request;
+use super::backing::{Backings, Refused};
 use super::failure::{CoreMlError, guard, translate};
 use super::features::{Features, Sizes};
+use super::gate::{Gate, Pass};
 use super::loading::Source;
 use super::plan;
 use super::results::{CoreMlResults, Value, read};
 use super::state::State;
-use crate::backend::Finish;
+use crate::backend::Awaited;
 use crate::error::Error;
 use crate::options::LoadOptions;
 use crate::plan::ComputePlan;
@@ -35,14 +36,16 @@ pub(crate) struct Session {
     features: Arc<Features>,
     /// What one thread at a time uses.
     loaded: Mutex<Loaded>,
+    /// Which outputs Core ML does not write where the caller has them.
+    refused: Arc<Refused>,
     /// Whether predictions wait for those of other models.
     waits: bool,
     /// How it was loaded, to ask for a plan.
     origin: Origin,
 }
 
-/// Held by the predictions of models that run one at a time.
-static GATE: Mutex<()> = Mutex::new(());
+/// Passed by the predictions of models that run one at a time.
+static GATE: Gate = Gate::new();
 
 /// What a model was loaded from, and how.
 struct Origin {
@@ -62,8 +65,6 @@ struct Loaded {
     sizes: Vec<Sizes>,
     /// Outputs of the running prediction.
     values: Vec<Value>,
-    /// Which outputs Core ML does not write where the caller has them.
-    refused: Vec<bool>,
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long as it is one at a time;
@@ -88,10 +89,11 @@ impl Session {
         let source = Source { name, found, function: several.then_some(&*function.name), options };
         let load = || Ok((source.load()?, Features::of(name, function)));
         let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
-        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new(), refused: Vec::new() });
+        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new() });
         let origin =
             Origin { found: found.clone(), function: source.function.map(str::to_owned), options: options.clone() };
-        Ok(Self { features: Arc::new(features), loaded, waits: options.waits_for_other_models(), origin })
+        let (features, refused) = (Arc::new(features), Arc::default());
+        Ok(Self { features, loaded, refused, waits: options.waits_for_other_models(), origin })
     }
 
     /// Returns what runs the model.
@@ -118,11 +120,10 @@ impl Session {
         let mut loaded = self.lock();
         let mut backings = Backings::default();
         let run = guard(|| {
-            loaded.run(&self.features, state, inputs, outputs, &mut backings).map_err(|error| self.translate(error))?;
-            backings.replace_refused(outputs);
-            let results = CoreMlResults { features: &self.features, values: &loaded.values };
-            let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
-            copied.try_for_each(|(index, slot)| slot.take(&results, index))
+            loaded
+                .run(&self.features, state, inputs, outputs, (&mut backings, &self.refused))
+                .map_err(|error| self.translate(error))?;
+            CoreMlResults { features: &self.features, values: &loaded.values }.copy_all(&mut backings, outputs)
         });
         let run = self.cleared(&mut loaded, run);
         // After the pool is gone, and with it what Core ML may have held of the prediction.
@@ -164,22 +165,26 @@ impl Session {
     }
 
     /// Waits until no other model predicts, if it was loaded to.
-    fn gate(&self) -> Option<MutexGuard<'static, ()>> {
-        self.waits.then(|| GATE.lock().unwrap_or_else(PoisonError::into_inner))
+    fn gate(&self) -> Option<Pass> {
+        self.waits.then(|| GATE.enter())
     }
 
     /// Runs the model once, without waiting for it.
     ///
-    /// Parameters: as for [`Self::predict`]; `finish` — is called once, here or on a thread of Core ML's.
-    pub(crate) fn predict_async(&self, state: Option<State>, inputs: &[InputRef<'_>], finish: Finish) {
-        let Loaded { model, sizes, .. } = &mut *self.lock();
-        asynchronous::predict(
-            model,
-            &self.features,
-            state,
-            |features, state| features.provider(inputs, state, sizes),
-            finish,
-        );
+    /// Parameters: as for [`Self::predict`]; `awaited` — is answered once, here or on a thread of Core ML's.
+    pub(crate) fn predict_async(&self, state: Option<State>, inputs: &[InputRef<'_>], awaited: Box<dyn Awaited>) {
+        let (features, refused) = (Arc::clone(&self.features), Arc::clone(&self.refused));
+        let request = {
+            let Loaded { model, sizes, .. } = &mut *self.lock();
+            Request::new(model, features, refused, awaited, state, |features, state| {
+                features.provider(inputs, state, sizes)
+            })
+        };
+        match request {
+            Some(request) if self.waits => GATE.let_in(move |pass| request.start(Some(pass))),
+            Some(request) => request.start(None),
+            None => {}
+        }
     }
 
     /// Locks the model. After a panic the scratch holds values of an earlier prediction, which the next one overwrites.
@@ -207,10 +212,10 @@ impl Loaded {
         state: Option<&mut State>,
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
-        backings: &mut Backings,
+        (backings, refused): (&mut Backings, &Refused),
     ) -> Result<(), CoreMlError> {
         let provider = features.provider(inputs, state.as_deref(), &mut self.sizes)?;
-        let options = backings.lend(features, outputs, &self.refused)?;
+        let options = backings.lend(features, outputs, refused)?;
         let (inputs, model) = (ProtocolObject::from_ref(&*provider), &self.model);
         let results = match (state, options) {
             (Some(state), options) => state.predict(model, inputs, options.as_deref())?,
@@ -220,7 +225,7 @@ impl Loaded {
             (None, Some(options)) => unsafe { model.predictionFromFeatures_options_error(inputs, &options) }?,
         };
         read(features, &results, &mut self.values)?;
-        backings.compare(&self.values, &mut self.refused);
+        backings.compare(&self.values, refused);
         Ok(())
     }
 

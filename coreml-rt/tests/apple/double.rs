@@ -11,6 +11,7 @@ use std::time::Duration;
 unsafe extern "C" {
     pub(crate) safe fn double_live() -> c_int;
     pub(crate) safe fn double_locks() -> c_int;
+    pub(crate) safe fn double_surfaces() -> c_int;
     pub(crate) safe fn double_pending() -> c_int;
     pub(crate) safe fn double_compilations() -> c_int;
     pub(crate) safe fn double_loads() -> c_int;
@@ -28,7 +29,7 @@ unsafe extern "C" {
     pub(crate) safe fn double_old_system(old: c_int);
 }
 
-/// What the double can be made to fail with, as `core_ml.m` numbers it.
+/// What the double can be made to fail with, as `double.h` numbers it.
 #[derive(Clone, Copy)]
 #[repr(i32)]
 pub(crate) enum Fail {
@@ -43,6 +44,7 @@ pub(crate) enum Fail {
     Silent,
     Backing,
     KeepBacking,
+    Surface,
 }
 
 /// The double alone: its counters and its failures belong to the process.

@@ -10,6 +10,7 @@ mod asynchronous;
 mod double;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod frames;
 mod memory;
 mod options;
 mod plan;
@@ -134,7 +135,7 @@ fn states_on_an_old_system_are_an_error_that_names_the_system() {
 fn images_leave_nothing_behind_and_nothing_locked() {
     let double = Double::take();
     {
-        let photo = load("photo");
+        let (photo, surfaces) = (load("photo"), double_surfaces());
         let bytes = [7; 24];
         let picture = ImageView::<Rgb, Fixed<4>, Fixed<2>>::from_rgb8(&bytes, 4, 2).unwrap();
         let mut negative = Image::<Rgb, Fixed<4>, Fixed<2>>::black();
@@ -142,6 +143,7 @@ fn images_leave_nothing_behind_and_nothing_locked() {
         for _ in 0..20 {
             photo.predict([&picture], &mut [&mut negative, &mut brightness]).unwrap();
         }
+        assert_eq!(double_surfaces() - surfaces, 20, "every picture is in IOSurface memory");
         assert_eq!(negative.pixel(3, 1), Some(&[248, 248, 248][..]));
         // An image of the wrong colors is refused by the types; one of the wrong size by the double.
         let mut wrong = Image::<Rgb, Fixed<5>, Fixed<2>>::black();

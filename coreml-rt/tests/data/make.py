@@ -75,6 +75,13 @@ class Masked(torch.nn.Module):
         return kept, kept.sum(dim=-1)
 
 
+class Halves(torch.nn.Module):
+    """Halves numbers of half precision."""
+
+    def forward(self, wide):
+        return wide * 0.5
+
+
 class Memory(torch.nn.Module):
     """Adds up what it is given, and counts how often."""
 
@@ -109,6 +116,13 @@ class Letters(torch.nn.Module):
     def forward(self, ids, rows, mask, scale):
         real = ids.float() * mask
         return ids * scale, rows @ rows.T, real.sum(dim=1) / mask.sum(dim=1)
+
+
+class Depth(torch.nn.Module):
+    """Doubles half-precision pixels."""
+
+    def forward(self, depth):
+        return depth * 2
 
 
 class Photo(torch.nn.Module):
@@ -278,6 +292,15 @@ def main():
         compute_precision=ct.precision.FLOAT32,
     )
     write(
+        "species",
+        Pets(),
+        [tensor("x", (1, 4), np.float32)],
+        None,
+        {"x": np.array([[0.5, -1.0, 2.0, 0.25]], dtype=np.float32)},
+        classifier_config=ct.ClassifierConfig([40, -2, 3_000_000_000], predicted_feature_name="species"),
+        compute_precision=ct.precision.FLOAT32,
+    )
+    write(
         "mix",
         Mix(),
         [
@@ -315,6 +338,13 @@ def main():
         [tensor("grown")],
         {"wide": np.linspace(-1, 1, 64 * 128, dtype=np.float32).reshape(64, 128)},
         compute_precision=ct.precision.FLOAT32,
+    )
+    write(
+        "halves",
+        Halves(),
+        [tensor("wide", (4, 16, 128), np.float16)],
+        [tensor("halved", dtype=np.float16)],
+        {"wide": np.linspace(-1, 1, 64 * 128).astype(np.float16).reshape(4, 16, 128)},
     )
     state = ct.StateType
     write(
@@ -381,6 +411,14 @@ def main():
             {"picture": np.arange(0, 240, 10, dtype=np.float32).reshape(1, 3, 2, 4)},
             compute_precision=ct.precision.FLOAT32,
         )
+    half = ct.colorlayout.GRAYSCALE_FLOAT16
+    write(
+        "depth",
+        Depth(),
+        [ct.ImageType("depth", (1, 1, 3, 5), color_layout=half)],
+        [ct.ImageType("deeper", color_layout=half)],
+        {"depth": np.linspace(-7, 7, 15, dtype=np.float32).reshape(1, 1, 3, 5)},
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // Models that the double does not know by name: the portable backend computes them.
 //
 // Owns: passing features to tools/apple-engine and back. Must not: compute anything itself.
-// Flow: core_ml.m asks here for a model without a network of its own; without COREML_DOUBLE_ENGINE there is none.
+// Flow: models.m asks here for a model without a network of its own; without COREML_DOUBLE_ENGINE there is none.
 
 #import "double.h"
 #include <dlfcn.h>

@@ -1,9 +1,10 @@
 // Entry points of Apple's Objective-C runtime and Foundation that GCC's runtime and GNUstep lack.
 //
-// Owns: the differences between the two runtimes. Must not: know Core ML; core_ml.m does.
+// Owns: the differences between the two runtimes. Must not: know Core ML; the other files do.
 // Flow: tools/apple-double links both into one library that stands in for libobjc, Foundation and CoreML.
 
 #import <Foundation/Foundation.h>
+#include <dlfcn.h>
 #include <objc/runtime.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,13 @@ Class double_object_getClass(id object) {
 BOOL hidden(SEL selector);
 Method class_getClassMethod(Class class, SEL selector) {
     return hidden(selector) ? NULL : class_getInstanceMethod(double_object_getClass((id)class), selector);
+}
+
+// The same for methods of objects.
+BOOL class_respondsToSelector(Class class, SEL selector) {
+    static BOOL (*original)(Class, SEL);
+    if (!original) original = (BOOL(*)(Class, SEL))dlsym(RTLD_NEXT, "class_respondsToSelector");
+    return !hidden(selector) && original(class, selector);
 }
 
 // What objc2-exception-helper compiles on a Mac.

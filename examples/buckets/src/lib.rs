@@ -34,3 +34,29 @@ pub fn check(model: &brackets::checker::Model, text: &str) -> Result<Verdict, Er
 pub fn characters(text: &str) -> Vec<i32> {
     text.chars().map(|character| if character.is_ascii() { character as i32 } else { 'x' as i32 }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    //! Texts without waiting, and many at a time.
+
+    use super::*;
+    use brackets::checker::{Input, Model};
+    use coreml_rt::LoadOptions;
+
+    #[test]
+    fn what_is_awaited_and_batches_are_what_a_prediction_gives() -> Result<(), Error> {
+        let model = Model::load_async(LoadOptions::new()).wait()?;
+        let texts =
+            ["(a)", "((a) + (b)) * (c + (d))", "(", "(((((((((((((((((((((((((((((((((((((((((((()"].map(characters);
+        let inputs = texts.iter().map(|text| TensorView::from_slice_with_dims(text, [1, text.len()]));
+        let inputs = inputs.map(|text| Ok(Input { text: text? })).collect::<Result<Vec<_>, Error>>()?;
+        let started: Vec<_> = inputs.iter().map(|input| model.predict_async(input)).collect();
+        let batch = model.predict_batch(&inputs)?;
+        for ((input, started), from_batch) in inputs.iter().zip(started).zip(batch) {
+            let expected = model.predict(input)?;
+            assert_eq!(started.wait()?, expected);
+            assert_eq!(from_batch, expected);
+        }
+        Ok(())
+    }
+}

@@ -31,3 +31,28 @@ pub fn restored(models: &restore::Models, noisy: TensorView<'_, f32, Image>) -> 
     let decoded = models.decoder.predict(&restore::decoder::Input { code: encoded.code.view() })?;
     Ok(decoded.clean)
 }
+
+#[cfg(test)]
+mod tests {
+    //! The pair without waiting.
+
+    use super::*;
+    use coreml_rt::LoadOptions;
+    use restore::{Models, decoder, encoder};
+
+    #[test]
+    fn what_is_awaited_is_what_a_prediction_gives() -> Result<(), Error> {
+        let models = Models::load_async(LoadOptions::new()).wait()?;
+        let images = [0.0, 0.5, 1.0].map(|ink| Tensor::<f32, Image>::from_fn(|[_, _, row, _]| ink * row as f32 / 8.0));
+        // Outputs go from prediction to prediction.
+        let (mut code, mut clean) = (encoder::Output::zeros(), decoder::Output::zeros());
+        for image in &images {
+            code = models.encoder.predict_into_async(&encoder::Input { noisy: image.view() }, code).wait()?;
+            clean = models.decoder.predict_into_async(&decoder::Input { code: code.code.view() }, clean).wait()?;
+            assert_eq!(clean.clean, restored(&models, image.view())?);
+        }
+        let missing = Models::load_async(LoadOptions::new().path("/nowhere")).wait();
+        assert!(matches!(missing, Err(Error::NotFound { .. })));
+        Ok(())
+    }
+}

@@ -1,0 +1,126 @@
+//! A model without waiting, and in batches.
+//!
+//! Owns: loading on a thread, asynchronous predictions, batches. Must not: know which backend runs.
+//! Flow: a generated `Model` → here → `awaited.rs` holds the outputs, `backend.rs` fills them, `completion.rs` tells who waits.
+
+use super::Model;
+use crate::awaited::{OutputSet, Waiting};
+use crate::backend::BackendState;
+use crate::completion::{Completion, failed, pair, spawn};
+use crate::description::Description;
+use crate::error::Error;
+use crate::options::LoadOptions;
+use crate::slot::{InputRef, InputSlot, Outputs, Results};
+use crate::state::State;
+
+impl Model {
+    /// Does what [`Self::load`] does on a thread of its own: finding, checking and compiling a package block as much as loading it.
+    ///
+    /// Called by: the generated `Model::load_async`.
+    /// Parameters: `wrap` — makes the generated type.
+    pub fn load_async<M: Send + 'static>(
+        description: &'static Description,
+        options: LoadOptions,
+        wrap: fn(Self) -> M,
+    ) -> Completion<M> {
+        load_async(description.name, move || Self::load(description, &options).map(wrap))
+    }
+
+    /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
+    ///
+    /// Called by: the generated `Model::predict_into_async`.
+    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend can in place, and come back.
+    pub fn predict_async<const INPUTS: usize, O: Outputs>(
+        &self,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: O,
+    ) -> Completion<O> {
+        self.predict_features_async(None, &self.fed(inputs), outputs, |outputs, _| Ok(outputs))
+    }
+
+    /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
+    ///
+    /// Called by: the generated `Model::predict_into_async`.
+    /// Parameters: as for [`Self::predict_async`]; `wrap` — makes the generated type of the states.
+    pub fn predict_with_state_async<const INPUTS: usize, O: Outputs, S: Send + 'static>(
+        &self,
+        state: State,
+        inputs: [&dyn InputSlot; INPUTS],
+        outputs: O,
+        wrap: fn(State) -> S,
+    ) -> Completion<(S, O)> {
+        let name = self.name.clone();
+        let give = move |outputs, state: Option<BackendState>| match state {
+            Some(state) => Ok((wrap(State::new(&name, state)), outputs)),
+            None => Err(Error::Engine { model: name, source: "it gave no states back".into() }),
+        };
+        self.predict_features_async(Some(state.into_backend()), &self.fed(inputs), outputs, give)
+    }
+
+    /// Runs the model once without waiting for it, with as many inputs as it turns out to have.
+    ///
+    /// Called by: `bucketed.rs`, and the predictions above.
+    /// Parameters: `wrap` — makes the result of the outputs and the states, when it is taken.
+    pub(crate) fn predict_features_async<O: OutputSet, R: Send + 'static>(
+        &self,
+        state: Option<BackendState>,
+        inputs: &[InputRef<'_>],
+        outputs: O,
+        wrap: impl FnOnce(O, Option<BackendState>) -> Result<R, Error> + Send + 'static,
+    ) -> Completion<R> {
+        let (completer, completion) = pair(&self.name);
+        match self.agreement.check(inputs) {
+            Ok(()) => self.backend.predict_async(state, inputs, Box::new(Waiting { outputs, completer, wrap })),
+            Err(error) => completer.complete(Err(error.into())),
+        }
+        completion
+    }
+
+    /// Runs a model without states once per element, as one request.
+    ///
+    /// Called by: the generated `Model::predict_batch`.
+    /// Returns: as many outputs, in the same order.
+    pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
+        &'a self,
+        batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
+    ) -> Result<Vec<O>, Error> {
+        let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(inputs)).collect();
+        let mut outputs = Vec::with_capacity(fed.len());
+        if !fed.is_empty() {
+            let requests: Vec<&[InputRef<'_>]> = fed.iter().map(|inputs| &inputs[..]).collect();
+            self.predict_features_batch(&requests, &mut |results| {
+                outputs.push(O::take(results)?);
+                Ok(())
+            })?;
+        }
+        Ok(outputs)
+    }
+
+    /// Runs a model without states once per element, with as many inputs as it turns out to have.
+    ///
+    /// Called by: `bucketed/requests.rs`, and [`Self::predict_batch`].
+    /// Parameters: `take` — is given the results, in order.
+    pub(crate) fn predict_features_batch(
+        &self,
+        batch: &[&[InputRef<'_>]],
+        take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        batch.iter().try_for_each(|inputs| self.agreement.check(inputs))?;
+        self.backend.predict_batch(batch, take)
+    }
+}
+
+/// Loads one model or several on a thread of their own.
+///
+/// Called by: the generated `Models::load_async`, [`Model::load_async`], and that of `bucketed.rs`.
+/// Parameters: `name` — of what is loaded, for the thread and for errors.
+pub fn load_async<M: Send + 'static>(
+    name: &str,
+    load: impl FnOnce() -> Result<M, Error> + Send + 'static,
+) -> Completion<M> {
+    let (completer, completion) = pair(name);
+    match spawn(name, move || completer.complete(load())) {
+        Ok(()) => completion,
+        Err(error) => failed(name, error),
+    }
+}
