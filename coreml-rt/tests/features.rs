@@ -7,8 +7,8 @@ mod fixture;
 use coreml_rt::parity::verify;
 use coreml_rt::private::{InputSlot, Model, OutputSlot, Outputs};
 use coreml_rt::{
-    Error, Fixed, GrayscaleFloat16, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView, Tolerance,
-    f16,
+    Error, Fixed, GrayscaleFloat16, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView,
+    Tolerance, f16,
 };
 use fixture::{data, description, sample};
 
@@ -180,7 +180,7 @@ fn sizes_of_one_symbol_are_equal() {
     let shared = TensorView::from(&shared);
     let message = |error: Error| assert!(error.to_string().contains("here they have 3 and 1"), "{error}");
     message(masked.predict([&shared, &upright(1)], &mut []).unwrap_err());
-    message(masked.predict_async::<2, Both>([&line(3), &upright(1)]).wait().unwrap_err());
+    message(masked.predict_async([&line(3), &upright(1)], Both::default()).wait().unwrap_err());
     let batch: [[&dyn InputSlot; 2]; 2] = [[&line(2), &upright(2)], [&line(3), &upright(1)]];
     message(masked.predict_batch::<2, Both>(batch).unwrap_err());
 }

@@ -3,6 +3,8 @@
 //! Owns: how Core ML records shapes, images, classifiers, states and functions. Must not: read weights.
 //! Flow: [`Package::interface`] → here → `shape.rs`.
 
+mod symbols;
+
 use crate::proto::{
     self, ArrayFeatureType, BindingKind, Block, DefaultValueKind, FeatureDescription, FeatureTypeKind, ImmediateKind,
     TensorKind, TensorType, ValueKind,
@@ -156,7 +158,7 @@ impl<'a> Source<'a> {
         let Some(text) = metadata(self.package, &key) else { return Ok(()) };
         let damaged = |what| self.package.damaged(format!("the metadata {key:?} does not fit the model: {what}"));
         let symbols: Vec<Symbol> = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
-        Symbol::apply(symbols, function).map_err(damaged)
+        symbols::apply(symbols, function).map_err(damaged)
     }
 
     /// Describes one feature.
