@@ -117,7 +117,7 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     git(&user, &["add", "-A"]);
     git(&user, &["commit", "-q", "-m", "one"]);
     assert_eq!(coreml(&user, &["diff", "HEAD"]).succeeds().stdout, "net.toml: net: the same\n");
-    user.write("python/net.py", net("3"));
+    user.write("python/net.py", net("2 + 100"));
     let changed = &json(&user, &["diff", "HEAD", "--json"])[0];
     assert_eq!((&changed["same"], &changed["interface"]), (&false.into(), &serde_json::json!([])), "{changed}");
     assert!(
