@@ -103,21 +103,19 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
 
     coreml(&user, &["report", "net.toml", "-o", "net.html"]).succeeds();
     let page = std::fs::read_to_string(user.path("net.html")).expect("the page was written");
-    for part in [
-        r#""module":"chosen","line":"python/net.py:12""#,
-        r#"["converted with torch","#,
-        r#""stages":[["#,
-        "Running MIL",
-    ] {
+    for part in
+        [r#""module":"chosen","line":"python/net.py:12""#, r#"["converted with torch","#, r#""stages":[["#, r#""log":"#]
+    {
         assert!(page.contains(part), "the page lacks {part}");
     }
+    assert!(!page.contains(r#""log":"","#), "the log is kept");
 
     user.write(".gitignore", "target\nnet.html\n");
     git(&user, &["init", "-q"]);
     git(&user, &["add", "-A"]);
     git(&user, &["commit", "-q", "-m", "one"]);
     assert_eq!(coreml(&user, &["diff", "HEAD"]).succeeds().stdout, "net.toml: net: the same\n");
-    user.write("python/net.py", net("3"));
+    user.write("python/net.py", net("2 + 100"));
     let changed = &json(&user, &["diff", "HEAD", "--json"])[0];
     assert_eq!((&changed["same"], &changed["interface"]), (&false.into(), &serde_json::json!([])), "{changed}");
     assert!(
