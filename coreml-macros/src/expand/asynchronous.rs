@@ -56,7 +56,8 @@ fn stateless(model: &Model<'_>) -> TokenStream {
             self.predict_into_async(input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
+        /// they are.
         pub fn predict_into_async(&self, input: &Input<'_>, output: Output) -> ::coreml_rt::Completion<Output> {
             self.0.predict_async([#(&input.#inputs),*], output)
         }
@@ -84,7 +85,8 @@ fn stateful(model: &Model<'_>) -> TokenStream {
             self.predict_into_async(state, input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
+        /// they are.
         pub fn predict_into_async(
             &self,
             state: State,

@@ -124,7 +124,8 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Output> {
                 self.predict_into_async(input, Output::zeros())
             }
-            /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+            /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
+            /// they are.
             pub fn predict_into_async(
                 &self,
                 input: &Input<'_>,
@@ -305,7 +306,8 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Output> {
                 self.predict_into_async(input, Output::zeros())
             }
-            /// Does the same into an output that exists already, and gives it back: large outputs are written where they are.
+            /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
+            /// they are.
             pub fn predict_into_async(
                 &self,
                 input: &Input<'_>,

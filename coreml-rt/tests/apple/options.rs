@@ -4,7 +4,7 @@ use super::double::*;
 use super::fixture::{data, description};
 use super::{encode, load};
 use coreml_rt::private::{Description, Model};
-use coreml_rt::{CoreMlError, Error, LoadOptions, ReshapeFrequency, SpecializationStrategy};
+use coreml_rt::{ComputeUnits, CoreMlError, Error, LoadOptions, ReshapeFrequency, SpecializationStrategy};
 
 /// Loads `encoder`.
 fn encoder(options: &LoadOptions) -> Result<Model, Error> {
@@ -35,6 +35,25 @@ fn hints_reach_core_ml() {
     encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Infrequent)).unwrap();
     double_old_system(1);
     assert_needs(encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Infrequent)), "macOS 14.4");
+    double.assert_nothing_leaks();
+}
+
+#[test]
+fn the_neural_engine_alone_needs_a_system() {
+    // A program asks for the version of its system once: another system takes another program.
+    let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "options::on_macos_12", "--ignored"]).env("COREML_DOUBLE_MACOS", "12.6");
+    let output = program.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
+}
+
+#[test]
+#[ignore = "started by the test above, on a system of its own"]
+fn on_macos_12() {
+    let double = Double::take();
+    assert_needs(encoder(&LoadOptions::new().compute_units(ComputeUnits::CpuAndNeuralEngine)), "macOS 13");
+    encoder(&LoadOptions::new().compute_units(ComputeUnits::CpuAndGpu)).unwrap();
     double.assert_nothing_leaks();
 }
 
