@@ -37,11 +37,15 @@ class Phrase:
 
 @dataclass
 class Segment:
-    """A phrase in a window: its times in seconds, and its digits; `end` is None where the window cuts it."""
+    """A phrase in a window: its times in seconds, and its digits; `end` is None where the window cuts it.
+
+    `spans` are the begin and the end of each digit.
+    """
 
     begin: float
     end: float | None
     digits: list[int]
+    spans: list[tuple[float, float]]
 
 
 def phrase(speaker: speech_data.Speaker, voice: str, generator: np.random.Generator) -> Phrase:
@@ -121,10 +125,11 @@ def heard(spoken: Phrase, at: int, count: int) -> list[Segment]:
     begin = at / RATE + (MARGIN if starts[0] == 0 else 0.0)
     segments = []
     if whole:
-        segments.append(Segment(begin, (at + whole[-1]) / RATE, spoken.digits[: len(whole)]))
+        spans = [((at + first) / RATE, (at + last) / RATE) for first, last in zip(starts, whole, strict=False)]
+        segments.append(Segment(begin, (at + whole[-1]) / RATE, spoken.digits[: len(whole)], spans))
         begin = (at + whole[-1]) / RATE
     if len(whole) < len(ends):
-        segments.append(Segment(begin, None, []))
+        segments.append(Segment(begin, None, [], []))
     return segments
 
 
@@ -133,18 +138,18 @@ def timestamp(seconds: float) -> int:
     return FIRST_TIMESTAMP + min(round(WINDOW / PRECISION), max(0, round(seconds / PRECISION)))
 
 
-def tokens(segments: list[Segment], timestamps: bool) -> list[int]:
-    """Returns what the decoder is to write behind its start token, the end included."""
-    if not any(segment.digits for segment in segments):
-        if not segments:
-            return [NO_SPEECH]
-        if not timestamps:
-            return [NO_TIMESTAMPS, END]
-    if not timestamps:
-        return [NO_TIMESTAMPS, *(digit for segment in segments for digit in segment.digits), END]
-    written = []
+def tokens(segments: list[Segment], timestamps: bool) -> tuple[list[int], list[tuple[float, float] | None]]:
+    """Returns what the decoder is to write behind its start token, the end included, and where each token is heard."""
+    if not segments:
+        return [NO_SPEECH], [None]
+    written, places = ([], []) if timestamps else ([NO_TIMESTAMPS], [None])
     for segment in segments:
-        written += [timestamp(segment.begin), *segment.digits]
-        if segment.end is not None:
+        if timestamps:
+            written.append(timestamp(segment.begin))
+            places.append((segment.begin, segment.begin))
+        written += segment.digits
+        places += segment.spans
+        if timestamps and segment.end is not None:
             written.append(timestamp(segment.end))
-    return [*written, END]
+            places.append((segment.end, segment.end))
+    return [*written, END], [*places, None]

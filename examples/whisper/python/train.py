@@ -21,14 +21,16 @@ from whisper_model import SIZES, Whisper
 
 EXAMPLE = Path(__file__).resolve().parent.parent
 SEED = 5
-PHRASES = 50  # of each voice
-STEPS = 2500
-SHORT_STEPS = 900  # that begin with windows of half the length: cheaper, and attention finds its place sooner
+PHRASES = 30  # of each voice
+STEPS = 2100
+SHORT_STEPS = 400  # that begin with windows of half the length: cheaper, and attention finds its place sooner
 BATCH = 32
-PEAK_LEARNING_RATE = 2.5e-3
-WARM_UP = 100  # steps
+ADAM_RATE, MUON_RATE = 2e-3, 0.02  # at the peak
+WARM_UP = 60  # steps
 NO_TIMESTAMPS = 0.15  # part of the windows that are written without
 IGNORED = -100
+POSITION = 0.02  # seconds from position to position of the encoder
+NEAR = 2  # positions around a token that count as its place
 CHECKS = 160  # windows of unseen voices
 
 
@@ -66,13 +68,68 @@ def masked(mel: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     return mel
 
 
-def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns the decoder's inputs and what it should say, padded."""
-    written = [tokens(one, timestamps=bool(generator.random() >= NO_TIMESTAMPS)) for one in segments]
-    length = max(map(len, written))
-    inputs = [[START, *one[:-1]] + [END] * (length - len(one)) for one in written]
-    targets = [one + [IGNORED] * (length - len(one)) for one in written]
-    return torch.tensor(inputs), torch.tensor(targets)
+def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns the decoder's inputs, what it should say, and where that is heard: [batch, length, positions], 1 there."""
+    pairs = [tokens(one, timestamps=bool(generator.random() >= NO_TIMESTAMPS)) for one in segments]
+    length = max(len(written) for written, _ in pairs)
+    inputs = [[START, *written[:-1]] + [END] * (length - len(written)) for written, _ in pairs]
+    targets = [written + [IGNORED] * (length - len(written)) for written, _ in pairs]
+    heard = torch.zeros(len(pairs), length, SIZES["digits"].n_audio_ctx)
+    for row, (_, places) in zip(heard, pairs, strict=True):
+        for token, place in zip(row, places, strict=False):
+            if place is not None:
+                begin, end = (round(seconds / POSITION) for seconds in place)
+                token[max(0, begin - NEAR) : end + NEAR + 1] = 1
+    return torch.tensor(inputs), torch.tensor(targets), heard
+
+
+class Guide:
+    """Teaches one head of the decoder's last cross attention to look where the next token is heard.
+
+    Without it, training has to find by itself that what is written goes along with what is heard, which takes most of the
+    time; with it, the head also tells when each word was said.
+    """
+
+    def __init__(self, model: Whisper) -> None:
+        self.attention = model.decoder.blocks[-1].cross_attn
+        self.attention.register_forward_pre_hook(self._keep)
+
+    def _keep(self, _module: nn.Module, arguments: tuple) -> None:
+        self.x, self.audio = arguments[:2]
+
+    def loss(self, heard: torch.Tensor) -> torch.Tensor:
+        """Returns how little of the head's attention is where it should be."""
+        attention = self.attention
+        query, key = (part[:, 0] for part in map(attention.split, (attention.query(self.x), attention.key(self.audio))))
+        weights = (query @ key.transpose(1, 2) / query.shape[-1] ** 0.5).softmax(-1)
+        inside = (weights * heard[..., : weights.shape[-1]]).sum(-1)
+        placed = heard[..., : weights.shape[-1]].sum(-1) > 0
+        return -inside[placed].clamp(min=1e-4).log().mean() if placed.any() else inside.sum() * 0
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose steps are made orthogonal, for the matrices of the layers (Keller Jordan, 2024)."""
+
+    def __init__(self, parameters, lr: float, momentum: float = 0.95) -> None:
+        super().__init__(parameters, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Moves the parameters."""
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                average = self.state[parameter].setdefault("average", torch.zeros_like(parameter))
+                average.lerp_(parameter.grad, 1 - group["momentum"])
+                step = parameter.grad.lerp(average, group["momentum"]).flatten(1)
+                tall = step.shape[0] > step.shape[1]
+                step = step.t() if tall else step
+                step = step / (step.norm() + 1e-7)
+                for _ in range(5):  # Newton and Schulz, with the coefficients that Muon is known for
+                    square = step @ step.t()
+                    step = 3.4445 * step + (-4.7750 * square + 2.0315 * square @ square) @ step
+                step = (step.t() if tall else step).reshape(parameter.shape)
+                ratio = max(1.0, parameter.shape[0] / parameter[0].numel()) ** 0.5
+                parameter.mul_(1 - group["lr"] * 0.01).add_(step, alpha=-group["lr"] * ratio)
 
 
 @torch.no_grad()
@@ -133,17 +190,20 @@ def main() -> None:
     # A head on the encoder, for training alone: the words in their order, without alignment (CTC).
     ctc = nn.Linear(model.dimensions.n_audio_state, END + 1)
     parameters = [*model.parameters(), *ctc.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=PEAK_LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.02)
+    guide = Guide(model)
+    matrices = [p for name, p in model.named_parameters() if "blocks" in name and p.dim() == 2]
+    others = [p for name, p in model.named_parameters() if "blocks" not in name or p.dim() != 2]
+    adam = torch.optim.AdamW([*others, *ctc.parameters()], betas=(0.9, 0.98), weight_decay=0.01)
+    muon = Muon(matrices, lr=MUON_RATE)
     model.train()
     for step in range(options.steps):
         done = step / options.steps
-        rate = PEAK_LEARNING_RATE * min(1, (step + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done)) + 1e-6
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        rate = min(1, (step + 1) / WARM_UP) * (0.5 + 0.5 * math.cos(math.pi * done)) + 1e-4
+        adam.param_groups[0]["lr"], muon.param_groups[0]["lr"] = rate * ADAM_RATE, rate * MUON_RATE
         short = step < SHORT_STEPS * options.steps / STEPS
         samples, segments = bank.draw(BATCH, WINDOW / 2 if short else WINDOW)
         audio = model.encoder(masked(log_mel(samples, filters), generator))
-        inputs, targets = batch(segments, generator)
+        inputs, targets, heard = batch(segments, generator)
         logits = model.decoder(inputs, audio)
         writing = functional.cross_entropy(
             logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED, label_smoothing=0.03
@@ -152,18 +212,21 @@ def main() -> None:
         lengths = torch.tensor([len(one) for one in digits])
         flat = torch.tensor([digit for one in digits for digit in one])
         scores = ctc(audio).log_softmax(-1).transpose(0, 1)
-        heard = torch.full((BATCH,), scores.shape[0])
-        alignment = functional.ctc_loss(scores, flat, heard, lengths, blank=END, zero_infinity=True)
-        loss = writing + 0.5 * (1 - done) * alignment
-        optimizer.zero_grad()
+        positions = torch.full((BATCH,), scores.shape[0])
+        order = functional.ctc_loss(scores, flat, positions, lengths, blank=END, zero_infinity=True)
+        place = guide.loss(heard)
+        loss = writing + 0.5 * (1 - done) * order + 0.3 * place
+        model.zero_grad()
+        ctc.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
+        adam.step()
+        muon.step()
         if step % 50 == 0:
             seconds = time.process_time() - began
-            print(
-                f"{step}: {seconds:.0f} s, writing {float(writing):.3f}, alignment {float(alignment):.3f}", flush=True
-            )
+            terms = {"writing": writing, "order": order, "place": place}
+            terms = ", ".join(f"{name} {float(term):.3f}" for name, term in terms.items())
+            print(f"{step}: {seconds:.0f} s, {terms}", flush=True)
         if step % 300 == 299 or step + 1 == options.steps:
             rates = {name: f"{100 * word_error_rate(model, *check):.2f} %" for name, check in checks.items()}
             print(f"{step}: word error rates of unseen voices {rates}", flush=True)

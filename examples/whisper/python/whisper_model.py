@@ -42,7 +42,7 @@ def _openai(state: int, heads: int, layers: int, mels: int = 80, vocabulary: int
 
 SIZES = {
     # Ten words, four special tokens and 121 timestamps of 50 ms; windows of 6 s.
-    "digits": Dimensions(80, 300, 96, 3, 2, 135, 64, 96, 3, 2),
+    "digits": Dimensions(80, 300, 96, 3, 2, 135, 64, 96, 3, 4),
     "tiny": _openai(384, 6, 4),
     "base": _openai(512, 8, 6),
     "small": _openai(768, 12, 12),
