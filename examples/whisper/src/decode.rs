@@ -24,6 +24,13 @@ pub struct Manner {
     pub seed: u64,
 }
 
+impl Manner {
+    /// Returns the most probable tokens' manner, with timestamps.
+    pub fn greedy() -> Self {
+        Self { temperature: 0.0, timestamps: true, most_tokens: usize::MAX, seed: 0 }
+    }
+}
+
 /// What was written about a window.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoding {

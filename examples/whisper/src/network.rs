@@ -26,6 +26,11 @@ pub trait Network {
     /// Returns the numbers of this size.
     fn layout(&self) -> Layout;
 
+    /// Returns the spectrogram of a window, computed by the manifest's model.
+    ///
+    /// Parameters: `samples` — `frames * 160` of them.
+    fn spectrogram(&mut self, samples: &[f32]) -> Result<Vec<f32>, Error>;
+
     /// Encodes a window.
     ///
     /// Parameters: `mel` — a spectrogram, `[mels, frames]`.
@@ -48,15 +53,20 @@ pub type Loader = fn(&LoadOptions) -> Result<Box<dyn Network>, Error>;
 /// Their tensors have other shapes for each size, and so other types; the code is the same. A spectrogram of the wrong
 /// length is an error at run time, a decoder that does not fit its encoder one of the compiler.
 macro_rules! network {
-    ($(#[$attribute:meta])* $name:ident, $layout:expr, $encoder:path, $decoder:path) => {
+    ($(#[$attribute:meta])* $name:ident, $layout:expr, $log_mel:path, $encoder:path, $decoder:path) => {
         $(#[$attribute])*
         pub mod $name {
             use super::*;
             use $decoder as decoder;
             use $encoder as encoder;
+            use $log_mel as log_mel;
 
             /// The loaded models, and what is under way.
             pub struct Loaded {
+                /// How models are loaded.
+                options: LoadOptions,
+                /// Samples to spectrograms, loaded when it is first needed.
+                log_mel: Option<log_mel::Model>,
                 /// Spectrograms to keys and values.
                 encoder: encoder::Model,
                 /// Tokens to logits.
@@ -76,6 +86,8 @@ macro_rules! network {
                 pub fn load(options: &LoadOptions) -> Result<Self, Error> {
                     let decoder = decoder::Model::load_with(options)?;
                     Ok(Self {
+                        options: options.clone(),
+                        log_mel: None,
                         encoder: encoder::Model::load_with(options)?,
                         state: decoder.new_state()?,
                         decoder,
@@ -89,6 +101,15 @@ macro_rules! network {
             impl Network for Loaded {
                 fn layout(&self) -> Layout {
                     $layout
+                }
+
+                fn spectrogram(&mut self, samples: &[f32]) -> Result<Vec<f32>, Error> {
+                    let model = match &self.log_mel {
+                        Some(model) => model,
+                        None => self.log_mel.insert(log_mel::Model::load_with(&self.options)?),
+                    };
+                    let input = log_mel::Input { samples: TensorView::from_slice(samples)? };
+                    Ok(model.predict(&input)?.mel.into_vec())
                 }
 
                 fn hear(&mut self, mel: &[f32]) -> Result<(), Error> {
@@ -133,41 +154,53 @@ const MULTILINGUAL: Layout = Layout { mels: 80, frames: 3000, context: 448, voca
 
 network!(
     /// The digits, with caches that Core ML keeps.
-    digits, DIGITS, crate::digits::encoder, crate::digits::decoder
+    digits, DIGITS, crate::digits::log_mel, crate::digits::encoder, crate::digits::decoder
 );
 network!(
     /// The digits, with caches that go in and come out of each step.
-    digits_io, DIGITS, crate::digits::encoder, crate::digits::decoder_io
+    digits_io, DIGITS, crate::digits::log_mel, crate::digits::encoder, crate::digits::decoder_io
+);
+network!(
+    /// The digits with weights of 8 bits.
+    digits_int8, DIGITS, crate::digits::log_mel, crate::quantized::encoder_int8, crate::quantized::decoder_int8
+);
+network!(
+    /// The digits with weights of 6 bits.
+    digits_bits6, DIGITS, crate::digits::log_mel, crate::quantized::encoder_bits6, crate::quantized::decoder_bits6
+);
+network!(
+    /// The digits with weights of 4 bits.
+    digits_int4, DIGITS, crate::digits::log_mel, crate::quantized::encoder_int4, crate::quantized::decoder_int4
 );
 network!(
     /// OpenAI's `tiny`.
     #[cfg(feature = "tiny")]
-    tiny, MULTILINGUAL, crate::tiny::encoder, crate::tiny::decoder
+    tiny, MULTILINGUAL, crate::tiny::log_mel, crate::tiny::encoder, crate::tiny::decoder
 );
 network!(
     /// OpenAI's `base`.
     #[cfg(feature = "base")]
-    base, MULTILINGUAL, crate::base::encoder, crate::base::decoder
+    base, MULTILINGUAL, crate::base::log_mel, crate::base::encoder, crate::base::decoder
 );
 network!(
     /// OpenAI's `small`.
     #[cfg(feature = "small")]
-    small, MULTILINGUAL, crate::small::encoder, crate::small::decoder
+    small, MULTILINGUAL, crate::small::log_mel, crate::small::encoder, crate::small::decoder
 );
 network!(
     /// OpenAI's `medium`.
     #[cfg(feature = "medium")]
-    medium, MULTILINGUAL, crate::medium::encoder, crate::medium::decoder
+    medium, MULTILINGUAL, crate::medium::log_mel, crate::medium::encoder, crate::medium::decoder
 );
 network!(
     /// OpenAI's `large`, and `large-v2`, which has its dimensions.
     #[cfg(feature = "large")]
-    large, MULTILINGUAL, crate::large::encoder, crate::large::decoder
+    large, MULTILINGUAL, crate::large::log_mel, crate::large::encoder, crate::large::decoder
 );
 network!(
     /// OpenAI's `large-v3`: more bands, and one language more.
     #[cfg(feature = "large-v3")]
     large_v3,
     Layout { mels: 128, frames: 3000, context: 448, vocabulary: 51866 },
-    crate::large_v3::encoder, crate::large_v3::decoder
+    crate::large_v3::log_mel, crate::large_v3::encoder, crate::large_v3::decoder
 );
