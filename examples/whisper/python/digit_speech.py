@@ -109,6 +109,8 @@ def window(
         segments += heard(one, at, count)
         at += len(sound) + int(generator.uniform(*PAUSE) * RATE)
         left -= 1
+    if generator.random() < 0.1:
+        return samples, segments  # silence between words is true silence, as in sound that a program made
     power = energy / spoken_samples if spoken_samples else level**2 * 0.02
     colour = generator.uniform(0.3, 0.97) if generator.random() < 0.5 else 0.0
     noisy = speech_data.with_noise(

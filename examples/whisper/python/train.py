@@ -22,8 +22,8 @@ from whisper_model import SIZES, Whisper
 EXAMPLE = Path(__file__).resolve().parent.parent
 SEED = 5
 PHRASES = 30  # of each voice
-STEPS = 2100
-SHORT_STEPS = 400  # that begin with windows of half the length: cheaper, and attention finds its place sooner
+STEPS = 1800
+SHORT_STEPS = 350  # that begin with windows of half the length: cheaper, and attention finds its place sooner
 BATCH = 32
 ADAM_RATE, MUON_RATE = 2e-3, 0.02  # at the peak
 WARM_UP = 60  # steps

@@ -69,11 +69,8 @@ pub fn decode(network: &mut dyn Network, vocabulary: &Vocabulary, manner: &Manne
             continue;
         }
         restrict(&mut logits, &tokens, vocabulary, manner.timestamps);
-        let next = if manner.temperature > 0.0 {
-            drawn(&logits, manner.temperature, &mut drawing)
-        } else {
-            largest(&logits)
-        };
+        let next =
+            if manner.temperature > 0.0 { drawn(&logits, manner.temperature, &mut drawing) } else { largest(&logits) };
         sum += logits[next] - log_sum_exp(&logits);
         counted += 1;
         let next = next as u32;
@@ -137,9 +134,10 @@ fn restrict(logits: &mut [f32], tokens: &[u32], vocabulary: &Vocabulary, timesta
 
 /// Returns the index of the largest.
 fn largest(logits: &[f32]) -> usize {
-    let best = logits.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (at, logit)| {
-        if *logit > best.1 { (at, *logit) } else { best }
-    });
+    let best = logits
+        .iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (at, logit)| if *logit > best.1 { (at, *logit) } else { best });
     best.0
 }
 

@@ -72,7 +72,8 @@ impl LogMel {
                 *power = value.norm_sqr();
             }
             for (row, band) in self.bands.iter().enumerate() {
-                let sum: f32 = band.weights.iter().zip(&power[band.first..]).map(|(weight, power)| weight * power).sum();
+                let sum: f32 =
+                    band.weights.iter().zip(&power[band.first..]).map(|(weight, power)| weight * power).sum();
                 let level = sum.max(FLOOR).log10();
                 loudest = loudest.max(level);
                 spectrogram[row * frames + frame] = level;

@@ -53,7 +53,8 @@ pub fn noise(count: usize, seed: u64, colour: f64) -> Vec<f32> {
 /// Parameters: `power` — the mean square of the speech.
 pub fn add_noise(samples: &mut [f32], decibels: f32, power: f32, seed: u64, colour: f64) {
     let level = (power / 10f32.powf(decibels / 10.0)).sqrt();
-    for (sample, noise) in samples.iter_mut().zip(noise(samples.len(), seed, colour)) {
+    let noise = noise(samples.len(), seed, colour);
+    for (sample, noise) in samples.iter_mut().zip(noise) {
         *sample += noise * level;
     }
 }

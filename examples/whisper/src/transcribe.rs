@@ -110,8 +110,8 @@ pub fn transcribe(
         };
         network.hear(&mel)?;
         let decoding = with_fallback(network, vocabulary, options)?;
-        let silent = decoding.no_speech > options.no_speech
-            && decoding.average_log_probability <= options.log_probability;
+        let silent =
+            decoding.no_speech > options.no_speech && decoding.average_log_probability <= options.log_probability;
         let advance = if silent {
             length
         } else if options.timestamps {

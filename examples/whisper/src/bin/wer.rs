@@ -24,7 +24,8 @@ const MODELS: [(&str, Loader); 5] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sets = load()?;
-    let names: Vec<String> = sets.iter().flat_map(|set| CONDITIONS.map(|(name, _)| format!("{}, {name}", set.name))).collect();
+    let names: Vec<String> =
+        sets.iter().flat_map(|set| CONDITIONS.map(|(name, _)| format!("{}, {name}", set.name))).collect();
     println!("| word error rate | {} |", names.join(" | "));
     println!("|---|{}", "---|".repeat(names.len()));
     row("PyTorch float32", &pytorch(&sets)?);
@@ -83,8 +84,9 @@ fn pytorch(sets: &[Set]) -> Result<Vec<f64>, Box<dyn Error>> {
             let tokens = file.tensor(&format!("tokens.{at}.{condition}"))?;
             let width = tokens.shape()[1];
             let rows = tokens.data().chunks(width);
-            let texts: Vec<String> =
-                rows.map(|row| vocabulary.text(&row.iter().map(|token| u32::from(*token)).collect::<Vec<u32>>())).collect();
+            let texts: Vec<String> = rows
+                .map(|row| vocabulary.text(&row.iter().map(|token| u32::from(*token)).collect::<Vec<u32>>()))
+                .collect();
             rates.push(rate(set, &texts));
         }
     }
