@@ -70,10 +70,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         sound = f"{folder}/sound.wav"
         soundfile.write(sound, recording(options.seconds), RATE, subtype="PCM_16")
-        print(f"Whisper tiny, random weights, {options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of {options.rounds} rounds:\n")
-        print("| threads | PyTorch (openai-whisper) | ours | × faster | real-time factor | peak memory, PyTorch | ours | ratio | same tokens |")
+        print(
+            f"Whisper tiny, random weights, {options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of {options.rounds} rounds:\n"
+        )
+        print(
+            "| threads | PyTorch (openai-whisper) | ours | × faster | real-time factor | peak memory, PyTorch | ours | ratio | same tokens |"
+        )
         print("|---|---|---|---|---|---|---|---|---|")
-        tiny = ("--size", "tiny", "--no-timestamps", "--overlap", "0", "--temperatures", "0", "--most-tokens", str(TOKENS))
+        tiny = (
+            "--size",
+            "tiny",
+            "--no-timestamps",
+            "--overlap",
+            "0",
+            "--temperatures",
+            "0",
+            "--most-tokens",
+            str(TOKENS),
+        )
         for threads in options.threads:
             here, there = (float("inf"), 0.0, []), (float("inf"), 0.0, [])
             for _ in range(options.rounds):
@@ -84,17 +98,23 @@ def main() -> None:
                 found = json.loads(printed.splitlines()[-1])
                 there = min(there[0], found["seconds"]), max(there[1], memory), found["tokens"]
             words = [[token for token in window if token < 50257] for window in there[2]]
-            same = sum(a == b for one, other in zip(here[2], words, strict=False) for a, b in zip(one, other, strict=False))
+            same = sum(
+                a == b for one, other in zip(here[2], words, strict=False) for a, b in zip(one, other, strict=False)
+            )
             print(
                 f"| {threads} | {there[0]:.2f} s | {here[0]:.2f} s | {there[0] / here[0]:.2f} | {here[0] / options.seconds:.4f} "
                 f"| {there[1]:.0f} MB | {here[1]:.0f} MB | {here[1] / there[1]:.2f} | {same} of {sum(map(len, words))} |",
                 flush=True,
             )
-        print("\nThe digits' model, 1 thread:\n\n| sound | seconds | real-time factor | peak memory |\n|---|---|---|---|")
+        print(
+            "\nThe digits' model, 1 thread:\n\n| sound | seconds | real-time factor | peak memory |\n|---|---|---|---|"
+        )
         for minutes in (1, options.long):
             soundfile.write(sound, recording(60 * minutes), RATE, subtype="PCM_16")
             seconds, memory, _ = ours(options.binary, sound, 1)
-            print(f"| {minutes:.0f} min | {seconds:.2f} s | {seconds / 60 / minutes:.4f} | {memory:.0f} MB |", flush=True)
+            print(
+                f"| {minutes:.0f} min | {seconds:.2f} s | {seconds / 60 / minutes:.4f} | {memory:.0f} MB |", flush=True
+            )
 
 
 if __name__ == "__main__":
