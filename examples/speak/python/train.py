@@ -15,7 +15,7 @@ import torch
 from networks import GROUP, HOP, MELS, decoder, encoder, vocoder
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from utterances import CENTRE, FLOOR, SCALE, Utterance, Voice, mel_filters, phrases, spectrogram
+from utterances import CENTRE, FLOOR, SCALE, Utterance, Voice, hiss, mel_filters, phrases, spectrogram
 
 EXAMPLE = Path(__file__).resolve().parent.parent
 TRAINING, TESTS = 900, 40  # phrases
@@ -31,7 +31,14 @@ VOCODER_STEPS, VOCODER_BATCH, VOCODER_RATE = 2200, 8, 1.5e-3
 FINETUNE_STEPS, FINETUNE_RATE, FINETUNE_PHRASES = 350, 5e-4, 192
 SEGMENT, MARGIN = 40, 4  # frames of a segment, and of either side of it that is not judged
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # of the vocoder's loss: samples of a transform, of a hop
-KEPT = ("one two three", "seven", "four one zero nine", "two plus three equals five", "six eight", "nine point five percent")
+KEPT = (
+    "one two three",
+    "seven",
+    "four one zero nine",
+    "two plus three equals five",
+    "six eight",
+    "nine point five percent",
+)
 
 
 def folded(utterances: list[Utterance]) -> dict[str, torch.Tensor]:
@@ -182,6 +189,38 @@ def train_vocoder(
     return network.eval()
 
 
+@torch.no_grad()
+def speak(networks: dict[str, torch.nn.Module], phonemes: list[int]) -> torch.Tensor:
+    """Returns the samples of a phrase, as `src/` makes them: step by step, with the decoder's caches."""
+    ids = torch.tensor([phonemes])
+    result = networks["encoder"](ids, torch.ones_like(ids))
+    ends = result["log_duration"][0].exp().cumsum(0)
+    bounds = [0]
+    for end in ends.tolist():
+        bounds.append(max(bounds[-1] + 1, int(end + 0.5)))
+    bounds[-1] = -(-bounds[-1] // GROUP) * GROUP
+    durations = torch.tensor(bounds).diff()
+    encoded = grouped(result["encoded"].repeat_interleave(durations, dim=1))
+    place = grouped(places(durations)[None])
+    for cache in networks["decoder"].buffers():
+        cache.zero_()
+    frames = [torch.zeros(1, GROUP, MELS)]
+    for step in range(encoded.shape[1]):
+        frames.append(networks["decoder"](frames[-1], encoded[:, step], place[:, step], torch.tensor([step])))
+    frames = torch.cat(frames[1:], dim=1)
+    return networks["vocoder"](frames, hiss(frames.shape[1]), torch.ones(1, frames.shape[1])).flatten()
+
+
+def keep(networks: dict[str, torch.nn.Module], voice: Voice, file: Path) -> None:
+    """Writes what PyTorch makes of some texts, and how the synthesiser says them, as 16-bit samples."""
+    kept = {}
+    for text in KEPT:
+        utterance = voice.say(text.split())
+        for name, samples in (("pytorch", speak(networks, utterance.phonemes)), ("synthesiser", utterance.samples)):
+            kept[f"{name}/{text}"] = (samples.clamp(-1, 1) * 32767).round().to(torch.int16)
+    save_file(kept, file)
+
+
 def save(folder: Path, networks: dict[str, torch.nn.Module]) -> None:
     """Writes weights in half precision."""
     for name, network in networks.items():
@@ -234,6 +273,8 @@ def main() -> None:
         pairs = [(frames, one.samples) for frames, one in spoken]
         steps = int(FINETUNE_STEPS * options.part)
         save(weights, {"vocoder": train_vocoder(networks["vocoder"], pairs, steps, FINETUNE_RATE, "finetune")})
+    if "keep" in parts:
+        keep(load(weights, "encoder", "decoder", "vocoder"), voice, data / "texts.safetensors")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import torch
 from networks import GROUP, HOP, LONGEST, MELS, STEPS
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools" / "speech-data"))
-from speech_data import DIGITS, RATE, Speaker  # noqa: E402
+from speech_data import DIGITS, RATE, Speaker, noise  # noqa: E402
 
 WORDS = (*DIGITS, "point", "plus", "minus", "times", "equals", "percent")
 MOST_WORDS = 7
@@ -92,8 +92,15 @@ def phrases(count: int, seed: int) -> list[list[str]]:
     drawn = []
     for _ in range(count):
         words = DIGITS if generator.random() < DIGITS_ALONE else WORDS
-        drawn.append([words[index] for index in generator.integers(0, len(words), generator.integers(1, MOST_WORDS + 1))])
+        drawn.append(
+            [words[index] for index in generator.integers(0, len(words), generator.integers(1, MOST_WORDS + 1))]
+        )
     return drawn
+
+
+def hiss(frames: int) -> torch.Tensor:
+    """Returns the vocoder's noise as `src/noise.rs` makes it, [1, frames, HOP]."""
+    return torch.from_numpy(noise(frames * HOP, 0)).reshape(1, -1, HOP)
 
 
 def mel_filters() -> torch.Tensor:

@@ -39,7 +39,11 @@ impl<'a> Utterance<'a> {
     /// Runs the encoder and prepares the decoder.
     ///
     /// Errors: the phrase lasts longer than 256 frames; as `predict`.
-    pub(crate) fn begin(encoder: &encoder::Model, decoder: &'a decoder::Model, phonemes: &[i32]) -> Result<Self, Error> {
+    pub(crate) fn begin(
+        encoder: &encoder::Model,
+        decoder: &'a decoder::Model,
+        phonemes: &[i32],
+    ) -> Result<Self, Error> {
         let phonemes = TensorView::from_slice_with_dims(phonemes, [1, phonemes.len()])?;
         let output = encoder.predict(&encoder::Input { phonemes })?;
         let places = places(output.log_duration.as_slice());

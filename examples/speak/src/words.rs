@@ -91,7 +91,9 @@ impl Vocabulary {
         let (mut phrases, mut unknown) = (Vec::new(), Vec::new());
         for part in spoken(text).split(ENDS) {
             let words: Vec<&str> = part.split_whitespace().collect();
-            unknown.extend(words.iter().filter(|word| !self.phonemes.contains_key(**word)).map(|word| format!("`{word}`")));
+            unknown.extend(
+                words.iter().filter(|word| !self.phonemes.contains_key(**word)).map(|word| format!("`{word}`")),
+            );
             for words in words.chunks(MOST_WORDS) {
                 let phonemes = words.iter().filter_map(|word| self.phonemes.get(word)).flatten().copied();
                 let phonemes = std::iter::once(SILENCE).chain(phonemes).chain([SILENCE]).collect();
@@ -160,7 +162,10 @@ mod tests {
     fn what_is_unknown_is_named() {
         let vocabulary = Vocabulary::new().unwrap();
         let message = vocabulary.phrases("one hello two world").unwrap_err().to_string();
-        assert!(message.starts_with("the voice does not know `hello`, `world`: it was trained on zero, one,"), "{message}");
+        assert!(
+            message.starts_with("the voice does not know `hello`, `world`: it was trained on zero, one,"),
+            "{message}"
+        );
         let message = vocabulary.phrases(" ,.").unwrap_err().to_string();
         assert!(message.starts_with("there is no word to say in \" ,.\""), "{message}");
     }
