@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from networks import GROUP, HOP, MELS, decoder, encoder, vocoder
 from safetensors.torch import load_file, save_file
-from torch.nn import functional
 from utterances import CENTRE, FLOOR, SCALE, Utterance, Voice, hiss, mel_filters, phrases, spectrogram
 
 EXAMPLE = Path(__file__).resolve().parent.parent
