@@ -2,7 +2,7 @@
 
 Owns: `weights/*.safetensors`, `data/words.txt`, `data/texts.safetensors`.   Must not: be needed by a build.
 Flow: run by hand, `python python/train.py`, where torch, scipy, safetensors and espeakng-loader are installed. One core,
-about 25 minutes. `--only PART` does one part, of `acoustic`, `vocoder`, `finetune` and `keep`, from what the others wrote;
+about 14 minutes. `--only PART` does one part, of `acoustic`, `vocoder` and `keep`, from what the others wrote;
 the first two can run at once. Seeds are fixed for each part, so the same versions give the same weights.
 """
 
@@ -19,7 +19,7 @@ from utterances import CENTRE, FLOOR, SCALE, Utterance, Voice, hiss, mel_filters
 EXAMPLE = Path(__file__).resolve().parent.parent
 TRAINING, TESTS = 900, 40  # phrases
 SEED = 5
-PARTS = ("acoustic", "vocoder", "finetune", "keep")
+PARTS = ("acoustic", "vocoder", "keep")
 SILENT = (torch.tensor(FLOOR).log().item() - CENTRE) / SCALE
 
 ACOUSTIC_STEPS, ACOUSTIC_BATCH, ACOUSTIC_RATE = 2600, 24, 2e-3
@@ -27,7 +27,6 @@ OWN_FROM = 0.15  # of the training, after which the decoder also hears what it s
 HEARD_NOISE = 0.1
 
 VOCODER_STEPS, VOCODER_BATCH, VOCODER_RATE = 2200, 8, 1.5e-3
-FINETUNE_STEPS, FINETUNE_RATE, FINETUNE_PHRASES = 350, 5e-4, 192
 SEGMENT, MARGIN = 40, 4  # frames of a segment, and of either side of it that is not judged
 RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # of the vocoder's loss: samples of a transform, of a hop
 KEPT = (
@@ -157,24 +156,24 @@ def vocoder_loss(made: torch.Tensor, truth: torch.Tensor, filters: torch.Tensor)
     return loss
 
 
-def train_vocoder(
-    network: torch.nn.Module, pairs: list[tuple[torch.Tensor, torch.Tensor]], steps: int, rate: float, name: str
-) -> torch.nn.Module:
+def train_vocoder(utterances: list[Utterance], steps: int) -> torch.nn.Module:
     """Trains the vocoder on segments of frames and their samples. There is no adversary."""
+    torch.manual_seed(SEED)
+    network = vocoder()
     torch.manual_seed(SEED)
     shuffle = random.Random(SEED)
     filters = mel_filters()
-    pairs = [pair for pair in pairs if len(pair[0]) > SEGMENT]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, betas=(0.8, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, steps, pct_start=0.05)
+    long = [one for one in utterances if len(one.frames) > SEGMENT]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=VOCODER_RATE, betas=(0.8, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, VOCODER_RATE, steps, pct_start=0.05)
     began, judged, shown = time.process_time(), slice(MARGIN * HOP, (SEGMENT - MARGIN) * HOP), 0.0
     mask = torch.ones(VOCODER_BATCH, SEGMENT)
     for step in range(steps):
         frames, samples = [], []
-        for whole, sound in shuffle.sample(pairs, VOCODER_BATCH):
-            begin = shuffle.randrange(len(whole) - SEGMENT + 1)
-            frames.append(whole[begin : begin + SEGMENT])
-            samples.append(sound[begin * HOP : (begin + SEGMENT) * HOP])
+        for one in shuffle.sample(long, VOCODER_BATCH):
+            begin = shuffle.randrange(len(one.frames) - SEGMENT + 1)
+            frames.append(one.frames[begin : begin + SEGMENT])
+            samples.append(one.samples[begin * HOP : (begin + SEGMENT) * HOP])
         made = network(torch.stack(frames), torch.randn(VOCODER_BATCH, SEGMENT, HOP), mask).flatten(1)
         loss = vocoder_loss(made[:, judged], torch.stack(samples)[:, judged], filters)
         optimizer.zero_grad()
@@ -184,7 +183,7 @@ def train_vocoder(
         schedule.step()
         shown = loss.item() if step == 0 else 0.95 * shown + 0.05 * loss.item()
         if step % 50 == 0 or step == steps - 1:
-            print(f"{name} {step} {time.process_time() - began:.0f} s: loss {shown:.3f}", flush=True)
+            print(f"vocoder {step} {time.process_time() - began:.0f} s: loss {shown:.3f}", flush=True)
     return network.eval()
 
 
@@ -261,17 +260,7 @@ def main() -> None:
         (data / "words.txt").write_text("\n".join(lines) + "\n")
         save(weights, train_acoustic(utterances, tests, int(ACOUSTIC_STEPS * options.part)))
     if "vocoder" in parts:
-        torch.manual_seed(SEED)
-        pairs = [(one.frames, one.samples) for one in utterances]
-        steps = int(VOCODER_STEPS * options.part)
-        save(weights, {"vocoder": train_vocoder(vocoder(), pairs, steps, VOCODER_RATE, "vocoder")})
-    if "finetune" in parts:
-        networks = load(weights, "encoder", "decoder", "vocoder")
-        chosen = utterances[:FINETUNE_PHRASES]
-        spoken = zip(free(networks, chosen), chosen, strict=True)
-        pairs = [(frames, one.samples) for frames, one in spoken]
-        steps = int(FINETUNE_STEPS * options.part)
-        save(weights, {"vocoder": train_vocoder(networks["vocoder"], pairs, steps, FINETUNE_RATE, "finetune")})
+        save(weights, {"vocoder": train_vocoder(utterances, int(VOCODER_STEPS * options.part))})
     if "keep" in parts:
         keep(load(weights, "encoder", "decoder", "vocoder"), voice, data / "texts.safetensors")
 

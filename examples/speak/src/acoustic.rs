@@ -8,7 +8,7 @@ use crate::voice::{decoder, encoder};
 use coreml_rt::{Tensor, TensorView};
 
 /// Bands of a frame.
-pub const MELS: usize = 80;
+pub(crate) const MELS: usize = 80;
 
 /// Frames of a step.
 const GROUP: usize = 4;
