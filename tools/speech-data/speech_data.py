@@ -10,7 +10,7 @@ of what is built or shipped. All randomness comes from the numpy generator that 
 
 import ctypes
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import espeakng_loader
 import numpy as np
@@ -28,7 +28,8 @@ MARGIN = 400  # samples that are kept on either side of a trimmed sound
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: sound comes through the callback, in the caller's thread
 _UTF8 = 1
-_WORD, _END = 1, 0  # types of events
+_PHONEME_EVENTS = 1
+_WORD, _PHONEME, _END = 1, 7, 0  # types of events
 _PARAMETERS = {"rate": 1, "pitch": 3, "range": 4, "gap": 7}
 
 
@@ -56,20 +57,25 @@ class Speech:
 
     samples: np.ndarray
     words: list[int]
+    phonemes: list[list[tuple[str, int]]] = field(default_factory=list)  # of each word, by espeak-ng's names
 
 
 class Speaker:
-    """espeak-ng. One for a process: the library keeps its state in globals."""
+    """espeak-ng. One for a process: the library keeps its state in globals.
 
-    def __init__(self, rate: int = RATE) -> None:
+    With `phonemes`, speech says where each phoneme begins too.
+    """
+
+    def __init__(self, rate: int = RATE, phonemes: bool = False) -> None:
         self._rate = rate
         self._library = ctypes.CDLL(espeakng_loader.get_library_path())
         data = espeakng_loader.get_data_path().encode()
-        self._native = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, 0)
+        self._native = self._library.espeak_Initialize(_SYNCHRONOUS, 0, data, _PHONEME_EVENTS if phonemes else 0)
         if self._native <= 0:
             raise RuntimeError("espeak-ng does not start: is the package espeakng-loader complete?")
         self._parts: list[np.ndarray] = []
         self._starts: list[int] = []
+        self._phonemes: list[list[tuple[str, int]]] = []
         self._callback = _CALLBACK(self._receive)  # kept here, because the library does not own it
         self._library.espeak_SetSynthCallback(self._callback)
         pointer, number = ctypes.c_void_p, ctypes.c_uint
@@ -83,6 +89,10 @@ class Speaker:
         while events and events[at].type != _END:
             if events[at].type == _WORD:
                 self._starts.append(events[at].milliseconds)
+                self._phonemes.append([])
+            elif events[at].type == _PHONEME and self._phonemes:
+                name = int(events[at].id).to_bytes(8, "little", signed=True).split(b"\0")[0].decode()
+                self._phonemes[-1].append((name, events[at].sample))
             at += 1
         return 0
 
@@ -99,6 +109,7 @@ class Speaker:
             self._library.espeak_SetParameter(_PARAMETERS[name], int(value), 0)
         self._parts.clear()
         self._starts.clear()
+        self._phonemes.clear()
         raw = text.encode() + b"\0"
         self._library.espeak_Synth(raw, len(raw), 0, 1, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
@@ -107,7 +118,12 @@ class Speaker:
         samples = resample_poly(native, self._rate // divisor, self._native // divisor).astype(np.float32)
         begin, end = sounding(samples)
         words = [min(max(0, start * self._rate // 1000 - begin), end - begin) for start in self._starts]
-        return Speech(samples[begin:end], [0, *words[1:]])
+
+        def place(sample: int) -> int:
+            return min(max(0, sample * self._rate // self._native - begin), end - begin)
+
+        phonemes = [[(name, place(sample)) for name, sample in word] for word in self._phonemes]
+        return Speech(samples[begin:end], [0, *words[1:]], phonemes)
 
 
 def sounding(samples: np.ndarray) -> tuple[int, int]:
