@@ -42,7 +42,8 @@ fn any_rate_and_channels_become_sixteen_kilohertz_of_one() {
             (sample - level * (2.0 * std::f32::consts::PI * 440.0 * at as f32 / RATE as f32).sin()).abs()
         });
         let wrong = wrong.fold(0.0, f32::max);
-        assert!(wrong < 0.01, "{rate} Hz, {channels} channels: {wrong}");
+        // The filter delays by a fraction of a sample, of which whole ones are taken off: at most half of one is left.
+        assert!(wrong < 0.045 && (rate != 16_000 || wrong < 1e-4), "{rate} Hz, {channels} channels: {wrong}");
     }
 }
 
