@@ -251,10 +251,10 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     voice = Voice()
-    began = time.time()
-    utterances = [voice.say(words) for words in phrases(TRAINING + TESTS, SEED)]
+    said = phrases(TRAINING + TESTS, SEED) if parts != ["keep"] else []
+    utterances = [voice.say(words) for words in said]
     utterances, tests = utterances[:TRAINING], utterances[TRAINING:]
-    print(f"{len(utterances)} phrases in {time.time() - began:.0f} s, {len(voice.phonemes)} phonemes", flush=True)
+    print(f"{len(utterances)} phrases, {len(voice.phonemes)} phonemes", flush=True)
     if "acoustic" in parts:
         lines = [" ".join(voice.phonemes), *(f"{word} {' '.join(names)}" for word, names in voice.words.items())]
         (data / "words.txt").write_text("\n".join(lines) + "\n")

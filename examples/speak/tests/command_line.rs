@@ -1,4 +1,8 @@
 //! The program as a user calls it.
+//!
+//! Owns: what it prints, writes and refuses. Must not: judge the sound: `speech.rs` does.
+
+#![expect(clippy::unwrap_used, reason = "this file is tests")]
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -27,7 +31,10 @@ fn says_what_it_cannot_say_and_leaves_no_file() {
     let output = run(&["one hello", "none.wav"], folder.path());
     let printed = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(printed.starts_with("error: the voice does not know `hello`: it was trained on zero, one, two"), "{printed}");
+    assert!(
+        printed.starts_with("error: the voice does not know `hello`: it was trained on zero, one, two"),
+        "{printed}"
+    );
     assert!(!folder.path().join("none.wav").exists());
 }
 

@@ -3,6 +3,8 @@
 //! The kept sounds are those of `python/train.py`: float32 on PyTorch, with the same noise. The networks here run in half
 //! precision, and the decoder hears its own rounded frames, so samples differ; what a listener hears must not.
 
+#![expect(clippy::unwrap_used, reason = "this file is tests")]
+
 use coreml_rt::LoadOptions;
 use safetensors::SafeTensors;
 use speak::{CHUNK, Error, HOP, Speaker};
