@@ -10,11 +10,17 @@ use safetensors::SafeTensors;
 use speak::{CHUNK, Error, HOP, Speaker};
 use speech_metrics::{mcd, stoi};
 
-/// Decibels that the package's speech may be from PyTorch's: a twentieth of what a listener notices between voices.
-const MCD: f64 = 0.5;
+/// Decibels that the package's speech may be from PyTorch's: nothing that is heard. A good voice is 4 to 6 from its speaker.
+const MCD: f64 = 0.1;
+
+/// Decibels that it may be from the synthesiser that it learnt from.
+const LEARNT: f64 = 3.5;
 
 /// How intelligible the package's speech must be with PyTorch's as the reference; 1 is the same.
-const STOI: f64 = 0.97;
+const STOI: f64 = 0.999;
+
+/// Frames that the pause between phrases is shorter than.
+const PAUSE: usize = 10;
 
 /// Returns the speaker of the tests.
 fn speaker() -> Speaker {
@@ -54,8 +60,7 @@ fn sounds_as_pytorch_does() {
         if let Ok(intelligible) = intelligible {
             assert!(intelligible > STOI, "{text}: {intelligible}");
         }
-        // The synthesiser's own words are nearer to what is said than another text's.
-        assert!(learnt < 8.0, "{text}: {learnt} dB from the synthesiser");
+        assert!(learnt < LEARNT, "{text}: {learnt} dB from the synthesiser");
     }
 }
 
@@ -67,12 +72,12 @@ fn chunks_join_to_the_whole() {
     for frames in [3, CHUNK, 40] {
         let (mut joined, mut chunks) = (Vec::new(), 0);
         let heard = |chunk: speak::Chunk<'_>| {
-            assert!(chunk.samples.len() <= frames.max(10) * HOP, "{frames}: {} samples", chunk.samples.len());
+            assert!(chunk.samples.len() <= frames.max(PAUSE) * HOP, "{frames}: {} samples", chunk.samples.len());
             joined.extend_from_slice(chunk.samples);
             chunks += 1;
         };
         speaker.stream(text, frames, heard).unwrap();
-        assert!(chunks >= whole.len() / (frames * HOP), "{chunks} chunks of {frames} frames");
+        assert!(chunks > whole.len() / (2 * frames * HOP), "{chunks} chunks of {frames} frames");
         assert_eq!(joined.len(), whole.len());
         let apart = joined.iter().zip(&whole).map(|(one, other)| (one - other).abs()).fold(0.0, f32::max);
         println!("chunks of {frames} frames: {apart:.6} apart");
@@ -84,7 +89,7 @@ fn chunks_join_to_the_whole() {
 fn says_something_else_for_another_text() {
     let speaker = speaker();
     let (one, other) = (speaker.speak("one two three").unwrap(), speaker.speak("seven six zero").unwrap());
-    assert!(mcd(&one, &other).unwrap() > 2.0 * MCD);
+    assert!(mcd(&one, &other).unwrap() > LEARNT);
     assert!(one.iter().any(|sample| sample.abs() > 0.05), "silence");
 }
 
