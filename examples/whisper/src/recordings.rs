@@ -51,7 +51,7 @@ impl Set {
         if let Some((least, most)) = decibels {
             // Eight levels, and every other noise is coloured: the same rule as in `python/reference.py`.
             let level = least + (most - least) * (index % 8) as f32 / 7.0;
-            let colour = if index % 2 == 0 { 0.0 } else { 0.9 };
+            let colour = if index.is_multiple_of(2) { 0.0 } else { 0.9 };
             add_noise(&mut samples, level, power, index as u64, colour);
         }
         samples
