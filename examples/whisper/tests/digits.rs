@@ -2,6 +2,7 @@
 //!
 //! Owns: the proof that front ends, tokens and long sounds are right. `bin/wer.rs` prints the whole table.
 #![cfg(feature = "symphonia")]
+#![expect(clippy::unwrap_used, reason = "this file is tests")]
 
 use coreml_rt::LoadOptions;
 use safetensors::SafeTensors;
