@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,29 @@ def run(command: list[str], threads: int) -> tuple[str, str, float]:
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, stdout=out, stderr=said, env=environment, text=True)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        peak = 0.0
+        while process.poll() is None:
+            peak = max(peak, peak_memory(process.pid))
+            time.sleep(0.01)
         out.seek(0)
         said.seek(0)
         printed, errors = out.read(), said.read()
     if process.returncode:
         raise RuntimeError(f"{command} failed:\n{errors}")
-    return printed, errors, usage.ru_maxrss / 1024
+    return printed, errors, peak
+
+
+def peak_memory(process: int) -> float:
+    """Returns the peak memory of a running process in MB, as Linux counts it.
+
+    What `wait4` tells would count the pages of this process too, which a child has before it becomes another program.
+    """
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def ours(binary: str, sound: str, threads: int, *options: str) -> tuple[float, float, list]:
