@@ -1,0 +1,64 @@
+//! What this example says, written down by the example that listens (`examples/whisper`).
+//!
+//! Owns: the word error rate of the closed loop. Must not: judge either alone: `speech.rs` and whisper's tests do.
+//!
+//! The listener learnt from other voices of the same synthesiser that the speaker learnt from: the figure says that both work
+//! together, and nothing about natural speech.
+
+#![expect(clippy::unwrap_used, reason = "this file is tests")]
+
+use coreml_rt::LoadOptions;
+use speak::Speaker;
+use speech_metrics::wer;
+use whisper::log_mel::LogMel;
+use whisper::network;
+use whisper::sound::Sound;
+use whisper::transcribe::{Event, FrontEnd, Options, transcribe};
+use whisper::vocabulary::Vocabulary;
+
+/// The word error rate that the loop must stay below; 40 random phrases gave one error in 168 words.
+const MOST: f64 = 0.06;
+
+/// What is said.
+const PHRASES: [&str; 8] = [
+    "one two three",
+    "nine eight seven six",
+    "zero four zero five",
+    "seven three",
+    "five five one nine two six",
+    "eight zero six four",
+    "three one four one five nine two",
+    "six two nine",
+];
+
+#[test]
+fn what_is_said_is_understood() {
+    let options = LoadOptions::new().threads(1);
+    let mut speaker = Speaker::load(&options).unwrap();
+    let mut network = network::digits::load(&options).unwrap();
+    let front_end = FrontEnd::Cpu(LogMel::new(network.layout().mels));
+    let heard: Vec<String> = PHRASES
+        .iter()
+        .map(|phrase| {
+            let mut sound = Sound::from_samples(speaker.speak(phrase).unwrap());
+            let mut texts = Vec::new();
+            transcribe(
+                &mut sound,
+                &front_end,
+                network.as_mut(),
+                &Vocabulary::digits(),
+                &Options::default(),
+                &mut |event| {
+                    if let Event::Segment(segment) = event {
+                        texts.push(segment.text.trim().to_owned());
+                    }
+                    Ok(())
+                },
+            )
+            .unwrap();
+            texts.join(" ")
+        })
+        .collect();
+    let rate = wer(PHRASES.into_iter().zip(heard.iter().map(String::as_str))).rate();
+    assert!(rate < MOST, "{rate}: {heard:?}");
+}
