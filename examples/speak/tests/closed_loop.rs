@@ -34,7 +34,7 @@ const PHRASES: [&str; 8] = [
 #[test]
 fn what_is_said_is_understood() {
     let options = LoadOptions::new().threads(1);
-    let mut speaker = Speaker::load(&options).unwrap();
+    let speaker = Speaker::load(&options).unwrap();
     let mut network = network::digits::load(&options).unwrap();
     let front_end = FrontEnd::Cpu(LogMel::new(network.layout().mels));
     let heard: Vec<String> = PHRASES
