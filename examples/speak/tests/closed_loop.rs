@@ -5,8 +5,6 @@
 //! The listener learnt from other voices of the same synthesiser that the speaker learnt from: the figure says that both work
 //! together, and nothing about natural speech.
 
-#![expect(clippy::unwrap_used, reason = "this file is tests")]
-
 use coreml_rt::LoadOptions;
 use speak::Speaker;
 use speech_metrics::wer;
