@@ -319,6 +319,8 @@ ROWS = {
 
 def plainly(row: Row) -> Any:
     """Capture and convert with torch and coremltools alone, as a script would."""
+    # Torch's default, which an earlier conversion of this process has changed.
+    torch.backends.mha.set_fastpath_enabled(True)
     space: dict[str, Any] = {}
     exec(PRELUDE + textwrap.dedent(row.source), space)
     net = space["make"]().train(row.plain.get("training", False))
