@@ -152,7 +152,8 @@ fn a_long_sound_is_written_window_after_window() {
 
 #[test]
 fn silence_has_no_text() {
-    let mut samples = vec![0.0; 16_000 * 9];
+    // Two whole windows; docs/speech.md says what this model makes of noise that ends within one.
+    let mut samples = vec![0.0; 16_000 * 12];
     whisper::noise::add_noise(&mut samples, 40.0, 0.01, 3, 0.0);
     let segments = transcribed(&samples, &FrontEnd::Cpu(LogMel::new(80)), &Options::default());
     assert!(segments.is_empty(), "{segments:?}");
