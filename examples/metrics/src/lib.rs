@@ -1,6 +1,6 @@
 //! What the speech examples are judged by: the tasks' own metrics instead of differences of single numbers.
 //!
-//! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ ([`pesq`]) and PSNR ([`psnr`]).
+//! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ ([`pesq()`]) and PSNR ([`psnr`]).
 //! Must not: know models, read files, print.
 //! Flow: `whisper`, `speak` and their tests → here. PESQ is the crate `pesq`; the others are a page of code each, and
 //! `tests/references.rs` compares all of them with the Python packages that papers use.
