@@ -9,7 +9,7 @@ use crate::variant::{Change, Model, Variant, decibels, psnr};
 use crate::{Failure, plot};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Report, Verdict};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
@@ -69,11 +69,11 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// A rung that was walked.
-#[derive(Debug, Serialize)]
-struct Rung {
+/// A rung that was walked, as `--json` prints it and `cargo coreml report --ladder` reads it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Rung {
     /// Its name.
-    name: &'static str,
+    name: String,
     /// The lines that apply it; empty for none.
     line: String,
     /// Size of the package in bytes; `null` when it could not be converted.
@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         rungs.push(walk(name, change.line, variant, arguments.metric.as_deref())?);
     }
     if let Some(path) = &arguments.plot {
-        let points = rungs.iter().filter_map(|rung| Some((rung.name, rung.bytes?, rung.psnr?)));
+        let points = rungs.iter().filter_map(|rung| Some((rung.name.as_str(), rung.bytes?, rung.psnr?)));
         plot::size_against_error(path, model.name(), &points.collect::<Vec<_>>())?;
     }
     if arguments.json {
@@ -124,14 +124,17 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 }
 
 /// Compares a rung with PyTorch.
-fn walk(
-    name: &'static str,
-    line: String,
-    variant: Result<Variant, String>,
-    metric: Option<&str>,
-) -> Result<Rung, Failure> {
-    let mut rung =
-        Rung { name, line, bytes: None, psnr: None, agreement: None, passed: false, metric: None, error: None };
+fn walk(name: &str, line: String, variant: Result<Variant, String>, metric: Option<&str>) -> Result<Rung, Failure> {
+    let mut rung = Rung {
+        name: name.to_owned(),
+        line,
+        bytes: None,
+        psnr: None,
+        agreement: None,
+        passed: false,
+        metric: None,
+        error: None,
+    };
     let variant = match variant {
         Ok(variant) => variant,
         Err(error) => return Ok(Rung { error: Some(error), ..rung }),
@@ -188,7 +191,7 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
         rows[0].push("metric".to_owned());
     }
     for rung in rungs {
-        let mut row = vec![rung.name.to_owned()];
+        let mut row = vec![rung.name.clone()];
         match (rung.bytes, whole) {
             (Some(size), Some(whole)) => {
                 row.extend([bytes(size), format!("{:.0} %", 100.0 * size as f64 / whole as f64)]);

@@ -159,16 +159,11 @@ fn a_browser_shows_ten_thousand_operations() {
         const search = document.getElementById('search');
         const before = performance.now();
         search.value = 'layers_1999_ relu'; search.dispatchEvent(new Event('input'));
-        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes,
-            before < 30000, performance.now() - before < 3000].join(';');
+        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes].join(';');
         document.body.dataset.times = [before, performance.now() - before].join(';');";
     let Some(document) = browse(&page, act) else { return };
-    // Times are ten times what an idle machine needs at most; `tools/bench-command-line` measures. The relu, and the addition that takes it: names of arguments are searched, too.
-    assert!(
-        document.contains("data-result=\"2 of 6000;2;6002;true;true\""),
-        "{:?}",
-        attribute(&document, "data-result")
-    );
+    // The relu, and the addition that takes it: names of arguments are searched, too. `tools/bench-command-line` measures.
+    assert_eq!(attribute(&document, "data-result"), Some("2 of 6000;2;6002"));
     println!("milliseconds to open, to search: {:?}", attribute(&document, "data-times"));
 }
 

@@ -119,10 +119,28 @@ fn what_pytorch_models_become() {
     }
 }
 
+/// Returns whether a log has the members, of the types, that the schema of SARIF has: the types of `serde-sarif` are made
+/// from it, and what they do not know is lost between reading and writing.
+fn is_sarif(log: &serde_json::Value) -> bool {
+    let typed = serde_json::from_value::<serde_sarif::sarif::Sarif>(log.clone());
+    typed.is_ok_and(|typed| serde_json::to_value(typed).is_ok_and(|written| written == *log))
+}
+
 #[test]
 fn sarif_has_what_its_schema_asks_for() {
     let report = report(&package("hostile"), &Options::default());
     let log = sarif(&[("a b/hostile.mlpackage".to_owned(), &report)]);
+    assert!(is_sarif(&log));
+    for (member, wrong) in
+        [("/runs/0/results/0", "{}"), ("/runs/0/results/0/level", "\"fatal\""), ("/runs/0/tool", "{}")]
+    {
+        let mut other = log.clone();
+        *other.pointer_mut(member).unwrap() = serde_json::from_str(wrong).unwrap();
+        assert!(!is_sarif(&other), "{member}");
+    }
+    let mut other = log.clone();
+    other["runs"][0]["results"][0]["place"] = "here".into();
+    assert!(!is_sarif(&other), "an unknown member");
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
@@ -151,6 +169,7 @@ fn a_finding_stands_at_the_line_of_python_that_it_comes_from() {
     options.origins = serde_json::from_value(origins).unwrap();
     let report = report(&package("hostile"), &options);
     let log = sarif(&[("m.toml".to_owned(), &report)]);
+    assert!(is_sarif(&log));
     let results = log["runs"][0]["results"].as_array().unwrap();
     let result = |rule: &str| results.iter().find(|result| result["ruleId"] == rule).unwrap();
     let physical = |uri: &str| serde_json::json!({ "artifactLocation": { "uri": uri } });

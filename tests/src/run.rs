@@ -38,6 +38,16 @@ impl Run {
         self
     }
 
+    /// Panics with all that was said unless the generated test of each model compared it with PyTorch and passed.
+    ///
+    /// Parameters: `module` — of the manifest; `models` — their paths below it.
+    pub fn has_parity(&self, module: &str, models: &[&str]) {
+        for model in models {
+            let line = format!("test {module}::{model}::parity::matches_pytorch ... ok");
+            assert!(self.stdout.contains(&line), "no {line:?}:\n{}", self.stdout);
+        }
+    }
+
     /// Panics with all that was said unless it failed and said each of `parts`.
     pub fn fails_with(&self, parts: &[&str]) {
         assert!(!self.success, "this should have failed:\n{}{}", self.stdout, self.stderr);

@@ -186,8 +186,5 @@ fn they_work_the_whole_way() {
     // deviations stand in the order of the planes.
     assert!(lines[9].starts_with("means -2.12 -2.04 2.64 "), "{said}");
 
-    let tests = user.cargo(&["test"]).succeeds().stdout;
-    for model in ["decoder", "text", "choice", "photo", "small"] {
-        assert!(tests.contains(&format!("test nets::{model}::parity::matches_pytorch ... ok")), "{tests}");
-    }
+    user.cargo(&["test"]).succeeds().has_parity("nets", &["decoder", "text", "choice", "photo", "small"]);
 }

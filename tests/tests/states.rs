@@ -119,10 +119,7 @@ fn the_same_program_runs_states_of_either_mode() {
     user.write("src/main.rs", MAIN);
     let said = user.cargo(&["run"]).succeeds().stdout;
     assert_eq!(said, "equal true\nequal true\nequal true\nvalues 512\n");
-    let tests = user.cargo(&["test"]).succeeds().stdout;
-    for model in ["kept", "fed", "both::kept", "both::fed"] {
-        assert!(tests.contains(&format!("test decoder::{model}::parity::matches_pytorch ... ok")), "{tests}");
-    }
+    user.cargo(&["test"]).succeeds().has_parity("decoder", &["kept", "fed", "both::kept", "both::fed"]);
 }
 
 #[test]

@@ -6,9 +6,9 @@
 mod comparison;
 mod operations;
 
-use super::ladder::Rung;
 use crate::Failure;
 use crate::models::Model;
+use crate::quantize::Rung;
 use comparison::Parity;
 use coreml_lint::{Finding, Padding, RULES, Report};
 use coreml_rt::parity::{self, Timing};
