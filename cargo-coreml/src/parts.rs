@@ -5,7 +5,7 @@
 
 use crate::Failure;
 use coreml_rt::LoadOptions;
-use coreml_rt::parity::{Report, Sample, Tolerance, verify};
+use coreml_rt::parity::{Metric, Report, Sample, Tolerance, verify_by};
 use coreml_spec::IndexedModel;
 use std::path::{Path, PathBuf};
 
@@ -43,16 +43,23 @@ pub(crate) fn of(model: &IndexedModel, folder: &Path) -> Result<Vec<Part>, Failu
 
 /// Compares the parts with PyTorch.
 ///
+/// Parameters: `metric` — a command that judges each part besides the tolerance.
 /// Returns: all comparisons as those of one model; `None` where there is no sample.
-/// Errors: as [`verify`].
-pub(crate) fn compare(parts: &[Part], options: &LoadOptions, tolerance: Tolerance) -> Result<Option<Report>, Failure> {
+/// Errors: as [`verify_by`].
+pub(crate) fn compare(
+    parts: &[Part],
+    options: &LoadOptions,
+    tolerance: Tolerance,
+    metric: Option<&Metric>,
+) -> Result<Option<Report>, Failure> {
     let mut whole: Option<Report> = None;
     for Part { package, function, samples } in parts.iter().filter(|part| !part.samples.is_empty()) {
-        let mut report = verify(package, function.as_deref(), options, samples, Some(tolerance))?;
+        let mut report = verify_by(package, function.as_deref(), options, samples, Some(tolerance), metric)?;
         match &mut whole {
             None => whole = Some(report),
             Some(whole) => {
                 whole.comparisons.append(&mut report.comparisons);
+                whole.metrics.append(&mut report.metrics);
                 whole.remarks.append(&mut report.remarks);
             }
         }

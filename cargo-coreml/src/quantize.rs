@@ -140,7 +140,7 @@ fn walk(name: &str, line: String, variant: Result<Variant, String>, metric: Opti
         Err(error) => return Ok(Rung { error: Some(error), ..rung }),
     };
     rung.bytes = Some(variant.size);
-    match variant.verify(&LoadOptions::new(), variant.tolerance) {
+    match variant.verify(&LoadOptions::new()) {
         Ok(report) => {
             rung.psnr = Some(psnr(&report)).filter(|psnr| psnr.is_finite());
             rung.agreement = Some(agreement(&report));

@@ -108,7 +108,7 @@ type Ran = (Option<coreml_rt::parity::Report>, Option<Timing>);
 fn kept(model: &models::Model) -> Result<Ran, Failure> {
     let Some(indexed) = &model.indexed else { return Ok((None, None)) };
     let (parts, options) = (model.parts()?, LoadOptions::new());
-    let parity = parts::compare(&parts, &options, indexed.tolerance)?;
+    let parity = parts::compare(&parts, &options, indexed.tolerance, indexed.metric.as_ref())?;
     let measured = parts.iter().find_map(|part| Some((part, part.samples.first()?)));
     let timing = measured.map(|(part, sample)| {
         measure(&model.package, part.function.as_deref(), &options, Some(sample), RUNS, Duration::ZERO)

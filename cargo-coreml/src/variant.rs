@@ -9,7 +9,7 @@ use crate::parts::{self, Part};
 use crate::{Failure, selection};
 use coreml_build::{Build, Selection, Session};
 use coreml_rt::LoadOptions;
-use coreml_rt::parity::{Report, Tolerance, Verdict};
+use coreml_rt::parity::{Metric, Report, Tolerance, Verdict};
 use coreml_spec::{Index, IndexedModel, Outcome};
 use std::cell::Cell;
 use std::fs;
@@ -53,6 +53,8 @@ pub(crate) struct Variant {
     parts: Vec<Part>,
     /// When the manifest calls a result equal.
     pub(crate) tolerance: Tolerance,
+    /// The manifest's command that judges all samples together.
+    pub(crate) metric: Option<Metric>,
 }
 
 impl Model {
@@ -175,13 +177,25 @@ fn variant(folder: &Path, models: &[&IndexedModel], name: &str) -> Result<Varian
         let package = coreml_spec::Package::open(folder.join(&model.package))?;
         size += package.summary()?.files.iter().map(|(_, size)| size).sum::<u64>();
     }
-    Ok(Variant { package: folder.join(&largest.package), size, parts, tolerance: largest.tolerance })
+    let (package, tolerance, metric) = (folder.join(&largest.package), largest.tolerance, largest.metric.clone());
+    Ok(Variant { package, size, parts, tolerance, metric })
 }
 
 impl Variant {
+    /// Compares the variant with PyTorch, by the manifest's tolerance and metric.
+    pub(crate) fn verify(&self, options: &LoadOptions) -> Result<Report, Failure> {
+        self.compare(options, self.tolerance, self.metric.as_ref())
+    }
+
+    /// Compares the variant with PyTorch for its figures alone: everything passes.
+    pub(crate) fn figures(&self, options: &LoadOptions) -> Result<Report, Failure> {
+        self.compare(options, Tolerance::Psnr(0.0), None)
+    }
+
     /// Compares the variant with PyTorch.
-    pub(crate) fn verify(&self, options: &LoadOptions, tolerance: Tolerance) -> Result<Report, Failure> {
-        parts::compare(&self.parts, options, tolerance)?.ok_or_else(|| "there is no sample to compare with".into())
+    fn compare(&self, options: &LoadOptions, tolerance: Tolerance, metric: Option<&Metric>) -> Result<Report, Failure> {
+        let report = parts::compare(&self.parts, options, tolerance, metric)?;
+        report.ok_or_else(|| "there is no sample to compare with".into())
     }
 }
 

@@ -1,13 +1,13 @@
 //! `cargo coreml verify`: a model package against PyTorch's results.
 //!
 //! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
-//! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify`].
+//! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify_by`].
 
 use crate::Failure;
 use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use coreml_rt::parity::{Comparison, Figures, Report, Sample, Stage, Verdict, verify};
+use coreml_rt::parity::{Bound, Comparison, Figures, Measured, Metric, Report, Sample, Stage, Verdict, verify_by};
 use coreml_rt::{Engine, LoadOptions, Tolerance};
 use serde::Serialize;
 use std::io::Write;
@@ -24,10 +24,15 @@ values from 0 to 255.
 A float is rounded to the type of the model's input; any other conversion must be exact. Floats pass at a PSNR of 35 dB when
 the program has half precision anywhere, otherwise within 1e-3 + 1e-5 × |reference|; integers must be equal.
 
+--metric runs a command in this folder, besides: the last line that it prints is its figure. It finds the package's path in
+COREML_PACKAGE, and in COREML_COMPARISON that of a safetensors file with 0/in/NAME, 0/expected/NAME and 0/got/NAME of the first
+sample, 1/in/NAME, … of the next, and 0/step1/in/NAME, … of a sample with several steps, all of them float64.
+
 Examples:
   cargo coreml verify Whisper.mlpackage --samples whisper.safetensors
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --samples b.safetensors --psnr 45
   cargo coreml verify Whisper.mlpackage --samples steps.safetensors --function decoder
+  cargo coreml verify Voice.mlpackage --samples a.safetensors --psnr 0 --metric 'python distortion.py' --at-most 0.1
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --engine onnxruntime --round-to-half
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --json | jq '.comparisons[] | select(.passed | not)'
 
@@ -70,7 +75,16 @@ pub(crate) struct Arguments {
     /// See --atol
     #[arg(long, value_name = "RTOL", value_parser = positive)]
     rtol: Option<f64>,
-    /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons", "remarks"}
+    /// Run this command, too; it judges all samples together
+    #[arg(long, value_name = "COMMAND", requires = "bound")]
+    metric: Option<String>,
+    /// What the metric's figure must reach, where more is better
+    #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
+    at_least: Option<f64>,
+    /// What the metric's figure must not exceed
+    #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
+    at_most: Option<f64>,
+    /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons", "metrics", "remarks"}
     #[arg(long)]
     json: bool,
 }
@@ -115,7 +129,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         (None, None, None) => None,
         (None, atol, rtol) => Some(Tolerance::Absolute { atol: atol.unwrap_or(0.0), rtol: rtol.unwrap_or(0.0) }),
     };
-    let report = verify(&arguments.package, arguments.function.as_deref(), &options, &samples, tolerance)?;
+    let metric = metric(arguments)?;
+    let (package, function) = (&arguments.package, arguments.function.as_deref());
+    let report = verify_by(package, function, &options, &samples, tolerance, metric.as_ref())?;
     if arguments.json {
         serde_json::to_writer_pretty(&mut *output, &json(arguments, &report)).map_err(std::io::Error::from)?;
     } else {
@@ -123,10 +139,20 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     }
     writeln!(output)?;
     let (failed, total) = (report.comparisons.iter().filter(|row| !row.passed).count(), report.comparisons.len());
-    if !report.passed() {
+    if failed > 0 || total == 0 {
         return Err(format!("{failed} of {total} comparisons failed").into());
     }
+    if !report.passed() {
+        return Err("the metric has not passed".into());
+    }
     Ok(())
+}
+
+/// Returns the command that judges all samples.
+fn metric(arguments: &Arguments) -> Result<Option<Metric>, Failure> {
+    let bound = arguments.at_least.map(Bound::AtLeast).or(arguments.at_most.map(Bound::AtMost));
+    let (Some(command), Some(bound)) = (arguments.metric.clone(), bound) else { return Ok(None) };
+    Ok(Some(Metric { command, folder: std::env::current_dir()?, bound }))
 }
 
 /// The JSON form.
@@ -144,8 +170,25 @@ struct Json<'a> {
     passed: bool,
     /// One per output of each step, and per state.
     comparisons: Vec<Row<'a>>,
+    /// What commands say of all samples together.
+    metrics: Vec<MetricRow<'a>>,
     /// What was done to the samples.
     remarks: &'a [String],
+}
+
+/// What a command says.
+#[derive(Serialize)]
+struct MetricRow<'a> {
+    /// The command.
+    command: &'a str,
+    /// What its figure must reach: `{"at-least"}` or `{"at-most"}`.
+    bound: Bound,
+    /// The figure.
+    figure: Option<f64>,
+    /// Why there is none.
+    problem: Option<&'a str>,
+    /// Whether it reaches the bound.
+    passed: bool,
 }
 
 /// One comparison.
@@ -208,7 +251,20 @@ fn json<'a>(arguments: &'a Arguments, report: &'a Report) -> Json<'a> {
         tolerance: report.tolerance,
         passed: report.passed(),
         comparisons: report.comparisons.iter().map(row).collect(),
+        metrics: report.metrics.iter().map(metric_row).collect(),
         remarks: &report.remarks,
+    }
+}
+
+/// Returns the JSON form of what a command says.
+fn metric_row(measured: &Measured) -> MetricRow<'_> {
+    let figure = measured.figure.as_ref();
+    MetricRow {
+        command: &measured.command,
+        bound: measured.bound,
+        figure: figure.ok().copied(),
+        problem: figure.err().map(String::as_str),
+        passed: measured.passed(),
     }
 }
 

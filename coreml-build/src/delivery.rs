@@ -12,9 +12,9 @@ use crate::lookup::{Found, Wanted};
 use crate::manifest::{Manifest, Model};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::session::{Build, BuiltModel, Conversions, Policy, Session};
-use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Models, Outcome};
+use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Content of `build.json`.
 #[derive(Debug, Serialize)]
@@ -91,7 +91,8 @@ impl Session {
                 package: package.clone(),
                 log: entry.log(),
             });
-            let mut indexed = indexed(model, interface, entry.digest(), products.package, products.samples);
+            let root = &self.options.package_root;
+            let mut indexed = indexed(model, root, interface, entry.digest(), products.package, products.samples);
             if model.embed {
                 let files = entry.package_files().into_iter();
                 let files = files.map(|file| (file.path.to_owned(), package.join(file.path), file.size)).collect();
@@ -193,6 +194,7 @@ pub(crate) fn interface_of(entry: &Entry) -> Result<Interface, Error> {
 /// Called by: [`Session::deliver`], `lock/skip.rs`.
 pub(crate) fn indexed(
     model: &Model,
+    package_root: &Path,
     interface: Interface,
     digest: &str,
     package: String,
@@ -208,6 +210,7 @@ pub(crate) fn indexed(
         package,
         samples,
         tolerance: model.tolerance,
+        metric: model.metric.clone().map(|(command, bound)| Metric { command, folder: package_root.to_owned(), bound }),
         compute_units: model.compute_units,
         allow: model.allow.clone(),
         embedded: Vec::new(),

@@ -13,6 +13,7 @@ mod array;
 mod errors;
 mod figures;
 mod file;
+mod metric;
 mod output;
 mod report;
 mod sample;
@@ -20,9 +21,10 @@ mod step;
 mod subject;
 mod timing;
 
-pub use coreml_spec::Tolerance;
+pub use coreml_spec::{Bound, Metric, Tolerance};
 pub use errors::{Errors, Worst};
 pub use figures::Figures;
+pub use metric::Measured;
 pub use report::{Comparison, Report, Stage, Verdict};
 pub use sample::Sample;
 pub use timing::{Timing, measure};
@@ -35,6 +37,7 @@ use crate::options::LoadOptions;
 use crate::slot::{InputRef, OutputSlot};
 use crate::state::State;
 use coreml_spec::{DataType, FeatureKind, Package, TensorRef};
+use metric::Record;
 use output::Output;
 use std::path::Path;
 use step::{Fed, Step};
@@ -44,11 +47,11 @@ use subject::Subject;
 ///
 /// Called by: the generated `#[cfg(test)] mod parity`; `cargo test` shows what is printed when the test fails, or with
 /// `--nocapture`.
-/// Parameters: `samples` — absolute paths in `OUT_DIR`.
+/// Parameters: `samples` — absolute paths in `OUT_DIR`; `metric` — the JSON form of a [`Metric`].
 #[doc(hidden)]
-pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance) -> bool {
+pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance, metric: Option<&str>) -> bool {
     let load = || Model::load(description, &LoadOptions::new()).map(|model| Subject::Model(Box::new(model)));
-    test_subject(description.name, load, samples, tolerance)
+    test_subject(description.name, description.built, load, samples, tolerance, metric)
 }
 
 /// Compares all buckets of a generated module with their samples, whose inputs are not padded: prints the figures, and
@@ -62,17 +65,30 @@ pub fn test_buckets(
     buckets: &'static [(usize, Description)],
     samples: &[&str],
     tolerance: Tolerance,
+    metric: Option<&str>,
 ) -> bool {
     let load = || BucketedModel::load(buckets, &LoadOptions::new()).map(|model| Subject::Buckets(Box::new(model)));
-    test_subject(name, load, samples, tolerance)
+    let largest = buckets.last().map_or("", |(_, description)| description.built);
+    test_subject(name, largest, load, samples, tolerance, metric)
 }
 
 /// Loads what is compared, compares it, prints the figures, and returns whether all passed.
-fn test_subject(name: &str, load: impl Fn() -> Result<Subject, Error>, samples: &[&str], tolerance: Tolerance) -> bool {
+///
+/// Parameters: `package` — where the build left it.
+fn test_subject(
+    name: &str,
+    package: &str,
+    load: impl Fn() -> Result<Subject, Error>,
+    samples: &[&str],
+    tolerance: Tolerance,
+    metric: Option<&str>,
+) -> bool {
     let run = || {
         let subject = load()?;
         let samples = samples.iter().map(|path| Sample::read(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
-        compare(name, &subject, &samples, tolerance)
+        let metric = metric.map(serde_json::from_str::<Metric>).transpose();
+        let metric = metric.map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
+        compare(name, &subject, &samples, tolerance, metric.as_ref().map(|metric| (metric, Path::new(package))))
     };
     match run() {
         Ok(report) => {
@@ -100,6 +116,25 @@ pub fn verify(
     samples: &[Sample],
     tolerance: Option<Tolerance>,
 ) -> Result<Report, Error> {
+    verify_by(package, function, options, samples, tolerance, None)
+}
+
+/// Compares a package on disk with samples, and lets a command judge all of them together.
+///
+/// The command runs in the metric's folder. It finds in the environment `COREML_PACKAGE`, the package, and
+/// `COREML_COMPARISON`, a safetensors file that lives until it ends: `0/in/NAME`, `0/expected/NAME` and `0/got/NAME` of the
+/// first sample, `0/step1/in/NAME` and so on where it has several steps; all of them float64, and states not among them. The
+/// last line that it prints is the figure.
+/// Parameters and errors: those of [`verify`]. A command that fails, or prints no number, is no error: the metric has not
+/// passed then, and says why.
+pub fn verify_by(
+    package: &Path,
+    function: Option<&str>,
+    options: &LoadOptions,
+    samples: &[Sample],
+    tolerance: Option<Tolerance>,
+    metric: Option<&Metric>,
+) -> Result<Report, Error> {
     let mut name = package.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let model = Subject::open(package, function, options)?;
     let tolerance = match tolerance {
@@ -113,23 +148,38 @@ pub fn verify(
     if let Some(function) = function {
         name = format!("{name}/{function}");
     }
-    compare(&name, &model, samples, tolerance)
+    compare(&name, &model, samples, tolerance, metric.map(|metric| (metric, package)))
 }
 
 /// Runs `model` on each sample and judges each output.
-fn compare(name: &str, model: &Subject, samples: &[Sample], tolerance: Tolerance) -> Result<Report, Error> {
+///
+/// Parameters: `metric` — judges all of them together; with the package's place.
+fn compare(
+    name: &str,
+    model: &Subject,
+    samples: &[Sample],
+    tolerance: Tolerance,
+    metric: Option<(&Metric, &Path)>,
+) -> Result<Report, Error> {
     let mut report = Report::new(name, model.backend(), tolerance);
+    let mut record = metric.map(|_| Record::default());
     let function = model.function()?;
-    for sample in samples {
+    for (number, sample) in samples.iter().enumerate() {
         sample.refuse_unknown_states(&function.states)?;
         let mut state = if function.states.is_empty() { None } else { Some(model.new_state()?) };
         for step in sample.steps() {
             let outputs = run(model, &step, state.as_mut(), &mut report)?;
             judge(model, &step, &outputs, &mut report)?;
+            if let Some(record) = &mut record {
+                record.step(number, &step, function, &outputs)?;
+            }
         }
         if let Some(state) = state {
             judge_states(model, sample, &state, &mut report)?;
         }
+    }
+    if let (Some((metric, package)), Some(record)) = (metric, record) {
+        report.metrics.push(record.measured_by(metric, package));
     }
     Ok(report)
 }

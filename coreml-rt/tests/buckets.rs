@@ -269,8 +269,8 @@ fn samples_without_padding_decide_parity() {
     for buckets in [in_one_package(package()), in_packages()] {
         let files = [3, 4, 7].map(|length| data(&format!("letters.{length}.safetensors")).to_str().unwrap().to_owned());
         let files = files.each_ref().map(String::as_str);
-        assert!(parity_test_of_buckets("letters", buckets, &files, tolerance));
-        assert!(!parity_test_of_buckets("letters", buckets, &[], tolerance), "no sample proves nothing");
+        assert!(parity_test_of_buckets("letters", buckets, &files, tolerance, None));
+        assert!(!parity_test_of_buckets("letters", buckets, &[], tolerance, None), "no sample proves nothing");
     }
 }
 

@@ -239,15 +239,15 @@ fn an_embedded_package_needs_no_file() {
 fn samples_decide_parity() {
     for name in ["pets", "mix", "encoder", "decoder"] {
         let path = data(&format!("{name}.safetensors"));
-        assert!(parity_test(&description(name), &[path.to_str().unwrap()], Tolerance::Psnr(60.0)), "{name}");
+        assert!(parity_test(&description(name), &[path.to_str().unwrap()], Tolerance::Psnr(60.0), None), "{name}");
         let package = data(&format!("{name}.mlpackage"));
         let tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
         let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(tolerance)).unwrap();
         assert!(report.passed(), "{report}");
         assert!(report.to_string().contains(&format!("parity of `{name}` with PyTorch on {BACKEND}")), "{report}");
     }
-    assert!(!parity_test(&description("pets"), &[], Tolerance::Psnr(60.0)), "no sample proves nothing");
-    assert!(!parity_test(&description("pets"), &["/no/such/sample"], Tolerance::Psnr(60.0)));
+    assert!(!parity_test(&description("pets"), &[], Tolerance::Psnr(60.0), None), "no sample proves nothing");
+    assert!(!parity_test(&description("pets"), &["/no/such/sample"], Tolerance::Psnr(60.0), None));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 // The engines are those of the portable backend.
 #![cfg(not(target_vendor = "apple"))]
 
-use coreml_rt::parity::{Sample, Stage, Verdict, verify};
+use coreml_rt::parity::{Bound, Metric, Sample, Stage, Verdict, verify, verify_by};
 use coreml_rt::{Engine, Error, LoadOptions, Tolerance, f16};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -61,6 +61,33 @@ fn a_wrong_step_or_state_fails() {
             report.comparisons.iter().filter(|row| !row.passed).map(|row| row.output.as_str()).collect();
         assert_eq!(failed, [if wrong == 4 { "total" } else { "y" }], "{report}");
     }
+}
+
+#[test]
+fn a_command_judges_all_samples_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let judged = |command: &str, bound| {
+        let metric = Metric { command: command.to_owned(), folder: folder.path().to_owned(), bound };
+        let samples = [sample(&STEPS), sample(&STEPS)];
+        verify_by(&package("state"), None, &LoadOptions::new(), &samples, None, Some(&metric)).unwrap()
+    };
+    let report = judged("cp \"$COREML_COMPARISON\" seen && ls \"$COREML_PACKAGE\" && echo 3", Bound::AtMost(3.0));
+    assert!(report.passed(), "{report}");
+    assert!(report.to_string().contains("\n  metric: 3, at most 3 is asked  pass: cp "), "{report}");
+    let seen = std::fs::read(folder.path().join("seen")).unwrap();
+    let seen = safetensors::SafeTensors::deserialize(&seen).unwrap();
+    let mut names = seen.names();
+    names.sort_unstable();
+    let of_step = ["expected/y", "got/y", "in/x"];
+    let keys = |sample: usize| [0, 1].map(|step| of_step.map(|name| format!("{sample}/step{step}/{name}"))).concat();
+    assert_eq!(names, [keys(0), keys(1)].concat());
+    let (expected, got) = (seen.tensor("1/step1/expected/y").unwrap(), seen.tensor("1/step1/got/y").unwrap());
+    assert_eq!(expected.data()[..8], 3.0f64.to_le_bytes());
+    assert_eq!((expected.shape(), expected.data()), (got.shape(), got.data()));
+    // A figure beyond its bound fails, however close the outputs are.
+    let report = judged("echo 3", Bound::AtMost(2.9));
+    assert!(!report.passed() && report.comparisons.iter().all(|row| row.passed), "{report}");
+    assert!(!judged("exit 1", Bound::AtMost(2.9)).passed());
 }
 
 #[test]

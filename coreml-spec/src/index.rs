@@ -96,6 +96,9 @@ pub struct IndexedModel {
     pub samples: Vec<String>,
     /// When a sample counts as equal to PyTorch.
     pub tolerance: Tolerance,
+    /// What judges all samples together, besides the tolerance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<Metric>,
     /// Compute units to ask of Core ML unless the caller chooses.
     pub compute_units: ComputeUnits,
     /// Rules of `cargo coreml lint` whose findings are not wanted: `ANE030`.
@@ -159,6 +162,47 @@ impl Tolerance {
     }
 }
 
+/// A command that judges what a model gives: a task's own metric, as the manifest's `parity.metric` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Metric {
+    /// What the shell runs. The last line that it prints is its figure.
+    pub command: String,
+    /// Where it runs: the folder of the crate's Cargo.toml, absolute.
+    pub folder: PathBuf,
+    /// What the figure must reach.
+    pub bound: Bound,
+}
+
+/// What a figure must reach.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    /// More is better.
+    AtLeast(f64),
+    /// Less is better.
+    AtMost(f64),
+}
+
+impl Bound {
+    /// Returns whether a figure reaches it; not-a-number never does.
+    pub fn is_met(self, figure: f64) -> bool {
+        match self {
+            Self::AtLeast(least) => figure >= least,
+            Self::AtMost(most) => figure <= most,
+        }
+    }
+}
+
+impl std::fmt::Display for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::AtLeast(least) => write!(f, "at least {least}"),
+            Self::AtMost(most) => write!(f, "at most {most}"),
+        }
+    }
+}
+
 /// Which processors Core ML may use (`MLComputeUnits`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -196,6 +240,7 @@ mod tests {
             package: String::new(),
             samples: samples.map(str::to_owned).to_vec(),
             tolerance: Tolerance::Psnr(35.0),
+            metric: None,
             compute_units: ComputeUnits::All,
             allow: Vec::new(),
             embedded: Vec::new(),

@@ -56,8 +56,8 @@ pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
-    ABSENT_ENDING, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index, IndexedModel, Models,
-    Outcome, Tolerance, index_folder,
+    ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index, IndexedModel,
+    Metric, Models, Outcome, Tolerance, index_folder,
 };
 pub use interface::{
     Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface, Labels, Shape, SizeRange,

@@ -1,12 +1,13 @@
-"""Measures the example `whisper` against openai-whisper in PyTorch, and a long sound against a short one.
+"""Measures the example `whisper` against openai-whisper in PyTorch and faster-whisper, and a long sound against a short one.
 
 Owns: the table.   Must not: compute anything itself.
 Flow: builds nothing: `cargo build --release -p whisper` first; then `python tools/bench-speech/bench.py`, with a Python that
 has torch, numpy, safetensors, soundfile and what `requirements.txt` names. Starts each contender as a process of its own, turn
 and turn about, and reads its peak memory from the system.
 
-Both sides have the same random weights of size "tiny", greedy decoding of exactly 50 tokens a window, no timestamps, windows
-without overlap, and read the file as part of the time. Loading models is not part of it.
+All sides have the same random weights of a size, in float32, greedy decoding of exactly 50 tokens a window with the same tokens
+suppressed, no timestamps, windows without overlap, and read the file as part of the time. Loading models is not part of it, but
+its memory is.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,74 @@ def recording(seconds: float) -> np.ndarray:
     return samples + np.random.default_rng(1).normal(size=count).astype(np.float32) * 1e-3
 
 
+class Ours:
+    """Our program, with a size."""
+
+    name = "ours"
+
+    def __init__(self, binary: str, size: str) -> None:
+        words = find_spec("whisper")
+        if words is None or words.origin is None:
+            raise SystemExit("openai-whisper is not installed: see tools/bench-speech/requirements.txt")
+        ranks = Path(words.origin).parent / "assets" / "multilingual.tiktoken"
+        options = ["--no-timestamps", "--overlap", "0", "--temperatures", "0", "--most-tokens", str(TOKENS)]
+        self.binary, self.options = binary, ["--size", size, "--words", str(ranks), *options]
+
+    def measured(self, sound: str, threads: int) -> tuple[float, float, list]:
+        """Returns seconds, peak memory in MB, and tokens."""
+        return ours(self.binary, sound, threads, *self.options)
+
+
+class Python:
+    """A process of Python that prints its seconds and tokens."""
+
+    def __init__(self, name: str, command: list[str], *after: str) -> None:
+        self.name, self.command, self.after = name, command, after
+
+    def measured(self, sound: str, threads: int) -> tuple[float, float, list]:
+        """Returns seconds, peak memory in MB, and tokens."""
+        command = [sys.executable, *self.command, sound, str(threads), "1", str(TOKENS), *self.after]
+        printed, _, memory = run(command, threads)
+        found = json.loads(printed.splitlines()[-1])
+        return found["seconds"], memory, [[token for token in window if token < 50257] for window in found["tokens"]]
+
+
+def pytorch(size: str) -> Python:
+    """Returns openai-whisper's `transcribe`."""
+    return Python("openai-whisper (PyTorch)", [str(HERE / "pytorch_side.py"), size])
+
+
+def faster(folder: str) -> Python | None:
+    """Returns faster-whisper, where it is installed; its model goes to a folder."""
+    if find_spec("faster_whisper") is None:
+        return None
+    side = str(HERE / "faster_side.py")
+    subprocess.run([sys.executable, side, folder], check=True)
+    tokens = json.loads((ROOT / "examples" / "whisper" / "data" / "openai_tokens.json").read_text())
+    return Python("faster-whisper (CTranslate2)", [side, folder], json.dumps(tokens["models"][0]["suppressed"]))
+
+
+def same(one: list, other: list) -> int:
+    """Returns how many tokens of two lists of windows are the same."""
+    return sum(a == b for x, y in zip(one, other, strict=False) for a, b in zip(x, y, strict=False))
+
+
+def side_by_side(contenders: list, sound: str, seconds: float, threads: int, rounds: int, label: str) -> None:
+    """Measures contenders in turn, the last of them ours, and prints a row for each."""
+    least = [(float("inf"), 0.0, [])] * len(contenders)
+    for _ in range(rounds):
+        for at, contender in enumerate(contenders):
+            took, memory, tokens = contender.measured(sound, threads)
+            least[at] = min(least[at][0], took), max(least[at][1], memory), tokens
+    here = least[-1]
+    for contender, (took, memory, tokens) in zip(contenders, least, strict=True):
+        print(
+            f"| {label} | {contender.name} | {took:.2f} s | {took / here[0]:.2f} | {took / seconds:.4f} | {memory:.0f} MB "
+            f"| {here[1] / memory:.2f} | {same(tokens, here[2])} of {sum(map(len, tokens))} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -81,47 +151,31 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--long", type=float, default=60, help="minutes of the long sound")
+    parser.add_argument(
+        "--sizes", nargs="*", default=[], help="larger sizes that the program was built with: base small"
+    )
+    parser.add_argument("--long", type=float, default=60, help="minutes of the long sound; 0 leaves it out")
     options = parser.parse_args()
+    head = (
+        "| {} | who | seconds | × ours | real-time factor | peak memory | ours to it | tokens as ours |\n"
+        "|---|---|---|---|---|---|---|---|"
+    )
     with tempfile.TemporaryDirectory() as folder:
         sound = f"{folder}/sound.wav"
         soundfile.write(sound, recording(options.seconds), RATE, subtype="PCM_16")
-        print(
-            f"Whisper tiny, random weights, {options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of {options.rounds} rounds:\n"
-        )
-        print(
-            "| threads | PyTorch (openai-whisper) | ours | × faster | real-time factor | peak memory, PyTorch | ours | ratio | same tokens |"
-        )
-        print("|---|---|---|---|---|---|---|---|---|")
-        tiny = (
-            "--size",
-            "tiny",
-            "--no-timestamps",
-            "--overlap",
-            "0",
-            "--temperatures",
-            "0",
-            "--most-tokens",
-            str(TOKENS),
-        )
+        about = f"{options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of {options.rounds} rounds"
+        print(f"Whisper tiny, random weights, {about}:\n\n{head.format('threads')}")
+        contenders = [pytorch("tiny"), faster(folder), Ours(options.binary, "tiny")]
+        contenders = [contender for contender in contenders if contender]
         for threads in options.threads:
-            here, there = (float("inf"), 0.0, []), (float("inf"), 0.0, [])
-            for _ in range(options.rounds):
-                seconds, memory, tokens = ours(options.binary, sound, threads, *tiny)
-                here = min(here[0], seconds), max(here[1], memory), tokens
-                command = [sys.executable, str(HERE / "pytorch_side.py"), sound, str(threads), "1", str(TOKENS)]
-                printed, _, memory = run(command, threads)
-                found = json.loads(printed.splitlines()[-1])
-                there = min(there[0], found["seconds"]), max(there[1], memory), found["tokens"]
-            words = [[token for token in window if token < 50257] for window in there[2]]
-            same = sum(
-                a == b for one, other in zip(here[2], words, strict=False) for a, b in zip(one, other, strict=False)
-            )
-            print(
-                f"| {threads} | {there[0]:.2f} s | {here[0]:.2f} s | {there[0] / here[0]:.2f} | {here[0] / options.seconds:.4f} "
-                f"| {there[1]:.0f} MB | {here[1]:.0f} MB | {here[1] / there[1]:.2f} | {same} of {sum(map(len, words))} |",
-                flush=True,
-            )
+            side_by_side(contenders, sound, options.seconds, threads, options.rounds, str(threads))
+        if options.sizes:
+            print(f"\nLarger sizes, {options.threads[-1]} threads, {about}:\n\n{head.format('size')}")
+        for size in options.sizes:
+            both = [pytorch(size), Ours(options.binary, size)]
+            side_by_side(both, sound, options.seconds, options.threads[-1], options.rounds, size)
+        if not options.long:
+            return
         print(
             "\nThe digits' model, 1 thread:\n\n| sound | seconds | real-time factor | peak memory |\n|---|---|---|---|"
         )

@@ -1,7 +1,7 @@
-"""The same pipeline in PyTorch: openai-whisper's own `transcribe`, with the weights of the example's size "tiny".
+"""The same pipeline in PyTorch: openai-whisper's own `transcribe`, with the example's weights of a size.
 
 Owns: one measured run in a process of its own, so that its memory is its own.   Must not: choose what is compared.
-Flow: `bench.py` starts it with a sound, threads, rounds and tokens; it prints one line of JSON.
+Flow: `bench.py` starts it with a size, a sound, threads, rounds and tokens; it prints one line of JSON.
 """
 
 import json
@@ -23,9 +23,9 @@ import whisper_model  # noqa: E402
 
 def main() -> None:
     """Runs, and prints the least seconds and the tokens."""
-    sound, threads, rounds, tokens = sys.argv[1], *map(int, sys.argv[2:5])
+    size, sound, threads, rounds, tokens = *sys.argv[1:3], *map(int, sys.argv[3:6])
     torch.set_num_threads(threads)
-    ours = whisper_model.whisper("tiny")
+    ours = whisper_model.whisper(size)
     model = whisper.model.Whisper(whisper.model.ModelDimensions(**vars(ours.dimensions)))
     model.load_state_dict(ours.state_dict())
     model.eval()

@@ -131,7 +131,8 @@ fn packages(was: &(PathBuf, IndexedModel), is: &(PathBuf, IndexedModel)) -> Resu
 /// Compares the parity of a model: each side with the samples that its own conversion kept.
 fn parities(was: &(PathBuf, IndexedModel), is: &(PathBuf, IndexedModel)) -> Result<Option<Change>, Failure> {
     let parity = |(folder, model): &(PathBuf, IndexedModel)| -> Result<Option<String>, Failure> {
-        let report = parts::compare(&parts::of(model, folder)?, &LoadOptions::new(), model.tolerance)?;
+        let report =
+            parts::compare(&parts::of(model, folder)?, &LoadOptions::new(), model.tolerance, model.metric.as_ref())?;
         Ok(report.map(|report| {
             let verdict = if report.passed() { "passed" } else { "FAILED" };
             format!("{}, {verdict}", variant::decibels(variant::psnr(&report)))

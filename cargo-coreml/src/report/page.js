@@ -134,6 +134,10 @@ function parity() {
     section.append(table(["worst samples", "verdict", "#PSNR", "#largest difference", "#at", "#PyTorch", "#model"], output.worst.map((worst) =>
       [worst.sample, verdict(worst.passed), worst.psnr, worst.difference, `[${worst.at.join(", ")}]`, worst.expected, worst.got])));
   }
+  if (data.parity.metrics.length) {
+    section.append(make("h3", "", "Metric"), table(["command", "verdict", "figure", "asked"],
+      data.parity.metrics.map((metric) => [metric.command, verdict(metric.passed), metric.figure, metric.bound])));
+  }
   const rows = data.parity.rows.map((row) => [row.sample, row.output, verdict(row.passed), ...row.figures]);
   section.append(make("h3", "", "Every sample"), table(["sample", "output", "verdict", "#largest difference", "#relative", "#PSNR"], rows));
 }

@@ -45,7 +45,8 @@ impl Session {
                 log: std::path::PathBuf::new(),
             });
             absent.push((package.clone(), reason(&model.name)));
-            models.push(indexed(model, locked.interface.clone(), &locked.digest, package, Vec::new()));
+            let (root, interface) = (&self.options.package_root, locked.interface.clone());
+            models.push(indexed(model, root, interface, &locked.digest, package, Vec::new()));
         }
         if !errors.is_empty() {
             return Err(errors);

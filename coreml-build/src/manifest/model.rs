@@ -18,7 +18,7 @@ use super::source::Source;
 use super::target::DeploymentTarget;
 use crate::error::Place;
 use crate::python::Requirements;
-use coreml_spec::{ComputeUnits, DataType, Tolerance};
+use coreml_spec::{Bound, ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
 /// Keys of the model as a whole that decide what a conversion gives; some sources leave no choice.
@@ -52,6 +52,8 @@ pub(crate) struct Model {
     pub(crate) compute_units: ComputeUnits,
     /// When a sample counts as equal to PyTorch.
     pub(crate) tolerance: Tolerance,
+    /// The command that judges all samples together, and what its figure must reach.
+    pub(crate) metric: Option<(String, Bound)>,
     /// Whether the package is linked into the program.
     pub(crate) embed: bool,
     /// Rules of `cargo coreml lint` whose findings are not wanted.
@@ -335,6 +337,7 @@ impl Keys {
             },
             compute_units: keys.compute_units.unwrap_or_default(),
             tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
+            metric: parity.metric,
             embed: keys.embed.unwrap_or(false),
             allow: keys.allow.unwrap_or_default(),
             place,

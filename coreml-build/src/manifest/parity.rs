@@ -1,10 +1,10 @@
 //! Reading `parity`: when a result counts as equal to PyTorch's, and what is kept to compare with.
 //!
 //! Owns: the defaults by precision.
-//! Flow: called by `model.rs`; tolerances go into the index, counts into the canonical table.
+//! Flow: called by `model.rs`; tolerances and metrics go into the index, counts into the canonical table.
 
 use super::section::Item;
-use coreml_spec::Tolerance;
+use coreml_spec::{Bound, Tolerance};
 
 /// Samples kept per model: one seldom meets the range that breaks half precision, and each costs a PyTorch run.
 pub(super) const DEFAULT_SAMPLES: usize = 3;
@@ -19,10 +19,12 @@ pub(super) const DEFAULT_STEPS: usize = 3;
 const MAX_STEPS: i64 = 256;
 
 /// `parity` as far as it was written.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Parity {
     /// When a result counts as equal.
     pub(super) tolerance: Option<Tolerance>,
+    /// The command that judges all samples together, and what its figure must reach.
+    pub(super) metric: Option<(String, Bound)>,
     /// How many samples to keep.
     pub(super) samples: Option<usize>,
     /// Predictions in a row of each.
@@ -39,6 +41,8 @@ pub(super) fn parity(item: &Item<'_>) -> Option<Parity> {
         count.and_then(|count| usize::try_from(count).ok())
     };
     let (samples, steps) = (count("samples", 0, MAX_SAMPLES), count("steps", 1, MAX_STEPS));
+    let command = section.take("metric").and_then(|item| Some(item.text()?.to_owned()));
+    let (least, most) = (number("at-least"), number("at-most"));
     section.finish();
     for (value, item) in [&psnr, &atol, &rtol].into_iter().flatten() {
         if *value < 0.0 {
@@ -57,5 +61,22 @@ pub(super) fn parity(item: &Item<'_>) -> Option<Parity> {
             return None;
         }
     };
-    Some(Parity { tolerance, samples, steps })
+    let metric = match (command, least, most) {
+        (None, None, None) => None,
+        (Some(command), Some((least, _)), None) => Some((command, Bound::AtLeast(least))),
+        (Some(command), None, Some((most, _))) => Some((command, Bound::AtMost(most))),
+        (Some(_), ..) => {
+            item.report("a `metric` has one bound: `at-least` where more is better, or `at-most`");
+            return None;
+        }
+        (None, ..) => {
+            item.report("`at-least` and `at-most` are bounds of a `metric`: the command that prints the figure");
+            return None;
+        }
+    };
+    if metric.is_some() && samples == Some(0) {
+        item.report("a `metric` judges samples, and `samples = 0` keeps none");
+        return None;
+    }
+    Some(Parity { tolerance, metric, samples, steps })
 }

@@ -197,6 +197,18 @@ fn wrong_types_and_values_say_what_is_accepted() {
     );
     refused("parity = { psnr = 1, atol = 1 }", "m.toml:4:1: `parity` has `psnr`, or `atol` and `rtol`, not both");
     refused("parity = { atol = -1 }", "m.toml:4:12: a tolerance is not negative");
+    refused(
+        "parity = { metric = \"true\" }",
+        "m.toml:4:1: a `metric` has one bound: `at-least` where more is better, or `at-most`",
+    );
+    refused(
+        "parity = { at-least = 0.9 }",
+        "m.toml:4:1: `at-least` and `at-most` are bounds of a `metric`: the command that prints the figure",
+    );
+    refused(
+        "parity = { metric = \"true\", at-most = 1, samples = 0 }",
+        "m.toml:4:1: a `metric` judges samples, and `samples = 0` keeps none",
+    );
     refused("parity = { samples = 65 }", "m.toml:4:12: `samples` is 65, but must lie between 0 and 64");
     refused(
         "compute-precision = {}",

@@ -17,6 +17,14 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         Tolerance::Psnr(decibels) => quote!(Psnr(#decibels)),
         Tolerance::Absolute { atol, rtol } => quote!(Absolute { atol: #atol, rtol: #rtol }),
     };
+    let metric = match &model.indexed.metric {
+        None => quote!(::core::option::Option::None),
+        Some(metric) => {
+            // A command, a path and a number: nothing that JSON has no form for.
+            let metric = serde_json::to_string(metric).unwrap_or_default();
+            quote!(::core::option::Option::Some(#metric))
+        }
+    };
     let (test, what) = if model.buckets.is_empty() {
         (quote!(parity_test), quote!(&super::MODEL))
     } else {
@@ -27,13 +35,14 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {
-            /// Prints the figures of every sample, and fails when one is out of the manifest's tolerance.
+            /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
             #[test]
             fn matches_pytorch() {
                 let passed = ::coreml_rt::private::#test(
                     #what,
                     &[#(#samples),*],
                     ::coreml_rt::Tolerance::#tolerance,
+                    #metric,
                 );
                 ::core::assert!(passed, "the model does not match PyTorch: the figures stand above");
             }

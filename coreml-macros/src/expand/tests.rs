@@ -4,9 +4,9 @@
 
 use super::*;
 use coreml_spec::{
-    Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile, Feature, FeatureKind,
-    Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask, Models, Padded, Shape, SizeRange, Symbol,
-    Tolerance, Trimmed,
+    Bound, Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile, Feature, FeatureKind,
+    Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask, Metric, Models, Padded, Shape, SizeRange,
+    Symbol, Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,7 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
         package: format!("{name}.mlpackage"),
         samples: vec![format!("{name}.samples.0.safetensors")],
         tolerance: Tolerance::Psnr(40.0),
+        metric: None,
         compute_units: ComputeUnits::All,
         allow: Vec::new(),
         embedded: Vec::new(),
@@ -102,6 +103,11 @@ fn several_models() {
         vec![tensor("audio.features", DataType::Float16, &[1, 1500, 384])],
     );
     encoder.tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 0.0 };
+    encoder.metric = Some(Metric {
+        command: "python wer.py \"$COREML_COMPARISON\"".to_owned(),
+        folder: "/work".into(),
+        bound: Bound::AtMost(3.0),
+    });
     encoder.compute_units = ComputeUnits::CpuAndNeuralEngine;
     let mut step = tensor("type", DataType::Int32, &[]);
     step.default = Some(2.0);

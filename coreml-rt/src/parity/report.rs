@@ -5,6 +5,7 @@
 
 use super::errors::Errors;
 use super::figures::Figures;
+use super::metric::Measured;
 use coreml_spec::Tolerance;
 
 /// Every output of every sample, with its figures.
@@ -18,6 +19,8 @@ pub struct Report {
     pub tolerance: Tolerance,
     /// One per output of each step of each sample, and one per state at the end.
     pub comparisons: Vec<Comparison>,
+    /// What commands say of all samples together; one for each function that was compared, none without a metric.
+    pub metrics: Vec<Measured>,
     /// What was done to the samples so that the model could take them, each once.
     pub remarks: Vec<String>,
 }
@@ -72,6 +75,7 @@ impl Report {
             backend: backend.to_owned(),
             tolerance,
             comparisons: Vec::new(),
+            metrics: Vec::new(),
             remarks: Vec::new(),
         }
     }
@@ -97,9 +101,10 @@ impl Report {
         }
     }
 
-    /// Returns whether every output passed, and there was one.
+    /// Returns whether every output passed, and there was one; and every metric.
     pub fn passed(&self) -> bool {
-        !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.passed)
+        let outputs = !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.passed);
+        outputs && self.metrics.iter().all(Measured::passed)
     }
 }
 
@@ -157,6 +162,9 @@ impl std::fmt::Display for Report {
             if outside > 0 {
                 write!(f, "; outside: {outside} of {elements}")?;
             }
+        }
+        for metric in &self.metrics {
+            write!(f, "\n  metric: {metric}")?;
         }
         for remark in &self.remarks {
             write!(f, "\n  note: {remark}")?;

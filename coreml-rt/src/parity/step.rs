@@ -45,6 +45,17 @@ impl<'a> Step<'a> {
         self.number.map_or(Stage::Only, Stage::Step)
     }
 
+    /// Returns its number; `None` when it is the only one.
+    pub(super) fn number(&self) -> Option<usize> {
+        self.number
+    }
+
+    /// Returns sizes and elements of an input as the sample has them, or `None` when it leaves the input out.
+    pub(super) fn given(&self, input: &str) -> Option<(&'a [usize], &'a [f64])> {
+        let array = self.sample.find(&self.key(INPUT_PREFIX, input))?;
+        Some((&array.dims, &array.values))
+    }
+
     /// Returns what to feed for `input`, or `None` when the sample leaves an optional input out.
     pub(super) fn input(&self, input: &Feature) -> Result<Option<Fed<'a>>, Error> {
         let key = self.key(INPUT_PREFIX, &input.name);

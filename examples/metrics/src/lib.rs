@@ -2,7 +2,7 @@
 //!
 //! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ ([`pesq()`]) and PSNR ([`psnr`]).
 //! Must not: know models, read files, print.
-//! Flow: `whisper`, `speak` and their tests → here. PESQ is the crate `pesq`; the others are a page of code each, and
+//! Flow: `whisper`, `speak` and their tests → here, and manifests through `main.rs`. PESQ is the crate `pesq`; the others are a page of code each, and
 //! `tests/references.rs` compares all of them with the Python packages that papers use.
 //!
 //! Signals are mono, sampled at 16 kHz, and 1.0 is full scale.

@@ -8,7 +8,7 @@
 use coreml_rt::LoadOptions;
 use safetensors::SafeTensors;
 use speak::{CHUNK, Error, HOP, Speaker};
-use speech_metrics::{mcd, stoi};
+use speech_metrics::{mcd, pesq, stoi};
 
 /// Decibels that the package's speech may be from PyTorch's: nothing that is heard. A good voice is 4 to 6 from its speaker.
 const MCD: f64 = 0.1;
@@ -18,6 +18,10 @@ const LEARNT: f64 = 3.5;
 
 /// How intelligible the package's speech must be with PyTorch's as the reference; 1 is the same.
 const STOI: f64 = 0.999;
+
+/// The mean opinion score that the package's speech must have with PyTorch's as the reference; from 4.5 on nobody tells them
+/// apart.
+const PESQ: f32 = 4.5;
 
 /// Frames that the pause between phrases is shorter than.
 const PAUSE: usize = 10;
@@ -53,9 +57,13 @@ fn sounds_as_pytorch_does() {
         let spoken = speaker.speak(&text).unwrap();
         assert_eq!(spoken.len(), pytorch.len(), "{text}: durations differ");
         let (distortion, intelligible) = (mcd(&pytorch, &spoken).unwrap(), stoi(&pytorch, &spoken));
-        let learnt = mcd(&synthesiser, &spoken).unwrap();
-        println!("{text}: {distortion:.3} dB, STOI {intelligible:?} from PyTorch; {learnt:.2} dB from the synthesiser");
+        let (opinion, learnt) = (pesq(&pytorch, &spoken).unwrap(), mcd(&synthesiser, &spoken).unwrap());
+        println!(
+            "{text}: {distortion:.3} dB, STOI {intelligible:?}, PESQ {opinion:.2} from PyTorch; {learnt:.2} dB from the \
+             synthesiser"
+        );
         assert!(distortion < MCD, "{text}: {distortion} dB");
+        assert!(opinion > PESQ, "{text}: PESQ {opinion}");
         // STOI needs 0.4 s of speech; a single word may have less.
         if let Ok(intelligible) = intelligible {
             assert!(intelligible > STOI, "{text}: {intelligible}");

@@ -83,8 +83,8 @@ macro_rules! network {
 
             impl Loaded {
                 /// Loads both models.
-                pub fn load(options: &LoadOptions) -> Result<Self, Error> {
-                    let decoder = decoder::Model::load_with(options)?;
+                pub fn load(options: &LoadOptions, of_decoder: &LoadOptions) -> Result<Self, Error> {
+                    let decoder = decoder::Model::load_with(of_decoder)?;
                     Ok(Self {
                         options: options.clone(),
                         log_mel: None,
@@ -139,7 +139,12 @@ macro_rules! network {
 
             /// Loads the network of this size.
             pub fn load(options: &LoadOptions) -> Result<Box<dyn Network>, Error> {
-                Ok(Box::new(Loaded::load(options)?))
+                load_with(options, options)
+            }
+
+            /// Loads the network of this size, its decoder with options of its own: another package, say.
+            pub fn load_with(options: &LoadOptions, of_decoder: &LoadOptions) -> Result<Box<dyn Network>, Error> {
+                Ok(Box::new(Loaded::load(options, of_decoder)?))
             }
         }
     };

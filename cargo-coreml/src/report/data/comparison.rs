@@ -4,7 +4,7 @@
 //! Flow: `data.rs` → [`of`].
 
 use coreml_rt::Tolerance;
-use coreml_rt::parity::{Comparison, Errors, Report, Stage, Verdict};
+use coreml_rt::parity::{Comparison, Errors, Measured, Report, Stage, Verdict};
 use serde::Serialize;
 
 /// Most samples that are shown as the worst of an output.
@@ -21,8 +21,23 @@ pub(super) struct Parity<'a> {
     rows: Vec<Row<'a>>,
     /// One per output: all samples together.
     outputs: Vec<Output<'a>>,
+    /// What commands say of all samples together.
+    metrics: Vec<Metric<'a>>,
     /// What was done to the samples.
     remarks: &'a [String],
+}
+
+/// What a command says.
+#[derive(Serialize)]
+struct Metric<'a> {
+    /// The command.
+    command: &'a str,
+    /// Its figure, or why there is none.
+    figure: String,
+    /// What it must reach.
+    bound: String,
+    /// Whether it does.
+    passed: bool,
 }
 
 /// One comparison.
@@ -96,8 +111,15 @@ pub(super) fn of(report: &Report) -> Parity<'_> {
         tolerance,
         rows: report.comparisons.iter().map(row).collect(),
         outputs: names.into_iter().map(|name| output(report, name)).collect(),
+        metrics: report.metrics.iter().map(metric).collect(),
         remarks: &report.remarks,
     }
+}
+
+/// Returns what a command says.
+fn metric(measured: &Measured) -> Metric<'_> {
+    let figure = measured.figure.as_ref().map_or_else(Clone::clone, f64::to_string);
+    Metric { command: &measured.command, figure, bound: measured.bound.to_string(), passed: measured.passed() }
 }
 
 /// Returns one comparison.
