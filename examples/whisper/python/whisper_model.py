@@ -5,6 +5,7 @@ Flow: `entries.py` cuts the model into what the manifest converts; `train.py` tr
 """
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,11 +167,45 @@ class Whisper(nn.Module):
         nn.init.normal_(self.decoder.positional_embedding, std=0.02)
 
 
+# What transformers calls a part, and what openai-whisper does; the first that fits, from the left.
+_NAMES = (
+    (r"model\.", ""),
+    (r"embed_tokens\.", "token_embedding."),
+    (r"embed_positions\.weight", "positional_embedding"),
+    (r"self_attn\.", "attn."),
+    (r"encoder_attn\.", "cross_attn."),
+    (r"self_attn_layer_norm\.", "attn_ln."),
+    (r"encoder_attn_layer_norm\.", "cross_attn_ln."),
+    (r"final_layer_norm\.", "mlp_ln."),
+    (r"fc1\.", "mlp.0."),
+    (r"fc2\.", "mlp.2."),
+    (r"q_proj\.", "query."),
+    (r"k_proj\.", "key."),
+    (r"v_proj\.", "value."),
+    (r"out_proj\.", "out."),
+    (r"layers\.", "blocks."),
+)
+
+
+def _of_transformers(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Returns weights of the library transformers by the names of openai-whisper."""
+    renamed = {}
+    for name, tensor in weights.items():
+        if name == "proj_out.weight":
+            continue  # the token embedding once more
+        for theirs, ours in _NAMES:
+            name = re.sub(r"(^|\.)" + theirs, r"\1" + ours, name)
+        name = name.replace("encoder.layer_norm.", "encoder.ln_post.").replace("decoder.layer_norm.", "decoder.ln.")
+        renamed[name] = tensor
+    return renamed
+
+
 def whisper(size: str, checkpoint: str | None = None) -> Whisper:
     """Returns a model with the weights of a checkpoint, or with random ones that are always the same.
 
-    `checkpoint` is a `.safetensors` of this example, or a `.pt` as openai-whisper downloads it. It is opened by Python
-    itself, so that the build sees that the conversion depends on it.
+    `checkpoint` is a `.safetensors` of this example or of the library transformers (`hf download openai/whisper-tiny
+    model.safetensors`), or a `.pt` as openai-whisper downloads it. It is opened by Python itself, so that the build sees that
+    the conversion depends on it.
     """
     with torch.random.fork_rng():
         torch.manual_seed(SEED)
@@ -181,6 +216,8 @@ def whisper(size: str, checkpoint: str | None = None) -> Whisper:
         from safetensors.torch import load
 
         weights = load(Path(checkpoint).read_bytes())
+        if any(name.startswith("model.") for name in weights):
+            weights = _of_transformers(weights)
     else:
         with open(checkpoint, "rb") as file:
             weights = torch.load(file, map_location="cpu", weights_only=True)["model_state_dict"]
