@@ -164,7 +164,10 @@ fn interrupt(signal: &str, group: bool) {
     let package = Package::new(&[("m.toml", TWO)]);
     // Ends with its standard input, as the driver does.
     let python = StandIn::new("here=$here; echo $$ > \"$here/pid\"; cat > /dev/null; exit 3\n");
-    let mut build = Command::new(std::env::current_exe().unwrap())
+    // A shell's background jobs ignore Ctrl-C, and so do these tests in one; the build must not inherit that.
+    let mut build = Command::new("env")
+        .args(if cfg!(target_os = "linux") { &["--default-signal=INT"][..] } else { &[] })
+        .arg(std::env::current_exe().unwrap())
         .args(["--exact", "process::interrupted_build", "--nocapture"])
         .env(INTERRUPTED[0], package.path(""))
         .env(INTERRUPTED[1], python.python())

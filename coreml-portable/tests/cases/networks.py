@@ -142,6 +142,19 @@ class Encoder(nn.Module):
         return x, torch.softmax(self.head(x[:, 0]), -1)
 
 
+class Tied(nn.Module):
+    """Logits by the embedding that made the input: one weight, gathered from and multiplied by."""
+
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.inner = nn.Embedding(50, 16), nn.Linear(16, 16)
+
+    def forward(self, ids):
+        """Maps token ids to the logits of all positions, and of the last one."""
+        x = torch.tanh(self.inner(self.tokens(ids)))
+        return x @ self.tokens.weight.t(), x[:, -1] @ self.tokens.weight.t()
+
+
 class Attention(nn.Module):
     """Masked self-attention written with `scaled_dot_product_attention`."""
 
@@ -193,6 +206,16 @@ def generate(archive):
             add(archive, f"{name}_{precision}", network, inputs, precision, target)
     classifiers(archive)
     flexible(archive)
+    tied = Tied().eval()
+    for precision in ("float32", "float16"):
+        add(
+            archive,
+            f"tied_{precision}",
+            tied,
+            {"ids": torch.randint(0, 50, (1, 5), dtype=torch.int32)},
+            precision,
+            "iOS16",
+        )
 
 
 def randomize_statistics(network):
