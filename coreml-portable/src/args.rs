@@ -73,6 +73,16 @@ impl<'s, 'a> Args<'s, 'a> {
         }
     }
 
+    /// Returns whether a tensor is a constant that the graph has transposed, or will have: the weight of a `linear`, where the engine
+    /// wants it so.
+    pub(crate) fn is_stored_transposed(&self, g: &Graph, name: &str) -> Result<bool, OpError> {
+        let is_factor = match self.operation.arguments.get(name).map(Vec::as_slice) {
+            Some(&[Binding::Name(name)]) => self.translator.factors.contains(name),
+            _ => false,
+        };
+        Ok(is_factor && !g.dialect().transposed_weights && matches!(self.entry(name)?, Entry::Constant(..)))
+    }
+
     /// Returns a tensor, or the absent operand when there is no such argument.
     pub(crate) fn optional(&self, g: &mut Graph, name: &str) -> Result<Value, OpError> {
         if self.has(name) { self.tensor(g, name) } else { Ok(Value::none()) }

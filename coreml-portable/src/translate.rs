@@ -18,7 +18,7 @@ use crate::program::{Binding, Block, Function, Operation, TensorType, Type};
 use crate::scope::{Entry, Scope};
 use crate::weights::Weights;
 use coreml_spec::{Constant, DataType, Package, proto};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 /// A translated function.
@@ -77,7 +77,7 @@ pub(crate) fn translate(package: &Package, function_name: &str, settings: Settin
         let reason = format!("opset `{}` is not known; known are {}", function.opset, known.join(", "));
         Error::Unsupported(Unsupported { problems: vec![problem("(program)", function.opset, "", reason)] })
     })?;
-    let translator = Translator { package, opset, settings };
+    let translator = Translator { package, opset, settings, factors: factors(&function.block) };
     let mut findings = Findings { opset, problems: Vec::new(), faults: Vec::new() };
     translator.check(&function.block, &mut findings);
     findings.result()?;
@@ -100,6 +100,16 @@ pub(crate) fn translate(package: &Package, function_name: &str, settings: Settin
     let graph_outputs = outputs.iter().map(value_info).chain(states.iter().filter_map(written)).collect();
     let (model, weights) = g.finish(graph_inputs, graph_outputs);
     Ok(Translation { model, weights, inputs, outputs, states })
+}
+
+/// Returns the names of what the `linear` operations of a block and its bodies have as their weight.
+fn factors<'a>(block: &Block<'a>) -> HashSet<&'a str> {
+    let weight = |operation: &Operation<'a>| match operation.arguments.get("weight").map(Vec::as_slice) {
+        Some(&[Binding::Name(name)]) if operation.kind == "linear" => Some(name),
+        _ => None,
+    };
+    let bodies = block.operations.iter().flat_map(|operation| &operation.blocks).flat_map(factors);
+    block.operations.iter().filter_map(weight).chain(bodies).collect()
 }
 
 /// What was found wrong, each thing once.
@@ -156,6 +166,8 @@ pub(crate) struct Translator<'a> {
     opset: Opset,
     /// How to translate.
     settings: Settings,
+    /// Names of the constants that a `linear` multiplies by.
+    pub(crate) factors: HashSet<&'a str>,
 }
 
 impl<'a> Translator<'a> {

@@ -63,7 +63,11 @@ def convert(folder: str) -> None:
     names += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
     names += [f"<|{0.02 * step:.2f}|>" for step in range(1501)]
     spec.register_vocabulary(names)
-    spec.config.suppress_ids, spec.config.suppress_ids_begin, spec.config.lang_ids = [], [220, 50257], [50259]
+    spec.config.suppress_ids, spec.config.suppress_ids_begin, spec.config.lang_ids = (
+        [],
+        [220, 50257],
+        [*range(50259, 50358)],
+    )
     spec.config.alignment_heads = [(0, 0)]
     spec.validate()
     spec.optimize(quantization=None)
@@ -72,11 +76,25 @@ def convert(folder: str) -> None:
     tokenizers.Tokenizer(words).save(f"{folder}/tokenizer.json")
 
 
+class Multilingual:
+    """A model of CTranslate2, which takes one that was made here for an English one: its prompt would be another."""
+
+    is_multilingual = True
+
+    def __init__(self, model) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str):
+        """Returns what the model has."""
+        return getattr(self._model, name)
+
+
 def run(folder: str, sound: str, threads: int, rounds: int, tokens: int, suppressed: list[int]) -> None:
     """Runs, and prints the least seconds and the tokens."""
     from faster_whisper import WhisperModel
 
     model = WhisperModel(folder, device="cpu", compute_type="float32", cpu_threads=threads, num_workers=1)
+    model.model = Multilingual(model.model)
     best, written = float("inf"), []
     for _ in range(rounds):
         begun = time.perf_counter()

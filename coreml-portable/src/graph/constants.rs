@@ -45,11 +45,6 @@ impl Graph {
         Ok(value)
     }
 
-    /// Returns whether the graph has a program's constant already, as the program stores it.
-    pub(crate) fn has_as_stored(&self, entry: &ConstantEntry<'_>) -> bool {
-        self.constants.contains_key(&(entry.identity, Layout::Plain))
-    }
-
     /// Returns a constant as a value of the graph, a new one each time.
     ///
     /// Errors: text, and integers beyond 32 bits.

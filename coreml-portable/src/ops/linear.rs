@@ -8,7 +8,6 @@ use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
-use crate::scope::Entry;
 
 /// Parameters of `linear`.
 const LINEAR: &[Param] = &[req("x"), req("weight"), opt("bias")];
@@ -50,11 +49,8 @@ fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Returns a `linear` with the weight as MIL stores it; `None` when the engine had rather have it transposed, or the shape is not
-/// known well enough to make one matrix of `x` and to undo that.
-///
-/// A weight that the graph has already, such as the token embedding of a decoder which its logits are made with, is not stored a
-/// second time, whatever the engine likes.
+/// Returns a `linear` with the weight as MIL stores it; `None` when the engine has no such product, or the shape is not known
+/// well enough to make one matrix of `x` and to undo that.
 fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, OpError> {
     let (ty, weight) = (a.ty("x")?, a.ty("weight")?);
     let (Some((Some(inner), rows)), &[Some(outer), Some(_)]) = (ty.dims.split_last(), weight.dims.as_slice()) else {
@@ -63,9 +59,7 @@ fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, Op
     let varying = rows.iter().filter(|size| size.is_none()).count();
     let empty = ty.dims.contains(&Some(0)) || outer == 0;
     let float = element_type(ty.data_type)? == ElementType::Float;
-    let is_there = matches!(&a.entry("weight")?, Entry::Constant(constant) if g.has_as_stored(constant));
-    let as_stored = is_there || g.dialect().transposed_weights;
-    if !as_stored || !float || varying > 1 || empty || rows.is_empty() {
+    if !g.dialect().transposed_weights || !float || varying > 1 || empty || rows.is_empty() {
         return Ok(None);
     }
     let mut x = a.tensor(g, "x")?;

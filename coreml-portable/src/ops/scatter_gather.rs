@@ -55,10 +55,19 @@ pub(super) const OPS: &[Op] = &[
 
 /// Slices of `x` along an axis, one for each index; the first dimensions of both may run in step.
 fn gather(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    let (x, indices) = (a.tensor(g, "x")?, a.tensor(g, "indices")?);
     let (rank, indices_rank) = (a.rank("x")? as i64, a.rank("indices")? as i64);
     let axis = a.axis("axis", 0, rank as usize)?;
     let batch: i64 = a.get_or("batch_dims", 0)?;
+    if batch == 0 && axis == 0 && rank == 2 && a.is_stored_transposed(g, "x")? {
+        // The embedding of a decoder that makes its logits, too: columns are gathered, and the matrix is not stored twice.
+        let (x, indices) = (a.transposed(g, "x")?, a.tensor(g, "indices")?);
+        let columns = g.node("Gather", &[&x, &indices], vec![AttributeProto::int("axis", 1)]);
+        let perm: Vec<i64> = (1..=indices_rank).chain([0]).collect();
+        let y = g.transpose(&columns, &perm);
+        g.give(y);
+        return Ok(());
+    }
+    let (x, indices) = (a.tensor(g, "x")?, a.tensor(g, "indices")?);
     if batch == 0 {
         let y = g.node("Gather", &[&x, &indices], vec![AttributeProto::int("axis", axis)]);
         g.give(y);

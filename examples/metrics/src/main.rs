@@ -5,13 +5,14 @@
 
 use clap::{Parser, ValueEnum};
 use safetensors::{Dtype, SafeTensors};
-use speech_metrics::{mcd, pesq, psnr, stoi};
+use speech_metrics::{MetricError, mcd, pesq, psnr, stoi};
 use std::error::Error;
 use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Each sample is judged by itself, and the figure of the worst one is printed.
+Each sample is judged by itself, and the figure of the worst one is printed. Samples that are too short to be judged are passed
+over, and it is an error when none is left.
 
 Examples, in a manifest:
   parity = { psnr = 0.0, metric = \"cargo run --quiet --release -p speech-metrics -- mcd samples\", at-most = 0.2 }
@@ -57,10 +58,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let expected = signal(&file, &format!("{place}{ending}"))?;
         let got = signal(&file, &format!("{place}/got/{}", arguments.output))?;
         let figure = match arguments.metric {
-            Metric::Mcd => mcd(&expected, &got)?,
-            Metric::Stoi => stoi(&expected, &got)?,
-            Metric::Pesq => f64::from(pesq(&expected, &got)?),
-            Metric::Psnr => psnr(&expected, &got)?,
+            Metric::Mcd => mcd(&expected, &got),
+            Metric::Stoi => stoi(&expected, &got),
+            Metric::Pesq => pesq(&expected, &got).map(f64::from),
+            Metric::Psnr => psnr(&expected, &got),
+        };
+        let figure = match figure {
+            Err(MetricError::TooShort { .. }) => continue,
+            figure => figure?,
         };
         let worse = |worst: f64| if matches!(arguments.metric, Metric::Mcd) { figure > worst } else { figure < worst };
         if worst.is_none_or(worse) {
@@ -68,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let Some(worst) = worst else {
-        return Err(format!("no sample has the output `{}`", arguments.output).into());
+        return Err(format!("no sample has the output `{}`, long enough to be judged", arguments.output).into());
     };
     println!("{worst}");
     Ok(())

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 use whisper::log_mel::LogMel;
 use whisper::network::{self, Loader};
@@ -144,8 +145,18 @@ impl Size {
     }
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Transcribes the file.
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut options = LoadOptions::new();
     if let Some(threads) = arguments.threads {
         options = options.threads(threads);
@@ -165,7 +176,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Computer::Model => FrontEnd::Model,
     };
     let how = Options {
-        temperatures: arguments.temperatures,
+        temperatures: arguments.temperatures.clone(),
         timestamps: !arguments.no_timestamps,
         overlap: arguments.overlap,
         most_tokens: arguments.most_tokens,

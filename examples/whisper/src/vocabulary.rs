@@ -151,7 +151,9 @@ fn parse(text: &str) -> Result<Vec<Vec<u8>>, usize> {
         let word = line.split_once(' ').and_then(|(word, rank)| {
             let rank: usize = rank.trim().parse().ok()?;
             // The files of OpenAI are in the order of the ranks.
-            (rank == words.len()).then(|| base64::engine::general_purpose::STANDARD.decode(word).ok())?
+            // A word that has no bytes, which the multilingual file ends with, is written as `=`.
+            let word = word.trim_end_matches('=');
+            (rank == words.len()).then(|| base64::engine::general_purpose::STANDARD_NO_PAD.decode(word).ok())?
         });
         words.push(word.ok_or(index + 1)?);
     }
@@ -192,9 +194,9 @@ mod tests {
 
     #[test]
     fn a_ranks_file_is_read_and_a_character_may_be_cut_between_tokens() {
-        // "a", " b", and the two halves of "é".
-        let words = parse("YQ== 0\nIGI= 1\nww== 2\nqQ== 3\n").unwrap();
-        assert_eq!(words, [b"a".to_vec(), b" b".to_vec(), vec![0xc3], vec![0xa9]]);
+        // "a", " b", the two halves of "é", and nothing, as the last line of OpenAI's file has it.
+        let words = parse("YQ== 0\nIGI= 1\nww== 2\nqQ== 3\n= 4\n").unwrap();
+        assert_eq!(words, [b"a".to_vec(), b" b".to_vec(), vec![0xc3], vec![0xa9], vec![]]);
         let vocabulary = Vocabulary { words, ..Vocabulary::digits() };
         assert_eq!(vocabulary.text(&[0, 2, 3, 1]), "aé b");
         assert_eq!(parse("YQ== 0\nIGI= 7\n"), Err(2));
