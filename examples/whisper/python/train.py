@@ -2,17 +2,20 @@
 
 Owns: `weights/digits.safetensors`.   Must not: be needed by a build.
 Flow: run by hand, `python python/train.py`, where torch, safetensors, scipy and espeakng-loader are installed. One core,
-under half an hour. Seeds are fixed, so the same versions give the same weights.
+under half an hour. Seeds are fixed, so the same versions on the same processor give the same weights, bit for bit: two
+runs of `train.py --steps 20 --phrases 2 --out FILE` print the same hashes of speech and weights.
 """
 
 import argparse
+import hashlib
 import math
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import torch
-from digit_speech import END, START, WINDOW, WORDS, phrase, speech_data, tokens, window
+from digit_speech import END, START, WINDOW, WORDS, phrase, shown, speech_data, tokens, window
 from log_mel import log_mel, mel_filters
 from safetensors.torch import save_file
 from torch import nn
@@ -34,6 +37,14 @@ NEAR = 2  # positions around a token that count as its place
 CHECKS = 160  # windows of unseen voices
 
 
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """Returns a hash of numbers."""
+    every = hashlib.sha256()
+    for array in arrays:
+        every.update(array.tobytes())
+    return every.hexdigest()[:16]
+
+
 class Bank:
     """Phrases of many voices, made once; windows are mixed from them without end."""
 
@@ -47,6 +58,10 @@ class Bank:
                 for one in spoken:
                     one.speech.samples = np.round(one.speech.samples * 32767).astype(np.int16)
                 self.voices.append(spoken)
+
+    def digest(self) -> str:
+        """Returns a hash of all that is said."""
+        return digest(one.speech.samples for spoken in self.voices for one in spoken)
 
     def draw(self, count: int, seconds: float, **options) -> tuple[torch.Tensor, list]:
         """Returns samples, [count, seconds * RATE], and the segments of each window."""
@@ -72,7 +87,7 @@ def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor,
     """Returns the decoder's inputs, what it should say, and where that is heard: [batch, length, positions], 1 there."""
     pairs = [tokens(one, timestamps=bool(generator.random() >= NO_TIMESTAMPS)) for one in segments]
     length = max(len(written) for written, _ in pairs)
-    inputs = [[START, *written[:-1]] + [END] * (length - len(written)) for written, _ in pairs]
+    inputs = [shown(written, generator) + [END] * (length - len(written)) for written, _ in pairs]
     targets = [written + [IGNORED] * (length - len(written)) for written, _ in pairs]
     heard = torch.zeros(len(pairs), length, SIZES["digits"].n_audio_ctx)
     for row, (_, places) in zip(heard, pairs, strict=True):
@@ -169,6 +184,7 @@ def main() -> None:
     """Trains, checks on voices that training never saw, and writes the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--phrases", type=int, default=PHRASES, help="of each voice")
     parser.add_argument("--out", type=Path, default=EXAMPLE / "weights" / "digits.safetensors")
     options = parser.parse_args()
 
@@ -177,14 +193,15 @@ def main() -> None:
     generator = np.random.default_rng(SEED)
     began = time.process_time()
     train, held_out = speech_data.voices()
-    bank = Bank(train, speech_data.ACCENTS, PHRASES, seed=1)
+    bank = Bank(train, speech_data.ACCENTS, options.phrases, seed=1)
     unseen = Bank(held_out, speech_data.ACCENTS, 6, seed=2)
     filters = mel_filters(SIZES["digits"].n_mels)
     checks = {}
     for name, decibels in (("near-clean", (25.0, 45.0)), ("noisy", (8.0, 20.0))):
         samples, segments = unseen.draw(CHECKS, WINDOW, decibels=decibels)
         checks[name] = log_mel(samples, filters), segments
-    print(f"{len(bank.voices)} voices after {time.process_time() - began:.0f} s", flush=True)
+    seconds = time.process_time() - began
+    print(f"{len(bank.voices)} voices after {seconds:.0f} s, speech {bank.digest()} {unseen.digest()}", flush=True)
 
     model = Whisper(SIZES["digits"])
     # A head on the encoder, for training alone: the words in their order, without alignment (CTC).
@@ -234,7 +251,10 @@ def main() -> None:
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, options.out)
-    print(f"{options.out}, after {(time.process_time() - began) / 60:.1f} minutes", flush=True)
+    print(
+        f"{options.out} {digest(tensor.numpy() for tensor in weights.values())}, after {(time.process_time() - began) / 60:.1f} minutes",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":
