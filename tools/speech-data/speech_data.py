@@ -9,7 +9,9 @@ of what is built or shipped. All randomness comes from the numpy generator that 
 """
 
 import ctypes
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import espeakng_loader
@@ -202,3 +204,11 @@ def noise(count: int, seed: int, colour: float = 0.0) -> np.ndarray:
 def with_noise(samples: np.ndarray, decibels: float, power: float, seed: int, colour: float = 0.0) -> np.ndarray:
     """Returns samples and noise, `power` (the mean square of what is spoken) being `decibels` above the noise."""
     return samples + noise(len(samples), seed, colour) * np.float32(np.sqrt(power / 10 ** (decibels / 10)))
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """Returns a hash of numbers, by which two runs of a script are seen to be the same."""
+    every = hashlib.sha256()
+    for array in arrays:
+        every.update(np.ascontiguousarray(array).tobytes())
+    return every.hexdigest()[:16]

@@ -7,10 +7,8 @@ runs of `train.py --steps 20 --phrases 2 --out FILE` print the same hashes of sp
 """
 
 import argparse
-import hashlib
 import math
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -37,14 +35,6 @@ NEAR = 2  # positions around a token that count as its place
 CHECKS = 160  # windows of unseen voices
 
 
-def digest(arrays: Iterable[np.ndarray]) -> str:
-    """Returns a hash of numbers."""
-    every = hashlib.sha256()
-    for array in arrays:
-        every.update(array.tobytes())
-    return every.hexdigest()[:16]
-
-
 class Bank:
     """Phrases of many voices, made once; windows are mixed from them without end."""
 
@@ -61,7 +51,7 @@ class Bank:
 
     def digest(self) -> str:
         """Returns a hash of all that is said."""
-        return digest(one.speech.samples for spoken in self.voices for one in spoken)
+        return speech_data.digest(one.speech.samples for spoken in self.voices for one in spoken)
 
     def draw(self, count: int, seconds: float, **options) -> tuple[torch.Tensor, list]:
         """Returns samples, [count, seconds * RATE], and the segments of each window."""
@@ -251,10 +241,8 @@ def main() -> None:
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, options.out)
-    print(
-        f"{options.out} {digest(tensor.numpy() for tensor in weights.values())}, after {(time.process_time() - began) / 60:.1f} minutes",
-        flush=True,
-    )
+    minutes, hashed = (time.process_time() - began) / 60, speech_data.digest(part.numpy() for part in weights.values())
+    print(f"{options.out} after {minutes:.1f} minutes, weights {hashed}", flush=True)
 
 
 if __name__ == "__main__":
