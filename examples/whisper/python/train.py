@@ -234,7 +234,7 @@ def main() -> None:
             terms = {"writing": writing, "order": order, "place": place}
             terms = ", ".join(f"{name} {float(term):.3f}" for name, term in terms.items())
             print(f"{step}: {seconds:.0f} s, {terms}", flush=True)
-        if step % 300 == 299 or step + 1 == options.steps:
+        if step % 600 == 599 or step + 1 == options.steps:
             rates = {name: f"{100 * word_error_rate(model, *check):.2f} %" for name, check in checks.items()}
             print(f"{step}: word error rates of unseen voices {rates}", flush=True)
 
