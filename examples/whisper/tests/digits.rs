@@ -21,6 +21,9 @@ const REFERENCE: &[u8] = include_bytes!("../data/reference.safetensors");
 /// The word error rate that a long sound must stay below; its windows cut words, which single utterances do not have.
 const LONG_RATE: f64 = 0.08;
 
+/// The same without timestamps, where windows are joined at their worst places; docs/speech.md says what these weights lose.
+const OVERLAPPING_RATE: f64 = 0.12;
+
 /// The word error rate that utterances with little noise must stay below, whatever follows them.
 const NEAR_CLEAN_RATE: f64 = 0.03;
 
@@ -144,10 +147,10 @@ fn a_long_sound_is_written_window_after_window() {
     let network = network.as_mut();
     let seeking = transcribed(network, &samples, &cpu, &Options::default());
     let overlapping = transcribed(network, &samples, &cpu, &Options { timestamps: false, ..Options::default() });
-    for (how, segments) in [("seeking", &seeking), ("overlapping", &overlapping)] {
+    for (how, segments, most) in [("seeking", &seeking, LONG_RATE), ("overlapping", &overlapping, OVERLAPPING_RATE)] {
         let text = segments.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(" ");
         let rate = wer([(expected.as_str(), text.as_str())]).rate();
-        assert!(rate < LONG_RATE, "{how}: {rate} of {text}");
+        assert!(rate < most, "{how}: {rate} of {text}");
     }
     assert!(seeking.windows(2).all(|pair| pair[0].end <= pair[1].start + 0.3 && pair[0].start <= pair[1].start));
     let model = transcribed(network, &samples[..16_000 * 20], &FrontEnd::Model, &Options::default());
