@@ -9,7 +9,9 @@ of what is built or shipped. All randomness comes from the numpy generator that 
 """
 
 import ctypes
+import hashlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import espeakng_loader
@@ -24,6 +26,7 @@ HELD_OUT = 16  # voice variants that never train
 # Variants that no listener takes for a person: whispers, robots, and the Klatt synthesiser's buzzes.
 NOT_HUMAN = ("whisper", "croak", "demonic", "robosoft", "unirobot", "mr", "fast", "klatt", "alien", "linda")
 QUIET = 0.01  # below this amplitude, the edge of a sound is silence
+BREATH = 1  # seed of the noise in voices
 MARGIN = 400  # samples that are kept on either side of a trimmed sound
 
 _SYNCHRONOUS = 2  # AUDIO_OUTPUT_SYNCHRONOUS: sound comes through the callback, in the caller's thread
@@ -81,6 +84,7 @@ class Speaker:
         pointer, number = ctypes.c_void_p, ctypes.c_uint
         arguments = [ctypes.c_char_p, ctypes.c_size_t, number, ctypes.c_int, number, number, pointer, pointer]
         self._library.espeak_Synth.argtypes = arguments
+        self._library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
 
     def _receive(self, samples, count: int, events) -> int:
         if samples and count > 0:
@@ -110,6 +114,8 @@ class Speaker:
         self._parts.clear()
         self._starts.clear()
         self._phonemes.clear()
+        # The breath of some variants is noise, which the library would seed with the time of day.
+        self._library.espeak_ng_SetRandSeed(BREATH)
         raw = text.encode() + b"\0"
         self._library.espeak_Synth(raw, len(raw), 0, 1, 0, _UTF8, None, None)
         self._library.espeak_Synchronize()
@@ -198,3 +204,11 @@ def noise(count: int, seed: int, colour: float = 0.0) -> np.ndarray:
 def with_noise(samples: np.ndarray, decibels: float, power: float, seed: int, colour: float = 0.0) -> np.ndarray:
     """Returns samples and noise, `power` (the mean square of what is spoken) being `decibels` above the noise."""
     return samples + noise(len(samples), seed, colour) * np.float32(np.sqrt(power / 10 ** (decibels / 10)))
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """Returns a hash of numbers, by which two runs of a script are seen to be the same."""
+    every = hashlib.sha256()
+    for array in arrays:
+        every.update(np.ascontiguousarray(array).tobytes())
+    return every.hexdigest()[:16]

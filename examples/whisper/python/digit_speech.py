@@ -24,6 +24,8 @@ WINDOW = 6.0  # seconds
 LONGEST_PHRASE = 7  # words
 PAUSE = (0.4, 1.6)  # seconds between phrases; words of one phrase are closer
 CUT = 0.03  # seconds: a word that ends later than this before the window's end is not whole
+SILENT = 0.06  # part of the windows where nobody speaks
+ENDS, ENDS_WHOLE = 0.15, 0.25  # parts of the windows whose sound ends anywhere within, and behind what is said
 MARGIN = speech_data.MARGIN / RATE  # seconds of silence at both ends of a phrase
 
 
@@ -86,16 +88,23 @@ def varied(spoken: Phrase, generator: np.random.Generator) -> Phrase:
 def window(
     phrases: list[Phrase], generator: np.random.Generator, seconds: float, decibels: tuple[float, float] = (8.0, 45.0)
 ) -> tuple[np.ndarray, list[Segment]]:
-    """Returns a window with some of the phrases in it, at times with none, and the segments of what is heard."""
-    count = int(seconds * RATE)
+    """Returns a window with some of the phrases in it, at times with none, and the segments of what is heard.
+
+    Some end early, as the last window of a file does: behind its sound, noise included, `transcribe.rs` has exact zeros.
+    """
+    count = end = int(seconds * RATE)
+    ending = generator.random()
+    if ending < ENDS:
+        end = int(generator.uniform(0.2, seconds) * RATE)
     samples, segments = np.zeros(count, np.float32), []
     energy, spoken_samples = 0.0, 0
     continues = generator.random() < 0.3
     latest = 1.2 if generator.random() < 0.75 else seconds - 0.5
     at = 0 if continues else int(generator.uniform(0, latest) * RATE)
-    left = 0 if generator.random() < 0.03 else int(generator.integers(1, 4)) if generator.random() < 0.5 else 99
+    spoken_end = 0
+    left = 0 if generator.random() < SILENT else int(generator.integers(1, 4)) if generator.random() < 0.5 else 99
     level = np.exp(generator.uniform(np.log(0.08), 0))
-    while left > 0 and at < count - int(0.15 * RATE):
+    while left > 0 and at < end - int(0.15 * RATE):
         one = varied(phrases[generator.integers(len(phrases))], generator)
         if continues and not segments and len(one.digits) > 1:
             jitter = int(generator.uniform(-0.06, 0.06) * RATE)
@@ -103,12 +112,15 @@ def window(
         sound = one.speech.samples
         # Phrases of one window are about equally loud.
         sound = sound * (level * generator.uniform(0.7, 1.0) / max(1e-3, float(np.abs(sound).max())))
-        part = sound[: count - at]
+        part = sound[: end - at]
         samples[at : at + len(part)] += part
         energy, spoken_samples = energy + float(np.square(part).sum()), spoken_samples + len(part)
-        segments += heard(one, at, count)
-        at += len(sound) + int(generator.uniform(*PAUSE) * RATE)
+        segments += heard(one, at, end)
+        spoken_end = at + len(sound)
+        at = spoken_end + int(generator.uniform(*PAUSE) * RATE)
         left -= 1
+    if ENDS <= ending < ENDS + ENDS_WHOLE and spoken_end < end:
+        end = spoken_end + int((end - spoken_end) * generator.random() ** 2)
     if generator.random() < 0.1:
         return samples, segments  # silence between words is true silence, as in sound that a program made
     power = energy / spoken_samples if spoken_samples else level**2 * 0.02
@@ -116,11 +128,12 @@ def window(
     noisy = speech_data.with_noise(
         samples, generator.uniform(*decibels), power, int(generator.integers(1 << 60)), colour
     )
+    noisy[end:] = 0
     return noisy, segments
 
 
 def heard(spoken: Phrase, at: int, count: int) -> list[Segment]:
-    """Returns the segments of a phrase that begins `at` in a window of `count` samples: two where its end is cut off."""
+    """Returns the segments of a phrase that begins `at` in a sound of `count` samples: two where its end is cut off."""
     starts = spoken.speech.words
     ends = [*starts[1:], len(spoken.speech.samples) - speech_data.MARGIN]
     whole = [end for end in ends if at + end <= count - int(CUT * RATE)]
@@ -143,7 +156,7 @@ def timestamp(seconds: float) -> int:
 def tokens(segments: list[Segment], timestamps: bool) -> tuple[list[int], list[tuple[float, float] | None]]:
     """Returns what the decoder is to write behind its start token, the end included, and where each token is heard."""
     if not segments:
-        return [NO_SPEECH], [None]
+        return [NO_SPEECH, END], [None, None]
     written, places = ([], []) if timestamps else ([NO_TIMESTAMPS], [None])
     for segment in segments:
         if timestamps:
@@ -155,3 +168,15 @@ def tokens(segments: list[Segment], timestamps: bool) -> tuple[list[int], list[t
             written.append(timestamp(segment.end))
             places.append((segment.end, segment.end))
     return [*written, END], [*places, None]
+
+
+def shown(written: list[int], generator: np.random.Generator) -> list[int]:
+    """Returns what the decoder reads while it learns to write: its start token and what it wrote, without the end.
+
+    Decoding forbids the token of silence and goes on behind a time, or behind the token that there are none. So silence is
+    shown behind these too, and there it ends.
+    """
+    if written[0] == NO_SPEECH and generator.random() < 0.8:
+        time = FIRST_TIMESTAMP + int(generator.integers(0, round(WINDOW / PRECISION) + 1))
+        return [START, NO_TIMESTAMPS if generator.random() < 0.2 else time]
+    return [START, *written[:-1]]

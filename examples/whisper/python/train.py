@@ -2,7 +2,8 @@
 
 Owns: `weights/digits.safetensors`.   Must not: be needed by a build.
 Flow: run by hand, `python python/train.py`, where torch, safetensors, scipy and espeakng-loader are installed. One core,
-under half an hour. Seeds are fixed, so the same versions give the same weights.
+under half an hour. Seeds are fixed, so the same versions on the same processor give the same weights, bit for bit: two
+runs of `train.py --steps 20 --phrases 2 --out FILE` print the same hashes of speech and weights.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from digit_speech import END, START, WINDOW, WORDS, phrase, speech_data, tokens, window
+from digit_speech import END, START, WINDOW, WORDS, phrase, shown, speech_data, tokens, window
 from log_mel import log_mel, mel_filters
 from safetensors.torch import save_file
 from torch import nn
@@ -48,6 +49,10 @@ class Bank:
                     one.speech.samples = np.round(one.speech.samples * 32767).astype(np.int16)
                 self.voices.append(spoken)
 
+    def digest(self) -> str:
+        """Returns a hash of all that is said."""
+        return speech_data.digest(one.speech.samples for spoken in self.voices for one in spoken)
+
     def draw(self, count: int, seconds: float, **options) -> tuple[torch.Tensor, list]:
         """Returns samples, [count, seconds * RATE], and the segments of each window."""
         generator = self.generator
@@ -72,7 +77,7 @@ def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor,
     """Returns the decoder's inputs, what it should say, and where that is heard: [batch, length, positions], 1 there."""
     pairs = [tokens(one, timestamps=bool(generator.random() >= NO_TIMESTAMPS)) for one in segments]
     length = max(len(written) for written, _ in pairs)
-    inputs = [[START, *written[:-1]] + [END] * (length - len(written)) for written, _ in pairs]
+    inputs = [shown(written, generator) + [END] * (length - len(written)) for written, _ in pairs]
     targets = [written + [IGNORED] * (length - len(written)) for written, _ in pairs]
     heard = torch.zeros(len(pairs), length, SIZES["digits"].n_audio_ctx)
     for row, (_, places) in zip(heard, pairs, strict=True):
@@ -169,6 +174,7 @@ def main() -> None:
     """Trains, checks on voices that training never saw, and writes the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--phrases", type=int, default=PHRASES, help="of each voice")
     parser.add_argument("--out", type=Path, default=EXAMPLE / "weights" / "digits.safetensors")
     options = parser.parse_args()
 
@@ -177,14 +183,15 @@ def main() -> None:
     generator = np.random.default_rng(SEED)
     began = time.process_time()
     train, held_out = speech_data.voices()
-    bank = Bank(train, speech_data.ACCENTS, PHRASES, seed=1)
+    bank = Bank(train, speech_data.ACCENTS, options.phrases, seed=1)
     unseen = Bank(held_out, speech_data.ACCENTS, 6, seed=2)
     filters = mel_filters(SIZES["digits"].n_mels)
     checks = {}
     for name, decibels in (("near-clean", (25.0, 45.0)), ("noisy", (8.0, 20.0))):
         samples, segments = unseen.draw(CHECKS, WINDOW, decibels=decibels)
         checks[name] = log_mel(samples, filters), segments
-    print(f"{len(bank.voices)} voices after {time.process_time() - began:.0f} s", flush=True)
+    seconds = time.process_time() - began
+    print(f"{len(bank.voices)} voices after {seconds:.0f} s, speech {bank.digest()} {unseen.digest()}", flush=True)
 
     model = Whisper(SIZES["digits"])
     # A head on the encoder, for training alone: the words in their order, without alignment (CTC).
@@ -227,14 +234,15 @@ def main() -> None:
             terms = {"writing": writing, "order": order, "place": place}
             terms = ", ".join(f"{name} {float(term):.3f}" for name, term in terms.items())
             print(f"{step}: {seconds:.0f} s, {terms}", flush=True)
-        if step % 300 == 299 or step + 1 == options.steps:
+        if step % 600 == 599 or step + 1 == options.steps:
             rates = {name: f"{100 * word_error_rate(model, *check):.2f} %" for name, check in checks.items()}
             print(f"{step}: word error rates of unseen voices {rates}", flush=True)
 
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, options.out)
-    print(f"{options.out}, after {(time.process_time() - began) / 60:.1f} minutes", flush=True)
+    minutes, hashed = (time.process_time() - began) / 60, speech_data.digest(part.numpy() for part in weights.values())
+    print(f"{options.out} after {minutes:.1f} minutes, weights {hashed}", flush=True)
 
 
 if __name__ == "__main__":
