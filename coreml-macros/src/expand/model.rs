@@ -159,6 +159,10 @@ pub(super) fn description(
         Some(embedded) => quote!(::core::option::Option::Some(#embedded)),
         None => quote!(::core::option::Option::None),
     };
+    let content_digest = match &indexed.content_digest {
+        Some(digest) => quote!(::core::option::Option::Some(#digest)),
+        None => quote!(::core::option::Option::None),
+    };
     quote! {
         ::coreml_rt::private::Description {
             name: #name,
@@ -167,6 +171,7 @@ pub(super) fn description(
             function: #function,
             package: #package,
             built: #built,
+            content_digest: #content_digest,
             compute_units: ::coreml_rt::private::ComputeUnits::#units,
             embedded: #embedded,
         }

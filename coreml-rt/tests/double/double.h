@@ -13,6 +13,7 @@ enum { PADDING = 5 };
 // What a test observes and provokes: steering.m.
 extern int running, most_running, backings_used, predicting, most_predicting, last_low_precision;
 extern NSInteger last_strategy, last_frequency, last_units;
+extern char last_path[4096];
 extern int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks, surfaces;
 
 #define ADD(counter, by) __sync_add_and_fetch(&(counter), by)
