@@ -1,7 +1,6 @@
 //! Models that come compiled, functions by their names, and where compiled models are kept.
 //!
-//! Owns: loading without a package. Flow: each test has the double compile into a folder of its own, and then leaves the package
-//! out.
+//! Owns: loading without a package. Flow: each test has the double compile into a folder of its own, without the package.
 
 use super::double::*;
 use super::fixture::{self, data, description};
@@ -71,6 +70,11 @@ fn a_compiled_model_alone_is_taken_for_its_content() {
             )
             .unwrap();
         assert_eq!(state.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::ONE]);
+        // Beside its package it is what is loaded, though another is in Application Support.
+        fixture::copy(&data("encoder.mlpackage"), &folder.path().join("encoder.mlpackage"));
+        let beside = Model::load(encoder, &LoadOptions::new()).unwrap();
+        assert_eq!(beside.path(), Some(&*folder.path().join("encoder.mlpackage")));
+        assert_eq!(last_path(), folder.path().join(file_name("encoder")));
         assert_eq!(double_compilations(), compilations, "nothing was compiled");
     }
     double.assert_nothing_leaks();
@@ -151,9 +155,12 @@ fn functions_are_chosen_by_their_names() {
                 decode.predict_batch::<1, fixture::One<_>>([[&one.view() as &dyn InputSlot]]).unwrap()[0].0,
                 restored
             );
-            for model in [&encode, &decode] {
+            for (model, name) in [(&encode, "encode"), (&decode, "decode")] {
                 model.prewarm().unwrap();
-                assert!(!model.compute_plan().unwrap().operations.is_empty());
+                let plan = model.compute_plan().unwrap();
+                assert!(
+                    !plan.operations.is_empty() && plan.operations.iter().all(|operation| operation.function == name)
+                );
             }
             // The inputs of one function are not the other's.
             assert!(decode.predict([&plain.view()], &mut [&mut restored]).is_err());
