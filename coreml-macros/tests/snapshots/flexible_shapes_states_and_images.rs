@@ -81,6 +81,7 @@ Threads can share it; each prediction runs on its own.*/
         function: ::core::option::Option::None,
         package: "net.mlpackage",
         built: "/out/coreml/net.toml/net.mlpackage",
+        content_digest: ::core::option::Option::None,
         compute_units: ::coreml_rt::private::ComputeUnits::All,
         embedded: ::core::option::Option::None,
     };

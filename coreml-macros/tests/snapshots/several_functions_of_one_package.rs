@@ -151,6 +151,7 @@ Threads can share it; each prediction runs on its own.*/
                 function: ::core::option::Option::Some("main"),
                 package: "decoder.mlpackage",
                 built: "/out/coreml/net.toml/decoder.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             };
@@ -327,6 +328,7 @@ Threads can share it; each prediction runs on its own.*/
                 function: ::core::option::Option::Some("single step"),
                 package: "decoder.mlpackage",
                 built: "/out/coreml/net.toml/decoder.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             };
@@ -524,6 +526,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "other.mlpackage",
             built: "/out/coreml/net.toml/other.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };

@@ -107,6 +107,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "encoder.mlpackage",
             built: "/out/coreml/net.toml/encoder.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::CpuAndNeuralEngine,
             embedded: ::core::option::Option::None,
         };
@@ -289,6 +290,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "text decoder.mlpackage",
             built: "/out/coreml/net.toml/text decoder.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };

@@ -74,6 +74,7 @@ Threads can share it; each prediction runs on its own.*/
         function: ::core::option::Option::None,
         package: "digits.mlpackage",
         built: "/out/coreml/net.toml/digits.mlpackage",
+        content_digest: ::core::option::Option::Some("0123456789abcdef0123456789abcdef"),
         compute_units: ::coreml_rt::private::ComputeUnits::All,
         embedded: ::core::option::Option::None,
     };
