@@ -47,6 +47,7 @@ pub(crate) enum Fail {
     Backing,
     KeepBacking,
     Surface,
+    KeepInputs,
 }
 
 /// The double alone: its counters and its failures belong to the process.

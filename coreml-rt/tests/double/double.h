@@ -5,7 +5,7 @@
 
 enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
 enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType,
-       FailSilent, FailBacking, FailKeepBacking, FailSurface };
+       FailSilent, FailBacking, FailKeepBacking, FailSurface, FailKeepInputs };
 
 // How many elements stand between two rows of an output, beyond the row.
 enum { PADDING = 5 };
