@@ -11,6 +11,7 @@ use clap::ArgGroup;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
@@ -19,7 +20,8 @@ A program looks for its models beside itself, and in the Resources of its app: d
 Examples:
   cargo coreml bundle whisper.toml --app target/Whisper.app
   cargo coreml bundle whisper.toml --beside ~/.cargo/bin/whisper
-  cargo coreml bundle whisper.toml --app target/Whisper.app --compile     # on a Mac: a faster first start, twice the size";
+  cargo coreml bundle whisper.toml --app target/Whisper.app --compile         # on a Mac: a faster first start, twice the size
+  cargo coreml bundle whisper.toml --app target/Whisper.app --compiled-only   # on a Mac: the same in half of it";
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
@@ -37,6 +39,9 @@ pub(crate) struct Arguments {
     /// Put the compiled models there too; needs Xcode
     #[arg(long)]
     compile: bool,
+    /// Put the compiled models there and no packages, for a program that was built for this system with these models; needs Xcode
+    #[arg(long, conflicts_with = "compile")]
+    compiled_only: bool,
 }
 
 /// Lays the models out.
@@ -56,22 +61,42 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
             }
             let name = model.package.file_name().ok_or_else(|| format!("{title}: the path has no name"))?;
             let place = folder.join(name);
-            replace(&model.package, &folder, &place).map_err(|error| format!("{}: {error}", place.display()))?;
+            let failed = |error: io::Error| format!("{}: {error}", place.display());
+            if arguments.compiled_only {
+                if place.canonicalize().ok() == model.package.canonicalize().ok() {
+                    let place = place.display();
+                    return Err(format!(
+                        "{place} would be replaced by what is compiled of it: move it elsewhere first"
+                    )
+                    .into());
+                }
+                compile(&folder, slice::from_ref(&model.package), "--compiled-only", output)?;
+                // One of an earlier run would be preferred to the compiled model, and may be of another content.
+                if place.is_dir() {
+                    fs::remove_dir_all(&place).map_err(failed)?;
+                }
+                continue;
+            }
+            replace(&model.package, &folder, &place).map_err(failed)?;
             writeln!(output, "{title}: {}", printable(&place.display().to_string()))?;
             bundled.push(place);
         }
     }
-    if arguments.compile {
-        let (compiled, warnings) = coreml_build::compile_packages(&folder, &bundled);
-        warn(&warnings);
-        if compiled.len() < bundled.len() {
-            return Err(
-                "not every model was compiled: this needs Xcode (`xcrun coremlcompiler`); leave --compile out".into()
-            );
-        }
-        for compiled in &compiled {
-            writeln!(output, "compiled: {}", printable(&compiled.display().to_string()))?;
-        }
+    if arguments.compile { compile(&folder, &bundled, "--compile", output) } else { Ok(()) }
+}
+
+/// Compiles packages into the folder.
+///
+/// Parameters: `option` — which of the command line's options asked for it, for the error.
+fn compile(folder: &Path, packages: &[PathBuf], option: &str, output: &mut impl Write) -> Result<(), Failure> {
+    let (compiled, warnings) = coreml_build::compile_packages(folder, packages);
+    warn(&warnings);
+    if compiled.len() < packages.len() {
+        let cause = "not every model was compiled: this needs Xcode (`xcrun coremlcompiler`)";
+        return Err(format!("{cause}; leave {option} out").into());
+    }
+    for compiled in &compiled {
+        writeln!(output, "compiled: {}", printable(&compiled.display().to_string()))?;
     }
     Ok(())
 }

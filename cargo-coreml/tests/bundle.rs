@@ -78,6 +78,46 @@ fn compiled_models_lie_beside_their_packages() {
 }
 
 #[test]
+fn compiled_models_lie_alone_where_the_program_knows_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, bin) = (folder.path().join("Phone.app"), folder.path().join("bin"));
+    fs::create_dir_all(&app).unwrap();
+    fs::create_dir_all(&bin).unwrap();
+    let bundle = |package: &Path, option: &str| {
+        let mut command = command();
+        command.arg("bundle").arg(package).arg("--app").arg(&app).arg(option);
+        command.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+        command
+    };
+    // Without Xcode nothing is changed, least of all a package that is there.
+    let placed = app.join("encoder.mlpackage");
+    fs::create_dir_all(&placed).unwrap();
+    let (code, _, error) = run(&mut bundle(&package(), "--compiled-only"));
+    assert!(
+        code == 1 && error.contains("needs Xcode") && error.contains("leave --compiled-only out"),
+        "{code} {error}"
+    );
+    assert_eq!(names(&app), ["encoder.mlpackage"]);
+
+    fs::write(bin.join("xcrun"), FAKE_XCRUN).unwrap();
+    fs::set_permissions(bin.join("xcrun"), fs::Permissions::from_mode(0o755)).unwrap();
+    let (code, output, error) = run(&mut bundle(&package(), "--compiled-only"));
+    assert_eq!((code, error.as_str()), (0, ""));
+    let compiled = format!("{}.mlmodelc", coreml_spec::digest_of_folder(&package()).unwrap());
+    assert!(output.contains(&compiled), "{output}");
+    // An older package would have been preferred to it.
+    assert_eq!(names(&app), [compiled.as_str()]);
+
+    // What is bundled is not removed, wherever it lies.
+    let (code, _, error) = run(&mut bundle(&package(), "--compile"));
+    assert_eq!((code, error.as_str()), (0, ""));
+    let (code, _, error) = run(&mut bundle(&placed, "--compiled-only"));
+    assert!(code == 1 && error.contains("would be replaced by what is compiled of it"), "{code} {error}");
+    assert_eq!(names(&app), [compiled.as_str(), "encoder.mlpackage"]);
+    assert_eq!(run(bundle(&package(), "--compile").arg("--compiled-only")).0, 2);
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let (code, _, error) = run(command().arg("bundle").arg(package()).args(["--app", "nowhere.app"]));
     assert!(code == 1 && error.contains("nowhere.app is no app"), "{error}");

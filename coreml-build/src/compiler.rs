@@ -2,7 +2,7 @@
 //!
 //! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages. Must not: fail a build: without a
 //! compiled model the program compiles by itself, once.
-//! Flow: `delivery.rs` → [`compile()`] when the packages are in place → `xcrun coremlcompiler`.
+//! Flow: `delivery.rs` → [`compile_named`] when the packages are in place → `xcrun coremlcompiler`.
 
 use coreml_spec::{COMPILED_EXTENSION, digest_of_folder};
 use std::collections::BTreeSet;
@@ -17,29 +17,53 @@ const XCRUN: &str = "xcrun";
 /// How much of what the compiler printed a warning shows, in lines.
 const LINES_SHOWN: usize = 6;
 
-/// Compiles packages that are not compiled yet, each to `DIGEST.mlmodelc` in `folder`. The runtime takes it when it lies beside
-/// the package and the digest is that of the package.
+/// Compiles packages that are not compiled yet, each to `DIGEST.mlmodelc` in `folder`. The runtime takes it when the digest is that
+/// of the package beside it, or, without a package, the one that the program was built with.
 ///
-/// Called by: `delivery.rs`, and `cargo coreml bundle`.
-/// Returns: the compiled models, and warnings; neither where there is no Xcode.
+/// Called by: `cargo coreml bundle`.
+/// Returns: the compiled models, and warnings; no models where there is no Xcode.
 pub fn compile(folder: &Path, packages: &[PathBuf]) -> (BTreeSet<PathBuf>, Vec<String>) {
+    let (mut named, mut warnings) = (Vec::new(), Vec::new());
+    for package in packages {
+        match digest_of_folder(package) {
+            Ok(digest) => named.push((package.clone(), digest)),
+            Err(error) => warnings.push(not_compiled(package, &error.to_string())),
+        }
+    }
+    let (compiled, of_xcode) = compile_named(folder, &named);
+    warnings.extend(of_xcode);
+    (compiled, warnings)
+}
+
+/// [`compile`] for packages whose digest is known.
+///
+/// Called by: `delivery.rs`.
+/// Parameters: `packages` — paths, and what [`digest_of_folder`] says of each.
+pub(crate) fn compile_named(folder: &Path, packages: &[(PathBuf, String)]) -> (BTreeSet<PathBuf>, Vec<String>) {
     compile_with(which::which(XCRUN).ok().as_deref(), folder, packages)
 }
 
-/// [`compile`] with the program given.
-fn compile_with(xcrun: Option<&Path>, folder: &Path, packages: &[PathBuf]) -> (BTreeSet<PathBuf>, Vec<String>) {
+/// [`compile_named`] with the program given.
+fn compile_with(
+    xcrun: Option<&Path>,
+    folder: &Path,
+    packages: &[(PathBuf, String)],
+) -> (BTreeSet<PathBuf>, Vec<String>) {
     let (mut warnings, mut compiled) = (Vec::new(), BTreeSet::new());
     let Some(xcrun) = xcrun else { return (compiled, warnings) };
-    for package in packages {
-        match compile_one(xcrun, folder, package) {
+    for (package, digest) in packages {
+        match compile_one(xcrun, folder, package, digest) {
             Ok(made) => drop(compiled.insert(made)),
-            Err(problem) => warnings.push(format!(
-                "{} was not compiled by Xcode, so the program will do it at its first start: {problem}",
-                package.display()
-            )),
+            Err(problem) => warnings.push(not_compiled(package, &problem)),
         }
     }
     (compiled, warnings)
+}
+
+/// Makes the warning of a package that stays as it is.
+fn not_compiled(package: &Path, problem: &str) -> String {
+    let package = package.display();
+    format!("{package} was not compiled by Xcode; a program that has the package does it at its first start: {problem}")
 }
 
 /// Removes the compiled models of a folder that are not among `kept`.
@@ -56,9 +80,9 @@ pub(crate) fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) {
 }
 
 /// Compiles a package, unless that has been done.
-fn compile_one(xcrun: &Path, folder: &Path, package: &Path) -> Result<PathBuf, String> {
+fn compile_one(xcrun: &Path, folder: &Path, package: &Path, digest: &str) -> Result<PathBuf, String> {
     let text = |error: io::Error| error.to_string();
-    let compiled = folder.join(digest_of_folder(package).map_err(text)?).with_extension(COMPILED_EXTENSION);
+    let compiled = folder.join(digest).with_extension(COMPILED_EXTENSION);
     if compiled.is_dir() {
         return Ok(compiled);
     }
@@ -114,7 +138,8 @@ echo run >>"$(dirname "$0")/runs"
     /// Runs the compiler on the package, and returns the compiled models.
     fn run(bin: &Path, package: &Path) -> (Vec<String>, Vec<PathBuf>) {
         let folder = package.parent().unwrap();
-        let (kept, warnings) = compile_with(Some(&bin.join(XCRUN)), folder, &[package.to_owned()]);
+        let packages = [(package.to_owned(), digest_of_folder(package).unwrap())];
+        let (kept, warnings) = compile_with(Some(&bin.join(XCRUN)), folder, &packages);
         remove_others(folder, &kept);
         let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         (warnings, entries.filter(|path| path != package).collect())
@@ -150,7 +175,8 @@ echo run >>"$(dirname "$0")/runs"
     #[test]
     fn without_xcode_nothing_happens() {
         let (_folder, _bin, package) = folder("{}");
-        let (compiled, warnings) = compile_with(None, package.parent().unwrap(), std::slice::from_ref(&package));
+        let folder = package.parent().unwrap();
+        let (compiled, warnings) = compile_with(None, folder, &[(package.clone(), "0".repeat(32))]);
         assert!(compiled.is_empty() && warnings.is_empty());
     }
 }

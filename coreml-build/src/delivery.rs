@@ -12,7 +12,7 @@ use crate::lookup::{Found, Wanted};
 use crate::manifest::{Manifest, Model};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::session::{Build, BuiltModel, Conversions, Policy, Session};
-use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome};
+use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome, digest_of_folder};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -104,8 +104,13 @@ impl Session {
         }
         build.library = self.embed(embedded, build).map_err(one)?;
         if self.options.target.as_ref().is_some_and(Target::is_apple) {
-            let packages: Vec<PathBuf> = built.iter().map(|model| model.package.clone()).collect();
-            let (compiled, warnings) = compiler::compile(&build.folder, &packages);
+            let mut packages: Vec<(PathBuf, String)> = Vec::new();
+            for (model, built) in models.iter_mut().zip(&built) {
+                let digest = digest_of_folder(&built.package).map_err(output)?;
+                packages.push((built.package.clone(), digest.clone()));
+                model.content_digest = Some(digest);
+            }
+            let (compiled, warnings) = compiler::compile_named(&build.folder, &packages);
             compiler::remove_others(&build.folder, &compiled);
             build.warnings.extend(warnings);
         }
@@ -207,6 +212,7 @@ pub(crate) fn indexed(
         source: model.conversion.functions.sources(),
         interface,
         digest: digest.to_owned(),
+        content_digest: None,
         package,
         samples,
         tolerance: model.tolerance,

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::model::Model;
 use crate::options::LoadOptions;
 use crate::padding::{PaddedTensor, trim};
-use crate::search::{Surroundings, find};
+use crate::search::{Surroundings, find, is_compiled};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface, Package};
@@ -88,6 +88,7 @@ impl BucketedModel {
     /// Called by: the generated `Model::load_with`.
     /// Parameters: `descriptions` — size and model of each bucket, ascending.
     pub fn load(descriptions: &'static [(usize, Description)], options: &LoadOptions) -> Result<Self, Error> {
+        refuse_one_of_many(descriptions, options)?;
         let surroundings = Surroundings::of_process();
         let mut buckets = Vec::new();
         let mut first: Option<(&str, Interface)> = None;
@@ -387,6 +388,18 @@ impl std::fmt::Debug for BucketedModel {
         let loaded: Vec<_> = loaded.collect();
         write!(f, "buckets {:?} of `{}`, loaded {loaded:?}, on {}", self.sizes, self.name, self.backend())
     }
+}
+
+/// Refuses the path of one compiled model for buckets in several packages: it would be loaded for each, and a compiled model does
+/// not say of which size it is.
+fn refuse_one_of_many(descriptions: &[(usize, Description)], options: &LoadOptions) -> Result<(), Error> {
+    let Some((path, (_, first))) = options.chosen_path().zip(descriptions.first()) else { return Ok(()) };
+    if !is_compiled(path) || descriptions.iter().all(|(_, other)| other.package == first.package) {
+        return Ok(());
+    }
+    let path = path.display();
+    let problem = format!("it has a package for each size, and {path} can be one of them only: give the folder of all");
+    Err(Error::Options { model: first.name.to_owned(), source: problem.into() })
 }
 
 /// Makes the error of a model whose buckets contradict themselves.

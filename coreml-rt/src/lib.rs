@@ -65,7 +65,7 @@ pub use error::Error;
 pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
-pub use options::{Engine, LoadOptions, ReshapeFrequency, SpecializationStrategy};
+pub use options::{CompiledFolder, Engine, LoadOptions, ReshapeFrequency, SpecializationStrategy};
 pub use plan::{ComputePlan, Device, PlannedOperation};
 pub use probabilities::Probabilities;
 pub use shape::{FixedShape, Shape, ShapeError};

@@ -34,7 +34,7 @@ pub struct Model {
     backend: Backend,
     /// The function that runs.
     function: Function,
-    /// The package's folder; `None` when it is embedded.
+    /// The folder of the package or of the compiled model; `None` when it is embedded.
     path: Option<PathBuf>,
     /// The value of each input that may be left out, by position.
     defaults: Vec<Option<DefaultValue>>,
@@ -63,16 +63,18 @@ impl Model {
     ///
     /// Called by: [`crate::bucketed::BucketedModel`], which finds all buckets before it loads one.
     pub(crate) fn load_found(description: &Description, found: Found, options: &LoadOptions) -> Result<Self, Error> {
+        let name = description.name;
+        let types: Interface = serde_json::from_str(description.interface)
+            .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
+        let options = options.clone().or_compute_units(description.compute_units);
         let package = match &found {
             Found::Folder(path) => Package::open(path),
             Found::Embedded(files) => Package::from_embedded(files),
+            // It says nothing about itself that the types could be compared with.
+            Found::Compiled(_) => return Self::of_interface(name, found, None, description.function, &types, &options),
         };
-        let name = description.name;
         let package = package.map_err(|error| unreadable(name, error))?;
-        let interface: Interface = serde_json::from_str(description.interface)
-            .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
-        let options = options.clone().or_compute_units(description.compute_units);
-        Self::of_package(name, found, &package, description.function, Some(&interface), &options)
+        Self::of_package(name, found, &package, description.function, Some(&types), &options)
     }
 
     /// Loads a package that no types were made from.
@@ -97,16 +99,11 @@ impl Model {
         options: &LoadOptions,
     ) -> Result<Self, Error> {
         let interface = package.interface().map_err(|error| unreadable(name, error))?;
-        let wanted = function.unwrap_or(&interface.default_function);
-        let found_function = interface.function(Some(wanted)).cloned().ok_or_else(|| {
-            let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
-            let source = format!("the package has no function `{wanted}`; it has {}", names.join(", ")).into();
-            Error::Options { model: name.to_owned(), source }
-        })?;
         if let Some(types) = types {
+            let found_function = named(&interface, name, function)?;
             let mut differences = match types.function(function) {
-                Some(types) => differences(types, &found_function),
-                None => vec![format!("the types have no function `{wanted}`")],
+                Some(types) => differences(types, found_function),
+                None => vec![format!("the types have no function `{}`", found_function.name)],
             };
             differences.extend(difference_of_buckets(types.buckets.as_ref(), interface.buckets.as_ref()));
             if !differences.is_empty() {
@@ -114,10 +111,26 @@ impl Model {
                 return Err(Error::Interface { model: name.to_owned(), location, differences });
             }
         }
-        let function = found_function;
+        Self::of_interface(name, found, Some(package), function, &interface, options)
+    }
+
+    /// Loads a function of a model that has this interface.
+    ///
+    /// Parameters: `package` — `None` for a compiled model.
+    fn of_interface(
+        name: &str,
+        found: Found,
+        package: Option<&Package>,
+        function: Option<&str>,
+        interface: &Interface,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
+        let function = named(interface, name, function)?.clone();
         let defaults = function.inputs.iter().map(default_value).collect();
         let agreement = Agreement::of(&function);
-        let backend = Backend::load(name, package, &found, &function, options)?;
+        // Only packages of several functions may be asked for one by name.
+        let is_one_of_several = interface.functions.len() > 1;
+        let backend = Backend::load(name, package, &found, &function, is_one_of_several, options)?;
         let path = found.path().map(Path::to_owned);
         Ok(Self { name: name.to_owned(), backend, function, path, defaults, agreement })
     }
@@ -127,7 +140,8 @@ impl Model {
         self.backend.name()
     }
 
-    /// Returns the folder of the package, or `None` when it is embedded in the program.
+    /// Returns the folder of the package, of the compiled model where there is no package, or `None` when the package is
+    /// embedded in the program.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -251,6 +265,18 @@ fn default_value(input: &Feature) -> Option<DefaultValue> {
     let len = element_count(&shape.default)?;
     let elements = Buffer::from_f64s(*data_type, &vec![input.default?; len])?;
     Some(DefaultValue { dims: shape.default.clone(), elements })
+}
+
+/// Returns a function of an interface.
+///
+/// Parameters: `function` — its name; `None` for the default one; `model` — for the error.
+fn named<'a>(interface: &'a Interface, model: &str, function: Option<&str>) -> Result<&'a Function, Error> {
+    let wanted = function.unwrap_or(&interface.default_function);
+    interface.function(Some(wanted)).ok_or_else(|| {
+        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let source = format!("the package has no function `{wanted}`; it has {}", names.join(", ")).into();
+        Error::Options { model: model.to_owned(), source }
+    })
 }
 
 /// Returns the place of a package, for a message.

@@ -1,6 +1,6 @@
 //! How a model is loaded.
 //!
-//! Owns: [`LoadOptions`], [`Engine`], and the hints to Core ML. Must not: read the environment; `search.rs` does.
+//! Owns: [`LoadOptions`], [`Engine`], [`CompiledFolder`], and the hints to Core ML. Must not: read the environment; `search.rs` does.
 //! Flow: given by the application to a generated `load_with`, read by `model.rs`.
 
 use coreml_spec::ComputeUnits;
@@ -64,6 +64,21 @@ pub enum ReshapeFrequency {
     Infrequent,
 }
 
+/// Where compiled models are kept on Apple's systems, so that each content is compiled once; see
+/// [`LoadOptions::compiled_folder`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CompiledFolder {
+    /// `coreml-rt` in the user's Application Support. It stays until somebody removes it, and goes into backups.
+    #[default]
+    ApplicationSupport,
+    /// `coreml-rt` in the user's Caches. It goes into no backup, and the system may remove it while the program does not run: the
+    /// next load compiles again, and the system prepares the model for the device again.
+    Caches,
+    /// This folder, made when it is missing; of an app group, say. For the same reason as above its path should stay the same.
+    At(PathBuf),
+}
+
 /// Choices for loading a model; the default is what the manifest says.
 ///
 /// ```
@@ -94,6 +109,8 @@ pub struct LoadOptions {
     one_model_at_a_time: bool,
     /// See [`in_memory`](Self::in_memory).
     in_memory: bool,
+    /// See [`compiled_folder`](Self::compiled_folder).
+    compiled_folder: CompiledFolder,
 }
 
 impl LoadOptions {
@@ -104,6 +121,9 @@ impl LoadOptions {
 
     /// Takes the model from `path` and from nowhere else: the `.mlpackage` itself, or a folder that holds it under its
     /// own name.
+    ///
+    /// On Apple's systems a compiled model, an `.mlmodelc` of any name, is taken as well. It cannot be compared with the types: if it
+    /// is another model, the first prediction fails.
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
         self
@@ -167,9 +187,17 @@ impl LoadOptions {
 
     /// Gives Core ML the package in memory instead of compiling it into the user's Application Support: for programs that
     /// must not write files. macOS 13 or iOS 16; with weights in files macOS 15 or iOS 18. The system then prepares the model
-    /// for the device at each start, which it otherwise remembers. The portable backend writes no files anyway.
+    /// for the device at each start, which it otherwise remembers. A model that is there compiled, without its package, is loaded from
+    /// where it lies, which writes no file either. The portable backend writes no files anyway.
     pub fn in_memory(mut self, in_memory: bool) -> Self {
         self.in_memory = in_memory;
+        self
+    }
+
+    /// Chooses where compiled models are kept on Apple's systems; by default in the user's Application Support. A model that came
+    /// compiled, beside its package or without it, is not copied there. The portable backend compiles nothing.
+    pub fn compiled_folder(mut self, folder: CompiledFolder) -> Self {
+        self.compiled_folder = folder;
         self
     }
 
@@ -215,6 +243,12 @@ impl LoadOptions {
     #[cfg(target_vendor = "apple")]
     pub(crate) fn is_in_memory(&self) -> bool {
         self.in_memory
+    }
+
+    /// Returns where compiled models are kept.
+    #[cfg(target_vendor = "apple")]
+    pub(crate) fn chosen_compiled_folder(&self) -> &CompiledFolder {
+        &self.compiled_folder
     }
 
     /// Returns the path to take the model from, if chosen.

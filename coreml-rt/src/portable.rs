@@ -15,6 +15,7 @@ use crate::search::{Found, engine_of_process};
 use crate::slot::{InputRef, OutputSlot, Results, take_all};
 use coreml_portable::{EngineKind, Options, Outputs};
 use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inputs that are handed on without asking for memory.
@@ -37,16 +38,26 @@ pub(crate) struct Session {
 pub(crate) struct State(coreml_portable::State);
 
 impl Session {
-    /// Loads a function of `package`; where the package was found does not matter to it.
+    /// Loads a function of `package`; where the package was found, and whether it has other functions, does not matter to it.
     ///
     /// Called by: [`crate::model::Model`].
+    /// Errors: [`Error::Options`] without a package.
     pub(crate) fn load(
         model: &str,
-        package: &Package,
-        _found: &Found,
+        package: Option<&Package>,
+        found: &Found,
         function: &Function,
+        _is_one_of_several: bool,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
+        let package = package.ok_or_else(|| {
+            let path = found.path().unwrap_or(Path::new("")).display();
+            let source = format!(
+                "{path} is a compiled model, which only Core ML runs, on Apple's systems: give the `.mlpackage` that it was \
+                 compiled from"
+            );
+            Error::Options { model: model.to_owned(), source: source.into() }
+        })?;
         let mut portable = Options::default();
         portable.threads = options.chosen_threads();
         portable.function = Some(function.name.clone());

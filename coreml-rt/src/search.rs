@@ -1,8 +1,9 @@
-//! Finding a model package at run time, and what else the environment decides.
+//! Finding a model at run time, and what else the environment decides.
 //!
-//! Owns: the places and their order, and the environment variables. Must not: open the package.
+//! Owns: the places and their order, and the environment variables. Must not: open the model.
 //! Flow: `model.rs` → here, before anything else.
 //!
+//! In each place the package comes first, then a compiled model that is named by the content which the program was built with:
 //! 1. [`LoadOptions::path`], and nowhere else when it is given;
 //! 2. the folder that the environment variable `COREML_MODEL_DIR` names;
 //! 3. the program itself, when the manifest says `embed = true`;
@@ -14,7 +15,7 @@ use crate::error::Error;
 #[cfg(not(target_vendor = "apple"))]
 use crate::options::Engine;
 use crate::options::LoadOptions;
-use coreml_spec::ABSENT_ENDING;
+use coreml_spec::{ABSENT_ENDING, COMPILED_EXTENSION};
 use std::path::{Path, PathBuf};
 
 /// Environment variable that names a folder of packages to prefer over all others.
@@ -60,19 +61,47 @@ pub(crate) enum Found {
     Folder(PathBuf),
     /// The program itself.
     Embedded(EmbeddedFiles),
+    /// A compiled model on disk, without its package: that it fits the types, its name says, or whoever gave its path.
+    Compiled(PathBuf),
 }
 
 impl Found {
-    /// Returns the folder of the package, or `None` when it is in the program.
+    /// Returns the folder of the model, or `None` when it is in the program.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Self::Folder(path) => Some(path),
+            Self::Folder(path) | Self::Compiled(path) => Some(path),
             Self::Embedded(_) => None,
         }
     }
 }
 
-/// Finds the package of `description`.
+/// The places that were looked at, on behalf of a model.
+struct Search<'a> {
+    /// The model.
+    description: &'a Description,
+    /// Each place, with the reason to look there.
+    places: Vec<String>,
+}
+
+impl Search<'_> {
+    /// Looks at a path for whatever model is there.
+    fn look(&mut self, why: &str, path: PathBuf) -> Option<Found> {
+        self.places.push(format!("{why}: {}", path.display()));
+        if is_compiled(&path) {
+            return path.is_dir().then_some(Found::Compiled(path));
+        }
+        is_package(&path).then_some(Found::Folder(path))
+    }
+
+    /// Looks for a package, and where it would lie for a compiled model of the content that the program was built with.
+    fn look_for_either(&mut self, why: &str, package: PathBuf) -> Option<Found> {
+        let name = self.description.content_digest;
+        let compiled = name.map(|name| package.with_file_name(name).with_extension(COMPILED_EXTENSION));
+        self.look(why, package).or_else(|| self.look(&format!("{why}, compiled"), compiled?))
+    }
+}
+
+/// Finds the model of `description`.
 ///
 /// Called by: [`crate::model::Model::load`].
 /// Errors: [`Error::NotFound`] with every place looked at.
@@ -81,27 +110,25 @@ pub(crate) fn find(
     options: &LoadOptions,
     surroundings: &Surroundings,
 ) -> Result<Found, Error> {
-    let mut places = Vec::new();
-    let mut look = |why: &str, path: PathBuf| {
-        places.push(format!("{why}: {}", path.display()));
-        is_package(&path).then_some(Found::Folder(path))
-    };
+    let mut search = Search { description, places: Vec::new() };
 
     if let Some(path) = options.chosen_path() {
         let inside = path.join(description.package);
-        let found = look("LoadOptions::path", path.to_owned())
-            .or_else(|| look("LoadOptions::path, as the folder of the package", inside));
-        return found.ok_or_else(|| not_found(description, places, "correct the path given to LoadOptions::path"));
+        let found = search
+            .look("LoadOptions::path", path.to_owned())
+            .or_else(|| search.look_for_either("LoadOptions::path, as the folder of the package", inside));
+        return found
+            .ok_or_else(|| not_found(description, search.places, "correct the path given to LoadOptions::path"));
     }
 
     if let Some(folder) = &surroundings.model_dir {
-        if let Some(found) = look(MODEL_DIR_VARIABLE, folder.join(description.package)) {
+        if let Some(found) = search.look_for_either(MODEL_DIR_VARIABLE, folder.join(description.package)) {
             return Ok(found);
         }
         // A folder that is not there is a typing error, and must not quietly select another model.
         if !folder.is_dir() {
             let advice = format!("correct or unset {MODEL_DIR_VARIABLE}: {} is not a folder", folder.display());
-            return Err(not_found(description, places, &advice));
+            return Err(not_found(description, search.places, &advice));
         }
     }
 
@@ -110,20 +137,21 @@ pub(crate) fn find(
     }
 
     if let Some(folder) = surroundings.executable.as_deref().and_then(Path::parent) {
-        if let Some(found) = look("beside the executable", folder.join(description.package)) {
+        if let Some(found) = search.look_for_either("beside the executable", folder.join(description.package)) {
             return Ok(found);
         }
         if let Some(resources) = app_resources(folder)
-            && let Some(found) = look("in the app's Resources", resources.join(description.package))
+            && let Some(found) = search.look_for_either("in the app's Resources", resources.join(description.package))
         {
             return Ok(found);
         }
     }
 
-    if let Some(found) = look("where it was built", PathBuf::from(description.built)) {
+    if let Some(found) = search.look_for_either("where it was built", PathBuf::from(description.built)) {
         return Ok(found);
     }
 
+    let mut places = search.places;
     if let Ok(reason) = std::fs::read_to_string(format!("{}{ABSENT_ENDING}", description.built)) {
         return Err(not_found(description, places, reason.trim_end()));
     }
@@ -151,6 +179,13 @@ fn app_resources(folder: &Path) -> Option<PathBuf> {
 /// Returns whether a model package lies at `path`.
 fn is_package(path: &Path) -> bool {
     path.join("Manifest.json").is_file()
+}
+
+/// Returns whether a path is that of a compiled model, by its name.
+///
+/// Called by: [`Search::look`], `bucketed.rs`.
+pub(crate) fn is_compiled(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION)
 }
 
 /// Makes the error.

@@ -232,6 +232,16 @@ fn all_packages_must_be_there_at_the_start() {
 }
 
 #[test]
+fn one_compiled_model_is_not_taken_for_buckets_of_several_packages() {
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = folder.path().join("any.mlmodelc");
+    std::fs::create_dir(&compiled).unwrap();
+    let error = BucketedModel::load(in_packages(), &LoadOptions::new().path(&compiled)).unwrap_err();
+    assert!(matches!(error, Error::Options { .. }), "{error}");
+    assert!(error.to_string().ends_with("any.mlmodelc can be one of them only: give the folder of all"), "{error}");
+}
+
+#[test]
 fn a_package_that_pads_otherwise_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let other = folder.path().join("letters.mlpackage");

@@ -208,6 +208,19 @@ fn another_package_is_refused_with_its_differences() {
 }
 
 #[test]
+#[cfg(not(target_vendor = "apple"))]
+fn a_compiled_model_needs_core_ml() {
+    let folder = tempfile::tempdir().unwrap();
+    let compiled = folder.path().join("pets.mlmodelc");
+    std::fs::create_dir(&compiled).unwrap();
+    let error = Model::load(&description("pets"), &LoadOptions::new().path(&compiled)).unwrap_err();
+    assert!(matches!(error, Error::Options { .. }), "{error}");
+    let message = error.to_string();
+    assert!(message.contains("pets.mlmodelc is a compiled model, which only Core ML runs"), "{message}");
+    assert!(message.ends_with("give the `.mlpackage` that it was compiled from"), "{message}");
+}
+
+#[test]
 fn a_damaged_package_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let package = folder.path().join("pets.mlpackage");

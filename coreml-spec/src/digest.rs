@@ -2,7 +2,7 @@
 //!
 //! Owns: the digest that compiled models are named by, the same for a package on disk and in the program. Must not: serve as a
 //! proof: it tells contents apart, but whoever wants to can make two with the same digest.
-//! Flow: `coreml-build` names what Xcode compiled, `coreml-rt` looks for it.
+//! Flow: `coreml-build` names what Xcode compiled, and tells it the macro through the index; `coreml-rt` looks for it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

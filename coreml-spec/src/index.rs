@@ -89,6 +89,10 @@ pub struct IndexedModel {
     pub interface: Interface,
     /// Content digest of the package: 64 lower-case hexadecimal digits (SHA-256).
     pub digest: String,
+    /// What a compiled model of this content is called, without its ending: [`crate::digest_of_folder`] of the package. `None`
+    /// where the build is for none of Apple's systems, or has left the package out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_digest: Option<String>,
     /// Folder name of the package beside the index: `encoder.mlpackage`.
     pub package: String,
     /// File names of the parity samples beside the index: `encoder.samples.0.safetensors`, and of a package with several
@@ -237,6 +241,7 @@ mod tests {
                 buckets: None,
             },
             digest: String::new(),
+            content_digest: None,
             package: String::new(),
             samples: samples.map(str::to_owned).to_vec(),
             tolerance: Tolerance::Psnr(35.0),

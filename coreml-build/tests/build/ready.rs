@@ -1,7 +1,7 @@
 //! Model packages that need no conversion: taken as they are, without Python.
 
 use crate::package::{Package, build, cached, index, message, models};
-use coreml_build::{ErrorKind, Policy};
+use coreml_build::{ErrorKind, Policy, Target};
 use std::path::Path;
 
 /// A manifest with a ready package; `[defaults]` are those of other models.
@@ -57,6 +57,26 @@ fn a_ready_package_needs_no_python() {
         assert!(build.watched.contains(&original) && !build.watched.iter().any(|path| path.ends_with(".DS_Store")));
     }
     package.assert_nothing_half_done();
+}
+
+#[test]
+fn programs_for_apples_systems_know_what_their_models_are_called_when_compiled() {
+    let package = Package::new(&[("m.toml", READY)]);
+    copy_ready(&package, "fixed");
+    let known = |triple: &str, policy: Policy| {
+        let mut options = options(&package, policy);
+        options.target = Some(Target { target: triple.to_owned(), host: "x86_64-unknown-linux-gnu".to_owned() });
+        let built = build(options, "m.toml");
+        assert!(built.outcome.is_ok(), "{}", message(&built));
+        let [model] = &models(&built)[..] else { panic!() };
+        (model.content_digest.clone(), built.folder.join(&model.package))
+    };
+    for triple in ["aarch64-apple-darwin", "aarch64-apple-ios"] {
+        let (digest, package) = known(triple, Policy::Auto);
+        assert_eq!(digest.unwrap(), coreml_spec::digest_of_folder(&package).unwrap(), "{triple}");
+    }
+    // Elsewhere nothing is compiled, so gigabytes are not read for it.
+    assert_eq!(known("x86_64-unknown-linux-gnu", Policy::Auto).0, None);
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) fn common() -> TokenStream {
             self.0.backend()
         }
 
-        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
@@ -159,6 +159,10 @@ pub(super) fn description(
         Some(embedded) => quote!(::core::option::Option::Some(#embedded)),
         None => quote!(::core::option::Option::None),
     };
+    let content_digest = match &indexed.content_digest {
+        Some(digest) => quote!(::core::option::Option::Some(#digest)),
+        None => quote!(::core::option::Option::None),
+    };
     quote! {
         ::coreml_rt::private::Description {
             name: #name,
@@ -167,6 +171,7 @@ pub(super) fn description(
             function: #function,
             package: #package,
             built: #built,
+            content_digest: #content_digest,
             compute_units: ::coreml_rt::private::ComputeUnits::#units,
             embedded: #embedded,
         }

@@ -43,6 +43,7 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
             buckets: None,
         },
         digest: "0".repeat(64),
+        content_digest: None,
         package: format!("{name}.mlpackage"),
         samples: vec![format!("{name}.samples.0.safetensors")],
         tolerance: Tolerance::Psnr(40.0),
@@ -91,6 +92,7 @@ fn single_classifier() {
     image.description = "A grey picture, 0 (black) to 1 (white)".to_owned();
     let mut digits = model("digits", vec![image], Vec::new());
     digits.description = "Handwritten digits".to_owned();
+    digits.content_digest = Some("0123456789abcdef".repeat(2));
     classify(&mut digits, Labels::Strings(["zero", "one", "golden retriever"].map(str::to_owned).to_vec()));
     assert_snapshot("single_classifier.rs", &expanded(true, vec![digits]).unwrap());
 }

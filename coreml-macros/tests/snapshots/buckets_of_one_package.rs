@@ -65,7 +65,7 @@ Threads can share it; each prediction runs on its own.*/
         pub fn backend(&self) -> &str {
             self.0.backend()
         }
-        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
@@ -120,6 +120,7 @@ Manifest key: `model.buckets`.*/
                 function: ::core::option::Option::Some("bucket_8"),
                 package: "text.mlpackage",
                 built: "/out/coreml/net.toml/text.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             },
@@ -133,6 +134,7 @@ Manifest key: `model.buckets`.*/
                 function: ::core::option::Option::Some("bucket_16"),
                 package: "text.mlpackage",
                 built: "/out/coreml/net.toml/text.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             },

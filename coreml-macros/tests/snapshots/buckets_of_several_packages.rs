@@ -102,7 +102,7 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
@@ -160,6 +160,7 @@ Manifest key: `models.text.buckets`.*/
                     function: ::core::option::Option::None,
                     package: "text_8.mlpackage",
                     built: "/out/coreml/net.toml/text_8.mlpackage",
+                    content_digest: ::core::option::Option::None,
                     compute_units: ::coreml_rt::private::ComputeUnits::All,
                     embedded: ::core::option::Option::Some(embedded_8),
                 },
@@ -173,6 +174,7 @@ Manifest key: `models.text.buckets`.*/
                     function: ::core::option::Option::None,
                     package: "text_16.mlpackage",
                     built: "/out/coreml/net.toml/text_16.mlpackage",
+                    content_digest: ::core::option::Option::None,
                     compute_units: ::coreml_rt::private::ComputeUnits::All,
                     embedded: ::core::option::Option::Some(embedded_16),
                 },
@@ -373,7 +375,7 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
@@ -392,6 +394,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "other.mlpackage",
             built: "/out/coreml/net.toml/other.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };

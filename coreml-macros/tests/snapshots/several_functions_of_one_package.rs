@@ -129,7 +129,7 @@ Threads can share it; each prediction runs on its own.*/
                 pub fn backend(&self) -> &str {
                     self.0.backend()
                 }
-                /// Returns the package's folder, or `None` when the model is embedded in the program.
+                /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
                 pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                     self.0.path()
                 }
@@ -151,6 +151,7 @@ Threads can share it; each prediction runs on its own.*/
                 function: ::core::option::Option::Some("main"),
                 package: "decoder.mlpackage",
                 built: "/out/coreml/net.toml/decoder.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             };
@@ -305,7 +306,7 @@ Threads can share it; each prediction runs on its own.*/
                 pub fn backend(&self) -> &str {
                     self.0.backend()
                 }
-                /// Returns the package's folder, or `None` when the model is embedded in the program.
+                /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
                 pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                     self.0.path()
                 }
@@ -327,6 +328,7 @@ Threads can share it; each prediction runs on its own.*/
                 function: ::core::option::Option::Some("single step"),
                 package: "decoder.mlpackage",
                 built: "/out/coreml/net.toml/decoder.mlpackage",
+                content_digest: ::core::option::Option::None,
                 compute_units: ::coreml_rt::private::ComputeUnits::All,
                 embedded: ::core::option::Option::None,
             };
@@ -506,7 +508,7 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
@@ -525,6 +527,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "other.mlpackage",
             built: "/out/coreml/net.toml/other.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };

@@ -88,7 +88,7 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
@@ -107,6 +107,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "encoder.mlpackage",
             built: "/out/coreml/net.toml/encoder.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::CpuAndNeuralEngine,
             embedded: ::core::option::Option::None,
         };
@@ -273,7 +274,7 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the package's folder, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
@@ -292,6 +293,7 @@ Threads can share it; each prediction runs on its own.*/
             function: ::core::option::Option::None,
             package: "text decoder.mlpackage",
             built: "/out/coreml/net.toml/text decoder.mlpackage",
+            content_digest: ::core::option::Option::None,
             compute_units: ::coreml_rt::private::ComputeUnits::All,
             embedded: ::core::option::Option::None,
         };

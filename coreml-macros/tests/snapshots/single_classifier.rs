@@ -55,7 +55,7 @@ Threads can share it; each prediction runs on its own.*/
         pub fn backend(&self) -> &str {
             self.0.backend()
         }
-        /// Returns the package's folder, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
@@ -74,6 +74,7 @@ Threads can share it; each prediction runs on its own.*/
         function: ::core::option::Option::None,
         package: "digits.mlpackage",
         built: "/out/coreml/net.toml/digits.mlpackage",
+        content_digest: ::core::option::Option::Some("0123456789abcdef0123456789abcdef"),
         compute_units: ::coreml_rt::private::ComputeUnits::All,
         embedded: ::core::option::Option::None,
     };

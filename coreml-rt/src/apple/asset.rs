@@ -82,6 +82,8 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
                 enter(&name, of_file(&entry.path())?)?;
             }
         }
+        // It has none of these files; `loading.rs` loads it from where it lies.
+        Found::Compiled(_) => {}
     }
     let missing = || CoreMlError::Unexpected("a package without a specification".to_owned());
     let specification = specification.ok_or_else(missing)?;

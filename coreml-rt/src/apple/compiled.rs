@@ -1,6 +1,6 @@
 //! Compiled models, kept so that a package is compiled once in its life.
 //!
-//! Owns: where compiled models lie and what they are called. Must not: know Objective-C; the compiler is passed in.
+//! Owns: what compiled models are called, and which is taken. Must not: know Objective-C; compiler and folder are passed in.
 //! Flow: called by `session.rs` at every load; only the first of a package's content compiles.
 //!
 //! Compiling an `.mlpackage` is quick, but the system then specialises the `.mlmodelc` for its processors, which is slow,
@@ -14,33 +14,46 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the compiled model of a package, compiling it when that has not been done yet.
+/// Returns the compiled model of what was found, compiling it when that has not been done yet.
 ///
-/// Parameters: `root` — the folder of compiled models, made when missing; `compile` — takes an `.mlpackage` and returns
-/// an `.mlmodelc` in some temporary place.
-/// Errors: [`CoreMlError::File`], and those of `compile`.
+/// Parameters: `root` — names the folder of compiled models, made when missing; `compile` — takes an `.mlpackage` and returns
+/// an `.mlmodelc` in some temporary place. Neither is asked for a model that came compiled.
+/// Errors: [`CoreMlError::File`], and those of `root` and `compile`.
 pub(super) fn model(
     found: &Found,
-    root: &Path,
+    root: impl FnOnce() -> Result<PathBuf, CoreMlError>,
     compile: impl FnOnce(&Path) -> Result<PathBuf, CoreMlError>,
 ) -> Result<PathBuf, CoreMlError> {
-    let digest = digest(found)?;
-    let place = root.join(&digest).with_extension(COMPILED_EXTENSION);
-    // An app may bring it along; the name says that it is this content, so it is never a stale one.
-    let shipped = found.path().map(|package| package.with_file_name(&digest).with_extension(COMPILED_EXTENSION));
-    if let Some(compiled) = shipped.into_iter().chain([place.clone()]).find(|compiled| compiled.is_dir()) {
-        return Ok(compiled);
-    }
-    fs::create_dir_all(root).map_err(|error| file("make the folder", root, &error))?;
-    let fresh = match found {
-        Found::Folder(package) => compile(package)?,
-        Found::Embedded(files) => {
-            let package = Temporary::of(root, &digest, "mlpackage");
-            unpack(files, &package.0)?;
-            compile(&package.0)?
+    match found {
+        Found::Compiled(model) => Ok(model.clone()),
+        Found::Folder(package) => {
+            let digest = digest_of_folder(package).map_err(|error| file("read", package, &error))?;
+            // An app may bring it along; the name says that it is this content, so it is never a stale one.
+            let shipped = package.with_file_name(&digest).with_extension(COMPILED_EXTENSION);
+            if shipped.is_dir() { Ok(shipped) } else { kept(&root()?, &digest, || compile(package)) }
         }
-    };
-    publish(&fresh, root, &digest, &place)?;
+        Found::Embedded(files) => {
+            let (root, digest) = (root()?, digest_of_files(files));
+            kept(&root, &digest, || {
+                let package = Temporary::of(&root, &digest, "mlpackage");
+                unpack(files, &package.0)?;
+                compile(&package.0)
+            })
+        }
+    }
+}
+
+/// Returns the compiled model of a content, made now when there is none.
+fn kept(
+    root: &Path,
+    digest: &str,
+    compile: impl FnOnce() -> Result<PathBuf, CoreMlError>,
+) -> Result<PathBuf, CoreMlError> {
+    let place = root.join(digest).with_extension(COMPILED_EXTENSION);
+    if !place.is_dir() {
+        fs::create_dir_all(root).map_err(|error| file("make the folder", root, &error))?;
+        publish(&compile()?, root, digest, &place)?;
+    }
     Ok(place)
 }
 
@@ -85,14 +98,6 @@ impl Drop for Temporary {
     }
 }
 
-/// Returns the digest of a package, the same on disk and in the program.
-fn digest(found: &Found) -> Result<String, CoreMlError> {
-    match found {
-        Found::Folder(package) => digest_of_folder(package).map_err(|error| file("read", package, &error)),
-        Found::Embedded(files) => Ok(digest_of_files(files)),
-    }
-}
-
 /// Writes an embedded package to disk, where the compiler can read it.
 fn unpack(files: &[(&str, &[u8])], package: &Path) -> Result<(), CoreMlError> {
     for (name, bytes) in files {
@@ -132,6 +137,15 @@ mod tests {
     /// A package in the program.
     const FILES: &[(&str, &[u8])] = &[("Manifest.json", b"{}"), ("Data/com.apple.CoreML/model.mlmodel", b"model")];
 
+    /// Calls [`super::model`] with a folder that is known.
+    fn model(
+        found: &Found,
+        root: &Path,
+        compile: impl FnOnce(&Path) -> Result<PathBuf, CoreMlError>,
+    ) -> Result<PathBuf, CoreMlError> {
+        super::model(found, || Ok(root.to_owned()), compile)
+    }
+
     /// Finds a package in the program.
     fn embedded(files: &[(&'static str, &'static [u8])]) -> Found {
         Found::Embedded(files.to_vec())
@@ -170,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("x.mlpackage");
         unpack(FILES, &package).unwrap();
-        let digest = digest(&embedded(FILES)).unwrap();
+        let digest = digest_of_files(FILES);
         let shipped = folder.path().join(digest).with_extension(COMPILED_EXTENSION);
         fs::create_dir(&shipped).unwrap();
         let root = folder.path().join("compiled");
@@ -182,10 +196,25 @@ mod tests {
     }
 
     #[test]
+    fn a_compiled_model_alone_is_taken_as_it_is() {
+        let refuse = |_: &Path| Err(CoreMlError::Unexpected("not compiled here".to_owned()));
+        let none = || Err(CoreMlError::Unexpected("no folder is asked for".to_owned()));
+        let path = PathBuf::from("/app/any name.mlmodelc");
+        assert_eq!(super::model(&Found::Compiled(path.clone()), none, refuse).unwrap(), path);
+        // Nor is one beside its package copied, wherever models are kept.
+        let folder = tempfile::tempdir().unwrap();
+        let package = folder.path().join("x.mlpackage");
+        unpack(FILES, &package).unwrap();
+        let shipped = folder.path().join(digest_of_files(FILES)).with_extension(COMPILED_EXTENSION);
+        fs::create_dir(&shipped).unwrap();
+        assert_eq!(super::model(&Found::Folder(package), none, refuse).unwrap(), shipped);
+    }
+
+    #[test]
     fn the_second_of_two_programs_takes_the_model_of_the_first() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("compiled");
-        let place = root.join(digest(&embedded(FILES)).unwrap()).with_extension(COMPILED_EXTENSION);
+        let place = root.join(digest_of_files(FILES)).with_extension(COMPILED_EXTENSION);
         let fresh = folder.path().join("fresh.mlmodelc");
         let compile = |_: &Path| {
             fs::create_dir_all(&fresh).unwrap();

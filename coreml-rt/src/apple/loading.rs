@@ -1,4 +1,4 @@
-//! From a package to an `MLModel`.
+//! From a package or a compiled model to an `MLModel`.
 //!
 //! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what predictions need.
 //! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no file may be
@@ -7,21 +7,21 @@
 
 use super::failure::CoreMlError;
 use super::{asset, compiled, configuration};
-use crate::options::LoadOptions;
+use crate::options::{CompiledFolder, LoadOptions};
 use crate::search::Found;
 use objc2::rc::Retained;
 use objc2_core_ml::{MLModel, MLModelConfiguration};
 use objc2_foundation::{NSSearchPathDirectory, NSSearchPathDomainMask, NSSearchPathForDirectoriesInDomains, NSURL};
 use std::path::{Path, PathBuf};
 
-/// Folder of compiled models in the user's Application Support, shared by all programs that use this crate.
+/// Folder of compiled models in a folder of the user's, shared by all programs that use this crate.
 const FOLDER: &str = "coreml-rt";
 
 /// What Core ML loads.
 pub(super) struct Source<'a> {
     /// What Instruments and the system's log call it.
     pub(super) name: &'a str,
-    /// The package.
+    /// The package, or the compiled model.
     pub(super) found: &'a Found,
     /// The function to load, of a package that has several.
     pub(super) function: Option<&'a str>,
@@ -33,7 +33,8 @@ impl Source<'_> {
     /// Loads it.
     pub(super) fn load(&self) -> Result<Retained<MLModel>, CoreMlError> {
         let configuration = self.configuration()?;
-        if self.options.is_in_memory() {
+        // A compiled model lies in files already, and loading it writes none.
+        if self.options.is_in_memory() && !matches!(self.found, Found::Compiled(_)) {
             return asset::load(self.found, &configuration);
         }
         let url = self.compiled()?;
@@ -52,7 +53,7 @@ impl Source<'_> {
 
     /// Returns the URL of the compiled model, which is compiled when that has not been done yet.
     pub(super) fn compiled(&self) -> Result<Retained<NSURL>, CoreMlError> {
-        url(&compiled::model(self.found, &application_support()?, compile)?)
+        url(&compiled::model(self.found, || folder(self.options.chosen_compiled_folder()), compile)?)
     }
 }
 
@@ -72,15 +73,18 @@ fn url(folder: &Path) -> Result<Retained<NSURL>, CoreMlError> {
     })
 }
 
-/// Returns the folder of compiled models; inside the container of an app that has one.
-fn application_support() -> Result<PathBuf, CoreMlError> {
-    let folders = NSSearchPathForDirectoriesInDomains(
-        NSSearchPathDirectory::ApplicationSupportDirectory,
-        NSSearchPathDomainMask::UserDomainMask,
-        true,
-    );
+/// Returns the folder that compiled models are kept in; inside the container of an app that has one.
+fn folder(chosen: &CompiledFolder) -> Result<PathBuf, CoreMlError> {
+    let (directory, name) = match chosen {
+        CompiledFolder::ApplicationSupport => {
+            (NSSearchPathDirectory::ApplicationSupportDirectory, "Application Support")
+        }
+        CompiledFolder::Caches => (NSSearchPathDirectory::CachesDirectory, "Caches"),
+        CompiledFolder::At(folder) => return Ok(folder.clone()),
+    };
+    let folders = NSSearchPathForDirectoriesInDomains(directory, NSSearchPathDomainMask::UserDomainMask, true);
     let folder = folders.firstObject().ok_or_else(|| CoreMlError::File {
-        action: "find the user's Application Support folder".to_owned(),
+        action: format!("find the user's {name} folder"),
         problem: "the system names none".to_owned(),
     })?;
     Ok(PathBuf::from(folder.to_string()).join(FOLDER))

@@ -76,17 +76,17 @@ impl Session {
     /// Loads a function of a model.
     ///
     /// Called by: [`crate::model::Model`], as the [`crate::backend::Backend`] of Apple's systems.
-    /// Parameters: `found` — the package, which Core ML reads by itself; `function` — one of its functions.
+    /// Parameters: `found` — the package or the compiled model, which Core ML reads by itself; `function` — one of its functions;
+    /// `is_one_of_several` — whether there are others.
     pub(crate) fn load(
         name: &str,
-        package: &Package,
+        _package: Option<&Package>,
         found: &Found,
         function: &Function,
+        is_one_of_several: bool,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        // Only packages of several functions may be asked for one by name.
-        let several = package.interface().is_ok_and(|interface| interface.functions.len() > 1);
-        let source = Source { name, found, function: several.then_some(&*function.name), options };
+        let source = Source { name, found, function: is_one_of_several.then_some(&*function.name), options };
         let load = || Ok((source.load()?, Features::of(name, function)));
         let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
         let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new() });

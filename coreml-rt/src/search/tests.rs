@@ -12,6 +12,7 @@ fn description(built: &'static str) -> Description {
         function: None,
         package: "encoder.mlpackage",
         built,
+        content_digest: None,
         compute_units: ComputeUnits::All,
         embedded: None,
     }
@@ -96,4 +97,62 @@ fn a_build_without_models_says_so() {
     let description = description(String::leak(built.to_str().unwrap().to_owned()));
     let error = find(&description, &LoadOptions::new(), &process(None, Path::new("/bin/app"))).unwrap_err().to_string();
     assert!(error.ends_with("what to do: it was left out"), "{error}");
+}
+
+/// Makes something that looks like a compiled model.
+fn compiled(path: &Path) -> PathBuf {
+    std::fs::create_dir_all(path).unwrap();
+    path.to_owned()
+}
+
+#[test]
+fn compiled_models_of_the_content_are_found_where_packages_are() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    let contents = root.join("X.app/Contents");
+    let surroundings = process(Some(&root.join("override")), &contents.join("MacOS/app"));
+    std::fs::create_dir_all(root.join("override")).unwrap();
+    let built = String::leak(root.join("out/encoder.mlpackage").to_str().unwrap().to_owned());
+    let description = Description { content_digest: Some("0123"), ..description(built) };
+    let found = |options: LoadOptions| find(&description, &options, &surroundings);
+
+    // One of another content is never taken.
+    compiled(&root.join("override/4567.mlmodelc"));
+    let error = found(LoadOptions::new()).unwrap_err().to_string();
+    for folder in ["override", "X.app/Contents/MacOS", "X.app/Contents/Resources", "out"] {
+        for name in ["encoder.mlpackage", "0123.mlmodelc"] {
+            let place = root.join(folder).join(name);
+            assert!(error.contains(&format!(": {}\n", place.display())), "{}: {error}", place.display());
+        }
+    }
+    assert!(error.contains("beside the executable, compiled: "), "{error}");
+
+    // Later places first: each is preferred to those before.
+    for folder in ["out", "X.app/Contents/Resources", "X.app/Contents/MacOS", "override"] {
+        let alone = compiled(&root.join(folder).join("0123.mlmodelc"));
+        assert_eq!(found(LoadOptions::new()).unwrap(), Found::Compiled(alone));
+    }
+    // In one place the package comes first.
+    let package = package(&root.join("override/encoder.mlpackage"));
+    assert_eq!(found(LoadOptions::new()).unwrap(), Found::Folder(package));
+
+    let chosen = compiled(&root.join("chosen/0123.mlmodelc"));
+    assert_eq!(found(LoadOptions::new().path(root.join("chosen"))).unwrap(), Found::Compiled(chosen));
+    // By its path any name will do.
+    let named = compiled(&root.join("chosen/any name.mlmodelc"));
+    assert_eq!(found(LoadOptions::new().path(&named)).unwrap(), Found::Compiled(named));
+    let error = found(LoadOptions::new().path(root.join("chosen/none.mlmodelc"))).unwrap_err().to_string();
+    assert!(error.contains("LoadOptions::path: ") && error.contains("none.mlmodelc"), "{error}");
+}
+
+#[test]
+fn a_program_that_was_built_without_its_content_finds_packages_alone() {
+    let root = tempfile::tempdir().unwrap();
+    compiled(&root.path().join("0123.mlmodelc"));
+    let surroundings = process(Some(root.path()), Path::new("/bin/app"));
+    let error = find(&description("/nowhere"), &LoadOptions::new(), &surroundings).unwrap_err().to_string();
+    assert!(
+        !error.contains(", compiled: ") && error.contains("put encoder.mlpackage beside the executable"),
+        "{error}"
+    );
 }

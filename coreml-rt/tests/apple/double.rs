@@ -4,7 +4,8 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use coreml_rt::{CoreMlError, Error};
-use std::ffi::{c_int, c_long};
+use std::ffi::{CStr, c_char, c_int, c_long};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ unsafe extern "C" {
     pub(crate) safe fn double_most_running() -> c_int;
     pub(crate) safe fn double_overlaps() -> c_int;
     pub(crate) safe fn double_last_units() -> c_long;
+    safe fn double_last_path() -> *const c_char;
     pub(crate) safe fn double_fail(kind: c_int);
     pub(crate) safe fn double_old_system(old: c_int);
 }
@@ -45,6 +47,7 @@ pub(crate) enum Fail {
     Backing,
     KeepBacking,
     Surface,
+    KeepInputs,
 }
 
 /// The double alone: its counters and its failures belong to the process.
@@ -82,6 +85,12 @@ impl Drop for Double {
         self.fail(Fail::Nothing);
         double_old_system(0);
     }
+}
+
+/// Returns what compiled model was loaded last.
+pub(crate) fn last_path() -> PathBuf {
+    // SAFETY: a text of the double's, which ends with a zero and stays where it is; tests have the double one at a time.
+    unsafe { CStr::from_ptr(double_last_path()) }.to_str().unwrap().into()
 }
 
 /// Waits until the double has let go of the inputs.

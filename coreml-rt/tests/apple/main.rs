@@ -14,6 +14,7 @@ mod frames;
 mod memory;
 mod options;
 mod plan;
+mod shipped;
 
 use coreml_rt::private::{Description, Model};
 use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};

@@ -118,6 +118,20 @@ class Letters(torch.nn.Module):
         return ids * scale, rows @ rows.T, real.sum(dim=1) / mask.sum(dim=1)
 
 
+class Encoding(torch.nn.Module):
+    """Makes three numbers of four."""
+
+    def forward(self, plain):
+        return plain @ torch.linspace(-1, 1, 12).reshape(4, 3)
+
+
+class Decoding(torch.nn.Module):
+    """Makes four numbers of three, by the same matrix."""
+
+    def forward(self, secret):
+        return secret @ torch.linspace(-1, 1, 12).reshape(4, 3).T
+
+
 class Depth(torch.nn.Module):
     """Doubles half-precision pixels."""
 
@@ -217,6 +231,30 @@ def write_letters(name, sizes):
         path.write_bytes(specification.SerializeToString(deterministic=True))
         make_repeatable(package)
         shutil.copytree(package, PACKAGES / f"{name}.mlpackage")
+
+
+def write_cipher():
+    """Writes a package with two functions that have nothing in common but a matrix."""
+    functions = {"encode": (Encoding(), "plain", 4, "secret"), "decode": (Decoding(), "secret", 3, "restored")}
+    with tempfile.TemporaryDirectory() as folder:
+        descriptor = ct.utils.MultiFunctionDescriptor()
+        for name, (module, fed, size, output) in functions.items():
+            traced = torch.jit.trace(module, (torch.ones(1, size),), check_trace=False)
+            model = ct.convert(
+                traced,
+                inputs=[ct.TensorType(fed, (1, size), np.float32)],
+                outputs=[ct.TensorType(output)],
+                convert_to="mlprogram",
+                minimum_deployment_target=ct.target.iOS18,
+                compute_precision=ct.precision.FLOAT32,
+            )
+            model.save(str(Path(folder) / f"{name}.mlpackage"))
+            descriptor.add_function(str(Path(folder) / f"{name}.mlpackage"), "main", name)
+        descriptor.default_function_name = "encode"
+        package = Path(folder) / "cipher.mlpackage"
+        ct.utils.save_multifunction(descriptor, str(package))
+        make_repeatable(package)
+        shutil.copytree(package, PACKAGES / package.name)
 
 
 def write_samples_of_letters():
@@ -402,6 +440,7 @@ def main():
     write_letters("letters_4", [4])
     write_letters("letters_8", [8])
     write_samples_of_letters()
+    write_cipher()
     for name, layout in ("photo", ct.colorlayout.RGB), ("photo_bgr", ct.colorlayout.BGR):
         write(
             name,

@@ -5,7 +5,7 @@
 
 enum { Float16 = 0x10010, Float32 = 0x10020, Float64 = 0x10040, Int32 = 0x20020, Int8 = 0x20008 };
 enum { FailNothing, FailError, FailWrongFeature, FailException, FailCompile, FailLoad, FailMissingOutput, FailType,
-       FailSilent, FailBacking, FailKeepBacking, FailSurface };
+       FailSilent, FailBacking, FailKeepBacking, FailSurface, FailKeepInputs };
 
 // How many elements stand between two rows of an output, beyond the row.
 enum { PADDING = 5 };
@@ -13,6 +13,7 @@ enum { PADDING = 5 };
 // What a test observes and provokes: steering.m.
 extern int running, most_running, backings_used, predicting, most_predicting, last_low_precision;
 extern NSInteger last_strategy, last_frequency, last_units;
+extern char last_path[4096];
 extern int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks, surfaces;
 
 #define ADD(counter, by) __sync_add_and_fetch(&(counter), by)

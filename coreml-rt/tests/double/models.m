@@ -35,13 +35,18 @@ RELEASING([network release]; [function release]; engine_close(engine))
         if (error) *error = error_of(3, @"not a compiled model", nil);
         return nil;
     }
+    const char *name = [configuration->functionName UTF8String];
+    if (name && !memmem([bytes bytes], [bytes length], name, strlen(name))) {
+        if (error) *error = error_of(0, [NSString stringWithFormat:@"there is no function %s", name], nil);
+        return nil;
+    }
     MLModel *model = [[[self alloc] init] autorelease];
-    const char *names[] = {"gold fish", "species", "products", "scaled", "doubled", "kept",
+    const char *names[] = {"gold fish", "species", "products", "scaled", "doubled", "kept",  "restored",
                            "negative",  "total",   "grown",    "halved", "deeper",  "drawn", "image"};
     // Width 4, height 2, color space BGR, as the specification writes it.
     model->blue_first = memmem([bytes bytes], [bytes length], "\x08\x04\x10\x02\x18\x1e", 6) != NULL;
     // With an engine every model is computed by it, whatever its names are.
-    for (int at = 0; at < 13 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
+    for (int at = 0; at < 14 && !model->network && !getenv("COREML_DOUBLE_ENGINE"); at++)
         if (memmem([bytes bytes], [bytes length], names[at], strlen(names[at])))
             model->network = [[NSString alloc] initWithUTF8String:names[at]];
     model->keeps_states = memmem([bytes bytes], [bytes length], "total_out", 9) == NULL;
@@ -56,6 +61,8 @@ RELEASING([network release]; [function release]; engine_close(engine))
 
 + (id)modelWithContentsOfURL:(NSURL *)url configuration:(MLModelConfiguration *)configuration error:(NSError **)error {
     NSData *bytes = [NSData dataWithContentsOfFile:[[url path] stringByAppendingPathComponent:@"specification"]];
+    // For tests that load one model at a time.
+    [[url path] getCString:last_path maxLength:sizeof last_path encoding:NSUTF8StringEncoding];
     MLModel *model = [self modelOf:bytes configuration:configuration error:error];
     if (model && !model->network)
         model->engine = engine_open([[url path] stringByAppendingPathComponent:@"engine.mlpackage"]);

@@ -127,6 +127,20 @@ static void put(NSMutableDictionary *results, NSString *name, id value) {
         [sums set:0 to:sum];
         put(results, @"kept", kept);
         put(results, @"sum", sums);
+    } else if ([network isEqual:@"restored"]) {
+        // Two functions with a matrix in common, of which the first is the default.
+        BOOL decodes = [function isEqual:@"decode"];
+        MLMultiArray *from = [self input:decodes ? @"secret" : @"plain" of:inputs error:error];
+        if (!from) return nil;
+        size_t rows = decodes ? 3 : 4, columns = decodes ? 4 : 3;
+        MLMultiArray *into = array_of(Float32, 2, (size_t[]){1, columns});
+        for (size_t column = 0; column < columns; column++) {
+            double sum = 0;
+            for (size_t row = 0; row < rows; row++)
+                sum += [from at:row] * ramp(decodes ? column * 3 + row : row * 3 + column, 12);
+            [into set:column to:sum];
+        }
+        put(results, decodes ? @"restored" : @"secret", into);
     } else if ([network isEqual:@"grown"]) {
         MLMultiArray *wide = [self input:@"wide" of:inputs error:error];
         if (!wide) return nil;

@@ -85,30 +85,47 @@ COUNTED
 }
 @end
 
-@interface MLModelStructureProgram : NSObject
+@interface MLModelStructureProgram : NSObject {
+@public
+    NSString *function;
+}
 @end
 @implementation MLModelStructureProgram
 COUNTED
-- (void)letGo {}
+- (void)letGo { [function release]; }
 - (NSDictionary *)functions {
-    return [NSDictionary dictionaryWithObject:[[MLModelStructureProgramFunction new] autorelease] forKey:@"main"];
+    return [NSDictionary dictionaryWithObject:[[MLModelStructureProgramFunction new] autorelease] forKey:function];
 }
 @end
 
-@interface MLModelStructure : NSObject
+@interface MLModelStructure : NSObject {
+@public
+    NSString *function;
+}
 @end
 @implementation MLModelStructure
 COUNTED
-- (void)letGo {}
-- (id)program { return [[MLModelStructureProgram new] autorelease]; }
+- (void)letGo { [function release]; }
+- (id)program {
+    MLModelStructureProgram *program = [[MLModelStructureProgram new] autorelease];
+    program->function = [function copy];
+    return program;
+}
 @end
 
-@interface MLComputePlan : NSObject
+@interface MLComputePlan : NSObject {
+@public
+    NSString *function;
+}
 @end
 @implementation MLComputePlan
 COUNTED
-- (void)letGo {}
-- (id)modelStructure { return [[MLModelStructure new] autorelease]; }
+- (void)letGo { [function release]; }
+- (id)modelStructure {
+    MLModelStructure *structure = [[MLModelStructure new] autorelease];
+    structure->function = [function copy];
+    return structure;
+}
 - (id)computeDeviceUsageForMLProgramOperation:(MLModelStructureProgramOperation *)operation {
     if (!operation->preferred) return nil;
     MLComputePlanDeviceUsage *usage = [MLComputePlanDeviceUsage part];
@@ -125,13 +142,14 @@ COUNTED
 + (void)loadContentsOfURL:(NSURL *)url
             configuration:(id)configuration
         completionHandler:(void (^)(MLComputePlan *, NSError *))handler {
-    (void)configuration;
     // On this thread: Core ML promises none.
     if (![[url path] hasSuffix:@".mlmodelc"]) {
         handler(nil, [NSError errorWithDomain:@"com.apple.CoreML" code:3 userInfo:[NSDictionary dictionary]]);
         return;
     }
     MLComputePlan *plan = [MLComputePlan new];
+    NSString *chosen = [configuration valueForKey:@"functionName"];
+    plan->function = [(chosen ? chosen : @"main") copy];
     handler(plan, nil);
     [plan release];
 }

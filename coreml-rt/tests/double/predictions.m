@@ -62,7 +62,8 @@ static uint64_t checksum_of(NSDictionary *features) {
 static void *read_late(void *argument) {
     NSAutoreleasePool *pool = [NSAutoreleasePool new];
     Late *late = argument;
-    usleep(LATE);
+    do usleep(LATE);
+    while (failure == FailKeepInputs);
     if (checksum_of(late->features) != late->checksum) ADD(late_changes, 1);
     [late->features release];
     free(late);

@@ -128,3 +128,14 @@ int sysctlbyname(const char *name, void *old, size_t *length, void *new, size_t 
     return YES;
 }
 @end
+
+// The folders of the user's that are asked for, where a Mac has them. GNUstep's own are in the home folder of the password
+// file, whatever HOME says.
+NSArray *NSSearchPathForDirectoriesInDomains(NSSearchPathDirectory directory, NSSearchPathDomainMask domains, BOOL expand) {
+    NSString *name = directory == NSApplicationSupportDirectory ? @"Application Support"
+                     : directory == NSCachesDirectory           ? @"Caches"
+                                                                : nil;
+    const char *home = getenv("HOME");
+    if (!name || !home || domains != NSUserDomainMask || !expand) return [NSArray array];
+    return [NSArray arrayWithObject:[NSString stringWithFormat:@"%s/Library/%@", home, name]];
+}

@@ -14,6 +14,7 @@ int running, most_running, backings_used, predicting, most_predicting, last_low_
 NSInteger last_strategy = -1, last_frequency = -1;
 int live, compilations, loads, late_changes, overlaps, failure, old_system, pending, locks, surfaces;
 NSInteger last_units = -1;
+char last_path[4096];
 
 void double_count(int by) { ADD(live, by); }
 // What a test observes.
@@ -31,6 +32,7 @@ void double_reset_most(void) { most_predicting = 0; }
 int double_last_low_precision(void) { return last_low_precision; }
 long double_last_strategy(void) { return last_strategy; }
 long double_last_frequency(void) { return last_frequency; }
+const char *double_last_path(void) { return last_path; }
 int double_backings_used(void) { return backings_used; }
 int double_most_running(void) { return most_running; }
 // What a test provokes.
