@@ -2,7 +2,6 @@
 //!
 //! Owns: the comparison. `python/openai_tokens.py` wrote what is expected. OpenAI's ranks file is not part of this repository:
 //! `COREML_TEST_WHISPER_RANKS` names it, and without that the test says so and compares nothing.
-#![expect(clippy::unwrap_used, reason = "this file is tests")]
 
 use serde::Deserialize;
 use std::path::Path;
