@@ -29,5 +29,5 @@ pub use export::{Onnx, to_onnx};
 pub use limit::Limit;
 pub use ops::{Op, Opset, Param, operations};
 pub use outputs::Outputs;
-pub use session::{Options, Session};
+pub use session::{Keeper, Options, Session};
 pub use state::State;

@@ -11,8 +11,10 @@ use crate::shape_check::{check, check_output};
 use crate::state::State;
 use crate::translate::{Port, Settings, Translation, translate};
 use coreml_spec::{Elements, Feature, Function, Interface, Package, TensorRef};
+use half::f16;
 use half::slice::HalfFloatSliceExt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::any::Any;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// How to load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,13 +50,40 @@ pub struct Session {
     scratch: Mutex<Vec<Scratch>>,
 }
 
+/// What keeps the elements of an input alive, and as they are.
+pub type Keeper = Arc<dyn Any + Send + Sync>;
+
 /// Room for one converted input.
 #[derive(Debug, Default)]
 struct Scratch {
     /// Widened floats.
     floats: Vec<f32>,
+    /// What `floats` were widened from, where that cannot have changed since.
+    of: Option<Origin>,
     /// Widened integers.
     ints: Vec<i32>,
+}
+
+/// Elements that nobody changes as long as something lives.
+#[derive(Debug)]
+struct Origin {
+    /// What keeps them. Not alive through this: its memory is not used for anything else while this is there, which is enough to
+    /// know it again.
+    keeper: Weak<dyn Any + Send + Sync>,
+    /// Address of the first one.
+    first: usize,
+}
+
+impl Origin {
+    /// Returns where elements come from.
+    fn of(keeper: &Keeper, elements: &[f16]) -> Self {
+        Self { keeper: Arc::downgrade(keeper), first: elements.as_ptr().addr() }
+    }
+
+    /// Returns whether both are the same elements.
+    fn is(&self, other: &Self) -> bool {
+        self.keeper.ptr_eq(&other.keeper) && self.first == other.first
+    }
 }
 
 impl Session {
@@ -118,11 +147,7 @@ impl Session {
     /// `[1, channels, height, width]` of `Float32` with values from 0 to 255.
     /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong.
     pub fn run(&self, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
-        if !self.states.is_empty() {
-            let name = &self.function.name;
-            return Err(Error::invalid(format!("function `{name}` has states; run it with a state from `new_state`")));
-        }
-        self.run_with_state(&mut self.new_state()?, inputs)
+        self.run_keeping(None, inputs, &[])
     }
 
     /// Runs a function and updates its states.
@@ -131,6 +156,31 @@ impl Session {
     /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong, or says that the state is not of this
     /// function. When the engine itself fails, the state may be lost; further runs with it say so.
     pub fn run_with_state(&self, state: &mut State, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
+        self.run_keeping(Some(state), inputs, &[])
+    }
+
+    /// Runs a function whose inputs may be the same as in the run before.
+    ///
+    /// Parameters: `state` — needed where the function has states; `inputs` — as for [`Self::run`]; `keepers` — for each input what
+    /// keeps its elements as they are, where there is such a thing. Half precision that was widened for the run before, of the
+    /// same keeper, is not widened again. No keeper is kept alive.
+    /// Errors: those of [`Self::run_with_state`].
+    pub fn run_keeping(
+        &self,
+        state: Option<&mut State>,
+        inputs: &[TensorRef<'_>],
+        keepers: &[Option<Keeper>],
+    ) -> Result<Outputs, Error> {
+        let mut none = None;
+        let state = match state {
+            Some(state) => state,
+            None if self.states.is_empty() => none.insert(self.new_state()?),
+            None => {
+                let name = &self.function.name;
+                let problem = format!("function `{name}` has states; run it with a state from `new_state`");
+                return Err(Error::invalid(problem));
+            }
+        };
         let features = &self.function.inputs;
         if inputs.len() != features.len() {
             let (given, wanted) = (inputs.len(), features.len());
@@ -143,7 +193,7 @@ impl Session {
         // Another thread's run may hold the buffers; then this one makes its own.
         let mut scratch = std::mem::take(&mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner));
         scratch.resize_with(self.inputs.len(), Scratch::default);
-        let outputs = self.run_engine(inputs, state, &mut scratch);
+        let outputs = self.run_engine(inputs, keepers, state, &mut scratch);
         *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = scratch;
         let outputs = outputs?;
         for (output, port) in outputs.iter().zip(&self.output_ports) {
@@ -156,13 +206,14 @@ impl Session {
     fn run_engine(
         &self,
         inputs: &[TensorRef<'_>],
+        keepers: &[Option<Keeper>],
         state: &mut State,
         scratch: &mut [Scratch],
     ) -> Result<Vec<crate::engine::Tensor>, Error> {
         let mut converted = Vec::with_capacity(self.inputs.len());
         for (position, scratch) in self.inputs.iter().zip(scratch) {
-            let input = &inputs[*position];
-            converted.push(Input { dims: input.dims, numbers: widened(input.elements, scratch) });
+            let (input, keeper) = (&inputs[*position], keepers.get(*position).and_then(Option::as_ref));
+            converted.push(Input { dims: input.dims, numbers: widened(input.elements, keeper, scratch) });
         }
         self.engine.run(&converted, &mut state.tensors)
     }
@@ -200,13 +251,18 @@ fn with_alternatives(mut error: Error, package: &Package, function: &str, engine
 }
 
 /// Returns elements in a type that engines take.
-fn widened<'a>(elements: Elements<'a>, scratch: &'a mut Scratch) -> Numbers<'a> {
+fn widened<'a>(elements: Elements<'a>, keeper: Option<&Keeper>, scratch: &'a mut Scratch) -> Numbers<'a> {
+    let before = scratch.of.take();
     match elements {
         Elements::Float32(elements) => Numbers::Float(elements),
         Elements::Int32(elements) => Numbers::Int(elements),
         Elements::Float16(elements) => {
-            scratch.floats.resize(elements.len(), 0.0);
-            elements.convert_to_f32_slice(&mut scratch.floats);
+            scratch.of = keeper.map(|keeper| Origin::of(keeper, elements));
+            let is_there = before.zip(scratch.of.as_ref()).is_some_and(|(before, now)| before.is(now));
+            if !is_there || scratch.floats.len() != elements.len() {
+                scratch.floats.resize(elements.len(), 0.0);
+                elements.convert_to_f32_slice(&mut scratch.floats);
+            }
             Numbers::Float(&scratch.floats)
         }
         Elements::Float64(elements) => {
@@ -219,5 +275,46 @@ fn widened<'a>(elements: Elements<'a>, scratch: &'a mut Scratch) -> Numbers<'a> 
             scratch.ints.extend(elements.iter().map(|element| i32::from(*element)));
             Numbers::Int(&scratch.ints)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Widens what an `Arc` holds, and returns the numbers.
+    fn of(owner: &Arc<Vec<f16>>, scratch: &mut Scratch) -> Vec<f32> {
+        let keeper: Keeper = Arc::<Vec<f16>>::clone(owner);
+        match widened(Elements::Float16(owner), Some(&keeper), scratch) {
+            Numbers::Float(floats) => floats.to_vec(),
+            Numbers::Int(_) => Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_widened_once_and_anything_else_again() {
+        let halves = |first: f32| Arc::new(vec![f16::from_f32(first), f16::from_f32(2.0)]);
+        let (mut scratch, one) = (Scratch::default(), halves(1.0));
+        assert_eq!(of(&one, &mut scratch), [1.0, 2.0]);
+        // Nothing is widened that is there.
+        scratch.floats[0] = 7.0;
+        assert_eq!(of(&one, &mut scratch), [7.0, 2.0]);
+        // Another owner, one that has taken its memory over, and none are.
+        assert_eq!(of(&halves(3.0), &mut scratch), [3.0, 2.0]);
+        assert_eq!(of(&one, &mut scratch), [1.0, 2.0]);
+        let mut taken = Arc::try_unwrap(one).expect("no keeper is kept alive");
+        taken[0] = f16::from_f32(4.0);
+        let again = Arc::new(taken);
+        assert_eq!(of(&again, &mut scratch), [4.0, 2.0]);
+        let Numbers::Float(floats) = widened(Elements::Float16(&again), None, &mut scratch) else { unreachable!() };
+        assert_eq!(floats, [4.0, 2.0]);
+        scratch.floats[0] = 7.0;
+        assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what nobody kept may have changed");
+        // Other numbers in the same room.
+        let Numbers::Float(floats) = widened(Elements::Float64(&[5.0, 6.0]), None, &mut scratch) else {
+            unreachable!()
+        };
+        assert_eq!(floats, [5.0, 6.0]);
+        assert_eq!(of(&again, &mut scratch), [4.0, 2.0]);
     }
 }

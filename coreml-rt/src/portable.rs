@@ -13,7 +13,7 @@ use crate::plan::ComputePlan;
 use crate::planes;
 use crate::search::{Found, engine_of_process};
 use crate::slot::{InputRef, OutputSlot, Results, take_all};
-use coreml_portable::{EngineKind, Options, Outputs};
+use coreml_portable::{EngineKind, Keeper, Options, Outputs};
 use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,10 +97,9 @@ impl Session {
             }
         };
         fill(tensors, inputs, &images);
-        let results = match state {
-            Some(state) => self.session.run_with_state(&mut state.0, tensors),
-            None => self.session.run(tensors),
-        };
+        let mut few = [const { None }; FEW];
+        let keepers = keepers(inputs, &mut few);
+        let results = self.session.run_keeping(state.map(|state| &mut state.0), tensors, keepers);
         let outputs_of_session = results.map_err(|error| translate(&self.model, error))?;
         let results =
             SessionResults { outputs: outputs_of_session, function: self.session.function(), model: &self.model };
@@ -202,6 +201,16 @@ fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Pl
             InputRef::Image(_) => images.next().map_or(MISSING, Planes::tensor),
         };
     }
+}
+
+/// Returns what keeps each input as it is, where there is such a thing; of many inputs none.
+fn keepers<'a>(inputs: &[InputRef<'_>], into: &'a mut [Option<Keeper>; FEW]) -> &'a [Option<Keeper>] {
+    for (into, input) in into.iter_mut().zip(inputs) {
+        if let InputRef::Shared(_, owner) = input {
+            *into = Some(owner.share());
+        }
+    }
+    into.get(..inputs.len()).unwrap_or_default()
 }
 
 /// Takes what is answered at most once.

@@ -47,9 +47,9 @@ pub trait Owner: std::fmt::Debug + Send + Sync {
     fn share(&self) -> Arc<dyn Any + Send + Sync>;
 }
 
-impl<T: Element, S: Shape> Owner for Arc<Tensor<T, S>> {
+impl<O: Any + std::fmt::Debug + Send + Sync> Owner for Arc<O> {
     fn share(&self) -> Arc<dyn Any + Send + Sync> {
-        Arc::<Tensor<T, S>>::clone(self)
+        Arc::<O>::clone(self)
     }
 }
 

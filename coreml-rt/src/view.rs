@@ -38,6 +38,8 @@ const DEBUG_ELEMENTS: usize = 8;
 /// let view = TensorView::from(&image);
 /// # assert_eq!(view.len(), 784);
 /// ```
+/// The same goes for a tensor of something in an `Arc`, such as what another model gave: [`TensorView::shared`]. The portable
+/// backend copies nothing anyway; it widens half precision that it is given twice in this manner only once.
 #[derive(Clone, Copy)]
 pub struct TensorView<'a, T, S: Shape> {
     /// The elements; as many as the product of `dims`.
@@ -156,6 +158,29 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// Called by: [`crate::slot::InputSlot`].
     pub(crate) fn as_tensor_ref(&self) -> TensorRef<'_> {
         TensorRef { dims: self.dims.as_ref(), elements: T::elements(self.elements) }
+    }
+}
+
+impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
+    /// Borrows a tensor of something in an [`Arc`], which Core ML keeps then instead of copying the tensor.
+    ///
+    /// Parameters: `tensor` — returns the tensor of the owner.
+    /// ```
+    /// # use coreml_rt::{Fixed, Tensor, TensorView};
+    /// # use std::sync::Arc;
+    /// #[derive(Debug)]
+    /// struct Heard {
+    ///     keys: Tensor<f32, (Fixed<2>, Fixed<3>)>,
+    /// }
+    /// let heard = Arc::new(Heard { keys: Tensor::zeros() });
+    /// let view = TensorView::shared(&heard, |heard| &heard.keys);
+    /// # assert_eq!(view.len(), 6);
+    /// ```
+    pub fn shared<O>(owner: &'a Arc<O>, tensor: impl for<'o> FnOnce(&'o O) -> &'o Tensor<T, S>) -> Self
+    where
+        O: std::any::Any + std::fmt::Debug + Send + Sync,
+    {
+        Self { owner: Some(owner), ..Self::of(tensor(owner)) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 use crate::error::Error;
 use coreml_rt::{LoadOptions, TensorView, f16};
+use std::sync::Arc;
 
 /// The numbers of a size that the program must know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +72,8 @@ macro_rules! network {
                 encoder: encoder::Model,
                 /// Tokens to logits.
                 decoder: decoder::Model,
-                /// The window that was heard last.
-                heard: encoder::Output,
+                /// The window that was heard last: shared, so that no step has to copy or to widen it again.
+                heard: Arc<encoder::Output>,
                 /// The caches of the sequence.
                 state: decoder::State,
                 /// The last logits.
@@ -91,7 +92,7 @@ macro_rules! network {
                         encoder: encoder::Model::load_with(options)?,
                         state: decoder.new_state()?,
                         decoder,
-                        heard: encoder::Output::zeros(),
+                        heard: Arc::new(encoder::Output::zeros()),
                         said: decoder::Output::zeros(),
                         mel: Vec::new(),
                     })
@@ -116,7 +117,8 @@ macro_rules! network {
                     self.mel.clear();
                     self.mel.extend(mel.iter().map(|level| f16::from_f32(*level)));
                     let input = encoder::Input { mel: TensorView::from_slice(&self.mel)? };
-                    Ok(self.encoder.predict_into(&input, &mut self.heard)?)
+                    self.heard = Arc::new(self.encoder.predict(&input)?);
+                    Ok(())
                 }
 
                 fn begin(&mut self) -> Result<(), Error> {
@@ -129,8 +131,8 @@ macro_rules! network {
                     let input = decoder::Input {
                         token: TensorView::from_slice(&token)?,
                         position: TensorView::from_slice(&position)?,
-                        cross_key: self.heard.cross_key.view(),
-                        cross_value: self.heard.cross_value.view(),
+                        cross_key: TensorView::shared(&self.heard, |heard| &heard.cross_key),
+                        cross_value: TensorView::shared(&self.heard, |heard| &heard.cross_value),
                     };
                     self.decoder.predict_into(&mut self.state, &input, &mut self.said)?;
                     Ok(self.said.logits.as_slice())
