@@ -55,9 +55,9 @@ def spectrogram(samples: np.ndarray, segments: list[dict], path: Path) -> None:
     mel = log_mel(torch.from_numpy(samples)[None], mel_filters(80))[0]
     figure, axes = pyplot.subplots(figsize=(9, 3), layout="constrained")
     axes.imshow(mel, origin="lower", aspect="auto", extent=(0, len(samples) / RATE, 0, 80), cmap="magma")
-    for segment in segments:
+    for number, segment in enumerate(segments):
         axes.axvspan(segment["start"], segment["end"], facecolor="none", edgecolor="white", linewidth=0.8)
-        axes.text(segment["start"] + 0.05, 74, segment["text"], color="white", fontsize=8)
+        axes.text(segment["start"] + 0.05, 74 - 7 * (number % 2), segment["text"], color="white", fontsize=8)
     axes.set(xlabel="seconds", ylabel="mel band", title="Log-mel spectrogram, and the segments that were written")
     figure.savefig(path, dpi=110)
 
@@ -68,7 +68,12 @@ def alignment(samples: np.ndarray, segments: list[dict], path: Path) -> None:
     model = whisper("digits", str(EXAMPLE / "weights" / "digits.safetensors"))
     window = torch.from_numpy(samples[: int(WINDOW * RATE)])[None]
     audio = model.encoder(log_mel(window, mel_filters(80)))
-    tokens = [token for one in segments if one["end"] <= WINDOW for token in one["tokens"]]
+    tokens: list[int] = []
+    for one in segments:
+        # The next window counts its times from its own begin.
+        if tokens and one["tokens"][0] < tokens[-1]:
+            break
+        tokens += one["tokens"]
     attention = model.decoder.blocks[-1].cross_attn
     kept = {}
     attention.register_forward_pre_hook(lambda _module, arguments: kept.update(x=arguments[0]))
@@ -88,7 +93,7 @@ def rates(binary: str, path: Path) -> None:
     lines = subprocess.run([binary], check=True, capture_output=True, text=True).stdout.splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| ")]
     names, table = rows[0][1:], {row[0]: [float(cell.removesuffix(" %")) for cell in row[1:]] for row in rows[1:]}
-    figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 4), layout="constrained")
     for column, name in enumerate(names):
         line = axes.plot(list(BITS.values()), [table[one][column] for one in BITS], marker="o", label=name)[0]
         axes.axhline(table["PyTorch float32"][column], color=line.get_color(), linewidth=0.8, linestyle=":")
@@ -100,7 +105,7 @@ def rates(binary: str, path: Path) -> None:
         ylim=(0, None),
     )
     axes.invert_xaxis()
-    axes.legend(fontsize=8)
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(path, dpi=110)
 
 

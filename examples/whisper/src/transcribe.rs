@@ -125,7 +125,12 @@ pub fn transcribe(
         } else {
             let text: Vec<u32> = decoding.tokens.iter().copied().filter(|token| vocabulary.is_word(*token)).collect();
             let (start, end) = (seconds(done), seconds(done + length));
-            if let Some((start, tokens, decoding)) = join(&mut join_texts, start, &text, &decoding) {
+            if overlap == 0 {
+                // What both say is said twice.
+                if !text.is_empty() {
+                    tell(Event::Segment(&untimed(vocabulary, start, end, text, decoding)))?;
+                }
+            } else if let Some((start, tokens, decoding)) = join(&mut join_texts, start, &text, &decoding) {
                 tell(Event::Segment(&untimed(vocabulary, start, seconds(done), tokens, decoding)))?;
             }
             if last && let Some((start, tokens, decoding)) = join_texts.take() {
