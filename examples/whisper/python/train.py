@@ -2,7 +2,7 @@
 
 Owns: `weights/digits.safetensors`.   Must not: be needed by a build.
 Flow: run by hand, `python python/train.py`, where torch, safetensors, scipy and espeakng-loader are installed. One core,
-under half an hour. Seeds are fixed, so the same versions on the same processor give the same weights, bit for bit: two
+about half an hour. Seeds are fixed, so the same versions on the same processor give the same weights, bit for bit: two
 runs of `train.py --steps 20 --phrases 2 --out FILE` print the same hashes of speech and weights.
 """
 

@@ -180,4 +180,4 @@ fn compression_ratio(text: &str) -> f32 {
 
 #[cfg(test)]
 #[path = "decode/tests.rs"]
-mod tests;
+pub(crate) mod tests;

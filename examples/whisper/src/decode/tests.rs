@@ -4,7 +4,7 @@ use super::*;
 use crate::network::Layout;
 
 /// A network that gives out logits that were written down, one row for each step.
-struct Scripted {
+pub(crate) struct Scripted {
     /// The rows: tokens with their logits; all others are at -5.
     rows: Vec<Vec<(u32, f32)>>,
     /// What was taken in.
@@ -15,7 +15,7 @@ struct Scripted {
 
 impl Scripted {
     /// Returns a network of the digits' vocabulary.
-    fn new(rows: &[&[(u32, f32)]]) -> Self {
+    pub(crate) fn new(rows: &[&[(u32, f32)]]) -> Self {
         Self { rows: rows.iter().map(|row| row.to_vec()).collect(), taken: Vec::new(), logits: Vec::new() }
     }
 }

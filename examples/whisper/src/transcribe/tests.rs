@@ -1,6 +1,7 @@
 //! Tests of cutting, of seeking, and of windows by themselves, without models.
 
 use super::*;
+use crate::decode::tests::Scripted;
 
 /// A decoding of tokens.
 fn decoding(tokens: &[u32]) -> Decoding {
@@ -36,45 +37,16 @@ fn segments_are_cut_at_pairs_of_timestamps() {
     assert_eq!(cut(&[]), (vec![], None));
 }
 
-/// Hears the same word in every window.
-struct OneWord {
-    /// The last logits.
-    logits: Vec<f32>,
-}
-
-impl Network for OneWord {
-    fn layout(&self) -> crate::network::Layout {
-        crate::network::DIGITS
-    }
-
-    fn spectrogram(&mut self, _samples: &[f32]) -> Result<Vec<f32>, Error> {
-        Ok(Vec::new())
-    }
-
-    fn hear(&mut self, _mel: &[f32]) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn begin(&mut self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn step(&mut self, _token: u32, position: usize) -> Result<&[f32], Error> {
-        // Behind the prompt of two tokens "one", and behind that the end.
-        self.logits = vec![0.0; 135];
-        self.logits[if position == 1 { 1 } else { 10 }] = 20.0;
-        Ok(&self.logits)
-    }
-}
-
 #[test]
 fn windows_without_overlap_are_not_joined() {
     let options = Options { timestamps: false, overlap: 0.0, ..Options::default() };
+    // "one" behind the prompt of two tokens, in every window.
+    let mut network = Scripted::new(&[&[], &[(1, 20.0)], &[(10, 20.0)]]);
     let mut texts = Vec::new();
     let length = transcribe(
         &mut Sound::from_samples(vec![0.1; 16_000 * 16]),
         &FrontEnd::Model,
-        &mut OneWord { logits: Vec::new() },
+        &mut network,
         &Vocabulary::digits(),
         &options,
         &mut |event| {
