@@ -1,5 +1,6 @@
-//! Writes the package of ten thousand operations and two gigabytes of weights that the tests use, to measure commands on it:
-//! `cargo run -p cargo-coreml --example large_package -- FOLDER`. The disk holds a few megabytes of it.
+//! Writes the package of ten thousand operations and two gigabytes of weights that the tests use,
+//! to measure commands on it: `cargo run -p cargo-coreml --example large_package -- FOLDER`. The
+//! disk holds a few megabytes of it.
 
 #![expect(clippy::unwrap_used, reason = "a tool for whoever changes this repository")]
 

@@ -1,6 +1,8 @@
-//! Progress on the terminal: a line for what goes on, and a bar for each model that is being converted.
+//! Progress on the terminal: a line for what goes on, and a bar for each model that is being
+//! converted.
 //!
-//! Owns: what is shown on standard error while a build runs; without a terminal, a line when a model begins and ends.
+//! Owns: what is shown on standard error while a build runs; without a terminal, a line when a
+//! model begins and ends.
 //! Flow: `build.rs` makes it → [`Bars::observer`] is called by `coreml-build` → `indicatif`.
 
 use crate::table::printable;
@@ -33,13 +35,20 @@ impl Bars {
     /// Makes bars; nothing is shown before something goes on.
     pub(crate) fn new() -> Self {
         let (lines, models) = (MultiProgress::new(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(Shown { lines, whole: None, models, terminal: io::stderr().is_terminal() })))
+        Self(Arc::new(Mutex::new(Shown {
+            lines,
+            whole: None,
+            models,
+            terminal: io::stderr().is_terminal(),
+        })))
     }
 
     /// Returns what is to be told.
     pub(crate) fn observer(&self) -> Observer {
         let shown = Arc::clone(&self.0);
-        Observer::new(move |progress| shown.lock().unwrap_or_else(PoisonError::into_inner).show(progress))
+        Observer::new(move |progress| {
+            shown.lock().unwrap_or_else(PoisonError::into_inner).show(progress)
+        })
     }
 }
 
@@ -58,8 +67,9 @@ impl Shown {
         match progress {
             Progress::Began { what } if self.terminal => {
                 let line = self.whole.get_or_insert_with(|| {
-                    let line =
-                        self.lines.add(ProgressBar::new_spinner().with_style(style("{spinner} {msg} {elapsed}")));
+                    let line = self.lines.add(
+                        ProgressBar::new_spinner().with_style(style("{spinner} {msg} {elapsed}")),
+                    );
                     line.enable_steady_tick(TICK);
                     line
                 });
@@ -70,7 +80,9 @@ impl Shown {
                 let begins = !self.models.contains_key(model);
                 let bar = self.models.entry(model.clone()).or_insert_with(|| {
                     let bar = ProgressBar::new(1).with_finish(ProgressFinish::AndClear);
-                    let bar = self.lines.add(bar.with_style(style("  {prefix} {bar:24} {wide_msg} {elapsed}")));
+                    let bar = self
+                        .lines
+                        .add(bar.with_style(style("  {prefix} {bar:24} {wide_msg} {elapsed}")));
                     bar.set_prefix(printable(model));
                     bar
                 });
@@ -86,7 +98,10 @@ impl Shown {
                 if let Some(bar) = self.models.remove(model) {
                     bar.finish_and_clear();
                 }
-                self.say(&format!("{model}: {}", if *converted { "converted" } else { "not converted" }));
+                self.say(&format!(
+                    "{model}: {}",
+                    if *converted { "converted" } else { "not converted" }
+                ));
             }
             Progress::Began { what } => self.say(what),
             // What a later version tells besides is no reason to fail.

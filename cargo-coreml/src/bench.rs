@@ -17,7 +17,8 @@ use std::time::Duration;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-On Apple's systems Core ML predicts, elsewhere the portable backend: figures of the one say nothing about the other. The first
+On Apple's systems Core ML predicts, elsewhere the portable backend: figures of the one say \
+nothing about the other. The first
 prediction is told apart, since it may still prepare something. Without samples the inputs are made up, of their default sizes.
 
 Examples:
@@ -38,16 +39,19 @@ const FEWEST: usize = 10;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
-    /// Inputs: a safetensors file as `cargo coreml verify` takes it; those of a manifest's models come from their conversion
+    /// Inputs: a safetensors file as `cargo coreml verify` takes it; those of a manifest's models
+    /// come from their conversion
     #[arg(long, value_name = "FILE.safetensors")]
     samples: Option<PathBuf>,
     /// What computes, off Apple's systems; else the one that COREML_ENGINE names, else rten
     #[arg(long, value_name = "ENGINE", value_parser = crate::verify::engine())]
     engine: Option<Engine>,
-    /// The compute units that Core ML may use, on Apple's systems; else those of the manifest, else all
+    /// The compute units that Core ML may use, on Apple's systems; else those of the manifest, else
+    /// all
     #[arg(long, value_name = "UNITS", value_parser = units)]
     compute_units: Option<ComputeUnits>,
     /// Run this function of a multifunction package instead of its default
@@ -59,7 +63,8 @@ pub(crate) struct Arguments {
     /// Predict for so long, and ten times at least
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = crate::verify::positive)]
     seconds: f64,
-    /// Print everything as JSON: [{"model", "backend", "inputs", "load", "first", "least", "median", "p95", "predictions"}], in seconds
+    /// Print everything as JSON: [{"model", "backend", "inputs", "load", "first", "least",
+    /// "median", "p95", "predictions"}], in seconds
     #[arg(long)]
     json: bool,
 }
@@ -96,11 +101,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let mut all = Vec::new();
     for model in &found.models {
-        // Of a manifest's model the samples of the default function, or of the one that is asked for.
+        // Of a manifest's model the samples of the default function, or of the one that is asked
+        // for.
         let parts = if given.is_none() { model.parts()? } else { Vec::new() };
         let asked = arguments.function.as_deref();
-        let default = model.indexed.as_ref().map(|indexed| indexed.interface.default_function.as_str());
-        let several = model.indexed.as_ref().is_some_and(|indexed| indexed.interface.functions.len() > 1);
+        let default =
+            model.indexed.as_ref().map(|indexed| indexed.interface.default_function.as_str());
+        let several =
+            model.indexed.as_ref().is_some_and(|indexed| indexed.interface.functions.len() > 1);
         let wanted = |part: &&Part| match part.function.as_deref() {
             Some(function) => Some(function) == asked.or(default),
             // Samples of buckets fit all of them together, and no function by itself.
@@ -159,7 +167,13 @@ fn figures(title: &str, sample: Option<&Sample>, timing: &Timing) -> Figures {
 
 /// Writes the text form.
 fn text(figures: &Figures, output: &mut impl Write) -> std::io::Result<()> {
-    writeln!(output, "{} on {}, inputs: {}", printable(&figures.model), figures.backend, printable(&figures.inputs))?;
+    writeln!(
+        output,
+        "{} on {}, inputs: {}",
+        printable(&figures.model),
+        figures.backend,
+        printable(&figures.inputs)
+    )?;
     let row = |what: &str, seconds: f64| vec![what.to_owned(), table::seconds(seconds)];
     let rows = [
         row("load", figures.load),

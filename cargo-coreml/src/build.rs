@@ -1,8 +1,9 @@
 //! `cargo coreml build`: converts what `cargo build` would convert, and shows how far it is.
 //!
-//! Owns: the table, the JSON form and the bars. Must not: convert (`coreml-build` does), or touch the crate's `target`.
-//! Flow: `main.rs` → [`run`] → `bars.rs` listens → `coreml_build::Session::build`, into an output folder that is thrown away;
-//! what stays is in the cache, where `cargo build` finds it.
+//! Owns: the table, the JSON form and the bars. Must not: convert (`coreml-build` does), or touch
+//! the crate's `target`.
+//! Flow: `main.rs` → [`run`] → `bars.rs` listens → `coreml_build::Session::build`, into an output
+//! folder that is thrown away; what stays is in the cache, where `cargo build` finds it.
 
 use crate::bars::Bars;
 use crate::table::{self, Align, bytes};
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Converted models go into the cache, where `cargo build` finds them. COREML_BUILD, COREML_CACHE_DIR, COREML_PYTHON and COREML_REMOTE
+Converted models go into the cache, where `cargo build` finds them. COREML_BUILD, \
+COREML_CACHE_DIR, COREML_PYTHON and COREML_REMOTE
 mean what they mean for cargo.
 
 Examples:
@@ -44,7 +46,8 @@ pub(crate) struct Arguments {
     /// Only say which models are in the local cache
     #[arg(long, conflicts_with_all = ["jobs", "json"])]
     dry_run: bool,
-    /// Print everything as JSON: [{"manifest", "models": [{"name", "cached", "seconds", "digest", "bytes"}], "errors", "warnings"}]
+    /// Print everything as JSON: [{"manifest", "models": [{"name", "cached", "seconds", "digest",
+    /// "bytes"}], "errors", "warnings"}]
     #[arg(long)]
     json: bool,
 }
@@ -99,7 +102,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
         builds.extend(session.build(&names));
     }
-    let errors: Vec<_> = builds.iter().flat_map(|build| build.outcome.as_ref().err()).flatten().cloned().collect();
+    let errors: Vec<_> =
+        builds.iter().flat_map(|build| build.outcome.as_ref().err()).flatten().cloned().collect();
     if arguments.json {
         serde_json::to_writer_pretty(&mut *output, &builds.iter().map(json).collect::<Vec<_>>())
             .map_err(std::io::Error::from)?;
@@ -114,7 +118,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 /// Returns the JSON form of what became of a manifest.
 fn json(build: &Build) -> Json<'_> {
     let models = build.outcome.iter().flatten();
-    let models = models.map(|model| JsonModel { model, digest: &model.digest, bytes: model.bytes() });
+    let models =
+        models.map(|model| JsonModel { model, digest: &model.digest, bytes: model.bytes() });
     let errors = build.outcome.as_ref().err().into_iter().flatten();
     Json {
         manifest: &build.manifest,
@@ -137,7 +142,13 @@ fn text(builds: &[Build], output: &mut impl Write) -> std::io::Result<()> {
             };
             let digest = model.digest.get(..DIGITS).unwrap_or(&model.digest);
             let size = bytes(model.bytes());
-            rows.push(vec![build.manifest.clone(), model.name.clone(), size, how, digest.to_owned()]);
+            rows.push(vec![
+                build.manifest.clone(),
+                model.name.clone(),
+                size,
+                how,
+                digest.to_owned(),
+            ]);
         }
     }
     table::write(output, &[Align::Left, Align::Left, Align::Right, Align::Left, Align::Left], &rows)

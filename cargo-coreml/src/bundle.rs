@@ -1,6 +1,7 @@
 //! `cargo coreml bundle`: models laid out where a shipped program looks for them.
 //!
-//! Owns: the folders of an app and of an installed program. Must not: convert; what is not in the cache is an error.
+//! Owns: the folders of an app and of an installed program. Must not: convert; what is not in the
+//! cache is an error.
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
 
 use crate::Failure;
@@ -39,7 +40,8 @@ pub(crate) struct Arguments {
     /// Put the compiled models there too; needs Xcode
     #[arg(long)]
     compile: bool,
-    /// Put the compiled models there and no packages, for a program that was built for this system with these models; needs Xcode
+    /// Put the compiled models there and no packages, for a program that was built for this system
+    /// with these models; needs Xcode
     #[arg(long, conflicts_with = "compile")]
     compiled_only: bool,
 }
@@ -59,19 +61,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 writeln!(output, "{title}: embedded in the program, nothing to do")?;
                 continue;
             }
-            let name = model.package.file_name().ok_or_else(|| format!("{title}: the path has no name"))?;
+            let name = model
+                .package
+                .file_name()
+                .ok_or_else(|| format!("{title}: the path has no name"))?;
             let place = folder.join(name);
             let failed = |error: io::Error| format!("{}: {error}", place.display());
             if arguments.compiled_only {
                 if place.canonicalize().ok() == model.package.canonicalize().ok() {
                     let place = place.display();
                     return Err(format!(
-                        "{place} would be replaced by what is compiled of it: move it elsewhere first"
+                        "{place} would be replaced by what is compiled of it: move it elsewhere \
+                        first"
                     )
                     .into());
                 }
                 compile(&folder, slice::from_ref(&model.package), "--compiled-only", output)?;
-                // One of an earlier run would be preferred to the compiled model, and may be of another content.
+                // One of an earlier run would be preferred to the compiled model, and may be of
+                // another content.
                 if place.is_dir() {
                     fs::remove_dir_all(&place).map_err(failed)?;
                 }
@@ -88,7 +95,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 /// Compiles packages into the folder.
 ///
 /// Parameters: `option` — which of the command line's options asked for it, for the error.
-fn compile(folder: &Path, packages: &[PathBuf], option: &str, output: &mut impl Write) -> Result<(), Failure> {
+fn compile(
+    folder: &Path,
+    packages: &[PathBuf],
+    option: &str,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
     let (compiled, warnings) = coreml_build::compile_packages(folder, packages);
     warn(&warnings);
     if compiled.len() < packages.len() {
@@ -113,7 +125,11 @@ fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {
     }
     let program = arguments.beside.clone().unwrap_or_default();
     if !program.is_file() {
-        return Err(format!("there is no program at {}: build or install it first", program.display()).into());
+        return Err(format!(
+            "there is no program at {}: build or install it first",
+            program.display()
+        )
+        .into());
     }
     // A link in a folder of links is not where the program is.
     Ok(program.canonicalize()?.parent().map(Path::to_owned).unwrap_or_default())

@@ -1,4 +1,5 @@
-//! `cargo coreml cache`: what the cache of converted models has, whether it is whole, and what may go.
+//! `cargo coreml cache`: what the cache of converted models has, whether it is whole, and what may
+//! go.
 //!
 //! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
 //! Flow: `main.rs` → here → `coreml_build::Session`.
@@ -36,10 +37,12 @@ enum Command {
 /// The arguments of `gc`.
 #[derive(clap::Args)]
 struct Gc {
-    /// Days that a model stays without being used [default: 90, or `max-age-days` of the config file]
+    /// Days that a model stays without being used [default: 90, or `max-age-days` of the config
+    /// file]
     #[arg(long, value_name = "DAYS")]
     max_age: Option<u64>,
-    /// Gigabytes that the models may have together [default: 50, or `max-size-gb` of the config file]
+    /// Gigabytes that the models may have together [default: 50, or `max-size-gb` of the config
+    /// file]
     #[arg(long, value_name = "GB")]
     max_size: Option<u64>,
 }
@@ -59,7 +62,8 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// Does what is asked.
 ///
-/// Errors: a damaged entry, a model that is not where it should be, or a variable that makes no sense.
+/// Errors: a damaged entry, a model that is not where it should be, or a variable that makes no
+/// sense.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     match &arguments.command {
         Command::Ls => ls(&here()?, output),
@@ -90,10 +94,20 @@ fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
         let used = if days == 0 { "today".to_owned() } else { format!("{days} days ago") };
         let fingerprint = entry.fingerprint.get(..DIGITS).unwrap_or(&entry.fingerprint);
         let name = if entry.model.is_empty() { "-" } else { &entry.model };
-        vec![name.to_owned(), bytes(entry.bytes), format!("{:.1} s", entry.seconds), used, fingerprint.to_owned()]
+        vec![
+            name.to_owned(),
+            bytes(entry.bytes),
+            format!("{:.1} s", entry.seconds),
+            used,
+            fingerprint.to_owned(),
+        ]
     };
     let rows: Vec<_> = entries.iter().map(row).collect();
-    table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left, Align::Left], &rows)?;
+    table::write(
+        output,
+        &[Align::Left, Align::Right, Align::Right, Align::Left, Align::Left],
+        &rows,
+    )?;
     let total = entries.iter().map(|entry| entry.bytes).sum();
     writeln!(output, "{} models, {}", entries.len(), bytes(total))?;
     Ok(())
@@ -156,7 +170,11 @@ pub(crate) fn each(
 /// Tells where models are.
 ///
 /// Parameters: `wanted` — where they should be; with none, anywhere is right.
-pub(crate) fn report(moves: Moves, wanted: &[Whereabouts], output: &mut impl Write) -> Result<(), Failure> {
+pub(crate) fn report(
+    moves: Moves,
+    wanted: &[Whereabouts],
+    output: &mut impl Write,
+) -> Result<(), Failure> {
     selection::warn(&moves.warnings);
     let mut rows = Vec::new();
     let mut wrong = 0;
@@ -168,7 +186,9 @@ pub(crate) fn report(moves: Moves, wanted: &[Whereabouts], output: &mut impl Wri
             Whereabouts::Ready => "a ready package",
             _ => "in no cache: a build converts it",
         };
-        let right = wanted.is_empty() || moved.whereabouts == Whereabouts::Ready || wanted.contains(&moved.whereabouts);
+        let right = wanted.is_empty()
+            || moved.whereabouts == Whereabouts::Ready
+            || wanted.contains(&moved.whereabouts);
         wrong += usize::from(!right);
         rows.push(vec![moved.manifest.clone(), moved.model.clone(), place.to_owned()]);
     }

@@ -1,6 +1,7 @@
 //! `cargo coreml clean`: removes a package's converted models from the local cache.
 //!
-//! Owns: nothing but the arguments. Must not: touch the cache itself (`coreml-build` does), or what cargo built.
+//! Owns: nothing but the arguments. Must not: touch the cache itself (`coreml-build` does), or what
+//! cargo built.
 //! Flow: `main.rs` → here → `coreml_build::Session::forget`.
 
 use crate::table::bytes;
@@ -10,7 +11,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-The next `cargo build` whose inputs have changed, or after `cargo clean`, converts the models again, or brings them from the remote
+The next `cargo build` whose inputs have changed, or after `cargo clean`, converts the models \
+again, or brings them from the remote
 cache. Models of other packages stay: `cargo coreml cache gc` removes what nobody uses.
 
 Examples:
@@ -32,7 +34,8 @@ pub(crate) struct Arguments {
 
 /// Removes models.
 ///
-/// Errors: the cache cannot be written, or a manifest is wrong; the models of the others are removed.
+/// Errors: the cache cannot be written, or a manifest is wrong; the models of the others are
+/// removed.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut errors = Vec::new();
     let (mut entries, mut removed) = (0, 0);

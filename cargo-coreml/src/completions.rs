@@ -10,7 +10,8 @@ use std::io::Write;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-The script completes `cargo-coreml SUBCOMMAND …`; shells complete `cargo coreml` by cargo's own script, which knows no
+The script completes `cargo-coreml SUBCOMMAND …`; shells complete `cargo coreml` by cargo's own \
+script, which knows no
 subcommand's arguments.
 
 Examples:
@@ -46,7 +47,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     clap_complete::generate(arguments.shell, &mut command, "cargo-coreml", &mut script);
     let mut script = String::from_utf8(script)?;
     if arguments.shell == Shell::Bash {
-        // clap_complete 4.6 writes the hyphen of the name in two ways, so that no label of its script would ever match.
+        // clap_complete 4.6 writes the hyphen of the name in two ways, so that no label of its
+        // script would ever match.
         script = script.replace(BROKEN_LABEL, LABEL);
     }
     output.write_all(script.as_bytes())?;

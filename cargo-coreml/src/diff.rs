@@ -1,6 +1,8 @@
-//! `cargo coreml diff`: what differs between two model packages, or between a crate's models at two git revisions.
+//! `cargo coreml diff`: what differs between two model packages, or between a crate's models at two
+//! git revisions.
 //!
-//! Owns: the text and the JSON form of the answer. Must not: compare; `coreml_spec::difference` does.
+//! Owns: the text and the JSON form of the answer. Must not: compare; `coreml_spec::difference`
+//! does.
 //! Flow: `main.rs` → [`run`] → [`coreml_spec::difference`], or `diff/revisions.rs`.
 
 mod git;
@@ -16,7 +18,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Features are the same by role and name, operations by the name of their first output, weights by name and then by their
+Features are the same by role and name, operations by the name of their first output, weights by \
+name and then by their
 bytes: one that was only renamed is said to be the same. Metadata and the places of weights in their files are not compared.
 
 An argument that is no folder is a git revision. Then the models of the crate around the working folder are built at each of
@@ -46,7 +49,8 @@ pub(crate) struct Arguments {
     /// The model package as it was, or a git revision
     #[arg(value_name = "BEFORE.mlpackage|REVISION")]
     before: PathBuf,
-    /// The model package as it is, or another revision; without it a revision is compared with the working tree
+    /// The model package as it is, or another revision; without it a revision is compared with the
+    /// working tree
     #[arg(value_name = "AFTER.mlpackage|REVISION")]
     after: Option<PathBuf>,
     /// Of revisions: compare this manifest's models alone; give it again for another one
@@ -61,7 +65,8 @@ pub(crate) struct Arguments {
     /// Show every change, not only the first ones of each kind
     #[arg(long)]
     all: bool,
-    /// Print everything as JSON: {"same", "interface", "operations", "weights"}; of revisions a list of them, with "model" and "parity"
+    /// Print everything as JSON: {"same", "interface", "operations", "weights"}; of revisions a
+    /// list of them, with "model" and "parity"
     #[arg(long)]
     json: bool,
 }
@@ -79,36 +84,47 @@ struct Json {
 /// Compares two packages, or two revisions.
 ///
 /// Called by: `main.rs`.
-/// Errors: a package cannot be read, a revision cannot be built; something differs and that is to fail.
+/// Errors: a package cannot be read, a revision cannot be built; something differs and that is to
+/// fail.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let is_package = arguments.before.extension().is_some_and(|extension| extension == "mlpackage");
     if !is_package && !arguments.before.exists() {
         return run_revisions(arguments, output);
     }
-    let Some(after) = arguments.after.as_ref().filter(|_| arguments.manifest.is_empty() && !arguments.locked) else {
+    let Some(after) =
+        arguments.after.as_ref().filter(|_| arguments.manifest.is_empty() && !arguments.locked)
+    else {
         let shown = arguments.before.display();
-        return Err(
-            format!("{shown} is a package: name a second one; --manifest and --locked go with revisions").into()
-        );
+        return Err(format!(
+            "{shown} is a package: name a second one; --manifest and --locked go with revisions"
+        )
+        .into());
     };
     let difference = difference(&Package::open(&arguments.before)?, &Package::open(after)?)?;
     let same = difference.is_empty();
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *output, &Json { same, difference }).map_err(std::io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *output, &Json { same, difference })
+            .map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else if same {
         writeln!(output, "The packages have the same interface, operations and weights.")?;
     } else {
         sections(&difference, arguments.all, output)?;
     }
-    if arguments.exit_code && !same { Err("the packages differ (--exit-code)".into()) } else { Ok(()) }
+    if arguments.exit_code && !same {
+        Err("the packages differ (--exit-code)".into())
+    } else {
+        Ok(())
+    }
 }
 
 /// Compares two revisions.
 fn run_revisions(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or("a revision is text");
-    let (before, after) = (text(&arguments.before)?, arguments.after.as_ref().map(text).transpose()?);
-    let models = revisions::compare(&before, after.as_deref(), &arguments.manifest, arguments.locked)?;
+    let (before, after) =
+        (text(&arguments.before)?, arguments.after.as_ref().map(text).transpose()?);
+    let models =
+        revisions::compare(&before, after.as_deref(), &arguments.manifest, arguments.locked)?;
     if arguments.json {
         serde_json::to_writer_pretty(&mut *output, &models).map_err(std::io::Error::from)?;
         writeln!(output)?;
@@ -132,14 +148,23 @@ fn run_revisions(arguments: &Arguments, output: &mut impl Write) -> Result<(), F
 }
 
 /// Writes what differs between two packages.
-fn sections(difference: &coreml_spec::Difference, all: bool, output: &mut impl Write) -> std::io::Result<()> {
+fn sections(
+    difference: &coreml_spec::Difference,
+    all: bool,
+    output: &mut impl Write,
+) -> std::io::Result<()> {
     section("Interface", &difference.interface, all, output)?;
     section("Operations", &difference.operations, all, output)?;
     section("Weights", &difference.weights, all, output)
 }
 
 /// Writes the changes of one kind.
-fn section(title: &str, changes: &[Change], all: bool, output: &mut impl Write) -> std::io::Result<()> {
+fn section(
+    title: &str,
+    changes: &[Change],
+    all: bool,
+    output: &mut impl Write,
+) -> std::io::Result<()> {
     writeln!(output, "{title}{}", if changes.is_empty() { ": the same" } else { "" })?;
     let shown = if all { changes.len() } else { CHANGES_SHOWN };
     for change in changes.iter().take(shown) {
@@ -147,7 +172,9 @@ fn section(title: &str, changes: &[Change], all: bool, output: &mut impl Write) 
         let text = |text: &Option<String>| table::printable(text.as_deref().unwrap_or_default());
         let (before, after) = (text(&change.before), text(&change.after));
         match (&change.before, &change.after) {
-            (Some(_), Some(_)) => writeln!(output, "  {} {what}: {before} → {after}", Style::Warn.paint("~"))?,
+            (Some(_), Some(_)) => {
+                writeln!(output, "  {} {what}: {before} → {after}", Style::Warn.paint("~"))?
+            }
             (Some(_), None) => writeln!(output, "  {} {what}: {before}", Style::Error.paint("-"))?,
             (None, _) => writeln!(output, "  {} {what}: {after}", Style::Good.paint("+"))?,
         }

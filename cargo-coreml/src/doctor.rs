@@ -1,6 +1,7 @@
 //! `cargo coreml doctor`: what a conversion needs from this machine.
 //!
-//! Owns: the text and the JSON form of the answer. Must not: look itself; `coreml_build::doctor` does.
+//! Owns: the text and the JSON form of the answer. Must not: look itself; `coreml_build::doctor`
+//! does.
 //! Flow: `main.rs` → [`run`] → [`coreml_build::doctor::examine`].
 
 use crate::Failure;
@@ -48,7 +49,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 Health::Warn => Style::Warn.paint("warn"),
                 Health::Bad => Style::Error.paint("bad "),
             };
-            writeln!(output, "{mark}  {:<9}  {}", diagnosis.subject, table::printable(&diagnosis.found))?;
+            writeln!(
+                output,
+                "{mark}  {:<9}  {}",
+                diagnosis.subject,
+                table::printable(&diagnosis.found)
+            )?;
             for cure in &diagnosis.cures {
                 writeln!(output, "      {:<9}  → {}", "", table::printable(cure))?;
             }

@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Inputs and outputs have the features' names. A state is an input of its name and an output NAME/after; a label is its
+Inputs and outputs have the features' names. A state is an input of its name and an output \
+NAME/after; a label is its
 position among the labels; half precision has become single precision. More than 1 GiB of weights go into a second file,
 MODEL.onnx.data.
 
@@ -72,7 +73,8 @@ struct WrittenFile {
 /// Exports a package.
 ///
 /// Called by: `main.rs`.
-/// Errors: the package's own, everything that ONNX cannot express, and a file that cannot be written.
+/// Errors: the package's own, everything that ONNX cannot express, and a file that cannot be
+/// written.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let onnx = to_onnx(&Package::open(&arguments.package)?, arguments.function.as_deref())?;
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();

@@ -14,9 +14,14 @@ pub(crate) struct Arguments {
     manifests: Vec<PathBuf>,
 }
 
-/// Brings models from the remote cache, and makes the Python environment for those that no cache has.
+/// Brings models from the remote cache, and makes the Python environment for those that no cache
+/// has.
 ///
 /// Errors: the environment cannot be made.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    cache::report(cache::each(&arguments.manifests, |session, names| Ok(session.prefetch(names)))?, &[], output)
+    cache::report(
+        cache::each(&arguments.manifests, |session, names| Ok(session.prefetch(names)))?,
+        &[],
+        output,
+    )
 }

@@ -1,12 +1,14 @@
 //! `cargo coreml inspect`: what a model package is.
 //!
-//! Owns: the text and the JSON form of the answer. Must not: read packages itself; `coreml-spec` does.
+//! Owns: the text and the JSON form of the answer. Must not: read packages itself; `coreml-spec`
+//! does.
 //! Flow: `main.rs` → [`run`] → [`Package::interface`], [`Package::summary`] → `table.rs`.
 
 use crate::Failure;
 use crate::table::{self, Align};
 use coreml_spec::{
-    Buckets, DataType, Function, Interface, Labels, Package, Summary, Symbol, Weights, deployment_target,
+    Buckets, DataType, Function, Interface, Labels, Package, Summary, Symbol, Weights,
+    deployment_target,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -109,7 +111,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let package = Package::open(&arguments.package)?;
     let (mut interface, mut summary) = (package.interface()?, package.summary()?);
     if let Some(name) = &arguments.function {
-        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let names: Vec<&str> =
+            interface.functions.iter().map(|function| function.name.as_str()).collect();
         let unknown = || {
             let (path, names) = (arguments.package.display(), names.join(", "));
             format!("{path}: there is no function {name:?}; give --function one of: {names}")
@@ -132,7 +135,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<()> {
     let Report { path, interface, summary, layers } = report;
     let version = summary.specification_version;
-    let target = deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
+    let target =
+        deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
     let size: u64 = summary.files.iter().map(|(_, size)| size).sum();
     writeln!(output, "{}", table::printable(&path.display().to_string()))?;
     let specification = format!("version {version}{target}");
@@ -151,23 +155,42 @@ fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<
     let others = summary.metadata.iter().filter(|(key, _)| !shown(key));
     let metadata = others.map(|(key, value)| (key.as_str(), value.as_str()));
     let rows = facts.into_iter().filter(|(_, value)| !value.is_empty()).chain(metadata);
-    let rows: Vec<Vec<String>> = rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]).collect();
+    let rows: Vec<Vec<String>> =
+        rows.map(|(key, value)| vec![key.to_owned(), value.to_owned()]).collect();
     table::write(output, &[Align::Left; 2], &rows)?;
     for function in &interface.functions {
-        let is_default = interface.functions.len() > 1 && function.name == interface.default_function;
+        let is_default =
+            interface.functions.len() > 1 && function.name == interface.default_function;
         self::function(function, is_default, summary, output)?;
     }
     writeln!(output, "\nWeights{}", if summary.weights.is_empty() { ": none" } else { "" })?;
-    table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Right], &weight_rows(&summary.weights))?;
+    table::write(
+        output,
+        &[Align::Left, Align::Right, Align::Right, Align::Right],
+        &weight_rows(&summary.weights),
+    )?;
     let shown = if all { layers.len() } else { LAYERS_SHOWN };
     if !layers.is_empty() {
-        writeln!(output, "\n{}", if layers.len() > shown { "Largest weights" } else { "Weights by name" })?;
+        writeln!(
+            output,
+            "\n{}",
+            if layers.len() > shown { "Largest weights" } else { "Weights by name" }
+        )?;
     }
     let rows = layers.iter().take(shown).map(|layer| {
         let size = table::bytes(layer.bytes as u64);
-        vec![layer.name.clone(), layer.operation.clone(), format!("{} {:?}", layer.data_type, layer.shape), size]
+        vec![
+            layer.name.clone(),
+            layer.operation.clone(),
+            format!("{} {:?}", layer.data_type, layer.shape),
+            size,
+        ]
     });
-    table::write(output, &[Align::Left, Align::Left, Align::Left, Align::Right], &rows.collect::<Vec<_>>())?;
+    table::write(
+        output,
+        &[Align::Left, Align::Left, Align::Left, Align::Right],
+        &rows.collect::<Vec<_>>(),
+    )?;
     if layers.len() > shown {
         writeln!(output, "  … and {} more (--all shows them)", layers.len() - shown)?;
     }
@@ -178,17 +201,26 @@ fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<
 }
 
 /// Writes what goes in and out of a function, and what it does.
-fn function(function: &Function, is_default: bool, summary: &Summary, output: &mut impl Write) -> std::io::Result<()> {
+fn function(
+    function: &Function,
+    is_default: bool,
+    summary: &Summary,
+    output: &mut impl Write,
+) -> std::io::Result<()> {
     let parts = summary.functions.get(&function.name);
     let opset = parts.map(|parts| format!(", opset {}", parts.opset)).unwrap_or_default();
     let default = if is_default { ", the default" } else { "" };
     let heading = format!("Function {}{default}{opset}", function.name);
     writeln!(output, "\n{}", table::printable(&heading))?;
     let mut rows = Vec::new();
-    let roles = [("input", &function.inputs), ("state", &function.states), ("output", &function.outputs)];
+    let roles =
+        [("input", &function.inputs), ("state", &function.states), ("output", &function.outputs)];
     for (role, features) in roles {
         for feature in features {
-            let default = feature.default.map(|value| format!(", optional, {value} if left out")).unwrap_or_default();
+            let default = feature
+                .default
+                .map(|value| format!(", optional, {value} if left out"))
+                .unwrap_or_default();
             rows.push(vec![
                 role.to_owned(),
                 feature.name.clone(),
@@ -219,7 +251,9 @@ fn function(function: &Function, is_default: bool, summary: &Summary, output: &m
 fn labels(labels: &Labels) -> String {
     let first: Vec<String> = match labels {
         Labels::Strings(labels) => labels.iter().take(LABELS_SHOWN).cloned().collect(),
-        Labels::Int64s(labels) => labels.iter().take(LABELS_SHOWN).map(ToString::to_string).collect(),
+        Labels::Int64s(labels) => {
+            labels.iter().take(LABELS_SHOWN).map(ToString::to_string).collect()
+        }
     };
     let more = if labels.len() > LABELS_SHOWN { ", …" } else { "" };
     format!("{} ({}{more})", labels.len(), first.join(", "))

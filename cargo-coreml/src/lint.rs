@@ -1,6 +1,7 @@
 //! `cargo coreml lint`: what speaks against a model running on the Neural Engine.
 //!
-//! Owns: the text form of the answer, and when findings fail the command. Must not: hold a rule; `coreml-lint` does.
+//! Owns: the text form of the answer, and when findings fail the command. Must not: hold a rule;
+//! `coreml-lint` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_lint::lint`].
 
 use crate::Failure;
@@ -16,7 +17,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-An operation is eligible when no rule speaks against it. Whether Core ML places it on the Neural Engine, only a profile on a
+An operation is eligible when no rule speaks against it. Whether Core ML places it on the Neural \
+Engine, only a profile on a
 device tells. Padding is an upper bound.
 
 Examples:
@@ -38,7 +40,8 @@ const PLACES_SHOWN: usize = 10;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required_unless_present = "rules")]
     model: Option<PathBuf>,
     /// Fail when there are findings of this severity, or a graver one
@@ -50,7 +53,8 @@ pub(crate) struct Arguments {
     /// Show every place, not only the first ones of each rule
     #[arg(long)]
     all: bool,
-    /// Print everything as JSON: [{"model", "findings", "operations", "eligible", "padding", "bytes", "padded"}]
+    /// Print everything as JSON: [{"model", "findings", "operations", "eligible", "padding",
+    /// "bytes", "padded"}]
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
     /// Print the findings as SARIF 2.1.0, for code hosts and editors
@@ -99,20 +103,26 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         options.allow = arguments.allow.iter().chain(allowed).cloned().collect();
         if let Some(unknown) = options.allow.iter().find(|id| coreml_lint::rule(id).is_none()) {
             let title = &model.title;
-            return Err(format!("{title}: `allow` names {unknown}, which is no rule; `--rules` lists them").into());
+            return Err(format!(
+                "{title}: `allow` names {unknown}, which is no rule; `--rules` lists them"
+            )
+            .into());
         }
         options.origins = model.conversion.origins.clone();
         options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         checked.push((model, lint(&Package::open(&model.package)?, &options)?));
     }
     if arguments.json {
-        let json: Vec<Json<'_>> = checked.iter().map(|(model, report)| Json { model: &model.title, report }).collect();
+        let json: Vec<Json<'_>> =
+            checked.iter().map(|(model, report)| Json { model: &model.title, report }).collect();
         serde_json::to_writer_pretty(&mut *output, &json).map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else if arguments.sarif {
         let path = |model: &Model| model.source.to_string_lossy().into_owned();
-        let checked: Vec<(String, &Report)> = checked.iter().map(|(model, report)| (path(model), report)).collect();
-        serde_json::to_writer_pretty(&mut *output, &sarif(&checked)).map_err(std::io::Error::from)?;
+        let checked: Vec<(String, &Report)> =
+            checked.iter().map(|(model, report)| (path(model), report)).collect();
+        serde_json::to_writer_pretty(&mut *output, &sarif(&checked))
+            .map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else {
         for (model, report) in &checked {
@@ -127,7 +137,9 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let findings = checked.iter().flat_map(|(_, report)| &report.findings);
     match findings.filter(|finding| finding.rule.severity >= least).count() {
         0 => Ok(()),
-        count => Err(format!("{count} findings of severity {} or graver (--deny)", least.name()).into()),
+        count => {
+            Err(format!("{count} findings of severity {} or graver (--deny)", least.name()).into())
+        }
     }
 }
 
@@ -181,12 +193,17 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
             ]
         });
         let rows: Vec<Vec<String>> = std::iter::once(heading).chain(rows).collect();
-        table::write(output, &[Align::Left, Align::Left, Align::Right, Align::Right, Align::Right], &rows)?;
+        table::write(
+            output,
+            &[Align::Left, Align::Left, Align::Right, Align::Right, Align::Right],
+            &rows,
+        )?;
     }
     let count = |severity| report.count(severity);
     writeln!(
         output,
-        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural Engine. Whether Core ML places \
+        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural \
+        Engine. Whether Core ML places \
          them there, only a device tells.",
         count(Severity::Error),
         count(Severity::Warn),
@@ -218,7 +235,9 @@ fn line(finding: &Finding) -> String {
         line.push_str(&format!("; weight {}", place.weight));
     }
     // Of the outermost module where no line is known, there is nothing to say.
-    if let Some(origin) = place.origin.as_ref().map(ToString::to_string).filter(|origin| !origin.is_empty()) {
+    if let Some(origin) =
+        place.origin.as_ref().map(ToString::to_string).filter(|origin| !origin.is_empty())
+    {
         line.push_str(&format!("; from {origin}"));
     }
     line

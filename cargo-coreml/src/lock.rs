@@ -33,12 +33,17 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 Ok(_) if locking.is_current() => writeln!(output, "{path}: up to date")?,
                 Ok(after) if arguments.check => {
                     let diff = similar::TextDiff::from_lines(&locking.before, after);
-                    let diff = diff.unified_diff().header(&path.to_string(), "up to date").to_string();
+                    let diff =
+                        diff.unified_diff().header(&path.to_string(), "up to date").to_string();
                     write!(output, "{}", printable_lines(&diff))?;
-                    wrong.push(format!("{path} is out of date: run `cargo coreml lock` and commit it"));
+                    wrong.push(format!(
+                        "{path} is out of date: run `cargo coreml lock` and commit it"
+                    ));
                 }
                 Ok(_) => {
-                    locking.write().map_err(|error| format!("{path} cannot be written: {error}"))?;
+                    locking
+                        .write()
+                        .map_err(|error| format!("{path} cannot be written: {error}"))?;
                     writeln!(output, "{path}: written")?;
                 }
             }

@@ -1,7 +1,9 @@
 //! `cargo coreml`: a thin door over the library crates.
 //!
-//! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that a library could hold.
-//! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate that does it.
+//! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that
+//! a library could hold.
+//! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate
+//! that does it.
 
 mod bars;
 mod bench;
@@ -84,13 +86,15 @@ enum Command {
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
-    /// Show what differs between two model packages, or between a crate's models at two git revisions
+    /// Show what differs between two model packages, or between a crate's models at two git
+    /// revisions
     Diff(diff::Arguments),
     /// Show what speaks against a model running on Apple's Neural Engine
     Lint(lint::Arguments),
     /// Show on what device Core ML would run each operation (on a Mac)
     Profile(profile::Arguments),
-    /// Lay models out where a shipped program looks for them: in an app, or beside an installed program
+    /// Lay models out where a shipped program looks for them: in an app, or beside an installed
+    /// program
     Bundle(bundle::Arguments),
     /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
     Report(report::Arguments),
@@ -100,7 +104,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Write a model package as an ONNX file
     Export(export::Arguments),
-    /// Find the operations that half precision breaks, and the manifest line that keeps them in single precision
+    /// Find the operations that half precision breaks, and the manifest line that keeps them in
+    /// single precision
     Precision(precision::Arguments),
     /// Walk the ladder of weight compression: size against error, rung by rung
     Quantize(quantize::Arguments),
@@ -194,7 +199,10 @@ mod tests {
     fn cargo_and_the_shell_give_the_same_arguments() {
         let arguments = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
         let direct = arguments(&["cargo-coreml", "inspect", "coreml"]);
-        assert_eq!(without_cargo(arguments(&["cargo-coreml", "coreml", "inspect", "coreml"])), direct);
+        assert_eq!(
+            without_cargo(arguments(&["cargo-coreml", "coreml", "inspect", "coreml"])),
+            direct
+        );
         assert_eq!(without_cargo(direct.clone()), direct);
     }
 }

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Writes cargo-coreml.1 and cargo-coreml-SUBCOMMAND.1, so that `man cargo-coreml-verify` and `cargo help coreml` find them.
+Writes cargo-coreml.1 and cargo-coreml-SUBCOMMAND.1, so that `man cargo-coreml-verify` and `cargo \
+help coreml` find them.
 
 Examples:
   cargo coreml man ~/.local/share/man/man1
@@ -36,8 +37,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
     std::fs::create_dir_all(folder).map_err(failed)?;
     // clap's own `help` needs no page.
-    let mut command =
-        crate::Arguments::command().name("cargo-coreml").bin_name("cargo-coreml").disable_help_subcommand(true);
+    let mut command = crate::Arguments::command()
+        .name("cargo-coreml")
+        .bin_name("cargo-coreml")
+        .disable_help_subcommand(true);
     command.build();
     clap_mangen::generate_to(command.clone(), folder).map_err(failed)?;
     writeln!(output, "{}: cargo-coreml.1 and a page for each subcommand", folder.display())?;

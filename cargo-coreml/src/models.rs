@@ -1,6 +1,7 @@
 //! The model packages that an argument means: one package, or those of a manifest.
 //!
-//! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an error.
+//! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an
+//! error.
 //! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
 
 use crate::parts::{self, Part};
@@ -27,14 +28,16 @@ pub(crate) struct Model {
     pub(crate) package: PathBuf,
     /// What the index says of it; `None` for a package.
     pub(crate) indexed: Option<IndexedModel>,
-    /// What its conversion has left to be read, with Python files as the user would name them here; empty for a package.
+    /// What its conversion has left to be read, with Python files as the user would name them here;
+    /// empty for a package.
     pub(crate) conversion: ConversionReport,
     /// What Python said while it was converted, its end at least; empty when that was not kept.
     pub(crate) log: String,
 }
 
 impl Model {
-    /// Returns what of it is compared with PyTorch, each with its samples; a package by itself has none.
+    /// Returns what of it is compared with PyTorch, each with its samples; a package by itself has
+    /// none.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
         let folder = self.package.parent().unwrap_or(Path::new("."));
         self.indexed.as_ref().map_or_else(|| Ok(Vec::new()), |indexed| parts::of(indexed, folder))
@@ -47,7 +50,8 @@ impl Model {
 /// Errors: those of the manifest; its models have not been converted.
 pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     if path.extension().is_none_or(|extension| extension != "toml") {
-        let (title, source, package) = (path.display().to_string(), path.to_owned(), path.to_owned());
+        let (title, source, package) =
+            (path.display().to_string(), path.to_owned(), path.to_owned());
         let (conversion, log) = (ConversionReport::default(), String::new());
         let model = Model { title, source, package, indexed: None, conversion, log };
         return Ok(Found { models: vec![model], _folder: None });
@@ -63,29 +67,35 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     let session = Session::new(options);
     let mut builds = session.build(&[name.as_str()]);
     let build = builds.pop().ok_or("the manifest was not read")?;
-    let built = build
-        .outcome
-        .map_err(|errors| format!("{}\nhelp: `cargo build` converts what is not in the cache", listed(&errors)))?;
+    let built = build.outcome.map_err(|errors| {
+        format!("{}\nhelp: `cargo build` converts what is not in the cache", listed(&errors))
+    })?;
     let index: Index = serde_json::from_slice(&std::fs::read(build.folder.join(INDEX_FILE))?)?;
     let indexed = match index.outcome {
         Outcome::Models(models) => models.models,
         Outcome::Error(_) => Vec::new(),
     };
-    // `examples/a/models/a.toml` without `models/a.toml`: what Python files are relative to, seen from here.
-    let shown_root = path.ancestors().nth(Path::new(&name).components().count()).filter(|_| path.ends_with(&name));
+    // `examples/a/models/a.toml` without `models/a.toml`: what Python files are relative to, seen
+    // from here.
+    let shown_root = path
+        .ancestors()
+        .nth(Path::new(&name).components().count())
+        .filter(|_| path.ends_with(&name));
     let models = built.into_iter().map(|model| {
         let indexed = indexed.iter().find(|indexed| indexed.name == model.name).cloned();
         let title = format!("{}: {}", path.display(), model.name);
         let conversion = conversion(&model.package, shown_root.unwrap_or(&root));
         // A log is for people: one that is not there is empty.
-        let log = std::fs::read(&model.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let log =
+            std::fs::read(&model.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let log = log.unwrap_or_default();
         Model { title, source: path.to_owned(), package: model.package, indexed, conversion, log }
     });
     Ok(Found { models: models.collect(), _folder: Some(folder) })
 }
 
-/// Returns what the conversion of a package has left beside it; nothing when another version has written it.
+/// Returns what the conversion of a package has left beside it; nothing when another version has
+/// written it.
 ///
 /// Parameters: `root` — what Python files are relative to.
 fn conversion(package: &Path, root: &Path) -> ConversionReport {
@@ -93,7 +103,8 @@ fn conversion(package: &Path, root: &Path) -> ConversionReport {
     let mut report = ConversionReport::read(&json).unwrap_or_default();
     for origin in report.origins.values_mut().flat_map(|origins| origins.values_mut()) {
         // An absolute path stays as it is.
-        origin.file = origin.file.take().map(|file| root.join(file).to_string_lossy().replace('\\', "/"));
+        origin.file =
+            origin.file.take().map(|file| root.join(file).to_string_lossy().replace('\\', "/"));
     }
     report
 }

@@ -1,6 +1,7 @@
 //! `cargo coreml new`: a model in the crate around the working folder.
 //!
-//! Owns: what a first model consists of, and the promise that no file is overwritten. Must not: convert.
+//! Owns: what a first model consists of, and the promise that no file is overwritten. Must not:
+//! convert.
 //! Flow: `main.rs` → [`run`] → files and one line of code; `cargo add` writes the dependencies.
 
 use crate::{Failure, models, table};
@@ -12,7 +13,8 @@ use std::process::Command;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Makes NAME.toml (the manifest), python/NAME.py (a function that returns the module) and build.rs, adds the module NAME to
+Makes NAME.toml (the manifest), python/NAME.py (a function that returns the module) and build.rs, \
+adds the module NAME to
 src/main.rs or src/lib.rs, and the dependencies to Cargo.toml. Files that are there stay as they are; what could not be added
 to one is said.
 
@@ -35,8 +37,8 @@ pub(crate) struct Arguments {
     /// Name of the model: a Rust module; by default the package's
     #[arg(value_parser = identifier)]
     name: Option<String>,
-    /// Take coreml-rt and coreml-build from this checkout of their repository; by default from the one that this command was
-    /// built from, and when that is gone from the registry
+    /// Take coreml-rt and coreml-build from this checkout of their repository; by default from the
+    /// one that this command was built from, and when that is gone from the registry
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
 }
@@ -44,7 +46,11 @@ pub(crate) struct Arguments {
 /// Takes a name that can be a module.
 fn identifier(name: &str) -> Result<String, String> {
     let identifier = rust_identifier(name);
-    if identifier == name { Ok(identifier) } else { Err(format!("it must be a Rust module's name, as {identifier}")) }
+    if identifier == name {
+        Ok(identifier)
+    } else {
+        Err(format!("it must be a Rust module's name, as {identifier}"))
+    }
 }
 
 /// A file to make.
@@ -58,45 +64,66 @@ struct File {
 /// Makes the model.
 ///
 /// Called by: `main.rs`.
-/// Errors: before anything is written, when there is no crate or a file of the model is there already.
+/// Errors: before anything is written, when there is no crate or a file of the model is there
+/// already.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let here = std::env::current_dir()?;
     // `crate_of` begins above a file.
-    let root = models::crate_of(&here.join("Cargo.toml"))
-        .map_err(|_| format!("{}: there is no Cargo.toml here or above: run `cargo init` first", here.display()))?;
+    let root = models::crate_of(&here.join("Cargo.toml")).map_err(|_| {
+        format!("{}: there is no Cargo.toml here or above: run `cargo init` first", here.display())
+    })?;
     let manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))?.parse()?;
-    let package = manifest.get("package").and_then(|package| package.get("name")).and_then(|name| name.as_str());
+    let package = manifest
+        .get("package")
+        .and_then(|package| package.get("name"))
+        .and_then(|name| name.as_str());
     let package = package.ok_or_else(|| {
-        format!("{}: it has no [package] with a name: go to the folder of a crate", root.join("Cargo.toml").display())
+        format!(
+            "{}: it has no [package] with a name: go to the folder of a crate",
+            root.join("Cargo.toml").display()
+        )
     })?;
     let name = arguments.name.clone().unwrap_or_else(|| rust_identifier(package));
     let own = [
         File { path: format!("{name}.toml"), content: manifest_of(&name) },
         File { path: format!("python/{name}.py"), content: python_of(&name) },
     ];
-    let there: Vec<&str> =
-        own.iter().filter(|file| root.join(&file.path).exists()).map(|file| file.path.as_str()).collect();
+    let there: Vec<&str> = own
+        .iter()
+        .filter(|file| root.join(&file.path).exists())
+        .map(|file| file.path.as_str())
+        .collect();
     if !there.is_empty() {
         let there = there.join(" and ");
-        return Err(format!("{}: there is {there} already: choose another NAME", root.display()).into());
+        return Err(
+            format!("{}: there is {there} already: choose another NAME", root.display()).into()
+        );
     }
     let sources = ["src/main.rs", "src/lib.rs"].map(|source| root.join(source));
     let source = sources.into_iter().find(|source| source.is_file());
-    let source = source.ok_or_else(|| format!("{}: there is neither src/main.rs nor src/lib.rs", root.display()))?;
+    let source = source.ok_or_else(|| {
+        format!("{}: there is neither src/main.rs nor src/lib.rs", root.display())
+    })?;
     for file in &own {
         write_new(&root.join(&file.path), &file.content)?;
         said(output, "made", &file.path)?;
     }
     build_script(&root, &name, output)?;
     module(&root, &source, &name, output)?;
-    for (section, dependency) in [("dependencies", "coreml-rt"), ("build-dependencies", "coreml-build")] {
+    for (section, dependency) in
+        [("dependencies", "coreml-rt"), ("build-dependencies", "coreml-build")]
+    {
         let names = manifest.get(section).and_then(|section| section.as_table());
         if names.is_none_or(|names| !names.contains_key(dependency)) {
             add(&root, section, dependency, arguments.path.as_deref())?;
             said(output, "changed", &format!("Cargo.toml: {dependency} in [{section}]"))?;
         }
     }
-    writeln!(output, "next: put your module into python/{name}.py, and what goes in and out of it into {name}.toml")?;
+    writeln!(
+        output,
+        "next: put your module into python/{name}.py, and what goes in and out of it into \
+        {name}.toml"
+    )?;
     writeln!(output, "      `cargo test` converts it and compares it with PyTorch")?;
     Ok(())
 }
@@ -122,7 +149,8 @@ fn build_script(root: &Path, name: &str, output: &mut impl Write) -> Result<(), 
     let (path, call) = (root.join("build.rs"), format!("coreml_build::compile(\"{name}.toml\");"));
     if !path.exists() {
         let content = format!(
-            "//! Converts the models of {name}.toml, unless the cache has them.\n\nfn main() {{\n    {call}\n}}\n"
+            "//! Converts the models of {name}.toml, unless the cache has them.\n\nfn main() \
+            {{\n    {call}\n}}\n"
         );
         write_new(&path, &content)?;
         return Ok(said(output, "made", "build.rs")?);
@@ -139,7 +167,11 @@ fn module(root: &Path, source: &Path, name: &str, output: &mut impl Write) -> Re
     let text = fs::read_to_string(source)?;
     let code = format!("#[coreml_rt::coreml_model(\"{name}.toml\")]\npub mod {name} {{}}\n");
     if text.contains(&format!("mod {name} ")) || text.contains(&format!("mod {name};")) {
-        return Ok(said(output, "to do", &format!("{shown} has a module {name} already: add `{}`", code.trim()))?);
+        return Ok(said(
+            output,
+            "to do",
+            &format!("{shown} has a module {name} already: add `{}`", code.trim()),
+        )?);
     }
     let gap = if text.is_empty() || text.ends_with("\n\n") { "" } else { "\n" };
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
@@ -167,7 +199,8 @@ fn add(root: &Path, section: &str, dependency: &str, path: Option<&Path>) -> Res
     if result.status.success() {
         return Ok(());
     }
-    Err(format!("cargo add {dependency}: {}", String::from_utf8_lossy(&result.stderr).trim()).into())
+    Err(format!("cargo add {dependency}: {}", String::from_utf8_lossy(&result.stderr).trim())
+        .into())
 }
 
 /// Returns the manifest.

@@ -1,7 +1,9 @@
 //! `cargo coreml ops`: which MIL operations the portable backend runs.
 //!
-//! Owns: the text, JSON and Markdown forms of the table. Must not: know operations; the rows of `coreml-portable` do.
-//! Flow: `main.rs` → [`run`] → [`coreml_portable::operations`]. `docs/operations.md` is the Markdown form.
+//! Owns: the text, JSON and Markdown forms of the table. Must not: know operations; the rows of
+//! `coreml-portable` do.
+//! Flow: `main.rs` → [`run`] → [`coreml_portable::operations`]. `docs/operations.md` is the
+//! Markdown form.
 
 use crate::Failure;
 use crate::table::{self, Align};
@@ -13,7 +15,8 @@ use std::io::Write;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS 16, CoreML7 iOS 17,
+A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS \
+16, CoreML7 iOS 17,
 CoreML8 iOS 18, CoreML9 iOS 26.
 
 Examples:
@@ -55,7 +58,8 @@ pub(crate) struct Arguments {
 /// Returns the parser of an engine's name.
 fn engine() -> impl TypedValueParser<Value = EngineKind> {
     let names = EngineKind::ALL.map(EngineKind::name);
-    PossibleValuesParser::new(names).try_map(|name| EngineKind::parse(&name).ok_or("there is no such engine"))
+    PossibleValuesParser::new(names)
+        .try_map(|name| EngineKind::parse(&name).ok_or("there is no such engine"))
 }
 
 /// Shows the table.
@@ -67,7 +71,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         None => EngineKind::ALL.to_vec(),
     };
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *output, &json(&engines)).map_err(std::io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *output, &json(&engines))
+            .map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else if arguments.markdown {
         markdown(&engines, output)?;
@@ -129,17 +134,25 @@ fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> 
     let mut rows = vec![["engine", "operations", "versions", ""].map(str::to_owned).to_vec()];
     for engine in engines {
         let (names, versions) = shares(*engine);
-        let built = if engine.is_built() { "" } else { "not in this build (feature `onnxruntime`)" };
-        rows.push(vec![engine.name().to_owned(), names.to_string(), versions.to_string(), built.to_owned()]);
+        let built =
+            if engine.is_built() { "" } else { "not in this build (feature `onnxruntime`)" };
+        rows.push(vec![
+            engine.name().to_owned(),
+            names.to_string(),
+            versions.to_string(),
+            built.to_owned(),
+        ]);
     }
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
-    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")] {
+    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")]
+    {
         // Versions of an operation with the same limit share a line.
         let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
         for op in by_name().into_values().flatten() {
             let concerns = |limit: &&Limit| engines.iter().any(|engine| limit.concerns(*engine));
             for limit in op.limits.iter().filter(|limit| limit.always == always).filter(concerns) {
-                match lines.iter_mut().find(|(name, known, _)| *name == op.name && *known == limit) {
+                match lines.iter_mut().find(|(name, known, _)| *name == op.name && *known == limit)
+                {
                     Some((_, _, versions)) => versions.push(op.since.name()),
                     None => lines.push((op.name, limit, vec![op.since.name()])),
                 }
@@ -165,7 +178,10 @@ fn markdown(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<
     }
     let names: String = engines.iter().map(|engine| format!(" {engine} |")).collect();
     let rules = "---|".repeat(engines.len());
-    writeln!(output, "\n| operation | versions |{names} what it cannot express |\n|---|---|{rules}---|")?;
+    writeln!(
+        output,
+        "\n| operation | versions |{names} what it cannot express |\n|---|---|{rules}---|"
+    )?;
     for (name, ops) in by_name() {
         let versions: Vec<&str> = ops.iter().map(|op| op.since.name()).collect();
         write!(output, "| `{name}` | {} |", versions.join(", "))?;
@@ -246,7 +262,8 @@ fn json(engines: &[EngineKind]) -> Json {
         (engine.name(), EngineJson { built: engine.is_built(), operations, versions })
     };
     let row = |op: &Op| {
-        let limits = op.limits.iter().filter(|limit| engines.iter().any(|engine| limit.concerns(*engine)));
+        let limits =
+            op.limits.iter().filter(|limit| engines.iter().any(|engine| limit.concerns(*engine)));
         let limits = limits.map(|limit| LimitJson {
             engine: limit.engine.map(EngineKind::name),
             always: limit.always,
@@ -256,7 +273,10 @@ fn json(engines: &[EngineKind]) -> Json {
             name: op.name,
             since: op.since.name(),
             parameters: op.params.iter().map(|param| (param.name, param.required)).collect(),
-            engines: engines.iter().map(|engine| (engine.name(), op.refusal(Some(*engine)).is_none())).collect(),
+            engines: engines
+                .iter()
+                .map(|engine| (engine.name(), op.refusal(Some(*engine)).is_none()))
+                .collect(),
             limits: limits.collect(),
         }
     };

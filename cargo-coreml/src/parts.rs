@@ -1,7 +1,9 @@
-//! What a model of a manifest is compared by: each package, or each function of it, with its own samples.
+//! What a model of a manifest is compared by: each package, or each function of it, with its own
+//! samples.
 //!
 //! Owns: which samples belong where. Must not: judge; `coreml_rt::parity` does.
-//! Flow: `report.rs`, `bench.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole model.
+//! Flow: `report.rs`, `bench.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole
+//! model.
 
 use crate::Failure;
 use coreml_rt::LoadOptions;
@@ -53,8 +55,10 @@ pub(crate) fn compare(
     metric: Option<&Metric>,
 ) -> Result<Option<Report>, Failure> {
     let mut whole: Option<Report> = None;
-    for Part { package, function, samples } in parts.iter().filter(|part| !part.samples.is_empty()) {
-        let mut report = verify_by(package, function.as_deref(), options, samples, Some(tolerance), metric)?;
+    for Part { package, function, samples } in parts.iter().filter(|part| !part.samples.is_empty())
+    {
+        let mut report =
+            verify_by(package, function.as_deref(), options, samples, Some(tolerance), metric)?;
         match &mut whole {
             None => whole = Some(report),
             Some(whole) => {

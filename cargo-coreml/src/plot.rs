@@ -16,7 +16,11 @@ const MARGIN: f64 = 0.12;
 /// Draws a point for each rung.
 ///
 /// Parameters: `points` — name, size of the package in bytes, signal-to-noise ratio in decibels.
-pub(crate) fn size_against_error(path: &Path, model: &str, points: &[(&str, u64, f64)]) -> Result<(), Failure> {
+pub(crate) fn size_against_error(
+    path: &Path,
+    model: &str,
+    points: &[(&str, u64, f64)],
+) -> Result<(), Failure> {
     if points.is_empty() {
         return Err("there is nothing to plot: no rung has a size and an error".into());
     }
@@ -32,13 +36,20 @@ pub(crate) fn size_against_error(path: &Path, model: &str, points: &[(&str, u64,
             .x_label_area_size(44)
             .y_label_area_size(60)
             .build_cartesian_2d(sizes.0..sizes.1, ratios.0..ratios.1)?;
-        chart.configure_mesh().x_desc("size of the package, kB").y_desc("PSNR against PyTorch, dB").draw()?;
+        chart
+            .configure_mesh()
+            .x_desc("size of the package, kB")
+            .y_desc("PSNR against PyTorch, dB")
+            .draw()?;
         chart.draw_series(
-            points.iter().map(|(_, size, psnr)| Circle::new((kilobytes(*size), *psnr), 5, BLUE.filled())),
+            points
+                .iter()
+                .map(|(_, size, psnr)| Circle::new((kilobytes(*size), *psnr), 5, BLUE.filled())),
         )?;
         let label = ("sans-serif", 15).into_font();
         chart.draw_series(points.iter().map(|(name, size, psnr)| {
-            EmptyElement::at((kilobytes(*size), *psnr)) + Text::new((*name).to_owned(), (9, -14), label.clone())
+            EmptyElement::at((kilobytes(*size), *psnr))
+                + Text::new((*name).to_owned(), (9, -14), label.clone())
         }))?;
         area.present()?;
         Ok(())
@@ -48,8 +59,9 @@ pub(crate) fn size_against_error(path: &Path, model: &str, points: &[(&str, u64,
 
 /// Returns a range around values, never empty.
 fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
-    let (low, high) =
-        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
     let margin = ((high - low) * MARGIN).max(1e-3);
     (low - margin, high + margin)
 }

@@ -1,8 +1,8 @@
 //! `cargo coreml precision`: which operations half precision breaks.
 //!
 //! Owns: the search. Must not: convert or compare; the conversion and `coreml_rt::parity` do.
-//! Flow: `main.rs` → here → `variant.rs`. Results are rounded to half precision as devices do, which only the engine ONNX
-//! Runtime can.
+//! Flow: `main.rs` → here → `variant.rs`. Results are rounded to half precision as devices do,
+//! which only the engine ONNX Runtime can.
 
 use crate::Failure;
 use crate::table::{Align, write};
@@ -33,7 +33,8 @@ const WITHOUT_ARITHMETIC: [&str; 12] = [
 /// How much better, in decibels, a variant must be to count: less is the noise of rounding.
 const GAIN: f64 = 0.5;
 
-/// Variants that are converted at once: a start of Python costs more than a small conversion, a large one more than a start.
+/// Variants that are converted at once: a start of Python costs more than a small conversion, a
+/// large one more than a start.
 const AT_ONCE: usize = 4;
 
 /// The manifest's key.
@@ -41,7 +42,8 @@ const KEY: &str = "compute-precision";
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Converts the model in half precision, in single precision, and once for each kind of operation that it has with only that
+Converts the model in half precision, in single precision, and once for each kind of operation \
+that it has with only that
 kind kept in single precision; compares each with PyTorch, rounding every result to half precision as devices do; then adds
 the kinds that help most until the target is met, and leaves out those that turn out to be unneeded. The manifest stays as
 it is: the line to add is printed.
@@ -67,7 +69,8 @@ pub(crate) struct Arguments {
     /// The model, when the manifest has several
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// The target: smallest signal-to-noise ratio of every output; by default what the manifest's `parity` says
+    /// The target: smallest signal-to-noise ratio of every output; by default what the manifest's
+    /// `parity` says
     #[arg(long, value_name = "DECIBELS")]
     psnr: Option<f64>,
 }
@@ -85,7 +88,8 @@ struct Search {
 /// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(target_vendor = "apple") {
-        return Err("this rounds results as a device does, off Apple's systems; here the device itself tells: run \
+        return Err("this rounds results as a device does, off Apple's systems; here the device \
+            itself tells: run \
                     `cargo test`, and try `compute-precision = { float32-ops = […] }`"
             .into());
     }
@@ -98,22 +102,28 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         Tolerance::Absolute { .. } => Tolerance::HALF_PRECISION_PSNR,
     });
     writeln!(output, "{}: target {}\n", search.model.name(), decibels(target))?;
-    let mut rows = vec![row("half precision", half.1, target), row("single precision", single.1, target)];
+    let mut rows =
+        vec![row("half precision", half.1, target), row("single precision", single.1, target)];
     if half.1 >= target {
         write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
-        writeln!(output, "\nHalf precision meets the target: nothing has to stay in single precision.")?;
+        writeln!(
+            output,
+            "\nHalf precision meets the target: nothing has to stay in single precision."
+        )?;
         return Ok(());
     }
     if single.1 < target {
         write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
         return Err(
-            "not even single precision meets the target, so that precision is not the cause: compare the parts of the \
+            "not even single precision meets the target, so that precision is not the cause: \
+            compare the parts of the \
                     module, or lower the target"
                 .into(),
         );
     }
     let kinds = kinds(&half.0)?;
-    let alone = search.measure(&kinds.iter().map(|kind| vec![kind.as_str()]).collect::<Vec<_>>())?;
+    let alone =
+        search.measure(&kinds.iter().map(|kind| vec![kind.as_str()]).collect::<Vec<_>>())?;
     let mut ranked: Vec<(&str, f64)> = kinds.iter().map(String::as_str).zip(alone).collect();
     ranked.sort_by(|(_, left), (_, right)| right.total_cmp(left));
     rows.extend(
@@ -126,20 +136,30 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
     let Some((kinds, psnr)) = found else {
         return Err(
-            "all kinds of operations together do not meet the target: keep the whole model in single precision, \
+            "all kinds of operations together do not meet the target: keep the whole model in \
+            single precision, \
                     `compute-precision = \"float32\"`"
                 .into(),
         );
     };
-    writeln!(output, "\nEnough is {} ({}); add to the model:\n  {}", kinds.join(", "), decibels(psnr), line(&kinds))?;
+    writeln!(
+        output,
+        "\nEnough is {} ({}); add to the model:\n  {}",
+        kinds.join(", "),
+        decibels(psnr),
+        line(&kinds)
+    )?;
     Ok(())
 }
 
 impl Search {
     /// Converts and compares the model in half and in single precision.
     fn both(&self) -> Result<[(Variant, f64); 2], Failure> {
-        let change =
-            |name: &str, line: &str| Change { name: name.to_owned(), without: vec![KEY], line: line.to_owned() };
+        let change = |name: &str, line: &str| Change {
+            name: name.to_owned(),
+            without: vec![KEY],
+            line: line.to_owned(),
+        };
         let changes = [change("half", ""), change("single", r#"compute-precision = "float32""#)];
         let mut variants = self.model.convert(&changes)?.into_iter();
         let mut next = || -> Result<(Variant, f64), Failure> {
@@ -168,17 +188,25 @@ impl Search {
         variants.into_iter().map(|variant| self.compare(&variant?)).collect()
     }
 
-    /// Returns the fewest kinds that meet the target, as far as a greedy search finds them, with what they reach.
+    /// Returns the fewest kinds that meet the target, as far as a greedy search finds them, with
+    /// what they reach.
     ///
     /// Parameters: `ranked` — all kinds with what each reaches alone, the best first.
-    fn smallest<'a>(&self, ranked: &[(&'a str, f64)], target: f64) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
+    fn smallest<'a>(
+        &self,
+        ranked: &[(&'a str, f64)],
+        target: f64,
+    ) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
         let Some((mut chosen, mut reached)) = self.enough(ranked, target)? else { return Ok(None) };
         // What came early may be unneeded beside what came late.
         while chosen.len() > 1 {
             let without = |kind| chosen.iter().copied().filter(|other| *other != kind).collect();
             let fewer: Vec<Vec<&str>> = chosen.iter().map(|kind| without(*kind)).collect();
             let measured = self.measure(&fewer)?;
-            let best = fewer.into_iter().zip(measured).max_by(|(_, left), (_, right)| left.total_cmp(right));
+            let best = fewer
+                .into_iter()
+                .zip(measured)
+                .max_by(|(_, left), (_, right)| left.total_cmp(right));
             match best {
                 Some((kinds, psnr)) if psnr >= target => (chosen, reached) = (kinds, psnr),
                 _ => break,
@@ -188,13 +216,18 @@ impl Search {
     }
 
     /// Returns the first of the kinds, as many as meet the target together, with what they reach.
-    fn enough<'a>(&self, ranked: &[(&'a str, f64)], target: f64) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
+    fn enough<'a>(
+        &self,
+        ranked: &[(&'a str, f64)],
+        target: f64,
+    ) -> Result<Option<(Vec<&'a str>, f64)>, Failure> {
         let Some((first, alone)) = ranked.first() else { return Ok(None) };
         if *alone >= target {
             return Ok(Some((vec![first], *alone)));
         }
-        let beginnings: Vec<Vec<&str>> =
-            (2..=ranked.len()).map(|count| ranked[..count].iter().map(|(kind, _)| *kind).collect()).collect();
+        let beginnings: Vec<Vec<&str>> = (2..=ranked.len())
+            .map(|count| ranked[..count].iter().map(|(kind, _)| *kind).collect())
+            .collect();
         for some in beginnings.chunks(AT_ONCE) {
             let measured = self.measure(some)?;
             if let Some(found) = some.iter().zip(measured).find(|(_, psnr)| *psnr >= target) {
@@ -209,7 +242,9 @@ impl Search {
 fn kinds(variant: &Variant) -> Result<BTreeSet<String>, Failure> {
     let summary = Package::open(&variant.package)?.summary()?;
     let all = summary.functions.values().flat_map(|function| function.operations.keys());
-    let computing = all.filter(|kind| !WITHOUT_ARITHMETIC.contains(&kind.as_str()) && !kind.starts_with("constexpr_"));
+    let computing = all.filter(|kind| {
+        !WITHOUT_ARITHMETIC.contains(&kind.as_str()) && !kind.starts_with("constexpr_")
+    });
     Ok(computing.cloned().collect())
 }
 

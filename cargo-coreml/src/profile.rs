@@ -15,7 +15,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-It asks Core ML, so it needs a Mac with macOS 14.4 or later. A plan is an estimate made before anything runs: docs/profiling.md
+It asks Core ML, so it needs a Mac with macOS 14.4 or later. A plan is an estimate made before \
+anything runs: docs/profiling.md
 has what measures.
 
 Examples:
@@ -27,7 +28,8 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
     /// The function of a multifunction package; default: the package's default
@@ -115,8 +117,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if cfg!(not(target_vendor = "apple")) {
         let model = printable(&arguments.model.display().to_string());
         return Err(format!(
-            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or later\n\
-             help: `cargo coreml lint {model}` tells here what keeps operations off the Neural Engine"
+            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or \
+            later\n\
+             help: `cargo coreml lint {model}` tells here what keeps operations off the Neural \
+             Engine"
         )
         .into());
     }
@@ -124,9 +128,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let mut plans = Vec::new();
     for model in &found.models {
         let units = arguments.compute_units.map(ComputeUnits::from);
-        let units = units.or(model.indexed.as_ref().map(|indexed| indexed.compute_units)).unwrap_or_default();
+        let units = units
+            .or(model.indexed.as_ref().map(|indexed| indexed.compute_units))
+            .unwrap_or_default();
         let options = LoadOptions::new().compute_units(units);
-        plans.push((model.title.clone(), of_package(&model.package, arguments.function.as_deref(), &options)?));
+        plans.push((
+            model.title.clone(),
+            of_package(&model.package, arguments.function.as_deref(), &options)?,
+        ));
     }
     if arguments.json {
         let json: Vec<Json> = plans.into_iter().map(|(model, plan)| json(model, plan)).collect();
@@ -175,8 +184,12 @@ mod tests {
             supported: vec![Device::Cpu, Device::NeuralEngine],
             cost: Some(0.5),
         };
-        let operations = vec![operation("conv", Some(Device::NeuralEngine)), operation("gather", Some(Device::Cpu))];
-        let json = serde_json::to_value(json("net".to_owned(), ComputePlan { operations })).unwrap_or_default();
+        let operations = vec![
+            operation("conv", Some(Device::NeuralEngine)),
+            operation("gather", Some(Device::Cpu)),
+        ];
+        let json = serde_json::to_value(json("net".to_owned(), ComputePlan { operations }))
+            .unwrap_or_default();
         assert_eq!(json["alternations"], 1);
         assert_eq!(json["shares"][1]["device"], "Neural Engine");
         assert_eq!(json["operations"][1]["preferred"], "CPU");

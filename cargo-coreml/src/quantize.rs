@@ -1,7 +1,7 @@
 //! `cargo coreml quantize`: how small the weights of a model may become.
 //!
-//! Owns: the rungs of the ladder, the table, the plot. Must not: compress or compare; the conversion and
-//! `coreml_rt::parity` do.
+//! Owns: the rungs of the ladder, the table, the plot. Must not: compress or compare; the
+//! conversion and `coreml_rt::parity` do.
 //! Flow: `main.rs` → here → `variant.rs`; `plot.rs` draws.
 
 use crate::table::{Align, bytes, write};
@@ -17,14 +17,17 @@ use std::process::Command;
 /// Keys of a model that compress weights.
 const COMPRESSION: [&str; 3] = ["quantize", "palettize", "prune"];
 
-/// The ladder: name of a rung, and the line that applies it. `MODE` stands for k-means where the manifest has
-/// scikit-learn, else for evenly spaced values.
+/// The ladder: name of a rung, and the line that applies it. `MODE` stands for k-means where the
+/// manifest has scikit-learn, else for evenly spaced values.
 const RUNGS: [(&str, &str); 9] = [
     ("float16", ""),
     ("int8", r#"quantize = { weights = "int8", per = "channel" }"#),
     ("palette8", r#"palettize = { bits = 8, mode = "MODE" }"#),
     ("palette6", r#"palettize = { bits = 6, mode = "MODE" }"#),
-    ("sparse50_int8", "prune = { target-sparsity = 0.5 }\nquantize = { weights = \"int8\", per = \"channel\" }"),
+    (
+        "sparse50_int8",
+        "prune = { target-sparsity = 0.5 }\nquantize = { weights = \"int8\", per = \"channel\" }",
+    ),
     ("int4", r#"quantize = { weights = "int4", per = "block", block-size = 32 }"#),
     ("palette4", r#"palettize = { bits = 4, mode = "MODE" }"#),
     ("palette2", r#"palettize = { bits = 2, mode = "MODE" }"#),
@@ -33,7 +36,8 @@ const RUNGS: [(&str, &str); 9] = [
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Every rung is converted (or taken from the cache), compared with the float32 results of PyTorch on the samples of the
+Every rung is converted (or taken from the cache), compared with the float32 results of PyTorch on \
+the samples of the
 manifest, and printed with its size. The manifest stays as it is: to apply a rung, add its line to the model.
 
 --metric runs a command for each rung, with the package's path in COREML_PACKAGE; the last line that it prints is shown, so
@@ -108,7 +112,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         rungs.push(walk(name, change.line, variant, arguments.metric.as_deref())?);
     }
     if let Some(path) = &arguments.plot {
-        let points = rungs.iter().filter_map(|rung| Some((rung.name.as_str(), rung.bytes?, rung.psnr?)));
+        let points =
+            rungs.iter().filter_map(|rung| Some((rung.name.as_str(), rung.bytes?, rung.psnr?)));
         plot::size_against_error(path, model.name(), &points.collect::<Vec<_>>())?;
     }
     if arguments.json {
@@ -124,7 +129,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 }
 
 /// Compares a rung with PyTorch.
-fn walk(name: &str, line: String, variant: Result<Variant, String>, metric: Option<&str>) -> Result<Rung, Failure> {
+fn walk(
+    name: &str,
+    line: String,
+    variant: Result<Variant, String>,
+    metric: Option<&str>,
+) -> Result<Rung, Failure> {
     let mut rung = Rung {
         name: name.to_owned(),
         line,
@@ -152,7 +162,8 @@ fn walk(name: &str, line: String, variant: Result<Variant, String>, metric: Opti
     Ok(rung)
 }
 
-/// Returns in how many rows of all outputs the largest element stands where the reference has it, in percent.
+/// Returns in how many rows of all outputs the largest element stands where the reference has it,
+/// in percent.
 fn agreement(report: &Report) -> f64 {
     let (mut agreeing, mut all) = (0, 0);
     for comparison in &report.comparisons {
@@ -172,7 +183,8 @@ fn agreement(report: &Report) -> f64 {
 
 /// Runs the metric command, and returns the last line that it prints.
 fn measure(command: &str, variant: &Variant) -> Result<String, Failure> {
-    let ran = Command::new("sh").args(["-c", command]).env("COREML_PACKAGE", &variant.package).output();
+    let ran =
+        Command::new("sh").args(["-c", command]).env("COREML_PACKAGE", &variant.package).output();
     let ran = ran.map_err(|error| format!("the metric command cannot be started: {error}"))?;
     if !ran.status.success() {
         let said = String::from_utf8_lossy(&ran.stderr);
@@ -185,7 +197,8 @@ fn measure(command: &str, variant: &Variant) -> Result<String, Failure> {
 /// Prints the rungs as a table.
 fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Failure> {
     let whole = rungs.iter().find_map(|rung| rung.bytes);
-    let mut rows = vec![["rung", "size", "", "PSNR", "same argmax", "parity"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["rung", "size", "", "PSNR", "same argmax", "parity"].map(str::to_owned).to_vec()];
     let with_metric = rungs.iter().any(|rung| rung.metric.is_some());
     if with_metric {
         rows[0].push("metric".to_owned());
@@ -214,12 +227,20 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
     write(output, &[left, right, right, right, right, left, right], &rows)?;
     let best = rungs.iter().filter(|rung| rung.passed).min_by_key(|rung| rung.bytes);
     match best {
-        Some(rung) if rung.line.is_empty() => writeln!(output, "\nNo compressed rung meets the manifest's `parity`.")?,
+        Some(rung) if rung.line.is_empty() => {
+            writeln!(output, "\nNo compressed rung meets the manifest's `parity`.")?
+        }
         Some(rung) => {
             let lines = rung.line.replace('\n', "\n  ");
-            writeln!(output, "\nThe smallest that meets the manifest's `parity`; add to the model:\n  {lines}")?;
+            writeln!(
+                output,
+                "\nThe smallest that meets the manifest's `parity`; add to the model:\n  {lines}"
+            )?;
         }
-        None => writeln!(output, "\nNo rung meets the manifest's `parity`: see `cargo coreml precision`.")?,
+        None => writeln!(
+            output,
+            "\nNo rung meets the manifest's `parity`: see `cargo coreml precision`."
+        )?,
     }
     for rung in rungs {
         if let Some(error) = &rung.error {

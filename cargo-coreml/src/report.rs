@@ -1,7 +1,9 @@
 //! `cargo coreml report`: one HTML file that shows a model.
 //!
-//! Owns: the page, and the data that it is made of. Must not: judge; `coreml-lint` and `coreml_rt::parity` do.
-//! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_lint::lint`], [`coreml_rt::parity::verify`] → `report/page.html`.
+//! Owns: the page, and the data that it is made of. Must not: judge; `coreml-lint` and
+//! `coreml_rt::parity` do.
+//! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_lint::lint`], [`coreml_rt::parity::verify`] →
+//! `report/page.html`.
 
 mod data;
 mod ladder;
@@ -17,7 +19,8 @@ use std::time::Duration;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-The file needs no network and no other file. It shows the graph and the list of operations with a search, which of them are
+The file needs no network and no other file. It shows the graph and the list of operations with a \
+search, which of them are
 eligible for the Neural Engine, padding, the interface, sizes, and with samples the parity with PyTorch and times. Of a
 manifest's model the samples are the ones that its conversion kept; the page then has the module and the line of Python that
 each operation comes from, the stages of the conversion, its log and its versions, too.
@@ -38,8 +41,11 @@ const PAGE: &str = include_str!("report/page.html");
 /// Its style sheet.
 const STYLE: &str = include_str!("report/page.css");
 /// Its program: what draws charts and the graph, then the page itself.
-const SCRIPT: &str =
-    concat!(include_str!("report/charts.js"), include_str!("report/graph.js"), include_str!("report/page.js"));
+const SCRIPT: &str = concat!(
+    include_str!("report/charts.js"),
+    include_str!("report/graph.js"),
+    include_str!("report/page.js")
+);
 
 /// Predictions after the first that are measured.
 const RUNS: usize = 5;
@@ -48,7 +54,8 @@ const RUNS: usize = 5;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the cache
+    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
     /// The file to write
@@ -71,14 +78,19 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let found = models::find(&arguments.model)?;
     let named = |model: &&models::Model| {
-        arguments.name.is_none() || model.indexed.as_ref().map(|indexed| &indexed.name) == arguments.name.as_ref()
+        arguments.name.is_none()
+            || model.indexed.as_ref().map(|indexed| &indexed.name) == arguments.name.as_ref()
     };
     let mut chosen = found.models.iter().filter(named);
     let (Some(model), None) = (chosen.next(), chosen.next()) else {
-        let names = found.models.iter().filter_map(|model| Some(model.indexed.as_ref()?.name.as_str()));
+        let names =
+            found.models.iter().filter_map(|model| Some(model.indexed.as_ref()?.name.as_str()));
         let names = names.collect::<Vec<_>>().join(", ");
         return Err(match names.is_empty() {
-            true => format!("{}: a package has one model: leave --model out", arguments.model.display()).into(),
+            true => {
+                format!("{}: a package has one model: leave --model out", arguments.model.display())
+                    .into()
+            }
             false => format!("{}: give --model one of: {names}", arguments.model.display()).into(),
         });
     };
@@ -86,16 +98,20 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let mut options = Options::default();
     options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
     options.origins = model.conversion.origins.clone();
-    options.allow = model.indexed.iter().flat_map(|indexed| indexed.allow.iter().cloned()).collect();
+    options.allow =
+        model.indexed.iter().flat_map(|indexed| indexed.allow.iter().cloned()).collect();
     let report = lint(&package, &options)?;
-    let given = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let given =
+        arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
     let (parity, timing) = if given.is_empty() { kept(model)? } else { compared(model, &given)? };
     let ladder = arguments.ladder.as_deref().map(ladder::read).transpose()?.unwrap_or_default();
     let (parity, timing) = (parity.as_ref(), timing.as_ref());
-    let parts = data::Parts { model, package: &package, report: &report, parity, timing, ladder: &ladder };
+    let parts =
+        data::Parts { model, package: &package, report: &report, parity, timing, ladder: &ladder };
     let data = data::of(&parts)?;
     let page = page(&serde_json::to_string(&data)?);
-    std::fs::write(&arguments.output, &page).map_err(|error| format!("{}: {error}", arguments.output.display()))?;
+    std::fs::write(&arguments.output, &page)
+        .map_err(|error| format!("{}: {error}", arguments.output.display()))?;
     let shown = arguments.output.display().to_string();
     writeln!(output, "{}: {}", table::printable(&shown), table::bytes(page.len() as u64))?;
     Ok(())
@@ -104,21 +120,30 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 /// What running a model has shown.
 type Ran = (Option<coreml_rt::parity::Report>, Option<Timing>);
 
-/// Runs a model on the samples that its conversion kept; of several functions the first that has one is measured.
+/// Runs a model on the samples that its conversion kept; of several functions the first that has
+/// one is measured.
 fn kept(model: &models::Model) -> Result<Ran, Failure> {
     let Some(indexed) = &model.indexed else { return Ok((None, None)) };
     let (parts, options) = (model.parts()?, LoadOptions::new());
     let parity = parts::compare(&parts, &options, indexed.tolerance, indexed.metric.as_ref())?;
     let measured = parts.iter().find_map(|part| Some((part, part.samples.first()?)));
     let timing = measured.map(|(part, sample)| {
-        measure(&model.package, part.function.as_deref(), &options, Some(sample), RUNS, Duration::ZERO)
+        measure(
+            &model.package,
+            part.function.as_deref(),
+            &options,
+            Some(sample),
+            RUNS,
+            Duration::ZERO,
+        )
     });
     Ok((parity, timing.transpose()?))
 }
 
 /// Runs a model on samples that are given.
 fn compared(model: &models::Model, samples: &[Sample]) -> Result<Ran, Failure> {
-    let (tolerance, options) = (model.indexed.as_ref().map(|indexed| indexed.tolerance), LoadOptions::new());
+    let (tolerance, options) =
+        (model.indexed.as_ref().map(|indexed| indexed.tolerance), LoadOptions::new());
     let parity = verify(&model.package, None, &options, samples, tolerance)?;
     let timing = measure(&model.package, None, &options, samples.first(), RUNS, Duration::ZERO)?;
     Ok((Some(parity), Some(timing)))

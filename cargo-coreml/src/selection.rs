@@ -1,4 +1,5 @@
-//! What a subcommand about manifests works on: packages, their manifests, and the environment's options.
+//! What a subcommand about manifests works on: packages, their manifests, and the environment's
+//! options.
 //!
 //! Owns: turning arguments into sessions. Must not: convert anything itself.
 //! Flow: `lock.rs`, `fetch.rs` and `cache.rs` → here → `coreml_build::Selection` and `Options`.
@@ -21,10 +22,12 @@ pub(crate) fn sessions(paths: &[PathBuf]) -> Result<Vec<(Session, Vec<String>)>,
     Ok(sessions)
 }
 
-/// Returns the options for a package, without an output folder: these subcommands leave products alone.
+/// Returns the options for a package, without an output folder: these subcommands leave products
+/// alone.
 pub(crate) fn options(package_root: &Path) -> Result<Options, Failure> {
     let out_dir = package_root.join("target");
-    Options::from_environment(package_root.to_owned(), out_dir).map_err(|errors| together(&errors).into())
+    Options::from_environment(package_root.to_owned(), out_dir)
+        .map_err(|errors| together(&errors).into())
 }
 
 /// Returns several errors as one text.

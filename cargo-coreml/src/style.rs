@@ -19,7 +19,8 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Returns a text in the style; unchanged unless standard output is a terminal that wants colour.
+    /// Returns a text in the style; unchanged unless standard output is a terminal that wants
+    /// colour.
     ///
     /// Parameters: `text` — without control characters.
     pub(crate) fn paint(self, text: &str) -> String {
@@ -33,8 +34,11 @@ impl Style {
     }
 }
 
-/// Returns whether there is colour: standard output is a terminal, `NO_COLOR` is not set, `TERM` is not `dumb`.
+/// Returns whether there is colour: standard output is a terminal, `NO_COLOR` is not set, `TERM` is
+/// not `dumb`.
 fn wanted() -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    std::io::stdout().is_terminal() && set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
+    std::io::stdout().is_terminal()
+        && set("NO_COLOR").is_none()
+        && set("TERM").is_some_and(|term| term != "dumb")
 }

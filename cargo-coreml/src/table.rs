@@ -17,9 +17,16 @@ pub(crate) enum Align {
 /// Writes rows in columns, each line indented by two blanks.
 ///
 /// Parameters: `columns` — alignment of each; a row may be shorter.
-pub(crate) fn write(output: &mut impl Write, columns: &[Align], rows: &[Vec<String>]) -> io::Result<()> {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+pub(crate) fn write(
+    output: &mut impl Write,
+    columns: &[Align],
+    rows: &[Vec<String>],
+) -> io::Result<()> {
+    let rows: Vec<Vec<String>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..columns.len()).map(|column| width(column).unwrap_or(0)).collect();
     for row in &rows {
         let mut line = String::new();
@@ -35,8 +42,8 @@ pub(crate) fn write(output: &mut impl Write, columns: &[Align], rows: &[Vec<Stri
     Ok(())
 }
 
-/// Returns text that comes from a file with its control characters made visible, so that it cannot move the cursor or
-/// change the title of a terminal.
+/// Returns text that comes from a file with its control characters made visible, so that it cannot
+/// move the cursor or change the title of a terminal.
 pub(crate) fn printable(text: &str) -> String {
     let mut printable = String::new();
     for char in text.chars() {

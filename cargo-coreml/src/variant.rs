@@ -1,9 +1,9 @@
 //! A model of a manifest, converted with other keys than the manifest says.
 //!
-//! Owns: the manifest of variants, which lives only for the command. Must not: change the user's files; the conversions go
-//! to the cache as any others.
-//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for all variants →
-//! `coreml_rt::parity` for each.
+//! Owns: the manifest of variants, which lives only for the command. Must not: change the user's
+//! files; the conversions go to the cache as any others.
+//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for
+//! all variants → `coreml_rt::parity` for each.
 
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
@@ -29,7 +29,8 @@ pub(crate) struct Model {
     table: Table,
     /// Its name.
     name: String,
-    /// Builds so far: each has a manifest of its own, because a build removes what an earlier one of the same manifest left.
+    /// Builds so far: each has a manifest of its own, because a build removes what an earlier one
+    /// of the same manifest left.
     builds: Cell<usize>,
 }
 
@@ -63,9 +64,13 @@ impl Model {
     /// Parameters: `manifest` — its path; `model` — needed when the manifest has several.
     pub(crate) fn of(manifest: &Path, model: Option<&str>) -> Result<Self, Failure> {
         let selection = Selection::of(&std::env::current_dir()?, &[manifest.to_owned()])?;
-        let [Selection { package_root, .. }] = &selection[..] else { return Err("name one manifest".into()) };
-        let text = fs::read_to_string(manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
-        let mut rest: Table = text.parse().map_err(|error| format!("{}: {error}", manifest.display()))?;
+        let [Selection { package_root, .. }] = &selection[..] else {
+            return Err("name one manifest".into());
+        };
+        let text = fs::read_to_string(manifest)
+            .map_err(|error| format!("{}: {error}", manifest.display()))?;
+        let mut rest: Table =
+            text.parse().map_err(|error| format!("{}: {error}", manifest.display()))?;
         let (name, table) = take_model(&mut rest, manifest, model)?;
         let folder = tempfile::tempdir()?;
         let mut options = selection::options(package_root)?;
@@ -82,7 +87,8 @@ impl Model {
     /// Returns whether the manifest asks for a Python package.
     pub(crate) fn depends_on(&self, package: &str) -> bool {
         let dependencies = self.rest.get("python").and_then(|python| python.get("dependencies"));
-        let names = dependencies.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+        let names =
+            dependencies.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
         names.into_iter().any(|name| name.starts_with(package))
     }
 
@@ -90,7 +96,10 @@ impl Model {
     ///
     /// Returns: for each change the variant, or why there is none.
     /// Errors: nothing could be built at all.
-    pub(crate) fn convert(&self, changes: &[Change]) -> Result<Vec<Result<Variant, String>>, Failure> {
+    pub(crate) fn convert(
+        &self,
+        changes: &[Change],
+    ) -> Result<Vec<Result<Variant, String>>, Failure> {
         let mut results = self.build(changes)?;
         // One wrong variant spoils the whole build; then each stands for itself.
         if results.iter().all(Result::is_err) && changes.len() > 1 {
@@ -108,7 +117,8 @@ impl Model {
         for change in changes {
             let mut table = self.table.clone();
             change.without.iter().for_each(|key| drop(table.remove(*key)));
-            let keys: Table = change.line.parse().map_err(|error| format!("{}: {error}", change.line))?;
+            let keys: Table =
+                change.line.parse().map_err(|error| format!("{}: {error}", change.line))?;
             table.extend(keys);
             models.insert(change.name.clone(), Value::Table(table));
         }
@@ -117,7 +127,8 @@ impl Model {
         let file = format!("variants-{}.toml", self.builds.replace(self.builds.get() + 1));
         let path = self.folder.path().join(&file);
         fs::write(&path, manifest.to_string())?;
-        let path = path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
+        let path =
+            path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
         let builds = self.session.build(&[path]);
         let [build] = &builds[..] else { return Err("the build gave nothing".into()) };
         match &build.outcome {
@@ -131,7 +142,11 @@ impl Model {
 }
 
 /// Takes a model's table out of a manifest.
-fn take_model(rest: &mut Table, manifest: &Path, model: Option<&str>) -> Result<(String, Table), Failure> {
+fn take_model(
+    rest: &mut Table,
+    manifest: &Path,
+    model: Option<&str>,
+) -> Result<(String, Table), Failure> {
     let table = |value: Value| match value {
         Value::Table(table) => Ok(table),
         _ => Err(Failure::from(format!("{}: a model is a table", manifest.display()))),
@@ -145,18 +160,26 @@ fn take_model(rest: &mut Table, manifest: &Path, model: Option<&str>) -> Result<
     let name = match (model, &names[..]) {
         (Some(name), _) => name.to_owned(),
         (None, [name]) => name.clone(),
-        (None, _) => return Err(format!("name one model with --model: {}", names.join(", ")).into()),
+        (None, _) => {
+            return Err(format!("name one model with --model: {}", names.join(", ")).into());
+        }
     };
-    let found = models.remove(&name).ok_or_else(|| format!("there is no model `{name}`: {}", names.join(", ")))?;
+    let found = models
+        .remove(&name)
+        .ok_or_else(|| format!("there is no model `{name}`: {}", names.join(", ")))?;
     Ok((name, table(found)?))
 }
 
 /// Reads the variants of a successful build, in the order of the changes.
 fn read(build: &Build, changes: &[Change]) -> Result<Vec<Result<Variant, String>>, Failure> {
-    let index: Index = serde_json::from_slice(&fs::read(build.folder.join(coreml_spec::INDEX_FILE))?)?;
-    let Outcome::Models(models) = index.outcome else { return Err("the build left no models".into()) };
+    let index: Index =
+        serde_json::from_slice(&fs::read(build.folder.join(coreml_spec::INDEX_FILE))?)?;
+    let Outcome::Models(models) = index.outcome else {
+        return Err("the build left no models".into());
+    };
     let variant = |change: &Change| {
-        let is_wanted = |model: &&IndexedModel| *model.bucket_of.as_ref().unwrap_or(&model.name) == change.name;
+        let is_wanted =
+            |model: &&IndexedModel| *model.bucket_of.as_ref().unwrap_or(&model.name) == change.name;
         let packages: Vec<&IndexedModel> = models.models.iter().filter(is_wanted).collect();
         variant(&build.folder, &packages, &change.name).map_err(|error| error.to_string())
     };
@@ -177,7 +200,8 @@ fn variant(folder: &Path, models: &[&IndexedModel], name: &str) -> Result<Varian
         let package = coreml_spec::Package::open(folder.join(&model.package))?;
         size += package.summary()?.files.iter().map(|(_, size)| size).sum::<u64>();
     }
-    let (package, tolerance, metric) = (folder.join(&largest.package), largest.tolerance, largest.metric.clone());
+    let (package, tolerance, metric) =
+        (folder.join(&largest.package), largest.tolerance, largest.metric.clone());
     Ok(Variant { package, size, parts, tolerance, metric })
 }
 
@@ -193,13 +217,19 @@ impl Variant {
     }
 
     /// Compares the variant with PyTorch.
-    fn compare(&self, options: &LoadOptions, tolerance: Tolerance, metric: Option<&Metric>) -> Result<Report, Failure> {
+    fn compare(
+        &self,
+        options: &LoadOptions,
+        tolerance: Tolerance,
+        metric: Option<&Metric>,
+    ) -> Result<Report, Failure> {
         let report = parts::compare(&self.parts, options, tolerance, metric)?;
         report.ok_or_else(|| "there is no sample to compare with".into())
     }
 }
 
-/// Returns the smallest signal-to-noise ratio of all outputs, in decibels; 0 for what is not finite on one side only.
+/// Returns the smallest signal-to-noise ratio of all outputs, in decibels; 0 for what is not finite
+/// on one side only.
 pub(crate) fn psnr(report: &Report) -> f64 {
     let ratios = report.comparisons.iter().filter_map(|comparison| match comparison.verdict {
         Verdict::Tensor(figures) if figures.non_finite > 0 => Some(0.0),
@@ -221,15 +251,18 @@ mod tests {
     /// Takes a model out of a manifest, and returns its name with what is left.
     fn taken(text: &str, model: Option<&str>) -> Result<(String, Table, Table), String> {
         let mut rest: Table = text.parse().unwrap();
-        let (name, table) =
-            take_model(&mut rest, Path::new("dir/net.toml"), model).map_err(|error| error.to_string())?;
+        let (name, table) = take_model(&mut rest, Path::new("dir/net.toml"), model)
+            .map_err(|error| error.to_string())?;
         Ok((name, table, rest))
     }
 
     #[test]
     fn one_model_is_found_by_itself_and_several_by_name() {
         let (name, table, rest) = taken("[python]\na = 1\n[model]\nb = 2\n", None).unwrap();
-        assert_eq!((name.as_str(), table.contains_key("b"), rest.contains_key("python")), ("net", true, true));
+        assert_eq!(
+            (name.as_str(), table.contains_key("b"), rest.contains_key("python")),
+            ("net", true, true)
+        );
         assert_eq!(taken("[models.a]\n", None).unwrap().0, "a");
         let several = "[models.a]\n[models.b]\nc = 3\n";
         assert_eq!(taken(several, Some("b")).unwrap().1.len(), 1);

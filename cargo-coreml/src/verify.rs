@@ -7,7 +7,9 @@ use crate::Failure;
 use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use coreml_rt::parity::{Bound, Comparison, Figures, Measured, Metric, Report, Sample, Stage, Verdict, verify_by};
+use coreml_rt::parity::{
+    Bound, Comparison, Figures, Measured, Metric, Report, Sample, Stage, Verdict, verify_by,
+};
 use coreml_rt::{Engine, LoadOptions, Tolerance};
 use serde::Serialize;
 use std::io::Write;
@@ -16,7 +18,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-A sample is a safetensors file with the keys in/NAME and out/NAME, or, for several predictions in a row,
+A sample is a safetensors file with the keys in/NAME and out/NAME, or, for several predictions in \
+a row,
 step0/in/NAME, step0/out/NAME, step1/in/NAME, … States start at zero; final_state/NAME is what one holds at the end. The
 reference of a classifier's label is its position among the labels. An image is [1, channels, height, width], with
 values from 0 to 255.
@@ -84,7 +87,8 @@ pub(crate) struct Arguments {
     /// What the metric's figure must not exceed
     #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
     at_most: Option<f64>,
-    /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons", "metrics", "remarks"}
+    /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons",
+    /// "metrics", "remarks"}
     #[arg(long)]
     json: bool,
 }
@@ -96,7 +100,10 @@ pub(crate) fn engine() -> impl TypedValueParser<Value = Engine> {
 
 /// Reads a finite number.
 fn finite(text: &str) -> Result<f64, String> {
-    text.parse::<f64>().ok().filter(|number| number.is_finite()).ok_or_else(|| "it must be a finite number".to_owned())
+    text.parse::<f64>()
+        .ok()
+        .filter(|number| number.is_finite())
+        .ok_or_else(|| "it must be a finite number".to_owned())
 }
 
 /// Reads a finite number that is not negative.
@@ -108,12 +115,16 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
 /// Compares a package with samples.
 ///
 /// Called by: `main.rs`.
-/// Errors: an output is not close enough, after everything was printed; otherwise those of loading and predicting.
+/// Errors: an output is not close enough, after everything was printed; otherwise those of loading
+/// and predicting.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(target_vendor = "apple") && (arguments.engine.is_some() || arguments.round_to_half) {
-        return Err("Core ML computes on Apple's systems: leave --engine and --round-to-half out".into());
+        return Err(
+            "Core ML computes on Apple's systems: leave --engine and --round-to-half out".into()
+        );
     }
-    let samples = arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
+    let samples =
+        arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut options = LoadOptions::new().round_to_half(arguments.round_to_half);
     if let Some(engine) = arguments.engine {
         options = options.engine(engine);
@@ -127,18 +138,22 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let tolerance = match (arguments.psnr, arguments.atol, arguments.rtol) {
         (Some(decibels), ..) => Some(Tolerance::Psnr(decibels)),
         (None, None, None) => None,
-        (None, atol, rtol) => Some(Tolerance::Absolute { atol: atol.unwrap_or(0.0), rtol: rtol.unwrap_or(0.0) }),
+        (None, atol, rtol) => {
+            Some(Tolerance::Absolute { atol: atol.unwrap_or(0.0), rtol: rtol.unwrap_or(0.0) })
+        }
     };
     let metric = metric(arguments)?;
     let (package, function) = (&arguments.package, arguments.function.as_deref());
     let report = verify_by(package, function, &options, &samples, tolerance, metric.as_ref())?;
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *output, &json(arguments, &report)).map_err(std::io::Error::from)?;
+        serde_json::to_writer_pretty(&mut *output, &json(arguments, &report))
+            .map_err(std::io::Error::from)?;
     } else {
         write!(output, "{}", printable_lines(&report.to_string()))?;
     }
     writeln!(output)?;
-    let (failed, total) = (report.comparisons.iter().filter(|row| !row.passed).count(), report.comparisons.len());
+    let (failed, total) =
+        (report.comparisons.iter().filter(|row| !row.passed).count(), report.comparisons.len());
     if failed > 0 || total == 0 {
         return Err(format!("{failed} of {total} comparisons failed").into());
     }
@@ -213,8 +228,8 @@ struct Row<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Kind {
-    /// A tensor. JSON has neither infinity nor NaN: `psnr` is `null` when nothing differs, `max_relative` when the
-    /// reference is zero.
+    /// A tensor. JSON has neither infinity nor NaN: `psnr` is `null` when nothing differs,
+    /// `max_relative` when the reference is zero.
     Tensor {
         /// Number of elements.
         elements: usize,
@@ -285,8 +300,24 @@ fn row(comparison: &Comparison) -> Row<'_> {
             rows_agreeing,
             non_finite,
             outside,
-        }) => Kind::Tensor { elements, max_abs, max_relative, psnr, rows, rows_agreeing, non_finite, outside },
+        }) => Kind::Tensor {
+            elements,
+            max_abs,
+            max_relative,
+            psnr,
+            rows,
+            rows_agreeing,
+            non_finite,
+            outside,
+        },
         Verdict::Label { expected, got } => Kind::Label { expected, got },
     };
-    Row { sample: &comparison.sample, step, role, name: &comparison.output, passed: comparison.passed, figures }
+    Row {
+        sample: &comparison.sample,
+        step,
+        role,
+        name: &comparison.output,
+        passed: comparison.passed,
+        figures,
+    }
 }

@@ -22,12 +22,22 @@ fn packages_are_measured_with_made_up_inputs() {
         assert_eq!((code, errors.as_str()), (0, ""), "{name}");
         let figures: serde_json::Value = serde_json::from_str(&output).unwrap();
         let seconds = |key: &str| figures[0][key].as_f64().unwrap();
-        assert!(seconds("least") > 0.0 && seconds("least") <= seconds("median") && seconds("median") <= seconds("p95"));
-        assert!(seconds("load") > 0.0 && figures[0]["predictions"].as_u64() >= Some(10), "{output}");
+        assert!(
+            seconds("least") > 0.0
+                && seconds("least") <= seconds("median")
+                && seconds("median") <= seconds("p95")
+        );
+        assert!(
+            seconds("load") > 0.0 && figures[0]["predictions"].as_u64() >= Some(10),
+            "{output}"
+        );
         assert_eq!(figures[0]["inputs"], "made up, of the default sizes");
     }
     let (code, output, _) = bench(&[package("state").to_str().unwrap(), "--threads", "1"]);
-    assert!(code == 0 && output.contains("on portable (rten") && output.contains("first prediction"), "{output}");
+    assert!(
+        code == 0 && output.contains("on portable (rten") && output.contains("first prediction"),
+        "{output}"
+    );
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn letters(file: &str) -> PathBuf {
 }
 
 /// What a package says of its buckets.
-const BUCKETS: &str = "4, 8 by dimension 1 of ids (2..=8); padded: ids with 3, rows with -1.5; mask: mask; trimmed: scaled, \
+const BUCKETS: &str = "4, 8 by dimension 1 of ids (2..=8); padded: ids with 3, rows with -1.5; \
+    mask: mask; trimmed: scaled, \
                        products";
 
 #[test]
@@ -32,8 +33,10 @@ fn inspect_says_what_is_padded_and_trimmed() {
 
 #[test]
 fn diff_sees_another_set_of_buckets() {
-    let (_, output, _) =
-        run(command().arg("diff").arg(letters("letters_4.mlpackage")).arg(letters("letters_8.mlpackage")));
+    let (_, output, _) = run(command()
+        .arg("diff")
+        .arg(letters("letters_4.mlpackage"))
+        .arg(letters("letters_8.mlpackage")));
     assert!(output.contains("  ~ buckets: 4 by dimension 1 of ids (2..=4)"), "{output}");
     let same = letters("letters.mlpackage");
     let (_, output, _) = run(command().arg("diff").arg(&same).arg(&same));
@@ -54,14 +57,18 @@ fn verify_pads_samples_that_are_not() {
     assert_eq!((code, error.as_str()), (0, ""), "{output}");
     assert_eq!(output.matches("  pass").count(), 9, "{output}");
     let (code, _, error) = verify("letters_4.mlpackage", &[]);
-    assert!(code == 1 && error.contains("a length of 7 fits no bucket: the model takes 2 to 4"), "{error}");
+    assert!(
+        code == 1 && error.contains("a length of 7 fits no bucket: the model takes 2 to 4"),
+        "{error}"
+    );
     let (code, _, error) = verify("letters.mlpackage", &["--function", "bucket_4"]);
     assert!(code == 1 && error.contains("ids"), "{error}");
 }
 
 #[test]
 fn lint_and_report_show_every_size() {
-    let (code, output, _) = run(command().args(["lint", "--json"]).arg(letters("letters.mlpackage")));
+    let (code, output, _) =
+        run(command().args(["lint", "--json"]).arg(letters("letters.mlpackage")));
     assert_eq!(code, 0, "{output}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.html");
@@ -72,7 +79,11 @@ fn lint_and_report_show_every_size() {
     let page = std::fs::read_to_string(file).unwrap();
     let data = page.split_once("id=\"data\">").unwrap().1.split_once("</script>").unwrap().0;
     let data: serde_json::Value = serde_json::from_str(data).unwrap();
-    assert!(data["facts"].as_array().unwrap().contains(&serde_json::json!(["buckets", BUCKETS])), "{}", data["facts"]);
+    assert!(
+        data["facts"].as_array().unwrap().contains(&serde_json::json!(["buckets", BUCKETS])),
+        "{}",
+        data["facts"]
+    );
     let rows = data["parity"]["rows"].as_array().unwrap();
     assert!(rows.len() == 3 && rows.iter().all(|row| row["passed"] == true), "{rows:?}");
 }

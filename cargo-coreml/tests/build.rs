@@ -1,5 +1,11 @@
-//! `cargo coreml build` and `clean` as a user runs them where nothing can be converted; conversions are tested with whole crates.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! `cargo coreml build` and `clean` as a user runs them where nothing can be converted; conversions
+//! are tested with whole crates.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod command;
 
@@ -10,18 +16,22 @@ use std::path::Path;
 fn coreml(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = command();
     command.args(arguments).current_dir(folder).env("COREML_CACHE_DIR", folder.join("cache"));
-    command.env("XDG_CONFIG_HOME", folder.join("config")).env("COREML_PYTHON", "/nonexistent/python");
+    command
+        .env("XDG_CONFIG_HOME", folder.join("config"))
+        .env("COREML_PYTHON", "/nonexistent/python");
     run(command.env_remove("COREML_BUILD").env_remove("COREML_REMOTE"))
 }
 
 #[test]
 fn a_ready_package_needs_no_conversion_and_an_error_stands_beside_it() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
     write("Cargo.toml", "[package]\nname = \"x\"\n");
     let ready = package("state");
     let copied = folder.path().join("state.mlpackage");
-    let status = std::process::Command::new("cp").arg("-r").arg(ready).arg(&copied).status().unwrap();
+    let status =
+        std::process::Command::new("cp").arg("-r").arg(ready).arg(&copied).status().unwrap();
     assert!(status.success());
     write("ready.toml", "[model]\nsource = { package = \"state.mlpackage\" }\n");
     let (code, output, errors) = coreml(folder.path(), &["build"]);
@@ -29,7 +39,10 @@ fn a_ready_package_needs_no_conversion_and_an_error_stands_beside_it() {
     assert!(output.contains("ready.toml  ready") && output.contains("a ready package"), "{output}");
 
     write("net.py", "");
-    write("other.toml", "[model]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n");
+    write(
+        "other.toml",
+        "[model]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n",
+    );
     let (code, output, errors) = coreml(folder.path(), &["build", "--json"]);
     let said: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, said.as_array().unwrap().len()), (1, 2), "{output}");
@@ -44,11 +57,15 @@ fn a_ready_package_needs_no_conversion_and_an_error_stands_beside_it() {
 #[test]
 fn a_manifest_that_is_wrong_fails_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
     write("Cargo.toml", "[package]\nname = \"x\"\n");
     write("m.toml", "[model]\nsauce = 1\n");
     for command in ["build", "clean"] {
         let (code, _, errors) = coreml(folder.path(), &[command]);
-        assert!(code == 1 && errors.contains("m.toml:2:1") && errors.contains("`source`"), "{errors}");
+        assert!(
+            code == 1 && errors.contains("m.toml:2:1") && errors.contains("`source`"),
+            "{errors}"
+        );
     }
 }

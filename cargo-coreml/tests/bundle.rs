@@ -1,4 +1,5 @@
-//! `cargo coreml bundle` as a user runs it, with packages; with a fake of Xcode's `xcrun` for what needs a Mac.
+//! `cargo coreml bundle` as a user runs it, with packages; with a fake of Xcode's `xcrun` for what
+//! needs a Mac.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(unix)]
@@ -11,9 +12,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does, without compiling.
-const FAKE_XCRUN: &str =
-    "#!/bin/sh\nmkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \"$3/Manifest.json\" \"$4\"/*.mlmodelc/\n";
+/// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does, without
+/// compiling.
+const FAKE_XCRUN: &str = "#!/bin/sh\nmkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \
+    \"$3/Manifest.json\" \"$4\"/*.mlmodelc/\n";
 
 /// A package of the test data.
 fn package() -> PathBuf {
@@ -22,7 +24,9 @@ fn package() -> PathBuf {
 
 /// Returns the names in a folder.
 fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let mut names: Vec<String> = entries.collect();
     names.sort();
     names
@@ -45,12 +49,16 @@ fn apps_and_programs_have_their_models_where_they_look() {
     for (option, of, place) in places {
         // Twice: the second replaces the first.
         for _ in 0..2 {
-            let (code, output, error) = run(command().arg("bundle").arg(package()).arg(option).arg(of));
+            let (code, output, error) =
+                run(command().arg("bundle").arg(package()).arg(option).arg(of));
             assert_eq!((code, error.as_str()), (0, ""), "{output}");
         }
         let copy = place.join("encoder.mlpackage");
         let specification = "Data/com.apple.CoreML/model.mlmodel";
-        assert_eq!(fs::read(copy.join(specification)).unwrap(), fs::read(package().join(specification)).unwrap());
+        assert_eq!(
+            fs::read(copy.join(specification)).unwrap(),
+            fs::read(package().join(specification)).unwrap()
+        );
         assert!(names(&place).iter().all(|name| !name.starts_with('.')), "{:?}", names(&place));
     }
 }
@@ -112,16 +120,21 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
     let (code, _, error) = run(&mut bundle(&package(), "--compile"));
     assert_eq!((code, error.as_str()), (0, ""));
     let (code, _, error) = run(&mut bundle(&placed, "--compiled-only"));
-    assert!(code == 1 && error.contains("would be replaced by what is compiled of it"), "{code} {error}");
+    assert!(
+        code == 1 && error.contains("would be replaced by what is compiled of it"),
+        "{code} {error}"
+    );
     assert_eq!(names(&app), [compiled.as_str(), "encoder.mlpackage"]);
     assert_eq!(run(bundle(&package(), "--compile").arg("--compiled-only")).0, 2);
 }
 
 #[test]
 fn what_is_missing_is_said() {
-    let (code, _, error) = run(command().arg("bundle").arg(package()).args(["--app", "nowhere.app"]));
+    let (code, _, error) =
+        run(command().arg("bundle").arg(package()).args(["--app", "nowhere.app"]));
     assert!(code == 1 && error.contains("nowhere.app is no app"), "{error}");
-    let (code, _, error) = run(command().arg("bundle").arg(package()).args(["--beside", "nothing"]));
+    let (code, _, error) =
+        run(command().arg("bundle").arg(package()).args(["--beside", "nothing"]));
     assert!(code == 1 && error.contains("there is no program at nothing"), "{error}");
     assert_eq!(run(command().arg("bundle").arg(package())).0, 2);
 }

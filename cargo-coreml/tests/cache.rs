@@ -1,5 +1,11 @@
-//! `cargo coreml cache` and `cargo coreml fetch` as a user runs them, on a cache with entries made by hand.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+//! `cargo coreml cache` and `cargo coreml fetch` as a user runs them, on a cache with entries made
+//! by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod command;
 
@@ -10,17 +16,24 @@ use std::path::Path;
 fn coreml(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = command();
     command.args(arguments).current_dir(folder).env("COREML_CACHE_DIR", folder.join("cache"));
-    command.env("XDG_CONFIG_HOME", folder.join("config")).env_remove("COREML_REMOTE").env_remove("COREML_REMOTE_WRITE");
+    command
+        .env("XDG_CONFIG_HOME", folder.join("config"))
+        .env_remove("COREML_REMOTE")
+        .env_remove("COREML_REMOTE_WRITE");
     run(&mut command)
 }
 
 /// Makes a package whose model nobody has converted.
 fn package() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
     write("Cargo.toml", "[package]\nname = \"x\"\n");
     write("net.py", "");
-    write("m.toml", "[model]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n");
+    write(
+        "m.toml",
+        "[model]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n",
+    );
     folder
 }
 
@@ -34,7 +47,10 @@ fn an_empty_cache_has_nothing_to_list_verify_or_collect() {
     };
     assert_eq!(text(&["cache", "ls"]), "0 models, 0 B\n");
     assert_eq!(text(&["cache", "verify"]), "0 models, all whole\n");
-    assert!(text(&["cache", "gc", "--max-age", "1", "--max-size", "1"]).contains("removed 0 models with 0 B"));
+    assert!(
+        text(&["cache", "gc", "--max-age", "1", "--max-size", "1"])
+            .contains("removed 0 models with 0 B")
+    );
 }
 
 #[test]
@@ -53,20 +69,28 @@ fn moving_models_needs_a_remote_cache() {
     for command in ["push", "pull"] {
         let (code, _, errors) = coreml(folder.path(), &["cache", command]);
         assert!(
-            code == 1 && errors.contains("there is no remote cache") && errors.contains("COREML_REMOTE"),
+            code == 1
+                && errors.contains("there is no remote cache")
+                && errors.contains("COREML_REMOTE"),
             "{errors}"
         );
     }
     std::fs::create_dir_all(folder.path().join("config/coreml")).unwrap();
     let config = folder.path().join("config/coreml/config.toml");
-    std::fs::write(&config, format!("[cache]\nremote = \"{}\"\n", folder.path().join("remote").display())).unwrap();
+    std::fs::write(
+        &config,
+        format!("[cache]\nremote = \"{}\"\n", folder.path().join("remote").display()),
+    )
+    .unwrap();
     let (code, output, errors) = coreml(folder.path(), &["cache", "pull"]);
     assert!(code == 1 && output.contains("m.toml  m  in no cache"), "{output}");
     assert!(errors.contains("1 of 1 models are not where they should be"), "{errors}");
     std::fs::write(&config, "[cache]\nremotes = \"x\"\n").unwrap();
     let (code, _, errors) = coreml(folder.path(), &["cache", "pull"]);
     assert!(
-        code == 1 && errors.contains("config.toml cannot be used") && errors.contains("`remote`, `max-age-days`"),
+        code == 1
+            && errors.contains("config.toml cannot be used")
+            && errors.contains("`remote`, `max-age-days`"),
         "{errors}"
     );
 }
@@ -75,7 +99,10 @@ fn moving_models_needs_a_remote_cache() {
 fn fetch_says_what_an_offline_build_would_lack() {
     let folder = package();
     let mut command = command();
-    command.args(["fetch", "m.toml"]).current_dir(folder.path()).env("COREML_CACHE_DIR", folder.path().join("cache"));
+    command
+        .args(["fetch", "m.toml"])
+        .current_dir(folder.path())
+        .env("COREML_CACHE_DIR", folder.path().join("cache"));
     let (code, output, errors) = run(command.env("COREML_PYTHON", "/nonexistent/python"));
     assert!(code == 1 && output.contains("in no cache: a build converts it"), "{output}");
     assert!(errors.contains("COREML_PYTHON is /nonexistent/python"), "{errors}");

@@ -19,11 +19,13 @@ fn completed(script: &str, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let (last, previous) = (words[words.len() - 1], words[words.len() - 2]);
     let ask = format!(
-        "COMP_WORDS=({})\nCOMP_CWORD={}\n_cargo__coreml cargo-coreml '{last}' '{previous}'\nprintf '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        "COMP_WORDS=({})\nCOMP_CWORD={}\n_cargo__coreml cargo-coreml '{last}' '{previous}'\nprintf \
+        '%s\\n' \"${{COMPREPLY[@]}}\"\n",
         quoted.join(" "),
         words.len() - 1
     );
-    let (code, offered, error) = run(Command::new("bash").args(["--norc", "-c", &format!("{script}\n{ask}")]));
+    let (code, offered, error) =
+        run(Command::new("bash").args(["--norc", "-c", &format!("{script}\n{ask}")]));
     assert_eq!(code, 0, "{error}");
     offered.split_whitespace().map(str::to_owned).collect()
 }
@@ -46,7 +48,10 @@ fn bash_completes_subcommands_and_their_options() {
 fn other_shells_know_the_words() {
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         let script = script(shell);
-        assert!(["inspect", "quantize", "sarif"].iter().all(|word| script.contains(word)), "{shell}");
+        assert!(
+            ["inspect", "quantize", "sarif"].iter().all(|word| script.contains(word)),
+            "{shell}"
+        );
     }
     assert_eq!(run(command().args(["completions", "tcsh"])).0, 2);
 }

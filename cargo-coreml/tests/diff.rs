@@ -17,11 +17,17 @@ const SPECIFICATION: &str = "Data/com.apple.CoreML/model.mlmodel";
 const WEIGHTS: &str = "Data/com.apple.CoreML/weights/weight.bin";
 
 /// Copies a package and changes its program and its weight file.
-fn changed(name: &str, program: impl FnOnce(&mut Model), weights: impl FnOnce(&mut Vec<u8>)) -> tempfile::TempDir {
+fn changed(
+    name: &str,
+    program: impl FnOnce(&mut Model),
+    weights: impl FnOnce(&mut Vec<u8>),
+) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join(WEIGHTS).parent().unwrap()).unwrap();
-    std::fs::copy(package(name).join("Manifest.json"), folder.path().join("Manifest.json")).unwrap();
-    let mut model = Model::decode(&std::fs::read(package(name).join(SPECIFICATION)).unwrap()[..]).unwrap();
+    std::fs::copy(package(name).join("Manifest.json"), folder.path().join("Manifest.json"))
+        .unwrap();
+    let mut model =
+        Model::decode(&std::fs::read(package(name).join(SPECIFICATION)).unwrap()[..]).unwrap();
     program(&mut model);
     std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
     let mut bytes = std::fs::read(package(name).join(WEIGHTS)).unwrap();
@@ -50,13 +56,17 @@ fn a_package_is_the_same_as_its_copy() {
         assert_eq!(diff(&package(name), &package(name)), same, "{name}");
     }
     let copy = changed("fixed", |_| (), |_| ());
-    assert_eq!(run(command().args(["diff", "--exit-code"]).arg(package("fixed")).arg(copy.path())).0, 0);
+    assert_eq!(
+        run(command().args(["diff", "--exit-code"]).arg(package("fixed")).arg(copy.path())).0,
+        0
+    );
 }
 
 #[test]
 fn other_packages_differ_in_everything() {
-    let (code, output, error) =
-        run(command().args(["diff", "--exit-code"]).args([package("fixed"), package("classifier_strings")]));
+    let (code, output, error) = run(command()
+        .args(["diff", "--exit-code"])
+        .args([package("fixed"), package("classifier_strings")]));
     assert_eq!((code, error.as_str()), (1, "error: the packages differ (--exit-code)\n"));
     for line in [
         "  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n",
@@ -81,18 +91,25 @@ fn a_single_number_of_a_weight_is_seen() {
 fn a_renamed_weight_is_the_same() {
     let rename = |model: &mut Model| {
         for operation in operations(model) {
-            if let Some(output) = operation.outputs.first_mut().filter(|output| output.name.contains("weight")) {
+            if let Some(output) =
+                operation.outputs.first_mut().filter(|output| output.name.contains("weight"))
+            {
                 output.name = "renamed".to_owned();
             }
         }
     };
     let json = |name: &str| {
         let other = changed(name, rename, |_| ());
-        let (_, output, _) = run(command().args(["diff", "--json"]).arg(package(name)).arg(other.path()));
+        let (_, output, _) =
+            run(command().args(["diff", "--json"]).arg(package(name)).arg(other.path()));
         serde_json::from_str::<serde_json::Value>(&output).unwrap()
     };
     let json = json("fixed");
-    assert_eq!((&json["same"], json["weights"].as_array().unwrap().len()), (&false.into(), 1), "{json}");
+    assert_eq!(
+        (&json["same"], json["weights"].as_array().unwrap().len()),
+        (&false.into(), 1),
+        "{json}"
+    );
     assert_eq!(json["weights"][0]["after"], "the same, called renamed");
 }
 
@@ -103,7 +120,9 @@ fn a_constant_in_place_is_seen() {
     let mut halve = |model: &mut Model| {
         for operation in operations(model) {
             for value in operation.attributes.values_mut() {
-                let Value { kind: Some(ValueKind::Immediate(immediate)), .. } = value else { continue };
+                let Value { kind: Some(ValueKind::Immediate(immediate)), .. } = value else {
+                    continue;
+                };
                 let Some(ImmediateKind::Tensor(tensor)) = &mut immediate.kind else { continue };
                 if let Some(TensorKind::Bytes(bytes)) = &mut tensor.kind {
                     bytes.values = vec![0, 0x34];
@@ -112,12 +131,15 @@ fn a_constant_in_place_is_seen() {
             }
         }
     };
-    let mut model = Model::decode(&std::fs::read(package("exported").join(SPECIFICATION)).unwrap()[..]).unwrap();
+    let mut model =
+        Model::decode(&std::fs::read(package("exported").join(SPECIFICATION)).unwrap()[..])
+            .unwrap();
     halve(&mut model);
     assert!(seen, "the package has no such constant");
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(folder.path().join(SPECIFICATION).parent().unwrap()).unwrap();
-    std::fs::copy(package("exported").join("Manifest.json"), folder.path().join("Manifest.json")).unwrap();
+    std::fs::copy(package("exported").join("Manifest.json"), folder.path().join("Manifest.json"))
+        .unwrap();
     std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
     let output = diff(&package("exported"), folder.path());
     assert!(output.contains("const → const, other arguments or results\n"), "{output}");
@@ -140,8 +162,8 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Makes a repository whose crate, in a folder of it, has a ready package: another one at each of two tags. Returns its folder;
-/// `None` without git.
+/// Makes a repository whose crate, in a folder of it, has a ready package: another one at each of
+/// two tags. Returns its folder; `None` without git.
 fn repository() -> Option<tempfile::TempDir> {
     if std::process::Command::new("git").arg("--version").output().is_err() {
         println!("skipped: there is no git on PATH");
@@ -151,11 +173,13 @@ fn repository() -> Option<tempfile::TempDir> {
     let inside = folder.path().join("crates/a");
     std::fs::create_dir_all(&inside).unwrap();
     std::fs::write(inside.join("Cargo.toml"), "[package]\nname = \"a\"\n").unwrap();
-    std::fs::write(inside.join("m.toml"), "[model]\nsource = { package = \"m.mlpackage\" }\n").unwrap();
+    std::fs::write(inside.join("m.toml"), "[model]\nsource = { package = \"m.mlpackage\" }\n")
+        .unwrap();
     git(folder.path(), &["init", "-q"]);
     for (tag, name) in [("v1", "fixed"), ("v2", "classifier_strings")] {
-        let copy =
-            |from: &Path, to: &Path| std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap();
+        let copy = |from: &Path, to: &Path| {
+            std::process::Command::new("cp").arg("-r").arg(from).arg(to).status().unwrap()
+        };
         let _ = std::fs::remove_dir_all(inside.join("m.mlpackage"));
         assert!(copy(&package(name), &inside.join("m.mlpackage")).success());
         let (code, _, error) = run(in_crate(folder.path()).arg("lock"));
@@ -170,7 +194,9 @@ fn repository() -> Option<tempfile::TempDir> {
 /// Returns the command in the repository's crate, with a cache of its own.
 fn in_crate(repository: &Path) -> std::process::Command {
     let mut command = command();
-    command.current_dir(repository.join("crates/a")).env("COREML_CACHE_DIR", repository.join("crates/a/target/cache"));
+    command
+        .current_dir(repository.join("crates/a"))
+        .env("COREML_CACHE_DIR", repository.join("crates/a/target/cache"));
     command
 }
 
@@ -178,19 +204,28 @@ fn in_crate(repository: &Path) -> std::process::Command {
 fn two_revisions() {
     let Some(repository) = repository() else { return };
     let diff = |arguments: &[&str]| run(in_crate(repository.path()).arg("diff").args(arguments));
-    let changes =
-        ["  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n", "  + main/output animal: class label, text\n"];
+    let changes = [
+        "  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n",
+        "  + main/output animal: class label, text\n",
+    ];
     let (code, output, error) = diff(&["v1", "v2", "--exit-code"]);
     assert_eq!((code, error.contains("1 of 1 models differ (--exit-code)")), (1, true), "{error}");
-    assert!(output.starts_with("m.toml: m\nInterface\n") && output.contains("  + main/softmax: 1\n"), "{output}");
+    assert!(
+        output.starts_with("m.toml: m\nInterface\n") && output.contains("  + main/softmax: 1\n"),
+        "{output}"
+    );
     assert!(changes.iter().all(|change| output.contains(change)), "{output}");
     // By the locks alone: without operations and weights, but with the digest.
     let (code, output, _) = diff(&["v1", "v2", "--locked"]);
     assert!(code == 0 && changes.iter().all(|change| output.contains(change)), "{output}");
-    assert!(output.contains("  ~ digest of the package: ") && !output.contains("softmax"), "{output}");
+    assert!(
+        output.contains("  ~ digest of the package: ") && !output.contains("softmax"),
+        "{output}"
+    );
     // One revision against the files as they are, which are the second one's.
     assert_eq!(diff(&["HEAD", "--exit-code"]).1, "m.toml: m: the same\n");
-    let json: serde_json::Value = serde_json::from_str(&diff(&["v1", "--json", "--manifest", "m.toml"]).1).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&diff(&["v1", "--json", "--manifest", "m.toml"]).1).unwrap();
     assert_eq!((&json[0]["model"], &json[0]["same"]), (&"m.toml: m".into(), &false.into()));
     let (code, _, error) = diff(&["v3"]);
     assert!(code == 1 && error.starts_with("error: v3: git rev-parse: "), "{error}");
@@ -199,7 +234,11 @@ fn two_revisions() {
         .arg(repository.path())
         .args(["status", "--porcelain", "-uno"])
         .output();
-    assert_eq!(String::from_utf8(status.unwrap().stdout).unwrap(), "", "the repository stays as it is");
+    assert_eq!(
+        String::from_utf8(status.unwrap().stdout).unwrap(),
+        "",
+        "the repository stays as it is"
+    );
 }
 
 #[test]
@@ -212,6 +251,9 @@ fn one_number_among_gigabytes_is_seen() {
     let size = file.metadata().unwrap().len();
     std::os::unix::fs::FileExt::write_all_at(&file, &[1], size - 1024).unwrap();
     let output = diff(one.path(), other.path());
-    assert!(output.ends_with("  ~ layers_1999_bias: float16 [512] → float16 [512], other numbers\n"), "{output}");
+    assert!(
+        output.ends_with("  ~ layers_1999_bias: float16 [512] → float16 [512], other numbers\n"),
+        "{output}"
+    );
     assert_eq!(output.matches("other numbers").count(), 1, "{output}");
 }

@@ -1,4 +1,5 @@
-//! Every code block and every link of README and docs: each block is checked by what its language can be checked by.
+//! Every code block and every link of README and docs: each block is checked by what its language
+//! can be checked by.
 //!
 //! | block | what must hold |
 //! |---|---|
@@ -25,7 +26,8 @@ use std::process::{Command, Stdio};
 /// Documents whose Rust is compiled and run by `tests/tests/readme.rs` and `tutorial.rs`.
 const RUN_ELSEWHERE: [&str; 2] = ["README.md", "docs/tutorial.md"];
 
-/// A manifest that lacks what its page is about: the gallery shows mistakes, which `tests/tests/gallery.rs` makes.
+/// A manifest that lacks what its page is about: the gallery shows mistakes, which
+/// `tests/tests/gallery.rs` makes.
 const MISTAKES: &str = "docs/errors.md";
 
 /// Returns the root of the repository.
@@ -35,8 +37,10 @@ fn root() -> PathBuf {
 
 /// Returns README and the pages of docs, by path.
 fn documents() -> BTreeMap<String, String> {
-    let pages = std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
-    let pages = pages.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
+    let pages =
+        std::fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+    let pages =
+        pages.filter_map(|name| name.into_string().ok()).filter(|name| name.ends_with(".md"));
     let names = pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]);
     names.map(|name| (name.clone(), std::fs::read_to_string(root().join(&name)).unwrap())).collect()
 }
@@ -61,8 +65,14 @@ fn blocks() -> (Vec<Block>, BTreeMap<String, String>) {
         for (number, line) in content.lines().enumerate() {
             match (line.trim_start().strip_prefix("```"), &mut open) {
                 (Some(kind), None) => {
-                    let (place, kind) = (format!("{document}:{}", number + 1), kind.trim().to_owned());
-                    open = Some(Block { place, document: document.clone(), kind, text: String::new() });
+                    let (place, kind) =
+                        (format!("{document}:{}", number + 1), kind.trim().to_owned());
+                    open = Some(Block {
+                        place,
+                        document: document.clone(),
+                        kind,
+                        text: String::new(),
+                    });
                 }
                 (Some(_), Some(_)) => blocks.extend(open.take()),
                 (None, Some(block)) => block.text.push_str(&format!("{line}\n")),
@@ -85,10 +95,25 @@ fn of(kinds: &[&str]) -> Vec<Block> {
 
 #[test]
 fn every_block_says_what_it_is() {
-    let known =
-        ["rust", "rust fragment", "toml", "toml fragment", "python", "sh", "sh install", "text", "yaml", "nginx"];
+    let known = [
+        "rust",
+        "rust fragment",
+        "toml",
+        "toml fragment",
+        "python",
+        "sh",
+        "sh install",
+        "text",
+        "yaml",
+        "nginx",
+    ];
     for block in blocks().0 {
-        assert!(known.contains(&block.kind.as_str()), "{}: a block of the kind {:?}", block.place, block.kind);
+        assert!(
+            known.contains(&block.kind.as_str()),
+            "{}: a block of the kind {:?}",
+            block.place,
+            block.kind
+        );
     }
 }
 
@@ -119,11 +144,18 @@ fn rust_stands_in_an_example_or_is_a_fragment() {
         if block.kind == "rust" && !RUN_ELSEWHERE.contains(&block.document.as_str()) {
             let text = unindented(&block.text);
             let pieces: Vec<&str> = text.split("…\n").collect();
-            let found = sources.iter().any(|source| pieces.iter().all(|piece| source.contains(piece.trim())));
-            assert!(found, "{}: no file of examples/ has these lines; is it a fragment?\n{}", block.place, block.text);
+            let found = sources
+                .iter()
+                .any(|source| pieces.iter().all(|piece| source.contains(piece.trim())));
+            assert!(
+                found,
+                "{}: no file of examples/ has these lines; is it a fragment?\n{}",
+                block.place, block.text
+            );
         }
         let as_statements = syn::parse_str::<syn::Block>(&format!("{{{}\n}}", block.text)).is_ok();
-        let is_rust = as_statements || syn::parse_file(&block.text).is_ok() || block.text.contains('…');
+        let is_rust =
+            as_statements || syn::parse_file(&block.text).is_ok() || block.text.contains('…');
         assert!(is_rust, "{}: rustc could not read it", block.place);
     }
 }
@@ -138,8 +170,14 @@ fn a_cookbook_shows_what_the_examples_have() {
             .filter(|block| leads_to_one(&block.document) && !block.text.contains("\n    ...\n"));
         for block in shown {
             let text = unindented(&block.text);
-            let has_all = |source: &String| text.lines().all(|line| source.lines().any(|other| other == line));
-            assert!(sources.iter().any(has_all), "{}: no file of examples/ has all these lines", block.place);
+            let has_all = |source: &String| {
+                text.lines().all(|line| source.lines().any(|other| other == line))
+            };
+            assert!(
+                sources.iter().any(has_all),
+                "{}: no file of examples/ has all these lines",
+                block.place
+            );
         }
     }
 }
@@ -149,8 +187,10 @@ fn toml_is_read() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Cargo.toml"), "[package]\nname = \"a\"\n").unwrap();
     for block in of(&["toml", "toml fragment"]) {
-        let parsed: toml::Table = block.text.parse().unwrap_or_else(|error| panic!("{}: {error}", block.place));
-        let is_manifest = ["model", "models", "defaults"].iter().any(|table| parsed.contains_key(*table));
+        let parsed: toml::Table =
+            block.text.parse().unwrap_or_else(|error| panic!("{}: {error}", block.place));
+        let is_manifest =
+            ["model", "models", "defaults"].iter().any(|table| parsed.contains_key(*table));
         let is_fragment = block.kind == "toml fragment";
         if block.document == MISTAKES || !(is_manifest || is_fragment) {
             continue;
@@ -160,12 +200,14 @@ fn toml_is_read() {
         std::fs::write(folder.path().join("m.toml"), &text).unwrap();
         let mut command = command();
         command.args(["build", "--dry-run", "m.toml"]).current_dir(folder.path());
-        let (code, output, error) = run(command.env("COREML_CACHE_DIR", folder.path().join("cache")));
+        let (code, output, error) =
+            run(command.env("COREML_CACHE_DIR", folder.path().join("cache")));
         assert_eq!((code, error.as_str()), (0, ""), "{}:\n{text}\n{output}", block.place);
     }
 }
 
-/// Returns the manifest of a fragment: the keys that a model needs and the fragment lacks come first.
+/// Returns the manifest of a fragment: the keys that a model needs and the fragment lacks come
+/// first.
 fn completed(fragment: &toml::Table, text: &str) -> String {
     let model = fragment.get("model").and_then(|model| model.as_table()).unwrap_or(fragment);
     let mut manifest = "[model]\n".to_owned();
@@ -175,7 +217,8 @@ fn completed(fragment: &toml::Table, text: &str) -> String {
     if !model.contains_key("inputs") {
         manifest.push_str("inputs.x = { shape = [1, 4] }\n");
     }
-    // Two ways to compress in one fragment are alternatives as often as not; together they need no more than iOS18.
+    // Two ways to compress in one fragment are alternatives as often as not; together they need no
+    // more than iOS18.
     manifest + &text.replace("[model]\n", "") + "\n[python]\ndependencies = [\"scikit-learn\"]\n"
 }
 
@@ -198,7 +241,9 @@ fn name_files(folder: &Path, value: &toml::Value) {
 
 #[test]
 fn python_is_read() {
-    let program = ["python3", "python"].into_iter().find(|name| Command::new(name).arg("--version").output().is_ok());
+    let program = ["python3", "python"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok());
     let Some(program) = program else { return println!("skipped: there is no Python on PATH") };
     for block in of(&["python"]) {
         let mut python = Command::new(program);
@@ -209,7 +254,12 @@ fn python_is_read() {
         let mut python = python.spawn().unwrap();
         python.stdin.take().unwrap().write_all(block.text.as_bytes()).unwrap();
         let done = python.wait_with_output().unwrap();
-        assert!(done.status.success(), "{}: {}", block.place, String::from_utf8_lossy(&done.stderr));
+        assert!(
+            done.status.success(),
+            "{}: {}",
+            block.place,
+            String::from_utf8_lossy(&done.stderr)
+        );
     }
 }
 
@@ -231,12 +281,17 @@ impl Commands {
 
     /// Checks one command `cargo coreml WORDS`.
     fn check(&mut self, place: &str, words: &[&str]) {
-        let Some(subcommand) = words.first().filter(|word| !word.starts_with(['-', 'S'])) else { return };
+        let Some(subcommand) = words.first().filter(|word| !word.starts_with(['-', 'S'])) else {
+            return;
+        };
         let mut path = vec![*subcommand];
         assert!(!self.help(&path).is_empty(), "{place}: there is no `cargo coreml {subcommand}`");
         if let Some(nested) = words.get(1).filter(|_| *subcommand == "cache") {
             path.push(nested);
-            assert!(!self.help(&path).is_empty(), "{place}: there is no `cargo coreml cache {nested}`");
+            assert!(
+                !self.help(&path).is_empty(),
+                "{place}: there is no `cargo coreml cache {nested}`"
+            );
         }
         for option in words.iter().filter(|word| word.starts_with("--")) {
             let option = option.split('=').next().unwrap();
@@ -267,9 +322,11 @@ fn commands_exist() {
             match &words[start..] {
                 ["cargo", "coreml", rest @ ..] => commands.check(&block.place, rest),
                 ["cargo", rest @ ..] => {
-                    let package = rest.iter().position(|word| *word == "-p").and_then(|at| rest.get(at + 1));
+                    let package =
+                        rest.iter().position(|word| *word == "-p").and_then(|at| rest.get(at + 1));
                     if let Some(package) = package {
-                        let folders = ["", "examples/", "tools/"].map(|folder| root().join(folder).join(package));
+                        let folders = ["", "examples/", "tools/"]
+                            .map(|folder| root().join(folder).join(package));
                         assert!(
                             folders.iter().any(|folder| folder.join("Cargo.toml").is_file()),
                             "{}: {package}",
@@ -307,7 +364,10 @@ fn anchors(text: &str) -> BTreeSet<String> {
             })
             .collect()
     };
-    text.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_start_matches('#'))).collect()
+    text.lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| anchor(line.trim_start_matches('#')))
+        .collect()
 }
 
 #[test]

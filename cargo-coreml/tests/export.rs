@@ -1,4 +1,5 @@
-//! `cargo coreml export` as a user runs it. What the files hold is tested in `coreml-portable/tests/export.rs`.
+//! `cargo coreml export` as a user runs it. What the files hold is tested in
+//! `coreml-portable/tests/export.rs`.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -55,14 +56,21 @@ fn a_failure_leaves_nothing_behind() {
     assert!(code == 1 && error.contains("missing/model.onnx cannot be written: "), "{error}");
     let (code, _, error) = export("state", folder.path(), &[]);
     assert!(code == 1 && error.ends_with("is not the name of a file\n"), "{error}");
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "only the file that was there");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        1,
+        "only the file that was there"
+    );
 }
 
 #[test]
 fn the_help_has_examples() {
     let (code, help, _) = run(command().args(["export", "--help"]));
     assert_eq!(code, 0);
-    assert!(help.contains("Usage: cargo coreml export [OPTIONS] <MODEL.mlpackage> <MODEL.onnx>"), "{help}");
+    assert!(
+        help.contains("Usage: cargo coreml export [OPTIONS] <MODEL.mlpackage> <MODEL.onnx>"),
+        "{help}"
+    );
     for part in ["NAME/after", "Examples:", "Exit codes:", "--function", "--json"] {
         assert!(help.contains(part), "{part}");
     }

@@ -75,12 +75,19 @@ fn every_kind_of_feature() {
 #[test]
 fn one_function_of_several() {
     let all = inspect("multifunction", &[]);
-    assert!(all.contains("\nFunction one, opset CoreML8\n") && all.contains("\nFunction four, the default, opset"));
+    assert!(
+        all.contains("\nFunction one, opset CoreML8\n")
+            && all.contains("\nFunction four, the default, opset")
+    );
     let one = inspect("multifunction", &["--function", "one"]);
     assert!(one.contains("\nFunction one, opset CoreML8\n") && !one.contains("four"), "{one}");
-    let (code, output, error) = run(command().arg("inspect").arg(package("multifunction")).args(["--function", "x"]));
+    let (code, output, error) =
+        run(command().arg("inspect").arg(package("multifunction")).args(["--function", "x"]));
     assert_eq!((code, output.as_str()), (1, ""));
-    assert!(error.ends_with("there is no function \"x\"; give --function one of: one, four\n"), "{error}");
+    assert!(
+        error.ends_with("there is no function \"x\"; give --function one of: one, four\n"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -89,8 +96,14 @@ fn a_package_as_json() {
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!(code, 0);
     assert_eq!(json["path"], package("fixed").display().to_string());
-    assert_eq!(json["interface"]["functions"][0]["inputs"][0]["kind"]["shape"]["default"], serde_json::json!([1, 16]));
-    assert_eq!(json["summary"]["functions"]["main"]["operations"], serde_json::json!({"const": 2, "linear": 1}));
+    assert_eq!(
+        json["interface"]["functions"][0]["inputs"][0]["kind"]["shape"]["default"],
+        serde_json::json!([1, 16])
+    );
+    assert_eq!(
+        json["summary"]["functions"]["main"]["operations"],
+        serde_json::json!({"const": 2, "linear": 1})
+    );
     let weights = serde_json::json!({"tensors": 2, "elements": 544, "bytes": 1088});
     assert_eq!(json["summary"]["weights"]["float16"], weights);
     assert_eq!(json["summary"]["files"][1][0], "weights/weight.bin");
@@ -102,23 +115,37 @@ fn a_package_as_json() {
 #[test]
 fn weights_that_are_compressed_or_shared() {
     let layers = |name: &str, arguments: &[&str]| {
-        let (_, output, _) = run(command().args(["inspect", "--json"]).arg(package(name)).args(arguments));
+        let (_, output, _) =
+            run(command().args(["inspect", "--json"]).arg(package(name)).args(arguments));
         let json: serde_json::Value = serde_json::from_str(&output).unwrap();
         let layers = json["layers"].as_array().unwrap().iter();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         layers
-            .map(|layer| (text(&layer["operation"]), text(&layer["data_type"]), layer["functions"].clone()))
+            .map(|layer| {
+                (text(&layer["operation"]), text(&layer["data_type"]), layer["functions"].clone())
+            })
             .collect::<Vec<_>>()
     };
     // What expands a compressed weight is not its user.
-    assert!(layers("palettized", &[]).iter().any(|(user, data_type, _)| user == "linear" && data_type == "uint3"));
-    assert!(layers("int8", &[]).iter().any(|(user, data_type, _)| user == "linear" && data_type == "int8"));
+    assert!(
+        layers("palettized", &[])
+            .iter()
+            .any(|(user, data_type, _)| user == "linear" && data_type == "uint3")
+    );
+    assert!(
+        layers("int8", &[])
+            .iter()
+            .any(|(user, data_type, _)| user == "linear" && data_type == "int8")
+    );
     let shared = serde_json::json!(["four", "one"]);
     assert!(layers("multifunction", &[]).iter().all(|(_, _, functions)| *functions == shared));
     assert_eq!(layers("multifunction", &["--function", "one"]).len(), 2);
     let all = inspect("constants", &["--all"]);
     let first = inspect("constants", &[]);
-    assert!(first.contains("\nLargest weights\n") && first.contains(" more (--all shows them)\n"), "{first}");
+    assert!(
+        first.contains("\nLargest weights\n") && first.contains(" more (--all shows them)\n"),
+        "{first}"
+    );
     assert!(all.contains("\nWeights by name\n") && !all.contains(" more (--all"), "{all}");
 }
 
@@ -156,7 +183,8 @@ fn a_damaged_package_fails_with_the_reason() {
     }
     let (code, output, error) = run(command().arg("inspect").arg(folder.path()));
     assert_eq!((code, output.as_str()), (1, ""));
-    let expected = "refers to the weight file \"@model_path/weights/weight.bin\", which is not in the package; \
+    let expected = "refers to the weight file \"@model_path/weights/weight.bin\", which is not in \
+        the package; \
                     the package is damaged: convert or copy the model again\n";
     assert!(error.starts_with("error: ") && error.ends_with(expected), "{error}");
 }
@@ -164,7 +192,8 @@ fn a_damaged_package_fails_with_the_reason() {
 #[test]
 fn foreign_text_cannot_control_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    let json = r#"{"fileFormatVersion":"1.0","itemInfoEntries":{},"rootModelIdentifier":"\u001b[2J"}"#;
+    let json =
+        r#"{"fileFormatVersion":"1.0","itemInfoEntries":{},"rootModelIdentifier":"\u001b[2J"}"#;
     std::fs::write(folder.path().join("Manifest.json"), json).unwrap();
     let (code, _, error) = run(command().arg("inspect").arg(folder.path()));
     assert!(code == 1 && !error.contains('\u{1b}') && error.contains("[2J"), "{error}");

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Returns a package of `coreml-lint`.
 fn package(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../coreml-lint/tests/data/{name}.mlpackage"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../coreml-lint/tests/data/{name}.mlpackage"))
 }
 
 #[test]
@@ -23,19 +24,29 @@ fn findings_as_text() {
                     advice: use a stride of 2, 3, 4, 6, 8, 9 or 12\n  \
                     source: A: Apple's text or code\n";
     assert!(output.contains(expected), "{output}");
-    assert!(output.contains("  narrow  float16 [1, 1024, 8, 4]  65.5 kB  524.3 kB    8.0\n"), "{output}");
-    assert!(output.contains("\n5 errors, 10 warnings, 8 remarks; 32 of 39 operations are eligible"), "{output}");
+    assert!(
+        output.contains("  narrow  float16 [1, 1024, 8, 4]  65.5 kB  524.3 kB    8.0\n"),
+        "{output}"
+    );
+    assert!(
+        output.contains("\n5 errors, 10 warnings, 8 remarks; 32 of 39 operations are eligible"),
+        "{output}"
+    );
     assert!(!output.contains("runs on the Neural") && !output.contains('\u{1b}'), "{output}");
 }
 
 #[test]
 fn denied_findings_fail_after_they_are_shown() {
-    let lint =
-        |package_name: &str, arguments: &[&str]| run(command().arg("lint").arg(package(package_name)).args(arguments));
+    let lint = |package_name: &str, arguments: &[&str]| {
+        run(command().arg("lint").arg(package(package_name)).args(arguments))
+    };
     let (code, output, error) = lint("hostile", &["--deny", "error"]);
     assert!(code == 1 && output.contains("ANE005"), "{output}");
     assert_eq!(error, "error: 5 findings of severity error or graver (--deny)\n");
-    assert_eq!(lint("hostile", &["--deny", "warn"]).2, "error: 15 findings of severity warn or graver (--deny)\n");
+    assert_eq!(
+        lint("hostile", &["--deny", "warn"]).2,
+        "error: 15 findings of severity warn or graver (--deny)\n"
+    );
     assert_eq!(lint("clean", &["--deny", "warn"]).0, 0);
     let errors = "--allow=ANE001,ANE005,ANE010,ANE020,ANE040";
     let (code, output, _) = lint("hostile", &["--deny", "error", errors]);
@@ -47,10 +58,15 @@ fn denied_findings_fail_after_they_are_shown() {
 #[test]
 fn a_manifest_allows_rules_for_its_models() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
     write("Cargo.toml", "[package]\nname = \"x\"\n");
-    let copied =
-        std::process::Command::new("cp").arg("-r").arg(package("hostile")).arg(folder.path()).status().unwrap();
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(package("hostile"))
+        .arg(folder.path())
+        .status()
+        .unwrap();
     assert!(copied.success());
     let lint = |rules: &str| {
         let table = "[model]\nsource = { package = \"hostile.mlpackage\" }\nallow = ";
@@ -62,7 +78,10 @@ fn a_manifest_allows_rules_for_its_models() {
     let rules = |output: &str| {
         let json: serde_json::Value = serde_json::from_str(output).unwrap();
         let findings = json[0]["findings"].as_array().unwrap();
-        findings.iter().map(|finding| finding["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        findings
+            .iter()
+            .map(|finding| finding["rule"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     let (_, all, _) = lint("[]");
     let (code, fewer, errors) = lint("[\"ANE042\"]");
@@ -81,12 +100,14 @@ fn findings_for_programs() {
     assert_eq!((code, findings.len(), &json[0]["operations"]), (0, 23, &39.into()));
     let stride = findings.iter().find(|finding| finding["rule"] == "ANE042").unwrap();
     let expected = serde_json::json!({"rule": "ANE042", "function": "main", "operation": "conv", "name": "stride",
-                                      "weight": "stride_weight_0", "detail": "its strides are [5, 1]"});
+                                      "weight": "stride_weight_0", "detail": "its strides are [5, \
+                                          1]"});
     assert_eq!(*stride, expected);
     let (code, output, _) = run(command().arg("lint").arg(package("hostile")).arg("--sarif"));
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, json["runs"][0]["results"].as_array().unwrap().len()), (0, 23));
-    let uri = &json["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    let uri = &json["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+        ["uri"];
     assert!(uri.as_str().unwrap().starts_with("file:///"), "{uri}");
 }
 
@@ -94,7 +115,8 @@ fn findings_for_programs() {
 fn a_model_that_was_converted_from_pytorch() {
     let (code, output, _) = run(command().arg("lint").arg(command::package("state")));
     assert!(
-        code == 0 && output.contains("  main: total: the state is float16 [2, 3]: 3 could become 32\n"),
+        code == 0
+            && output.contains("  main: total: the state is float16 [2, 3]: 3 could become 32\n"),
         "{output}"
     );
 }
@@ -102,7 +124,11 @@ fn a_model_that_was_converted_from_pytorch() {
 #[test]
 fn the_rules_can_be_listed() {
     let (code, output, _) = run(command().args(["lint", "--rules"]));
-    assert!(code == 0 && output.contains("ANE030 info: ") && output.contains("\n  source: C: a single source\n"));
+    assert!(
+        code == 0
+            && output.contains("ANE030 info: ")
+            && output.contains("\n  source: C: a single source\n")
+    );
     assert_eq!(run(command().arg("lint")).0, 2);
 }
 
@@ -113,10 +139,14 @@ fn a_manifest_that_is_not_converted_says_what_to_do() {
     write("Cargo.toml", "[package]\nname = \"a\"\n");
     write("model.py", "def model():\n    pass\n");
     let manifest = "[model]\nsource = { file = \"model.py\", entry = \"model\" }\n\
-                    inputs.x = { shape = [3], dtype = \"float32\" }\noutputs.y = { dtype = \"float32\" }\n";
+                    inputs.x = { shape = [3], dtype = \"float32\" }\noutputs.y = { dtype = \
+                    \"float32\" }\n";
     write("a.toml", manifest);
     let lint = |name: &str| {
-        run(command().env("COREML_CACHE_DIR", folder.path().join("cache")).arg("lint").arg(folder.path().join(name)))
+        run(command()
+            .env("COREML_CACHE_DIR", folder.path().join("cache"))
+            .arg("lint")
+            .arg(folder.path().join(name)))
     };
     let (code, output, error) = lint("a.toml");
     assert_eq!((code, output.as_str()), (1, ""));

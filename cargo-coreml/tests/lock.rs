@@ -1,5 +1,10 @@
 //! `cargo coreml lock` where it cannot succeed; what it writes is tested with whole crates.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod command;
 
@@ -9,7 +14,11 @@ use command::{command, run};
 fn a_place_without_manifests_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let lock = |arguments: &[&str]| {
-        run(command().arg("lock").args(arguments).current_dir(folder.path()).env("COREML_CACHE_DIR", folder.path()))
+        run(command()
+            .arg("lock")
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("COREML_CACHE_DIR", folder.path()))
     };
     let (code, _, errors) = lock(&[]);
     assert!(code == 1 && errors.contains("there is no package around"), "{errors}");
@@ -17,10 +26,16 @@ fn a_place_without_manifests_is_named() {
     let (code, _, errors) = lock(&["--check"]);
     assert!(code == 1 && errors.contains("`[model]` or `[models]` table"), "{errors}");
     let (code, _, errors) = lock(&["digits.toml"]);
-    assert!(code == 1 && errors.contains("there is no manifest") && errors.contains("digits.toml"), "{errors}");
+    assert!(
+        code == 1 && errors.contains("there is no manifest") && errors.contains("digits.toml"),
+        "{errors}"
+    );
     std::fs::write(folder.path().join("digits.toml"), "[model]\n").unwrap();
     let (code, _, errors) = lock(&[]);
-    assert!(code == 1 && errors.contains("digits.toml:1:2: model `digits`: `source` is missing"), "{errors}");
+    assert!(
+        code == 1 && errors.contains("digits.toml:1:2: model `digits`: `source` is missing"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -28,6 +43,11 @@ fn variables_that_make_no_sense_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Cargo.toml"), "[package]\nname = \"x\"\n").unwrap();
     std::fs::write(folder.path().join("digits.toml"), "[model]\n").unwrap();
-    let (code, _, errors) = run(command().arg("lock").current_dir(folder.path()).env("COREML_BUILD", "perhaps"));
-    assert!(code == 1 && errors.contains("COREML_BUILD is \"perhaps\", but must be auto, cached or skip"), "{errors}");
+    let (code, _, errors) =
+        run(command().arg("lock").current_dir(folder.path()).env("COREML_BUILD", "perhaps"));
+    assert!(
+        code == 1
+            && errors.contains("COREML_BUILD is \"perhaps\", but must be auto, cached or skip"),
+        "{errors}"
+    );
 }

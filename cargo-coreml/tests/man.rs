@@ -14,7 +14,10 @@ fn every_subcommand_has_a_page_with_its_examples() {
     assert_eq!((code, errors.as_str()), (0, ""));
     let (_, help, _) = run(command().arg("--help"));
     let list = help.split_once("Commands:").unwrap().1.split_once("\n\n").unwrap().0;
-    let names: Vec<&str> = list.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next()).collect();
+    let names: Vec<&str> = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .collect();
     assert!(names.contains(&"verify") && names.contains(&"man"), "{names:?}");
     for name in names.into_iter().filter(|name| *name != "help") {
         let page = std::fs::read_to_string(pages.join(format!("cargo-coreml-{name}.1"))).unwrap();

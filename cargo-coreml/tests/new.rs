@@ -54,8 +54,13 @@ fn everything_is_made() {
     }
     let main = read(folder.path(), "src/main.rs");
     assert!(main.starts_with("fn main() {\n    println!"), "{main}");
-    assert!(main.ends_with("}\n\n#[coreml_rt::coreml_model(\"my_app.toml\")]\npub mod my_app {}\n"), "{main}");
-    assert!(read(folder.path(), "build.rs").contains("    coreml_build::compile(\"my_app.toml\");\n"));
+    assert!(
+        main.ends_with("}\n\n#[coreml_rt::coreml_model(\"my_app.toml\")]\npub mod my_app {}\n"),
+        "{main}"
+    );
+    assert!(
+        read(folder.path(), "build.rs").contains("    coreml_build::compile(\"my_app.toml\");\n")
+    );
     assert!(read(folder.path(), "my_app.toml").contains("entry = \"my_app\""));
     assert!(read(folder.path(), "python/my_app.py").contains("\ndef my_app():\n"));
     let cargo = read(folder.path(), "Cargo.toml");
@@ -70,7 +75,10 @@ fn nothing_is_overwritten() {
     write(folder.path(), "python/one.py", "# mine\n");
     let (code, output, error) = new(folder.path(), &["one"]);
     assert_eq!((code, output.as_str()), (1, ""));
-    assert!(error.ends_with("there is one.toml and python/one.py already: choose another NAME\n"), "{error}");
+    assert!(
+        error.ends_with("there is one.toml and python/one.py already: choose another NAME\n"),
+        "{error}"
+    );
     assert_eq!(
         (read(folder.path(), "python/one.py").as_str(), read(folder.path(), "build.rs").as_str()),
         ("# mine\n", "fn main() {}\n")
@@ -78,7 +86,10 @@ fn nothing_is_overwritten() {
     let (code, output, _) = new(folder.path(), &["two"]);
     assert_eq!(code, 0);
     assert!(
-        output.contains("   to do build.rs is there already: add `coreml_build::compile(\"two.toml\");` to its main\n"),
+        output.contains(
+            "   to do build.rs is there already: add \
+            `coreml_build::compile(\"two.toml\");` to its main\n"
+        ),
         "{output}"
     );
     assert!(!output.contains("Cargo.toml"), "the dependencies are there: {output}");

@@ -29,7 +29,10 @@ fn nearly_every_operation_runs_on_every_engine() {
     assert_eq!(json["engines"]["rten"]["built"], true);
     assert_eq!(json["engines"]["onnxruntime"]["built"], cfg!(feature = "onnxruntime"));
     let conv = rows.iter().find(|row| row["name"] == "conv" && row["since"] == "CoreML7").unwrap();
-    assert_eq!((&conv["parameters"]["weight"], &conv["parameters"]["pad"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (&conv["parameters"]["weight"], &conv["parameters"]["pad"]),
+        (&true.into(), &false.into())
+    );
     let limit = serde_json::json!(
         {"engine": "rten", "always": false, "reason": "three spatial dimensions whose sizes vary"}
     );
@@ -40,11 +43,19 @@ fn nearly_every_operation_runs_on_every_engine() {
 fn the_text_tells_what_is_missing_where() {
     let (code, output, _) = run(command().arg("ops"));
     assert_eq!(code, 0);
-    assert!(output.starts_with("  engine       operations    versions\n  rten         168 of 169  "), "{output}");
-    let (_, never) = output.split_once("\nNot supported\n").unwrap();
-    assert!(never.starts_with("  _const_symbolic  CoreML5  every engine  it exists only"), "{never}");
     assert!(
-        output.contains("  conv                          CoreML5, CoreML7  rten          three spatial"),
+        output.starts_with("  engine       operations    versions\n  rten         168 of 169  "),
+        "{output}"
+    );
+    let (_, never) = output.split_once("\nNot supported\n").unwrap();
+    assert!(
+        never.starts_with("  _const_symbolic  CoreML5  every engine  it exists only"),
+        "{never}"
+    );
+    assert!(
+        output.contains(
+            "  conv                          CoreML5, CoreML7  rten          three spatial"
+        ),
         "{output}"
     );
 }
@@ -63,7 +74,7 @@ fn the_page_of_operations_is_the_table() {
     assert_eq!(code, 0);
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
     let page = std::fs::read_to_string(path).unwrap();
-    let advice =
-        "docs/operations.md is stale: run `cargo run -q -p cargo-coreml -- ops --markdown > docs/operations.md`";
+    let advice = "docs/operations.md is stale: run `cargo run -q -p cargo-coreml -- ops --markdown \
+        > docs/operations.md`";
     assert!(page.replace("\r\n", "\n") == output, "{advice}");
 }

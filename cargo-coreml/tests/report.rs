@@ -13,13 +13,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Names of Chromium on the systems that have one.
-const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+const BROWSERS: [&str; 4] =
+    ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 /// Writes the report of a package; returns the page.
 fn report(package: &Path, arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.html");
-    let (code, output, error) = run(command().arg("report").arg(package).arg("-o").arg(&file).args(arguments));
+    let (code, output, error) =
+        run(command().arg("report").arg(package).arg("-o").arg(&file).args(arguments));
     assert_eq!((code, error.as_str()), (0, ""), "{output}");
     assert!(output.starts_with(&file.display().to_string()), "{output}");
     std::fs::read_to_string(file).unwrap()
@@ -31,11 +33,13 @@ fn data(page: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap()
 }
 
-/// Opens a page in Chromium, lets `script` act on it, and returns the document afterwards; `None` without a Chromium.
+/// Opens a page in Chromium, lets `script` act on it, and returns the document afterwards; `None`
+/// without a Chromium.
 fn browse(page: &str, script: &str) -> Option<String> {
     let path = std::env::var_os("PATH")?;
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-    let mut programs = BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut programs =
+        BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     let Some(program) = programs.find(|program| program.is_file()) else {
         println!("skipped: there is no Chromium on PATH");
         return None;
@@ -46,7 +50,13 @@ fn browse(page: &str, script: &str) -> Option<String> {
     std::fs::write(&file, page).unwrap();
     let mut command = Command::new(program);
     // Without a sandbox of its own it also starts in a container; the page is this test's.
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1300,1000", "--dump-dom"]);
+    command.args([
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1300,1000",
+        "--dump-dom",
+    ]);
     command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
     let output = command.arg(format!("file://{}", file.display())).output().unwrap();
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -65,17 +75,24 @@ fn hostile() -> PathBuf {
 #[test]
 fn the_page_holds_everything() {
     let page = report(&hostile(), &[]);
-    assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src="), "nothing is fetched");
+    assert!(
+        !page.contains("http://") && !page.contains("https://") && !page.contains("src="),
+        "nothing is fetched"
+    );
     let data = data(&page);
     let operations = data["operations"].as_array().unwrap();
-    assert_eq!((operations.len(), &data["eligible"], data["findings"].as_array().unwrap().len()), (39, &32.into(), 23));
+    assert_eq!(
+        (operations.len(), &data["eligible"], data["findings"].as_array().unwrap().len()),
+        (39, &32.into(), 23)
+    );
     let stride = operations.iter().find(|operation| operation["name"] == "stride").unwrap();
     assert_eq!((&stride["kind"], &stride["eligible"]), (&"conv".into(), &true.into()));
     assert_eq!(stride["rules"], serde_json::json!(["ANE042"]));
     assert_eq!(stride["outputs"], serde_json::json!([["stride", "float16 [1, 8, 7, 32]"]]));
     let weight = serde_json::json!(["weight", "stride_weight_0", "float16 [8, 8, 1, 1]"]);
     assert!(stride["inputs"].as_array().unwrap().contains(&weight), "{stride}");
-    let small = stride["inputs"].as_array().unwrap().iter().find(|input| input[0] == "strides").unwrap();
+    let small =
+        stride["inputs"].as_array().unwrap().iter().find(|input| input[0] == "strides").unwrap();
     assert_eq!(small[2], "int32 [2] = [5, 1]");
     assert_eq!(data["parity"], serde_json::Value::Null);
     let ends = &data["functions"][0];
@@ -94,7 +111,9 @@ fn parity_figures_are_shown() {
     let zeros = vec![0_u8; 16 * 4];
     // A matrix times zero is the bias, from -1 to 1; one more is wrong by one.
     let bias = |by: f32| -> Vec<u8> {
-        (0_u8..32).flat_map(|index| (f32::from(index) * 2.0 / 31.0 - 1.0 + by).to_le_bytes()).collect()
+        (0_u8..32)
+            .flat_map(|index| (f32::from(index) * 2.0 / 31.0 - 1.0 + by).to_le_bytes())
+            .collect()
     };
     for (by, passed) in [(0.0, true), (1.0, false)] {
         let bias = bias(by);
@@ -104,14 +123,26 @@ fn parity_figures_are_shown() {
         let row = &data["parity"]["rows"][0];
         assert_eq!((&row["output"], &row["passed"]), (&"y".into(), &passed.into()), "{row}");
         let output = &data["parity"]["outputs"][0];
-        let counted: u64 = output["bins"].as_array().unwrap().iter().filter_map(|bin| bin["count"].as_u64()).sum();
+        let counted: u64 =
+            output["bins"].as_array().unwrap().iter().filter_map(|bin| bin["count"].as_u64()).sum();
         assert_eq!(counted + output["equal"].as_u64().unwrap(), 32, "{output}");
         if !passed {
-            // Each element is wrong by one: all stand in the bins around it, and the sample is the worst.
-            let around = |bin: &&serde_json::Value| (0.3..=1.0).contains(&bin["from"].as_f64().unwrap());
-            let ones: u64 =
-                output["bins"].as_array().unwrap().iter().filter(around).filter_map(|bin| bin["count"].as_u64()).sum();
-            assert_eq!((ones, &output["worst"][0]["sample"]), (32, &"zero.safetensors".into()), "{output}");
+            // Each element is wrong by one: all stand in the bins around it, and the sample is the
+            // worst.
+            let around =
+                |bin: &&serde_json::Value| (0.3..=1.0).contains(&bin["from"].as_f64().unwrap());
+            let ones: u64 = output["bins"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(around)
+                .filter_map(|bin| bin["count"].as_u64())
+                .sum();
+            assert_eq!(
+                (ones, &output["worst"][0]["sample"]),
+                (32, &"zero.safetensors".into()),
+                "{output}"
+            );
         }
         assert_eq!(data["times"].as_array().unwrap().len(), 4);
     }
@@ -119,9 +150,14 @@ fn parity_figures_are_shown() {
 
 #[test]
 fn wrong_arguments_say_what_to_do() {
-    let (code, _, error) = run(command().arg("report").arg(package("fixed")).args(["--model", "x"]));
-    assert!(code == 1 && error.ends_with("a package has one model: leave --model out\n"), "{error}");
-    let (code, _, error) = run(command().arg("report").arg(package("fixed")).args(["-o", "/nonexistent/a.html"]));
+    let (code, _, error) =
+        run(command().arg("report").arg(package("fixed")).args(["--model", "x"]));
+    assert!(
+        code == 1 && error.ends_with("a package has one model: leave --model out\n"),
+        "{error}"
+    );
+    let (code, _, error) =
+        run(command().arg("report").arg(package("fixed")).args(["-o", "/nonexistent/a.html"]));
     assert!(code == 1 && error.starts_with("error: /nonexistent/a.html: "), "{error}");
 }
 
@@ -162,7 +198,8 @@ fn a_browser_shows_ten_thousand_operations() {
         document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes].join(';');
         document.body.dataset.times = [before, performance.now() - before].join(';');";
     let Some(document) = browse(&page, act) else { return };
-    // The relu, and the addition that takes it: names of arguments are searched, too. `tools/bench-command-line` measures.
+    // The relu, and the addition that takes it: names of arguments are searched, too.
+    // `tools/bench-command-line` measures.
     assert_eq!(attribute(&document, "data-result"), Some("2 of 6000;2;6002"));
     println!("milliseconds to open, to search: {:?}", attribute(&document, "data-times"));
 }
@@ -197,7 +234,8 @@ fn the_graph_is_zoomed_searched_and_walked() {
         result.painted = pixels.some((value) => value > 0);
         document.body.dataset.result = JSON.stringify(result);";
     let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
-    let result = attribute(&document, "data-result").unwrap_or_else(|| panic!("the script failed:\n{document}"));
+    let result = attribute(&document, "data-result")
+        .unwrap_or_else(|| panic!("the script failed:\n{document}"));
     let expected = r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","details":"conv stride","above":"long_kernel","below":"stride","wheel":true,"dragged":true,"painted":true}"#;
     assert_eq!(result.replace("&quot;", "\""), expected);
 }
@@ -223,6 +261,10 @@ fn a_ladder_is_drawn() {
         assert_eq!(attribute(&document, "data-result"), Some("passed,failed3"));
     }
     std::fs::write(&file, "{}").unwrap();
-    let (code, _, error) = run(command().arg("report").arg(package("fixed")).arg("--ladder").arg(&file));
-    assert!(code == 1 && error.contains("is not what `cargo coreml quantize --json` prints"), "{error}");
+    let (code, _, error) =
+        run(command().arg("report").arg(package("fixed")).arg("--ladder").arg(&file));
+    assert!(
+        code == 1 && error.contains("is not what `cargo coreml quantize --json` prints"),
+        "{error}"
+    );
 }

@@ -17,7 +17,8 @@ fn data(file: &str) -> PathBuf {
 }
 
 /// What the package says.
-const SIZES: &str = "T: dimension 1 of `ids`, dimension 0 of `mask`; outputs: dimension 1 of `kept`";
+const SIZES: &str =
+    "T: dimension 1 of `ids`, dimension 0 of `mask`; outputs: dimension 1 of `kept`";
 
 #[test]
 fn inspect_and_diff_say_which_sizes_are_equal() {
@@ -26,14 +27,19 @@ fn inspect_and_diff_say_which_sizes_are_equal() {
     assert!(output.contains(&format!("  equal sizes: {SIZES}\n")), "{output}");
     assert!(output.contains("  output  kept  float32 [1, 1..=8], default [1, 4]"), "{output}");
     assert!(!output.contains("coreml-build.symbols"), "{output}");
-    let (_, output, _) = run(command().arg("diff").arg(data("text.mlpackage")).arg(data("masked.mlpackage")));
-    assert!(output.contains(&format!("main/sizes equal to dimension 1 of `ids`: {SIZES}")), "{output}");
+    let (_, output, _) =
+        run(command().arg("diff").arg(data("text.mlpackage")).arg(data("masked.mlpackage")));
+    assert!(
+        output.contains(&format!("main/sizes equal to dimension 1 of `ids`: {SIZES}")),
+        "{output}"
+    );
 }
 
 #[test]
 fn verify_refuses_a_sample_whose_sizes_differ() {
-    let verify =
-        |sample: &Path| run(command().arg("verify").arg(data("masked.mlpackage")).arg("--samples").arg(sample));
+    let verify = |sample: &Path| {
+        run(command().arg("verify").arg(data("masked.mlpackage")).arg("--samples").arg(sample))
+    };
     let (code, output, error) = verify(&data("masked.safetensors"));
     assert_eq!((code, error.as_str()), (0, ""), "{output}");
     let folder = tempfile::tempdir().unwrap();
@@ -43,10 +49,15 @@ fn verify_refuses_a_sample_whose_sizes_differ() {
         let bytes = 4 * shape.iter().product::<usize>();
         TensorView::new(Dtype::F32, shape.to_vec(), &ones[..bytes]).unwrap()
     };
-    let tensors =
-        [("in/ids", view(&[1, 5])), ("in/mask", view(&[1, 1])), ("out/kept", view(&[1, 5])), ("out/sum", view(&[1]))];
+    let tensors = [
+        ("in/ids", view(&[1, 5])),
+        ("in/mask", view(&[1, 1])),
+        ("out/kept", view(&[1, 5])),
+        ("out/sum", view(&[1])),
+    ];
     std::fs::write(&file, safetensors::serialize(tensors, None).unwrap()).unwrap();
     let (code, _, error) = verify(&file);
-    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here they have 5 and 1";
+    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here \
+        they have 5 and 1";
     assert!(code == 1 && error.contains(said), "{error}");
 }

@@ -14,9 +14,11 @@ use tempfile::TempDir;
 
 /// Writes a sample of float tensors, each of two rows of three.
 fn sample(folder: &TempDir, tensors: &[(&str, [f32; 6])]) -> PathBuf {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, values)| values.map(f32::to_le_bytes).concat()).collect();
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, values)| values.map(f32::to_le_bytes).concat()).collect();
     let views = tensors.iter().zip(&bytes);
-    let views = views.map(|((key, _), bytes)| (*key, TensorView::new(Dtype::F32, vec![2, 3], bytes).unwrap()));
+    let views = views
+        .map(|((key, _), bytes)| (*key, TensorView::new(Dtype::F32, vec![2, 3], bytes).unwrap()));
     let path = folder.path().join("steps.safetensors");
     std::fs::write(&path, safetensors::serialize(views, None).unwrap()).unwrap();
     path
@@ -41,11 +43,18 @@ fn with_sample(name: &str) -> [PathBuf; 2] {
 fn packages_pass_with_their_samples() {
     for name in ["pets", "mix", "encoder", "decoder"] {
         let [package, sample] = with_sample(name);
-        let (code, output, error) = run(command().arg("verify").arg(package).arg("--samples").arg(sample));
+        let (code, output, error) =
+            run(command().arg("verify").arg(package).arg("--samples").arg(sample));
         assert_eq!((code, error.as_str()), (0, ""), "{output}");
-        assert!(output.starts_with(&format!("parity of `{name}` with PyTorch on portable (rten")), "{output}");
+        assert!(
+            output.starts_with(&format!("parity of `{name}` with PyTorch on portable (rten")),
+            "{output}"
+        );
         let header = "max |d|   relative      PSNR     argmax";
-        assert!(output.contains(header) && output.contains("  pass") && !output.contains("FAIL"), "{output}");
+        assert!(
+            output.contains(header) && output.contains("  pass") && !output.contains("FAIL"),
+            "{output}"
+        );
     }
 }
 
@@ -53,27 +62,38 @@ fn packages_pass_with_their_samples() {
 fn the_tolerance_follows_the_precision_unless_it_is_given() {
     let first_line = |name: &str, arguments: &[&str]| {
         let [package, sample] = with_sample(name);
-        let (_, output, _) = run(command().arg("verify").arg(package).arg("--samples").arg(sample).args(arguments));
+        let (_, output, _) =
+            run(command().arg("verify").arg(package).arg("--samples").arg(sample).args(arguments));
         output.lines().next().unwrap().split_once("; ").unwrap().1.to_owned()
     };
     assert_eq!(first_line("mix", &[]), "an output passes at a PSNR of 35 dB");
     assert_eq!(first_line("encoder", &[]), "an output passes within 0.001 + 0.00001 × |reference|");
     assert_eq!(first_line("mix", &["--psnr", "50.5"]), "an output passes at a PSNR of 50.5 dB");
-    assert_eq!(first_line("mix", &["--rtol", "0.1"]), "an output passes within 0 + 0.1 × |reference|");
-    assert_eq!(first_line("mix", &["--atol", "1", "--rtol", "0.1"]), "an output passes within 1 + 0.1 × |reference|");
+    assert_eq!(
+        first_line("mix", &["--rtol", "0.1"]),
+        "an output passes within 0 + 0.1 × |reference|"
+    );
+    assert_eq!(
+        first_line("mix", &["--atol", "1", "--rtol", "0.1"]),
+        "an output passes within 1 + 0.1 × |reference|"
+    );
 }
 
 #[test]
 fn a_stateful_model_runs_step_by_step() {
     let folder = tempfile::tempdir().unwrap();
     let path = sample(&folder, &STEPS);
-    let (code, output, _) =
-        run(command().args(["verify", "--json", "--threads", "1"]).arg(package("state")).arg("--samples").arg(path));
+    let (code, output, _) = run(command()
+        .args(["verify", "--json", "--threads", "1"])
+        .arg(package("state"))
+        .arg("--samples")
+        .arg(path));
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, &json["passed"], &json["model"]), (0, &true.into(), &"state".into()));
     assert_eq!(json["tolerance"], serde_json::json!({"psnr": 35.0}));
     let rows = json["comparisons"].as_array().unwrap();
-    let place = |row: &serde_json::Value| (row["step"].as_u64(), row["role"].clone(), row["name"].clone());
+    let place =
+        |row: &serde_json::Value| (row["step"].as_u64(), row["role"].clone(), row["name"].clone());
     let rows: Vec<_> = rows.iter().map(place).collect();
     let (output, end) = ("output".into(), "final_state".into());
     assert_eq!(
@@ -93,15 +113,25 @@ fn states_as_inputs_and_outputs_give_the_figures_of_states_on_each_engine() {
     let figures = |name: &str, engine: &str| {
         let [package, sample] = with_sample(name);
         let mut command = command();
-        command.args(["verify", "--json", "--engine", engine]).arg(package).arg("--samples").arg(sample);
+        command
+            .args(["verify", "--json", "--engine", engine])
+            .arg(package)
+            .arg("--samples")
+            .arg(sample);
         let (code, output, error) = run(&mut command);
-        if error.contains("its shared library was not found") || error.contains("the Cargo feature `onnxruntime`") {
+        if error.contains("its shared library was not found")
+            || error.contains("the Cargo feature `onnxruntime`")
+        {
             println!("skipped: {error}");
             return None;
         }
         assert_eq!((code, error.as_str()), (0, ""), "{output}");
         let json: serde_json::Value = serde_json::from_str(&output).unwrap();
-        assert_eq!(json["comparisons"].as_array().unwrap().len(), 5, "three steps and two states: {output}");
+        assert_eq!(
+            json["comparisons"].as_array().unwrap().len(),
+            5,
+            "three steps and two states: {output}"
+        );
         Some(json["comparisons"].to_string().replace("memory_io", "memory"))
     };
     assert!(figures("memory", "rten").is_some());
@@ -116,22 +146,33 @@ fn what_differs_fails_and_its_figures_are_printed_all_the_same() {
     let mut tensors = STEPS;
     tensors[4].1[0] += 3.0;
     let path = sample(&folder, &tensors);
-    let (code, output, error) = run(command().arg("verify").arg(package("state")).arg("--samples").arg(&path));
+    let (code, output, error) =
+        run(command().arg("verify").arg(package("state")).arg("--samples").arg(&path));
     assert_eq!((code, error.as_str()), (1, "error: 1 of 3 comparisons failed\n"));
     let row = output.lines().find(|line| line.ends_with("FAIL")).unwrap();
     assert!(row.contains("final state") && row.contains("3.00e0"), "{output}");
-    let (code, output, _) = run(command().args(["verify", "--json"]).arg(package("state")).arg("--samples").arg(&path));
+    let (code, output, _) =
+        run(command().args(["verify", "--json"]).arg(package("state")).arg("--samples").arg(&path));
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, &json["passed"]), (1, &false.into()));
-    let (code, _, _) = run(command().args(["verify", "--atol", "3"]).arg(package("state")).arg("--samples").arg(&path));
+    let (code, _, _) = run(command()
+        .args(["verify", "--atol", "3"])
+        .arg(package("state"))
+        .arg("--samples")
+        .arg(&path));
     assert_eq!(code, 0);
 }
 
 #[test]
 fn several_samples_are_one_report() {
     let [package, sample] = with_sample("decoder");
-    let (code, output, _) =
-        run(command().arg("verify").arg("--samples").arg(&sample).arg("--samples").arg(&sample).arg(package));
+    let (code, output, _) = run(command()
+        .arg("verify")
+        .arg("--samples")
+        .arg(&sample)
+        .arg("--samples")
+        .arg(&sample)
+        .arg(package));
     assert_eq!((code, output.matches("decoder.safetensors").count()), (0, 2), "{output}");
 }
 
@@ -140,23 +181,39 @@ fn errors_tell_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
     let path = sample(&folder, &STEPS);
     let verify = |arguments: &[&str]| {
-        run(command().arg("verify").arg(package("state")).arg("--samples").arg(&path).args(arguments))
+        run(command()
+            .arg("verify")
+            .arg(package("state"))
+            .arg("--samples")
+            .arg(&path)
+            .args(arguments))
     };
     let (code, output, error) = verify(&["--function", "x"]);
     assert_eq!((code, output.as_str()), (1, ""));
     assert!(error.ends_with("the package has no function `x`; it has main\n"), "{error}");
     let (_, _, error) = verify(&["--engine", "rten", "--round-to-half"]);
     assert!(
-        error.contains("rten has no half precision to round results to; choose the engine ONNX Runtime"),
+        error.contains(
+            "rten has no half precision to round results to; choose the engine ONNX Runtime"
+        ),
         "{error}"
     );
     if !cfg!(feature = "onnxruntime") {
         let (code, _, error) = verify(&["--engine", "onnxruntime"]);
-        assert!(code == 1 && error.contains("build it with the Cargo feature `onnxruntime`"), "{error}");
+        assert!(
+            code == 1 && error.contains("build it with the Cargo feature `onnxruntime`"),
+            "{error}"
+        );
     }
-    let (code, _, error) = run(command().arg("verify").arg(package("state")).args(["--samples", "/no/such"]));
+    let (code, _, error) =
+        run(command().arg("verify").arg(package("state")).args(["--samples", "/no/such"]));
     assert!(code == 1 && error.contains("/no/such cannot be used: it cannot be read"), "{error}");
-    for wrong in [&["--psnr", "nan"][..], &["--atol", "-1"], &["--psnr", "1", "--atol", "1"], &["--threads", "0"]] {
+    for wrong in [
+        &["--psnr", "nan"][..],
+        &["--atol", "-1"],
+        &["--psnr", "1", "--atol", "1"],
+        &["--threads", "0"],
+    ] {
         assert_eq!(verify(wrong).0, 2, "{wrong:?}");
     }
     assert_eq!(run(command().arg("verify").arg(package("state"))).0, 2, "without samples");
@@ -185,7 +242,8 @@ fn the_environment_chooses_an_engine_where_nobody_does() {
     }
     assert_eq!(verify("onnxruntime", &["--engine", "rten"]).0, 0, "an option counts more");
     let (code, _, error) = verify("ort", &[]);
-    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; it is `rten` or `onnxruntime`\n";
+    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; it is `rten` \
+        or `onnxruntime`\n";
     assert!(code == 1 && error.ends_with(expected), "{error}");
 }
 
@@ -194,7 +252,14 @@ fn the_help_says_what_a_sample_is() {
     let (code, help, _) = run(command().args(["verify", "--help"]));
     assert_eq!(code, 0);
     assert!(help.contains("Usage: cargo coreml verify [OPTIONS] --samples"), "{help}");
-    for part in ["in/NAME", "step0/out/NAME", "final_state/NAME", "Examples:", "Exit codes:", "rten, onnxruntime"] {
+    for part in [
+        "in/NAME",
+        "step0/out/NAME",
+        "final_state/NAME",
+        "Examples:",
+        "Exit codes:",
+        "rten, onnxruntime",
+    ] {
         assert!(help.contains(part), "{part} is not in\n{help}");
     }
 }

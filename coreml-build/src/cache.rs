@@ -49,11 +49,12 @@ const USED_WITHIN: Duration = Duration::from_secs(24 * 60 * 60);
 const LOGS_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Content of `CACHEDIR.TAG`, by the convention of that name.
-const CACHE_TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Models converted by coreml-build. It \
+const CACHE_TAG: &[u8] =
+    b"Signature: 8a477f597d28d172789f06886806bc55\n# Models converted by coreml-build. It \
      is safe to remove this folder.\n";
 
-/// Modification time of every file of an entry: 2020-01-01. Being the same wherever an entry is linked or copied to, it
-/// keeps cargo from seeing a change where there is none.
+/// Modification time of every file of an entry: 2020-01-01. Being the same wherever an entry is
+/// linked or copied to, it keeps cargo from seeing a change where there is none.
 pub(crate) const PINNED_TIME: Duration = Duration::from_secs(1_577_836_800);
 
 /// Returns where the entries of the cache in `folder` lie.
@@ -84,7 +85,8 @@ pub(crate) enum Lookup {
 }
 
 impl Cache {
-    /// Opens the cache in `folder`, which need not exist: a cache that cannot be written still gives hits.
+    /// Opens the cache in `folder`, which need not exist: a cache that cannot be written still
+    /// gives hits.
     pub(crate) fn new(folder: &Path) -> Self {
         let root = folder.join(LAYOUT);
         Self { digests: Digests::new(root.join("digests")), root }
@@ -138,7 +140,8 @@ impl Cache {
             self.digests.remember(&folder.join(path), sha256);
         }
         self.stamp_use(fingerprint);
-        Entry::open(&folder, fingerprint, &self.digests).map_err(|damage| failed(io::Error::other(damage)))
+        Entry::open(&folder, fingerprint, &self.digests)
+            .map_err(|damage| failed(io::Error::other(damage)))
     }
 
     /// Returns the lists of files that earlier conversions of `primary` read, the latest first.
@@ -149,7 +152,8 @@ impl Cache {
     /// Adds a list of files that a conversion of `primary` read.
     pub(crate) fn record_inputs(&self, primary: &str, paths: Vec<String>) -> Result<(), Error> {
         let path = self.inputs_path(primary);
-        inputs::add(&path, paths).map_err(|error| Error::storage("write the list of inputs", &path, &error))
+        inputs::add(&path, paths)
+            .map_err(|error| Error::storage("write the list of inputs", &path, &error))
     }
 
     /// Returns the lock of a primary key, not yet held.
@@ -157,15 +161,17 @@ impl Cache {
         Lock::new(self.root.join("locks").join(format!("{primary}.lock")))
     }
 
-    /// Makes a temporary folder on the cache's file system, and removes those that dead processes left behind.
+    /// Makes a temporary folder on the cache's file system, and removes those that dead processes
+    /// left behind.
     pub(crate) fn temporary(&self) -> Result<Temporary, Error> {
         let folder = self.root.join("tmp");
         self.mark_as_cache();
-        Temporary::new(&folder).map_err(|error| Error::storage("make a temporary folder", &folder, &error))
+        Temporary::new(&folder)
+            .map_err(|error| Error::storage("make a temporary folder", &folder, &error))
     }
 
-    /// Marks the folder as a cache for backup programs, and for the driver, which takes no file in it for the user's
-    /// own.
+    /// Marks the folder as a cache for backup programs, and for the driver, which takes no file in
+    /// it for the user's own.
     fn mark_as_cache(&self) {
         let tag = self.root.join("CACHEDIR.TAG");
         if !tag.exists() {
@@ -209,18 +215,22 @@ impl Cache {
     fn stamp_use(&self, fingerprint: &str) {
         let path = self.root.join("used").join(fingerprint);
         let age = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).ok();
-        let fresh =
-            age.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|age| age < USED_WITHIN);
+        let fresh = age
+            .and_then(|time| SystemTime::now().duration_since(time).ok())
+            .is_some_and(|age| age < USED_WITHIN);
         if !fresh {
             let _ = write_whole(&path, b"");
         }
     }
 }
 
-/// Gives the file at `path` the present time, unless it is fresh. One that cannot be written does without.
+/// Gives the file at `path` the present time, unless it is fresh. One that cannot be written does
+/// without.
 pub(crate) fn refresh(path: &Path) {
     let modified = std::fs::metadata(path).and_then(|metadata| metadata.modified());
-    if modified.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age >= USED_WITHIN)) {
+    if modified.is_ok_and(|time| {
+        SystemTime::now().duration_since(time).is_ok_and(|age| age >= USED_WITHIN)
+    }) {
         let opened = File::options().append(true).open(path);
         let _ = opened.and_then(|file| file.set_modified(SystemTime::now()));
     }
@@ -247,7 +257,10 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn remove_old(folder: &Path, age: Duration) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-        if modified.and_then(|time| SystemTime::now().duration_since(time).ok()).is_some_and(|old| old > age) {
+        if modified
+            .and_then(|time| SystemTime::now().duration_since(time).ok())
+            .is_some_and(|old| old > age)
+        {
             let _ = std::fs::remove_file(entry.path());
         }
     }

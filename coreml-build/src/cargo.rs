@@ -13,8 +13,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Variables whose change can change what a build gives. Not `PATH` and the like: they differ between an editor and a
-/// shell, and everything would be built again and again.
+/// Variables whose change can change what a build gives. Not `PATH` and the like: they differ
+/// between an editor and a shell, and everything would be built again and again.
 pub(crate) const WATCHED_VARIABLES: [&str; 10] = [
     "COREML_BUILD",
     "COREML_CACHE_DIR",
@@ -52,11 +52,14 @@ impl Environment {
         let get = |name: &str| variable(name).filter(|value| !value.is_empty());
         let needed = |name: &str| {
             get(name).map(PathBuf::from).ok_or_else(|| {
-                Error::new(ErrorKind::Cargo, format!("{name} is not set: this is not a build script run by cargo"))
-                    .advise(
-                        "call coreml_build::compile in the `main` of build.rs, with coreml-build under \
+                Error::new(
+                    ErrorKind::Cargo,
+                    format!("{name} is not set: this is not a build script run by cargo"),
+                )
+                .advise(
+                    "call coreml_build::compile in the `main` of build.rs, with coreml-build under \
                          [build-dependencies]",
-                    )
+                )
             })
         };
         let (package_root, out_dir) = (needed("CARGO_MANIFEST_DIR")?, needed("OUT_DIR")?);
@@ -84,11 +87,16 @@ fn is_set(get: &impl Fn(&str) -> Option<OsString>, name: &str) -> bool {
 }
 
 /// Returns the options that the environment gives, and what in it makes no sense.
-fn options(get: &impl Fn(&str) -> Option<OsString>, package_root: PathBuf, out_dir: PathBuf) -> (Options, Vec<Error>) {
+fn options(
+    get: &impl Fn(&str) -> Option<OsString>,
+    package_root: PathBuf,
+    out_dir: PathBuf,
+) -> (Options, Vec<Error>) {
     let mut errors = Vec::new();
     let mut wrong = |name: &str, value: &OsString, accepted: &str| {
         let message = format!("{name} is \"{}\", but must be {accepted}", value.display());
-        errors.push(Error::new(ErrorKind::Cargo, message).advise(format!("change or unset {name}")));
+        errors
+            .push(Error::new(ErrorKind::Cargo, message).advise(format!("change or unset {name}")));
     };
     let flag = |name: &str| is_set(get, name);
     let policy = match get("COREML_BUILD") {
@@ -150,7 +158,10 @@ fn options(get: &impl Fn(&str) -> Option<OsString>, package_root: PathBuf, out_d
 /// Returns the remote cache that the environment or the config file names.
 ///
 /// Parameters: `configured` — from the config file.
-fn remote(get: &impl Fn(&str) -> Option<OsString>, configured: Option<String>) -> Result<Option<Remote>, Error> {
+fn remote(
+    get: &impl Fn(&str) -> Option<OsString>,
+    configured: Option<String>,
+) -> Result<Option<Remote>, Error> {
     let (source, text) = match (get("COREML_REMOTE"), configured) {
         (Some(text), _) => ("COREML_REMOTE", text),
         (None, Some(text)) => ("`remote` in the config file", text.into()),
@@ -166,15 +177,25 @@ fn remote(get: &impl Fn(&str) -> Option<OsString>, configured: Option<String>) -
     let text = text.into_string().map_err(|_| wrong("must be text"))?;
     let mut remote = Remote::parse(&text).map_err(|problem| wrong(&problem))?.with_aws(get);
     if let Some(token) = get("COREML_REMOTE_TOKEN") {
-        let token = token.into_string().ok().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
         let token = token
-            .ok_or_else(|| Error::new(ErrorKind::Cargo, "COREML_REMOTE_TOKEN has characters that no token has"))?;
+            .into_string()
+            .ok()
+            .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let token = token.ok_or_else(|| {
+            Error::new(ErrorKind::Cargo, "COREML_REMOTE_TOKEN has characters that no token has")
+        })?;
         remote = remote.with_token(&token);
     }
     remote.write = is_set(get, "COREML_REMOTE_WRITE");
     if let Some(seconds) = get("COREML_REMOTE_TIMEOUT") {
-        let seconds = seconds.to_str().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
-        let wrong = || Error::new(ErrorKind::Cargo, "COREML_REMOTE_TIMEOUT must be a number of seconds, from 1");
+        let seconds =
+            seconds.to_str().and_then(|text| text.parse().ok()).filter(|seconds| *seconds > 0);
+        let wrong = || {
+            Error::new(
+                ErrorKind::Cargo,
+                "COREML_REMOTE_TIMEOUT must be a number of seconds, from 1",
+            )
+        };
         remote.patience = Duration::from_secs(seconds.ok_or_else(wrong)?);
     }
     Ok(Some(remote))
@@ -200,13 +221,24 @@ fn cache_dir(get: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// Returns the lines that tell cargo about `builds`.
 ///
 /// Called by: [`crate::compile_all`].
-/// Parameters: `strict` — errors fail the build script; otherwise the macro shows them at the attribute.
+/// Parameters: `strict` — errors fail the build script; otherwise the macro shows them at the
+/// attribute.
 pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
-    let mut lines: Vec<_> =
-        WATCHED_VARIABLES.iter().map(|name| format!("cargo::rerun-if-env-changed={name}")).collect();
+    let mut lines: Vec<_> = WATCHED_VARIABLES
+        .iter()
+        .map(|name| format!("cargo::rerun-if-env-changed={name}"))
+        .collect();
     for build in builds {
-        lines.extend(build.watched.iter().map(|path| format!("cargo::rerun-if-changed={}", path.display())));
-        lines.extend(build.warnings.iter().flat_map(|text| text.lines()).map(|line| format!("cargo::warning={line}")));
+        lines.extend(
+            build.watched.iter().map(|path| format!("cargo::rerun-if-changed={}", path.display())),
+        );
+        lines.extend(
+            build
+                .warnings
+                .iter()
+                .flat_map(|text| text.lines())
+                .map(|line| format!("cargo::warning={line}")),
+        );
         if let Some(library) = &build.library {
             lines.push(format!("cargo::rustc-link-search=native={}", library.folder.display()));
             lines.push(format!("cargo::rustc-link-lib=static={}", library.name));
@@ -214,7 +246,8 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
         if let Err(errors) = &build.outcome {
             lines.push(format!("cargo::rerun-if-changed={}", build.folder.join(NEVER).display()));
             // Without an index there is nothing that the macro could show.
-            let strict = strict || errors.iter().any(|error| error.message().contains(INDEX_UNWRITABLE));
+            let strict =
+                strict || errors.iter().any(|error| error.message().contains(INDEX_UNWRITABLE));
             lines.extend(errors.iter().flat_map(|error| error_lines(error, strict)));
         }
     }
@@ -227,7 +260,8 @@ const INDEX_UNWRITABLE: &str = "cannot write the index";
 /// Returns the lines that report an error.
 pub(crate) fn error_lines(error: &Error, strict: bool) -> Vec<String> {
     if strict {
-        // Only the first line of what is printed at once counts, so that each line is a message of its own.
+        // Only the first line of what is printed at once counts, so that each line is a message of
+        // its own.
         error.to_string().lines().map(|line| format!("cargo::error={line}")).collect()
     } else {
         let headline = error.headline();

@@ -1,7 +1,8 @@
 //! Processes that never outlive the build script's interest in them.
 //!
-//! Owns: starting a process with a clean Python environment, and killing it when nobody waits for it any more. Ctrl-C
-//! needs nothing here: the processes stay in the terminal's process group, so that the signal reaches them all.
+//! Owns: starting a process with a clean Python environment, and killing it when nobody waits for
+//! it any more. Ctrl-C needs nothing here: the processes stay in the terminal's process group, so
+//! that the signal reaches them all.
 //! Must not: know what is started.
 //! Flow: `python/` starts interpreters and installers through it, `driver.rs` the driver.
 
@@ -36,7 +37,10 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     for name in CLEARED {
         command.env_remove(name);
     }
-    command.env("UV_PYTHON_DOWNLOADS", "never").env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUTF8", "1");
+    command
+        .env("UV_PYTHON_DOWNLOADS", "never")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONUTF8", "1");
     command
 }
 

@@ -1,7 +1,7 @@
 //! Compiling packages where Xcode is: what the first start of a program would do otherwise.
 //!
-//! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages. Must not: fail a build: without a
-//! compiled model the program compiles by itself, once.
+//! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages. Must
+//! not: fail a build: without a compiled model the program compiles by itself, once.
 //! Flow: `delivery.rs` → [`compile_named`] when the packages are in place → `xcrun coremlcompiler`.
 
 use coreml_spec::{COMPILED_EXTENSION, digest_of_folder};
@@ -17,8 +17,9 @@ const XCRUN: &str = "xcrun";
 /// How much of what the compiler printed a warning shows, in lines.
 const LINES_SHOWN: usize = 6;
 
-/// Compiles packages that are not compiled yet, each to `DIGEST.mlmodelc` in `folder`. The runtime takes it when the digest is that
-/// of the package beside it, or, without a package, the one that the program was built with.
+/// Compiles packages that are not compiled yet, each to `DIGEST.mlmodelc` in `folder`. The runtime
+/// takes it when the digest is that of the package beside it, or, without a package, the one that
+/// the program was built with.
 ///
 /// Called by: `cargo coreml bundle`.
 /// Returns: the compiled models, and warnings; no models where there is no Xcode.
@@ -39,7 +40,10 @@ pub fn compile(folder: &Path, packages: &[PathBuf]) -> (BTreeSet<PathBuf>, Vec<S
 ///
 /// Called by: `delivery.rs`.
 /// Parameters: `packages` — paths, and what [`digest_of_folder`] says of each.
-pub(crate) fn compile_named(folder: &Path, packages: &[(PathBuf, String)]) -> (BTreeSet<PathBuf>, Vec<String>) {
+pub(crate) fn compile_named(
+    folder: &Path,
+    packages: &[(PathBuf, String)],
+) -> (BTreeSet<PathBuf>, Vec<String>) {
     compile_with(which::which(XCRUN).ok().as_deref(), folder, packages)
 }
 
@@ -63,7 +67,10 @@ fn compile_with(
 /// Makes the warning of a package that stays as it is.
 fn not_compiled(package: &Path, problem: &str) -> String {
     let package = package.display();
-    format!("{package} was not compiled by Xcode; a program that has the package does it at its first start: {problem}")
+    format!(
+        "{package} was not compiled by Xcode; a program that has the package does it at its first \
+        start: {problem}"
+    )
 }
 
 /// Removes the compiled models of a folder that are not among `kept`.
@@ -72,7 +79,9 @@ fn not_compiled(package: &Path, problem: &str) -> String {
 pub(crate) fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
-        if path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION) && !kept.contains(&path) {
+        if path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION)
+            && !kept.contains(&path)
+        {
             // One that stays is never taken for another package's.
             let _ = fs::remove_dir_all(path);
         }
@@ -80,7 +89,12 @@ pub(crate) fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) {
 }
 
 /// Compiles a package, unless that has been done.
-fn compile_one(xcrun: &Path, folder: &Path, package: &Path, digest: &str) -> Result<PathBuf, String> {
+fn compile_one(
+    xcrun: &Path,
+    folder: &Path,
+    package: &Path,
+    digest: &str,
+) -> Result<PathBuf, String> {
     let text = |error: io::Error| error.to_string();
     let compiled = folder.join(digest).with_extension(COMPILED_EXTENSION);
     if compiled.is_dir() {
@@ -95,8 +109,13 @@ fn compile_one(xcrun: &Path, folder: &Path, package: &Path, digest: &str) -> Res
         .map_err(text)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        let said: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).take(LINES_SHOWN).collect();
-        return Err(format!("`xcrun coremlcompiler` ended with {}: {}", output.status, said.join("; ")));
+        let said: Vec<&str> =
+            said.lines().filter(|line| !line.trim().is_empty()).take(LINES_SHOWN).collect();
+        return Err(format!(
+            "`xcrun coremlcompiler` ended with {}: {}",
+            output.status,
+            said.join("; ")
+        ));
     }
     let name = package.with_extension(COMPILED_EXTENSION);
     let made = fresh.path().join(name.file_name().unwrap_or_default());
@@ -114,7 +133,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    /// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does, without compiling.
+    /// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does,
+    /// without compiling.
     const FAKE_XCRUN: &str = r#"#!/bin/sh
 [ "$1 $2" = "coremlcompiler compile" ] || exit 64
 grep -q broken "$3/Manifest.json" && { echo "error: the model is broken" >&2; exit 1; }
@@ -166,7 +186,8 @@ echo run >>"$(dirname "$0")/runs"
         let (_folder, bin, package) = folder("broken");
         let (warnings, left) = run(&bin, &package);
         assert!(
-            warnings[0].contains("the model is broken") && warnings[0].contains("at its first start"),
+            warnings[0].contains("the model is broken")
+                && warnings[0].contains("at its first start"),
             "{warnings:?}"
         );
         assert!(left.is_empty(), "{left:?}");

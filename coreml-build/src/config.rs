@@ -1,7 +1,7 @@
 //! The user's config file: what holds for all builds of a person or a machine.
 //!
-//! Owns: where it lies and its keys. A manifest cannot say these things: a dependency must not choose where models come
-//! from, or what is thrown away.
+//! Owns: where it lies and its keys. A manifest cannot say these things: a dependency must not
+//! choose where models come from, or what is thrown away.
 //! Flow: `cargo.rs` → here; variables of the environment come before what stands here.
 
 use crate::error::{Error, ErrorKind};
@@ -41,7 +41,10 @@ impl Default for Limits {
 impl Limits {
     /// Makes limits of days and gigabytes.
     pub fn new(days: u64, gigabytes: u64) -> Self {
-        Self { age: DAY * u32::try_from(days).unwrap_or(u32::MAX), size: gigabytes.saturating_mul(GIGABYTE) }
+        Self {
+            age: DAY * u32::try_from(days).unwrap_or(u32::MAX),
+            size: gigabytes.saturating_mul(GIGABYTE),
+        }
     }
 }
 
@@ -82,10 +85,15 @@ impl Config {
     ///
     /// Errors: it is not TOML, or has keys that are not known.
     pub(crate) fn read(get: &impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
-        let Some(path) = path(get).filter(|path| path.is_file()) else { return Ok(Self::default()) };
-        let content = std::fs::read_to_string(&path).map_err(|error| wrong(&path, &error.to_string()))?;
-        let File { cache } = toml::from_str(&content).map_err(|error| wrong(&path, error.message()))?;
-        let limits = Limits::new(cache.max_age_days.unwrap_or(DAYS), cache.max_size_gb.unwrap_or(GIGABYTES));
+        let Some(path) = path(get).filter(|path| path.is_file()) else {
+            return Ok(Self::default());
+        };
+        let content =
+            std::fs::read_to_string(&path).map_err(|error| wrong(&path, &error.to_string()))?;
+        let File { cache } =
+            toml::from_str(&content).map_err(|error| wrong(&path, error.message()))?;
+        let limits =
+            Limits::new(cache.max_age_days.unwrap_or(DAYS), cache.max_size_gb.unwrap_or(GIGABYTES));
         Ok(Self { path: Some(path), remote: cache.remote, limits })
     }
 }

@@ -1,6 +1,7 @@
 //! Converting what the cache does not have.
 //!
-//! Owns: the locks around a conversion, the one Python process for all of them, and what becomes of its output.
+//! Owns: the locks around a conversion, the one Python process for all of them, and what becomes of
+//! its output.
 //! Flow: `session.rs` → here → `python.rs`, `driver.rs`, then `cache.rs` publishes.
 
 use crate::cache::{Cache, Draft, Lookup, Temporary};
@@ -40,13 +41,21 @@ impl Session {
     ///
     /// Called by: [`Session::build`].
     /// Parameters: `conversions` — takes a result for every miss.
-    pub(crate) fn convert(&self, misses: Vec<Wanted<'_>>, conversions: &mut Conversions, warnings: &mut Vec<String>) {
+    pub(crate) fn convert(
+        &self,
+        misses: Vec<Wanted<'_>>,
+        conversions: &mut Conversions,
+        warnings: &mut Vec<String>,
+    ) {
         let status = Status::new(&self.options);
-        // Sorted by key, as the misses are, two builds that want several locks cannot wait for each other.
+        // Sorted by key, as the misses are, two builds that want several locks cannot wait for each
+        // other.
         let mut locks = Vec::new();
         let mut left = Vec::new();
         for wanted in misses {
-            let waiting = || status.begin(&format!("waiting for another build that converts {}", wanted.name));
+            let waiting = || {
+                status.begin(&format!("waiting for another build that converts {}", wanted.name))
+            };
             let found = self.cache.lock(&wanted.primary).hold(waiting).and_then(|lock| {
                 locks.push(lock);
                 let found = find(&self.options.package_root, &self.cache, &wanted, warnings)?;
@@ -99,7 +108,9 @@ impl Session {
         match self.run_driver(group, status) {
             Ok(results) => conversions.extend(results),
             Err(error) => {
-                conversions.extend(group.iter().map(|wanted| (wanted.primary.clone(), Err(error.clone().into()))));
+                conversions.extend(
+                    group.iter().map(|wanted| (wanted.primary.clone(), Err(error.clone().into()))),
+                );
             }
         }
     }
@@ -129,7 +140,9 @@ impl Session {
         let results = ids.iter().zip(group).map(|(id, wanted)| {
             let result = match replies.remove(id) {
                 Some(reply) => publishing.settle(wanted, reply),
-                None => Err(Error::new(ErrorKind::Driver, "the driver did not reply").logged(&log).into()),
+                None => Err(Error::new(ErrorKind::Driver, "the driver did not reply")
+                    .logged(&log)
+                    .into()),
             };
             (wanted.primary.clone(), result)
         });
@@ -162,7 +175,13 @@ impl Publishing<'_> {
                 let inputs: Vec<_> = inputs.into_iter().collect();
                 let published = self.publish(wanted, &output, seconds, &inputs);
                 match published {
-                    Ok(entry) => Ok(Found { entry, inputs, cached: false, is_new: true, warnings: reply.warnings }),
+                    Ok(entry) => Ok(Found {
+                        entry,
+                        inputs,
+                        cached: false,
+                        is_new: true,
+                        warnings: reply.warnings,
+                    }),
                     Err(error) => Err(Failure { error: error.logged(self.log), key: None, inputs }),
                 }
             }
@@ -180,17 +199,25 @@ impl Publishing<'_> {
         let cache: &Cache = &self.session.cache;
         let root = &self.session.options.package_root;
         let unusable = |problem: String| {
-            Error::new(ErrorKind::Driver, format!("the conversion gave something unusable: {problem}"))
-                .advise("this is a fault of coreml-build; please report it with the log")
+            Error::new(
+                ErrorKind::Driver,
+                format!("the conversion gave something unusable: {problem}"),
+            )
+            .advise("this is a fault of coreml-build; please report it with the log")
         };
-        let draft =
-            Draft::read(output, wanted.name, seconds, &cache.digests).map_err(|error| unusable(error.to_string()))?;
+        let draft = Draft::read(output, wanted.name, seconds, &cache.digests)
+            .map_err(|error| unusable(error.to_string()))?;
         coreml_spec::Package::open(draft.package())
             .and_then(|package| package.interface())
             .map_err(|error| unusable(error.to_string()))?;
-        draft.add_log(self.log).map_err(|error| Error::storage("keep the log", self.log, &error))?;
+        draft
+            .add_log(self.log)
+            .map_err(|error| Error::storage("keep the log", self.log, &error))?;
         let snapshot = Snapshot::take(root, inputs, &cache.digests).map_err(|error| {
-            Error::new(ErrorKind::Storage, format!("a file that the model is made from cannot be read: {error}"))
+            Error::new(
+                ErrorKind::Storage,
+                format!("a file that the model is made from cannot be read: {error}"),
+            )
         })?;
         if let Some(changed) = inputs.iter().find(|input| self.changed_meanwhile(root, input)) {
             return Err(Error::new(
@@ -208,8 +235,9 @@ impl Publishing<'_> {
         Ok(entry)
     }
 
-    /// Returns whether the file `input` was written or removed since Python was started. A time in the future is no
-    /// sign: archives and clocks that are wrong have them. A file of the hub never changes.
+    /// Returns whether the file `input` was written or removed since Python was started. A time in
+    /// the future is no sign: archives and clocks that are wrong have them. A file of the hub never
+    /// changes.
     fn changed_meanwhile(&self, root: &Path, input: &str) -> bool {
         if pinned(input).is_some() {
             return false;
@@ -244,13 +272,18 @@ fn by_requirements(wanted: Vec<Wanted<'_>>) -> Vec<Vec<Wanted<'_>>> {
     groups
 }
 
-/// Returns a name for each conversion by which the driver and the status line call it: the model's, made unique.
+/// Returns a name for each conversion by which the driver and the status line call it: the model's,
+/// made unique.
 fn unique_ids(group: &[Wanted<'_>]) -> Vec<String> {
     let mut ids: Vec<String> = Vec::new();
     for (position, wanted) in group.iter().enumerate() {
         let before = group[..position].iter().filter(|other| other.name == wanted.name).count();
         // Brackets and blanks occur in no model's own name, so that the new one is unique too.
-        ids.push(if before == 0 { wanted.name.to_owned() } else { format!("{} ({})", wanted.name, before + 1) });
+        ids.push(if before == 0 {
+            wanted.name.to_owned()
+        } else {
+            format!("{} ({})", wanted.name, before + 1)
+        });
     }
     ids
 }
@@ -258,7 +291,8 @@ fn unique_ids(group: &[Wanted<'_>]) -> Vec<String> {
 /// Returns the name of the log for `group`.
 fn log_name(group: &[Wanted<'_>]) -> String {
     let names: Vec<_> = group.iter().map(|wanted| wanted.name).collect();
-    let digits = group.first().and_then(|wanted| wanted.primary.get(..LOG_DIGITS)).unwrap_or_default();
+    let digits =
+        group.first().and_then(|wanted| wanted.primary.get(..LOG_DIGITS)).unwrap_or_default();
     match names.as_slice() {
         [name] => format!("{name}-{digits}"),
         [name, others @ ..] => format!("{name}-and-{}-more-{digits}", others.len()),

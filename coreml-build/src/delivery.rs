@@ -12,7 +12,9 @@ use crate::lookup::{Found, Wanted};
 use crate::manifest::{Manifest, Model};
 use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use crate::session::{Build, BuiltModel, Conversions, Policy, Session};
-use coreml_spec::{INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome, digest_of_folder};
+use coreml_spec::{
+    INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome, digest_of_folder,
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -48,8 +50,12 @@ impl Session {
             match conversions.get(&primary) {
                 Some(Ok(conversion)) => {
                     self.watch(&conversion.inputs, build);
-                    let warning = |text: &String| format!("{}: model `{}`: {text}", build.manifest, model.name);
-                    build.warnings.extend(conversion.warnings.iter().map(warning).collect::<Vec<_>>());
+                    let warning = |text: &String| {
+                        format!("{}: model `{}`: {text}", build.manifest, model.name)
+                    };
+                    build
+                        .warnings
+                        .extend(conversion.warnings.iter().map(warning).collect::<Vec<_>>());
                     found.push((model, conversion));
                 }
                 Some(Err(failure)) => {
@@ -57,9 +63,10 @@ impl Session {
                     let place = model.place(failure.key.as_deref());
                     errors.push(failure.error.clone().of_model(&model.name).at(place));
                 }
-                None => {
-                    errors.push(Error::new(ErrorKind::Driver, "nothing is known of this model").of_model(&model.name))
-                }
+                None => errors.push(
+                    Error::new(ErrorKind::Driver, "nothing is known of this model")
+                        .of_model(&model.name),
+                ),
             }
         }
         if !errors.is_empty() {
@@ -73,15 +80,20 @@ impl Session {
         if let Some(lock) = lock {
             self.compare(lock, &found, &interfaces, build)?;
         }
-        let products: Vec<_> =
-            found.iter().map(|(model, found)| (Products::new(&model.name, &found.entry), &found.entry)).collect();
-        let output = |error: std::io::Error| one(Error::output("write the models", &build.folder, &error));
+        let products: Vec<_> = found
+            .iter()
+            .map(|(model, found)| (Products::new(&model.name, &found.entry), &found.entry))
+            .collect();
+        let output =
+            |error: std::io::Error| one(Error::output("write the models", &build.folder, &error));
         std::fs::create_dir_all(&build.folder).map_err(output)?;
         materialize::models(&build.folder, &products, &self.cache.digests).map_err(output)?;
         let mut models = Vec::new();
         let mut built = Vec::new();
         let mut embedded = Vec::new();
-        for (((model, found), interface), (products, entry)) in found.iter().zip(interfaces).zip(products) {
+        for (((model, found), interface), (products, entry)) in
+            found.iter().zip(interfaces).zip(products)
+        {
             let package = build.folder.join(&products.package);
             built.push(BuiltModel {
                 name: model.name.clone(),
@@ -92,10 +104,13 @@ impl Session {
                 log: entry.log(),
             });
             let root = &self.options.package_root;
-            let mut indexed = indexed(model, root, interface, entry.digest(), products.package, products.samples);
+            let mut indexed =
+                indexed(model, root, interface, entry.digest(), products.package, products.samples);
             if model.embed {
                 let files = entry.package_files().into_iter();
-                let files = files.map(|file| (file.path.to_owned(), package.join(file.path), file.size)).collect();
+                let files = files
+                    .map(|file| (file.path.to_owned(), package.join(file.path), file.size))
+                    .collect();
                 let package = embed::Package { digest: entry.digest(), files };
                 indexed.embedded = embed::symbols(&package);
                 embedded.push((package, *model));
@@ -119,8 +134,9 @@ impl Session {
             manifest: manifest.path.clone(),
             outcome: Outcome::Models(Models { single: manifest.single, models }),
         };
-        let text =
-            serde_json::to_vec_pretty(&BuildFile { models: &built }).map_err(std::io::Error::from).map_err(output)?;
+        let text = serde_json::to_vec_pretty(&BuildFile { models: &built })
+            .map_err(std::io::Error::from)
+            .map_err(output)?;
         std::fs::write(build.folder.join(BUILD_FILE), text).map_err(output)?;
         materialize::index(&build.folder, &index).map_err(output)?;
         Ok(built)
@@ -128,7 +144,8 @@ impl Session {
 
     /// Compares what was found with the lock.
     ///
-    /// Errors: packages that are not the locked ones; and, where nothing may be converted, a lock that is out of date.
+    /// Errors: packages that are not the locked ones; and, where nothing may be converted, a lock
+    /// that is out of date.
     fn compare(
         &self,
         lock: &Lock,
@@ -149,24 +166,32 @@ impl Session {
         if let (Some(other), Some((first, _))) =
             (lock.others(found.iter().map(|(model, _)| model.name.as_str())), found.first())
         {
-            outdated.push((format!("it has a model `{other}` that the manifest has not"), first.place(None)));
+            outdated.push((
+                format!("it has a model `{other}` that the manifest has not"),
+                first.place(None),
+            ));
         }
         for (why, place) in outdated {
             let text = lock::outdated(&build.manifest, &why);
             match self.options.policy {
                 Policy::Auto => build.warnings.push(text),
-                Policy::Cached | Policy::Skip => errors.push(
-                    Error::new(ErrorKind::Lock, text)
-                        .at(place)
-                        .advise("COREML_BUILD=cached uses only what is locked; COREML_BUILD=auto warns of it"),
-                ),
+                Policy::Cached | Policy::Skip => {
+                    errors.push(Error::new(ErrorKind::Lock, text).at(place).advise(
+                        "COREML_BUILD=cached uses only what is locked; COREML_BUILD=auto \
+                            warns of it",
+                    ))
+                }
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
     /// Assembles the packages of the models that say `embed = true`.
-    fn embed(&self, models: Vec<(embed::Package<'_>, &Model)>, build: &Build) -> Result<Option<Library>, Error> {
+    fn embed(
+        &self,
+        models: Vec<(embed::Package<'_>, &Model)>,
+        build: &Build,
+    ) -> Result<Option<Library>, Error> {
         let Some((_, first)) = models.first() else { return Ok(None) };
         let place = |error: Error| error.of_model(&first.name).at(first.place(Some("embed")));
         let target = self.options.target.as_ref().ok_or_else(|| {
@@ -180,7 +205,9 @@ impl Session {
         // Models with the same content have the same symbols.
         packages.sort_by_key(|package| package.digest.to_owned());
         packages.dedup_by_key(|package| package.digest);
-        embed::assemble(&packages, target, &build.folder.join(EMBEDDED_FOLDER)).map(Some).map_err(place)
+        embed::assemble(&packages, target, &build.folder.join(EMBEDDED_FOLDER))
+            .map(Some)
+            .map_err(place)
     }
 }
 
@@ -190,7 +217,10 @@ impl Session {
 pub(crate) fn interface_of(entry: &Entry) -> Result<Interface, Error> {
     let package = entry.package();
     coreml_spec::Package::open(&package).and_then(|package| package.interface()).map_err(|error| {
-        Error::new(ErrorKind::Driver, format!("the converted package {} cannot be read: {error}", package.display()))
+        Error::new(
+            ErrorKind::Driver,
+            format!("the converted package {} cannot be read: {error}", package.display()),
+        )
     })
 }
 
@@ -216,7 +246,11 @@ pub(crate) fn indexed(
         package,
         samples,
         tolerance: model.tolerance,
-        metric: model.metric.clone().map(|(command, bound)| Metric { command, folder: package_root.to_owned(), bound }),
+        metric: model.metric.clone().map(|(command, bound)| Metric {
+            command,
+            folder: package_root.to_owned(),
+            bound,
+        }),
         compute_units: model.compute_units,
         allow: model.allow.clone(),
         embedded: Vec::new(),

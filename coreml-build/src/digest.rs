@@ -1,8 +1,8 @@
 //! SHA-256 of files and of fields, and a memory of the digests of large files.
 //!
 //! Owns: the rule when a remembered digest may be believed. Must not: decide what is hashed.
-//! Flow: `fingerprint.rs` and `cache/entry.rs` ask for digests; the memory lies in the cache, so that a warm build
-//! never reads gigabytes again.
+//! Flow: `fingerprint.rs` and `cache/entry.rs` ask for digests; the memory lies in the cache, so
+//! that a warm build never reads gigabytes again.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,8 +14,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Files up to this many bytes are read each time: that costs less than looking the digest up.
 const REMEMBERED_FROM: u64 = 1 << 20;
 
-/// A digest is remembered only when the file was last written at least this long before: file systems round times up to
-/// two seconds (FAT), so that a later change could leave size and time as they are.
+/// A digest is remembered only when the file was last written at least this long before: file
+/// systems round times up to two seconds (FAT), so that a later change could leave size and time as
+/// they are.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// Bytes read at once while hashing.
@@ -88,7 +89,8 @@ impl<W: Write> Write for Hashing<W> {
 
 /// Returns whether `text` is a digest: 64 lower-case hexadecimal digits.
 pub(crate) fn is_digest(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+    text.len() == 64
+        && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
 /// Digests of files, with the memory for large ones.
@@ -132,9 +134,11 @@ impl Digests {
         Self { folder: PathBuf::from(if cfg!(windows) { "NUL\\none" } else { "/dev/null/none" }) }
     }
 
-    /// Returns the digest of the file at `path`, which is read only when its digest is not remembered.
+    /// Returns the digest of the file at `path`, which is read only when its digest is not
+    /// remembered.
     ///
-    /// Called by: `fingerprint.rs` for inputs, `cache/entry.rs` for entries, `materialize.rs` for copies.
+    /// Called by: `fingerprint.rs` for inputs, `cache/entry.rs` for entries, `materialize.rs` for
+    /// copies.
     /// Errors: the file cannot be read. A memory that cannot be read or written only costs time.
     pub(crate) fn of_file(&self, path: &Path) -> io::Result<String> {
         let stamp = Stamp::of(&std::fs::metadata(path)?);
@@ -192,7 +196,8 @@ impl Digests {
 }
 
 impl Stamp {
-    /// Returns the stamp of a file, or `None` when it was last written before 1970 or its file system keeps no time.
+    /// Returns the stamp of a file, or `None` when it was last written before 1970 or its file
+    /// system keeps no time.
     fn of(metadata: &Metadata) -> Option<Self> {
         let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
         Some(Self {
@@ -248,13 +253,17 @@ mod tests {
         };
         assert_ne!(digest(&[("a", "bc")]), digest(&[("ab", "c")]));
         assert_ne!(digest(&[("a", "b"), ("c", "d")]), digest(&[("a", "bcd")]));
-        assert_eq!(of_bytes(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            of_bytes(b"abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]
     fn a_settled_large_file_is_read_once_until_it_changes() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, digests) = (folder.path().join("weights"), Digests::new(folder.path().join("memos")));
+        let (path, digests) =
+            (folder.path().join("weights"), Digests::new(folder.path().join("memos")));
         std::fs::write(&path, vec![1; 3 << 20]).unwrap();
         set_age(&path, 60);
         let first = digests.of_file(&path).unwrap();
@@ -270,7 +279,8 @@ mod tests {
     #[test]
     fn a_file_that_is_small_or_just_written_is_not_remembered() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, digests) = (folder.path().join("weights"), Digests::new(folder.path().join("memos")));
+        let (path, digests) =
+            (folder.path().join("weights"), Digests::new(folder.path().join("memos")));
         std::fs::write(&path, vec![1; 3 << 20]).unwrap();
         digests.of_file(&path).unwrap();
         assert!(!digests.memo_path(&path).exists());

@@ -1,7 +1,8 @@
 //! What a conversion needs from this machine, whether it is there, and what to do about it.
 //!
 //! Owns: the list of checks and their cures. Must not: install or change anything; convert.
-//! Flow: `cargo coreml doctor` → [`examine`] → `cargo.rs` (environment), `python.rs` (interpreter, packages), the disk.
+//! Flow: `cargo coreml doctor` → [`examine`] → `cargo.rs` (environment), `python.rs` (interpreter,
+//! packages), the disk.
 
 use crate::cargo::{self, Environment};
 use crate::nearest::nearest;
@@ -109,7 +110,11 @@ fn variables(set: impl Iterator<Item = (OsString, OsString)>, errors: &[Error]) 
             named.push(format!("{name}={}", value.to_string_lossy()));
             continue;
         }
-        let unknown = Diagnosis::new("variables", Health::Warn, format!("{name} is set, and nothing reads it"));
+        let unknown = Diagnosis::new(
+            "variables",
+            Health::Warn,
+            format!("{name} is set, and nothing reads it"),
+        );
         all.push(match nearest(&name, known.iter().copied()) {
             Some(near) => unknown.cure(format!("did you mean {near}?")),
             None => unknown.cure(format!("unset it; there are {}", known.join(", "))),
@@ -117,7 +122,11 @@ fn variables(set: impl Iterator<Item = (OsString, OsString)>, errors: &[Error]) 
     }
     named.sort();
     all.extend(errors.iter().map(|error| Diagnosis::of_error("variables", error)));
-    let found = if named.is_empty() { "none is set: every default holds".to_owned() } else { named.join(", ") };
+    let found = if named.is_empty() {
+        "none is set: every default holds".to_owned()
+    } else {
+        named.join(", ")
+    };
     all.insert(0, Diagnosis::new("variables", Health::Good, found));
     all
 }
@@ -128,8 +137,10 @@ fn python(options: &Options) -> Vec<Diagnosis> {
     let Python { uv, interpreter, packages } = python::examine(&options.python, &options.cache_dir);
     let mut all = vec![match uv {
         Ok(Some(path)) => Diagnosis::new("uv", Health::Good, path.display().to_string()),
-        Ok(None) => Diagnosis::new("uv", Health::Note, "not on PATH: pip installs it where it is needed")
-            .cure("to install packages faster: https://docs.astral.sh/uv/"),
+        Ok(None) => {
+            Diagnosis::new("uv", Health::Note, "not on PATH: pip installs it where it is needed")
+                .cure("to install packages faster: https://docs.astral.sh/uv/")
+        }
         Err(error) => Diagnosis::of_error("uv", &error),
     }];
     match interpreter {
@@ -137,12 +148,26 @@ fn python(options: &Options) -> Vec<Diagnosis> {
         Err(error) => all.push(Diagnosis::of_error("python", &error)),
     }
     all.push(match packages {
-        None if offline => {
-            Diagnosis::new("packages", Health::Bad, "torch and coremltools are not installed, and there is no network")
-                .cure("unset COREML_OFFLINE and CARGO_NET_OFFLINE for the first build, or set COREML_PYTHON")
-        }
-        None => Diagnosis::new("packages", Health::Note, "torch and coremltools are not installed yet")
-            .cure("the first `cargo build` that converts a model installs them, once; or set COREML_PYTHON"),
+        None if offline => Diagnosis::new(
+            "packages",
+            Health::Bad,
+            "torch and coremltools are not installed, and \
+                there is no network",
+        )
+        .cure(
+            "unset COREML_OFFLINE and CARGO_NET_OFFLINE for the first build, or set \
+                    COREML_PYTHON",
+        ),
+        None => Diagnosis::new(
+            "packages",
+            Health::Note,
+            "torch and coremltools are not installed \
+            yet",
+        )
+        .cure(
+            "the first `cargo build` that converts a model installs them, once; or set \
+                COREML_PYTHON",
+        ),
         Some(Ok(found)) => Diagnosis::new("packages", Health::Good, found),
         Some(Err(error)) => Diagnosis::of_error("packages", &error),
     });
@@ -155,26 +180,42 @@ fn cache(options: &Options) -> Diagnosis {
     let moved = "set COREML_CACHE_DIR to a folder that can be written";
     if !folder.exists() {
         let Some(above) = folder.ancestors().find(|above| above.exists()) else {
-            return Diagnosis::new("cache", Health::Bad, format!("{} has no folder above it", folder.display()))
-                .cure(moved);
+            return Diagnosis::new(
+                "cache",
+                Health::Bad,
+                format!("{} has no folder above it", folder.display()),
+            )
+            .cure(moved);
         };
         return match tempfile::tempfile_in(above) {
-            Ok(_) => Diagnosis::new("cache", Health::Good, format!("{}, not made yet", folder.display())),
+            Ok(_) => {
+                Diagnosis::new("cache", Health::Good, format!("{}, not made yet", folder.display()))
+            }
             Err(error) => {
-                let found = format!("{} cannot be made: {}: {error}", folder.display(), above.display());
+                let found =
+                    format!("{} cannot be made: {}: {error}", folder.display(), above.display());
                 Diagnosis::new("cache", Health::Bad, found).cure(moved)
             }
         };
     }
     match tempfile::tempfile_in(folder) {
         Ok(_) => {
-            let models = std::fs::read_dir(crate::cache::entries_folder(folder)).map_or(0, Iterator::count);
-            Diagnosis::new("cache", Health::Good, format!("{}, {models} conversions", folder.display()))
+            let models =
+                std::fs::read_dir(crate::cache::entries_folder(folder)).map_or(0, Iterator::count);
+            Diagnosis::new(
+                "cache",
+                Health::Good,
+                format!("{}, {models} conversions", folder.display()),
+            )
         }
         Err(error) => {
             // What is in it still counts.
-            Diagnosis::new("cache", Health::Warn, format!("{} cannot be written: {error}", folder.display()))
-                .cure(moved)
+            Diagnosis::new(
+                "cache",
+                Health::Warn,
+                format!("{} cannot be written: {error}", folder.display()),
+            )
+            .cure(moved)
         }
     }
 }
@@ -184,32 +225,56 @@ fn cache(options: &Options) -> Diagnosis {
 /// Parameters: `installed` — whether the packages are there already.
 fn disk(folder: &Path, installed: bool) -> Diagnosis {
     let Some(existing) = folder.ancestors().find(|above| above.exists()) else {
-        return Diagnosis::new("disk", Health::Note, format!("{} has no folder above it", folder.display()));
+        return Diagnosis::new(
+            "disk",
+            Health::Note,
+            format!("{} has no folder above it", folder.display()),
+        );
     };
     let free = match fs4::available_space(existing) {
         Ok(free) => free,
-        Err(error) => return Diagnosis::new("disk", Health::Note, format!("{}: {error}", existing.display())),
+        Err(error) => {
+            return Diagnosis::new(
+                "disk",
+                Health::Note,
+                format!("{}: {error}", existing.display()),
+            );
+        }
     };
     let found = format!("{:.1} GB free at {}", free as f64 / 1e9, existing.display());
     if installed || free >= ENVIRONMENT_SIZE {
         return Diagnosis::new("disk", Health::Good, found);
     }
     let needed = ENVIRONMENT_SIZE / 1_000_000_000;
-    Diagnosis::new("disk", Health::Warn, format!("{found}, but torch and coremltools take up to {needed} GB"))
-        .cure("free some space, or set COREML_CACHE_DIR to a folder on another disk")
+    Diagnosis::new(
+        "disk",
+        Health::Warn,
+        format!("{found}, but torch and coremltools take up to {needed} GB"),
+    )
+    .cure("free some space, or set COREML_CACHE_DIR to a folder on another disk")
 }
 
 /// Looks for Xcode, which nothing but a Mac has.
 fn xcode() -> Diagnosis {
     if !cfg!(target_os = "macos") {
-        return Diagnosis::new("xcode", Health::Note, "not for this system: the portable backend runs models here");
+        return Diagnosis::new(
+            "xcode",
+            Health::Note,
+            "not for this system: the portable backend runs models here",
+        );
     }
     match Command::new("xcode-select").arg("--print-path").output() {
-        Ok(output) if output.status.success() => {
-            Diagnosis::new("xcode", Health::Good, String::from_utf8_lossy(&output.stdout).trim().to_owned())
-        }
-        _ => Diagnosis::new("xcode", Health::Bad, "the command line tools are not installed: rustc cannot link")
-            .cure("xcode-select --install"),
+        Ok(output) if output.status.success() => Diagnosis::new(
+            "xcode",
+            Health::Good,
+            String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        ),
+        _ => Diagnosis::new(
+            "xcode",
+            Health::Bad,
+            "the command line tools are not installed: rustc cannot link",
+        )
+        .cure("xcode-select --install"),
     }
 }
 
@@ -222,7 +287,10 @@ mod tests {
         let set = [("COREML_PYTHN", "x"), ("COREML_JOBS", "2"), ("PATH", "y")];
         let all = variables(set.into_iter().map(|(name, value)| (name.into(), value.into())), &[]);
         assert_eq!((all[0].health, all[0].found.as_str()), (Health::Good, "COREML_JOBS=2"));
-        assert_eq!((all[1].health, &all[1].cures[..]), (Health::Warn, &["did you mean COREML_PYTHON?".to_owned()][..]));
+        assert_eq!(
+            (all[1].health, &all[1].cures[..]),
+            (Health::Warn, &["did you mean COREML_PYTHON?".to_owned()][..])
+        );
         assert_eq!(all.len(), 2);
     }
 

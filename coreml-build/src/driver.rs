@@ -1,8 +1,10 @@
 //! The driver process: one Python that converts all missing models of a build.
 //!
 //! Owns: starting it, the conversation with it, and what its death means.
-//! Must not: know what a conversion is, or touch the cache but for the temporary folder and the log that it is given.
-//! Flow: `session.rs` → [`run`] → `coreml_driver.__main__.main` in Python; its replies become [`Reply`]s.
+//! Must not: know what a conversion is, or touch the cache but for the temporary folder and the log
+//! that it is given.
+//! Flow: `session.rs` → [`run`] → `coreml_driver.__main__.main` in Python; its replies become
+//! [`Reply`]s.
 
 mod jobs;
 mod protocol;
@@ -32,8 +34,8 @@ from coreml_driver.__main__ import main
 sys.exit(main())
 ";
 
-/// How long a driver that has said `finished` may take to end, and how long the pipe of one that is dead may still
-/// bring lines: its children hold the pipe open.
+/// How long a driver that has said `finished` may take to end, and how long the pipe of one that is
+/// dead may still bring lines: its children hold the pipe open.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The stage that all models share: importing the libraries.
@@ -87,11 +89,15 @@ pub(crate) enum Reply {
 /// Returns: a reply for every model, by its name.
 /// Errors: the process could not even be started.
 pub(crate) fn run(job: Job<'_>, status: &Status) -> Result<BTreeMap<String, Reply>, Error> {
-    let storage = |error: io::Error| Error::storage("write the driver's request", job.folder, &error);
+    let storage =
+        |error: io::Error| Error::storage("write the driver's request", job.folder, &error);
     let scripts = job.folder.join("driver");
     embedded::unpack(&scripts).map_err(storage)?;
-    let outputs: BTreeMap<&str, PathBuf> =
-        job.models.iter().map(|(id, _)| (id.as_str(), job.folder.join("output").join(id))).collect();
+    let outputs: BTreeMap<&str, PathBuf> = job
+        .models
+        .iter()
+        .map(|(id, _)| (id.as_str(), job.folder.join("output").join(id)))
+        .collect();
     let request = Request {
         version: VERSION,
         package_root: job.package_root,
@@ -122,7 +128,8 @@ pub(crate) fn run(job: Job<'_>, status: &Status) -> Result<BTreeMap<String, Repl
     };
     status.begin("starting Python, torch and coremltools");
     let broken = |error: io::Error| {
-        Error::new(ErrorKind::Driver, format!("cannot start {}: {error}", job.python.display())).logged(log)
+        Error::new(ErrorKind::Driver, format!("cannot start {}: {error}", job.python.display()))
+            .logged(log)
     };
     let errors = log_file.try_clone().map_err(broken)?;
     let mut command = child::command(job.python);
@@ -239,7 +246,12 @@ impl Conversation<'_> {
                     self.begun.insert(model.clone(), Instant::now());
                 }
                 self.last_stage = format!("{model}: {stage}");
-                self.status.converting((self.replies.len(), self.ids.len()), &model, &stage, &detail);
+                self.status.converting(
+                    (self.replies.len(), self.ids.len()),
+                    &model,
+                    &stage,
+                    &detail,
+                );
             }
             Event::Converted(reply) => {
                 let id = reply.model.clone();
@@ -250,7 +262,11 @@ impl Conversation<'_> {
             Event::Failed(failed) => {
                 if !failed.traceback.is_empty() {
                     // The log is for people; a full disk shows elsewhere.
-                    let _ = writeln!(&*self.log_file, "{}: {}\n{}", failed.model, failed.message, failed.traceback);
+                    let _ = writeln!(
+                        &*self.log_file,
+                        "{}: {}\n{}",
+                        failed.model, failed.message, failed.traceback
+                    );
                 }
                 self.reply(failed.model.clone(), Reply::Failed(failed))?;
             }
@@ -268,7 +284,8 @@ impl Conversation<'_> {
         Ok(())
     }
 
-    /// Returns a reply for every model; one that was not heard of is lost in the way that `end` says.
+    /// Returns a reply for every model; one that was not heard of is lost in the way that `end`
+    /// says.
     fn conclude(mut self, end: End, child: &mut Child) -> BTreeMap<String, Reply> {
         drop(child.pipes().stdin.take());
         let deadline = Instant::now() + GRACE;
@@ -290,24 +307,43 @@ impl Conversation<'_> {
     /// Returns the error for a model that was not heard of.
     fn loss(&self, end: &End, how: &str) -> Error {
         let said = child::last_lines(self.log, QUOTED_LINES);
-        let quoted = if said.is_empty() { String::new() } else { format!("\n  | {}", said.join("\n  | ")) };
+        let quoted =
+            if said.is_empty() { String::new() } else { format!("\n  | {}", said.join("\n  | ")) };
         let error = match end {
-            End::Finished => {
-                Error::new(ErrorKind::Driver, "the driver ended without a word about this model".to_owned())
-            }
+            End::Finished => Error::new(
+                ErrorKind::Driver,
+                "the driver ended without a word about this \
+                    model"
+                    .to_owned(),
+            ),
             End::Silence if how.contains("SIGKILL") => Error::new(
                 ErrorKind::Driver,
-                format!("Python was {how} while {}: most likely the system ran out of memory", self.last_stage),
+                format!(
+                    "Python was {how} while {}: most likely the system ran out of \
+                    memory",
+                    self.last_stage
+                ),
             )
-            .advise("set COREML_JOBS=1 to convert one model at a time, or build on a machine with more memory"),
+            .advise(
+                "set COREML_JOBS=1 to convert one model at a time, or build on a machine with \
+                more memory",
+            ),
             End::Silence if how.contains("SIGINT") || how.contains("SIGTERM") => {
                 Error::new(ErrorKind::Driver, format!("Python was {how} while {}", self.last_stage))
                     .advise("build again; nothing half-made was kept")
             }
-            End::Silence => {
-                Error::new(ErrorKind::Driver, format!("Python ended early ({how}) while {}{quoted}", self.last_stage))
-                    .advise("read the log; build again with COREML_JOBS=1 to see whether it is memory or this model")
-            }
+            End::Silence => Error::new(
+                ErrorKind::Driver,
+                format!(
+                    "Python ended early ({how}) while \
+                    {}{quoted}",
+                    self.last_stage
+                ),
+            )
+            .advise(
+                "read the log; build again with COREML_JOBS=1 to see whether it is \
+                        memory or this model",
+            ),
             End::Nonsense(line) => Error::new(
                 ErrorKind::Driver,
                 format!(
@@ -316,7 +352,8 @@ impl Conversation<'_> {
                 ),
             )
             .advise(
-                "check that COREML_PYTHON is a Python interpreter, and that nothing in its site-packages \
+                "check that COREML_PYTHON is a Python interpreter, and that nothing in its \
+                site-packages \
                  prints at start",
             ),
         };

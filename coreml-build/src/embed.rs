@@ -1,9 +1,10 @@
 //! Packages inside the program: `embed = true`.
 //!
-//! Owns: the assembler text that includes a package's files, their symbols, and the library made of it.
+//! Owns: the assembler text that includes a package's files, their symbols, and the library made of
+//! it.
 //! Must not: send the bytes through rustc; `.incbin` costs no memory and no time worth mentioning.
-//! Flow: `session.rs` → [`assemble`], after the packages are in `OUT_DIR`; `lib.rs` tells cargo to link the library;
-//! generated code declares the symbols.
+//! Flow: `session.rs` → [`assemble`], after the packages are in `OUT_DIR`; `lib.rs` tells cargo to
+//! link the library; generated code declares the symbols.
 
 use crate::error::{Error, ErrorKind};
 use coreml_spec::EmbeddedFile;
@@ -56,29 +57,43 @@ pub(crate) struct Package<'a> {
 pub(crate) fn symbols(package: &Package<'_>) -> Vec<EmbeddedFile> {
     let prefix = package.digest.get(..DIGEST_DIGITS).unwrap_or(package.digest);
     let files = package.files.iter().enumerate();
-    files.map(|(n, (path, ..))| EmbeddedFile { path: path.clone(), symbol: format!("coreml_{prefix}_{n}") }).collect()
+    files
+        .map(|(n, (path, ..))| EmbeddedFile {
+            path: path.clone(),
+            symbol: format!("coreml_{prefix}_{n}"),
+        })
+        .collect()
 }
 
 /// Assembles `packages` into a static library in `folder`, unless it is there already.
 ///
 /// Called by: `delivery.rs`, for the models of a manifest that say `embed = true`.
-pub(crate) fn assemble(packages: &[Package<'_>], target: &Target, folder: &Path) -> Result<Library, Error> {
+pub(crate) fn assemble(
+    packages: &[Package<'_>],
+    target: &Target,
+    folder: &Path,
+) -> Result<Library, Error> {
     let size: u64 = packages.iter().flat_map(|package| &package.files).map(|(.., size)| size).sum();
     if size > SIZE_LIMIT {
         return Err(Error::new(
             ErrorKind::Embedding,
-            format!("`embed = true`: the packages have {size} bytes, but at most {SIZE_LIMIT} fit into a program"),
+            format!(
+                "`embed = true`: the packages have {size} bytes, but at most {SIZE_LIMIT} fit \
+                into a program"
+            ),
         )
         .advise("leave `embed` out and ship the package beside the program"));
     }
     let text = assembly(packages, &target.target)?;
-    let name = format!("coreml_embedded_{}", &crate::digest::of_bytes(text.as_bytes())[..DIGEST_DIGITS]);
+    let name =
+        format!("coreml_embedded_{}", &crate::digest::of_bytes(text.as_bytes())[..DIGEST_DIGITS]);
     let library = Library { name, folder: folder.to_owned() };
     let done = folder.join("assembled");
     if std::fs::read_to_string(&done).is_ok_and(|name| name == library.name) {
         return Ok(library);
     }
-    let storage = |error: std::io::Error| Error::output("write the embedded packages", folder, &error);
+    let storage =
+        |error: std::io::Error| Error::output("write the embedded packages", folder, &error);
     std::fs::create_dir_all(folder).map_err(storage)?;
     let source = folder.join("embedded.S");
     std::fs::write(&source, text).map_err(storage)?;
@@ -95,11 +110,18 @@ pub(crate) fn assemble(packages: &[Package<'_>], target: &Target, folder: &Path)
         .emit_rerun_if_env_changed(false)
         .try_compile(&library.name)
         .map_err(|error| {
-            Error::new(ErrorKind::Embedding, format!("`embed = true`: the packages cannot be assembled: {error}"))
-                .advise(
-                    "install a C compiler for the target: on Debian and Ubuntu gcc, on a Mac the command \
+            Error::new(
+                ErrorKind::Embedding,
+                format!(
+                    "`embed = true`: the packages cannot be \
+                assembled: {error}"
+                ),
+            )
+            .advise(
+                "install a C compiler for the target: on Debian and Ubuntu gcc, on a Mac the \
+                    command \
                      line tools; or set CC",
-                )
+            )
         })?;
     std::fs::write(&done, &library.name).map_err(storage)?;
     Ok(library)
@@ -122,11 +144,19 @@ impl Format {
     /// Returns the format of a target.
     fn of(target: &str) -> Result<Self, Error> {
         let unsupported = |what: &str| {
-            Error::new(ErrorKind::Unsupported, format!("`embed = true` is not supported yet for {what} ({target})"))
-                .advise("leave `embed` out: the package is then found beside the program")
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("`embed = true` is not supported yet for {what} ({target})"),
+            )
+            .advise("leave `embed` out: the package is then found beside the program")
         };
         if target.contains("-apple-") {
-            Ok(Self { section: ".section __TEXT,__const", symbol_prefix: "_", hide: ".private_extern", end: "" })
+            Ok(Self {
+                section: ".section __TEXT,__const",
+                symbol_prefix: "_",
+                hide: ".private_extern",
+                end: "",
+            })
         } else if target.ends_with("-msvc") {
             Err(unsupported("Microsoft's assembler, which cannot include files"))
         } else if target.contains("-windows-") {
@@ -158,7 +188,9 @@ fn assembly(packages: &[Package<'_>], target: &str) -> Result<String, Error> {
                     text.push_str(&format!("{} {symbol}\n", format.hide));
                 }
             }
-            text.push_str(&format!(".balign {ALIGNMENT}\n{begin}:\n.incbin {path}\n{begin}_end:\n"));
+            text.push_str(&format!(
+                ".balign {ALIGNMENT}\n{begin}:\n.incbin {path}\n{begin}_end:\n"
+            ));
         }
     }
     Ok(text + format.end)
@@ -166,13 +198,14 @@ fn assembly(packages: &[Package<'_>], target: &str) -> Result<String, Error> {
 
 /// Returns a path as an assembler's string.
 fn quoted(path: &Path) -> Result<String, Error> {
-    let text = path.to_str().filter(|text| !text.chars().any(char::is_control)).ok_or_else(|| {
-        Error::new(
-            ErrorKind::Embedding,
-            format!("`embed = true`: the assembler cannot read the path {}", path.display()),
-        )
-        .advise("build in a folder whose name is plain text (CARGO_TARGET_DIR)")
-    })?;
+    let text =
+        path.to_str().filter(|text| !text.chars().any(char::is_control)).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Embedding,
+                format!("`embed = true`: the assembler cannot read the path {}", path.display()),
+            )
+            .advise("build in a folder whose name is plain text (CARGO_TARGET_DIR)")
+        })?;
     Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
 }
 

@@ -1,7 +1,8 @@
 //! The Python driver, inside this crate.
 //!
 //! Owns: the list of the driver's files, and unpacking them. Must not: know what they say.
-//! Flow: their bytes are part of every fingerprint; `driver.rs` unpacks them before it starts Python.
+//! Flow: their bytes are part of every fingerprint; `driver.rs` unpacks them before it starts
+//! Python.
 
 use crate::digest::{self, Hasher};
 use std::io;
@@ -11,7 +12,8 @@ use std::sync::OnceLock;
 /// Names of the driver's files, with their content.
 macro_rules! driver_files {
     ($($name:literal),* $(,)?) => {
-        /// The files of the package `coreml_driver`: path relative to the folder that goes on `sys.path`, content.
+        /// The files of the package `coreml_driver`: path relative to the folder that goes on
+        /// `sys.path`, content.
         pub(crate) const DRIVER: &[(&str, &str)] = &[
             $((concat!("coreml_driver/", $name), include_str!(concat!("../python/coreml_driver/", $name)))),*
         ];
@@ -74,7 +76,8 @@ pub(crate) const REQUIREMENTS: &str = include_str!("../python/requirements.in");
 /// Versions and hashes of the default requirements and of all that they need, for every system.
 pub(crate) const REQUIREMENTS_LOCK: &str = include_str!("../python/requirements.lock");
 
-/// Returns the digest of the driver's files; computed once per process, because it is part of every primary key.
+/// Returns the digest of the driver's files; computed once per process, because it is part of every
+/// primary key.
 pub(crate) fn driver_digest() -> &'static str {
     static DIGEST: OnceLock<String> = OnceLock::new();
     DIGEST.get_or_init(|| {
@@ -92,7 +95,8 @@ pub(crate) fn lock_digest() -> &'static str {
 
 /// Writes the driver's files below `folder`.
 ///
-/// Called by: `driver.rs`, with a temporary folder of its own each time, so that nobody else's bytes can stand there.
+/// Called by: `driver.rs`, with a temporary folder of its own each time, so that nobody else's
+/// bytes can stand there.
 pub(crate) fn unpack(folder: &Path) -> io::Result<()> {
     for (path, content) in DRIVER {
         let path = folder.join(path);
@@ -127,7 +131,10 @@ mod tests {
         let mut found = BTreeSet::new();
         python_files(&root, &root.join("coreml_driver"), &mut found);
         let listed: BTreeSet<_> = DRIVER.iter().map(|(path, _)| (*path).to_owned()).collect();
-        assert_eq!(listed, found, "src/embedded.rs must list exactly the files of python/coreml_driver");
+        assert_eq!(
+            listed, found,
+            "src/embedded.rs must list exactly the files of python/coreml_driver"
+        );
     }
 
     #[test]

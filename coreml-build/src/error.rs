@@ -1,7 +1,9 @@
 //! What can go wrong in a build, as a person reads it: what, where, what to do.
 //!
-//! Owns: the text form of every error of this crate. Must not: decide how an error is reported (that is `lib.rs`).
-//! Flow: every module returns [`Error`]; `session.rs` renders them into the index, `lib.rs` into cargo directives.
+//! Owns: the text form of every error of this crate. Must not: decide how an error is reported
+//! (that is `lib.rs`).
+//! Flow: every module returns [`Error`]; `session.rs` renders them into the index, `lib.rs` into
+//! cargo directives.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -115,7 +117,8 @@ impl Error {
             }
             _ => "check the folder, or set COREML_CACHE_DIR to another one",
         };
-        Self::new(ErrorKind::Storage, format!("cannot {doing} at {}: {error}", path.display())).advise(advice)
+        Self::new(ErrorKind::Storage, format!("cannot {doing} at {}: {error}", path.display()))
+            .advise(advice)
     }
 
     /// Makes an error about a file or folder of `OUT_DIR`.
@@ -123,7 +126,10 @@ impl Error {
     /// Parameters: as for [`Self::storage`].
     pub(crate) fn output(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(ErrorKind::Storage, format!("cannot {doing} at {}: {error}", path.display()))
-            .advise("check that the target folder is writable and has space, or set CARGO_TARGET_DIR to another one")
+            .advise(
+                "check that the target folder is writable and has space, or set \
+                CARGO_TARGET_DIR to another one",
+            )
     }
 
     /// Adds a cure; the likeliest comes first.
@@ -186,7 +192,8 @@ impl Error {
         self.0.log.as_deref()
     }
 
-    /// Returns the first line of the text form: place, model and message on one line, for a cargo warning.
+    /// Returns the first line of the text form: place, model and message on one line, for a cargo
+    /// warning.
     pub(crate) fn headline(&self) -> String {
         let mut line = String::new();
         if let Some(place) = &self.0.place {
@@ -239,12 +246,17 @@ mod tests {
         let error = Error::new(ErrorKind::Conversion, "PyTorch op `foo` has no Core ML form")
             .of_model("encoder")
             .at(Place { manifest: "w.toml".into(), line: 12, column: 1 })
-            .in_python(Some(PythonPlace { file: "python/w.py".into(), line: 42, text: "  x = torch.foo(y)".into() }))
+            .in_python(Some(PythonPlace {
+                file: "python/w.py".into(),
+                line: 42,
+                text: "  x = torch.foo(y)".into(),
+            }))
             .advise("write it with supported operations")
             .logged(Path::new("/cache/e.log"));
         assert_eq!(
             error.to_string(),
-            "w.toml:12:1: model `encoder`: PyTorch op `foo` has no Core ML form\n  python/w.py:42: x = \
+            "w.toml:12:1: model `encoder`: PyTorch op `foo` has no Core ML form\n  python/w.py:42: \
+            x = \
              torch.foo(y)\n  \
              try: write it with supported operations\n  log: /cache/e.log"
         );

@@ -1,8 +1,9 @@
 //! What makes two conversions the same.
 //!
-//! Owns: the primary key (what the manifest and this crate say) and the fingerprint (that, and what was read).
-//! Flow: `session.rs` → [`primary`] → the lists of files that earlier conversions of that key read (`cache/inputs.rs`)
-//! → [`Snapshot`] of each list → the cache entry of its fingerprint.
+//! Owns: the primary key (what the manifest and this crate say) and the fingerprint (that, and what
+//! was read).
+//! Flow: `session.rs` → [`primary`] → the lists of files that earlier conversions of that key read
+//! (`cache/inputs.rs`) → [`Snapshot`] of each list → the cache entry of its fingerprint.
 
 use crate::digest::{Digests, Hasher, is_digest};
 use crate::embedded;
@@ -12,14 +13,19 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-/// Version of the two keys and of what is stored under them: a change makes all older entries misses.
+/// Version of the two keys and of what is stored under them: a change makes all older entries
+/// misses.
 const FORMAT_VERSION: &str = "1";
 
 /// Returns the primary key of a conversion: canonical table, driver and Python packages.
 ///
 /// Called by: `session.rs`.
-/// Returns: 64 hexadecimal digits. Two models with the same key and the same files give the same package.
-pub(crate) fn primary(conversion: &Conversion, requirements: &Requirements) -> Result<String, serde_json::Error> {
+/// Returns: 64 hexadecimal digits. Two models with the same key and the same files give the same
+/// package.
+pub(crate) fn primary(
+    conversion: &Conversion,
+    requirements: &Requirements,
+) -> Result<String, serde_json::Error> {
     let mut hasher = Hasher::default();
     hasher.field("format", FORMAT_VERSION.as_bytes());
     hasher.field("table", &serde_json::to_vec(conversion)?);
@@ -28,9 +34,10 @@ pub(crate) fn primary(conversion: &Conversion, requirements: &Requirements) -> R
     Ok(hasher.finish())
 }
 
-/// Begins the name of a file of the hub among the files that a conversion reads, and comes before its digest:
-/// `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. It lies where the hub's client keeps it, which differs between machines, and
-/// a commit's files never change: so the name is all there is to know.
+/// Begins the name of a file of the hub among the files that a conversion reads, and comes before
+/// its digest: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. It lies where the hub's client keeps it,
+/// which differs between machines, and a commit's files never change: so the name is all there is
+/// to know.
 const PINNED: [&str; 2] = ["hub:", "#sha256="];
 
 /// Returns the digest that the name of a file of the hub tells; `None` for any other input.
@@ -59,7 +66,12 @@ impl Snapshot {
             let known = pinned(path).map(|digest| Ok(digest.to_owned()));
             match known.unwrap_or_else(|| digests.of_file(&package_root.join(path))) {
                 Ok(digest) => Ok((path.clone(), Some(digest))),
-                Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                    ) =>
+                {
                     Ok((path.clone(), None))
                 }
                 Err(error) => Err(io::Error::new(error.kind(), format!("{path}: {error}"))),
@@ -106,12 +118,15 @@ mod tests {
     fn a_file_of_the_hub_is_known_by_its_name_alone() {
         let folder = tempfile::tempdir().unwrap();
         let digests = Digests::new(folder.path().join("memos"));
-        let of = |input: &str| Snapshot::take(folder.path(), &[input.to_owned()], &digests).unwrap().fingerprint("key");
+        let of = |input: &str| {
+            Snapshot::take(folder.path(), &[input.to_owned()], &digests).unwrap().fingerprint("key")
+        };
         let (zeros, ones) = ("0".repeat(64), "1".repeat(64));
         let input = format!("hub:owner/name@{}/model.safetensors#sha256={zeros}", "a".repeat(40));
         assert_eq!(pinned(&input), Some(zeros.as_str()));
         assert_ne!(of(&input), of(&input.replace(&zeros, &ones)));
-        for other in ["hub:owner/name", "model.safetensors", "hub:a#sha256=12", "x/hub:a#sha256=12"] {
+        for other in ["hub:owner/name", "model.safetensors", "hub:a#sha256=12", "x/hub:a#sha256=12"]
+        {
             assert_eq!(pinned(other), None, "{other}");
         }
     }

@@ -1,10 +1,11 @@
 //! The lock of a manifest: `digits.lock` beside `digits.toml`, committed with it.
 //!
-//! Owns: what a lock holds, and what a build makes of it. An artifact that is not the locked one is refused; a lock that
-//! is older than the sources is only out of date.
+//! Owns: what a lock holds, and what a build makes of it. An artifact that is not the locked one is
+//! refused; a lock that is older than the sources is only out of date.
 //! Must not: be written by a build; only `cargo coreml lock` writes it.
-//! Flow: `session.rs` reads it beside each manifest and asks [`Lock::judge`] about every model; `lock/make.rs` makes a
-//! new one, `lock/text.rs` writes it down, `lock/skip.rs` builds from it alone.
+//! Flow: `session.rs` reads it beside each manifest and asks [`Lock::judge`] about every model;
+//! `lock/make.rs` makes a new one, `lock/text.rs` writes it down, `lock/skip.rs` builds from it
+//! alone.
 
 mod make;
 mod skip;
@@ -43,8 +44,8 @@ pub(crate) struct Lock {
 pub(crate) struct LockedPackages {
     /// What the manifest and the defaults asked for.
     pub(crate) requirements: Vec<String>,
-    /// All packages with their versions, and with their hashes unless [`lock`](Self::lock) has them; empty when they were
-    /// not resolved.
+    /// All packages with their versions, and with their hashes unless [`lock`](Self::lock) has
+    /// them; empty when they were not resolved.
     pub(crate) packages: Vec<String>,
     /// Digest of the lock inside of coreml-build, when the defaults are used.
     pub(crate) lock: Option<String>,
@@ -97,7 +98,8 @@ impl Lock {
         Self::parse(&content).map(Some).map_err(|problem| unreadable(path, manifest, &problem))
     }
 
-    /// Returns the pinned packages to install for `requirements`, when the lock was made for the same.
+    /// Returns the pinned packages to install for `requirements`, when the lock was made for the
+    /// same.
     pub(crate) fn pins(&self, requirements: &Requirements) -> Option<Vec<String>> {
         let same = self.python.requirements == requirements.packages && self.python.lock.is_none();
         (same && !self.python.packages.is_empty()).then(|| self.python.packages.clone())
@@ -121,10 +123,16 @@ impl Lock {
             return Err(Disagreement::Outdated(format!("the model `{model}` has changed since")));
         }
         if locked.digest != entry.digest() {
-            return Err(Disagreement::Forged(Box::new(forged(manifest, &locked.digest, entry.digest()))));
+            return Err(Disagreement::Forged(Box::new(forged(
+                manifest,
+                &locked.digest,
+                entry.digest(),
+            ))));
         }
         if locked.interface != *interface {
-            return Err(Disagreement::Outdated(format!("it has another interface of the model `{model}`")));
+            return Err(Disagreement::Outdated(format!(
+                "it has another interface of the model `{model}`"
+            )));
         }
         Ok(())
     }
@@ -137,10 +145,19 @@ impl Lock {
 }
 
 impl LockedModel {
-    /// Returns whether the files and the table behind `primary` are those that were locked; `None` when that cannot be
-    /// known because a file is missing.
-    pub(crate) fn holds(&self, package_root: &Path, primary: &str, digests: &Digests) -> Option<bool> {
-        if self.inputs.iter().any(|input| pinned(input).is_none() && !package_root.join(input).is_file()) {
+    /// Returns whether the files and the table behind `primary` are those that were locked; `None`
+    /// when that cannot be known because a file is missing.
+    pub(crate) fn holds(
+        &self,
+        package_root: &Path,
+        primary: &str,
+        digests: &Digests,
+    ) -> Option<bool> {
+        if self
+            .inputs
+            .iter()
+            .any(|input| pinned(input).is_none() && !package_root.join(input).is_file())
+        {
             return None;
         }
         let snapshot = Snapshot::take(package_root, &self.inputs, digests).ok()?;
@@ -151,7 +168,11 @@ impl LockedModel {
 /// Returns what is said of a lock that is older than the sources.
 pub(crate) fn outdated(manifest: &str, why: &str) -> String {
     let lock = path(Path::new(manifest));
-    format!("{} is out of date: {why}; `{}` brings it up to date", lock.display(), command(manifest))
+    format!(
+        "{} is out of date: {why}; `{}` brings it up to date",
+        lock.display(),
+        command(manifest)
+    )
 }
 
 /// Returns the error for an artifact that is not the locked one.
@@ -160,12 +181,16 @@ fn forged(manifest: &str, locked: &str, found: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
         format!(
-            "the converted package is not the one that {} names, so it was not used\n  locked: {locked}\n  found:  \
+            "the converted package is not the one that {} names, so it was not used\n  locked: \
+            {locked}\n  found:  \
              {found}",
             lock.display()
         ),
     )
-    .advise("use a cache that has the locked package: set COREML_REMOTE, or copy the entry from where it was locked")
+    .advise(
+        "use a cache that has the locked package: set COREML_REMOTE, or copy the entry from \
+        where it was locked",
+    )
     .advise(format!("if the package is right, accept it: `{}`", command(manifest)))
 }
 

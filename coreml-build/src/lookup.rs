@@ -1,6 +1,7 @@
 //! Finding a conversion in the cache.
 //!
-//! Owns: going through the lists of files that earlier conversions read until one leads to an entry.
+//! Owns: going through the lists of files that earlier conversions read until one leads to an
+//! entry.
 //! Must not: convert, or wait for anybody.
 //! Flow: `session.rs` → [`find`]; `convert.rs` looks again once it holds the locks.
 
@@ -55,7 +56,9 @@ impl<'a> Wanted<'a> {
 
     /// Returns whether `entry` is made from the locked sources, but is not the locked package.
     pub(crate) fn disagrees(&self, entry: &Entry) -> bool {
-        self.locked.is_some_and(|locked| locked.fingerprint == entry.fingerprint() && locked.digest != entry.digest())
+        self.locked.is_some_and(|locked| {
+            locked.fingerprint == entry.fingerprint() && locked.digest != entry.digest()
+        })
     }
 }
 
@@ -89,16 +92,28 @@ pub(crate) fn find(
     lists.extend(wanted.locked.map(|locked| locked.inputs.clone()));
     for inputs in lists {
         let snapshot = Snapshot::take(package_root, &inputs, &cache.digests).map_err(|error| {
-            Error::new(ErrorKind::Storage, format!("a file that the model is made from cannot be read: {error}"))
-                .advise("check its permissions")
+            Error::new(
+                ErrorKind::Storage,
+                format!("a file that the model is made from cannot be read: {error}"),
+            )
+            .advise("check its permissions")
         })?;
         match cache.lookup(&snapshot.fingerprint(&wanted.primary)) {
             Lookup::Hit(entry) => {
                 cache.stamp_inputs(&wanted.primary);
-                return Ok(Some(Found { entry, inputs, cached: true, is_new: false, warnings: Vec::new() }));
+                return Ok(Some(Found {
+                    entry,
+                    inputs,
+                    cached: true,
+                    is_new: false,
+                    warnings: Vec::new(),
+                }));
             }
             Lookup::Damaged(damage) => {
-                let warning = format!("model `{}`: its cache entry is damaged and not used: {damage}", wanted.name);
+                let warning = format!(
+                    "model `{}`: its cache entry is damaged and not used: {damage}",
+                    wanted.name
+                );
                 if !warnings.contains(&warning) {
                     warnings.push(warning);
                 }

@@ -1,12 +1,14 @@
 //! The manifest: which models there are, where they come from, how they are converted.
 //!
-//! Owns: finding, parsing and validating a manifest; every error has its line and column, and all are found at once.
+//! Owns: finding, parsing and validating a manifest; every error has its line and column, and all
+//! are found at once.
 //! Must not: look at the Python code, the weights or the cache.
 //! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
-//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the keys), one file per key
-//! with a table of its own (`function`, `buckets`, `source`, `feature` for inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`,
-//! `parity`, `target`), `agreement` (rules between keys), `conversion` (the canonical table).
+//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the
+//! keys), one file per key with a table of its own (`function`, `buckets`, `source`, `feature` for
+//! inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`, `parity`, `target`),
+//! `agreement` (rules between keys), `conversion` (the canonical table).
 
 mod agreement;
 mod buckets;
@@ -85,7 +87,8 @@ pub(crate) fn path(package_root: &Path, name: &str) -> PathBuf {
 /// Called by: `selection.rs`.
 pub(crate) fn is_manifest(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| {
-        text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("model") || table.contains_key("models"))
+        text.parse::<toml::Table>()
+            .is_ok_and(|table| table.contains_key("model") || table.contains_key("models"))
     })
 }
 
@@ -96,11 +99,15 @@ impl Manifest {
     /// Parameters: `name` — as the user wrote it in `build.rs`, relative to the package.
     pub(crate) fn read(package_root: &Path, name: &str) -> Result<Self, Rejected> {
         let path = path(package_root, name);
-        let content = std::fs::read_to_string(&path).map_err(|error| unreadable(package_root, name, &path, &error))?;
+        let content = std::fs::read_to_string(&path)
+            .map_err(|error| unreadable(package_root, name, &path, &error))?;
         let mut manifest = Self::parse(&path, name, content)?;
-        if !path.starts_with(package_root) || path.components().any(|part| part == std::path::Component::ParentDir) {
+        if !path.starts_with(package_root)
+            || path.components().any(|part| part == std::path::Component::ParentDir)
+        {
             manifest.warnings.push(format!(
-                "{name} lies outside the package: builds work here, but a published package would not contain it"
+                "{name} lies outside the package: builds work here, but a published package would \
+                not contain it"
             ));
         }
         Ok(manifest)
@@ -110,15 +117,21 @@ impl Manifest {
     ///
     /// Called by: `session.rs`, unless nothing is made from them.
     pub(crate) fn check_files(&self, package_root: &Path) -> Result<(), Rejected> {
-        let mut errors: Vec<_> = self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        let mut errors: Vec<_> =
+            self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
         // Buckets in packages of their own have the same files.
         errors.dedup();
-        if errors.is_empty() { Ok(()) } else { Err(Rejected { errors, models: self.module_names() }) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Rejected { errors, models: self.module_names() })
+        }
     }
 
     /// Returns the names of its `[models.NAME]` tables.
     pub(crate) fn module_names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.models.iter().map(|model| model.manifest_name().to_owned()).collect();
+        let mut names: Vec<_> =
+            self.models.iter().map(|model| model.manifest_name().to_owned()).collect();
         names.dedup();
         if self.single { Vec::new() } else { names }
     }
@@ -134,8 +147,13 @@ impl Manifest {
             reader.report(Error::new(ErrorKind::Manifest, message).at(place));
         }
         let root = reader.root(document.get_ref());
-        let requirements = root.take("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
-        let defaults = root.take("defaults").and_then(|item| item.section()).map(Keys::defaults).unwrap_or_default();
+        let requirements =
+            root.take("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
+        let defaults = root
+            .take("defaults")
+            .and_then(|item| item.section())
+            .map(Keys::defaults)
+            .unwrap_or_default();
         let (single, several) = (root.take("model"), root.take("models"));
         let is_single = single.is_some();
         let tables = match (single, several) {
@@ -145,16 +163,26 @@ impl Manifest {
             }
             (None, Some(item)) => named_models(&item),
             (Some(item), Some(_)) => {
-                item.report("a manifest has either one `[model]` or `[models.NAME]` tables, not both");
+                item.report(
+                    "a manifest has either one `[model]` or `[models.NAME]` tables, not both",
+                );
                 Vec::new()
             }
             (None, None) => {
-                root.report("there is no model: add a `[model]` table, or `[models.NAME]` tables for several".into());
+                root.report(
+                    "there is no model: add a `[model]` table, or `[models.NAME]` tables \
+                    for several"
+                        .into(),
+                );
                 Vec::new()
             }
         };
         root.finish();
-        let names = if is_single { Vec::new() } else { tables.iter().map(|(name, _)| name.clone()).collect() };
+        let names = if is_single {
+            Vec::new()
+        } else {
+            tables.iter().map(|(name, _)| name.clone()).collect()
+        };
         let models = models(&reader, tables, &defaults, requirements.as_ref());
         // What stands behind a syntax error may have been read wrongly: it alone is worth showing.
         let mut errors = reader.errors();
@@ -162,9 +190,13 @@ impl Manifest {
             errors.retain(|error| error.message().starts_with(NOT_TOML));
         }
         match requirements {
-            Some(requirements) if errors.is_empty() => {
-                Ok(Self { path: path.to_owned(), single: is_single, requirements, models, warnings: Vec::new() })
-            }
+            Some(requirements) if errors.is_empty() => Ok(Self {
+                path: path.to_owned(),
+                single: is_single,
+                requirements,
+                models,
+                warnings: Vec::new(),
+            }),
             _ => Err(Rejected { errors, models: names }),
         }
     }
@@ -177,8 +209,9 @@ fn models(
     defaults: &Keys,
     requirements: Option<&Requirements>,
 ) -> Vec<Model> {
-    let read =
-        |(name, item): (String, Item<'_>)| Some((name, item.place(), item.path.clone(), Keys::read(item.section()?)));
+    let read = |(name, item): (String, Item<'_>)| {
+        Some((name, item.place(), item.path.clone(), Keys::read(item.section()?)))
+    };
     // All are read before any is completed, so that the places of all keys are known.
     let keys: Vec<_> = tables.into_iter().filter_map(read).collect();
     let places = reader.places();
@@ -192,12 +225,19 @@ fn models(
     };
     let models: Vec<_> = keys.into_iter().filter_map(complete).flatten().collect();
     for model in &models {
-        if let Some(other) = models.iter().find(|other| other.bucket_of.is_some() && other.name == model.name)
+        if let Some(other) =
+            models.iter().find(|other| other.bucket_of.is_some() && other.name == model.name)
             && model.bucket_of.is_none()
         {
             let name = other.manifest_name();
-            let message = format!("the package of a bucket of `{name}` is called like this: rename one of them");
-            reader.report(Error::new(ErrorKind::Manifest, message).at(model.table().clone()).of_model(&model.name));
+            let message = format!(
+                "the package of a bucket of `{name}` is called like this: rename one of them"
+            );
+            reader.report(
+                Error::new(ErrorKind::Manifest, message)
+                    .at(model.table().clone())
+                    .of_model(&model.name),
+            );
         }
     }
     models
@@ -217,18 +257,22 @@ fn named_models<'a>(models: &Item<'a>) -> Vec<(String, Item<'a>)> {
             named.push((name.to_owned(), item));
         } else {
             item.report(format!(
-                "`{name}` cannot name a model, because it becomes a Rust module: call it for example `{identifier}`"
+                "`{name}` cannot name a model, because it becomes a Rust module: call it for \
+                example `{identifier}`"
             ));
         }
     }
     named
 }
 
-/// Returns the places of a model's keys by their path inside the model; those of `[defaults]` where it has none itself.
+/// Returns the places of a model's keys by their path inside the model; those of `[defaults]` where
+/// it has none itself.
 fn model_places(places: &BTreeMap<String, Place>, model: &str) -> BTreeMap<String, Place> {
     let inside = |table: &str| {
         let prefix = format!("{table}.");
-        let entry = |(path, place): (&String, &Place)| Some((path.strip_prefix(&prefix)?.to_owned(), place.clone()));
+        let entry = |(path, place): (&String, &Place)| {
+            Some((path.strip_prefix(&prefix)?.to_owned(), place.clone()))
+        };
         places.iter().filter_map(entry).collect::<Vec<_>>()
     };
     let shared = places.iter().filter(|(path, _)| path.starts_with("python"));
@@ -247,7 +291,10 @@ fn python(item: &Item<'_>) -> Option<Requirements> {
         range
     });
     let dependencies = section.take("dependencies").map(|item| {
-        item.array()?.iter().map(|dependency| dependency.text().map(str::to_owned)).collect::<Option<Vec<_>>>()
+        item.array()?
+            .iter()
+            .map(|dependency| dependency.text().map(str::to_owned))
+            .collect::<Option<Vec<_>>>()
     });
     section.finish();
     let range = match range {
@@ -263,21 +310,28 @@ fn python(item: &Item<'_>) -> Option<Requirements> {
 /// Returns the error for a manifest that cannot be read.
 fn unreadable(package_root: &Path, name: &str, path: &Path, error: &std::io::Error) -> Error {
     if error.kind() != std::io::ErrorKind::NotFound {
-        return Error::new(ErrorKind::Manifest, format!("the manifest {} cannot be read: {error}", path.display()))
-            .advise("a manifest is a text file in UTF-8");
+        return Error::new(
+            ErrorKind::Manifest,
+            format!("the manifest {} cannot be read: {error}", path.display()),
+        )
+        .advise("a manifest is a text file in UTF-8");
     }
     let message = format!("there is no manifest `{name}`: looked for {}", path.display());
     let folder = path.parent().unwrap_or(package_root);
     let siblings = toml_files(folder);
     let wanted = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let found = nearest(&wanted, siblings.iter().map(String::as_str)).or(match siblings.as_slice() {
-        [only] => Some(only),
-        _ => None,
-    });
+    let found =
+        nearest(&wanted, siblings.iter().map(String::as_str)).or(match siblings.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        });
     let error = Error::new(ErrorKind::Manifest, message);
     match found {
-        Some(found) => error.advise(format!("there is a `{found}` in that folder: did you mean it?")),
-        None => error.advise("paths in build.rs are relative to the package, the folder of its Cargo.toml"),
+        Some(found) => {
+            error.advise(format!("there is a `{found}` in that folder: did you mean it?"))
+        }
+        None => error
+            .advise("paths in build.rs are relative to the package, the folder of its Cargo.toml"),
     }
 }
 
@@ -287,7 +341,8 @@ fn toml_files(folder: &Path) -> Vec<String> {
     let mut names: Vec<_> = names
         .filter_map(|entry| entry.file_name().into_string().ok())
         .filter(|name| {
-            name.ends_with(".toml") && !["Cargo.toml", "rustfmt.toml", "clippy.toml"].contains(&name.as_str())
+            name.ends_with(".toml")
+                && !["Cargo.toml", "rustfmt.toml", "clippy.toml"].contains(&name.as_str())
         })
         .collect();
     names.sort();
@@ -304,12 +359,16 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         let kind = if is_folder { "is not a folder" } else { "is not a file" };
         let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
-        let error =
-            Error::new(ErrorKind::Manifest, message).of_model(model.manifest_name()).at(model.place(Some(&key)));
-        let error = error.advise("paths in a manifest are relative to the package, the folder of its Cargo.toml");
+        let error = Error::new(ErrorKind::Manifest, message)
+            .of_model(model.manifest_name())
+            .at(model.place(Some(&key)));
+        let error = error.advise(
+            "paths in a manifest are relative to the package, the folder of its Cargo.toml",
+        );
         Some(if key.ends_with("source.transformers") {
             error.advise(
-                "a repository of the hub needs the commit: `revision = \"…\"`; with \"main\" the error tells it",
+                "a repository of the hub needs the commit: `revision = \"…\"`; with \"main\" the \
+                error tells it",
             )
         } else {
             error

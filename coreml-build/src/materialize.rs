@@ -1,9 +1,11 @@
 //! Bringing cache entries into `OUT_DIR`, where the macro, the tests and the program look for them.
 //!
-//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models: what is right is not
-//! touched, what an interrupted run left behind is repaired, what is stale is removed.
+//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models:
+//! what is right is not touched, what an interrupted run left behind is repaired, what is stale is
+//! removed.
 //! Must not: change a cache entry; its files are linked, read-only and with pinned times.
-//! Flow: `session.rs` → [`models`], then [`index`] last, so that a new index never names files that are not there yet.
+//! Flow: `session.rs` → [`models`], then [`index`] last, so that a new index never names files that
+//! are not there yet.
 
 use crate::cache::{Entry, PINNED_TIME, write_whole};
 use crate::digest::Digests;
@@ -14,7 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-/// The file beside the index that says what was cached: for people and examples, no part of the build.
+/// The file beside the index that says what was cached: for people and examples, no part of the
+/// build.
 pub(crate) const BUILD_FILE: &str = "build.json";
 
 /// Folder beside the index for what is linked into the program.
@@ -36,7 +39,11 @@ impl Products {
     pub(crate) fn new(name: &str, entry: &Entry) -> Self {
         Self {
             package: format!("{name}.mlpackage"),
-            samples: entry.samples().iter().map(|sample| format!("{name}.samples.{}", sample.path)).collect(),
+            samples: entry
+                .samples()
+                .iter()
+                .map(|sample| format!("{name}.samples.{}", sample.path))
+                .collect(),
             report: format!("{name}.report.json"),
         }
     }
@@ -46,11 +53,17 @@ impl Products {
 ///
 /// Called by: `delivery.rs`.
 /// Errors: with the path; `folder` may then be half done, and the next run repairs it.
-pub(crate) fn models(folder: &Path, models: &[(Products, &Entry)], digests: &Digests) -> io::Result<()> {
+pub(crate) fn models(
+    folder: &Path,
+    models: &[(Products, &Entry)],
+    digests: &Digests,
+) -> io::Result<()> {
     let mut files = Vec::new();
     for (products, entry) in models {
         let package = folder.join(&products.package);
-        files.extend(entry.package_files().into_iter().map(|content| (package.join(content.path), content)));
+        files.extend(
+            entry.package_files().into_iter().map(|content| (package.join(content.path), content)),
+        );
         let samples = entry.samples().into_iter().zip(&products.samples);
         files.extend(samples.map(|(content, name)| (folder.join(name), content)));
         files.extend(entry.report().map(|content| (folder.join(&products.report), content)));
@@ -73,8 +86,10 @@ pub(crate) fn models(folder: &Path, models: &[(Products, &Entry)], digests: &Dig
 /// Parameters: `packages` — folder name and reason of each.
 pub(crate) fn absent(folder: &Path, packages: &[(String, String)]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let absent: Vec<_> =
-        packages.iter().map(|(package, reason)| (folder.join(format!("{package}{ABSENT_ENDING}")), reason)).collect();
+    let absent: Vec<_> = packages
+        .iter()
+        .map(|(package, reason)| (folder.join(format!("{package}{ABSENT_ENDING}")), reason))
+        .collect();
     let mut expected = BTreeSet::from([folder.join(INDEX_FILE)]);
     expected.extend(absent.iter().map(|(path, _)| path.clone()));
     remove_others(folder, &expected)?;
@@ -84,7 +99,8 @@ pub(crate) fn absent(folder: &Path, packages: &[(String, String)]) -> io::Result
     Ok(())
 }
 
-/// Writes the index, unless it says the same already: the macro's crate is compiled again when it is written.
+/// Writes the index, unless it says the same already: the macro's crate is compiled again when it
+/// is written.
 pub(crate) fn index(folder: &Path, index: &Index) -> io::Result<()> {
     let path = folder.join(INDEX_FILE);
     let content = serde_json::to_vec_pretty(index)?;
@@ -106,7 +122,10 @@ fn is_right(path: &Path, source: &Path, size: u64, sha256: &str, digests: &Diges
         return true;
     }
     let pinned = metadata.modified().is_ok_and(|time| time == UNIX_EPOCH + PINNED_TIME);
-    metadata.is_file() && pinned && metadata.len() == size && digests.of_file(path).is_ok_and(|digest| digest == sha256)
+    metadata.is_file()
+        && pinned
+        && metadata.len() == size
+        && digests.of_file(path).is_ok_and(|digest| digest == sha256)
 }
 
 /// Returns whether two files are one.
@@ -122,11 +141,14 @@ fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
     false
 }
 
-/// Links `source` to `path`, or copies it where links do not work; whatever stood there before is replaced at once.
+/// Links `source` to `path`, or copies it where links do not work; whatever stood there before is
+/// replaced at once.
 fn place(source: &Path, path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let link = tempfile::Builder::new().prefix(".placing-").make_in(folder, |link| std::fs::hard_link(source, link));
+    let link = tempfile::Builder::new()
+        .prefix(".placing-")
+        .make_in(folder, |link| std::fs::hard_link(source, link));
     let placed = match link {
         Ok(link) => link.into_temp_path(),
         Err(_) => copy(source, folder)?,
@@ -146,15 +168,18 @@ fn copy(source: &Path, folder: &Path) -> io::Result<tempfile::TempPath> {
     Ok(copy.into_temp_path())
 }
 
-/// Removes everything in `folder` that is not among the files `expected`, apart from the embedded objects and the compiled
-/// models, which `compiler.rs` looks after.
+/// Removes everything in `folder` that is not among the files `expected`, apart from the embedded
+/// objects and the compiled models, which `compiler.rs` looks after.
 fn remove_others(folder: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| named(folder, &error))? {
         let entry = entry?;
         let (path, is_folder) = (entry.path(), entry.file_type()?.is_dir());
         let next = expected.range(path.clone()..).next();
         let is_compiled = path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION);
-        if entry.file_name() == EMBEDDED_FOLDER || is_compiled || (!is_folder && next == Some(&path)) {
+        if entry.file_name() == EMBEDDED_FOLDER
+            || is_compiled
+            || (!is_folder && next == Some(&path))
+        {
             continue;
         }
         if is_folder && next.is_some_and(|next| *next != path && next.starts_with(&path)) {

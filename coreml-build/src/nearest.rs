@@ -3,8 +3,8 @@
 //! Owns: when two words are near enough to be worth a guess.
 //! Flow: used by the manifest for keys, values and file names.
 
-/// Similarity (Jaro-Winkler, 0 to 1) above which a guess helps more than it distracts; `wieghts` → `weights` has 0.96,
-/// `psnr` → `per` 0.80.
+/// Similarity (Jaro-Winkler, 0 to 1) above which a guess helps more than it distracts; `wieghts` →
+/// `weights` has 0.96, `psnr` → `per` 0.80.
 const NEAR: f64 = 0.8;
 
 /// Returns the known word nearest to `word`, or `None` when none is near.
@@ -32,7 +32,13 @@ mod tests {
 
     #[test]
     fn finds_slips_and_leaves_strangers_alone() {
-        let known = ["weights", "capture", "compute-units", "compute-precision", "minimum-deployment-target"];
+        let known = [
+            "weights",
+            "capture",
+            "compute-units",
+            "compute-precision",
+            "minimum-deployment-target",
+        ];
         assert_eq!(nearest("wieghts", known), Some("weights"));
         assert_eq!(nearest("compute_units", known), Some("compute-units"));
         assert_eq!(nearest("deployment-target", known), None);

@@ -4,9 +4,9 @@
 //! Must not: be called on a cache hit; touch an environment that it did not make.
 //! Flow: `session.rs` → [`obtain`] → `driver.rs` starts what it returns.
 //!
-//! Order: `COREML_PYTHON` as it is; else an environment in the cache, made from the first fitting interpreter on
-//! `PATH` by
-//! `COREML_UV`, by `uv` on `PATH`, by a `uv` that pip installs from its pinned hash, or by pip alone.
+//! Order: `COREML_PYTHON` as it is; else an environment in the cache, made from the first fitting
+//! interpreter on `PATH` by `COREML_UV`, by `uv` on `PATH`, by a `uv` that pip installs from its
+//! pinned hash, or by pip alone.
 
 mod environment;
 mod installer;
@@ -57,7 +57,8 @@ pub(crate) fn obtain(
     environment::obtain(&interpreter, uv.as_deref(), options, requirements, cache, status)
 }
 
-/// Resolves the packages of `requirements` for every system: a line with versions and hashes for each.
+/// Resolves the packages of `requirements` for every system: a line with versions and hashes for
+/// each.
 ///
 /// Called by: `lock/make.rs`, for packages that nothing pins yet.
 pub(crate) fn resolve(
@@ -73,8 +74,16 @@ pub(crate) fn resolve(
     let (log, file) = cache.log("python-lock")?;
     let uv = uv.as_deref();
     let folder = temporary.path();
-    let installer =
-        installer::Installer { interpreter: &interpreter, uv, options, requirements, folder, log, file, status };
+    let installer = installer::Installer {
+        interpreter: &interpreter,
+        uv,
+        options,
+        requirements,
+        folder,
+        log,
+        file,
+        status,
+    };
     installer.resolve().map(|text| pins(&text))
 }
 
@@ -82,8 +91,11 @@ pub(crate) fn resolve(
 fn find_uv(options: &PythonOptions) -> Result<Option<PathBuf>, Error> {
     match &options.uv {
         Some(uv) => find_program(uv, options).map(Some).ok_or_else(|| {
-            Error::new(ErrorKind::Environment, format!("COREML_UV is {}, and there is no such program", uv.display()))
-                .advise("set COREML_UV to the uv program, or unset it to use pip")
+            Error::new(
+                ErrorKind::Environment,
+                format!("COREML_UV is {}, and there is no such program", uv.display()),
+            )
+            .advise("set COREML_UV to the uv program, or unset it to use pip")
         }),
         None => Ok(find_program(Path::new("uv"), options)),
     }
@@ -108,23 +120,38 @@ pub(crate) fn examine(options: &PythonOptions, cache_dir: &Path) -> Finding {
     let uv = find_uv(options);
     if let Some(own) = &options.interpreter {
         let found = own_interpreter(own, options, &requirements);
-        let packages = found.as_ref().ok().map(|program| interpreter::packages(program, &requirements));
+        let packages =
+            found.as_ref().ok().map(|program| interpreter::packages(program, &requirements));
         let interpreter = found.map(|program| {
-            let version = Interpreter::probe(&program).map(|interpreter| interpreter.to_string()).unwrap_or_default();
+            let version = Interpreter::probe(&program)
+                .map(|interpreter| interpreter.to_string())
+                .unwrap_or_default();
             format!("COREML_PYTHON: {}, Python {version}", program.display())
         });
         return Finding { uv, interpreter, packages };
     }
-    let found = interpreter::find(options, &requirements.range, uv.as_ref().ok().and_then(|uv| uv.as_deref()));
+    let found = interpreter::find(
+        options,
+        &requirements.range,
+        uv.as_ref().ok().and_then(|uv| uv.as_deref()),
+    );
     let cache = Cache::new(cache_dir);
-    let ready = found.as_ref().ok().and_then(|interpreter| environment::existing(interpreter, &requirements, &cache));
+    let ready = found
+        .as_ref()
+        .ok()
+        .and_then(|interpreter| environment::existing(interpreter, &requirements, &cache));
     let packages = ready.map(|program| interpreter::packages(&program, &requirements));
-    let interpreter = found.map(|interpreter| format!("{}, Python {interpreter}", interpreter.base.display()));
+    let interpreter =
+        found.map(|interpreter| format!("{}, Python {interpreter}", interpreter.base.display()));
     Finding { uv, interpreter, packages }
 }
 
 /// Returns `COREML_PYTHON`, if it works and has a fitting version.
-fn own_interpreter(own: &Path, options: &PythonOptions, requirements: &Requirements) -> Result<PathBuf, Error> {
+fn own_interpreter(
+    own: &Path,
+    options: &PythonOptions,
+    requirements: &Requirements,
+) -> Result<PathBuf, Error> {
     let wrong = |problem: String| {
         Error::new(ErrorKind::Environment, format!("COREML_PYTHON is {}, {problem}", own.display()))
             .advise(format!(
@@ -134,10 +161,15 @@ fn own_interpreter(own: &Path, options: &PythonOptions, requirements: &Requireme
             ))
             .advise("or unset it: an environment with these packages is then made in the cache")
     };
-    let program = find_program(own, options).ok_or_else(|| wrong("and there is no such program".into()))?;
-    let interpreter = Interpreter::probe(&program).map_err(|problem| wrong(format!("which {problem}")))?;
+    let program =
+        find_program(own, options).ok_or_else(|| wrong("and there is no such program".into()))?;
+    let interpreter =
+        Interpreter::probe(&program).map_err(|problem| wrong(format!("which {problem}")))?;
     if !requirements.range.contains(interpreter.version) {
-        return Err(wrong(format!("which is Python {interpreter}, but Python {} is needed", requirements.range)));
+        return Err(wrong(format!(
+            "which is Python {interpreter}, but Python {} is needed",
+            requirements.range
+        )));
     }
     Ok(program)
 }

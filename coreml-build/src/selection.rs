@@ -1,7 +1,8 @@
-//! Which manifests a command means: those that it names, or all of the package around the current folder.
+//! Which manifests a command means: those that it names, or all of the package around the current
+//! folder.
 //!
-//! Owns: finding the package of a manifest, and the manifests of a package. Must not: run in a build, whose build script
-//! names its manifests.
+//! Owns: finding the package of a manifest, and the manifests of a package. Must not: run in a
+//! build, whose build script names its manifests.
 //! Flow: the command line → [`Selection::of`] → a [`crate::Session`] for each package.
 
 use crate::error::{Error, ErrorKind};
@@ -22,7 +23,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Returns the manifests at `paths`, by package; all of the package around `folder` when there are no paths.
+    /// Returns the manifests at `paths`, by package; all of the package around `folder` when there
+    /// are no paths.
     ///
     /// Parameters: `folder` — the current one, absolute; `paths` — relative to it, or absolute.
     /// Errors: there is no package, or no manifest.
@@ -35,9 +37,16 @@ impl Selection {
             if manifests.is_empty() {
                 return Err(Error::new(
                     ErrorKind::Manifest,
-                    format!("no file of the package {} has a `[model]` or `[models]` table", package_root.display()),
+                    format!(
+                        "no file of the package {} has a `[model]` or `[models]` \
+                        table",
+                        package_root.display()
+                    ),
                 )
-                .advise("name the manifest, or run the command in the folder of the package that has it"));
+                .advise(
+                    "name the manifest, or run the command in the folder of the package that \
+                    has it",
+                ));
             }
             return Ok(vec![Self { package_root, manifests }]);
         }
@@ -45,10 +54,14 @@ impl Selection {
         for path in paths {
             let path = plain(&folder.join(path));
             if !path.is_file() {
-                return Err(Error::new(ErrorKind::Manifest, format!("there is no manifest {}", path.display()))
-                    .advise("paths are relative to the current folder"));
+                return Err(Error::new(
+                    ErrorKind::Manifest,
+                    format!("there is no manifest {}", path.display()),
+                )
+                .advise("paths are relative to the current folder"));
             }
-            let package_root = path.parent().and_then(package_around).ok_or_else(|| no_package(&path))?;
+            let package_root =
+                path.parent().and_then(package_around).ok_or_else(|| no_package(&path))?;
             let name = path.strip_prefix(&package_root).unwrap_or(&path);
             let name = name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "/");
             match selections.iter_mut().find(|selection| selection.package_root == package_root) {
@@ -63,8 +76,9 @@ impl Selection {
 /// Returns the nearest folder from `folder` upwards that has a `Cargo.toml` with a package.
 fn package_around(folder: &Path) -> Option<PathBuf> {
     let is_package = |folder: &&Path| {
-        std::fs::read_to_string(folder.join("Cargo.toml"))
-            .is_ok_and(|text| text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("package")))
+        std::fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| {
+            text.parse::<toml::Table>().is_ok_and(|table| table.contains_key("package"))
+        })
     };
     folder.ancestors().find(is_package).map(Path::to_owned)
 }
@@ -103,8 +117,11 @@ fn plain(path: &Path) -> PathBuf {
 
 /// Returns the error for a place outside of any package.
 fn no_package(path: &Path) -> Error {
-    Error::new(ErrorKind::Manifest, format!("there is no package around {}: no Cargo.toml", path.display()))
-        .advise("run the command in a package, or name a manifest of one")
+    Error::new(
+        ErrorKind::Manifest,
+        format!("there is no package around {}: no Cargo.toml", path.display()),
+    )
+    .advise("run the command in a package, or name a manifest of one")
 }
 
 #[cfg(test)]
@@ -136,7 +153,10 @@ mod tests {
             package_root: root.join(package),
             manifests: manifests.iter().map(ToString::to_string).collect(),
         };
-        assert_eq!(of("a/models", &[]), Ok(vec![selection("a", &["digits.toml", "models/two.toml"])]));
+        assert_eq!(
+            of("a/models", &[]),
+            Ok(vec![selection("a", &["digits.toml", "models/two.toml"])])
+        );
         let both = vec![selection("a", &["digits.toml"]), selection("a/inner", &["m.toml"])];
         assert_eq!(of("a/models", &["../digits.toml", "../inner/m.toml"]), Ok(both));
         assert!(of("", &[]).unwrap_err().to_string().contains("there is no package around"));

@@ -1,9 +1,10 @@
 //! One build of one or more manifests, from options to files in the output folder.
 //!
 //! Owns: the order of things, and what a failure of one model means for the others.
-//! Must not: read the environment or print: that is `cargo.rs`; so it runs the same in a build script, a test and the
-//! command line.
-//! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then `delivery.rs`.
+//! Must not: read the environment or print: that is `cargo.rs`; so it runs the same in a build
+//! script, a test and the command line.
+//! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then
+//! `delivery.rs`.
 
 use crate::cache::{Cache, bytes_below};
 use crate::config::Limits;
@@ -55,7 +56,11 @@ pub struct Options {
 
 impl Options {
     /// Makes options with everything else at its default.
-    pub fn new(package_root: impl Into<PathBuf>, out_dir: impl Into<PathBuf>, cache_dir: impl Into<PathBuf>) -> Self {
+    pub fn new(
+        package_root: impl Into<PathBuf>,
+        out_dir: impl Into<PathBuf>,
+        cache_dir: impl Into<PathBuf>,
+    ) -> Self {
         Self {
             package_root: package_root.into(),
             out_dir: out_dir.into(),
@@ -130,7 +135,8 @@ pub struct BuiltModel {
     /// Its package in the output folder.
     #[serde(skip)]
     pub package: PathBuf,
-    /// What Python said while it was converted, in the cache; not there for an entry that came from elsewhere.
+    /// What Python said while it was converted, in the cache; not there for an entry that came from
+    /// elsewhere.
     #[serde(skip)]
     pub log: PathBuf,
 }
@@ -169,16 +175,22 @@ impl Session {
     /// Builds all of `manifests`; what is not in the cache is converted by one Python process.
     ///
     /// Called by: [`crate::compile_all`], the command line.
-    /// Returns: one build per manifest, in order. Products are in the output folder, for a failed one an index that
-    /// says why. Models that could be converted are in the cache even if others of their manifest failed.
+    /// Returns: one build per manifest, in order. Products are in the output folder, for a failed
+    /// one an index that says why. Models that could be converted are in the cache even if others
+    /// of their manifest failed.
     pub fn build(&self, manifests: &[&str]) -> Vec<Build> {
         let read: Vec<_> = manifests.iter().map(|name| (*name, self.read(name))).collect();
         let mut warnings = Vec::new();
         let needs_cache = self.options.policy != Policy::Skip
-            || read.iter().filter_map(|(_, read)| read.as_ref().ok()).any(|source| self.is_ready(&source.manifest));
+            || read
+                .iter()
+                .filter_map(|(_, read)| read.as_ref().ok())
+                .any(|source| self.is_ready(&source.manifest));
         let used = needs_cache.then(|| self.cache.in_use());
-        let conversions = self.conversions(read.iter().filter_map(|(_, read)| read.as_ref().ok()), &mut warnings);
-        let mut builds: Vec<_> = read.into_iter().map(|(name, read)| self.finish(name, read, &conversions)).collect();
+        let conversions =
+            self.conversions(read.iter().filter_map(|(_, read)| read.as_ref().ok()), &mut warnings);
+        let mut builds: Vec<_> =
+            read.into_iter().map(|(name, read)| self.finish(name, read, &conversions)).collect();
         if let Some(first) = builds.first_mut() {
             first.warnings.extend(warnings);
         }
@@ -194,7 +206,10 @@ impl Session {
     /// Called by: [`crate::compile_all`], for variables that make no sense.
     pub(crate) fn refuse(&self, manifests: &[&str], errors: &[Error]) -> Vec<Build> {
         let rejected = || Rejected { errors: errors.to_vec(), models: Vec::new() };
-        manifests.iter().map(|name| self.finish(name, Err(rejected()), &Conversions::new())).collect()
+        manifests
+            .iter()
+            .map(|name| self.finish(name, Err(rejected()), &Conversions::new()))
+            .collect()
     }
 
     /// Reads a manifest and the lock beside it.
@@ -207,18 +222,25 @@ impl Session {
         }
         let lock = Lock::read(&lock::path(&manifest.path), name)
             .map_err(|error| Rejected { errors: vec![error], models: manifest.module_names() })?;
-        manifest.requirements.pins = lock.as_ref().and_then(|lock| lock.pins(&manifest.requirements));
+        manifest.requirements.pins =
+            lock.as_ref().and_then(|lock| lock.pins(&manifest.requirements));
         Ok(Source { manifest, lock })
     }
 
-    /// Returns whether nothing has to be converted for a manifest: all its models are packages that are there.
+    /// Returns whether nothing has to be converted for a manifest: all its models are packages that
+    /// are there.
     fn is_ready(&self, manifest: &Manifest) -> bool {
         let ready = |model: &Model| model.conversion.functions.package().is_some();
-        manifest.models.iter().all(ready) && manifest.check_files(&self.options.package_root).is_ok()
+        manifest.models.iter().all(ready)
+            && manifest.check_files(&self.options.package_root).is_ok()
     }
 
     /// Finds or converts all models of `sources`.
-    fn conversions<'a>(&self, sources: impl Iterator<Item = &'a Source>, warnings: &mut Vec<String>) -> Conversions {
+    fn conversions<'a>(
+        &self,
+        sources: impl Iterator<Item = &'a Source>,
+        warnings: &mut Vec<String>,
+    ) -> Conversions {
         let mut wanted: BTreeMap<String, Wanted<'_>> = BTreeMap::new();
         for Source { manifest, lock } in sources {
             if self.options.policy == Policy::Skip && !self.is_ready(manifest) {
@@ -256,7 +278,8 @@ impl Session {
         let mut conversions = Conversions::new();
         wanted.retain(|primary, wanted| {
             let Some(folder) = wanted.conversion.functions.package() else { return true };
-            let found = ready::obtain(&self.options.package_root, folder, &self.cache, wanted, warnings);
+            let found =
+                ready::obtain(&self.options.package_root, folder, &self.cache, wanted, warnings);
             conversions.insert(primary.clone(), found);
             false
         });
@@ -267,7 +290,9 @@ impl Session {
                     conversions.insert(primary, Ok(found));
                 }
                 Ok(None) if unneeded.contains(&primary) => {}
-                Ok(None) if self.options.policy != Policy::Auto && self.options.remote.is_none() => {
+                Ok(None)
+                    if self.options.policy != Policy::Auto && self.options.remote.is_none() =>
+                {
                     conversions.insert(primary, Err(not_cached().into()));
                 }
                 Ok(None) => misses.push(wanted),
@@ -283,7 +308,12 @@ impl Session {
     }
 
     /// Brings the models of a manifest into the output folder, or the errors.
-    fn finish(&self, name: &str, read: Result<Source, Rejected>, conversions: &Conversions) -> Build {
+    fn finish(
+        &self,
+        name: &str,
+        read: Result<Source, Rejected>,
+        conversions: &Conversions,
+    ) -> Build {
         let mut build = Build {
             manifest: name.to_owned(),
             folder: index_folder(&self.options.out_dir, name),
@@ -292,7 +322,8 @@ impl Session {
             warnings: Vec::new(),
             library: None,
         };
-        // A lock that is made later is noticed by `cargo coreml lock` itself: cargo would run for ever for a missing file.
+        // A lock that is made later is noticed by `cargo coreml lock` itself: cargo would run for
+        // ever for a missing file.
         let lock = lock::path(&build.watched[0]);
         build.watched.extend(lock.exists().then_some(lock));
         build.watched.extend(self.options.config_file.clone());
@@ -326,7 +357,8 @@ impl Session {
         errors
     }
 
-    /// Adds the files of `inputs` that exist to those that are watched: cargo would build again and again for others.
+    /// Adds the files of `inputs` that exist to those that are watched: cargo would build again and
+    /// again for others.
     ///
     /// Called by: [`Session::deliver`].
     pub(crate) fn watch(&self, inputs: &[String], build: &mut Build) {
@@ -343,7 +375,10 @@ impl Session {
 ///
 /// Called by: [`Session::find_or_convert`], `convert.rs`.
 pub(crate) fn not_cached() -> Error {
-    Error::new(ErrorKind::Policy, "it is not in the cache, and COREML_BUILD=cached forbids converting it")
-        .advise("run `COREML_BUILD=auto cargo build` once where there is Python")
-        .advise("or set COREML_CACHE_DIR or COREML_REMOTE to a cache that has it")
+    Error::new(
+        ErrorKind::Policy,
+        "it is not in the cache, and COREML_BUILD=cached forbids converting it",
+    )
+    .advise("run `COREML_BUILD=auto cargo build` once where there is Python")
+    .advise("or set COREML_CACHE_DIR or COREML_REMOTE to a cache that has it")
 }

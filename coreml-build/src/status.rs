@@ -1,8 +1,10 @@
-//! What a build is doing, told while it does it: to whoever listens, or in one line on the terminal, since cargo hides what a
-//! build script prints.
+//! What a build is doing, told while it does it: to whoever listens, or in one line on the
+//! terminal, since cargo hides what a build script prints.
 //!
-//! Owns: `/dev/tty`, and when it is written. Must not: fail; a build without a terminal says nothing.
-//! Flow: `environment.rs` and `driver.rs` tell what they are doing, and call [`Status::tick`] while they wait.
+//! Owns: `/dev/tty`, and when it is written. Must not: fail; a build without a terminal says
+//! nothing.
+//! Flow: `environment.rs` and `driver.rs` tell what they are doing, and call [`Status::tick`] while
+//! they wait.
 
 use crate::session::Options;
 use std::fs::File;
@@ -13,7 +15,8 @@ use std::time::{Duration, Instant};
 /// Time after which the line is written again: often enough to see that something moves.
 const REFRESHED_EVERY: Duration = Duration::from_millis(100);
 
-/// Widest line, in characters: a longer one would wrap on an ordinary terminal and could not be overwritten.
+/// Widest line, in characters: a longer one would wrap on an ordinary terminal and could not be
+/// overwritten.
 const WIDTH: usize = 78;
 
 /// Goes to the start of the line and clears it.
@@ -23,7 +26,8 @@ const CLEAR: &[u8] = b"\r\x1b[K";
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Progress {
-    /// Something that may take long begins: installing Python packages, waiting for another build, …
+    /// Something that may take long begins: installing Python packages, waiting for another build,
+    /// …
     Began {
         /// What.
         what: String,
@@ -48,7 +52,8 @@ pub enum Progress {
     },
 }
 
-/// Who is told what a build does. It is called from the build's own thread, and should return at once.
+/// Who is told what a build does. It is called from the build's own thread, and should return at
+/// once.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Progress) + Send + Sync>);
 
@@ -94,11 +99,13 @@ trait Terminal: Write + Send + std::fmt::Debug {}
 impl<T: Write + Send + std::fmt::Debug> Terminal for T {}
 
 impl Status {
-    /// Opens the terminal; without one, and where the options want no status line, nothing is ever written.
+    /// Opens the terminal; without one, and where the options want no status line, nothing is ever
+    /// written.
     ///
     /// Called by: `convert.rs`, `upkeep.rs` and `lock/make.rs`, once for all that they do.
     pub(crate) fn new(options: &Options) -> Self {
-        let terminal = if options.status { File::options().write(true).open("/dev/tty").ok() } else { None };
+        let terminal =
+            if options.status { File::options().write(true).open("/dev/tty").ok() } else { None };
         let line = terminal.map(|terminal| Line::new(Box::new(terminal)));
         Self { line: Mutex::new(line), observer: options.observer.clone() }
     }
@@ -114,7 +121,8 @@ impl Status {
 
     /// Says how far the conversion of a model is.
     ///
-    /// Parameters: `count` — how many models are done, and of how many; `detail` — with `N/M` in it where the stage has steps.
+    /// Parameters: `count` — how many models are done, and of how many; `detail` — with `N/M` in it
+    /// where the stage has steps.
     pub(crate) fn converting(&self, count: (usize, usize), model: &str, stage: &str, detail: &str) {
         self.tell(|| Progress::Converting {
             model: model.to_owned(),
@@ -168,7 +176,13 @@ impl Drop for Status {
 impl Line {
     /// Makes an empty line.
     fn new(terminal: Box<dyn Terminal>) -> Self {
-        Self { terminal, text: String::new(), since: Instant::now(), written: None, shown: String::new() }
+        Self {
+            terminal,
+            text: String::new(),
+            since: Instant::now(),
+            written: None,
+            shown: String::new(),
+        }
     }
 
     /// Changes the text.
@@ -177,7 +191,8 @@ impl Line {
         self.write();
     }
 
-    /// Writes the line, unless it says the same or was written just now. A terminal that is gone is not worth an error.
+    /// Writes the line, unless it says the same or was written just now. A terminal that is gone is
+    /// not worth an error.
     fn write(&mut self) {
         if self.written.is_some_and(|written| written.elapsed() < REFRESHED_EVERY) {
             return;
@@ -245,7 +260,10 @@ mod tests {
         let written = String::from_utf8(paper.0.lock().unwrap().clone()).unwrap();
         let lines: Vec<_> = written.split("\r\x1b[K").collect();
         assert_eq!(lines.len(), 4, "{written:?}");
-        assert!(lines[1].starts_with("coreml: encoder: [31mxxx") && lines[1].ends_with("x… 0s"), "{written:?}");
+        assert!(
+            lines[1].starts_with("coreml: encoder: [31mxxx") && lines[1].ends_with("x… 0s"),
+            "{written:?}"
+        );
         assert_eq!(lines[1].chars().count(), WIDTH);
         assert_eq!(lines[2], "coreml: 1/2 m: too soon (after the first to be written) 0s");
         assert_eq!(lines[3], "");

@@ -1,7 +1,8 @@
 //! What the command line does with caches: list, verify, collect, push, pull, fetch.
 //!
 //! Owns: these calls of [`Session`], and what they report. Must not: print; run in a build.
-//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `cache.rs`, `remote/exchange.rs`, `python.rs`.
+//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `cache.rs`, `remote/exchange.rs`,
+//! `python.rs`.
 
 use crate::cache::{Collected, Damage, Listed};
 use crate::error::{Error, ErrorKind};
@@ -64,14 +65,16 @@ impl Session {
         self.cache.verify()
     }
 
-    /// Removes from the local cache what is beyond the limits of the options, and what killed processes left behind.
+    /// Removes from the local cache what is beyond the limits of the options, and what killed
+    /// processes left behind.
     ///
     /// Parameters: `waiting` — called once when builds run; their end is waited for.
     pub fn collect(&self, waiting: impl FnOnce()) -> Result<Collected, Error> {
         self.cache.collect(self.options.limits, waiting)
     }
 
-    /// Says of the models of `manifests` whether the local cache has them; nothing is converted or brought.
+    /// Says of the models of `manifests` whether the local cache has them; nothing is converted or
+    /// brought.
     pub fn look(&self, manifests: &[&str]) -> Moves {
         self.each(manifests, |session, wanted, warnings| {
             let found = find(&session.options.package_root, &session.cache, wanted, warnings)?;
@@ -83,11 +86,16 @@ impl Session {
     ///
     /// Parameters: `waiting` — called once when builds run; their end is waited for.
     /// Returns: what was removed, and what kept other models from being removed.
-    pub fn forget(&self, manifests: &[&str], waiting: impl FnOnce()) -> Result<(Collected, Moves), Error> {
+    pub fn forget(
+        &self,
+        manifests: &[&str],
+        waiting: impl FnOnce(),
+    ) -> Result<(Collected, Moves), Error> {
         let mut entries = Vec::new();
         let moves = self.each(manifests, |session, wanted, warnings| {
             entries.extend(
-                find(&session.options.package_root, &session.cache, wanted, warnings)?.map(|found| found.entry),
+                find(&session.options.package_root, &session.cache, wanted, warnings)?
+                    .map(|found| found.entry),
             );
             Ok(Whereabouts::Nowhere)
         });
@@ -100,15 +108,20 @@ impl Session {
     pub fn push(&self, manifests: &[&str]) -> Result<Moves, Error> {
         match &self.options.remote {
             None => Err(no_remote()),
-            Some(remote) if !remote.write => {
-                Err(Error::new(ErrorKind::Policy, format!("the remote cache {remote} is only read here"))
-                    .advise("set COREML_REMOTE_WRITE=1 where models may be given to it"))
-            }
+            Some(remote) if !remote.write => Err(Error::new(
+                ErrorKind::Policy,
+                format!("the remote cache {remote} is only read here"),
+            )
+            .advise("set COREML_REMOTE_WRITE=1 where models may be given to it")),
             Some(_) => Ok(self.each(manifests, |session, wanted, warnings| {
                 let found = find(&session.options.package_root, &session.cache, wanted, warnings)?;
                 Ok(match found {
                     None => Whereabouts::Nowhere,
-                    Some(found) if session.share(wanted.name, &wanted.primary, &found, warnings) => Whereabouts::Shared,
+                    Some(found)
+                        if session.share(wanted.name, &wanted.primary, &found, warnings) =>
+                    {
+                        Whereabouts::Shared
+                    }
                     Some(_) => Whereabouts::Local,
                 })
             })),
@@ -125,8 +138,8 @@ impl Session {
         Ok(self.each(manifests, Self::bring))
     }
 
-    /// Brings everything that an offline build of `manifests` needs into the local cache: their models, and the Python
-    /// environment for those that have to be converted.
+    /// Brings everything that an offline build of `manifests` needs into the local cache: their
+    /// models, and the Python environment for those that have to be converted.
     pub fn prefetch(&self, manifests: &[&str]) -> Moves {
         let mut moves = self.each(manifests, Self::bring);
         let status = Status::new(&self.options);
@@ -136,7 +149,12 @@ impl Session {
         for name in manifests {
             let Ok(Source { manifest, .. }) = self.read(&name) else { continue };
             if !made.contains(&manifest.requirements) {
-                if let Err(error) = python::obtain(&self.options.python, &manifest.requirements, &self.cache, &status) {
+                if let Err(error) = python::obtain(
+                    &self.options.python,
+                    &manifest.requirements,
+                    &self.cache,
+                    &status,
+                ) {
                     moves.errors.push(error);
                 }
                 made.push(manifest.requirements);
@@ -184,7 +202,9 @@ impl Session {
                         model: model.name.clone(),
                         whereabouts,
                     }),
-                    Err(error) => moves.errors.push(error.of_model(&model.name).at(model.place(None))),
+                    Err(error) => {
+                        moves.errors.push(error.of_model(&model.name).at(model.place(None)))
+                    }
                 }
             }
         }
@@ -194,6 +214,7 @@ impl Session {
 
 /// Returns the error for a command that needs a remote cache.
 fn no_remote() -> Error {
-    Error::new(ErrorKind::Policy, "there is no remote cache")
-        .advise("set COREML_REMOTE to its folder or URL, or `remote` under `[cache]` in the config file")
+    Error::new(ErrorKind::Policy, "there is no remote cache").advise(
+        "set COREML_REMOTE to its folder or URL, or `remote` under `[cache]` in the config file",
+    )
 }

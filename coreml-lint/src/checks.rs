@@ -23,7 +23,13 @@ pub(crate) struct Findings(pub(crate) Vec<Finding>);
 
 impl Findings {
     /// Adds a finding about an operation.
-    fn of_operation<'a>(&mut self, rule: &'static Rule, scope: &Scope<'a>, operation: &'a Operation, detail: String) {
+    fn of_operation<'a>(
+        &mut self,
+        rule: &'static Rule,
+        scope: &Scope<'a>,
+        operation: &'a Operation,
+        detail: String,
+    ) {
         let place = Place {
             function: scope.name.to_owned(),
             operation: operation.r#type.clone(),
@@ -36,7 +42,8 @@ impl Findings {
 
     /// Adds a finding about an input, an output, a state or a whole function.
     fn of_feature(&mut self, rule: &'static Rule, function: &str, name: &str, detail: String) {
-        let place = Place { function: function.to_owned(), name: name.to_owned(), ..Place::default() };
+        let place =
+            Place { function: function.to_owned(), name: name.to_owned(), ..Place::default() };
         self.0.push(Finding { rule, place, detail });
     }
 }

@@ -1,6 +1,7 @@
 //! What a rule found, and where.
 //!
-//! Flow: made by `checks/`, collected in [`crate::Report`], shown by the command line and `sarif.rs`.
+//! Flow: made by `checks/`, collected in [`crate::Report`], shown by the command line and
+//! `sarif.rs`.
 
 use crate::Rule;
 use coreml_spec::Origin;
@@ -24,14 +25,17 @@ pub struct Finding {
 pub struct Place {
     /// The function; empty for the package as a whole.
     pub function: String,
-    /// MIL's name of the operation, `conv`; empty for an input, output or state, and for a whole function.
+    /// MIL's name of the operation, `conv`; empty for an input, output or state, and for a whole
+    /// function.
     pub operation: String,
     /// Name of the operation's first output, or of the input, output or state.
     pub name: String,
-    /// Name of the first tensor in a weight file that the operation uses; empty when there is none. coremltools makes it
-    /// of the parameter's path in the PyTorch module: `encoder_layers_0_linear1_weight`.
+    /// Name of the first tensor in a weight file that the operation uses; empty when there is none.
+    /// coremltools makes it of the parameter's path in the PyTorch module:
+    /// `encoder_layers_0_linear1_weight`.
     pub weight: String,
-    /// The module and the line of Python that the operation comes from, where the conversion has noted it.
+    /// The module and the line of Python that the operation comes from, where the conversion has
+    /// noted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }

@@ -1,8 +1,12 @@
-//! Static rules about ML Programs and Apple's Neural Engine: what speaks against an operation running there.
+//! Static rules about ML Programs and Apple's Neural Engine: what speaks against an operation
+//! running there.
 //!
-//! Owns: the rules with their sources ([`RULES`]), applying them to a package ([`lint`]), padding, SARIF.
-//! Must not: run anything, read the environment, print; say that something runs on the Neural Engine: only a device knows.
-//! Flow: `cargo coreml lint` → [`lint`] → `scope.rs` (one function, names resolved) → `checks/` → [`Report`].
+//! Owns: the rules with their sources ([`RULES`]), applying them to a package ([`lint`]), padding,
+//! SARIF.
+//! Must not: run anything, read the environment, print; say that something runs on the Neural
+//! Engine: only a device knows.
+//! Flow: `cargo coreml lint` → [`lint`] → `scope.rs` (one function, names resolved) → `checks/` →
+//! [`Report`].
 
 mod checks;
 mod finding;

@@ -33,14 +33,15 @@ pub struct Padding {
 }
 
 impl Padding {
-    /// Returns what padding makes of a tensor; `None` for one without elements, of text or of impossible size, and for
-    /// types under a byte, which no tensor between operations has.
+    /// Returns what padding makes of a tensor; `None` for one without elements, of text or of
+    /// impossible size, and for types under a byte, which no tensor between operations has.
     ///
     /// Parameters: `shape` — a scalar is one row of one element.
     pub fn of(function: &str, name: &str, data_type: DataType, shape: &[usize]) -> Option<Self> {
         let element = u64::try_from(data_type.bits() / 8).ok().filter(|bytes| *bytes > 0)?;
         let (last, rows) = shape.split_last().map_or((1, &[][..]), |(last, rows)| (*last, rows));
-        let rows = rows.iter().try_fold(1_u64, |rows, dim| rows.checked_mul(u64::try_from(*dim).ok()?))?;
+        let rows =
+            rows.iter().try_fold(1_u64, |rows, dim| rows.checked_mul(u64::try_from(*dim).ok()?))?;
         let row = u64::try_from(last).ok()?.checked_mul(element)?;
         let bytes = rows.checked_mul(row).filter(|bytes| *bytes > 0)?;
         let padded = rows.checked_mul(row.checked_next_multiple_of(ROW_ALIGNMENT)?)?;
@@ -66,7 +67,8 @@ mod tests {
     #[test]
     fn the_last_axis_is_padded_to_64_bytes() {
         let padding = |data_type, shape: &[usize]| {
-            Padding::of("main", "x", data_type, shape).map(|padding| (padding.bytes, padding.padded))
+            Padding::of("main", "x", data_type, shape)
+                .map(|padding| (padding.bytes, padding.padded))
         };
         assert_eq!(padding(DataType::Float16, &[1, 512, 1, 1]), Some((1024, 32768)));
         assert_eq!(padding(DataType::Float16, &[2, 32]), Some((128, 128)));
@@ -79,7 +81,9 @@ mod tests {
 
     #[test]
     fn both_growth_and_size_decide() {
-        let wasteful = |shape: &[usize]| Padding::of("main", "x", DataType::Float16, shape).unwrap().is_wasteful();
+        let wasteful = |shape: &[usize]| {
+            Padding::of("main", "x", DataType::Float16, shape).unwrap().is_wasteful()
+        };
         assert!(wasteful(&[256, 16]) && !wasteful(&[255, 16]) && !wasteful(&[256, 17]));
     }
 }

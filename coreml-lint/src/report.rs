@@ -1,6 +1,7 @@
 //! All that the rules say about a package.
 //!
-//! Owns: the order of checks and of findings, which operations count as eligible, the table of padding.
+//! Owns: the order of checks and of findings, which operations count as eligible, the table of
+//! padding.
 //! Must not: know a rule's conditions; `checks/` does.
 //! Flow: the command line → [`lint`] → `checks/` per function.
 
@@ -20,7 +21,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Number of operations that compute something at run time.
     pub operations: usize,
-    /// How many of them no rule speaks against. Whether Core ML places them on the Neural Engine, only a device tells.
+    /// How many of them no rule speaks against. Whether Core ML places them on the Neural Engine,
+    /// only a device tells.
     pub eligible: usize,
     /// The tensors that padding makes at least twice as large, those that lose most first.
     pub padding: Vec<Padding>,
@@ -56,8 +58,9 @@ impl Report {
 /// Applies every rule to a package.
 ///
 /// Called by: `cargo coreml lint`, `cargo coreml report`.
-/// Errors: [`Error::Unsupported`] when the model is no ML Program; [`Error::Damaged`] when a function has no operations
-/// or a constant cannot be read. Weights are mapped and only small constants among them are read.
+/// Errors: [`Error::Unsupported`] when the model is no ML Program; [`Error::Damaged`] when a
+/// function has no operations or a constant cannot be read. Weights are mapped and only small
+/// constants among them are read.
 pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     let (program, interface) = (package.program()?, package.interface()?);
     let mut findings = Findings::default();
@@ -83,7 +86,11 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
                 report.verdicts.push(OperationVerdict {
                     function: name.clone(),
                     operation: operation.r#type.clone(),
-                    name: operation.outputs.first().map(|output| output.name.clone()).unwrap_or_default(),
+                    name: operation
+                        .outputs
+                        .first()
+                        .map(|output| output.name.clone())
+                        .unwrap_or_default(),
                     eligible: eligible.last().copied().unwrap_or(false),
                 });
             }
@@ -99,8 +106,14 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     report.findings = findings.0;
     report.findings.retain(|finding| !options.allow.contains(finding.rule.id));
     for place in report.findings.iter_mut().map(|finding| &mut finding.place) {
-        place.origin = options.origins.get(&place.function).and_then(|origins| origins.get(&place.name)).cloned();
+        place.origin = options
+            .origins
+            .get(&place.function)
+            .and_then(|origins| origins.get(&place.name))
+            .cloned();
     }
-    report.findings.sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
+    report
+        .findings
+        .sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
     Ok(report)
 }

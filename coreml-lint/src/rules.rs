@@ -57,7 +57,9 @@ impl Grade {
             Self::AB => "A/B: Apple's text, and measured on devices",
             Self::AC => "A/C: Apple's text, and a single source",
             Self::BC => "B/C: measured on some devices, or a single source",
-            Self::AContradicted => "A: Apple's text; measurements contradict it from 2 million elements on",
+            Self::AContradicted => {
+                "A: Apple's text; measurements contradict it from 2 million elements on"
+            }
         }
     }
 }
@@ -120,10 +122,12 @@ rules! {
         "pad the state's last axis to a multiple of 32"
     ANE011 Info B false "states together with the compute units CPU_AND_NE"
         "try the variant without states: caches as inputs and outputs"
-    ANE020 Error BC true "loops, conditions, recurrent layers and custom operations do not run on the Neural Engine"
+    ANE020 Error BC true "loops, conditions, recurrent layers and custom operations do not run on \
+        the Neural Engine"
         "make it a model of its own for the CPU, or unroll it"
     ANE021 Warn BC true "an operation that usually runs on the CPU"
-        "compute it in the program around the model; a scatter can be a multiplication with a one-hot mask and an addition"
+        "compute it in the program around the model; a scatter can be a multiplication with a \
+        one-hot mask and an addition"
     ANE022 Info A true "a look-up by index"
         "keep embeddings at the edge of the model"
     ANE030 Info A false "a matrix product on a tensor of three dimensions or more"

@@ -1,4 +1,5 @@
-//! Findings in the Static Analysis Results Interchange Format, which code hosts show beside the code.
+//! Findings in the Static Analysis Results Interchange Format, which code hosts show beside the
+//! code.
 //!
 //! Owns: the mapping to SARIF 2.1.0. Must not: write files.
 //! Flow: `cargo coreml lint --sarif` → [`sarif`].
@@ -8,7 +9,8 @@ use coreml_spec::Origin;
 use serde_json::{Value, json};
 
 /// Where the format is described.
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// Returns the findings as a SARIF log.
 ///
@@ -16,7 +18,9 @@ const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os
 pub fn sarif(checked: &[(String, &Report)]) -> Value {
     let results: Vec<Value> = checked
         .iter()
-        .flat_map(|(package, report)| report.findings.iter().map(move |finding| result(package, finding)))
+        .flat_map(|(package, report)| {
+            report.findings.iter().map(move |finding| result(package, finding))
+        })
         .collect();
     json!({
         "$schema": SCHEMA,
@@ -60,7 +64,8 @@ fn result(package: &str, finding: &Finding) -> Value {
     if !place.weight.is_empty() {
         message.push_str(&format!(" Its weight is {}.", place.weight));
     }
-    let mut location = json!({ "physicalLocation": { "artifactLocation": { "uri": uri(package) } } });
+    let mut location =
+        json!({ "physicalLocation": { "artifactLocation": { "uri": uri(package) } } });
     let mut related = Vec::new();
     if let Some(Origin { file: Some(file), line: Some(line), .. }) = &place.origin {
         // The line of Python is where a reviewer looks; the model is named beside it.
@@ -74,7 +79,9 @@ fn result(package: &str, finding: &Finding) -> Value {
         let full = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
         let name = if place.name.is_empty() { &place.function } else { &place.name };
         let mut logical = vec![json!({ "name": name, "fullyQualifiedName": full })];
-        if let Some(Origin { module, .. }) = place.origin.as_ref().filter(|origin| !origin.module.is_empty()) {
+        if let Some(Origin { module, .. }) =
+            place.origin.as_ref().filter(|origin| !origin.module.is_empty())
+        {
             logical.push(json!({ "name": module, "fullyQualifiedName": module, "kind": "module" }));
         }
         location["logicalLocations"] = json!(logical);
@@ -97,7 +104,9 @@ fn uri(path: &str) -> String {
     let mut uri = String::new();
     for byte in path.replace('\\', "/").bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => uri.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                uri.push(char::from(byte))
+            }
             _ => uri.push_str(&format!("%{byte:02X}")),
         }
     }

@@ -83,7 +83,10 @@ impl<'a> Scope<'a> {
     }
 
     /// Returns what an operation is given, parameter by parameter.
-    pub(crate) fn given(&self, operation: &'a Operation) -> impl Iterator<Item = (&'a str, Given<'a>)> {
+    pub(crate) fn given(
+        &self,
+        operation: &'a Operation,
+    ) -> impl Iterator<Item = (&'a str, Given<'a>)> {
         operation.inputs.iter().flat_map(|(parameter, argument)| {
             argument.arguments.iter().filter_map(|binding| {
                 let given = match binding.kind.as_ref()? {
@@ -108,8 +111,14 @@ impl<'a> Scope<'a> {
     /// Returns the integers that an operation is given as a constant for a parameter.
     ///
     /// Errors: as [`Package::constant`].
-    pub(crate) fn integers(&self, operation: &'a Operation, parameter: &str) -> Result<Option<Vec<i64>>, Error> {
-        let Some(value) = self.argument(operation, parameter).and_then(Given::constant) else { return Ok(None) };
+    pub(crate) fn integers(
+        &self,
+        operation: &'a Operation,
+        parameter: &str,
+    ) -> Result<Option<Vec<i64>>, Error> {
+        let Some(value) = self.argument(operation, parameter).and_then(Given::constant) else {
+            return Ok(None);
+        };
         Ok(self.package.constant(value)?.to_i64s())
     }
 }
@@ -126,9 +135,11 @@ impl<'a> Given<'a> {
     /// Returns the constant, when it is one.
     pub(crate) fn constant(self) -> Option<&'a Value> {
         match self {
-            Self::Named(named) => {
-                named.operation.filter(|operation| operation.r#type == "const")?.attributes.get("val")
-            }
+            Self::Named(named) => named
+                .operation
+                .filter(|operation| operation.r#type == "const")?
+                .attributes
+                .get("val"),
             Self::InPlace(value) => Some(value),
         }
     }
@@ -142,7 +153,8 @@ impl<'a> Given<'a> {
     }
 }
 
-/// Returns whether an operation computes nothing at run time: `const`, and `constexpr_*`, which expands a compressed one.
+/// Returns whether an operation computes nothing at run time: `const`, and `constexpr_*`, which
+/// expands a compressed one.
 pub(crate) fn is_constant(operation: &Operation) -> bool {
     operation.r#type == "const" || operation.r#type.starts_with("constexpr_")
 }
@@ -152,14 +164,17 @@ pub(crate) fn is_in_weight_file(value: &Value) -> bool {
     matches!(value.kind, Some(ValueKind::BlobFile(_)))
 }
 
-/// Returns the name of the first tensor in a weight file that an operation uses, a parameter called `weight` first, through
-/// compressed ones too; empty when there is none.
+/// Returns the name of the first tensor in a weight file that an operation uses, a parameter called
+/// `weight` first, through compressed ones too; empty when there is none.
 pub(crate) fn weight<'a>(scope: &Scope<'a>, operation: &'a Operation) -> &'a str {
     let name = |(parameter, given): (&'a str, Given<'a>)| {
         let Given::Named(Named { operation: Some(source), .. }) = given else { return None };
         let holds = is_constant(source)
             && (source.values().any(is_in_weight_file)
-                || scope.given(source).filter_map(|(_, given)| given.constant()).any(is_in_weight_file));
+                || scope
+                    .given(source)
+                    .filter_map(|(_, given)| given.constant())
+                    .any(is_in_weight_file));
         let output = source.outputs.first().filter(|_| holds)?;
         Some((!parameter.starts_with("weight"), output.name.as_str()))
     };

@@ -18,7 +18,11 @@ fn report(path: &Path, options: &Options) -> Report {
 
 /// Returns the findings as `RULE name`, in order.
 fn found(report: &Report) -> Vec<String> {
-    report.findings.iter().map(|finding| format!("{} {}", finding.rule.id, finding.place.name)).collect()
+    report
+        .findings
+        .iter()
+        .map(|finding| format!("{} {}", finding.rule.id, finding.place.name))
+        .collect()
 }
 
 /// Copies the package without fault, and makes its weight file `bytes` long without writing them.
@@ -26,7 +30,11 @@ fn clean(bytes: u64) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let data = "Data/com.apple.CoreML";
     std::fs::create_dir_all(folder.path().join(data).join("weights")).unwrap();
-    for file in ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"] {
+    for file in [
+        "Manifest.json",
+        "Data/com.apple.CoreML/model.mlmodel",
+        "Data/com.apple.CoreML/weights/weight.bin",
+    ] {
         std::fs::copy(package("clean").join(file), folder.path().join(file)).unwrap();
     }
     let weights = folder.path().join(data).join("weights/weight.bin");
@@ -68,9 +76,16 @@ fn every_rule_finds_its_fault_once() {
     // The one that is left needs a gigabyte: see below.
     assert_eq!(expected.len() + 1, RULES.len());
     assert!(report.findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.rule.severity)));
-    let not_eligible: Vec<&str> =
-        report.verdicts.iter().filter(|verdict| !verdict.eligible).map(|verdict| verdict.name.as_str()).collect();
-    assert_eq!(not_eligible, ["single", "long", "places", "embedded", "recurrent_0", "repeated", "dynamic"]);
+    let not_eligible: Vec<&str> = report
+        .verdicts
+        .iter()
+        .filter(|verdict| !verdict.eligible)
+        .map(|verdict| verdict.name.as_str())
+        .collect();
+    assert_eq!(
+        not_eligible,
+        ["single", "long", "places", "embedded", "recurrent_0", "repeated", "dynamic"]
+    );
     assert_eq!(report.eligible + not_eligible.len(), report.operations);
     let [padding] = &report.padding[..] else { panic!("{:?}", report.padding) };
     assert_eq!((padding.name.as_str(), padding.bytes, padding.padded), ("narrow", 65_536, 524_288));
@@ -102,7 +117,10 @@ fn rules_are_left_out_and_compute_units_are_heeded() {
     options.compute_units = Some(ComputeUnits::CpuAndGpu);
     let found = found(&report(&package("hostile"), &options));
     assert_eq!(found.len(), RULES.len() - 4);
-    assert!(found.iter().all(|found| !["ANE002", "ANE011", "ANE070"].contains(&&found[..6])), "{found:?}");
+    assert!(
+        found.iter().all(|found| !["ANE002", "ANE011", "ANE070"].contains(&&found[..6])),
+        "{found:?}"
+    );
 }
 
 #[test]
@@ -110,7 +128,10 @@ fn what_pytorch_models_become() {
     let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-spec/tests/data/packages");
     for (name, expected) in [
         ("fixed", vec!["ANE070 "]),
-        ("ranges", vec!["ANE001 x", "ANE001 y", "ANE001 z", "ANE004 x", "ANE004 y", "ANE004 z", "ANE070 "]),
+        (
+            "ranges",
+            vec!["ANE001 x", "ANE001 y", "ANE001 z", "ANE004 x", "ANE004 y", "ANE004 z", "ANE070 "],
+        ),
         ("enumerated", vec!["ANE001 x", "ANE001 y", "ANE004 x", "ANE004 y", "ANE070 "]),
         ("state", vec!["ANE010 total", "ANE011 ", "ANE070 "]),
     ] {
@@ -119,8 +140,8 @@ fn what_pytorch_models_become() {
     }
 }
 
-/// Returns whether a log has the members, of the types, that the schema of SARIF has: the types of `serde-sarif` are made
-/// from it, and what they do not know is lost between reading and writing.
+/// Returns whether a log has the members, of the types, that the schema of SARIF has: the types of
+/// `serde-sarif` are made from it, and what they do not know is lost between reading and writing.
 fn is_sarif(log: &serde_json::Value) -> bool {
     let typed = serde_json::from_value::<serde_sarif::sarif::Sarif>(log.clone());
     typed.is_ok_and(|typed| serde_json::to_value(typed).is_ok_and(|written| written == *log))
@@ -131,9 +152,11 @@ fn sarif_has_what_its_schema_asks_for() {
     let report = report(&package("hostile"), &Options::default());
     let log = sarif(&[("a b/hostile.mlpackage".to_owned(), &report)]);
     assert!(is_sarif(&log));
-    for (member, wrong) in
-        [("/runs/0/results/0", "{}"), ("/runs/0/results/0/level", "\"fatal\""), ("/runs/0/tool", "{}")]
-    {
+    for (member, wrong) in [
+        ("/runs/0/results/0", "{}"),
+        ("/runs/0/results/0/level", "\"fatal\""),
+        ("/runs/0/tool", "{}"),
+    ] {
         let mut other = log.clone();
         *other.pointer_mut(member).unwrap() = serde_json::from_str(wrong).unwrap();
         assert!(!is_sarif(&other), "{member}");
@@ -144,7 +167,10 @@ fn sarif_has_what_its_schema_asks_for() {
     assert_eq!(log["version"], "2.1.0");
     let run = &log["runs"][0];
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
-    assert_eq!((run["tool"]["driver"]["name"].as_str(), rules.len()), (Some("cargo-coreml"), RULES.len()));
+    assert_eq!(
+        (run["tool"]["driver"]["name"].as_str(), rules.len()),
+        (Some("cargo-coreml"), RULES.len())
+    );
     let results = run["results"].as_array().unwrap();
     assert_eq!(results.len(), report.findings.len());
     for result in results {
@@ -153,7 +179,10 @@ fn sarif_has_what_its_schema_asks_for() {
         assert!(["error", "warning", "note"].contains(&result["level"].as_str().unwrap()));
         assert!(!result["message"]["text"].as_str().unwrap().is_empty());
         let location = &result["locations"][0];
-        assert_eq!(location["physicalLocation"]["artifactLocation"]["uri"], "a%20b/hostile.mlpackage");
+        assert_eq!(
+            location["physicalLocation"]["artifactLocation"]["uri"],
+            "a%20b/hostile.mlpackage"
+        );
     }
     let long = results.iter().find(|result| result["ruleId"] == "ANE005").unwrap();
     assert_eq!(long["locations"][0]["logicalLocations"][0]["fullyQualifiedName"], "main/long");

@@ -37,10 +37,11 @@ impl Error {
 
     /// Returns the error together with stand-ins for the types that are missing because of it.
     ///
-    /// What the types would look like is not known here, and every use of them would be one more error. An array whose
-    /// length is an error has no type that the compiler could complain about, and neither has what it dereferences to:
-    /// calls, fields, variants and struct literals of the stand-ins all pass. Only `impl` blocks for them do not, and
-    /// modules of models whose names are not known.
+    /// What the types would look like is not known here, and every use of them would be one more
+    /// error. An array whose length is an error has no type that the compiler could complain about,
+    /// and neither has what it dereferences to: calls, fields, variants and struct literals of the
+    /// stand-ins all pass. Only `impl` blocks for them do not, and modules of models whose names
+    /// are not known.
     pub(crate) fn to_stub(&self) -> TokenStream {
         let error = self.to_compile_error();
         let types = quote! {

@@ -1,8 +1,9 @@
 //! From the index to code: a pure function.
 //!
-//! Owns: the order of the generated items. Must not: read anything; what it needs stands in [`Built`].
-//! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of `coreml-rt` and its
-//! `private` module; what can be library code there is not generated here.
+//! Owns: the order of the generated items. Must not: read anything; what it needs stands in
+//! [`Built`].
+//! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of
+//! `coreml-rt` and its `private` module; what can be library code there is not generated here.
 
 mod asynchronous;
 mod buckets;
@@ -52,7 +53,8 @@ pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, Strin
         let all = loaded_together(manifest, &about, fields);
         quote!(#all #(#modules)*)
     };
-    // The compiler looks at the index for changes because of `include_bytes!`; the bytes do not reach the program.
+    // The compiler looks at the index for changes because of `include_bytes!`; the bytes do not
+    // reach the program.
     Ok(quote! {
         #![doc = #about]
         const _: () = ::coreml_rt::private::assert_same_version(#version);
@@ -72,15 +74,21 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
         quote!(#[doc = #about] pub mod #name { #items })
     });
     let about = "All functions of the package, loaded together.";
-    let fields =
-        package.functions.iter().map(|model| (&model.module, format_ident!("Model"), docs::model_summary(model)));
+    let fields = package
+        .functions
+        .iter()
+        .map(|model| (&model.module, format_ident!("Model"), docs::model_summary(model)));
     let all = loaded_together(&place.manifest, about, fields);
     quote!(#all #(#modules)*)
 }
 
 /// Generates what one model has.
 fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
-    let loading = if model.buckets.is_empty() { model::items(model, place) } else { buckets::items(model, place) };
+    let loading = if model.buckets.is_empty() {
+        model::items(model, place)
+    } else {
+        buckets::items(model, place)
+    };
     let asynchronous = asynchronous::items(model);
     let structs = features::items(model);
     let state = state::items(model);
@@ -91,7 +99,8 @@ fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
 
 /// Generates the struct that holds and loads several models or functions.
 ///
-/// Parameters: `name` — of the manifest, for errors; `fields` — the module of each, the type in it, and its documentation.
+/// Parameters: `name` — of the manifest, for errors; `fields` — the module of each, the type in it,
+/// and its documentation.
 fn loaded_together<'a>(
     name: &str,
     about: &str,
@@ -113,7 +122,8 @@ fn loaded_together<'a>(
                 Self::load_with(&::coreml_rt::LoadOptions::new())
             }
 
-            /// Finds and loads each model. A path in `options` is the folder that holds all packages.
+            /// Finds and loads each model. A path in `options` is the folder that holds all
+            /// packages.
             pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 ::core::result::Result::Ok(Self { #loaded })
             }

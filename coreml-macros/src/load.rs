@@ -68,10 +68,15 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
     let index_file = folder.join(INDEX_FILE);
     let text = match fs::read_to_string(&index_file) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(not_listed(manifest, out_dir).into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(not_listed(manifest, out_dir).into());
+        }
         Err(error) => {
             let index_file = index_file.display();
-            return Err(format!("{index_file} cannot be read: {error}; run `cargo clean` and build again").into());
+            return Err(format!(
+                "{index_file} cannot be read: {error}; run `cargo clean` and build again"
+            )
+            .into());
         }
     };
     let damaged = |error: serde_json::Error| {
@@ -81,9 +86,12 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
     if version != INDEX_VERSION {
         let own = env!("CARGO_PKG_VERSION");
         return Err(format!(
-            "coreml-build and coreml-rt are of different versions: coreml-build wrote version {version} of the index, \
-             and coreml-rt {own} reads version {INDEX_VERSION}. Give both the same version in Cargo.toml:\n\n    \
-             [dependencies]\n    coreml-rt = \"={own}\"\n    [build-dependencies]\n    coreml-build = \"={own}\""
+            "coreml-build and coreml-rt are of different versions: coreml-build wrote version \
+            {version} of the index, \
+             and coreml-rt {own} reads version {INDEX_VERSION}. Give both the same version in \
+             Cargo.toml:\n\n    \
+             [dependencies]\n    coreml-rt = \
+             \"={own}\"\n    [build-dependencies]\n    coreml-build = \"={own}\""
         )
         .into());
     }
@@ -98,14 +106,17 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
 fn without_build_products(manifest: &str, package_root: Option<&Path>) -> String {
     if package_root.is_some_and(|root| root.join("build.rs").is_file()) {
         return format!(
-            "`{manifest}` has not been built: build.rs failed or has not run. `cargo build` shows its error; an editor \
+            "`{manifest}` has not been built: build.rs failed or has not run. `cargo build` shows \
+            its error; an editor \
              must be allowed to run build scripts (rust-analyzer: `cargo.buildScripts.enable`)"
         );
     }
     let own = env!("CARGO_PKG_VERSION");
     format!(
-        "`{manifest}` has not been built, because this package has no build script. Add a file build.rs beside \
-         Cargo.toml:\n\n    fn main() {{\n        {}\n    }}\n\nand to Cargo.toml:\n\n    [build-dependencies]\n    \
+        "`{manifest}` has not been built, because this package has no build script. Add a file \
+        build.rs beside \
+         Cargo.toml:\n\n    fn main() {{\n        {}\n    }}\n\nand to \
+         Cargo.toml:\n\n    [build-dependencies]\n    \
          coreml-build = \"={own}\"",
         compile_line(manifest)
     )
@@ -125,7 +136,10 @@ fn not_listed(manifest: &str, out_dir: &Path) -> String {
         0 => "it builds no manifest".to_owned(),
         _ => format!("it builds {}", built.join(", ")),
     };
-    format!("build.rs does not build `{manifest}` ({built}). Add to its `main`:\n\n    {}", compile_line(manifest))
+    format!(
+        "build.rs does not build `{manifest}` ({built}). Add to its `main`:\n\n    {}",
+        compile_line(manifest)
+    )
 }
 
 /// Returns the line that builds `manifest`.
@@ -139,7 +153,9 @@ fn manifest_of_folder(folder: &str) -> String {
     let mut rest = folder.as_bytes();
     while let [first, tail @ ..] = rest {
         let escape = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => hexadecimal(*high).zip(hexadecimal(*low)).map(|digits| (digits, after)),
+            (b'%', [high, low, after @ ..]) => {
+                hexadecimal(*high).zip(hexadecimal(*low)).map(|digits| (digits, after))
+            }
             _ => None,
         };
         match escape {

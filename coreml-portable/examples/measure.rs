@@ -1,7 +1,7 @@
 //! Measures one model on the portable backend: `measure MODEL.mlpackage [THREADS] [RUNS]`.
 //!
-//! Prints the time to load, the time to the first prediction, the median of the following ones, and the peak memory of
-//! the process. Inputs are zeros.
+//! Prints the time to load, the time to the first prediction, the median of the following ones, and
+//! the peak memory of the process. Inputs are zeros.
 
 use coreml_portable::{Options, Session};
 use coreml_spec::{DataType, Elements, FeatureKind, Package, TensorRef};
@@ -71,11 +71,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first = loaded + times.remove(0);
     times.sort_unstable();
     println!("engine {}", session.engine());
-    println!("load {loaded:.1?}, first prediction after {first:.1?}, median of {runs} {:.2?}", times[times.len() / 2]);
+    println!(
+        "load {loaded:.1?}, first prediction after {first:.1?}, median of {runs} {:.2?}",
+        times[times.len() / 2]
+    );
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
-        let lines = status
-            .lines()
-            .filter(|line| line.starts_with("VmHWM") || line.starts_with("RssAnon") || line.starts_with("RssFile"));
+        let lines = status.lines().filter(|line| {
+            line.starts_with("VmHWM") || line.starts_with("RssAnon") || line.starts_with("RssFile")
+        });
         lines.for_each(|line| println!("{line}"));
     }
     Ok(())

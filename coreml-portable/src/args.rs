@@ -1,6 +1,7 @@
 //! Typed access to the arguments of one operation.
 //!
-//! Owns: the difference between an argument that must be known now (an axis, a mode) and one that the graph computes.
+//! Owns: the difference between an argument that must be known now (an axis, a mode) and one that
+//! the graph computes.
 //! Must not: append nodes other than constants.
 //! Flow: `translate.rs` makes one per operation and hands it to the operation's row.
 
@@ -39,18 +40,20 @@ impl<'s, 'a> Args<'s, 'a> {
         }
     }
 
-    /// Returns what the values of an argument stand for: several for a tuple, none when it is absent.
+    /// Returns what the values of an argument stand for: several for a tuple, none when it is
+    /// absent.
     pub(crate) fn entries(&self, name: &str) -> Result<Vec<Entry<'a>>, OpError> {
         let bindings = self.operation.arguments.get(name).map_or(&[][..], Vec::as_slice);
         let resolve = |binding: &Binding<'a>| match *binding {
-            Binding::Name(name) => self
-                .scope
-                .find(name)
-                .cloned()
-                .ok_or_else(|| OpError::invalid(format!("it uses `{name}`, which no operation before it makes"))),
+            Binding::Name(name) => self.scope.find(name).cloned().ok_or_else(|| {
+                OpError::invalid(format!("it uses `{name}`, which no operation before it makes"))
+            }),
             Binding::Value(value) => {
                 let constant = self.translator.constant(value)?;
-                Ok(Entry::Constant(Rc::new(ConstantEntry::literal(std::ptr::from_ref(value).addr(), constant))))
+                Ok(Entry::Constant(Rc::new(ConstantEntry::literal(
+                    std::ptr::from_ref(value).addr(),
+                    constant,
+                ))))
             }
         };
         bindings.iter().map(resolve).collect()
@@ -73,14 +76,16 @@ impl<'s, 'a> Args<'s, 'a> {
         }
     }
 
-    /// Returns whether a tensor is a constant that the graph has transposed, or will have: the weight of a `linear`, where the engine
-    /// wants it so.
+    /// Returns whether a tensor is a constant that the graph has transposed, or will have: the
+    /// weight of a `linear`, where the engine wants it so.
     pub(crate) fn is_stored_transposed(&self, g: &Graph, name: &str) -> Result<bool, OpError> {
         let is_factor = match self.operation.arguments.get(name).map(Vec::as_slice) {
             Some(&[Binding::Name(name)]) => self.translator.factors.contains(name),
             _ => false,
         };
-        Ok(is_factor && !g.dialect().transposed_weights && matches!(self.entry(name)?, Entry::Constant(..)))
+        Ok(is_factor
+            && !g.dialect().transposed_weights
+            && matches!(self.entry(name)?, Entry::Constant(..)))
     }
 
     /// Returns a tensor, or the absent operand when there is no such argument.
@@ -140,7 +145,10 @@ impl<'s, 'a> Args<'s, 'a> {
         let Some(constant) = self.constant(name)? else { return Ok(None) };
         T::read(&constant).map(Some).ok_or_else(|| {
             let (data_type, dims) = (constant.data_type, &constant.dims);
-            OpError::invalid(format!("its `{name}`, a {data_type} of shape {dims:?}, is not {}", T::WHAT))
+            OpError::invalid(format!(
+                "its `{name}`, a {data_type} of shape {dims:?}, is not {}",
+                T::WHAT
+            ))
         })
     }
 
@@ -157,8 +165,9 @@ impl<'s, 'a> Args<'s, 'a> {
     /// Returns the constants of a tuple as Rust values.
     pub(crate) fn needs<T: Parameter>(&self, name: &str) -> Result<Vec<T>, OpError> {
         let value = |entry: &Entry<'a>| match entry {
-            Entry::Constant(constant) => T::read(&*constant.value()?)
-                .ok_or_else(|| OpError::invalid(format!("a member of its `{name}` is not {}", T::WHAT))),
+            Entry::Constant(constant) => T::read(&*constant.value()?).ok_or_else(|| {
+                OpError::invalid(format!("a member of its `{name}` is not {}", T::WHAT))
+            }),
             _ => Err(OpError::unsupported(format!("its `{name}` is not constant"))),
         };
         self.entries(name)?.iter().map(value).collect()
@@ -169,7 +178,8 @@ impl<'s, 'a> Args<'s, 'a> {
         normalized(self.get_or(name, default)?, rank)
     }
 
-    /// Returns constant axes of a tensor with `rank` dimensions, counted from the front; `None` when absent.
+    /// Returns constant axes of a tensor with `rank` dimensions, counted from the front; `None`
+    /// when absent.
     pub(crate) fn axes(&self, name: &str, rank: usize) -> Result<Option<Vec<i64>>, OpError> {
         let axes: Option<Vec<i64>> = self.get(name)?;
         axes.map(|axes| axes.into_iter().map(|axis| normalized(axis, rank)).collect()).transpose()
@@ -208,16 +218,24 @@ pub(crate) fn normalized(axis: i64, rank: usize) -> Result<i64, OpError> {
     if (0..count).contains(&from_front) {
         Ok(from_front)
     } else {
-        Err(OpError::invalid(format!("its axis {axis} is outside of a tensor with {rank} dimensions")))
+        Err(OpError::invalid(format!(
+            "its axis {axis} is outside of a tensor with {rank} dimensions"
+        )))
     }
 }
 
 /// Returns an entry as a tensor of the graph.
-pub(crate) fn as_tensor(g: &mut Graph, entry: &Entry<'_>, layout: Layout) -> Result<Value, OpError> {
+pub(crate) fn as_tensor(
+    g: &mut Graph,
+    entry: &Entry<'_>,
+    layout: Layout,
+) -> Result<Value, OpError> {
     match entry {
         Entry::Constant(constant) => g.constant(constant, layout),
         Entry::Tensor(value, _) | Entry::List(value, _) => Ok(value.clone()),
-        Entry::State(_) => Err(OpError::invalid("it uses a state as a tensor; only read_state may")),
+        Entry::State(_) => {
+            Err(OpError::invalid("it uses a state as a tensor; only read_state may"))
+        }
     }
 }
 
@@ -239,7 +257,8 @@ pub(crate) trait Parameter: Sized {
     fn read(constant: &Constant<'_>) -> Option<Self>;
 }
 
-/// Integers of 32 bits, as MIL has them: rows add and multiply two of them in 64 bits without overflow.
+/// Integers of 32 bits, as MIL has them: rows add and multiply two of them in 64 bits without
+/// overflow.
 impl Parameter for i64 {
     const WHAT: &'static str = "one integer of 32 bits";
     fn read(constant: &Constant<'_>) -> Option<Self> {
@@ -298,6 +317,7 @@ impl Parameter for Vec<bool> {
     const WHAT: &'static str = "a list of true and false";
     fn read(constant: &Constant<'_>) -> Option<Self> {
         let values = constant.to_i64s()?;
-        (constant.data_type == DataType::Bool).then(|| values.into_iter().map(|value| value != 0).collect())
+        (constant.data_type == DataType::Bool)
+            .then(|| values.into_iter().map(|value| value != 0).collect())
     }
 }

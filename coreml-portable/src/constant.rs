@@ -1,7 +1,7 @@
 //! Constants of a program: literals, and what `constexpr_*` operations make of them.
 //!
-//! Owns: when an expression is computed: each time that somebody needs it, so that expanded weights live no longer than
-//! it takes to copy them into the graph.
+//! Owns: when an expression is computed: each time that somebody needs it, so that expanded weights
+//! live no longer than it takes to copy them into the graph.
 //! Must not: know single operations; `ops/constexpr.rs` does.
 //! Flow: `translate.rs` binds constants in a scope; `args.rs` and `graph.rs` read them.
 
@@ -83,7 +83,8 @@ impl<'a> ConstantEntry<'a> {
         types.into_iter().enumerate().map(entry).collect()
     }
 
-    /// Returns the elements, with their type: single precision or 32-bit integers when they were computed.
+    /// Returns the elements, with their type: single precision or 32-bit integers when they were
+    /// computed.
     pub(crate) fn value(&self) -> Result<Cow<'_, Constant<'a>>, OpError> {
         let (expression, index) = match &self.source {
             Source::Literal(constant) => return Ok(Cow::Borrowed(constant)),
@@ -91,14 +92,22 @@ impl<'a> ConstantEntry<'a> {
         };
         let mut outputs = (expression.expand)(&expression.arguments)?;
         if index >= outputs.len() {
-            return Err(OpError::invalid(format!("the operation gives {} constants only", outputs.len())));
+            return Err(OpError::invalid(format!(
+                "the operation gives {} constants only",
+                outputs.len()
+            )));
         }
         let Expanded { dims, elements } = outputs.swap_remove(index);
         let declared = self.ty.dims.iter().copied().collect::<Option<Vec<usize>>>();
         if declared.as_ref() != Some(&dims) || dims.iter().product::<usize>() != elements.len() {
-            return Err(OpError::invalid(format!("it gives the shape {dims:?}, but the program says {declared:?}")));
+            return Err(OpError::invalid(format!(
+                "it gives the shape {dims:?}, but the program says {declared:?}"
+            )));
         }
-        let integer = !matches!(self.ty.data_type, DataType::Float16 | DataType::Float32 | DataType::BFloat16);
+        let integer = !matches!(
+            self.ty.data_type,
+            DataType::Float16 | DataType::Float32 | DataType::BFloat16
+        );
         let bytes = if integer {
             elements.iter().flat_map(|element| (*element as i32).to_le_bytes()).collect()
         } else {

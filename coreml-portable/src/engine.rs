@@ -20,8 +20,8 @@ pub enum EngineKind {
     /// rten, in pure Rust: always there.
     #[default]
     Rten,
-    /// ONNX Runtime: with the feature `onnxruntime`, and a shared library found by `ORT_DYLIB_PATH` or in a Python
-    /// environment.
+    /// ONNX Runtime: with the feature `onnxruntime`, and a shared library found by `ORT_DYLIB_PATH`
+    /// or in a Python environment.
     OnnxRuntime,
 }
 
@@ -42,7 +42,8 @@ impl EngineKind {
         }
     }
 
-    /// Returns whether the program was built with the engine. The shared library of ONNX Runtime has to be there besides.
+    /// Returns whether the program was built with the engine. The shared library of ONNX Runtime
+    /// has to be there besides.
     pub fn is_built(self) -> bool {
         self == Self::Rten || cfg!(feature = "onnxruntime")
     }
@@ -62,22 +63,34 @@ impl EngineKind {
 
     /// Loads a translated function.
     ///
-    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
-    pub(crate) fn load(self, translation: Translation, threads: Option<usize>) -> Result<Box<dyn Engine>, Error> {
+    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has
+    /// cores.
+    pub(crate) fn load(
+        self,
+        translation: Translation,
+        threads: Option<usize>,
+    ) -> Result<Box<dyn Engine>, Error> {
         match self {
             Self::Rten => match rten::Rten::load(translation, threads) {
                 Ok(rten) => Ok(Box::new(rten)),
                 Err(Error::Engine { engine, message }) => {
-                    let message = format!("{message}; the other engine, {}, has all of ONNX", Self::OnnxRuntime);
+                    let message = format!(
+                        "{message}; the other engine, {}, has all of \
+                        ONNX",
+                        Self::OnnxRuntime
+                    );
                     Err(Error::Engine { engine, message })
                 }
                 Err(error) => Err(error),
             },
             #[cfg(feature = "onnxruntime")]
-            Self::OnnxRuntime => Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?)),
+            Self::OnnxRuntime => {
+                Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?))
+            }
             #[cfg(not(feature = "onnxruntime"))]
             Self::OnnxRuntime => Err(Error::Options(
-                "this program was built without the engine ONNX Runtime; build it with the Cargo feature `onnxruntime`, which \
+                "this program was built without the engine ONNX Runtime; build it with the Cargo \
+                feature `onnxruntime`, which \
                  coreml-rt, coreml-portable and cargo-coreml have"
                     .to_owned(),
             )),
@@ -169,8 +182,9 @@ pub(crate) trait Engine: Debug + Send + Sync {
 
     /// Runs the model.
     ///
-    /// Parameters: `inputs` — in the model's order; `states` — what the states hold before, and, when the run succeeds,
-    /// after. When it fails, states that the function writes may have lost their elements.
+    /// Parameters: `inputs` — in the model's order; `states` — what the states hold before, and,
+    /// when the run succeeds, after. When it fails, states that the function writes may have lost
+    /// their elements.
     /// Returns: all outputs, in the model's order.
     fn run(&self, inputs: &[Input<'_>], states: &mut [Tensor]) -> Result<Vec<Tensor>, Error>;
 }

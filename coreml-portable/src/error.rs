@@ -45,7 +45,9 @@ impl fmt::Display for Error {
         match self {
             Self::Unsupported(unsupported) => unsupported.fmt(f),
             Self::Invalid(message) | Self::Options(message) => f.write_str(message),
-            Self::Io { path, source } => write!(f, "{} cannot be written: {source}", path.display()),
+            Self::Io { path, source } => {
+                write!(f, "{} cannot be written: {source}", path.display())
+            }
             Self::Engine { engine, message } => write!(f, "the engine {engine} failed: {message}"),
         }
     }
@@ -83,12 +85,20 @@ impl fmt::Display for Unsupported {
         }
         // One engine that has everything is the simplest way out.
         match self.problems.first().and_then(|problem| problem.alternative) {
-            Some(engine) if self.problems.iter().all(|problem| problem.alternative == Some(engine)) => {
-                write!(f, "\nLoad the model with the engine {engine} (`{}`), or run it", engine.name())?;
+            Some(engine)
+                if self.problems.iter().all(|problem| problem.alternative == Some(engine)) =>
+            {
+                write!(
+                    f,
+                    "\nLoad the model with the engine {engine} (`{}`), or run it",
+                    engine.name()
+                )?;
             }
             _ => f.write_str("\nRun the model")?,
         }
-        f.write_str(" with Core ML on an Apple system, or rewrite these operations in the PyTorch model.")
+        f.write_str(
+            " with Core ML on an Apple system, or rewrite these operations in the PyTorch model.",
+        )
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Owns: unique names, nodes, initializers and where their bytes lie.
 //! Must not: know MIL operations; rows know those and call this.
-//! Flow: `translate.rs` makes one per program; rows append nodes; [`Graph::finish`] gives the model for an engine.
+//! Flow: `translate.rs` makes one per program; rows append nodes; [`Graph::finish`] gives the model
+//! for an engine.
 
 mod constants;
 mod nodes;
@@ -12,8 +13,9 @@ pub(crate) use constants::le_bytes;
 use crate::error::OpError;
 use crate::limit::STATE_IN_BODY;
 use crate::onnx::{
-    AttributeProto, DimensionProto, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto, OPSET, OperatorSetId,
-    TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue, ValueInfoProto,
+    AttributeProto, DimensionProto, ElementType, GraphProto, IR_VERSION, ModelProto, NodeProto,
+    OPSET, OperatorSetId, TensorProto, TensorShapeProto, TensorTypeProto, TypeProto, TypeValue,
+    ValueInfoProto,
 };
 use crate::weights::Weights;
 use coreml_spec::{DataType, WeightFile};
@@ -96,7 +98,8 @@ pub(crate) struct Graph {
     constants: HashMap<(usize, Layout), Value>,
     /// Small constants by element type, sizes and bytes.
     small: HashMap<(i32, Vec<usize>, Vec<u8>), Value>,
-    /// Name that new nodes and values are derived from: the first output of the operation being translated.
+    /// Name that new nodes and values are derived from: the first output of the operation being
+    /// translated.
     origin: String,
     /// Number of the next value derived from `origin`.
     serial: usize,
@@ -194,13 +197,19 @@ impl Graph {
         Ok(())
     }
 
-    /// Makes the value called `name`, an input of the graph or of a body; another name when that one is taken.
+    /// Makes the value called `name`, an input of the graph or of a body; another name when that
+    /// one is taken.
     pub(crate) fn input(&mut self, name: &str) -> Value {
         self.unique(name.to_owned())
     }
 
     /// Appends a node with one result.
-    pub(crate) fn node(&mut self, op_type: &str, inputs: &[&Value], attributes: Vec<AttributeProto>) -> Value {
+    pub(crate) fn node(
+        &mut self,
+        op_type: &str,
+        inputs: &[&Value],
+        attributes: Vec<AttributeProto>,
+    ) -> Value {
         let output = self.fresh();
         self.push(op_type, inputs, vec![output.0.to_string()], attributes);
         output
@@ -215,11 +224,17 @@ impl Graph {
         attributes: Vec<AttributeProto>,
     ) -> Vec<Value> {
         let outputs: Vec<Value> = (0..count).map(|_| self.fresh()).collect();
-        self.push(op_type, inputs, outputs.iter().map(|output| output.0.to_string()).collect(), attributes);
+        self.push(
+            op_type,
+            inputs,
+            outputs.iter().map(|output| output.0.to_string()).collect(),
+            attributes,
+        );
         outputs
     }
 
-    /// Appends a node that gives `value` another name: what a graph's or a body's output must be called.
+    /// Appends a node that gives `value` another name: what a graph's or a body's output must be
+    /// called.
     ///
     /// Called by: `translate.rs` for outputs; `name` was reserved by [`Graph::reserve`].
     pub(crate) fn rename(&mut self, value: &Value, name: &str) {
@@ -237,7 +252,8 @@ impl Graph {
         build: impl FnOnce(&mut Self) -> Result<(Vec<ValueInfoProto>, Vec<ValueInfoProto>), E>,
     ) -> Result<GraphProto, E> {
         let outer = std::mem::take(&mut self.nodes);
-        let (origin, serial, results) = (self.origin.clone(), self.serial, std::mem::take(&mut self.results));
+        let (origin, serial, results) =
+            (self.origin.clone(), self.serial, std::mem::take(&mut self.results));
         self.depth += 1;
         let ports = build(self);
         self.depth -= 1;
@@ -250,10 +266,16 @@ impl Graph {
 
     /// Closes the graph.
     ///
-    /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and those, in the same order.
-    pub(crate) fn finish(self, input: Vec<ValueInfoProto>, output: Vec<ValueInfoProto>) -> (ModelProto, Weights) {
+    /// Returns: the model, whose large constants are external data in [`WEIGHTS_FILE`], and those,
+    /// in the same order.
+    pub(crate) fn finish(
+        self,
+        input: Vec<ValueInfoProto>,
+        output: Vec<ValueInfoProto>,
+    ) -> (ModelProto, Weights) {
         let node = self.widening.into_iter().chain(self.nodes).collect();
-        let graph = GraphProto { node, name: "main".into(), initializer: self.initializers, input, output };
+        let graph =
+            GraphProto { node, name: "main".into(), initializer: self.initializers, input, output };
         let model = ModelProto {
             ir_version: IR_VERSION,
             producer_name: env!("CARGO_PKG_NAME").into(),
@@ -265,10 +287,17 @@ impl Graph {
     }
 
     /// Appends a node.
-    fn push(&mut self, op_type: &str, inputs: &[&Value], output: Vec<String>, attribute: Vec<AttributeProto>) {
+    fn push(
+        &mut self,
+        op_type: &str,
+        inputs: &[&Value],
+        output: Vec<String>,
+        attribute: Vec<AttributeProto>,
+    ) {
         self.nodes.push(NodeProto {
             input: inputs.iter().map(|input| input.0.to_string()).collect(),
-            // Some engines keep values and nodes under one roof, so a node must not be called as a value is.
+            // Some engines keep values and nodes under one roof, so a node must not be called as a
+            // value is.
             name: format!("{op_type} {}", output.first().map_or("", String::as_str)),
             output,
             op_type: op_type.to_owned(),
@@ -296,23 +325,29 @@ impl Graph {
 
 /// Returns the element type that values of a MIL type have in the graph.
 ///
-/// Half precision is computed in single precision, and every integer type in 32 bits: engines have few kernels for the
-/// others.
+/// Half precision is computed in single precision, and every integer type in 32 bits: engines have
+/// few kernels for the others.
 /// Errors: text is not computed with.
 pub(crate) fn element_type(data_type: DataType) -> Result<ElementType, OpError> {
     use DataType::{BFloat16, Bool, Float8E4M3FN, Float8E5M2, Float16, Float32, Float64, String};
     match data_type {
-        Float16 | Float32 | Float64 | BFloat16 | Float8E4M3FN | Float8E5M2 => Ok(ElementType::Float),
+        Float16 | Float32 | Float64 | BFloat16 | Float8E4M3FN | Float8E5M2 => {
+            Ok(ElementType::Float)
+        }
         Bool => Ok(ElementType::Bool),
         String => Err(OpError::unsupported("text is not a tensor")),
         _ => Ok(ElementType::Int32),
     }
 }
 
-/// Returns how a body declares an input or output: a tensor of `rank` dimensions whose sizes are not said, or of any rank.
+/// Returns how a body declares an input or output: a tensor of `rank` dimensions whose sizes are
+/// not said, or of any rank.
 pub(crate) fn declared(value: &Value, element: ElementType, rank: Option<usize>) -> ValueInfoProto {
     let any = DimensionProto { value: None };
     let shape = rank.map(|rank| TensorShapeProto { dim: vec![any; rank] });
     let tensor = TensorTypeProto { elem_type: element.code(), shape };
-    ValueInfoProto { name: value.name().to_owned(), r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }) }
+    ValueInfoProto {
+        name: value.name().to_owned(),
+        r#type: Some(TypeProto { value: Some(TypeValue::Tensor(tensor)) }),
+    }
 }

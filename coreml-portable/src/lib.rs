@@ -1,9 +1,10 @@
 //! Runs Core ML ML Programs anywhere, by translating them to ONNX for a well-kept engine.
 //!
-//! Owns: the table of MIL operations (one row each), the translation to ONNX, sessions on an engine.
+//! Owns: the table of MIL operations (one row each), the translation to ONNX, sessions on an
+//! engine.
 //! Must not: know typed structs, Cargo or Apple's frameworks; hold arithmetic kernels of its own.
-//! Flow: `coreml-rt` opens a [`coreml_spec::Package`] and loads a [`Session`]; the session translates once and then
-//! runs as often as wanted.
+//! Flow: `coreml-rt` opens a [`coreml_spec::Package`] and loads a [`Session`]; the session
+//! translates once and then runs as often as wanted.
 
 mod args;
 mod constant;

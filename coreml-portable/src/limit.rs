@@ -1,16 +1,16 @@
 //! What MIL allows and a row of the table cannot express.
 //!
 //! Owns: [`Limit`], and the limits that rows declare.
-//! Flow: a row of `ops/` names its limits and raises the same ones, so that the table tells before a model does;
-//! `translate.rs` raises those that forbid an operation altogether.
+//! Flow: a row of `ops/` names its limits and raises the same ones, so that the table tells before
+//! a model does; `translate.rs` raises those that forbid an operation altogether.
 
 use crate::engine::EngineKind;
 use crate::error::OpError;
 
 /// Something that MIL allows and a row of the table cannot express.
 ///
-/// An argument that must be constant and is not, and a value that MIL does not define, are errors of every row and no
-/// limits of one.
+/// An argument that must be constant and is not, and a value that MIL does not define, are errors
+/// of every row and no limits of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
     /// The engine that lacks it, where the others have it; `None` when no engine has it.
@@ -44,14 +44,19 @@ impl Limit {
 }
 
 /// Operations that exist inside of coremltools alone.
-pub(crate) const NEVER_WRITTEN: Limit =
-    Limit { engine: None, always: true, reason: "it exists only while coremltools converts; no package has it" };
+pub(crate) const NEVER_WRITTEN: Limit = Limit {
+    engine: None,
+    always: true,
+    reason: "it exists only while coremltools converts; no package has it",
+};
 
 /// Three spatial dimensions on an engine without them.
-pub(crate) const VARYING_VOLUME: Limit = Limit::of_rten("three spatial dimensions whose sizes vary");
+pub(crate) const VARYING_VOLUME: Limit =
+    Limit::of_rten("three spatial dimensions whose sizes vary");
 
 /// `conv_transpose`.
-pub(crate) const VARYING_OUTPUT_SHAPE: Limit = Limit::of_all("an output_shape for an input whose sizes vary");
+pub(crate) const VARYING_OUTPUT_SHAPE: Limit =
+    Limit::of_all("an output_shape for an input whose sizes vary");
 
 /// `conv_quantized`.
 pub(crate) const NOT_LINEAR: Limit = Limit::of_all("another quantization_type than `linear`");
@@ -63,13 +68,16 @@ pub(crate) const NOT_EIGHT_BITS: Limit = Limit::of_all("another nbits than 8");
 pub(crate) const VARYING_SIZE: Limit = Limit::of_all("an image whose size varies");
 
 /// Interpolation on a grid that ONNX does not have.
-pub(crate) const VARYING_GRID: Limit = Limit::of_all("a size that varies, with a sampling_mode that ONNX lacks");
+pub(crate) const VARYING_GRID: Limit =
+    Limit::of_all("a size that varies, with a sampling_mode that ONNX lacks");
 
 /// `upsample_bilinear`.
-pub(crate) const ALIGNED_HALF_PIXELS: Limit = Limit::of_all("align_corners together with half_pixel_centers");
+pub(crate) const ALIGNED_HALF_PIXELS: Limit =
+    Limit::of_all("align_corners together with half_pixel_centers");
 
 /// `resize`.
-pub(crate) const NEAREST_SAMPLED: Limit = Limit::of_all("the nearest pixel with another sampling_mode than DEFAULT");
+pub(crate) const NEAREST_SAMPLED: Limit =
+    Limit::of_all("the nearest pixel with another sampling_mode than DEFAULT");
 
 /// `affine`, whose grid is a constant.
 pub(crate) const LARGE_GRID: Limit = Limit::of_all("an output of more than 2²⁴ pixels");
@@ -81,10 +89,12 @@ pub(crate) const VARYING_CHANNELS: Limit = Limit::of_all("a number of channels t
 pub(crate) const VARYING_WIDTH: Limit = Limit::of_all("a query whose last dimension varies");
 
 /// `scatter` and its kin.
-pub(crate) const INTEGER_DIVISION: Limit = Limit::of_all("division of integers while scattering (mode `div`)");
+pub(crate) const INTEGER_DIVISION: Limit =
+    Limit::of_all("division of integers while scattering (mode `div`)");
 
 /// `constexpr_lut_to_dense` and its kin.
-pub(crate) const LONG_VECTOR: Limit = Limit::of_all("a table whose vectors have more than 256 elements");
+pub(crate) const LONG_VECTOR: Limit =
+    Limit::of_all("a table whose vectors have more than 256 elements");
 
 /// `write_state`.
 pub(crate) const STATE_IN_BODY: Limit = Limit::of_all("a state written inside of a branch or loop");

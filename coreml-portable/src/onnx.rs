@@ -11,7 +11,8 @@ use prost::{Message, Oneof};
 /// Version of the file format: the first whose tensors may be 4-bit, and that both engines read.
 pub(crate) const IR_VERSION: i64 = 10;
 
-/// Version of the default operator set that the emitters write: the first with `Gelu` and `GridSample` in five dimensions.
+/// Version of the default operator set that the emitters write: the first with `Gelu` and
+/// `GridSample` in five dimensions.
 pub(crate) const OPSET: i64 = 20;
 
 /// A whole file.
@@ -155,7 +156,8 @@ impl AttributeProto {
     }
 }
 
-/// Where the elements of a [`TensorProto`] are: in an external file or buffer instead of `raw_data`.
+/// Where the elements of a [`TensorProto`] are: in an external file or buffer instead of
+/// `raw_data`.
 pub(crate) const DATA_LOCATION_EXTERNAL: i32 = 1;
 
 /// A constant tensor.

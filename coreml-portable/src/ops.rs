@@ -2,10 +2,12 @@
 //!
 //! Owns: [`Op`], lookup, and the list of families.
 //! Must not: compute; a row appends ONNX nodes and nothing else.
-//! Flow: `translate.rs` finds the row of each operation by name and opset, compares its parameters, and calls it.
+//! Flow: `translate.rs` finds the row of each operation by name and opset, compares its parameters,
+//! and calls it.
 //!
-//! Adding an operation is adding a row to its family's `OPS` and a case to the tests. Adding a version is adding a row
-//! with a later `since`. An argument that the row does not declare is an error, never ignored.
+//! Adding an operation is adding a row to its family's `OPS` and a case to the tests. Adding a
+//! version is adding a row with a later `since`. An argument that the row does not declare is an
+//! error, never ignored.
 
 mod activation;
 mod attention;
@@ -59,7 +61,8 @@ pub enum Opset {
 
 impl Opset {
     /// All opsets, oldest first.
-    pub const ALL: [Self; 5] = [Self::CoreML5, Self::CoreML6, Self::CoreML7, Self::CoreML8, Self::CoreML9];
+    pub const ALL: [Self; 5] =
+        [Self::CoreML5, Self::CoreML6, Self::CoreML7, Self::CoreML8, Self::CoreML9];
 
     /// Returns the name that programs use.
     pub fn name(self) -> &'static str {
@@ -131,7 +134,8 @@ impl Op {
     ///
     /// Parameters: `engine` — `None` for an engine that has all of ONNX.
     pub fn refusal(&self, engine: Option<EngineKind>) -> Option<&'static str> {
-        let concerns = |limit: &Limit| engine.map_or(limit.engine.is_none(), |engine| limit.concerns(engine));
+        let concerns =
+            |limit: &Limit| engine.map_or(limit.engine.is_none(), |engine| limit.concerns(engine));
         self.limits.iter().find(|limit| limit.always && concerns(limit)).map(|limit| limit.reason)
     }
 
@@ -142,12 +146,22 @@ impl Op {
 }
 
 /// Returns the row of an operation that becomes nodes.
-pub(crate) const fn op(name: &'static str, since: Opset, params: &'static [Param], emit: EmitNodes) -> Op {
+pub(crate) const fn op(
+    name: &'static str,
+    since: Opset,
+    params: &'static [Param],
+    emit: EmitNodes,
+) -> Op {
     Op { name, since, params, limits: &[], emit: Emit::Nodes(emit) }
 }
 
 /// Returns the row of an operation that becomes constants.
-pub(crate) const fn constant(name: &'static str, since: Opset, params: &'static [Param], expand: Expand) -> Op {
+pub(crate) const fn constant(
+    name: &'static str,
+    since: Opset,
+    params: &'static [Param],
+    expand: Expand,
+) -> Op {
     Op { name, since, params, limits: &[], emit: Emit::Constants(expand) }
 }
 
@@ -186,7 +200,8 @@ pub fn operations() -> impl Iterator<Item = &'static Op> {
     FAMILIES.iter().flat_map(|family| family.iter())
 }
 
-/// Returns the row for an operation in a program of some opset: the latest version that the opset has.
+/// Returns the row for an operation in a program of some opset: the latest version that the opset
+/// has.
 ///
 /// Called by: `translate.rs`.
 pub(crate) fn find(name: &str, opset: Opset) -> Option<&'static Op> {

@@ -31,7 +31,8 @@ impl Outputs {
 
     /// Copies the elements of an output, row by row.
     ///
-    /// Parameters: `index` — position in the function's outputs; `into` — of the output's own type and length.
+    /// Parameters: `index` — position in the function's outputs; `into` — of the output's own type
+    /// and length.
     /// Errors: there is no such output, it is the label, or `into` does not fit.
     pub fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         copy(&self.function.outputs[index], self.tensor(index)?, into)
@@ -41,12 +42,16 @@ impl Outputs {
     ///
     /// Errors: the function is no classifier.
     pub fn label(&self) -> Result<usize, Error> {
-        let is_label = |feature: &Feature| matches!(feature.kind, FeatureKind::StringLabel | FeatureKind::Int64Label);
+        let is_label = |feature: &Feature| {
+            matches!(feature.kind, FeatureKind::StringLabel | FeatureKind::Int64Label)
+        };
         let index = self.function.outputs.iter().position(is_label);
         let output = index.and_then(|index| self.outputs.get(self.positions[index]));
         match output.map(|output| output.buffer.numbers()) {
             Some(Numbers::Int(elements)) => match elements {
-                [label] => usize::try_from(*label).map_err(|_| Error::invalid("the label is negative")),
+                [label] => {
+                    usize::try_from(*label).map_err(|_| Error::invalid("the label is negative"))
+                }
                 _ => Err(Error::invalid("the label is not one number")),
             },
             _ => Err(Error::invalid(format!("function `{}` is no classifier", self.function.name))),
@@ -56,7 +61,10 @@ impl Outputs {
     /// Returns an output that is a tensor.
     fn tensor(&self, index: usize) -> Result<&Tensor, Error> {
         let feature = self.function.outputs.get(index).ok_or_else(|| {
-            Error::invalid(format!("there is no output {index}; there are {}", self.function.outputs.len()))
+            Error::invalid(format!(
+                "there is no output {index}; there are {}",
+                self.function.outputs.len()
+            ))
         })?;
         if matches!(feature.kind, FeatureKind::StringLabel | FeatureKind::Int64Label) {
             return Err(Error::invalid(format!(
@@ -65,7 +73,8 @@ impl Outputs {
             )));
         }
         let output = self.positions.get(index).and_then(|position| self.outputs.get(*position));
-        output.ok_or_else(|| Error::invalid(format!("the engine gave no output `{}`", feature.name)))
+        output
+            .ok_or_else(|| Error::invalid(format!("the engine gave no output `{}`", feature.name)))
     }
 }
 
@@ -100,7 +109,12 @@ pub(crate) fn copy(feature: &Feature, tensor: &Tensor, into: ElementsMut<'_>) ->
         (Numbers::Int(from), ElementsMut::Int8(to)) => {
             to.iter_mut().zip(from).for_each(|(to, from)| *to = *from as i8);
         }
-        _ => return Err(Error::invalid(format!("the program's `{}` is not {wanted}", feature.name))),
+        _ => {
+            return Err(Error::invalid(format!(
+                "the program's `{}` is not {wanted}",
+                feature.name
+            )));
+        }
     }
     Ok(())
 }

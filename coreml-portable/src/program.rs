@@ -63,7 +63,8 @@ pub(crate) enum Binding<'a> {
 pub(crate) struct Operation<'a> {
     /// Name of the operation in MIL's vocabulary.
     pub(crate) kind: &'a str,
-    /// The arguments: inputs, and the attributes that older `constexpr_*` use instead. One argument may be a tuple.
+    /// The arguments: inputs, and the attributes that older `constexpr_*` use instead. One argument
+    /// may be a tuple.
     pub(crate) arguments: BTreeMap<&'a str, Vec<Binding<'a>>>,
     /// The outputs.
     pub(crate) outputs: Vec<Port<'a>>,
@@ -97,19 +98,23 @@ impl<'a> Function<'a> {
     /// Reads the function called `name`.
     ///
     /// Called by: `translate.rs`.
-    /// Errors: [`Error::Invalid`] when the package is not an ML Program, has no such function, or its messages lack
-    /// something that the format requires.
+    /// Errors: [`Error::Invalid`] when the package is not an ML Program, has no such function, or
+    /// its messages lack something that the format requires.
     pub(crate) fn read(package: &'a Package, name: &str) -> Result<Self, Error> {
         let program = package.program()?;
         let function = program.functions.get(name).ok_or_else(|| {
             let mut names: Vec<&str> = program.functions.keys().map(String::as_str).collect();
             names.sort_unstable();
-            Error::invalid(format!("the program has no function `{name}`; it has {}", names.join(", ")))
+            Error::invalid(format!(
+                "the program has no function `{name}`; it has {}",
+                names.join(", ")
+            ))
         })?;
         let opset = function.opset.as_str();
         let block = function.block().ok_or_else(|| {
             Error::invalid(format!(
-                "function `{name}` has no block for its own opset `{opset}`; convert the model again"
+                "function `{name}` has no block for its own opset `{opset}`; convert the model \
+                again"
             ))
         })?;
         Ok(Self { inputs: ports(&function.inputs)?, opset, block: Block::read(block, 0)? })
@@ -120,10 +125,15 @@ impl<'a> Block<'a> {
     /// Reads a block that stands `depth` bodies deep.
     fn read(block: &'a proto::Block, depth: usize) -> Result<Self, Error> {
         if depth > DEEPEST {
-            return Err(Error::invalid(format!("the program nests control flow more than {DEEPEST} deep")));
+            return Err(Error::invalid(format!(
+                "the program nests control flow more than {DEEPEST} deep"
+            )));
         }
-        let operations =
-            block.operations.iter().map(|operation| Operation::read(operation, depth)).collect::<Result<_, _>>()?;
+        let operations = block
+            .operations
+            .iter()
+            .map(|operation| Operation::read(operation, depth))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
             inputs: ports(&block.inputs)?,
             operations,
@@ -137,7 +147,10 @@ impl<'a> Operation<'a> {
     fn read(operation: &'a proto::Operation, depth: usize) -> Result<Self, Error> {
         let mut arguments = BTreeMap::new();
         for (name, argument) in &operation.inputs {
-            let bindings = argument.arguments.iter().map(|binding| binding_of(binding, name, &operation.r#type));
+            let bindings = argument
+                .arguments
+                .iter()
+                .map(|binding| binding_of(binding, name, &operation.r#type));
             arguments.insert(name.as_str(), bindings.collect::<Result<Vec<_>, _>>()?);
         }
         for (name, value) in operation.attributes.iter().filter(|(name, _)| *name != "name") {
@@ -147,17 +160,27 @@ impl<'a> Operation<'a> {
             kind: &operation.r#type,
             arguments,
             outputs: ports(&operation.outputs)?,
-            blocks: operation.blocks.iter().map(|block| Block::read(block, depth + 1)).collect::<Result<_, _>>()?,
+            blocks: operation
+                .blocks
+                .iter()
+                .map(|block| Block::read(block, depth + 1))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
 
 /// Returns what a binding refers to.
-fn binding_of<'a>(binding: &'a proto::Binding, argument: &str, operation: &str) -> Result<Binding<'a>, Error> {
+fn binding_of<'a>(
+    binding: &'a proto::Binding,
+    argument: &str,
+    operation: &str,
+) -> Result<Binding<'a>, Error> {
     match &binding.kind {
         Some(proto::BindingKind::Name(name)) => Ok(Binding::Name(name)),
         Some(proto::BindingKind::Value(value)) => Ok(Binding::Value(value)),
-        None => Err(Error::invalid(format!("argument `{argument}` of a `{operation}` is bound to nothing"))),
+        None => Err(Error::invalid(format!(
+            "argument `{argument}` of a `{operation}` is bound to nothing"
+        ))),
     }
 }
 
@@ -165,7 +188,9 @@ fn binding_of<'a>(binding: &'a proto::Binding, argument: &str, operation: &str) 
 fn ports(ports: &[proto::NamedValueType]) -> Result<Vec<Port<'_>>, Error> {
     let port = |port: &'_ proto::NamedValueType| {
         let ty = port.r#type.as_ref().and_then(type_of);
-        ty.ok_or_else(|| Error::invalid(format!("the type of `{}` is not one that MIL has", port.name)))
+        ty.ok_or_else(|| {
+            Error::invalid(format!("the type of `{}` is not one that MIL has", port.name))
+        })
     };
     ports.iter().map(|named| Ok(Port { name: &named.name, ty: port(named)? })).collect()
 }
@@ -174,15 +199,17 @@ fn ports(ports: &[proto::NamedValueType]) -> Result<Vec<Port<'_>>, Error> {
 fn type_of(value: &proto::ValueType) -> Option<Type> {
     match value.kind.as_ref()? {
         proto::ValueTypeKind::Tensor(_) => value.tensor().and_then(tensor_of).map(Type::Tensor),
-        proto::ValueTypeKind::List(list) => list.r#type.as_ref()?.tensor().and_then(tensor_of).map(Type::List),
+        proto::ValueTypeKind::List(list) => {
+            list.r#type.as_ref()?.tensor().and_then(tensor_of).map(Type::List)
+        }
         proto::ValueTypeKind::State(_) => value.tensor().and_then(tensor_of).map(Type::State),
         proto::ValueTypeKind::Dictionary(_) => Some(Type::Dictionary),
         proto::ValueTypeKind::Tuple(_) => None,
     }
 }
 
-/// Returns a tensor type; `None` when its element type or its rank is not known, or a size is beyond 32 bits, which no
-/// memory holds and no row has to multiply.
+/// Returns a tensor type; `None` when its element type or its rank is not known, or a size is
+/// beyond 32 bits, which no memory holds and no row has to multiply.
 fn tensor_of(tensor: &proto::TensorType) -> Option<TensorType> {
     let dims = tensor.dims()?;
     let fits = dims.iter().flatten().all(|size| i32::try_from(*size).is_ok());

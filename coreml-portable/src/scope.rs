@@ -1,7 +1,8 @@
 //! What the names of a block mean at the operation being translated.
 //!
 //! Owns: lookup through nested blocks.
-//! Flow: `translate.rs` binds the outputs of each operation; `args.rs` looks the arguments of the next one up.
+//! Flow: `translate.rs` binds the outputs of each operation; `args.rs` looks the arguments of the
+//! next one up.
 
 use crate::constant::ConstantEntry;
 use crate::graph::Value;

@@ -1,6 +1,7 @@
 //! A loaded function, ready to run.
 //!
-//! Owns: the checks of inputs against the interface, and conversions between features and the engine's tensors.
+//! Owns: the checks of inputs against the interface, and conversions between features and the
+//! engine's tensors.
 //! Must not: know operations.
 //! Flow: `coreml-rt` → [`Session`] → `translate.rs` at load, an engine at each run.
 
@@ -26,12 +27,14 @@ pub struct Options {
     pub threads: Option<usize>,
     /// The engine.
     pub engine: EngineKind,
-    /// Whether each result that the program declares as half precision is rounded to it, as devices do, instead of being
-    /// kept in single precision. Shows overflow and loss of precision before a device does. ONNX Runtime only.
+    /// Whether each result that the program declares as half precision is rounded to it, as devices
+    /// do, instead of being kept in single precision. Shows overflow and loss of precision before a
+    /// device does. ONNX Runtime only.
     pub round_to_half: bool,
 }
 
-/// A function of a model package, translated and loaded into an engine. It can be shared between threads.
+/// A function of a model package, translated and loaded into an engine. It can be shared between
+/// threads.
 #[derive(Debug)]
 pub struct Session {
     /// The interface; orders the inputs and outputs.
@@ -67,8 +70,8 @@ struct Scratch {
 /// Elements that nobody changes as long as something lives.
 #[derive(Debug)]
 struct Origin {
-    /// What keeps them. Not alive through this: its memory is not used for anything else while this is there, which is enough to
-    /// know it again.
+    /// What keeps them. Not alive through this: its memory is not used for anything else while this
+    /// is there, which is enough to know it again.
     keeper: Weak<dyn Any + Send + Sync>,
     /// Address of the first one.
     first: usize,
@@ -89,32 +92,44 @@ impl Origin {
 impl Session {
     /// Translates a function of a package and loads it into the engine that the options choose.
     ///
-    /// Errors: [`Error::Unsupported`] names everything that is missing at once, and which engine has it;
-    /// [`Error::Invalid`] says what is wrong with the package, [`Error::Options`] what is wrong with the options;
-    /// [`Error::Engine`] is the engine's own failure.
+    /// Errors: [`Error::Unsupported`] names everything that is missing at once, and which engine
+    /// has it; [`Error::Invalid`] says what is wrong with the package, [`Error::Options`] what is
+    /// wrong with the options; [`Error::Engine`] is the engine's own failure.
     pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
         let interface = package.interface()?;
         let function = chosen(&interface, options.function.as_deref())?;
         if options.round_to_half && !options.engine.rounds() {
             let advice = "choose the engine ONNX Runtime (`onnxruntime`)";
-            return Err(Error::Options(format!("rten has no half precision to round results to; {advice}")));
+            return Err(Error::Options(format!(
+                "rten has no half precision to round results to; {advice}"
+            )));
         }
-        let settings = Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
+        let settings =
+            Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
         let translation = translate(package, &function.name, settings)
             .map_err(|error| with_alternatives(error, package, &function.name, options.engine))?;
         let Translation { inputs, outputs, states, .. } = &translation;
         let position = |features: &[Feature], name: &str| {
             let found = features.iter().position(|feature| feature.name == name);
-            found.ok_or_else(|| Error::invalid(format!("the description lacks the program's `{name}`")))
+            found.ok_or_else(|| {
+                Error::invalid(format!("the description lacks the program's `{name}`"))
+            })
         };
         let output = |feature: &Feature| {
             let found = outputs.iter().position(|port| port.name == feature.name);
-            found
-                .ok_or_else(|| Error::invalid(format!("the program lacks the description's output `{}`", feature.name)))
+            found.ok_or_else(|| {
+                Error::invalid(format!(
+                    "the program lacks the description's output `{}`",
+                    feature.name
+                ))
+            })
         };
         let state = |port: &Port| Ok((position(&function.states, &port.name)?, port.clone()));
         Ok(Self {
-            inputs: inputs.iter().map(|port| position(&function.inputs, &port.name)).collect::<Result<_, _>>()?,
+            inputs: inputs
+                .iter()
+                .map(|port| position(&function.inputs, &port.name))
+                .collect::<Result<_, _>>()?,
             outputs: function.outputs.iter().map(output).collect::<Result<_, _>>()?,
             output_ports: outputs.clone(),
             states: states.iter().map(|port| state(&port.input)).collect::<Result<_, Error>>()?,
@@ -129,7 +144,8 @@ impl Session {
         self.engine.name()
     }
 
-    /// Returns the function's interface, whose inputs and outputs give the order for [`Self::run`] and [`Outputs`].
+    /// Returns the function's interface, whose inputs and outputs give the order for [`Self::run`]
+    /// and [`Outputs`].
     pub fn function(&self) -> &Function {
         &self.function
     }
@@ -143,8 +159,8 @@ impl Session {
 
     /// Runs a function without states.
     ///
-    /// Parameters: `inputs` — one for each of [`Self::function`]'s inputs, in its order. An image is a tensor
-    /// `[1, channels, height, width]` of `Float32` with values from 0 to 255.
+    /// Parameters: `inputs` — one for each of [`Self::function`]'s inputs, in its order. An image
+    /// is a tensor `[1, channels, height, width]` of `Float32` with values from 0 to 255.
     /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong.
     pub fn run(&self, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
         self.run_keeping(None, inputs, &[])
@@ -152,18 +168,25 @@ impl Session {
 
     /// Runs a function and updates its states.
     ///
-    /// Parameters: `state` — from [`Self::new_state`] of this session; `inputs` — as for [`Self::run`].
-    /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong, or says that the state is not of this
-    /// function. When the engine itself fails, the state may be lost; further runs with it say so.
-    pub fn run_with_state(&self, state: &mut State, inputs: &[TensorRef<'_>]) -> Result<Outputs, Error> {
+    /// Parameters: `state` — from [`Self::new_state`] of this session; `inputs` — as for
+    /// [`Self::run`].
+    /// Errors: [`Error::Invalid`] names the feature whose type or shape is wrong, or says that the
+    /// state is not of this function. When the engine itself fails, the state may be lost; further
+    /// runs with it say so.
+    pub fn run_with_state(
+        &self,
+        state: &mut State,
+        inputs: &[TensorRef<'_>],
+    ) -> Result<Outputs, Error> {
         self.run_keeping(Some(state), inputs, &[])
     }
 
     /// Runs a function whose inputs may be the same as in the run before.
     ///
-    /// Parameters: `state` — needed where the function has states; `inputs` — as for [`Self::run`]; `keepers` — for each input what
-    /// keeps its elements as they are, where there is such a thing. Half precision that was widened for the run before, of the
-    /// same keeper, is not widened again. No keeper is kept alive.
+    /// Parameters: `state` — needed where the function has states; `inputs` — as for [`Self::run`];
+    /// `keepers` — for each input what keeps its elements as they are, where there is such a thing.
+    /// Half precision that was widened for the run before, of the same keeper, is not widened
+    /// again. No keeper is kept alive.
     /// Errors: those of [`Self::run_with_state`].
     pub fn run_keeping(
         &self,
@@ -177,21 +200,25 @@ impl Session {
             None if self.states.is_empty() => none.insert(self.new_state()?),
             None => {
                 let name = &self.function.name;
-                let problem = format!("function `{name}` has states; run it with a state from `new_state`");
+                let problem =
+                    format!("function `{name}` has states; run it with a state from `new_state`");
                 return Err(Error::invalid(problem));
             }
         };
         let features = &self.function.inputs;
         if inputs.len() != features.len() {
             let (given, wanted) = (inputs.len(), features.len());
-            return Err(Error::invalid(format!("the function takes {wanted} inputs, but {given} were given")));
+            return Err(Error::invalid(format!(
+                "the function takes {wanted} inputs, but {given} were given"
+            )));
         }
         for (feature, input) in features.iter().zip(inputs) {
             check(feature, input)?;
         }
         state.check(&self.states)?;
         // Another thread's run may hold the buffers; then this one makes its own.
-        let mut scratch = std::mem::take(&mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut scratch =
+            std::mem::take(&mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner));
         scratch.resize_with(self.inputs.len(), Scratch::default);
         let outputs = self.run_engine(inputs, keepers, state, &mut scratch);
         *self.scratch.lock().unwrap_or_else(PoisonError::into_inner) = scratch;
@@ -199,7 +226,11 @@ impl Session {
         for (output, port) in outputs.iter().zip(&self.output_ports) {
             check_output(output, port)?;
         }
-        Ok(Outputs { function: Arc::clone(&self.function), positions: self.outputs.clone(), outputs })
+        Ok(Outputs {
+            function: Arc::clone(&self.function),
+            positions: self.outputs.clone(),
+            outputs,
+        })
     }
 
     /// Widens what the engine does not take as it is, and runs it.
@@ -212,8 +243,12 @@ impl Session {
     ) -> Result<Vec<crate::engine::Tensor>, Error> {
         let mut converted = Vec::with_capacity(self.inputs.len());
         for (position, scratch) in self.inputs.iter().zip(scratch) {
-            let (input, keeper) = (&inputs[*position], keepers.get(*position).and_then(Option::as_ref));
-            converted.push(Input { dims: input.dims, numbers: widened(input.elements, keeper, scratch) });
+            let (input, keeper) =
+                (&inputs[*position], keepers.get(*position).and_then(Option::as_ref));
+            converted.push(Input {
+                dims: input.dims,
+                numbers: widened(input.elements, keeper, scratch),
+            });
         }
         self.engine.run(&converted, &mut state.tensors)
     }
@@ -222,11 +257,18 @@ impl Session {
 /// Returns the function of a name, or the default function.
 ///
 /// Called by: [`Session::load`], [`crate::to_onnx`].
-pub(crate) fn chosen<'a>(interface: &'a Interface, name: Option<&str>) -> Result<&'a Function, Error> {
+pub(crate) fn chosen<'a>(
+    interface: &'a Interface,
+    name: Option<&str>,
+) -> Result<&'a Function, Error> {
     interface.function(name).ok_or_else(|| {
-        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let names: Vec<&str> =
+            interface.functions.iter().map(|function| function.name.as_str()).collect();
         let wanted = name.unwrap_or(&interface.default_function);
-        Error::Options(format!("the package has no function `{wanted}`; it has {}", names.join(", ")))
+        Error::Options(format!(
+            "the package has no function `{wanted}`; it has {}",
+            names.join(", ")
+        ))
     })
 }
 
@@ -234,15 +276,25 @@ pub(crate) fn chosen<'a>(interface: &'a Interface, name: Option<&str>) -> Result
 ///
 /// Called by: [`Session::load`].
 /// Parameters: `engine` — the one that the error is about.
-fn with_alternatives(mut error: Error, package: &Package, function: &str, engine: EngineKind) -> Error {
+fn with_alternatives(
+    mut error: Error,
+    package: &Package,
+    function: &str,
+    engine: EngineKind,
+) -> Error {
     let Error::Unsupported(unsupported) = &mut error else { return error };
     for other in EngineKind::ALL.into_iter().filter(|other| *other != engine) {
-        let remaining = match translate(package, function, Settings { engine: Some(other), round_to_half: false }) {
+        let remaining = match translate(
+            package,
+            function,
+            Settings { engine: Some(other), round_to_half: false },
+        ) {
             Ok(_) => Vec::new(),
             Err(Error::Unsupported(unsupported)) => unsupported.problems,
             Err(_) => continue,
         };
-        let open = |problem: &&mut Problem| problem.alternative.is_none() && !remaining.contains(*problem);
+        let open =
+            |problem: &&mut Problem| problem.alternative.is_none() && !remaining.contains(*problem);
         for problem in unsupported.problems.iter_mut().filter(open) {
             problem.alternative = Some(other);
         }
@@ -251,14 +303,19 @@ fn with_alternatives(mut error: Error, package: &Package, function: &str, engine
 }
 
 /// Returns elements in a type that engines take.
-fn widened<'a>(elements: Elements<'a>, keeper: Option<&Keeper>, scratch: &'a mut Scratch) -> Numbers<'a> {
+fn widened<'a>(
+    elements: Elements<'a>,
+    keeper: Option<&Keeper>,
+    scratch: &'a mut Scratch,
+) -> Numbers<'a> {
     let before = scratch.of.take();
     match elements {
         Elements::Float32(elements) => Numbers::Float(elements),
         Elements::Int32(elements) => Numbers::Int(elements),
         Elements::Float16(elements) => {
             scratch.of = keeper.map(|keeper| Origin::of(keeper, elements));
-            let is_there = before.zip(scratch.of.as_ref()).is_some_and(|(before, now)| before.is(now));
+            let is_there =
+                before.zip(scratch.of.as_ref()).is_some_and(|(before, now)| before.is(now));
             if !is_there || scratch.floats.len() != elements.len() {
                 scratch.floats.resize(elements.len(), 0.0);
                 elements.convert_to_f32_slice(&mut scratch.floats);
@@ -306,12 +363,15 @@ mod tests {
         taken[0] = f16::from_f32(4.0);
         let again = Arc::new(taken);
         assert_eq!(of(&again, &mut scratch), [4.0, 2.0]);
-        let Numbers::Float(floats) = widened(Elements::Float16(&again), None, &mut scratch) else { unreachable!() };
+        let Numbers::Float(floats) = widened(Elements::Float16(&again), None, &mut scratch) else {
+            unreachable!()
+        };
         assert_eq!(floats, [4.0, 2.0]);
         scratch.floats[0] = 7.0;
         assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what nobody kept may have changed");
         // Other numbers in the same room.
-        let Numbers::Float(floats) = widened(Elements::Float64(&[5.0, 6.0]), None, &mut scratch) else {
+        let Numbers::Float(floats) = widened(Elements::Float64(&[5.0, 6.0]), None, &mut scratch)
+        else {
             unreachable!()
         };
         assert_eq!(floats, [5.0, 6.0]);

@@ -15,12 +15,18 @@ pub(crate) fn check(feature: &Feature, input: &TensorRef<'_>) -> Result<(), Erro
     let count = input.dims.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
     if count != Some(input.elements.len()) {
         let (dims, elements) = (input.dims, input.elements.len());
-        return Err(Error::invalid(format!("input `{name}` has shape {dims:?} but {elements} elements")));
+        return Err(Error::invalid(format!(
+            "input `{name}` has shape {dims:?} but {elements} elements"
+        )));
     }
-    let wrong_type =
-        |wanted: DataType| Error::invalid(format!("input `{name}` must be {wanted}, but {given} was given"));
+    let wrong_type = |wanted: DataType| {
+        Error::invalid(format!("input `{name}` must be {wanted}, but {given} was given"))
+    };
     let wrong_shape = |wanted: String| {
-        Error::invalid(format!("input `{name}` must have shape {wanted}, but {:?} was given", input.dims))
+        Error::invalid(format!(
+            "input `{name}` must have shape {wanted}, but {:?} was given",
+            input.dims
+        ))
     };
     match &feature.kind {
         FeatureKind::MultiArray { data_type, shape } => {
@@ -39,7 +45,11 @@ pub(crate) fn check(feature: &Feature, input: &TensorRef<'_>) -> Result<(), Erro
                 return Err(wrong_shape(format!("[1, channels, {}, {}]", size.height, size.width)));
             }
         }
-        _ => return Err(Error::invalid(format!("input `{name}` is of a kind that no function takes"))),
+        _ => {
+            return Err(Error::invalid(format!(
+                "input `{name}` is of a kind that no function takes"
+            )));
+        }
     }
     Ok(())
 }
@@ -50,8 +60,9 @@ fn allows(shape: &Shape, dims: &[usize]) -> bool {
         Flexibility::Fixed => shape.default == dims,
         Flexibility::Enumerated(shapes) => shapes.iter().any(|shape| shape == dims),
         Flexibility::Ranges(ranges) => {
-            let within =
-                |(range, size): (&SizeRange, &usize)| *size >= range.min && range.max.is_none_or(|max| *size <= max);
+            let within = |(range, size): (&SizeRange, &usize)| {
+                *size >= range.min && range.max.is_none_or(|max| *size <= max)
+            };
             ranges.len() == dims.len() && ranges.iter().zip(dims).all(within)
         }
     }
@@ -75,12 +86,16 @@ fn describe(shape: &Shape) -> String {
     }
 }
 
-/// Compares what the engine gave with the program's own type of the output: a difference is a bug of the translation.
+/// Compares what the engine gave with the program's own type of the output: a difference is a bug
+/// of the translation.
 pub(crate) fn check_output(output: &Tensor, port: &Port) -> Result<(), Error> {
-    let fits = |(size, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| *size == wanted);
+    let fits =
+        |(size, wanted): (&usize, &Option<usize>)| wanted.is_none_or(|wanted| *size == wanted);
     if output.dims.len() == port.ty.dims.len() && output.dims.iter().zip(&port.ty.dims).all(fits) {
         return Ok(());
     }
     let (name, given, wanted) = (&port.name, &output.dims, &port.ty.dims);
-    Err(Error::invalid(format!("output `{name}` has shape {given:?}, but the program says {wanted:?}")))
+    Err(Error::invalid(format!(
+        "output `{name}` has shape {given:?}, but the program says {wanted:?}"
+    )))
 }

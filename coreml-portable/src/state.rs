@@ -32,13 +32,18 @@ impl State {
         let mut tensors = Vec::with_capacity(states.len());
         for (feature, port) in states {
             let dims: Option<Vec<usize>> = port.ty.dims.iter().copied().collect();
-            let dims = dims.ok_or_else(|| Error::invalid(format!("the shape of the state `{}` varies", port.name)))?;
+            let dims = dims.ok_or_else(|| {
+                Error::invalid(format!("the shape of the state `{}` varies", port.name))
+            })?;
             let buffer = match port.element {
                 ElementType::Float => zeros(&dims).map(Buffer::Float),
                 _ => zeros(&dims).map(Buffer::Int),
             };
             let buffer = buffer.ok_or_else(|| {
-                Error::invalid(format!("there is no memory for the state `{}` of shape {dims:?}", port.name))
+                Error::invalid(format!(
+                    "there is no memory for the state `{}` of shape {dims:?}",
+                    port.name
+                ))
             })?;
             positions[*feature] = Some(tensors.len());
             tensors.push(Tensor { dims, buffer });
@@ -56,7 +61,8 @@ impl State {
 
     /// Copies the elements of a state, row by row.
     ///
-    /// Parameters: `index` — position in the function's states; `into` — of the state's own type and length.
+    /// Parameters: `index` — position in the function's states; `into` — of the state's own type
+    /// and length.
     /// Errors: there is no such state, or `into` does not fit.
     pub fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         let (feature, tensor) = self.find(index)?;
@@ -65,7 +71,8 @@ impl State {
 
     /// Replaces the elements of a state.
     ///
-    /// Parameters: `index` — position in the function's states; `from` — of the state's own type and length.
+    /// Parameters: `index` — position in the function's states; `from` — of the state's own type
+    /// and length.
     /// Errors: there is no such state, or `from` does not fit.
     pub fn copy_from(&mut self, index: usize, from: Elements<'_>) -> Result<(), Error> {
         let (feature, tensor) = self.find(index)?;
@@ -81,11 +88,17 @@ impl State {
         let buffer = match from {
             Elements::Float16(from) => Buffer::Float(from.to_f32_vec()),
             Elements::Float32(from) => Buffer::Float(from.to_vec()),
-            Elements::Float64(from) => Buffer::Float(from.iter().map(|element| *element as f32).collect()),
+            Elements::Float64(from) => {
+                Buffer::Float(from.iter().map(|element| *element as f32).collect())
+            }
             Elements::Int32(from) => Buffer::Int(from.to_vec()),
-            Elements::Int8(from) => Buffer::Int(from.iter().map(|element| i32::from(*element)).collect()),
+            Elements::Int8(from) => {
+                Buffer::Int(from.iter().map(|element| i32::from(*element)).collect())
+            }
         };
-        if let Some(tensor) = self.positions[index].and_then(|position| self.tensors.get_mut(position)) {
+        if let Some(tensor) =
+            self.positions[index].and_then(|position| self.tensors.get_mut(position))
+        {
             tensor.buffer = buffer;
         }
         Ok(())
@@ -96,13 +109,23 @@ impl State {
     /// Called by: [`crate::Session::run_with_state`].
     pub(crate) fn check(&self, states: &[(usize, Port)]) -> Result<(), Error> {
         if self.tensors.len() != states.len() {
-            return Err(Error::invalid("the state is not of this function; take one from `new_state` of its session"));
+            return Err(Error::invalid(
+                "the state is not of this function; take one from `new_state` of its session",
+            ));
         }
         for (tensor, (_, port)) in self.tensors.iter().zip(states) {
             let same = tensor.dims.len() == port.ty.dims.len();
-            if !same || tensor.dims.iter().zip(&port.ty.dims).any(|(size, wanted)| Some(*size) != *wanted) {
+            if !same
+                || tensor
+                    .dims
+                    .iter()
+                    .zip(&port.ty.dims)
+                    .any(|(size, wanted)| Some(*size) != *wanted)
+            {
                 let (name, given) = (&port.name, &tensor.dims);
-                return Err(Error::invalid(format!("the state `{name}` of shape {given:?} is not of this function")));
+                return Err(Error::invalid(format!(
+                    "the state `{name}` of shape {given:?} is not of this function"
+                )));
             }
             if tensor.buffer.numbers().len() != tensor.dims.iter().product::<usize>() {
                 let name = &port.name;
@@ -117,9 +140,17 @@ impl State {
     /// Returns a state with its feature.
     fn find(&self, index: usize) -> Result<(&Feature, &Tensor), Error> {
         let feature = self.function.states.get(index);
-        let tensor = self.positions.get(index).copied().flatten().and_then(|position| self.tensors.get(position));
+        let tensor = self
+            .positions
+            .get(index)
+            .copied()
+            .flatten()
+            .and_then(|position| self.tensors.get(position));
         feature.zip(tensor).ok_or_else(|| {
-            Error::invalid(format!("there is no state {index}; there are {}", self.function.states.len()))
+            Error::invalid(format!(
+                "there is no state {index}; there are {}",
+                self.function.states.len()
+            ))
         })
     }
 }

@@ -1,10 +1,11 @@
 //! The elements of a program's large constants, each in memory of its own or still in the package.
 //!
-//! Owns: where each lies when all are one buffer, and widening of half-precision weights (once, while copying out of the
-//! mapped package).
+//! Owns: where each lies when all are one buffer, and widening of half-precision weights (once,
+//! while copying out of the mapped package).
 //! Must not: know names or graphs.
-//! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are, one by one, and reads those
-//! that stand in the package from there by itself; rten and files take them joined to the external data of the ONNX model.
+//! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are,
+//! one by one, and reads those that stand in the package from there by itself; rten and files take
+//! them joined to the external data of the ONNX model.
 
 use coreml_spec::WeightFile;
 use half::f16;
@@ -12,7 +13,8 @@ use half::slice::HalfFloatSliceExt;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Alignment of each constant in the joined buffer, in bytes: a cache line, which is also what the widest vector load likes.
+/// Alignment of each constant in the joined buffer, in bytes: a cache line, which is also what the
+/// widest vector load likes.
 const ALIGNMENT: usize = 64;
 
 /// Elements converted at a time, so that the temporary stays in the first-level cache.
@@ -62,7 +64,10 @@ impl Elements {
             Self::Floats(floats) => {
                 let mut bytes = [[0; 4]; CHUNK];
                 for chunk in floats.chunks(CHUNK) {
-                    bytes.iter_mut().zip(chunk).for_each(|(bytes, float)| *bytes = float.to_le_bytes());
+                    bytes
+                        .iter_mut()
+                        .zip(chunk)
+                        .for_each(|(bytes, float)| *bytes = float.to_le_bytes());
                     buffer.extend_from_slice(bytes[..chunk.len()].as_flattened());
                 }
             }
@@ -110,7 +115,9 @@ impl Weights {
     ///
     /// Parameters: `elements` — little endian, four bytes each.
     pub(crate) fn push_f32_bytes(&mut self, elements: &[u8]) -> Span {
-        self.push_f32(elements.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        self.push_f32(
+            elements.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        )
     }
 
     /// Appends half-precision elements as single precision.
@@ -120,7 +127,10 @@ impl Weights {
         let mut floats = vec![0.0; elements.len() / 2];
         let mut halves = [f16::ZERO; CHUNK];
         for (bytes, floats) in elements.chunks(2 * CHUNK).zip(floats.chunks_mut(CHUNK)) {
-            halves.iter_mut().zip(bytes.as_chunks().0).for_each(|(half, bytes)| *half = f16::from_le_bytes(*bytes));
+            halves
+                .iter_mut()
+                .zip(bytes.as_chunks().0)
+                .for_each(|(half, bytes)| *half = f16::from_le_bytes(*bytes));
             halves[..floats.len()].convert_to_f32_slice(floats);
         }
         self.push_f32(floats)
@@ -177,8 +187,11 @@ mod tests {
         let third = weights.push_f32(vec![1.0; CHUNK + 1]);
         assert_eq!((first.offset, first.length, second.offset), (0, 3, ALIGNMENT));
         assert_eq!(weights.take(third), 1.0_f32.to_le_bytes().repeat(CHUNK + 1));
-        let read: Vec<f32> =
-            weights.take(second).chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let read: Vec<f32> = weights
+            .take(second)
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect();
         let expected: Vec<f32> = values.iter().map(|v| f16::from_f32(*v).to_f32()).collect();
         assert_eq!(read, expected);
         let again = weights.push_f32_bytes(&2.0_f32.to_le_bytes());

@@ -1,9 +1,14 @@
 //! Every case of the archives in `cases/`, on every engine.
 //!
 //! Owns: running cases and comparing outputs. Must not: know operations.
-//! Flow: `cases/generate.py` writes the archives with references from PyTorch; `archive/` reads them; here they run without
-//! Python.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
+//! Flow: `cases/generate.py` writes the archives with references from PyTorch; `archive/` reads
+//! them; here they run without Python.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its tools too"
+)]
 
 mod archive;
 
@@ -32,9 +37,15 @@ impl Owned {
     fn read(view: &TensorView<'_>) -> Self {
         let bytes = view.data();
         match view.dtype() {
-            Dtype::F16 => Self::Float16(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect()),
-            Dtype::F32 => Self::Float32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
-            Dtype::I32 => Self::Int32(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
+            Dtype::F16 => {
+                Self::Float16(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b)).collect())
+            }
+            Dtype::F32 => {
+                Self::Float32(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+            }
+            Dtype::I32 => {
+                Self::Int32(bytes.as_chunks().0.iter().map(|b| i32::from_le_bytes(*b)).collect())
+            }
             Dtype::I8 => Self::Int8(bytes.iter().map(|b| i8::from_le_bytes([*b])).collect()),
             other => panic!("an archive holds the unexpected type {other:?}"),
         }
@@ -67,7 +78,9 @@ fn run(case: &Case, engine: EngineKind) -> Result<(), String> {
     options.engine = engine;
     let session = Session::load(&case.package(), &options).map_err(|error| error.to_string())?;
     let mut state = session.new_state().map_err(|error| error.to_string())?;
-    let steps = (0..).take_while(|step| case.inputs.keys().any(|key| key.starts_with(&format!("step{step}/")))).count();
+    let steps = (0..)
+        .take_while(|step| case.inputs.keys().any(|key| key.starts_with(&format!("step{step}/"))))
+        .count();
     if steps == 0 {
         return step(case, &session, &mut state, "");
     }
@@ -77,7 +90,10 @@ fn run(case: &Case, engine: EngineKind) -> Result<(), String> {
     let states = &session.function().states;
     for (key, expected) in case.outputs.iter().filter(|(key, _)| key.starts_with("final/")) {
         let name = &key["final/".len()..];
-        let index = states.iter().position(|feature| feature.name == name).ok_or(format!("no state {name}"))?;
+        let index = states
+            .iter()
+            .position(|feature| feature.name == name)
+            .ok_or(format!("no state {name}"))?;
         let dims = state.dims(index).map_err(|error| error.to_string())?;
         if dims != expected.shape() {
             return Err(format!("{key} has shape {dims:?} instead of {:?}", expected.shape()));
@@ -94,19 +110,33 @@ fn step(case: &Case, session: &Session, state: &mut State, prefix: &str) -> Resu
     let function = session.function();
     let mut owned = Vec::new();
     for feature in &function.inputs {
-        let view = case.inputs.get(&format!("{prefix}{}", feature.name)).ok_or(format!("no input {}", feature.name))?;
+        let view = case
+            .inputs
+            .get(&format!("{prefix}{}", feature.name))
+            .ok_or(format!("no input {}", feature.name))?;
         owned.push((view.shape(), Owned::read(view)));
     }
-    let inputs: Vec<TensorRef<'_>> =
-        owned.iter().map(|(dims, elements)| TensorRef { dims, elements: elements.elements() }).collect();
-    let outputs =
-        if function.states.is_empty() { session.run(&inputs) } else { session.run_with_state(state, &inputs) };
+    let inputs: Vec<TensorRef<'_>> = owned
+        .iter()
+        .map(|(dims, elements)| TensorRef { dims, elements: elements.elements() })
+        .collect();
+    let outputs = if function.states.is_empty() {
+        session.run(&inputs)
+    } else {
+        session.run_with_state(state, &inputs)
+    };
     let outputs = outputs.map_err(|error| error.to_string())?;
-    let all = case.outputs.iter().filter(|(key, _)| key.starts_with(prefix) && !key.starts_with("final/"));
+    let all = case
+        .outputs
+        .iter()
+        .filter(|(key, _)| key.starts_with(prefix) && !key.starts_with("final/"));
     for (key, expected) in all {
         let name = &key[prefix.len()..];
-        let index =
-            function.outputs.iter().position(|feature| feature.name == name).ok_or(format!("no output {name}"))?;
+        let index = function
+            .outputs
+            .iter()
+            .position(|feature| feature.name == name)
+            .ok_or(format!("no output {name}"))?;
         let feature = &function.outputs[index];
         let wanted = Owned::read(expected).numbers();
         let given = if matches!(feature.kind, FeatureKind::StringLabel | FeatureKind::Int64Label) {
@@ -150,9 +180,11 @@ fn numbers(
     Ok(owned.numbers())
 }
 
-/// Compares numbers: NaN equals NaN, infinities must agree, the rest within `tolerance` of the largest magnitude.
+/// Compares numbers: NaN equals NaN, infinities must agree, the rest within `tolerance` of the
+/// largest magnitude.
 fn compare(given: &[f64], wanted: &[f64], tolerance: f64) -> Result<(), String> {
-    let largest = wanted.iter().filter(|x| x.is_finite()).fold(0.0_f64, |largest, x| largest.max(x.abs()));
+    let largest =
+        wanted.iter().filter(|x| x.is_finite()).fold(0.0_f64, |largest, x| largest.max(x.abs()));
     let mut worst = 0.0_f64;
     for (index, (given, wanted)) in given.iter().zip(wanted).enumerate() {
         let same = given == wanted || given.is_nan() && wanted.is_nan();
@@ -165,7 +197,11 @@ fn compare(given: &[f64], wanted: &[f64], tolerance: f64) -> Result<(), String> 
     }
     // Below the smallest normal float, "relative" means nothing.
     let allowed = tolerance * largest.max(f64::from(f32::MIN_POSITIVE));
-    if worst <= allowed { Ok(()) } else { Err(format!("differs by {worst:e}, allowed are {allowed:e}")) }
+    if worst <= allowed {
+        Ok(())
+    } else {
+        Err(format!("differs by {worst:e}, allowed are {allowed:e}"))
+    }
 }
 
 /// Runs all cases of a family, or those that the environment variable `CASE` names a part of.
@@ -174,20 +210,28 @@ fn family(name: &str, engine: EngineKind) {
     let mut failures = Vec::new();
     let mut count = 0;
     for (case_name, case) in archive::read(name).iter().filter(|(name, _)| name.contains(&only)) {
-        let known = KNOWN.iter().find(|(missing, known, _)| *missing == engine && known == case_name);
+        let known =
+            KNOWN.iter().find(|(missing, known, _)| *missing == engine && known == case_name);
         match (run(case, engine), known) {
             (Err(error), _) if count == 0 && error.contains("its shared library was not found") => {
                 println!("skipped: {error}");
                 return;
             }
             (Err(error), None) => failures.push(format!("{case_name}: {error}")),
-            (Ok(()), Some(_)) => failures.push(format!("{case_name} passes; take it off the list of known misses")),
+            (Ok(()), Some(_)) => {
+                failures.push(format!("{case_name} passes; take it off the list of known misses"))
+            }
             _ => {}
         }
         count += 1;
     }
     assert!(count > 0 || !only.is_empty(), "there is no case in {name}");
-    assert!(failures.is_empty(), "{} of {count} cases of {name} fail:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {count} cases of {name} fail:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Defines a test for each family on an engine.

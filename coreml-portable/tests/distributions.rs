@@ -1,8 +1,14 @@
 //! Random numbers: whether they are distributed as MIL says, on every engine.
 //!
-//! Owns: the judgement of drawn numbers by their frequencies and moments. A program draws 20 000 numbers; a frequency or
-//! mean may be five standard errors off, which by chance happens once in two million times.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
+//! Owns: the judgement of drawn numbers by their frequencies and moments. A program draws 20 000
+//! numbers; a frequency or mean may be five standard errors off, which by chance happens once in
+//! two million times.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its tools too"
+)]
 
 #[allow(dead_code, reason = "not every test reads all of an archive")]
 mod archive;
@@ -19,7 +25,9 @@ fn draw_twice(name: &str, engine: EngineKind) -> Option<[Vec<f32>; 2]> {
     let mut options = Options::default();
     options.engine = engine;
     let session = match Session::load(&case.package(), &options) {
-        Err(Error::Engine { message, .. }) if message.contains("its shared library was not found") => {
+        Err(Error::Engine { message, .. })
+            if message.contains("its shared library was not found") =>
+        {
             println!("skipped: {message}");
             return None;
         }
@@ -40,12 +48,16 @@ fn draw(name: &str, engine: EngineKind) -> Option<Vec<f32>> {
     draw_twice(name, engine).map(|[drawn, _]| drawn)
 }
 
-/// Fails unless the mean of what `measure` makes of the numbers is near `mean`, given its standard deviation.
+/// Fails unless the mean of what `measure` makes of the numbers is near `mean`, given its standard
+/// deviation.
 fn near(what: &str, drawn: &[f32], measure: impl Fn(f64) -> f64, mean: f64, deviation: f64) {
     let count = drawn.len() as f64;
     let found = drawn.iter().map(|number| measure(f64::from(*number))).sum::<f64>() / count;
     let error = deviation / count.sqrt();
-    assert!((found - mean).abs() <= FAR * error, "{what}: the mean is {found}, not {mean} ± {error}");
+    assert!(
+        (found - mean).abs() <= FAR * error,
+        "{what}: the mean is {found}, not {mean} ± {error}"
+    );
 }
 
 /// Fails unless a share of the numbers is near a probability.
@@ -76,7 +88,12 @@ fn judge(engine: EngineKind, suffix: &str) {
     for mode in ["logits", "probs"] {
         let categorical = draw(&format!("categorical_{mode}{suffix}"), engine).unwrap();
         for (class, probability) in [(0.0, 0.1), (1.0, 0.2), (2.0, 0.7)] {
-            share(&format!("categorical by {mode}, class {class}"), &categorical, |x| x == class, probability);
+            share(
+                &format!("categorical by {mode}, class {class}"),
+                &categorical,
+                |x| x == class,
+                probability,
+            );
         }
     }
     if suffix.is_empty() {

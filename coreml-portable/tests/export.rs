@@ -1,8 +1,13 @@
 //! Every case of the archives as an ONNX file, checked and run by others than this crate.
 //!
-//! Owns: writing the files. Must not: judge them; `check_onnx.py` does, with the Python that `COREML_ONNX_PYTHON` names or
-//! `python3`, when it has the package `onnx`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
+//! Owns: writing the files. Must not: judge them; `check_onnx.py` does, with the Python that
+//! `COREML_ONNX_PYTHON` names or `python3`, when it has the package `onnx`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its tools too"
+)]
 
 mod archive;
 
@@ -16,7 +21,9 @@ fn python() -> Result<String, String> {
     let found = Command::new(&python).args(["-c", "import onnx, numpy"]).output();
     match found {
         Ok(output) if output.status.success() => Ok(python),
-        _ => Err(format!("`{python}` has no package `onnx`; name one that has in COREML_ONNX_PYTHON")),
+        _ => Err(format!(
+            "`{python}` has no package `onnx`; name one that has in COREML_ONNX_PYTHON"
+        )),
     }
 }
 
@@ -30,12 +37,14 @@ fn every_case_is_valid_onnx() {
             let written = to_onnx(&case.package(), None).unwrap().write(&file).unwrap();
             assert_eq!(written, [(file.clone(), std::fs::metadata(&file).unwrap().len())]);
             count += 1;
-            // Steps with states are for an engine with states, and random numbers have no reference.
+            // Steps with states are for an engine with states, and random numbers have no
+            // reference.
             if case.outputs.is_empty() || case.inputs.keys().any(|key| key.starts_with("step0/")) {
                 continue;
             }
             let inputs = case.inputs.into_iter().map(|(name, view)| (format!("in/{name}"), view));
-            let outputs = case.outputs.into_iter().map(|(name, view)| (format!("out/{name}"), view));
+            let outputs =
+                case.outputs.into_iter().map(|(name, view)| (format!("out/{name}"), view));
             let bytes = safetensors::serialize(inputs.chain(outputs), None).unwrap();
             std::fs::write(file.with_extension("safetensors"), bytes).unwrap();
             std::fs::write(file.with_extension("tolerance"), case.tolerance.to_string()).unwrap();
@@ -48,7 +57,8 @@ fn every_case_is_valid_onnx() {
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check_onnx.py");
     let output = Command::new(python).arg(script).arg(folder.path()).output().unwrap();
-    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (text, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{text}");
     assert!(output.status.success(), "{text}{errors}");
     assert!(text.contains(&format!("checked {count} files")), "{text}");
@@ -62,14 +72,18 @@ fn a_file_is_replaced_whole_or_not_at_all() {
     let case = archive::read("linear").into_values().next().unwrap();
     to_onnx(&case.package(), None).unwrap().write(&file).unwrap();
     assert!(std::fs::metadata(&file).unwrap().len() > 5);
-    let names = || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names =
+        || std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert_eq!(names().collect::<Vec<_>>(), ["model.onnx"], "nothing else is left");
     // A folder cannot be replaced by a file.
     let error = to_onnx(&case.package(), None).unwrap().write(folder.path()).unwrap_err();
     assert!(matches!(error, Error::Invalid(_)));
     let missing = folder.path().join("missing/model.onnx");
     let error = to_onnx(&case.package(), None).unwrap().write(&missing).unwrap_err();
-    assert!(error.to_string().starts_with(&format!("{} cannot be written: ", missing.display())), "{error}");
+    assert!(
+        error.to_string().starts_with(&format!("{} cannot be written: ", missing.display())),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! What the fuzzer of the translator once found: each file of `hostile/` gives an error or a model, never a panic.
+//! What the fuzzer of the translator once found: each file of `hostile/` gives an error or a model,
+//! never a panic.
 //!
-//! Owns: reading the files, which are inputs of `fuzz/fuzz_targets/translate.rs`: a specification, a weight file, and the size of
-//! the weight file in four bytes, little endian.
+//! Owns: reading the files, which are inputs of `fuzz/fuzz_targets/translate.rs`: a specification,
+//! a weight file, and the size of the weight file in four bytes, little endian.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use coreml_portable::{Error, to_onnx};
@@ -15,15 +16,24 @@ const MANIFEST: &[u8] =
 
 /// Translates every function of a finding; returns the errors.
 fn errors(name: &str) -> Vec<Error> {
-    let input = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile").join(name)).unwrap();
+    let input =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hostile").join(name))
+            .unwrap();
     let (input, size) = input.split_last_chunk::<4>().unwrap();
     let (specification, weights) = input.split_at(input.len() - u32::from_le_bytes(*size) as usize);
     let file = |path: &str, bytes: &[u8]| (path.to_owned(), Cow::Owned(bytes.to_vec()));
-    let files =
-        [file("Manifest.json", MANIFEST), file("Data/m", specification), file("Data/weights/weight.bin", weights)];
+    let files = [
+        file("Manifest.json", MANIFEST),
+        file("Data/m", specification),
+        file("Data/weights/weight.bin", weights),
+    ];
     let package = Package::from_files(files).unwrap();
     let interface = package.interface().unwrap();
-    interface.functions.iter().filter_map(|function| to_onnx(&package, Some(&function.name)).err()).collect()
+    interface
+        .functions
+        .iter()
+        .filter_map(|function| to_onnx(&package, Some(&function.name)).err())
+        .collect()
 }
 
 #[test]

@@ -1,20 +1,29 @@
 //! What the table of operations says it can and cannot do, tried.
 //!
-//! Owns: the proof that `cargo coreml ops` and `docs/operations.md` tell the truth: a row that counts as supported has a
-//! case, and `cases.rs` runs every case on every engine; a limit that a row declares is met by a program.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
+//! Owns: the proof that `cargo coreml ops` and `docs/operations.md` tell the truth: a row that
+//! counts as supported has a case, and `cases.rs` runs every case on every engine; a limit that a
+//! row declares is met by a program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its tools too"
+)]
 
 #[allow(dead_code, reason = "not every test reads all of an archive")]
 mod archive;
 
-use coreml_portable::{EngineKind, Error, Op, Opset, Options, Problem, Session, operations, to_onnx};
+use coreml_portable::{
+    EngineKind, Error, Op, Opset, Options, Problem, Session, operations, to_onnx,
+};
 use coreml_spec::Package;
 use std::collections::BTreeSet;
 
 /// Returns the row of an operation in a program of some opset.
 fn row(name: &str, opset: Opset) -> &'static Op {
     let rows = operations().filter(|op| op.name == name && op.since <= opset);
-    rows.max_by_key(|op| op.since).unwrap_or_else(|| panic!("there is no row for {name} in {}", opset.name()))
+    rows.max_by_key(|op| op.since)
+        .unwrap_or_else(|| panic!("there is no row for {name} in {}", opset.name()))
 }
 
 /// Returns the rows that a package's operations go to, as (name, opset).
@@ -22,7 +31,13 @@ fn rows_of(package: &Package) -> BTreeSet<(&'static str, &'static str)> {
     let mut rows = BTreeSet::new();
     for function in package.summary().unwrap().functions.values() {
         let opset = Opset::parse(&function.opset).unwrap();
-        rows.extend(function.operations.keys().map(|name| row(name, opset)).map(|op| (op.name, op.since.name())));
+        rows.extend(
+            function
+                .operations
+                .keys()
+                .map(|name| row(name, opset))
+                .map(|op| (op.name, op.since.name())),
+        );
     }
     rows
 }
@@ -49,7 +64,8 @@ fn every_row_that_counts_as_supported_has_a_case() {
             tried.extend(rows_of(&case.package()));
         }
     }
-    let supported = operations().filter(|op| op.refusal(None).is_none()).map(|op| (op.name, op.since.name()));
+    let supported =
+        operations().filter(|op| op.refusal(None).is_none()).map(|op| (op.name, op.since.name()));
     let untried: Vec<_> = supported.filter(|row| !tried.contains(row)).collect();
     assert!(untried.is_empty(), "{} rows have no case: {untried:?}", untried.len());
 }
@@ -62,7 +78,8 @@ fn every_limit_of_a_row_is_met_by_a_program() {
         let package = case.package();
         for engine in EngineKind::ALL {
             for problem in problems(&package, engine) {
-                // A constant is computed where it is needed, and a body belongs to the operation around it.
+                // A constant is computed where it is needed, and a body belongs to the operation
+                // around it.
                 let blamed = match operation {
                     "constexpr_lut_to_dense" => "add",
                     "write_state" => "cond",
@@ -70,18 +87,29 @@ fn every_limit_of_a_row_is_met_by_a_program() {
                 };
                 assert_eq!(problem.operation, blamed, "{name}: {problem}");
                 let rows = operations().filter(|op| op.name == operation);
-                let mut limits = rows.flat_map(|op| op.limits).filter(|limit| limit.concerns(engine));
+                let mut limits =
+                    rows.flat_map(|op| op.limits).filter(|limit| limit.concerns(engine));
                 let limit = limits.find(|limit| problem.reason.ends_with(limit.reason));
-                let limit = limit.unwrap_or_else(|| panic!("{name} on {engine} meets no limit of its row: {problem}"));
+                let limit = limit.unwrap_or_else(|| {
+                    panic!("{name} on {engine} meets no limit of its row: {problem}")
+                });
                 met.insert(limit.reason);
-                assert_eq!(problem.alternative.is_some(), limit.engine.is_some(), "{name} on {engine}: {problem}");
+                assert_eq!(
+                    problem.alternative.is_some(),
+                    limit.engine.is_some(),
+                    "{name} on {engine}: {problem}"
+                );
             }
         }
-        let everywhere = EngineKind::ALL.iter().all(|engine| !problems(&package, *engine).is_empty());
+        let everywhere =
+            EngineKind::ALL.iter().all(|engine| !problems(&package, *engine).is_empty());
         assert_eq!(to_onnx(&package, None).is_err(), everywhere, "{name}");
         assert!(!problems(&package, EngineKind::Rten).is_empty(), "{name} meets no limit at all");
     }
-    let limits = operations().flat_map(|op| op.limits).filter(|limit| !limit.always).map(|limit| limit.reason);
+    let limits = operations()
+        .flat_map(|op| op.limits)
+        .filter(|limit| !limit.always)
+        .map(|limit| limit.reason);
     let unmet: BTreeSet<_> = limits.filter(|reason| !met.contains(reason)).collect();
     assert!(unmet.is_empty(), "no program meets {unmet:?}");
 }
@@ -92,8 +120,10 @@ fn an_error_names_the_engine_that_has_what_is_missing() {
     let message = Session::load(&case.package(), &Options::default()).unwrap_err().to_string();
     assert_eq!(
         message,
-        "the portable backend lacks one thing that this program needs:\n  conv (CoreML5) at `conv_0`: three spatial dimensions \
-         whose sizes vary; the engine ONNX Runtime has it\nLoad the model with the engine ONNX Runtime (`onnxruntime`), or \
+        "the portable backend lacks one thing that this program needs:\n  conv (CoreML5) at \
+        `conv_0`: three spatial dimensions \
+         whose sizes vary; the engine ONNX Runtime has it\nLoad the model with the engine ONNX \
+         Runtime (`onnxruntime`), or \
          run it with Core ML on an Apple system, or rewrite these operations in the PyTorch model."
     );
 }

@@ -1,8 +1,9 @@
-"""Writes `vocabulary.json`: every MIL operation and version that coremltools can write, with its parameters.
+"""Writes `vocabulary.json`: every MIL operation and version that coremltools can write, with its
+parameters.
 
 Owns: nothing but that file.  Must not: be needed to run the tests; they read the committed result.
-Flow: run by hand with coremltools 9.0 installed, `python vocabulary.py`; `vocabulary.rs` compares the table of
-operations with the file, so that a missing row or a misspelt parameter fails a test.
+Flow: run by hand with coremltools 9.0 installed, `python vocabulary.py`; `vocabulary.rs` compares
+the table of operations with the file, so that a missing row or a misspelt parameter fails a test.
 """
 
 import json
@@ -24,7 +25,8 @@ OPSETS = {
 
 
 def parameter_names(specification):
-    """Returns `{parameter: required}` in the declared order; a leading `!` marks what must be known at compile time."""
+    """Returns `{parameter: required}` in the declared order; a leading `!` marks what must be known
+    at compile time."""
     return {
         name: {"required": not kind.optional, "constant": bool(kind.const)}
         for name, kind in specification.input_types.items()
@@ -39,9 +41,19 @@ def main():
         for target, operation in sorted(versions.items(), key=lambda item: item[0].value):
             if operation is not previous:
                 opset = OPSETS.get(target.name, target.name)
-                rows.append({"name": name, "since": opset, "parameters": parameter_names(operation.input_spec)})
+                rows.append(
+                    {
+                        "name": name,
+                        "since": opset,
+                        "parameters": parameter_names(operation.input_spec),
+                    }
+                )
             previous = operation
-    document = {"coremltools": coremltools.__version__, "operations": len(SSAOpRegistry.core_ops), "rows": rows}
+    document = {
+        "coremltools": coremltools.__version__,
+        "operations": len(SSAOpRegistry.core_ops),
+        "rows": rows,
+    }
     text = json.dumps(document, indent=None, separators=(",", ":")).replace('{"name"', '\n{"name"')
     pathlib.Path(__file__).with_name("vocabulary.json").write_text(text + "\n")
     print(len(rows), "rows of", len(SSAOpRegistry.core_ops), "operations")

@@ -1,18 +1,25 @@
 //! The table of operations against coremltools' own registry, as `vocabulary.py` wrote it down.
 //!
 //! Owns: the proof that no operation, version or parameter is missing, misspelt or invented.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking, its tools too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, its tools too"
+)]
 
 use coreml_portable::{Opset, operations};
 use std::collections::BTreeMap;
 
 /// Rows of the table that coremltools' registry does not have, and why.
-const OWN: &[(&str, &str)] = &[("write_state", "what coremltools writes for its `coreml_update_state`")];
+const OWN: &[(&str, &str)] =
+    &[("write_state", "what coremltools writes for its `coreml_update_state`")];
 
 /// Parameter names with whether they are required.
 type Params = BTreeMap<String, bool>;
 
-/// Reads the registry: (name, opset) → parameters. Names that start with `_` are arguments of Python, never written.
+/// Reads the registry: (name, opset) → parameters. Names that start with `_` are arguments of
+/// Python, never written.
 fn registry() -> BTreeMap<(String, String), Params> {
     let text = include_str!("vocabulary.json");
     let document: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -23,13 +30,17 @@ fn registry() -> BTreeMap<(String, String), Params> {
             .map(|(name, facts)| (name.clone(), facts["required"].as_bool().unwrap()))
             .collect()
     };
-    let key = |row: &serde_json::Value| (row["name"].as_str().unwrap().into(), row["since"].as_str().unwrap().into());
+    let key = |row: &serde_json::Value| {
+        (row["name"].as_str().unwrap().into(), row["since"].as_str().unwrap().into())
+    };
     rows.map(|row| (key(row), params(row))).collect()
 }
 
 /// Returns the table in the same form.
 fn table() -> BTreeMap<(String, String), Params> {
-    let params = |op: &coreml_portable::Op| op.params.iter().map(|p| (p.name.to_owned(), p.required)).collect();
+    let params = |op: &coreml_portable::Op| {
+        op.params.iter().map(|p| (p.name.to_owned(), p.required)).collect()
+    };
     operations().map(|op| ((op.name.to_owned(), op.since.name().to_owned()), params(op))).collect()
 }
 
@@ -39,7 +50,8 @@ fn every_version_of_every_operation_has_its_row() {
     let missing: Vec<_> = registry.keys().filter(|key| !table.contains_key(*key)).collect();
     assert!(missing.is_empty(), "{} rows are missing: {missing:?}", missing.len());
     let own = |name: &str| OWN.iter().any(|(own, _)| *own == name);
-    let invented: Vec<_> = table.keys().filter(|key| !registry.contains_key(*key) && !own(&key.0)).collect();
+    let invented: Vec<_> =
+        table.keys().filter(|key| !registry.contains_key(*key) && !own(&key.0)).collect();
     assert!(invented.is_empty(), "rows that coremltools does not know: {invented:?}");
 }
 

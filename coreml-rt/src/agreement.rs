@@ -1,6 +1,8 @@
-//! What the shapes of several inputs must agree on, though each by itself is one that the model takes.
+//! What the shapes of several inputs must agree on, though each by itself is one that the model
+//! takes.
 //!
-//! Owns: the check before a prediction, the same on every backend: Core ML broadcasts a mask of length 1 without a word.
+//! Owns: the check before a prediction, the same on every backend: Core ML broadcasts a mask of
+//! length 1 without a word.
 //! Must not: check one input alone (its type does), or allocate where nothing is wrong.
 //! Flow: `model.rs` makes one [`Agreement`] when it loads, and asks it before each prediction.
 
@@ -12,7 +14,8 @@ use coreml_spec::{Dimension, Feature, FeatureKind, Flexibility, Function, Shape}
 pub(crate) struct Agreement {
     /// Names of the inputs, by position.
     names: Vec<String>,
-    /// Position and shapes of the inputs with enumerated shapes, where there are several; otherwise empty.
+    /// Position and shapes of the inputs with enumerated shapes, where there are several; otherwise
+    /// empty.
     paired: Vec<(usize, Vec<Vec<usize>>)>,
     /// Dimensions that have one size: input and axis of each.
     equal: Vec<Vec<(usize, usize)>>,
@@ -40,7 +43,11 @@ impl Agreement {
     }
 
     /// Refuses dimensions of one symbol that differ in size.
-    fn check_sizes(&self, places: &[(usize, usize)], inputs: &[InputRef<'_>]) -> Result<(), ShapeError> {
+    fn check_sizes(
+        &self,
+        places: &[(usize, usize)],
+        inputs: &[InputRef<'_>],
+    ) -> Result<(), ShapeError> {
         let mut first: Option<(usize, usize, usize)> = None;
         for &(at, axis) in places {
             // An input that is missing, the backend refuses.
@@ -55,17 +62,23 @@ impl Agreement {
         Ok(())
     }
 
-    /// Refuses enumerated shapes that do not stand at the same place in their lists: no graph was made for them.
+    /// Refuses enumerated shapes that do not stand at the same place in their lists: no graph was
+    /// made for them.
     fn check_pairs(&self, inputs: &[InputRef<'_>]) -> Result<(), ShapeError> {
         let mut chosen: Option<(usize, usize)> = None;
         for (at, shapes) in &self.paired {
             let Some(tensor) = inputs.get(*at).and_then(InputRef::tensor) else { continue };
             // What is none of the shapes, the backend refuses.
-            let Some(position) = shapes.iter().position(|shape| shape == tensor.dims) else { continue };
+            let Some(position) = shapes.iter().position(|shape| shape == tensor.dims) else {
+                continue;
+            };
             match chosen {
                 Some((first, other)) if other != position => {
                     let given = |at: usize| {
-                        let dims = inputs.get(at).and_then(InputRef::tensor).map(|tensor| tensor.dims.to_vec());
+                        let dims = inputs
+                            .get(at)
+                            .and_then(InputRef::tensor)
+                            .map(|tensor| tensor.dims.to_vec());
                         (self.names.get(at).cloned().unwrap_or_default(), dims.unwrap_or_default())
                     };
                     return Err(ShapeError::Unpaired { shapes: [given(first), given(*at)] });
@@ -78,24 +91,29 @@ impl Agreement {
     }
 }
 
-/// Returns the size of one dimension of an input, an image counting as `[1, channels, height, width]`.
+/// Returns the size of one dimension of an input, an image counting as
+/// `[1, channels, height, width]`.
 fn size(input: &InputRef<'_>, axis: usize) -> Option<usize> {
     match (input, axis) {
         (InputRef::Image(image), 2) => Some(image.height),
         (InputRef::Image(image), 3) => Some(image.width),
         (InputRef::Image(_), _) => None,
-        (InputRef::Tensor(tensor) | InputRef::Shared(tensor, _), _) => tensor.dims.get(axis).copied(),
+        (InputRef::Tensor(tensor) | InputRef::Shared(tensor, _), _) => {
+            tensor.dims.get(axis).copied()
+        }
     }
 }
 
 /// Returns position and shapes of the inputs with enumerated shapes, if there are several.
 fn paired(inputs: &[Feature]) -> Vec<(usize, Vec<Vec<usize>>)> {
     let shapes = |input: &Feature| match &input.kind {
-        FeatureKind::MultiArray { shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. }, .. } => {
-            Some(shapes.clone())
-        }
+        FeatureKind::MultiArray {
+            shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. },
+            ..
+        } => Some(shapes.clone()),
         _ => None,
     };
-    let all: Vec<_> = inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
+    let all: Vec<_> =
+        inputs.iter().enumerate().filter_map(|(at, input)| Some((at, shapes(input)?))).collect();
     if all.len() > 1 { all } else { Vec::new() }
 }

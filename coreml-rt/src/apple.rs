@@ -1,15 +1,17 @@
 //! Core ML itself: the backend on Apple's systems.
 //!
-//! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may. Must not: know typed
-//! tensors; it fills the slots of `slot.rs`.
+//! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may.
+//! Must not: know typed tensors; it fills the slots of `slot.rs`.
 //! Flow: `backend.rs` → `session.rs` → `loading.rs` → `compiled.rs` (a package is compiled once) or
-//! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at each
-//! prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs`
-//! (one model at a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
-//! `pixel_buffer.rs`, `state.rs`; `frame.rs` has the images of cameras and videos. Whatever Core ML raises becomes a [`CoreMlError`] in `failure.rs`.
+//! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at
+//! each prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs` (one model at
+//! a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
+//! `pixel_buffer.rs`, `state.rs`; `frame.rs` has the images of cameras and videos. Whatever Core ML
+//! raises becomes a [`CoreMlError`] in `failure.rs`.
 //!
-//! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors know nothing of Apple; their tests run everywhere. The rest is
-//! run on Linux against a double of Core ML; `docs/apple-verification.md` says what that proves.
+//! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors know nothing of Apple;
+//! their tests run everywhere. The rest is run on Linux against a double of Core ML;
+//! `docs/apple-verification.md` says what that proves.
 
 #[cfg(target_vendor = "apple")]
 mod asset;

@@ -8,7 +8,8 @@ use crate::tensor::Tensor;
 use crate::view::TensorView;
 use coreml_spec::Element;
 
-/// Implements the conversions for arrays nested to one depth; `$flat` is one `as_flattened` per level below the first.
+/// Implements the conversions for arrays nested to one depth; `$flat` is one `as_flattened` per
+/// level below the first.
 macro_rules! array {
     ($($size:ident)*; $array:ty; $($flat:ident)*) => {
         impl<T: Element, $(const $size: usize),*> From<$array> for Tensor<T, ($(Fixed<$size>,)*)> {

@@ -1,7 +1,8 @@
 //! Outputs of an asynchronous prediction, on their way to a backend and back.
 //!
 //! Owns: what becomes of them when it is over. Must not: know which backend runs.
-//! Flow: `model.rs` and `bucketed.rs` make one for each prediction; a backend fills it through [`Awaited`].
+//! Flow: `model.rs` and `bucketed.rs` make one for each prediction; a backend fills it through
+//! [`Awaited`].
 
 use crate::backend::{Awaited, BackendState, Written};
 use crate::completion::Completer;
@@ -40,7 +41,11 @@ where
         self.outputs.slots(with);
     }
 
-    fn finish(self: Box<Self>, answer: Result<Option<BackendState>, Error>, mut written: Vec<Written>) {
+    fn finish(
+        self: Box<Self>,
+        answer: Result<Option<BackendState>, Error>,
+        mut written: Vec<Written>,
+    ) {
         let Self { mut outputs, completer, wrap } = *self;
         match answer {
             Err(error) => completer.complete(Err(error)),

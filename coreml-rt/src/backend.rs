@@ -1,7 +1,8 @@
 //! The backend that runs a model: one per system, chosen when the program is compiled.
 //!
 //! Owns: the choice. Must not: let the rest of the crate see which one it is.
-//! Flow: `model.rs` loads a [`Backend`] and predicts through it. All backends have the same functions.
+//! Flow: `model.rs` loads a [`Backend`] and predicts through it. All backends have the same
+//! functions.
 
 use crate::error::Error;
 use crate::slot::OutputSlot;
@@ -25,7 +26,8 @@ pub(crate) trait Awaited: Send {
 
     /// Tells whoever waits that it is over, on whatever thread.
     ///
-    /// Parameters: `answer` — the state that the prediction was given; every output is filled, but those of `written`, whose
-    /// memory goes back to them when the result is taken: whoever else has it may have let go by then, and nothing is copied.
+    /// Parameters: `answer` — the state that the prediction was given; every output is filled, but
+    /// those of `written`, whose memory goes back to them when the result is taken: whoever else
+    /// has it may have let go by then, and nothing is copied.
     fn finish(self: Box<Self>, answer: Result<Option<BackendState>, Error>, written: Vec<Written>);
 }

@@ -1,8 +1,9 @@
 //! A model at several sizes, which together take every length up to the largest.
 //!
-//! Owns: the choice of the bucket, and loading each when it is first needed. Must not: know which backend runs.
-//! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket; `bucketed/requests.rs` has
-//! asynchronous predictions and batches.
+//! Owns: the choice of the bucket, and loading each when it is first needed. Must not: know which
+//! backend runs.
+//! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket;
+//! `bucketed/requests.rs` has asynchronous predictions and batches.
 
 mod requests;
 
@@ -61,7 +62,8 @@ enum Feed {
 
 /// Memory of one prediction at a time.
 struct Scratch {
-    /// Padded inputs and the mask, in the order of the function's inputs; `None` for what is handed on as it is.
+    /// Padded inputs and the mask, in the order of the function's inputs; `None` for what is handed
+    /// on as it is.
     inputs: Vec<Option<PaddedTensor>>,
     /// Outputs before they are trimmed.
     outputs: Vec<RefCell<Option<Buffer>>>,
@@ -87,15 +89,22 @@ impl BucketedModel {
     ///
     /// Called by: the generated `Model::load_with`.
     /// Parameters: `descriptions` — size and model of each bucket, ascending.
-    pub fn load(descriptions: &'static [(usize, Description)], options: &LoadOptions) -> Result<Self, Error> {
+    pub fn load(
+        descriptions: &'static [(usize, Description)],
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
         refuse_one_of_many(descriptions, options)?;
         let surroundings = Surroundings::of_process();
         let mut buckets = Vec::new();
         let mut first: Option<(&str, Interface)> = None;
         for (size, description) in descriptions {
-            // All are found now: that a package is missing shows at once, not at the first long input.
+            // All are found now: that a package is missing shows at once, not at the first long
+            // input.
             let (found, options) = (find(description, options, &surroundings)?, options.clone());
-            buckets.push((*size, Box::new(move || Model::load_found(description, found.clone(), &options)) as Load));
+            buckets.push((
+                *size,
+                Box::new(move || Model::load_found(description, found.clone(), &options)) as Load,
+            ));
             if first.is_none() {
                 let interface = serde_json::from_str(description.interface);
                 let invalid = |source: serde_json::Error| invalid(description.name, source);
@@ -110,14 +119,22 @@ impl BucketedModel {
     ///
     /// Called by: [`crate::parity::verify`].
     /// Returns: `None` for a package without buckets.
-    pub(crate) fn open(path: &Path, package: &Package, options: &LoadOptions) -> Result<Option<Self>, Error> {
+    pub(crate) fn open(
+        path: &Path,
+        package: &Package,
+        options: &LoadOptions,
+    ) -> Result<Option<Self>, Error> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let interface = package.interface().map_err(|error| crate::model::unreadable(&name, error))?;
+        let interface =
+            package.interface().map_err(|error| crate::model::unreadable(&name, error))?;
         let Some(buckets) = &interface.buckets else { return Ok(None) };
-        let functions =
-            buckets.sizes.iter().filter_map(|&size| Some((size, buckets.function(&interface.functions, size)?)));
+        let functions = buckets
+            .sizes
+            .iter()
+            .filter_map(|&size| Some((size, buckets.function(&interface.functions, size)?)));
         let loads = functions.map(|(size, function)| {
-            let (path, function, options) = (path.to_owned(), function.name.clone(), options.clone());
+            let (path, function, options) =
+                (path.to_owned(), function.name.clone(), options.clone());
             (size, Box::new(move || Model::open(&path, Some(&function), &options)) as Load)
         });
         Self::new(&name, &interface, loads.collect()).map(Some)
@@ -125,11 +142,16 @@ impl BucketedModel {
 
     /// Plans the predictions, and loads the smallest bucket: what no backend can run shows now.
     ///
-    /// Parameters: `interface` — of any package of the model; `loads` — sizes, ascending, and how to load each.
+    /// Parameters: `interface` — of any package of the model; `loads` — sizes, ascending, and how
+    /// to load each.
     fn new(name: &str, interface: &Interface, loads: Vec<(usize, Load)>) -> Result<Self, Error> {
-        let buckets = interface.buckets.clone().ok_or_else(|| invalid(name, "its interface has no buckets"))?;
+        let buckets = interface
+            .buckets
+            .clone()
+            .ok_or_else(|| invalid(name, "its interface has no buckets"))?;
         buckets.check(&interface.functions).map_err(|problem| invalid(name, problem))?;
-        let function = interface.function(None).ok_or_else(|| invalid(name, "it has no function"))?;
+        let function =
+            interface.function(None).ok_or_else(|| invalid(name, "it has no function"))?;
         let mut given = 0;
         let inputs = function.inputs.iter().map(|input| {
             if let Some(mask) = buckets.mask.as_ref().filter(|mask| mask.input == input.name) {
@@ -145,7 +167,14 @@ impl BucketedModel {
         let (sizes, loads): (Vec<_>, Vec<_>) = loads.into_iter().unzip();
         let slot = |load| Slot { model: OnceLock::new(), loading: Mutex::new(()), load };
         let slots = loads.into_iter().map(slot).collect();
-        let model = Self { name: name.to_owned(), buckets, sizes, slots, inputs, scratch: Mutex::new(Vec::new()) };
+        let model = Self {
+            name: name.to_owned(),
+            buckets,
+            sizes,
+            slots,
+            inputs,
+            scratch: Mutex::new(Vec::new()),
+        };
         // What no tensor of the input's type holds is found here, and not at the first short input.
         let scratch = model.new_scratch(function)?;
         model.put_back(scratch);
@@ -163,7 +192,8 @@ impl BucketedModel {
         self.smallest().map_or("", Model::backend)
     }
 
-    /// Returns the folder of the package of the smallest bucket, or `None` when it is embedded in the program.
+    /// Returns the folder of the package of the smallest bucket, or `None` when it is embedded in
+    /// the program.
     pub fn path(&self) -> Option<&Path> {
         self.smallest().ok()?.path()
     }
@@ -187,7 +217,8 @@ impl BucketedModel {
     ///
     /// Called by: the generated `Model::load_bucket`.
     pub fn load_bucket(&self, position: usize) -> Result<(), Error> {
-        let slot = self.slots.get(position).ok_or_else(|| invalid(&self.name, "it has no such bucket"))?;
+        let slot =
+            self.slots.get(position).ok_or_else(|| invalid(&self.name, "it has no such bucket"))?;
         slot.model().map(|_| ())
     }
 
@@ -201,7 +232,8 @@ impl BucketedModel {
     /// Runs the smallest bucket that the inputs fit into.
     ///
     /// Called by: the generated `Model::predict_into`.
-    /// Parameters: `inputs` — one per feature but the mask; `outputs` — one per feature; both in the package's order.
+    /// Parameters: `inputs` — one per feature but the mask; `outputs` — one per feature; both in
+    /// the package's order.
     /// Errors: [`Error::Shape`] when the inputs differ in length, or no bucket takes it.
     pub fn predict<const INPUTS: usize>(
         &self,
@@ -212,15 +244,22 @@ impl BucketedModel {
     }
 
     /// Forgets the types of the inputs, and puts defaults where there is none.
-    fn fed<'a, const INPUTS: usize>(&'a self, inputs: &[&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
+    fn fed<'a, const INPUTS: usize>(
+        &'a self,
+        inputs: &[&'a dyn InputSlot; INPUTS],
+    ) -> [InputRef<'a>; INPUTS] {
         let place = |at: usize| {
             let given = |feed: &Feed| matches!(feed, Feed::Given(position) if *position == at);
-            self.inputs.iter().position(given).map_or(InputRef::MISSING, |place| self.default_of(place))
+            self.inputs
+                .iter()
+                .position(given)
+                .map_or(InputRef::MISSING, |place| self.default_of(place))
         };
         std::array::from_fn(|at| inputs[at].feature(place(at)))
     }
 
-    /// Runs the smallest bucket that the inputs fit into, with as many inputs as it turns out to have.
+    /// Runs the smallest bucket that the inputs fit into, with as many inputs as it turns out to
+    /// have.
     ///
     /// Called by: [`crate::parity`].
     /// Parameters: as for [`Self::predict`].
@@ -240,7 +279,8 @@ impl BucketedModel {
             None => scratch.insert(self.new_scratch(function)?),
         };
         let done = self.predict_with(scratch, model, inputs, outputs, size, length);
-        let scratch = std::mem::replace(scratch, Scratch { inputs: Vec::new(), outputs: Vec::new() });
+        let scratch =
+            std::mem::replace(scratch, Scratch { inputs: Vec::new(), outputs: Vec::new() });
         self.put_back(scratch);
         done
     }
@@ -277,11 +317,17 @@ impl BucketedModel {
         size: usize,
         length: usize,
     ) -> Result<(), Error> {
-        let wrong = |input: &Feature| invalid(&self.name, format!("input `{}` is not {}", input.name, input.kind));
-        for ((feed, padded), input) in self.inputs.iter().zip(&mut scratch.inputs).zip(&function.inputs) {
+        let wrong = |input: &Feature| {
+            invalid(&self.name, format!("input `{}` is not {}", input.name, input.kind))
+        };
+        for ((feed, padded), input) in
+            self.inputs.iter().zip(&mut scratch.inputs).zip(&function.inputs)
+        {
             let Some(padded) = padded else { continue };
             let done = match (feed, &input.kind) {
-                (Feed::Mask(axis), FeatureKind::MultiArray { shape, .. }) => padded.mask(&shape.default, *axis, length),
+                (Feed::Mask(axis), FeatureKind::MultiArray { shape, .. }) => {
+                    padded.mask(&shape.default, *axis, length)
+                }
                 (Feed::Padded(at, axes, value), _) if size != length => {
                     match inputs.get(*at).and_then(InputRef::tensor) {
                         Some(tensor) => padded.pad(tensor, axes, size, *value),
@@ -298,14 +344,20 @@ impl BucketedModel {
     /// Returns what a function is fed with: what was padded, and what was given.
     ///
     /// Parameters: `is_full` — whether the inputs have the bucket's own length.
-    fn feed<'a>(&self, scratch: &'a Scratch, inputs: &[InputRef<'a>], is_full: bool) -> Vec<InputRef<'a>> {
+    fn feed<'a>(
+        &self,
+        scratch: &'a Scratch,
+        inputs: &[InputRef<'a>],
+        is_full: bool,
+    ) -> Vec<InputRef<'a>> {
         let given = |at: usize| inputs.get(at).copied().unwrap_or(InputRef::MISSING);
-        let fed = self.inputs.iter().zip(&scratch.inputs).map(|(feed, padded)| match (feed, padded) {
-            (Feed::Given(at), _) => given(*at),
-            (Feed::Padded(at, ..), _) if is_full => given(*at),
-            (_, Some(padded)) => InputRef::Tensor(padded.tensor()),
-            (_, None) => InputRef::MISSING,
-        });
+        let fed =
+            self.inputs.iter().zip(&scratch.inputs).map(|(feed, padded)| match (feed, padded) {
+                (Feed::Given(at), _) => given(*at),
+                (Feed::Padded(at, ..), _) if is_full => given(*at),
+                (_, Some(padded)) => InputRef::Tensor(padded.tensor()),
+                (_, None) => InputRef::MISSING,
+            });
         fed.collect()
     }
 
@@ -329,13 +381,16 @@ impl BucketedModel {
                     Some((_, first)) if first == length => {}
                     None => found = Some((*at, length)),
                     Some((other, first)) => {
-                        let lengths = [(self.input_name(other), first), (self.input_name(*at), length)];
+                        let lengths =
+                            [(self.input_name(other), first), (self.input_name(*at), length)];
                         return Err(ShapeError::UnequalLengths { lengths }.into());
                     }
                 }
             }
         }
-        found.map(|(_, length)| length).ok_or_else(|| invalid(&self.name, "nothing of it is padded"))
+        found
+            .map(|(_, length)| length)
+            .ok_or_else(|| invalid(&self.name, "nothing of it is padded"))
     }
 
     /// Returns the name of the caller's input at a position.
@@ -349,10 +404,9 @@ impl BucketedModel {
     /// Returns the position of the smallest bucket that takes `length`.
     fn position(&self, length: usize) -> Result<usize, Error> {
         let fits = length >= self.buckets.min;
-        self.sizes
-            .iter()
-            .position(|&size| fits && length <= size)
-            .ok_or_else(|| ShapeError::NoBucket { length, min: self.buckets.min, sizes: self.sizes.clone() }.into())
+        self.sizes.iter().position(|&size| fits && length <= size).ok_or_else(|| {
+            ShapeError::NoBucket { length, min: self.buckets.min, sizes: self.sizes.clone() }.into()
+        })
     }
 
     /// Makes the memory of a prediction.
@@ -366,14 +420,22 @@ impl BucketedModel {
                 Feed::Mask(_) => 1.0,
             };
             let buffer = match &input.kind {
-                FeatureKind::MultiArray { data_type, .. } => Buffer::from_f64s(*data_type, &[value]),
+                FeatureKind::MultiArray { data_type, .. } => {
+                    Buffer::from_f64s(*data_type, &[value])
+                }
                 _ => None,
             };
-            let problem = || invalid(&self.name, format!("input `{}` cannot be padded with {value}", input.name));
+            let problem = || {
+                invalid(&self.name, format!("input `{}` cannot be padded with {value}", input.name))
+            };
             buffer.map(|buffer| Some(PaddedTensor::new(buffer))).ok_or_else(problem)
         };
-        let inputs = self.inputs.iter().zip(&function.inputs).map(memory).collect::<Result<_, Error>>()?;
-        Ok(Scratch { inputs, outputs: function.outputs.iter().map(|_| RefCell::new(None)).collect() })
+        let inputs =
+            self.inputs.iter().zip(&function.inputs).map(memory).collect::<Result<_, Error>>()?;
+        Ok(Scratch {
+            inputs,
+            outputs: function.outputs.iter().map(|_| RefCell::new(None)).collect(),
+        })
     }
 
     /// Keeps memory for the next prediction.
@@ -384,21 +446,39 @@ impl BucketedModel {
 
 impl std::fmt::Debug for BucketedModel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let loaded = self.sizes.iter().enumerate().filter(|(at, _)| self.is_loaded(*at)).map(|(_, size)| size);
+        let loaded = self
+            .sizes
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| self.is_loaded(*at))
+            .map(|(_, size)| size);
         let loaded: Vec<_> = loaded.collect();
-        write!(f, "buckets {:?} of `{}`, loaded {loaded:?}, on {}", self.sizes, self.name, self.backend())
+        write!(
+            f,
+            "buckets {:?} of `{}`, loaded {loaded:?}, on {}",
+            self.sizes,
+            self.name,
+            self.backend()
+        )
     }
 }
 
-/// Refuses the path of one compiled model for buckets in several packages: it would be loaded for each, and a compiled model does
-/// not say of which size it is.
-fn refuse_one_of_many(descriptions: &[(usize, Description)], options: &LoadOptions) -> Result<(), Error> {
-    let Some((path, (_, first))) = options.chosen_path().zip(descriptions.first()) else { return Ok(()) };
+/// Refuses the path of one compiled model for buckets in several packages: it would be loaded for
+/// each, and a compiled model does not say of which size it is.
+fn refuse_one_of_many(
+    descriptions: &[(usize, Description)],
+    options: &LoadOptions,
+) -> Result<(), Error> {
+    let Some((path, (_, first))) = options.chosen_path().zip(descriptions.first()) else {
+        return Ok(());
+    };
     if !is_compiled(path) || descriptions.iter().all(|(_, other)| other.package == first.package) {
         return Ok(());
     }
     let path = path.display();
-    let problem = format!("it has a package for each size, and {path} can be one of them only: give the folder of all");
+    let problem = format!(
+        "it has a package for each size, and {path} can be one of them only: give the folder of all"
+    );
     Err(Error::Options { model: first.name.to_owned(), source: problem.into() })
 }
 

@@ -1,8 +1,9 @@
 //! Tensors whose type is known only at run time.
 //!
-//! Owns: [`Buffer`], an owned slice of any element type, and its conversions. Must not: appear in the public API.
-//! Flow: `model.rs` keeps the values of optional inputs in it, `padding.rs` padded inputs, `parity/` the
-//! inputs and outputs of a sample.
+//! Owns: [`Buffer`], an owned slice of any element type, and its conversions. Must not: appear in
+//! the public API.
+//! Flow: `model.rs` keeps the values of optional inputs in it, `padding.rs` padded inputs,
+//! `parity/` the inputs and outputs of a sample.
 
 use coreml_spec::{DataType, Elements, ElementsMut};
 use half::f16;
@@ -25,14 +26,19 @@ pub(crate) enum Buffer {
 impl Buffer {
     /// Converts `values` to `data_type`, floats with rounding.
     ///
-    /// Returns: `None` when the type cannot be a model's input or output, or when an integer type does not hold a value.
+    /// Returns: `None` when the type cannot be a model's input or output, or when an integer type
+    /// does not hold a value.
     pub(crate) fn from_f64s(data_type: DataType, values: &[f64]) -> Option<Self> {
         let is_integer = |value: &f64, min: i32, max: i32| {
             value.fract() == 0.0 && f64::from(min) <= *value && *value <= f64::from(max)
         };
         match data_type {
-            DataType::Float16 => Some(Self::Float16(values.iter().copied().map(f16::from_f64).collect())),
-            DataType::Float32 => Some(Self::Float32(values.iter().map(|&value| value as f32).collect())),
+            DataType::Float16 => {
+                Some(Self::Float16(values.iter().copied().map(f16::from_f64).collect()))
+            }
+            DataType::Float32 => {
+                Some(Self::Float32(values.iter().map(|&value| value as f32).collect()))
+            }
             DataType::Float64 => Some(Self::Float64(values.to_vec())),
             DataType::Int32 => values
                 .iter()
@@ -41,7 +47,9 @@ impl Buffer {
                 .map(Self::Int32),
             DataType::Int8 => values
                 .iter()
-                .map(|value| is_integer(value, i8::MIN.into(), i8::MAX.into()).then_some(*value as i8))
+                .map(|value| {
+                    is_integer(value, i8::MIN.into(), i8::MAX.into()).then_some(*value as i8)
+                })
                 .collect::<Option<_>>()
                 .map(Self::Int8),
             _ => None,
@@ -57,7 +65,8 @@ impl Buffer {
         Some(buffer)
     }
 
-    /// Becomes `len` times `value`, which the type holds; memory is asked for only where there is too little.
+    /// Becomes `len` times `value`, which the type holds; memory is asked for only where there is
+    /// too little.
     pub(crate) fn reset(&mut self, len: usize, value: f64) {
         /// Writes `value` everywhere.
         fn fill<T: Copy>(elements: &mut Vec<T>, len: usize, value: T) {
@@ -125,7 +134,10 @@ mod tests {
 
     #[test]
     fn integers_are_never_rounded_or_wrapped() {
-        assert_eq!(Buffer::from_f64s(DataType::Int8, &[-128.0, 127.0]), Some(Buffer::Int8(vec![-128, 127])));
+        assert_eq!(
+            Buffer::from_f64s(DataType::Int8, &[-128.0, 127.0]),
+            Some(Buffer::Int8(vec![-128, 127]))
+        );
         assert_eq!(Buffer::from_f64s(DataType::Int8, &[128.0]), None);
         assert_eq!(Buffer::from_f64s(DataType::Int32, &[0.5]), None);
         assert_eq!(Buffer::from_f64s(DataType::Int32, &[f64::NAN]), None);

@@ -1,6 +1,7 @@
 //! Element type conversions that callers of half-precision models need.
 //!
-//! Owns: which conversions exist, and their rounding. Must not: convert silently; it is always a call.
+//! Owns: which conversions exist, and their rounding. Must not: convert silently; it is always a
+//! call.
 //! Flow: [`Tensor::convert`] and [`TensorView::convert`], called by applications.
 
 use crate::shape::{Shape, ShapeError, check_length};
@@ -10,7 +11,8 @@ use coreml_spec::Element;
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
-/// An element type that converts to `To`: between floats with rounding to nearest even, from `i32` and `i8` to floats.
+/// An element type that converts to `To`: between floats with rounding to nearest even, from `i32`
+/// and `i8` to floats.
 ///
 /// A `f32` beyond ±65 504 becomes an infinity in `f16`; an `i32` beyond ±2²⁴ is rounded in `f32`.
 pub trait Cast<To: Element>: Element {
@@ -91,7 +93,10 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     /// Converts each element of `from` into this tensor, without allocating.
     ///
     /// Errors: [`ShapeError::Length`] when a flexible dimension differs.
-    pub fn convert_from<From: Cast<T>>(&mut self, from: TensorView<'_, From, S>) -> Result<(), ShapeError> {
+    pub fn convert_from<From: Cast<T>>(
+        &mut self,
+        from: TensorView<'_, From, S>,
+    ) -> Result<(), ShapeError> {
         check_length(self.dims().as_ref(), self.len(), from.len())?;
         From::cast(from.as_slice(), self.as_mut_slice());
         Ok(())

@@ -1,8 +1,9 @@
 //! Results that come later, for any executor and for none.
 //!
-//! Owns: [`Completion`], the future of everything asynchronous here, and [`Completer`], its other end. Must not: run anything
-//! but what [`spawn`] is given.
-//! Flow: `model.rs` makes a pair; a backend completes one end when it is done, the application awaits the other.
+//! Owns: [`Completion`], the future of everything asynchronous here, and [`Completer`], its other
+//! end. Must not: run anything but what [`spawn`] is given.
+//! Flow: `model.rs` makes a pair; a backend completes one end when it is done, the application
+//! awaits the other.
 
 use crate::error::Error;
 use std::future::Future;
@@ -12,8 +13,9 @@ use std::task::{Context, Poll, Waker};
 
 /// A model or an output that is being made.
 ///
-/// A future that any executor runs, and that borrows nothing. What it waits for is under way already, whether or not it is
-/// polled. To drop it abandons the result, not the work: Core ML cannot take a prediction back.
+/// A future that any executor runs, and that borrows nothing. What it waits for is under way
+/// already, whether or not it is polled. To drop it abandons the result, not the work: Core ML
+/// cannot take a prediction back.
 #[must_use = "the result arrives here and nowhere else: await it, or call `wait`"]
 pub struct Completion<T> {
     /// What both ends share.
@@ -72,7 +74,8 @@ impl<T> Future for Completion<T> {
                 drop(progress);
                 Poll::Ready(result())
             }
-            // Polled again after it was ready, which no executor does: it stays pending, as `Future` allows.
+            // Polled again after it was ready, which no executor does: it stays pending, as
+            // `Future` allows.
             Progress::Taken => Poll::Pending,
             Progress::Waiting(_) => {
                 *progress = Progress::Waiting(Some(context.waker().clone()));
@@ -147,7 +150,8 @@ impl<T> Drop for Completer<T> {
 ///
 /// Parameters: `model` — its name, for errors.
 pub(crate) fn pair<T>(model: &str) -> (Completer<T>, Completion<T>) {
-    let shared = Arc::new(Shared { progress: Mutex::new(Progress::Waiting(None)), done: Condvar::new() });
+    let shared =
+        Arc::new(Shared { progress: Mutex::new(Progress::Waiting(None)), done: Condvar::new() });
     (Completer { shared: Arc::clone(&shared), model: model.to_owned() }, Completion { shared })
 }
 
@@ -214,7 +218,10 @@ mod tests {
         let (completer, completion) = pair::<i32>("net");
         drop(completer);
         let message = completion.wait().unwrap_err().to_string();
-        assert_eq!(message, "the engine failed to run the model `net`: it let go of the request without an answer");
+        assert_eq!(
+            message,
+            "the engine failed to run the model `net`: it let go of the request without an answer"
+        );
         // Nobody listens any more.
         let (completer, completion) = pair::<i32>("net");
         drop(completion);

@@ -23,7 +23,8 @@ pub struct Description {
     pub package: &'static str,
     /// The package in `OUT_DIR`, absolute; on another machine it does not exist.
     pub built: &'static str,
-    /// What a compiled model of the same content is called, without its ending; `None` where the build did not say.
+    /// What a compiled model of the same content is called, without its ending; `None` where the
+    /// build did not say.
     pub content_digest: Option<&'static str>,
     /// The manifest's `compute-units`.
     pub compute_units: ComputeUnits,

@@ -1,9 +1,12 @@
 //! Comparing the interface of a package with the one that types were made from.
 //!
-//! Owns: what counts as a difference, and its wording. Must not: compare what no type depends on (descriptions, version).
+//! Owns: what counts as a difference, and its wording. Must not: compare what no type depends on
+//! (descriptions, version).
 //! Flow: `model.rs` → here, at every load.
 
-use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape, Symbol};
+use coreml_spec::{
+    Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape, Symbol,
+};
 
 /// Returns one sentence per difference; none when the types fit the package.
 ///
@@ -22,14 +25,25 @@ pub(crate) fn differences(types: &Function, package: &Function) -> Vec<String> {
 /// Returns what differs in how inputs are padded and outputs trimmed.
 ///
 /// Called by: [`crate::model::Model::load`].
-pub(crate) fn difference_of_buckets(types: Option<&Buckets>, package: Option<&Buckets>) -> Option<String> {
-    let text = |buckets: Option<&Buckets>| buckets.map_or_else(|| "none".to_owned(), Buckets::to_string);
+pub(crate) fn difference_of_buckets(
+    types: Option<&Buckets>,
+    package: Option<&Buckets>,
+) -> Option<String> {
+    let text =
+        |buckets: Option<&Buckets>| buckets.map_or_else(|| "none".to_owned(), Buckets::to_string);
     let differs = types != package;
-    differs.then(|| format!("buckets: the types say {}, the package says {}", text(types), text(package)))
+    differs.then(|| {
+        format!("buckets: the types say {}, the package says {}", text(types), text(package))
+    })
 }
 
 /// Compares the features of one role.
-fn compare_features(role: &str, types: &[Feature], package: &[Feature], differences: &mut Vec<String>) {
+fn compare_features(
+    role: &str,
+    types: &[Feature],
+    package: &[Feature],
+    differences: &mut Vec<String>,
+) {
     for expected in types {
         let name = &expected.name;
         let Some(found) = package.iter().find(|feature| feature.name == *name) else {
@@ -38,15 +52,23 @@ fn compare_features(role: &str, types: &[Feature], package: &[Feature], differen
         };
         let (expected, found) = (describe(expected), describe(found));
         if expected != found {
-            differences.push(format!("{role} `{name}`: the types say {expected}, the package says {found}"));
+            differences.push(format!(
+                "{role} `{name}`: the types say {expected}, the package says {found}"
+            ));
         }
     }
     for found in package {
         if !types.iter().any(|feature| feature.name == found.name) {
-            differences.push(format!("{role} `{}` ({}) is unknown to the types", found.name, describe(found)));
+            differences.push(format!(
+                "{role} `{}` ({}) is unknown to the types",
+                found.name,
+                describe(found)
+            ));
         }
     }
-    let names = |features: &[Feature]| features.iter().map(|feature| feature.name.clone()).collect::<Vec<_>>();
+    let names = |features: &[Feature]| {
+        features.iter().map(|feature| feature.name.clone()).collect::<Vec<_>>()
+    };
     let (expected, found) = (names(types), names(package));
     if differences.is_empty() && expected != found {
         differences.push(format!(
@@ -57,28 +79,40 @@ fn compare_features(role: &str, types: &[Feature], package: &[Feature], differen
     }
 }
 
-/// Compares which dimensions have one size: a program that was built for equal ones may pass no others.
+/// Compares which dimensions have one size: a program that was built for equal ones may pass no
+/// others.
 fn compare_symbols(types: &[Symbol], package: &[Symbol], differences: &mut Vec<String>) {
     let text = |symbols: &[Symbol]| match symbols {
         [] => "none".to_owned(),
         symbols => symbols.iter().map(Symbol::to_string).collect::<Vec<_>>().join(" | "),
     };
     if types != package {
-        differences.push(format!("equal sizes: the types say {}, the package says {}", text(types), text(package)));
+        differences.push(format!(
+            "equal sizes: the types say {}, the package says {}",
+            text(types),
+            text(package)
+        ));
     }
 }
 
 /// Compares the classes of a classifier.
-fn compare_classifiers(types: Option<&Classifier>, package: Option<&Classifier>, differences: &mut Vec<String>) {
+fn compare_classifiers(
+    types: Option<&Classifier>,
+    package: Option<&Classifier>,
+    differences: &mut Vec<String>,
+) {
     match (types, package) {
         (None, None) => {}
         (Some(_), None) => differences.push("the package is no classifier".to_owned()),
-        (None, Some(_)) => differences.push("the package is a classifier, which the types do not know".to_owned()),
+        (None, Some(_)) => {
+            differences.push("the package is a classifier, which the types do not know".to_owned())
+        }
         (Some(expected), Some(found)) => {
             let (expected, found) = (texts(&expected.labels), texts(&found.labels));
             if expected.len() != found.len() {
                 let (expected, found) = (expected.len(), found.len());
-                differences.push(format!("the types have {expected} labels, the package has {found}"));
+                differences
+                    .push(format!("the types have {expected} labels, the package has {found}"));
             } else if let Some(at) = (0..expected.len()).find(|&at| expected[at] != found[at]) {
                 differences.push(format!(
                     "label {at}: the types say {}, the package says {}; there may be more",
@@ -100,9 +134,12 @@ fn texts(labels: &Labels) -> Vec<String> {
 /// Returns what a feature holds, as it stands in a message: `float16 [1, 80, 3000]`.
 fn describe(feature: &Feature) -> String {
     let mut text = match &feature.kind {
-        FeatureKind::MultiArray { data_type, shape } => format!("{data_type} {}", describe_shape(shape)),
+        FeatureKind::MultiArray { data_type, shape } => {
+            format!("{data_type} {}", describe_shape(shape))
+        }
         FeatureKind::Image { size, color_space } => {
-            let mut text = format!("{color_space:?} image of {}x{} pixels", size.width, size.height);
+            let mut text =
+                format!("{color_space:?} image of {}x{} pixels", size.width, size.height);
             if let Some(ranges) = size.ranges {
                 text.push_str(&format!(", ranges {ranges:?}"));
             }

@@ -1,18 +1,22 @@
 //! One dimension of a shape, as a type.
 //!
-//! Owns: [`Fixed`], [`Range`], and the bounds that they stand for. Must not: hold sizes at run time.
+//! Owns: [`Fixed`], [`Range`], and the bounds that they stand for. Must not: hold sizes at run
+//! time.
 //! Flow: generated code names them inside the tuples of `shape.rs`.
 
 /// A dimension that always has `N` elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fixed<const N: usize>;
 
-/// A dimension of `MIN` to `MAX` elements, both included; `usize::MAX` means that there is no upper bound.
+/// A dimension of `MIN` to `MAX` elements, both included; `usize::MAX` means that there is no upper
+/// bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Range<const MIN: usize, const MAX: usize>;
 
 /// A dimension of a [`Shape`](crate::Shape): [`Fixed`] or [`Range`].
-pub trait Dim: Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static {
+pub trait Dim:
+    Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static
+{
     /// What sizes the dimension may have.
     const BOUNDS: Bounds;
 }

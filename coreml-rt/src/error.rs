@@ -10,7 +10,8 @@ pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// An error of loading or running a model.
 ///
-/// Its `Debug` form is the message too, so that `fn main() -> Result<(), coreml_rt::Error>` prints something readable.
+/// Its `Debug` form is the message too, so that `fn main() -> Result<(), coreml_rt::Error>` prints
+/// something readable.
 #[non_exhaustive]
 pub enum Error {
     /// The model package is nowhere.
@@ -52,7 +53,8 @@ pub enum Error {
         /// What is wrong.
         source: Cause,
     },
-    /// The [`LoadOptions`](crate::LoadOptions), or the environment, ask for what this model or this build does not have.
+    /// The [`LoadOptions`](crate::LoadOptions), or the environment, ask for what this model or this
+    /// build does not have.
     Options {
         /// The manifest's name for the model.
         model: String,
@@ -87,24 +89,39 @@ impl std::fmt::Display for Error {
                 }
                 write!(f, "\n  what to do: {advice}")
             }
-            Self::Package { model, source } => write!(f, "the model `{model}` cannot be read: {source}"),
+            Self::Package { model, source } => {
+                write!(f, "the model `{model}` cannot be read: {source}")
+            }
             Self::Interface { model, location, differences } => {
-                write!(f, "the model `{model}` at {location} is not the one that the program was built for:")?;
+                write!(
+                    f,
+                    "the model `{model}` at {location} is not the one that the program was built \
+                    for:"
+                )?;
                 for difference in differences {
                     write!(f, "\n    {difference}")?;
                 }
-                f.write_str("\n  what to do: build the program again, or replace the package by the one of its build")
+                f.write_str(
+                    "\n  what to do: build the program again, or replace the package by \
+                    the one of its build",
+                )
             }
             Self::Unsupported { model, source } => {
                 write!(f, "the backend cannot run the model `{model}` yet: {source}")
             }
-            Self::Invalid { model, source } => write!(f, "the model `{model}` or its input is wrong: {source}"),
+            Self::Invalid { model, source } => {
+                write!(f, "the model `{model}` or its input is wrong: {source}")
+            }
             Self::Options { model, source } => {
                 write!(f, "the model `{model}` cannot be loaded with these options: {source}")
             }
-            Self::Engine { model, source } => write!(f, "the engine failed to run the model `{model}`: {source}"),
+            Self::Engine { model, source } => {
+                write!(f, "the engine failed to run the model `{model}`: {source}")
+            }
             Self::Shape(error) => error.fmt(f),
-            Self::Sample { sample, problem } => write!(f, "the parity sample {sample} cannot be used: {problem}"),
+            Self::Sample { sample, problem } => {
+                write!(f, "the parity sample {sample} cannot be used: {problem}")
+            }
         }
     }
 }
@@ -123,7 +140,10 @@ impl std::error::Error for Error {
             | Self::Invalid { source, .. }
             | Self::Options { source, .. }
             | Self::Engine { source, .. } => Some(source.as_ref()),
-            Self::NotFound { .. } | Self::Interface { .. } | Self::Shape(_) | Self::Sample { .. } => None,
+            Self::NotFound { .. }
+            | Self::Interface { .. }
+            | Self::Shape(_)
+            | Self::Sample { .. } => None,
         }
     }
 }

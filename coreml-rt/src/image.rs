@@ -1,7 +1,7 @@
 //! Images with color and size in their types.
 //!
-//! Owns: [`ImageView`] and [`Image`], which pixels they take, and their checks. Must not: scale, normalise or convert colors;
-//! the model does what its manifest says.
+//! Owns: [`ImageView`] and [`Image`], which pixels they take, and their checks. Must not: scale,
+//! normalise or convert colors; the model does what its manifest says.
 //! Flow: fields of a generated `Input` and `Output`; `slot.rs` hands them to a backend.
 
 use crate::dimension::Dim;
@@ -10,7 +10,9 @@ use half::f16;
 use std::marker::PhantomData;
 
 /// What the pixels of an image are: [`Grayscale`], [`Rgb`] or [`GrayscaleFloat16`].
-pub trait Color: Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static {
+pub trait Color:
+    Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static
+{
     /// One channel of a pixel.
     type Sample: Copy + Default + PartialEq + std::fmt::Debug + Send + Sync + 'static;
 
@@ -26,8 +28,8 @@ pub trait Color: Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sea
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grayscale;
 
-/// Three bytes per pixel: red, green, blue. A model whose manifest says `bgr` has it too: the order inside of the model does
-/// not concern its callers.
+/// Three bytes per pixel: red, green, blue. A model whose manifest says `bgr` has it too: the order
+/// inside of the model does not concern its callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rgb;
 
@@ -106,7 +108,8 @@ pub enum PixelsMut<'a> {
     Rgb(&'a mut [u8]),
 }
 
-/// An image that borrows its pixels, with color and size in its type: the raw bytes of a decoded picture.
+/// An image that borrows its pixels, with color and size in its type: the raw bytes of a decoded
+/// picture.
 ///
 /// ```
 /// use coreml_rt::{Fixed, ImageView, Rgb};
@@ -143,7 +146,8 @@ impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
         };
         check_size::<W, H>(width, height)?;
         let dims = [height, width, channels];
-        let expected = element_count(&dims).ok_or_else(|| ShapeError::TooLarge { dims: dims.to_vec() })?;
+        let expected =
+            element_count(&dims).ok_or_else(|| ShapeError::TooLarge { dims: dims.to_vec() })?;
         crate::shape::check_length(&dims, expected, len)?;
         Ok(Self { image: ImageRef { width, height, pixels }, types: PhantomData })
     }
@@ -169,8 +173,8 @@ impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
 impl<'a, W: Dim, H: Dim> ImageView<'a, Grayscale, W, H> {
     /// Borrows one byte per pixel, row by row from the top.
     ///
-    /// Errors: [`ShapeError::ImageSize`] when the model takes no such size, [`ShapeError::Length`] when there are too many
-    /// or too few bytes.
+    /// Errors: [`ShapeError::ImageSize`] when the model takes no such size, [`ShapeError::Length`]
+    /// when there are too many or too few bytes.
     pub fn from_gray8(pixels: &'a [u8], width: usize, height: usize) -> Result<Self, ShapeError> {
         Self::new(Pixels::Gray(pixels), width, height)
     }
@@ -180,7 +184,11 @@ impl<'a, W: Dim, H: Dim> ImageView<'a, GrayscaleFloat16, W, H> {
     /// Borrows one float per pixel, row by row from the top.
     ///
     /// Errors: as for [`ImageView::from_gray8`].
-    pub fn from_gray_float16(pixels: &'a [f16], width: usize, height: usize) -> Result<Self, ShapeError> {
+    pub fn from_gray_float16(
+        pixels: &'a [f16],
+        width: usize,
+        height: usize,
+    ) -> Result<Self, ShapeError> {
         Self::new(Pixels::GrayFloat16(pixels), width, height)
     }
 }
@@ -221,7 +229,10 @@ impl<C: Color, W: Dim, H: Dim> PartialEq for ImageView<'_, C, W, H> {
         let same_size = self.width() == other.width() && self.height() == other.height();
         match (self.image.pixels, other.image.pixels) {
             _ if !same_size => false,
-            (Pixels::Color { bytes: a, stride: m, rgb: p }, Pixels::Color { bytes: b, stride: n, rgb: q }) => {
+            (
+                Pixels::Color { bytes: a, stride: m, rgb: p },
+                Pixels::Color { bytes: b, stride: n, rgb: q },
+            ) => {
                 let colors = |bytes: &[u8], rgb: [usize; 3]| rgb.map(|at| bytes.get(at).copied());
                 a.chunks(m).zip(b.chunks(n)).all(|(a, b)| colors(a, p) == colors(b, q))
             }
@@ -289,7 +300,8 @@ impl<C: Color, W: Dim, H: Dim> Image<C, W, H> {
     pub(crate) fn resize(&mut self, width: usize, height: usize) -> Result<(), ShapeError> {
         check_size::<W, H>(width, height)?;
         let dims = [height, width, C::CHANNELS];
-        let len = element_count(&dims).ok_or_else(|| ShapeError::TooLarge { dims: dims.to_vec() })?;
+        let len =
+            element_count(&dims).ok_or_else(|| ShapeError::TooLarge { dims: dims.to_vec() })?;
         self.samples.resize(len, C::Sample::default());
         (self.width, self.height) = (width, height);
         Ok(())
@@ -345,7 +357,10 @@ mod tests {
             View::from_gray8(&[0; 8], 2, 4).unwrap_err().to_string(),
             "an image of 2x4 pixels does not fit: the width must be exactly 2, the height 1 to 3"
         );
-        assert!(matches!(View::from_gray8(&[0; 5], 2, 3), Err(ShapeError::Length { expected: 6, got: 5, .. })));
+        assert!(matches!(
+            View::from_gray8(&[0; 5], 2, 3),
+            Err(ShapeError::Length { expected: 6, got: 5, .. })
+        ));
     }
 
     #[test]

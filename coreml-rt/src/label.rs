@@ -1,10 +1,13 @@
 //! Class labels of a classifier.
 //!
 //! Owns: [`ClassLabel`], what every generated `Label` is, and parsing a label.
-//! Flow: implemented by generated code; `slot.rs` reads a prediction's label through it, `probabilities.rs` orders by it.
+//! Flow: implemented by generated code; `slot.rs` reads a prediction's label through it,
+//! `probabilities.rs` orders by it.
 
 /// The classes of one classifier: a generated `enum Label`.
-pub trait ClassLabel: Copy + Eq + std::fmt::Debug + std::fmt::Display + Send + Sync + 'static {
+pub trait ClassLabel:
+    Copy + Eq + std::fmt::Debug + std::fmt::Display + Send + Sync + 'static
+{
     /// Every label, in the order of the network's output.
     const ALL: &'static [Self];
 
@@ -33,7 +36,13 @@ const LABELS_SHOWN: usize = 10;
 
 impl std::fmt::Display for UnknownLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}` is none of the {} labels: {}", self.text, self.count, self.known.join(", "))?;
+        write!(
+            f,
+            "`{}` is none of the {} labels: {}",
+            self.text,
+            self.count,
+            self.known.join(", ")
+        )?;
         if self.count > self.known.len() { f.write_str(", …") } else { Ok(()) }
     }
 }

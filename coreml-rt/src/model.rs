@@ -1,8 +1,8 @@
 //! A loaded model, under the types.
 //!
 //! Owns: the steps of loading, and one prediction. Must not: know which backend runs.
-//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` → `difference.rs` → `backend.rs`;
-//! `model/requests.rs` has asynchronous predictions and batches.
+//! Flow: a generated `Model` wraps it; here → `search.rs` → coreml-spec's `Package` →
+//! `difference.rs` → `backend.rs`; `model/requests.rs` has asynchronous predictions and batches.
 
 mod requests;
 
@@ -20,7 +20,9 @@ use crate::search::{Found, Surroundings, find};
 use crate::shape::element_count;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
-use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function, Interface, Package, TensorRef};
+use coreml_spec::{
+    ColorSpace, DataType, Feature, FeatureKind, Function, Interface, Package, TensorRef,
+};
 use std::path::{Path, PathBuf};
 
 /// What [`Error`] calls the place of an embedded package.
@@ -62,7 +64,11 @@ impl Model {
     /// Checks and loads the model of a generated module from where it was found.
     ///
     /// Called by: [`crate::bucketed::BucketedModel`], which finds all buckets before it loads one.
-    pub(crate) fn load_found(description: &Description, found: Found, options: &LoadOptions) -> Result<Self, Error> {
+    pub(crate) fn load_found(
+        description: &Description,
+        found: Found,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
         let name = description.name;
         let types: Interface = serde_json::from_str(description.interface)
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
@@ -71,7 +77,16 @@ impl Model {
             Found::Folder(path) => Package::open(path),
             Found::Embedded(files) => Package::from_embedded(files),
             // It says nothing about itself that the types could be compared with.
-            Found::Compiled(_) => return Self::of_interface(name, found, None, description.function, &types, &options),
+            Found::Compiled(_) => {
+                return Self::of_interface(
+                    name,
+                    found,
+                    None,
+                    description.function,
+                    &types,
+                    &options,
+                );
+            }
         };
         let package = package.map_err(|error| unreadable(name, error))?;
         Self::of_package(name, found, &package, description.function, Some(&types), &options)
@@ -81,7 +96,11 @@ impl Model {
     ///
     /// Called by: [`crate::parity::verify`].
     /// Parameters: `function` — of a multifunction package; `None` for its default.
-    pub(crate) fn open(path: &Path, function: Option<&str>, options: &LoadOptions) -> Result<Self, Error> {
+    pub(crate) fn open(
+        path: &Path,
+        function: Option<&str>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
         Self::of_package(&name, Found::Folder(path.to_owned()), &package, function, None, options)
@@ -89,7 +108,8 @@ impl Model {
 
     /// Checks and loads a function of an opened package.
     ///
-    /// Parameters: `function` — its name; `None` for the default one; `types` — what generated code was made from.
+    /// Parameters: `function` — its name; `None` for the default one; `types` — what generated code
+    /// was made from.
     fn of_package(
         name: &str,
         found: Found,
@@ -105,7 +125,8 @@ impl Model {
                 Some(types) => differences(types, found_function),
                 None => vec![format!("the types have no function `{}`", found_function.name)],
             };
-            differences.extend(difference_of_buckets(types.buckets.as_ref(), interface.buckets.as_ref()));
+            differences
+                .extend(difference_of_buckets(types.buckets.as_ref(), interface.buckets.as_ref()));
             if !differences.is_empty() {
                 let location = location(found.path());
                 return Err(Error::Interface { model: name.to_owned(), location, differences });
@@ -140,8 +161,8 @@ impl Model {
         self.backend.name()
     }
 
-    /// Returns the folder of the package, of the compiled model where there is no package, or `None` when the package is
-    /// embedded in the program.
+    /// Returns the folder of the package, of the compiled model where there is no package, or
+    /// `None` when the package is embedded in the program.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -161,7 +182,8 @@ impl Model {
     /// Runs a model without states once.
     ///
     /// Called by: the generated `Model::predict_into`.
-    /// Parameters: `inputs`, `outputs` — one per feature, in the package's order. Nothing is allocated here.
+    /// Parameters: `inputs`, `outputs` — one per feature, in the package's order. Nothing is
+    /// allocated here.
     pub fn predict<const INPUTS: usize>(
         &self,
         inputs: [&dyn InputSlot; INPUTS],
@@ -183,17 +205,21 @@ impl Model {
         self.predict_features(Some(state), &self.fed(inputs), outputs)
     }
 
-    /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices are ready, so that the
-    /// first prediction takes no longer than the others.
+    /// Runs the model once on zeros and forgets what it gave: memory is allocated then and devices
+    /// are ready, so that the first prediction takes no longer than the others.
     ///
     /// Called by: the generated `Model::prewarm`.
     pub fn prewarm(&self) -> Result<(), Error> {
-        let zeros: Vec<(Vec<usize>, Buffer)> = self.function.inputs.iter().filter_map(zero).collect();
+        let zeros: Vec<(Vec<usize>, Buffer)> =
+            self.function.inputs.iter().filter_map(zero).collect();
         let inputs: Vec<InputRef<'_>> = zeros
             .iter()
-            .map(|(dims, elements)| InputRef::Tensor(TensorRef { dims, elements: elements.elements() }))
+            .map(|(dims, elements)| {
+                InputRef::Tensor(TensorRef { dims, elements: elements.elements() })
+            })
             .collect();
-        let mut state = if self.function.states.is_empty() { None } else { Some(self.new_state()?) };
+        let mut state =
+            if self.function.states.is_empty() { None } else { Some(self.new_state()?) };
         self.predict_features(state.as_mut(), &inputs, &mut [])
     }
 
@@ -205,7 +231,10 @@ impl Model {
     }
 
     /// Forgets the types of the inputs, and puts defaults where there is none.
-    fn fed<'a, const INPUTS: usize>(&'a self, inputs: [&'a dyn InputSlot; INPUTS]) -> [InputRef<'a>; INPUTS] {
+    fn fed<'a, const INPUTS: usize>(
+        &'a self,
+        inputs: [&'a dyn InputSlot; INPUTS],
+    ) -> [InputRef<'a>; INPUTS] {
         std::array::from_fn(|at| inputs[at].feature(self.default_of(at)))
     }
 
@@ -222,10 +251,14 @@ impl Model {
         self.backend.predict(state.map(State::backend_mut), inputs, outputs)
     }
 
-    /// Returns the value of input `at` when it is left out; for a required input an empty tensor, which no backend takes.
+    /// Returns the value of input `at` when it is left out; for a required input an empty tensor,
+    /// which no backend takes.
     pub(crate) fn default_of(&self, at: usize) -> InputRef<'_> {
         match self.defaults.get(at) {
-            Some(Some(value)) => InputRef::Tensor(TensorRef { dims: &value.dims, elements: value.elements.elements() }),
+            Some(Some(value)) => InputRef::Tensor(TensorRef {
+                dims: &value.dims,
+                elements: value.elements.elements(),
+            }),
             _ => InputRef::MISSING,
         }
     }
@@ -237,22 +270,24 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// Returns element type and default sizes of the tensor that an input takes, an image as planes of 0 to 255; `None` for what no
-/// input can be.
+/// Returns element type and default sizes of the tensor that an input takes, an image as planes of
+/// 0 to 255; `None` for what no input can be.
 ///
 /// Called by: [`zero`], and [`crate::parity::Sample`] for made-up inputs.
 pub(crate) fn default_tensor(kind: &FeatureKind) -> Option<(DataType, Vec<usize>)> {
     match kind {
         FeatureKind::MultiArray { data_type, shape } => Some((*data_type, shape.default.clone())),
         FeatureKind::Image { size, color_space } => {
-            let channels = if matches!(color_space, ColorSpace::Rgb | ColorSpace::Bgr) { 3 } else { 1 };
+            let channels =
+                if matches!(color_space, ColorSpace::Rgb | ColorSpace::Bgr) { 3 } else { 1 };
             Some((DataType::Float32, vec![1, channels, size.height, size.width]))
         }
         _ => None,
     }
 }
 
-/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no input can be.
+/// Returns zeros for an input, in its default size; an image as black planes. `None` for what no
+/// input can be.
 fn zero(input: &Feature) -> Option<(Vec<usize>, Buffer)> {
     let (data_type, dims) = default_tensor(&input.kind)?;
     let zeros = Buffer::zeros(data_type, element_count(&dims)?)?;
@@ -270,11 +305,17 @@ fn default_value(input: &Feature) -> Option<DefaultValue> {
 /// Returns a function of an interface.
 ///
 /// Parameters: `function` — its name; `None` for the default one; `model` — for the error.
-fn named<'a>(interface: &'a Interface, model: &str, function: Option<&str>) -> Result<&'a Function, Error> {
+fn named<'a>(
+    interface: &'a Interface,
+    model: &str,
+    function: Option<&str>,
+) -> Result<&'a Function, Error> {
     let wanted = function.unwrap_or(&interface.default_function);
     interface.function(Some(wanted)).ok_or_else(|| {
-        let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
-        let source = format!("the package has no function `{wanted}`; it has {}", names.join(", ")).into();
+        let names: Vec<&str> =
+            interface.functions.iter().map(|function| function.name.as_str()).collect();
+        let source =
+            format!("the package has no function `{wanted}`; it has {}", names.join(", ")).into();
         Error::Options { model: model.to_owned(), source }
     })
 }
@@ -288,7 +329,9 @@ fn location(path: Option<&Path>) -> String {
 pub(crate) fn unreadable(name: &str, error: coreml_spec::Error) -> Error {
     let model = name.to_owned();
     match error {
-        coreml_spec::Error::Unsupported { .. } => Error::Unsupported { model, source: error.into() },
+        coreml_spec::Error::Unsupported { .. } => {
+            Error::Unsupported { model, source: error.into() }
+        }
         _ => Error::Package { model, source: error.into() },
     }
 }

@@ -24,9 +24,12 @@ impl<'a, T: Element, S: Shape, D: Dimension> TryFrom<ArrayView<'a, T, D>> for Te
     /// ```
     fn try_from(view: ArrayView<'a, T, D>) -> Result<Self, ShapeError> {
         let sizes = view.shape().to_vec();
-        let wrong_rank = || ShapeError::Rank { dims: view.shape().to_vec(), expected: S::BOUNDS.len() };
+        let wrong_rank =
+            || ShapeError::Rank { dims: view.shape().to_vec(), expected: S::BOUNDS.len() };
         let dims = S::Dims::try_from(sizes).map_err(|_| wrong_rank())?;
-        let elements = view.to_slice().ok_or_else(|| ShapeError::NotContiguous { dims: view.shape().to_vec() })?;
+        let elements = view
+            .to_slice()
+            .ok_or_else(|| ShapeError::NotContiguous { dims: view.shape().to_vec() })?;
         Self::from_slice_with_dims(elements, dims)
     }
 }
@@ -46,11 +49,14 @@ where
     /// ```
     ///
     /// Errors: only for a tensor of more than `isize::MAX` bytes, which cannot exist.
-    pub fn to_ndarray(&self) -> Result<ArrayView<'_, T, <S::Dims as IntoDimension>::Dim>, ndarray::ShapeError> {
+    pub fn to_ndarray(
+        &self,
+    ) -> Result<ArrayView<'_, T, <S::Dims as IntoDimension>::Dim>, ndarray::ShapeError> {
         ArrayView::from_shape(self.dims().into_dimension(), self.as_slice())
     }
 
-    /// Borrows the tensor as an `ndarray` view of the same rank, to change it; see [`to_ndarray`](Self::to_ndarray).
+    /// Borrows the tensor as an `ndarray` view of the same rank, to change it; see
+    /// [`to_ndarray`](Self::to_ndarray).
     pub fn to_ndarray_mut(
         &mut self,
     ) -> Result<ArrayViewMut<'_, T, <S::Dims as IntoDimension>::Dim>, ndarray::ShapeError> {
@@ -70,7 +76,10 @@ mod tests {
         assert_eq!(View::try_from(array.view()).unwrap().as_slice(), [1, 2, 3, 4, 5, 6]);
         assert!(matches!(View::try_from(array.t()), Err(ShapeError::NotContiguous { .. })));
         let dynamic = ArrayD::<i32>::zeros(IxDyn(&[2, 3, 1]));
-        assert_eq!(View::try_from(dynamic.view()), Err(ShapeError::Rank { dims: vec![2, 3, 1], expected: 2 }));
+        assert_eq!(
+            View::try_from(dynamic.view()),
+            Err(ShapeError::Rank { dims: vec![2, 3, 1], expected: 2 })
+        );
         let wide = Array2::<i32>::zeros((2, 4));
         assert!(matches!(View::try_from(wide.view()), Err(ShapeError::Dimension { axis: 1, .. })));
     }

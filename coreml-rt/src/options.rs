@@ -1,6 +1,7 @@
 //! How a model is loaded.
 //!
-//! Owns: [`LoadOptions`], [`Engine`], [`CompiledFolder`], and the hints to Core ML. Must not: read the environment; `search.rs` does.
+//! Owns: [`LoadOptions`], [`Engine`], [`CompiledFolder`], and the hints to Core ML. Must not: read
+//! the environment; `search.rs` does.
 //! Flow: given by the application to a generated `load_with`, read by `model.rs`.
 
 use coreml_spec::ComputeUnits;
@@ -13,9 +14,9 @@ pub enum Engine {
     /// rten, in pure Rust: always there.
     #[default]
     Rten,
-    /// ONNX Runtime: complete, faster on convolutions, and able to round to half precision. It needs the feature
-    /// `onnxruntime` of this crate, and its shared library at run time: at the path in `ORT_DYLIB_PATH`, or in the active
-    /// Python environment.
+    /// ONNX Runtime: complete, faster on convolutions, and able to round to half precision. It
+    /// needs the feature `onnxruntime` of this crate, and its shared library at run time: at the
+    /// path in `ORT_DYLIB_PATH`, or in the active Python environment.
     OnnxRuntime,
 }
 
@@ -23,7 +24,8 @@ impl Engine {
     /// All engines, the default first.
     pub const ALL: [Self; 2] = [Self::Rten, Self::OnnxRuntime];
 
-    /// Returns the name by which command line and environment choose the engine: `rten` or `onnxruntime`.
+    /// Returns the name by which command line and environment choose the engine: `rten` or
+    /// `onnxruntime`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rten => "rten",
@@ -69,13 +71,16 @@ pub enum ReshapeFrequency {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompiledFolder {
-    /// `coreml-rt` in the user's Application Support. It stays until somebody removes it, and goes into backups.
+    /// `coreml-rt` in the user's Application Support. It stays until somebody removes it, and goes
+    /// into backups.
     #[default]
     ApplicationSupport,
-    /// `coreml-rt` in the user's Caches. It goes into no backup, and the system may remove it while the program does not run: the
-    /// next load compiles again, and the system prepares the model for the device again.
+    /// `coreml-rt` in the user's Caches. It goes into no backup, and the system may remove it while
+    /// the program does not run: the next load compiles again, and the system prepares the model
+    /// for the device again.
     Caches,
-    /// This folder, made when it is missing; of an app group, say. For the same reason as above its path should stay the same.
+    /// This folder, made when it is missing; of an app group, say. For the same reason as above its
+    /// path should stay the same.
     At(PathBuf),
 }
 
@@ -119,83 +124,91 @@ impl LoadOptions {
         Self::default()
     }
 
-    /// Takes the model from `path` and from nowhere else: the `.mlpackage` itself, or a folder that holds it under its
-    /// own name.
+    /// Takes the model from `path` and from nowhere else: the `.mlpackage` itself, or a folder that
+    /// holds it under its own name.
     ///
-    /// On Apple's systems a compiled model, an `.mlmodelc` of any name, is taken as well. It cannot be compared with the types: if it
-    /// is another model, the first prediction fails.
+    /// On Apple's systems a compiled model, an `.mlmodelc` of any name, is taken as well. It cannot
+    /// be compared with the types: if it is another model, the first prediction fails.
     pub fn path(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// Chooses the processors that Core ML may use, instead of the manifest's `compute-units`. The portable backend
-    /// always runs on the CPU.
+    /// Chooses the processors that Core ML may use, instead of the manifest's `compute-units`. The
+    /// portable backend always runs on the CPU.
     pub fn compute_units(mut self, units: ComputeUnits) -> Self {
         self.compute_units = Some(units);
         self
     }
 
-    /// Limits the portable backend to so many threads; by default it uses as many as the engine thinks right.
+    /// Limits the portable backend to so many threads; by default it uses as many as the engine
+    /// thinks right.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = Some(threads);
         self
     }
 
-    /// Chooses what computes under the portable backend; by default what the environment variable `COREML_ENGINE` names,
-    /// else [`Engine::Rten`]. On Apple's systems Core ML computes, and this has no effect.
+    /// Chooses what computes under the portable backend; by default what the environment variable
+    /// `COREML_ENGINE` names, else [`Engine::Rten`]. On Apple's systems Core ML computes, and this
+    /// has no effect.
     pub fn engine(mut self, engine: Engine) -> Self {
         self.engine = Some(engine);
         self
     }
 
-    /// Rounds each result that the program declares as half precision, as devices do, instead of keeping it in single
-    /// precision: it shows overflow and loss of precision before a device does. Of the portable backend's engines only
-    /// [`Engine::OnnxRuntime`] can; on Apple's systems Core ML does so anyway, and this has no effect.
+    /// Rounds each result that the program declares as half precision, as devices do, instead of
+    /// keeping it in single precision: it shows overflow and loss of precision before a device
+    /// does. Of the portable backend's engines only [`Engine::OnnxRuntime`] can; on Apple's systems
+    /// Core ML does so anyway, and this has no effect.
     pub fn round_to_half(mut self, round: bool) -> Self {
         self.round_to_half = round;
         self
     }
 
-    /// Chooses what Core ML optimises for (macOS 15, iOS 18). The portable backend knows no such choice.
+    /// Chooses what Core ML optimises for (macOS 15, iOS 18). The portable backend knows no such
+    /// choice.
     pub fn specialization_strategy(mut self, strategy: SpecializationStrategy) -> Self {
         self.specialization_strategy = Some(strategy);
         self
     }
 
-    /// Tells Core ML how often the shapes of inputs change (macOS 14.4, iOS 17.4). The portable backend does not ask.
+    /// Tells Core ML how often the shapes of inputs change (macOS 14.4, iOS 17.4). The portable
+    /// backend does not ask.
     pub fn reshape_frequency(mut self, frequency: ReshapeFrequency) -> Self {
         self.reshape_frequency = Some(frequency);
         self
     }
 
-    /// Lets Core ML add up in half precision on a GPU, which is faster and less exact. The portable backend never does.
+    /// Lets Core ML add up in half precision on a GPU, which is faster and less exact. The portable
+    /// backend never does.
     pub fn low_precision_accumulation(mut self, allow: bool) -> Self {
         self.low_precision_accumulation = allow;
         self
     }
 
-    /// Makes this model wait while another model that was loaded with this option predicts: `predict` and `predict_batch` block,
-    /// an asynchronous prediction begins later.
+    /// Makes this model wait while another model that was loaded with this option predicts:
+    /// `predict` and `predict_batch` block, an asynchronous prediction begins later.
     ///
-    /// For programs with several models on versions of macOS where Core ML crashes when two of them run at the same time.
-    /// The portable backend has no use for it.
+    /// For programs with several models on versions of macOS where Core ML crashes when two of them
+    /// run at the same time. The portable backend has no use for it.
     pub fn one_model_at_a_time(mut self, wait: bool) -> Self {
         self.one_model_at_a_time = wait;
         self
     }
 
-    /// Gives Core ML the package in memory instead of compiling it into the user's Application Support: for programs that
-    /// must not write files. macOS 13 or iOS 16; with weights in files macOS 15 or iOS 18. The system then prepares the model
-    /// for the device at each start, which it otherwise remembers. A model that is there compiled, without its package, is loaded from
+    /// Gives Core ML the package in memory instead of compiling it into the user's Application
+    /// Support: for programs that must not write files. macOS 13 or iOS 16; with weights in files
+    /// macOS 15 or iOS 18. The system then prepares the model for the device at each start, which
+    /// it otherwise remembers. A model that is there compiled, without its package, is loaded from
     /// where it lies, which writes no file either. The portable backend writes no files anyway.
     pub fn in_memory(mut self, in_memory: bool) -> Self {
         self.in_memory = in_memory;
         self
     }
 
-    /// Chooses where compiled models are kept on Apple's systems; by default in the user's Application Support. A model that came
-    /// compiled, beside its package or without it, is not copied there. The portable backend compiles nothing.
+    /// Chooses where compiled models are kept on Apple's systems; by default in the user's
+    /// Application Support. A model that came compiled, beside its package or without it, is not
+    /// copied there. The portable backend compiles nothing.
     pub fn compiled_folder(mut self, folder: CompiledFolder) -> Self {
         self.compiled_folder = folder;
         self

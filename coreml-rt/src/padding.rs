@@ -1,7 +1,9 @@
 //! Inputs that are shorter than a bucket, and outputs that are longer than the truth.
 //!
-//! Owns: padding, masks, trimming, and the memory for them, which predictions use again. Must not: choose a bucket.
-//! Flow: `bucketed.rs` pads inputs with a [`Scratch`] and wraps outputs by [`trim`] before `model.rs` predicts.
+//! Owns: padding, masks, trimming, and the memory for them, which predictions use again. Must not:
+//! choose a bucket.
+//! Flow: `bucketed.rs` pads inputs with a [`Scratch`] and wraps outputs by [`trim`] before
+//! `model.rs` predicts.
 
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -32,7 +34,13 @@ impl PaddedTensor {
     /// Takes a tensor, with `value` behind its end in the dimensions `axes`, up to `size`.
     ///
     /// Returns: `None` when the tensor is not of this memory's type.
-    pub(crate) fn pad(&mut self, tensor: &TensorRef<'_>, axes: &[usize], size: usize, value: f64) -> Option<()> {
+    pub(crate) fn pad(
+        &mut self,
+        tensor: &TensorRef<'_>,
+        axes: &[usize],
+        size: usize,
+        value: f64,
+    ) -> Option<()> {
         let sizes = tensor.dims.iter().enumerate();
         self.dims.clear();
         self.dims.extend(sizes.map(|(axis, &dim)| if axes.contains(&axis) { size } else { dim }));
@@ -86,7 +94,8 @@ struct TrimmedSlot<'a, 'b> {
 
 /// Calls `with` with slots that take the true length alone.
 ///
-/// Parameters: `axes` — for each output its dimensions that have the length; `buffers` — for each, memory of the whole output.
+/// Parameters: `axes` — for each output its dimensions that have the length; `buffers` — for each,
+/// memory of the whole output.
 pub(crate) fn trim(
     outputs: &mut [&mut dyn OutputSlot],
     axes: &[&[usize]],
@@ -95,9 +104,11 @@ pub(crate) fn trim(
     with: &mut dyn FnMut(&mut [&mut dyn OutputSlot]),
 ) {
     let trimmed = outputs.iter_mut().zip(buffers).zip(axes);
-    let mut trimmed: Vec<TrimmedSlot<'_, '_>> =
-        trimmed.map(|((slot, buffer), axes)| TrimmedSlot { slot: &mut **slot, axes, length, buffer }).collect();
-    let mut slots: Vec<&mut dyn OutputSlot> = trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
+    let mut trimmed: Vec<TrimmedSlot<'_, '_>> = trimmed
+        .map(|((slot, buffer), axes)| TrimmedSlot { slot: &mut **slot, axes, length, buffer })
+        .collect();
+    let mut slots: Vec<&mut dyn OutputSlot> =
+        trimmed.iter_mut().map(|slot| slot as &mut dyn OutputSlot).collect();
     with(&mut slots);
 }
 
@@ -109,7 +120,9 @@ impl OutputSlot for TrimmedSlot<'_, '_> {
         let full = results.dims(index)?;
         let mut dims = [0; MAX_RANK];
         let Some(trimmed) = dims.get_mut(..full.len()) else {
-            return Err(results.mismatch(format!("its output {index} has {} dimensions", full.len())));
+            return Err(
+                results.mismatch(format!("its output {index} has {} dimensions", full.len()))
+            );
         };
         for (axis, (trimmed, &full)) in trimmed.iter_mut().zip(full).enumerate() {
             *trimmed = if self.axes.contains(&axis) { self.length } else { full };
@@ -142,7 +155,10 @@ impl Results for TrimmedResults<'_> {
         if index != self.index || self.full == self.dims {
             return self.results.copy_to(index, into);
         }
-        let problem = || self.results.mismatch(format!("its output {index} cannot be trimmed to {:?}", self.dims));
+        let problem = || {
+            self.results
+                .mismatch(format!("its output {index} cannot be trimmed to {:?}", self.dims))
+        };
         let len = element_count(self.full).ok_or_else(problem)?;
         let mut buffer = self.buffer.borrow_mut();
         let whole = match &mut *buffer {
@@ -182,9 +198,15 @@ fn copy_common(
         return None;
     }
     match (from, into) {
-        (Elements::Float16(from), ElementsMut::Float16(into)) => copy(from, from_dims, into, into_dims),
-        (Elements::Float32(from), ElementsMut::Float32(into)) => copy(from, from_dims, into, into_dims),
-        (Elements::Float64(from), ElementsMut::Float64(into)) => copy(from, from_dims, into, into_dims),
+        (Elements::Float16(from), ElementsMut::Float16(into)) => {
+            copy(from, from_dims, into, into_dims)
+        }
+        (Elements::Float32(from), ElementsMut::Float32(into)) => {
+            copy(from, from_dims, into, into_dims)
+        }
+        (Elements::Float64(from), ElementsMut::Float64(into)) => {
+            copy(from, from_dims, into, into_dims)
+        }
         (Elements::Int32(from), ElementsMut::Int32(into)) => copy(from, from_dims, into, into_dims),
         (Elements::Int8(from), ElementsMut::Int8(into)) => copy(from, from_dims, into, into_dims),
         _ => return None,
@@ -196,10 +218,13 @@ fn copy_common(
 fn copy<T: Copy>(from: &[T], from_dims: &[usize], into: &mut [T], into_dims: &[usize]) {
     match (from_dims, into_dims) {
         ([_, from_rest @ ..], [_, into_rest @ ..]) if !from_rest.is_empty() => {
-            let (from_step, into_step) = (from_rest.iter().product::<usize>(), into_rest.iter().product::<usize>());
+            let (from_step, into_step) =
+                (from_rest.iter().product::<usize>(), into_rest.iter().product::<usize>());
             // Without elements there is nothing to copy, and no step to go by.
             if from_step > 0 && into_step > 0 {
-                for (from, into) in from.chunks_exact(from_step).zip(into.chunks_exact_mut(into_step)) {
+                for (from, into) in
+                    from.chunks_exact(from_step).zip(into.chunks_exact_mut(into_step))
+                {
                     copy(from, from_rest, into, into_rest);
                 }
             }
@@ -223,9 +248,22 @@ mod tests {
         // The memory is used again for another size, in another dimension.
         padded.pad(&tensor, &[0], 3, 0.0).unwrap();
         assert_eq!(padded.buffer, Buffer::Int32(vec![1, 2, 3, 4, 5, 6, 0, 0, 0]));
-        padded.pad(&TensorRef { dims: &[2, 3], elements: Elements::Int32(&ids) }, &[0, 1], 4, 9.0).unwrap();
-        assert_eq!(padded.buffer, Buffer::Int32(vec![1, 2, 3, 9, 4, 5, 6, 9, 9, 9, 9, 9, 9, 9, 9, 9]));
-        assert_eq!(padded.pad(&TensorRef { dims: &[1], elements: Elements::Float32(&[1.0]) }, &[0], 4, 0.0), None);
+        padded
+            .pad(&TensorRef { dims: &[2, 3], elements: Elements::Int32(&ids) }, &[0, 1], 4, 9.0)
+            .unwrap();
+        assert_eq!(
+            padded.buffer,
+            Buffer::Int32(vec![1, 2, 3, 9, 4, 5, 6, 9, 9, 9, 9, 9, 9, 9, 9, 9])
+        );
+        assert_eq!(
+            padded.pad(
+                &TensorRef { dims: &[1], elements: Elements::Float32(&[1.0]) },
+                &[0],
+                4,
+                0.0
+            ),
+            None
+        );
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Comparing a backend with PyTorch, on the samples that a conversion kept.
 //!
-//! Owns: running a model on samples and judging its outputs. Must not: print, but for a generated test.
-//! Flow: the `#[cfg(test)]` module of generated code calls [`test()`], and `cargo coreml verify` calls [`verify`]; both go
-//! `sample.rs` → `model.rs` → `output.rs` → `figures.rs` → `report.rs`.
+//! Owns: running a model on samples and judging its outputs. Must not: print, but for a generated
+//! test.
+//! Flow: the `#[cfg(test)]` module of generated code calls [`test()`], and `cargo coreml verify`
+//! calls [`verify`]; both go `sample.rs` → `model.rs` → `output.rs` → `figures.rs` → `report.rs`.
 //!
-//! A sample is a safetensors file: `in/NAME` is what PyTorch was fed, `out/NAME` its fp32 outputs. For a classifier
-//! `out/NAME` of the label holds the position of the class. Several steps are `step0/in/NAME`, `step0/out/NAME`,
-//! `step1/in/NAME`, …: they run in order, with states that start at zero, and `final_state/NAME` is what a state holds
-//! after the last one. A function with states may also have a single step, written without a number.
+//! A sample is a safetensors file: `in/NAME` is what PyTorch was fed, `out/NAME` its fp32 outputs.
+//! For a classifier `out/NAME` of the label holds the position of the class. Several steps are
+//! `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, …: they run in order, with states that start
+//! at zero, and `final_state/NAME` is what a state holds after the last one. A function with states
+//! may also have a single step, written without a number.
 
 mod array;
 mod errors;
@@ -43,19 +45,27 @@ use std::path::Path;
 use step::{Fed, Step};
 use subject::Subject;
 
-/// Compares the model of a generated module with its samples, prints the figures, and returns whether all passed.
+/// Compares the model of a generated module with its samples, prints the figures, and returns
+/// whether all passed.
 ///
-/// Called by: the generated `#[cfg(test)] mod parity`; `cargo test` shows what is printed when the test fails, or with
-/// `--nocapture`.
+/// Called by: the generated `#[cfg(test)] mod parity`; `cargo test` shows what is printed when the
+/// test fails, or with `--nocapture`.
 /// Parameters: `samples` — absolute paths in `OUT_DIR`; `metric` — the JSON form of a [`Metric`].
 #[doc(hidden)]
-pub fn test(description: &Description, samples: &[&str], tolerance: Tolerance, metric: Option<&str>) -> bool {
-    let load = || Model::load(description, &LoadOptions::new()).map(|model| Subject::Model(Box::new(model)));
+pub fn test(
+    description: &Description,
+    samples: &[&str],
+    tolerance: Tolerance,
+    metric: Option<&str>,
+) -> bool {
+    let load = || {
+        Model::load(description, &LoadOptions::new()).map(|model| Subject::Model(Box::new(model)))
+    };
     test_subject(description.name, description.built, load, samples, tolerance, metric)
 }
 
-/// Compares all buckets of a generated module with their samples, whose inputs are not padded: prints the figures, and
-/// returns whether all passed.
+/// Compares all buckets of a generated module with their samples, whose inputs are not padded:
+/// prints the figures, and returns whether all passed.
 ///
 /// Called by: the generated `#[cfg(test)] mod parity` of a model with buckets.
 /// Parameters: as for [`test()`].
@@ -67,7 +77,10 @@ pub fn test_buckets(
     tolerance: Tolerance,
     metric: Option<&str>,
 ) -> bool {
-    let load = || BucketedModel::load(buckets, &LoadOptions::new()).map(|model| Subject::Buckets(Box::new(model)));
+    let load = || {
+        BucketedModel::load(buckets, &LoadOptions::new())
+            .map(|model| Subject::Buckets(Box::new(model)))
+    };
     let largest = buckets.last().map_or("", |(_, description)| description.built);
     test_subject(name, largest, load, samples, tolerance, metric)
 }
@@ -85,10 +98,20 @@ fn test_subject(
 ) -> bool {
     let run = || {
         let subject = load()?;
-        let samples = samples.iter().map(|path| Sample::read(Path::new(path))).collect::<Result<Vec<_>, _>>()?;
+        let samples = samples
+            .iter()
+            .map(|path| Sample::read(Path::new(path)))
+            .collect::<Result<Vec<_>, _>>()?;
         let metric = metric.map(serde_json::from_str::<Metric>).transpose();
-        let metric = metric.map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
-        compare(name, &subject, &samples, tolerance, metric.as_ref().map(|metric| (metric, Path::new(package))))
+        let metric = metric
+            .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
+        compare(
+            name,
+            &subject,
+            &samples,
+            tolerance,
+            metric.as_ref().map(|metric| (metric, Path::new(package))),
+        )
     };
     match run() {
         Ok(report) => {
@@ -104,11 +127,12 @@ fn test_subject(
 
 /// Compares a package on disk with samples.
 ///
-/// Parameters: `package` — an `.mlpackage`; `function` — of a multifunction package, `None` for its default, or, when the
-/// functions are buckets of one model, for the model: samples are then not padded; `options` — a path in them is not used; `tolerance` — `None` for what the function's precision allows
-/// ([`Tolerance::of_precision`]).
-/// Errors: those of loading and predicting, and [`Error::Sample`] when a sample does not fit the model. An output that is
-/// not close enough is no error: see [`Report::passed`].
+/// Parameters: `package` — an `.mlpackage`; `function` — of a multifunction package, `None` for its
+/// default, or, when the functions are buckets of one model, for the model: samples are then not
+/// padded; `options` — a path in them is not used; `tolerance` — `None` for what the function's
+/// precision allows ([`Tolerance::of_precision`]).
+/// Errors: those of loading and predicting, and [`Error::Sample`] when a sample does not fit the
+/// model. An output that is not close enough is no error: see [`Report::passed`].
 pub fn verify(
     package: &Path,
     function: Option<&str>,
@@ -121,12 +145,13 @@ pub fn verify(
 
 /// Compares a package on disk with samples, and lets a command judge all of them together.
 ///
-/// The command runs in the metric's folder. It finds in the environment `COREML_PACKAGE`, the package, and
-/// `COREML_COMPARISON`, a safetensors file that lives until it ends: `0/in/NAME`, `0/expected/NAME` and `0/got/NAME` of the
-/// first sample, `0/step1/in/NAME` and so on where it has several steps; all of them float64, and states not among them. The
-/// last line that it prints is the figure.
-/// Parameters and errors: those of [`verify`]. A command that fails, or prints no number, is no error: the metric has not
-/// passed then, and says why.
+/// The command runs in the metric's folder. It finds in the environment `COREML_PACKAGE`, the
+/// package, and `COREML_COMPARISON`, a safetensors file that lives until it ends: `0/in/NAME`,
+/// `0/expected/NAME` and `0/got/NAME` of the first sample, `0/step1/in/NAME` and so on where it has
+/// several steps; all of them float64, and states not among them. The last line that it prints is
+/// the figure.
+/// Parameters and errors: those of [`verify`]. A command that fails, or prints no number, is no
+/// error: the metric has not passed then, and says why.
 pub fn verify_by(
     package: &Path,
     function: Option<&str>,
@@ -140,7 +165,8 @@ pub fn verify_by(
     let tolerance = match tolerance {
         None => {
             let function = &model.function()?.name;
-            let half = Package::open(package).and_then(|package| package.has_half_precision(function));
+            let half =
+                Package::open(package).and_then(|package| package.has_half_precision(function));
             half.map(Tolerance::of_precision).map_err(|error| unreadable(&name, error))?
         }
         Some(tolerance) => tolerance,
@@ -187,17 +213,26 @@ fn compare(
 /// Feeds one step of a sample to the model.
 ///
 /// Called by: [`compare`].
-fn run(model: &Subject, step: &Step<'_>, state: Option<&mut State>, report: &mut Report) -> Result<Vec<Output>, Error> {
+fn run(
+    model: &Subject,
+    step: &Step<'_>,
+    state: Option<&mut State>,
+    report: &mut Report,
+) -> Result<Vec<Output>, Error> {
     let function = model.function()?;
     step.refuse_unknown(&function.inputs, &function.outputs)?;
     let fed = fed(model, step)?;
-    fed.iter().flatten().filter_map(|value| value.rounded.as_ref()).for_each(|remark| report.remark(remark));
+    fed.iter()
+        .flatten()
+        .filter_map(|value| value.rounded.as_ref())
+        .for_each(|remark| report.remark(remark));
     let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
     predict(model, state, &fed, &mut outputs)?;
     Ok(outputs)
 }
 
-/// Returns what a step feeds for each input; `None` for one that it leaves out, and for one that the model fills.
+/// Returns what a step feeds for each input; `None` for one that it leaves out, and for one that
+/// the model fills.
 fn fed<'a>(model: &Subject, step: &Step<'a>) -> Result<Vec<Option<Fed<'a>>>, Error> {
     let feed = |(at, input)| match model.fills(at) {
         true => step.refuse_zeros(input).map(|()| None),
@@ -218,18 +253,27 @@ fn predict(
         .enumerate()
         .filter(|(at, _)| !model.fills(*at))
         .map(|(at, fed)| match fed {
-            Some(fed) => InputRef::Tensor(TensorRef { dims: fed.dims, elements: fed.buffer.elements() }),
+            Some(fed) => {
+                InputRef::Tensor(TensorRef { dims: fed.dims, elements: fed.buffer.elements() })
+            }
             None => model.default_of(at),
         })
         .collect();
-    let mut slots: Vec<&mut dyn OutputSlot> = outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
+    let mut slots: Vec<&mut dyn OutputSlot> =
+        outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
     model.predict(state, &inputs, &mut slots)
 }
 
 /// Adds one comparison per output to `report`.
-fn judge(model: &Subject, step: &Step<'_>, outputs: &[Output], report: &mut Report) -> Result<(), Error> {
+fn judge(
+    model: &Subject,
+    step: &Step<'_>,
+    outputs: &[Output],
+    report: &mut Report,
+) -> Result<(), Error> {
     let function = model.function()?;
-    // The reference probabilities, and how far the prediction is from them: what a different label is excused with.
+    // The reference probabilities, and how far the prediction is from them: what a different label
+    // is excused with.
     let mut probabilities: Option<(Vec<f64>, f64)> = None;
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Tensor { data_type, dims, elements: Some(elements) } = output else { continue };
@@ -240,30 +284,57 @@ fn judge(model: &Subject, step: &Step<'_>, outputs: &[Output], report: &mut Repo
         if feature.kind == FeatureKind::Probabilities {
             probabilities = Some((expected.to_vec(), figures.max_abs));
         }
-        report.add(step.sample(), step.stage(), &feature.name, Verdict::Tensor(figures), Some(errors), passed);
+        report.add(
+            step.sample(),
+            step.stage(),
+            &feature.name,
+            Verdict::Tensor(figures),
+            Some(errors),
+            passed,
+        );
     }
     for (feature, output) in function.outputs.iter().zip(outputs) {
         let Output::Label(label) = *output else { continue };
         let expected = step.label(&feature.name)?;
         let passed = expected == label || is_tie(probabilities.as_ref(), expected, label);
-        report.add(step.sample(), step.stage(), &feature.name, Verdict::Label { expected, got: label }, None, passed);
+        report.add(
+            step.sample(),
+            step.stage(),
+            &feature.name,
+            Verdict::Label { expected, got: label },
+            None,
+            passed,
+        );
     }
     Ok(())
 }
 
 /// Adds one comparison per state that the sample has a reference for.
-fn judge_states(model: &Subject, sample: &Sample, state: &State, report: &mut Report) -> Result<(), Error> {
+fn judge_states(
+    model: &Subject,
+    sample: &Sample,
+    state: &State,
+    report: &mut Report,
+) -> Result<(), Error> {
     for (index, feature) in model.function()?.states.iter().enumerate() {
         // A state never varies in size.
         let FeatureKind::MultiArray { data_type, shape } = &feature.kind else { continue };
         let (data_type, dims) = (*data_type, &shape.default);
         let Some(expected) = sample.final_state(&feature.name, dims)? else { continue };
         let elements = output::elements(data_type, dims, |into| state.copy_to(index, into));
-        let elements = elements.unwrap_or_else(|| Err(sample.unreadable_state(&feature.name, data_type)))?;
+        let elements =
+            elements.unwrap_or_else(|| Err(sample.unreadable_state(&feature.name, data_type)))?;
         let got = elements.to_f64s();
         let (figures, passed) = figures(expected, &got, dims, data_type, report.tolerance);
         let errors = Errors::of(expected, &got, dims);
-        report.add(sample.name(), Stage::Final, &feature.name, Verdict::Tensor(figures), Some(errors), passed);
+        report.add(
+            sample.name(),
+            Stage::Final,
+            &feature.name,
+            Verdict::Tensor(figures),
+            Some(errors),
+            passed,
+        );
     }
     Ok(())
 }
@@ -284,8 +355,9 @@ fn figures(
     (figures, passed)
 }
 
-/// Returns whether the difference of the probabilities, which is judged for itself, is reason enough for another label:
-/// when both classes are as close in the reference as twice that difference.
+/// Returns whether the difference of the probabilities, which is judged for itself, is reason
+/// enough for another label: when both classes are as close in the reference as twice that
+/// difference.
 fn is_tie(probabilities: Option<&(Vec<f64>, f64)>, expected: usize, got: usize) -> bool {
     let Some((reference, difference)) = probabilities else { return false };
     match (reference.get(expected), reference.get(got)) {

@@ -52,19 +52,21 @@ impl<'a, W: Dim, H: Dim> TryFrom<&'a GrayImage> for ImageView<'a, Grayscale, W, 
 impl<W: Dim, H: Dim> From<Image<Rgb, W, H>> for RgbImage {
     fn from(image: Image<Rgb, W, H>) -> Self {
         let size = sides(image.width(), image.height());
-        size.and_then(|[width, height]| Self::from_raw(width, height, image.into_vec())).unwrap_or_default()
+        size.and_then(|[width, height]| Self::from_raw(width, height, image.into_vec()))
+            .unwrap_or_default()
     }
 }
 
 impl<W: Dim, H: Dim> From<Image<Grayscale, W, H>> for GrayImage {
     fn from(image: Image<Grayscale, W, H>) -> Self {
         let size = sides(image.width(), image.height());
-        size.and_then(|[width, height]| Self::from_raw(width, height, image.into_vec())).unwrap_or_default()
+        size.and_then(|[width, height]| Self::from_raw(width, height, image.into_vec()))
+            .unwrap_or_default()
     }
 }
 
-/// Returns a size in the type that `image` counts in; `None` for one of more than four thousand million pixels to a side,
-/// which no memory holds.
+/// Returns a size in the type that `image` counts in; `None` for one of more than four thousand
+/// million pixels to a side, which no memory holds.
 fn sides(width: usize, height: usize) -> Option<[u32; 2]> {
     Some([width.try_into().ok()?, height.try_into().ok()?])
 }

@@ -1,7 +1,7 @@
 //! Where a model's operations run, as Core ML plans it.
 //!
-//! Owns: [`ComputePlan`], its sums and its table. Must not: measure; a plan holds estimates of Core ML, made before anything
-//! runs.
+//! Owns: [`ComputePlan`], its sums and its table. Must not: measure; a plan holds estimates of Core
+//! ML, made before anything runs.
 //! Flow: the Core ML backend fills it; `Model::compute_plan` and `cargo coreml profile` show it.
 
 use crate::error::Error;
@@ -85,17 +85,22 @@ impl ComputePlan {
                 None => shares.push(Share { device, operations: 1, cost }),
             }
         }
-        shares.sort_by(|left, right| right.cost.total_cmp(&left.cost).then(left.device.cmp(&right.device)));
+        shares.sort_by(|left, right| {
+            right.cost.total_cmp(&left.cost).then(left.device.cmp(&right.device))
+        });
         shares
     }
 
-    /// Returns each place where the work goes from one device to another: the operations before and after it. Each costs a
-    /// transfer and a wait, so a model that alternates can be slower than one that stays on the CPU.
+    /// Returns each place where the work goes from one device to another: the operations before and
+    /// after it. Each costs a transfer and a wait, so a model that alternates can be slower than
+    /// one that stays on the CPU.
     pub fn alternations(&self) -> Vec<(&PlannedOperation, &PlannedOperation)> {
         let placed: Vec<&PlannedOperation> =
             self.operations.iter().filter(|operation| operation.preferred.is_some()).collect();
         let pairs = placed.windows(2).filter_map(|pair| match pair {
-            [before, after] if before.function == after.function && before.preferred != after.preferred => {
+            [before, after]
+                if before.function == after.function && before.preferred != after.preferred =>
+            {
                 Some((*before, *after))
             }
             _ => None,
@@ -104,7 +109,8 @@ impl ComputePlan {
     }
 }
 
-/// A table: the share per device, the alternations, and every operation that does not run on the preferred device of most work.
+/// A table: the share per device, the alternations, and every operation that does not run on the
+/// preferred device of most work.
 impl fmt::Display for ComputePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shares = self.shares();
@@ -112,7 +118,14 @@ impl fmt::Display for ComputePlan {
         writeln!(f, "{:<14} {:>10} {:>8} {:>8}", "device", "operations", "of all", "cost")?;
         for share in &shares {
             let part = 100.0 * share.operations as f64 / placed as f64;
-            writeln!(f, "{:<14} {:>10} {:>6.1} % {:>6.1} %", share.device, share.operations, part, 100.0 * share.cost)?;
+            writeln!(
+                f,
+                "{:<14} {:>10} {:>6.1} % {:>6.1} %",
+                share.device,
+                share.operations,
+                part,
+                100.0 * share.cost
+            )?;
         }
         let alternations = self.alternations();
         let between = |(before, after): &&(&PlannedOperation, &PlannedOperation)| {
@@ -120,7 +133,11 @@ impl fmt::Display for ComputePlan {
             pair.contains(&Some(Device::NeuralEngine)) && pair.contains(&Some(Device::Cpu))
         };
         let engine_and_cpu = alternations.iter().filter(between).count();
-        writeln!(f, "\nalternations between devices: {}, Neural Engine ↔ CPU: {engine_and_cpu}", alternations.len())?;
+        writeln!(
+            f,
+            "\nalternations between devices: {}, Neural Engine ↔ CPU: {engine_and_cpu}",
+            alternations.len()
+        )?;
         for (before, after) in &alternations {
             let device = |operation: &PlannedOperation| {
                 operation.preferred.map_or_else(String::new, |device| device.to_string())
@@ -141,8 +158,15 @@ impl fmt::Display for ComputePlan {
         for operation in elsewhere {
             let device = operation.preferred.map_or_else(String::new, |device| device.to_string());
             let why = if operation.supported.contains(&main) { "could be" } else { "cannot be" };
-            let cost = operation.cost.map_or_else(|| "-".to_owned(), |cost| format!("{:.1} %", 100.0 * cost));
-            writeln!(f, "  {device:<14} {cost:>7}  {why:<9}  {} {}", operation.operator, operation.outputs.join(", "))?;
+            let cost = operation
+                .cost
+                .map_or_else(|| "-".to_owned(), |cost| format!("{:.1} %", 100.0 * cost));
+            writeln!(
+                f,
+                "  {device:<14} {cost:>7}  {why:<9}  {} {}",
+                operation.operator,
+                operation.outputs.join(", ")
+            )?;
         }
         Ok(())
     }
@@ -152,8 +176,13 @@ impl fmt::Display for ComputePlan {
 ///
 /// Called by: `cargo coreml profile`.
 /// Parameters: `function` — of a multifunction package; `None` for its default.
-/// Errors: [`Error::Unsupported`] where there is no Core ML, or where it is older than macOS 14.4 and iOS 17.4.
-pub fn of_package(package: &Path, function: Option<&str>, options: &LoadOptions) -> Result<ComputePlan, Error> {
+/// Errors: [`Error::Unsupported`] where there is no Core ML, or where it is older than macOS 14.4
+/// and iOS 17.4.
+pub fn of_package(
+    package: &Path,
+    function: Option<&str>,
+    options: &LoadOptions,
+) -> Result<ComputePlan, Error> {
     Model::open(package, function, options)?.compute_plan()
 }
 
@@ -162,7 +191,12 @@ mod tests {
     use super::*;
 
     /// An operation of `main`.
-    fn operation(operator: &str, preferred: Option<Device>, supported: &[Device], cost: f64) -> PlannedOperation {
+    fn operation(
+        operator: &str,
+        preferred: Option<Device>,
+        supported: &[Device],
+        cost: f64,
+    ) -> PlannedOperation {
         PlannedOperation {
             function: "main".to_owned(),
             operator: operator.to_owned(),

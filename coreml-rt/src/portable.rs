@@ -38,7 +38,8 @@ pub(crate) struct Session {
 pub(crate) struct State(coreml_portable::State);
 
 impl Session {
-    /// Loads a function of `package`; where the package was found, and whether it has other functions, does not matter to it.
+    /// Loads a function of `package`; where the package was found, and whether it has other
+    /// functions, does not matter to it.
     ///
     /// Called by: [`crate::model::Model`].
     /// Errors: [`Error::Options`] without a package.
@@ -53,7 +54,8 @@ impl Session {
         let package = package.ok_or_else(|| {
             let path = found.path().unwrap_or(Path::new("")).display();
             let source = format!(
-                "{path} is a compiled model, which only Core ML runs, on Apple's systems: give the `.mlpackage` that it was \
+                "{path} is a compiled model, which only Core ML runs, on Apple's systems: give the \
+                `.mlpackage` that it was \
                  compiled from"
             );
             Error::Options { model: model.to_owned(), source: source.into() }
@@ -62,8 +64,10 @@ impl Session {
         portable.threads = options.chosen_threads();
         portable.function = Some(function.name.clone());
         portable.round_to_half = options.rounds_to_half();
-        portable.engine = engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
-        let session = coreml_portable::Session::load(package, &portable).map_err(|error| translate(model, error))?;
+        portable.engine =
+            engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
+        let session = coreml_portable::Session::load(package, &portable)
+            .map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
         Ok(Self { session: Arc::new(session), model: model.to_owned(), name })
     }
@@ -80,7 +84,8 @@ impl Session {
 
     /// Runs the model once.
     ///
-    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the function's features.
+    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the
+    /// function's features.
     pub(crate) fn predict(
         &self,
         state: Option<&mut State>,
@@ -101,14 +106,19 @@ impl Session {
         let keepers = keepers(inputs, &mut few);
         let results = self.session.run_keeping(state.map(|state| &mut state.0), tensors, keepers);
         let outputs_of_session = results.map_err(|error| translate(&self.model, error))?;
-        let results =
-            SessionResults { outputs: outputs_of_session, function: self.session.function(), model: &self.model };
+        let results = SessionResults {
+            outputs: outputs_of_session,
+            function: self.session.function(),
+            model: &self.model,
+        };
         take_all(outputs, &results)
     }
 
-    /// Runs the model once per element, one after the other: the engine uses all processors for each.
+    /// Runs the model once per element, one after the other: the engine uses all processors for
+    /// each.
     ///
-    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is given the results, in order.
+    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is
+    /// given the results, in order.
     pub(crate) fn predict_batch(
         &self,
         batch: &[&[InputRef<'_>]],
@@ -118,45 +128,63 @@ impl Session {
             let images = self.images(inputs)?;
             let mut tensors = vec![MISSING; inputs.len()];
             fill(&mut tensors, inputs, &images);
-            let outputs = self.session.run(&tensors).map_err(|error| translate(&self.model, error))?;
-            take(&SessionResults { outputs, function: self.session.function(), model: &self.model })?;
+            let outputs =
+                self.session.run(&tensors).map_err(|error| translate(&self.model, error))?;
+            take(&SessionResults {
+                outputs,
+                function: self.session.function(),
+                model: &self.model,
+            })?;
         }
         Ok(())
     }
 
     /// Says why there is no plan: an engine has one device.
     pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
-        let source = "where operations run is Core ML's decision, made on the device: ask on a Mac with macOS 14.4, or on an iPhone \
-                      with iOS 17.4; what keeps operations off the Neural Engine, `cargo coreml lint` tells anywhere";
+        let source = "where operations run is Core ML's decision, made on the device: ask on a Mac \
+            with macOS 14.4, or on an iPhone \
+                      with iOS 17.4; what keeps operations off the Neural Engine, `cargo coreml \
+                      lint` tells anywhere";
         Err(Error::Unsupported { model: self.model.clone(), source: source.into() })
     }
 
     /// Runs the model once on a thread of its own, from copies of the inputs.
     ///
     /// Parameters: as for [`Self::predict`]; `awaited` — is answered once, there or here.
-    pub(crate) fn predict_async(&self, mut state: Option<State>, inputs: &[InputRef<'_>], awaited: Box<dyn Awaited>) {
+    pub(crate) fn predict_async(
+        &self,
+        mut state: Option<State>,
+        inputs: &[InputRef<'_>],
+        awaited: Box<dyn Awaited>,
+    ) {
         let images = match self.images(inputs) {
             Ok(images) => images,
             Err(error) => return awaited.finish(Err(error), Vec::new()),
         };
         let mut tensors = vec![MISSING; inputs.len()];
         fill(&mut tensors, inputs, &images);
-        let copies: Vec<(Vec<usize>, Buffer)> =
-            tensors.iter().map(|tensor| (tensor.dims.to_vec(), Buffer::of(tensor.elements))).collect();
+        let copies: Vec<(Vec<usize>, Buffer)> = tensors
+            .iter()
+            .map(|tensor| (tensor.dims.to_vec(), Buffer::of(tensor.elements)))
+            .collect();
         let (session, model) = (Arc::clone(&self.session), self.model.clone());
-        // Where no thread starts, its closure is dropped, and the error needs what it would have been given to.
+        // Where no thread starts, its closure is dropped, and the error needs what it would have
+        // been given to.
         let awaited = Arc::new(Mutex::new(Some(awaited)));
         let taken = Arc::clone(&awaited);
         let started = spawn(&self.model, move || {
-            let tensors: Vec<TensorRef<'_>> =
-                copies.iter().map(|(dims, elements)| TensorRef { dims, elements: elements.elements() }).collect();
+            let tensors: Vec<TensorRef<'_>> = copies
+                .iter()
+                .map(|(dims, elements)| TensorRef { dims, elements: elements.elements() })
+                .collect();
             let outputs = match &mut state {
                 Some(state) => session.run_with_state(&mut state.0, &tensors),
                 None => session.run(&tensors),
             };
             let Some(mut awaited) = take_awaited(&taken) else { return };
             let answer = outputs.map_err(|error| translate(&model, error)).and_then(|outputs| {
-                let results = SessionResults { outputs, function: session.function(), model: &model };
+                let results =
+                    SessionResults { outputs, function: session.function(), model: &model };
                 let mut filled = Ok(());
                 awaited.slots(&mut |slots| filled = take_all(slots, &results));
                 filled
@@ -177,11 +205,14 @@ impl Session {
             let InputRef::Image(image) = input else { continue };
             let mut elements = Vec::new();
             let channels = match &feature.kind {
-                FeatureKind::Image { color_space, .. } => planes::of_image(image, *color_space, &mut elements),
+                FeatureKind::Image { color_space, .. } => {
+                    planes::of_image(image, *color_space, &mut elements)
+                }
                 _ => None,
             };
             let channels = channels.ok_or_else(|| {
-                let problem = format!("input `{}` does not take an image of these colors", feature.name);
+                let problem =
+                    format!("input `{}` does not take an image of these colors", feature.name);
                 Error::Invalid { model: self.model.clone(), source: problem.into() }
             })?;
             images.push(Planes { dims: [1, channels, image.height, image.width], elements });
@@ -192,7 +223,8 @@ impl Session {
 
 /// Borrows the inputs as the engine takes them.
 ///
-/// Parameters: `into` — one for each input; `images` — one for each image among the inputs, spread to planes.
+/// Parameters: `into` — one for each input; `images` — one for each image among the inputs, spread
+/// to planes.
 fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Planes]) {
     let mut images = images.iter();
     for (into, input) in into.iter_mut().zip(inputs) {
@@ -204,7 +236,10 @@ fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Pl
 }
 
 /// Returns what keeps each input as it is, where there is such a thing; of many inputs none.
-fn keepers<'a>(inputs: &[InputRef<'_>], into: &'a mut [Option<Keeper>; FEW]) -> &'a [Option<Keeper>] {
+fn keepers<'a>(
+    inputs: &[InputRef<'_>],
+    into: &'a mut [Option<Keeper>; FEW],
+) -> &'a [Option<Keeper>] {
     for (into, input) in into.iter_mut().zip(inputs) {
         if let InputRef::Shared(_, owner) = input {
             *into = Some(owner.share());
@@ -237,14 +272,24 @@ impl State {
     /// Copies state `index` out.
     ///
     /// Parameters: `model` — its name, for errors; `into` — of the state's type and length.
-    pub(crate) fn copy_to(&self, model: &str, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
+    pub(crate) fn copy_to(
+        &self,
+        model: &str,
+        index: usize,
+        into: ElementsMut<'_>,
+    ) -> Result<(), Error> {
         self.0.copy_to(index, into).map_err(|error| translate(model, error))
     }
 
     /// Replaces state `index`.
     ///
     /// Parameters: `model` — its name, for errors; `from` — of the state's type and length.
-    pub(crate) fn copy_from(&mut self, model: &str, index: usize, from: Elements<'_>) -> Result<(), Error> {
+    pub(crate) fn copy_from(
+        &mut self,
+        model: &str,
+        index: usize,
+        from: Elements<'_>,
+    ) -> Result<(), Error> {
         self.0.copy_from(index, from).map_err(|error| translate(model, error))
     }
 }
@@ -287,10 +332,13 @@ impl Results for SessionResults<'_> {
         self.copy_to(index, ElementsMut::Float32(&mut planes))?;
         let color_space = self.function.outputs.get(index).map(|Feature { kind, .. }| kind);
         let written = match color_space {
-            Some(FeatureKind::Image { color_space, .. }) => planes::to_pixels(&planes, *color_space, into),
+            Some(FeatureKind::Image { color_space, .. }) => {
+                planes::to_pixels(&planes, *color_space, into)
+            }
             _ => None,
         };
-        written.ok_or_else(|| self.mismatch(format!("its output {index} is no image of these colors")))
+        written
+            .ok_or_else(|| self.mismatch(format!("its output {index} is no image of these colors")))
     }
 
     fn label(&self) -> Result<usize, Error> {
@@ -306,7 +354,9 @@ impl Results for SessionResults<'_> {
 fn translate(model: &str, error: coreml_portable::Error) -> Error {
     let model = model.to_owned();
     match error {
-        coreml_portable::Error::Unsupported(_) => Error::Unsupported { model, source: error.into() },
+        coreml_portable::Error::Unsupported(_) => {
+            Error::Unsupported { model, source: error.into() }
+        }
         coreml_portable::Error::Invalid(_) => Error::Invalid { model, source: error.into() },
         coreml_portable::Error::Options(_) => Error::Options { model, source: error.into() },
         _ => Error::Engine { model, source: error.into() },

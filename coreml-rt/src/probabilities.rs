@@ -31,7 +31,8 @@ impl<L: ClassLabel> Probabilities<L> {
         L::ALL.iter().copied().zip(self.values.iter().copied())
     }
 
-    /// Returns the `count` most probable labels, the best first; equal ones keep their order and a NaN comes last.
+    /// Returns the `count` most probable labels, the best first; equal ones keep their order and a
+    /// NaN comes last.
     pub fn top(&self, count: usize) -> Vec<(L, f32)> {
         let mut ranked: Vec<(L, f32)> = self.iter().collect();
         let rank = |value: f32| if value.is_nan() { f32::NEG_INFINITY } else { value };

@@ -3,7 +3,8 @@
 //! Owns: the places and their order, and the environment variables. Must not: open the model.
 //! Flow: `model.rs` → here, before anything else.
 //!
-//! In each place the package comes first, then a compiled model that is named by the content which the program was built with:
+//! In each place the package comes first, then a compiled model that is named by the content which
+//! the program was built with:
 //! 1. [`LoadOptions::path`], and nowhere else when it is given;
 //! 2. the folder that the environment variable `COREML_MODEL_DIR` names;
 //! 3. the program itself, when the manifest says `embed = true`;
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 /// Environment variable that names a folder of packages to prefer over all others.
 pub(crate) const MODEL_DIR_VARIABLE: &str = "COREML_MODEL_DIR";
 
-/// Environment variable that names the engine of the portable backend, where the application chooses none.
+/// Environment variable that names the engine of the portable backend, where the application
+/// chooses none.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) const ENGINE_VARIABLE: &str = "COREML_ENGINE";
 
@@ -31,9 +33,13 @@ pub(crate) const ENGINE_VARIABLE: &str = "COREML_ENGINE";
 /// Errors: it names one that does not exist.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn engine_of_process() -> Result<Option<Engine>, String> {
-    let Some(name) = std::env::var_os(ENGINE_VARIABLE).filter(|name| !name.is_empty()) else { return Ok(None) };
+    let Some(name) = std::env::var_os(ENGINE_VARIABLE).filter(|name| !name.is_empty()) else {
+        return Ok(None);
+    };
     let engine = name.to_string_lossy().parse();
-    engine.map(Some).map_err(|problem: String| format!("the environment variable {ENGINE_VARIABLE}: {problem}"))
+    engine
+        .map(Some)
+        .map_err(|problem: String| format!("the environment variable {ENGINE_VARIABLE}: {problem}"))
 }
 
 /// What the process says about itself, apart so that tests can say it.
@@ -48,7 +54,9 @@ impl Surroundings {
     /// Asks the process.
     pub(crate) fn of_process() -> Self {
         Self {
-            model_dir: std::env::var_os(MODEL_DIR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from),
+            model_dir: std::env::var_os(MODEL_DIR_VARIABLE)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from),
             executable: std::env::current_exe().ok(),
         }
     }
@@ -61,7 +69,8 @@ pub(crate) enum Found {
     Folder(PathBuf),
     /// The program itself.
     Embedded(EmbeddedFiles),
-    /// A compiled model on disk, without its package: that it fits the types, its name says, or whoever gave its path.
+    /// A compiled model on disk, without its package: that it fits the types, its name says, or
+    /// whoever gave its path.
     Compiled(PathBuf),
 }
 
@@ -93,10 +102,12 @@ impl Search<'_> {
         is_package(&path).then_some(Found::Folder(path))
     }
 
-    /// Looks for a package, and where it would lie for a compiled model of the content that the program was built with.
+    /// Looks for a package, and where it would lie for a compiled model of the content that the
+    /// program was built with.
     fn look_for_either(&mut self, why: &str, package: PathBuf) -> Option<Found> {
         let name = self.description.content_digest;
-        let compiled = name.map(|name| package.with_file_name(name).with_extension(COMPILED_EXTENSION));
+        let compiled =
+            name.map(|name| package.with_file_name(name).with_extension(COMPILED_EXTENSION));
         self.look(why, package).or_else(|| self.look(&format!("{why}, compiled"), compiled?))
     }
 }
@@ -114,20 +125,26 @@ pub(crate) fn find(
 
     if let Some(path) = options.chosen_path() {
         let inside = path.join(description.package);
-        let found = search
-            .look("LoadOptions::path", path.to_owned())
-            .or_else(|| search.look_for_either("LoadOptions::path, as the folder of the package", inside));
-        return found
-            .ok_or_else(|| not_found(description, search.places, "correct the path given to LoadOptions::path"));
+        let found = search.look("LoadOptions::path", path.to_owned()).or_else(|| {
+            search.look_for_either("LoadOptions::path, as the folder of the package", inside)
+        });
+        return found.ok_or_else(|| {
+            not_found(description, search.places, "correct the path given to LoadOptions::path")
+        });
     }
 
     if let Some(folder) = &surroundings.model_dir {
-        if let Some(found) = search.look_for_either(MODEL_DIR_VARIABLE, folder.join(description.package)) {
+        if let Some(found) =
+            search.look_for_either(MODEL_DIR_VARIABLE, folder.join(description.package))
+        {
             return Ok(found);
         }
         // A folder that is not there is a typing error, and must not quietly select another model.
         if !folder.is_dir() {
-            let advice = format!("correct or unset {MODEL_DIR_VARIABLE}: {} is not a folder", folder.display());
+            let advice = format!(
+                "correct or unset {MODEL_DIR_VARIABLE}: {} is not a folder",
+                folder.display()
+            );
             return Err(not_found(description, search.places, &advice));
         }
     }
@@ -137,17 +154,22 @@ pub(crate) fn find(
     }
 
     if let Some(folder) = surroundings.executable.as_deref().and_then(Path::parent) {
-        if let Some(found) = search.look_for_either("beside the executable", folder.join(description.package)) {
+        if let Some(found) =
+            search.look_for_either("beside the executable", folder.join(description.package))
+        {
             return Ok(found);
         }
         if let Some(resources) = app_resources(folder)
-            && let Some(found) = search.look_for_either("in the app's Resources", resources.join(description.package))
+            && let Some(found) = search
+                .look_for_either("in the app's Resources", resources.join(description.package))
         {
             return Ok(found);
         }
     }
 
-    if let Some(found) = search.look_for_either("where it was built", PathBuf::from(description.built)) {
+    if let Some(found) =
+        search.look_for_either("where it was built", PathBuf::from(description.built))
+    {
         return Ok(found);
     }
 
@@ -156,24 +178,29 @@ pub(crate) fn find(
         return Err(not_found(description, places, reason.trim_end()));
     }
     let mut advice = format!(
-        "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or pass \
+        "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or \
+        pass \
          LoadOptions::path, or write `embed = true` for the model in {} and build again",
         description.package, description.manifest
     );
     if surroundings.model_dir.is_none() {
         places.insert(0, format!("{MODEL_DIR_VARIABLE}: not set"));
     } else {
-        advice.push_str(&format!("; {MODEL_DIR_VARIABLE} is set, but its folder does not hold the package"));
+        advice.push_str(&format!(
+            "; {MODEL_DIR_VARIABLE} is set, but its folder does not hold the package"
+        ));
     }
     Err(not_found(description, places, &advice))
 }
 
-/// Returns the `Resources` of the macOS app whose executable lies in `folder` (`X.app/Contents/MacOS`).
+/// Returns the `Resources` of the macOS app whose executable lies in `folder`
+/// (`X.app/Contents/MacOS`).
 ///
 /// An iOS app has its executable beside its resources.
 fn app_resources(folder: &Path) -> Option<PathBuf> {
     let contents = folder.parent()?;
-    (folder.ends_with("Contents/MacOS") && contents.parent()?.extension()? == "app").then(|| contents.join("Resources"))
+    (folder.ends_with("Contents/MacOS") && contents.parent()?.extension()? == "app")
+        .then(|| contents.join("Resources"))
 }
 
 /// Returns whether a model package lies at `path`.

@@ -5,8 +5,11 @@
 
 use crate::dimension::{Bounds, Dim, Fixed};
 
-/// A shape known to the compiler: a tuple of [`Dim`]s, such as `(Fixed<1>, Fixed<80>, Range<1, 3000>)`.
-pub trait Shape: Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static {
+/// A shape known to the compiler: a tuple of [`Dim`]s, such as
+/// `(Fixed<1>, Fixed<80>, Range<1, 3000>)`.
+pub trait Shape:
+    Copy + std::fmt::Debug + PartialEq + Send + Sync + private::Sealed + 'static
+{
     /// The sizes at run time: `[usize; RANK]`.
     type Dims: Copy
         + Default
@@ -108,7 +111,8 @@ pub enum ShapeError {
         /// What the type allows for the height.
         heights: Bounds,
     },
-    /// The elements do not lie one after the other in row-major order (`ndarray` views can be sliced or transposed).
+    /// The elements do not lie one after the other in row-major order (`ndarray` views can be
+    /// sliced or transposed).
     NotContiguous {
         /// The sizes of the view.
         dims: Vec<usize>,
@@ -126,34 +130,60 @@ impl std::fmt::Display for ShapeError {
                 write!(f, "dimension {axis} of shape {dims:?} is {size}, but it must be {bounds}")
             }
             Self::Rank { dims, expected } => {
-                write!(f, "shape {dims:?} has {} dimensions, but the type has {expected}", dims.len())
+                write!(
+                    f,
+                    "shape {dims:?} has {} dimensions, but the type has {expected}",
+                    dims.len()
+                )
             }
-            Self::TooLarge { dims } => write!(f, "shape {dims:?} has more elements than memory can hold"),
+            Self::TooLarge { dims } => {
+                write!(f, "shape {dims:?} has more elements than memory can hold")
+            }
             Self::NotEnumerated { dims, shapes } => {
                 let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
-                write!(f, "shape {dims:?} is none of those that the model takes: {}", shapes.join(", "))
+                write!(
+                    f,
+                    "shape {dims:?} is none of those that the model takes: {}",
+                    shapes.join(", ")
+                )
             }
             Self::Unpaired { shapes: [(one, dims), (other, dims_of_other)] } => write!(
                 f,
-                "enumerated shapes of several inputs go together by their place: `{one}` has shape {dims:?}, `{other}` has \
+                "enumerated shapes of several inputs go together by their place: `{one}` has shape \
+                {dims:?}, `{other}` has \
                  {dims_of_other:?}"
             ),
             Self::NoBucket { length, min, sizes } => {
                 let largest = sizes.last().copied().unwrap_or_default();
-                write!(f, "a length of {length} fits no bucket: the model takes {min} to {largest}")?;
-                write!(f, ", in buckets of {}", sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+                write!(
+                    f,
+                    "a length of {length} fits no bucket: the model takes {min} to {largest}"
+                )?;
+                write!(
+                    f,
+                    ", in buckets of {}",
+                    sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")
+                )
             }
             Self::UnequalLengths { lengths: [(one, length), (other, length_of_other)] } => {
-                write!(f, "inputs of one model have one length: `{one}` has {length}, `{other}` has {length_of_other}")
+                write!(
+                    f,
+                    "inputs of one model have one length: `{one}` has {length}, `{other}` has \
+                    {length_of_other}"
+                )
             }
-            Self::UnequalSizes { sizes: [(one, axis, size), (other, axis_of_other, size_of_other)] } => write!(
+            Self::UnequalSizes {
+                sizes: [(one, axis, size), (other, axis_of_other, size_of_other)],
+            } => write!(
                 f,
-                "dimension {axis} of `{one}` and dimension {axis_of_other} of `{other}` always have the same size: here they \
+                "dimension {axis} of `{one}` and dimension {axis_of_other} of `{other}` always \
+                have the same size: here they \
                  have {size} and {size_of_other}"
             ),
             Self::ImageSize { width, height, widths, heights } => write!(
                 f,
-                "an image of {width}x{height} pixels does not fit: the width must be {widths}, the height {heights}"
+                "an image of {width}x{height} pixels does not fit: the width must be {widths}, the \
+                height {heights}"
             ),
             Self::NotContiguous { dims } => write!(
                 f,
@@ -181,7 +211,11 @@ pub(crate) fn checked_len<S: Shape>(dims: S::Dims) -> Result<usize, ShapeError> 
 
 /// Checks that `got` elements are `expected` ones.
 pub(crate) fn check_length(dims: &[usize], expected: usize, got: usize) -> Result<(), ShapeError> {
-    if expected == got { Ok(()) } else { Err(ShapeError::Length { dims: dims.to_vec(), expected, got }) }
+    if expected == got {
+        Ok(())
+    } else {
+        Err(ShapeError::Length { dims: dims.to_vec(), expected, got })
+    }
 }
 
 /// Returns the product of `dims`, or `None` when it overflows.
@@ -242,9 +276,18 @@ mod tests {
         type S = (Fixed<1>, Range<2, 8>, Range<1, { usize::MAX }>);
         assert_eq!(checked_len::<S>([1, 8, 100]), Ok(800));
         let message = |dims| checked_len::<S>(dims).unwrap_err().to_string();
-        assert_eq!(message([1, 9, 1]), "dimension 1 of shape [1, 9, 1] is 9, but it must be 2 to 8");
-        assert_eq!(message([3, 2, 1]), "dimension 0 of shape [3, 2, 1] is 3, but it must be exactly 1");
-        assert_eq!(message([1, 2, 0]), "dimension 2 of shape [1, 2, 0] is 0, but it must be 1 or more");
+        assert_eq!(
+            message([1, 9, 1]),
+            "dimension 1 of shape [1, 9, 1] is 9, but it must be 2 to 8"
+        );
+        assert_eq!(
+            message([3, 2, 1]),
+            "dimension 0 of shape [3, 2, 1] is 3, but it must be exactly 1"
+        );
+        assert_eq!(
+            message([1, 2, 0]),
+            "dimension 2 of shape [1, 2, 0] is 0, but it must be 1 or more"
+        );
         assert!(matches!(checked_len::<S>([1, 2, usize::MAX]), Err(ShapeError::TooLarge { .. })));
     }
 

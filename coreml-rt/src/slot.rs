@@ -1,8 +1,9 @@
 //! Where the typed world meets the backends: one slot per feature.
 //!
-//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`]; memory that is shared ([`Owner`]) or lent
-//! ([`Lent`]) instead of copied. Must not: know any backend.
-//! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and fills them.
+//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`]; memory that is
+//! shared ([`Owner`]) or lent ([`Lent`]) instead of copied. Must not: know any backend.
+//! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and
+//! fills them.
 
 use crate::dimension::Dim;
 use crate::error::Error;
@@ -19,8 +20,8 @@ use std::sync::Arc;
 /// What an input holds, under no type.
 #[derive(Clone, Copy, Debug)]
 pub enum InputRef<'a> {
-    /// A tensor. For an image feature its planes: `[1, channels, height, width]` of float32, 0 to 255, in the model's order
-    /// of channels; parity samples come so.
+    /// A tensor. For an image feature its planes: `[1, channels, height, width]` of float32, 0 to
+    /// 255, in the model's order of channels; parity samples come so.
     Tensor(TensorRef<'a>),
     /// A tensor whose memory a backend may keep as long as it needs it, instead of a copy.
     Shared(TensorRef<'a>, &'a dyn Owner),
@@ -30,7 +31,8 @@ pub enum InputRef<'a> {
 
 impl InputRef<'_> {
     /// What stands for a value that is missing: an empty tensor, which no backend takes.
-    pub(crate) const MISSING: Self = Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
+    pub(crate) const MISSING: Self =
+        Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
 
     /// Returns the tensor; `None` for pixels.
     pub(crate) fn tensor(&self) -> Option<&TensorRef<'_>> {
@@ -57,7 +59,8 @@ impl<O: Any + std::fmt::Debug + Send + Sync> Owner for Arc<O> {
 pub trait InputSlot {
     /// Returns the tensor or image to feed.
     ///
-    /// Parameters: `default` — what the model takes when the caller gives nothing; empty for a required input.
+    /// Parameters: `default` — what the model takes when the caller gives nothing; empty for a
+    /// required input.
     fn feature<'s>(&'s self, default: InputRef<'s>) -> InputRef<'s>;
 }
 
@@ -82,13 +85,14 @@ impl<I: InputSlot> InputSlot for Option<I> {
     }
 }
 
-/// The results of one prediction, in a backend's own memory. Outputs count in the order of the model's function.
+/// The results of one prediction, in a backend's own memory. Outputs count in the order of the
+/// model's function.
 pub trait Results {
     /// Returns the sizes of output `index`; of an image `[1, channels, height, width]`.
     fn dims(&self, index: usize) -> Result<&[usize], Error>;
 
-    /// Copies output `index`; `into` has as many elements as it, and its element type. An image is copied as planes of
-    /// float32 in the model's order of channels.
+    /// Copies output `index`; `into` has as many elements as it, and its element type. An image is
+    /// copied as planes of float32 in the model's order of channels.
     fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error>;
 
     /// Copies the pixels of output `index`, an image; `into` has as many as it.
@@ -106,20 +110,23 @@ pub trait OutputSlot {
     /// Takes output `index` of the results.
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error>;
 
-    /// Gives its memory away for a backend to write, when it is of one size only and has at least `bytes`. Until
-    /// [`restore`](Self::restore) the slot is empty.
+    /// Gives its memory away for a backend to write, when it is of one size only and has at least
+    /// `bytes`. Until [`restore`](Self::restore) the slot is empty.
     fn lend(&mut self, _bytes: usize) -> Option<Lent> {
         None
     }
 
-    /// Has memory again after [`lend`](Self::lend): the given one, or a copy of it while somebody still keeps it; new one when
-    /// `memory` is `None`.
+    /// Has memory again after [`lend`](Self::lend): the given one, or a copy of it while somebody
+    /// still keeps it; new one when `memory` is `None`.
     fn restore(&mut self, _memory: Option<Arc<dyn Any + Send + Sync>>) {}
 }
 
 /// Memory of an output that a backend writes in place.
 #[derive(Debug)]
-#[cfg_attr(not(target_vendor = "apple"), expect(dead_code, reason = "engines have outputs of their own"))]
+#[cfg_attr(
+    not(target_vendor = "apple"),
+    expect(dead_code, reason = "engines have outputs of their own")
+)]
 pub struct Lent {
     /// Sizes of the output.
     pub(crate) dims: Vec<usize>,
@@ -147,7 +154,10 @@ pub trait Outputs: Default + Send + 'static {
 /// Fills each slot with its output.
 ///
 /// Called by: the portable backend, and [`Outputs::take`].
-pub(crate) fn take_all(slots: &mut [&mut dyn OutputSlot], results: &dyn Results) -> Result<(), Error> {
+pub(crate) fn take_all(
+    slots: &mut [&mut dyn OutputSlot],
+    results: &dyn Results,
+) -> Result<(), Error> {
     slots.iter_mut().enumerate().try_for_each(|(index, slot)| slot.take(results, index))
 }
 
@@ -184,7 +194,8 @@ impl<T: Element, S: Shape> OutputSlot for Tensor<T, S> {
 
 /// Gives `tensor` other sizes, when its type allows them; its elements are then arbitrary.
 fn resize<T: Element, S: Shape>(tensor: &mut Tensor<T, S>, sizes: &[usize]) -> Result<(), String> {
-    let wrong = || format!("it gave an output of shape {sizes:?} where the types allow {:?}", S::BOUNDS);
+    let wrong =
+        || format!("it gave an output of shape {sizes:?} where the types allow {:?}", S::BOUNDS);
     let dims = S::Dims::try_from(sizes.to_vec()).map_err(|_| wrong())?;
     let len = checked_len::<S>(dims).map_err(|error| error.to_string())?;
     let mut elements = std::mem::replace(tensor, Tensor::from_parts(Vec::new(), dims)).into_vec();
@@ -196,7 +207,9 @@ fn resize<T: Element, S: Shape>(tensor: &mut Tensor<T, S>, sizes: &[usize]) -> R
 impl<C: Color, W: Dim, H: Dim> OutputSlot for Image<C, W, H> {
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error> {
         let &[1, _, height, width] = results.dims(index)? else {
-            return Err(results.mismatch(format!("it gave an image of shape {:?}", results.dims(index)?)));
+            return Err(
+                results.mismatch(format!("it gave an image of shape {:?}", results.dims(index)?))
+            );
         };
         self.resize(width, height).map_err(|problem| results.mismatch(problem.to_string()))?;
         results.copy_pixels(index, self.as_pixels_mut())
@@ -212,8 +225,9 @@ impl<L: ClassLabel> OutputSlot for Probabilities<L> {
 impl<L: ClassLabel> OutputSlot for L {
     fn take(&mut self, results: &dyn Results, _index: usize) -> Result<(), Error> {
         let index = results.label()?;
-        *self = L::from_index(index)
-            .ok_or_else(|| results.mismatch(format!("it gave class {index} of {}", L::ALL.len())))?;
+        *self = L::from_index(index).ok_or_else(|| {
+            results.mismatch(format!("it gave class {index} of {}", L::ALL.len()))
+        })?;
         Ok(())
     }
 }

@@ -48,7 +48,8 @@ impl State {
 
     /// Copies a state out, under no type.
     ///
-    /// Parameters: `index` — position in the function's states; `into` — of the state's type and length.
+    /// Parameters: `index` — position in the function's states; `into` — of the state's type and
+    /// length.
     pub(crate) fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         self.backend.copy_to(&self.model, index, into)
     }
@@ -57,7 +58,11 @@ impl State {
     ///
     /// Called by: the setters of a generated `State`.
     /// Parameters: `index` — position in the function's states.
-    pub fn set<T: Element, S: FixedShape>(&mut self, index: usize, value: TensorView<'_, T, S>) -> Result<(), Error> {
+    pub fn set<T: Element, S: FixedShape>(
+        &mut self,
+        index: usize,
+        value: TensorView<'_, T, S>,
+    ) -> Result<(), Error> {
         self.backend.copy_from(&self.model, index, value.as_tensor_ref().elements)
     }
 }

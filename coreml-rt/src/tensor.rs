@@ -1,9 +1,13 @@
 //! Tensors that own their elements.
 //!
-//! Owns: [`Tensor`], contiguous and row-major. Must not: compute anything but an element's position.
-//! Flow: fields of a generated `Output`; `view.rs` borrows them as the fields of a generated `Input`.
+//! Owns: [`Tensor`], contiguous and row-major. Must not: compute anything but an element's
+//! position.
+//! Flow: fields of a generated `Output`; `view.rs` borrows them as the fields of a generated
+//! `Input`.
 
-use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, element_count, offset};
+use crate::shape::{
+    FixedShape, Shape, ShapeError, check_length, checked_len, element_count, offset,
+};
 use crate::view::TensorView;
 use coreml_spec::{Element, ElementsMut};
 
@@ -85,7 +89,8 @@ impl<T: Element, S: Shape> Tensor<T, S> {
         Ok(Self { elements: vec![T::default(); len], dims })
     }
 
-    /// Returns a tensor of zeros with the smallest sizes that the shape allows: something to predict into.
+    /// Returns a tensor of zeros with the smallest sizes that the shape allows: something to
+    /// predict into.
     ///
     /// ```
     /// use coreml_rt::{Fixed, Range, Tensor};
@@ -95,7 +100,8 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     pub fn smallest() -> Self {
         let mut dims = S::Dims::default();
         dims.as_mut().iter_mut().zip(S::BOUNDS).for_each(|(dim, bounds)| *dim = bounds.min);
-        // A type of more elements than memory holds has no value; the first prediction into it fails.
+        // A type of more elements than memory holds has no value; the first prediction into it
+        // fails.
         let len = element_count(dims.as_ref()).unwrap_or_default();
         Self { elements: vec![T::default(); len], dims }
     }
@@ -111,8 +117,8 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     /// assert_eq!(error.to_string(), "dimension 1 of shape [1, 600] is 600, but it must be 1 to 512");
     /// ```
     ///
-    /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`] when `elements`
-    /// are not as many as `dims` say.
+    /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`]
+    /// when `elements` are not as many as `dims` say.
     pub fn from_vec_with_dims(elements: Vec<T>, dims: S::Dims) -> Result<Self, ShapeError> {
         check_length(dims.as_ref(), checked_len::<S>(dims)?, elements.len())?;
         Ok(Self { elements, dims })
@@ -121,7 +127,10 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     /// Calls `element` with every index, in row-major order, for a shape with flexible dimensions.
     ///
     /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds.
-    pub fn from_fn_with_dims(dims: S::Dims, element: impl FnMut(S::Dims) -> T) -> Result<Self, ShapeError> {
+    pub fn from_fn_with_dims(
+        dims: S::Dims,
+        element: impl FnMut(S::Dims) -> T,
+    ) -> Result<Self, ShapeError> {
         let len = checked_len::<S>(dims)?;
         Ok(Self { elements: fill(dims, len, element), dims })
     }

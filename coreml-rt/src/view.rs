@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// How many elements the `Debug` form shows.
 const DEBUG_ELEMENTS: usize = 8;
 
-/// A contiguous row-major tensor that borrows its elements, with element type and shape in its type.
+/// A contiguous row-major tensor that borrows its elements, with element type and shape in its
+/// type.
 ///
 /// Made from a slice, from a nested array, or from a [`Tensor`]:
 /// ```
@@ -29,8 +30,8 @@ const DEBUG_ELEMENTS: usize = 8;
 /// # Ok::<(), ShapeError>(())
 /// ```
 ///
-/// Core ML may read an input after the prediction has returned, so it gets a copy of what is only borrowed. Of a tensor in an
-/// [`Arc`] it keeps the `Arc` instead, and nothing is copied:
+/// Core ML may read an input after the prediction has returned, so it gets a copy of what is only
+/// borrowed. Of a tensor in an [`Arc`] it keeps the `Arc` instead, and nothing is copied:
 /// ```
 /// # use coreml_rt::{Fixed, Tensor, TensorView};
 /// # use std::sync::Arc;
@@ -38,8 +39,9 @@ const DEBUG_ELEMENTS: usize = 8;
 /// let view = TensorView::from(&image);
 /// # assert_eq!(view.len(), 784);
 /// ```
-/// The same goes for a tensor of something in an `Arc`, such as what another model gave: [`TensorView::shared`]. The portable
-/// backend copies nothing anyway; it widens half precision that it is given twice in this manner only once.
+/// The same goes for a tensor of something in an `Arc`, such as what another model gave:
+/// [`TensorView::shared`]. The portable backend copies nothing anyway; it widens half precision
+/// that it is given twice in this manner only once.
 #[derive(Clone, Copy)]
 pub struct TensorView<'a, T, S: Shape> {
     /// The elements; as many as the product of `dims`.
@@ -82,15 +84,15 @@ impl<'a, T: Element, S: FixedShape> TensorView<'a, T, S> {
 impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// Borrows `elements`, given in row-major order, for a shape with flexible dimensions.
     ///
-    /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`] when `elements`
-    /// are not as many as `dims` say.
+    /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`]
+    /// when `elements` are not as many as `dims` say.
     pub fn from_slice_with_dims(elements: &'a [T], dims: S::Dims) -> Result<Self, ShapeError> {
         check_length(dims.as_ref(), checked_len::<S>(dims)?, elements.len())?;
         Ok(Self { elements, dims, owner: None })
     }
 
-    /// Returns the same elements and sizes under another shape, which is checked now: what one model gives in a flexible
-    /// shape becomes what another one takes.
+    /// Returns the same elements and sizes under another shape, which is checked now: what one
+    /// model gives in a flexible shape becomes what another one takes.
     ///
     /// ```
     /// use coreml_rt::{Fixed, Range, Tensor};
@@ -102,7 +104,9 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// ```
     ///
     /// Errors: [`ShapeError::Dimension`] when a size is out of the other bounds.
-    pub fn with_bounds<To: Shape<Dims = S::Dims>>(self) -> Result<TensorView<'a, T, To>, ShapeError> {
+    pub fn with_bounds<To: Shape<Dims = S::Dims>>(
+        self,
+    ) -> Result<TensorView<'a, T, To>, ShapeError> {
         TensorView::from_slice_with_dims(self.elements, self.dims)
     }
 
@@ -162,7 +166,8 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
 }
 
 impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
-    /// Borrows a tensor of something in an [`Arc`], which Core ML keeps then instead of copying the tensor.
+    /// Borrows a tensor of something in an [`Arc`], which Core ML keeps then instead of copying the
+    /// tensor.
     ///
     /// Parameters: `tensor` — returns the tensor of the owner.
     /// ```
@@ -176,7 +181,10 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// let view = TensorView::shared(&heard, |heard| &heard.keys);
     /// # assert_eq!(view.len(), 6);
     /// ```
-    pub fn shared<O>(owner: &'a Arc<O>, tensor: impl for<'o> FnOnce(&'o O) -> &'o Tensor<T, S>) -> Self
+    pub fn shared<O>(
+        owner: &'a Arc<O>,
+        tensor: impl for<'o> FnOnce(&'o O) -> &'o Tensor<T, S>,
+    ) -> Self
     where
         O: std::any::Any + std::fmt::Debug + Send + Sync,
     {

@@ -1,4 +1,5 @@
-//! A typed prediction into an existing output allocates nothing beyond what the engine's session does by itself.
+//! A typed prediction into an existing output allocates nothing beyond what the engine's session
+//! does by itself.
 //!
 //! A test binary of its own, because it counts what the whole process allocates.
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
@@ -20,8 +21,8 @@ thread_local! {
 /// The system's allocator, counting.
 struct Counting;
 
-// SAFETY: every call goes to the system's allocator as it came; counting does not allocate, because the counter is a
-// constant-initialised thread-local without a destructor.
+// SAFETY: every call goes to the system's allocator as it came; counting does not allocate, because
+// the counter is a constant-initialised thread-local without a destructor.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
@@ -66,11 +67,19 @@ fn predict_into_allocates_nothing() {
     let mut sums = Tensor::<f32, (Fixed<2>,)>::zeros();
     let model = Model::load(&fixture::description("mix"), &LoadOptions::new()).unwrap();
     let mut predict = || {
-        model.predict([&half.view(), &ids.view(), &scale.view()], &mut [&mut scaled, &mut doubled, &mut sums]).unwrap();
+        model
+            .predict(
+                [&half.view(), &ids.view(), &scale.view()],
+                &mut [&mut scaled, &mut doubled, &mut sums],
+            )
+            .unwrap();
     };
     assert_eq!(allocations(&mut predict), 0);
     // For tools/apple-overhead, which counts the instructions of so many more.
-    let more = std::env::var("COREML_MORE_PREDICTIONS").ok().and_then(|more| more.parse().ok()).unwrap_or(0);
+    let more = std::env::var("COREML_MORE_PREDICTIONS")
+        .ok()
+        .and_then(|more| more.parse().ok())
+        .unwrap_or(0);
     (0..more).for_each(|_| predict());
 }
 
@@ -80,7 +89,9 @@ fn predict_into_allocates_no_more_than_the_session() {
     use coreml_portable::{Options, Session};
     use coreml_spec::{ElementsMut, Package};
 
-    let half = Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| f16::from_f32((row + column) as f32));
+    let half = Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| {
+        f16::from_f32((row + column) as f32)
+    });
     let ids = Tensor::from([1, -2, 3, 1000]);
     let scale = Tensor::from([0.5f32]);
     let mut scaled = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
@@ -92,9 +103,18 @@ fn predict_into_allocates_no_more_than_the_session() {
     options.threads = Some(1);
     let session = Session::load(&package, &options).unwrap();
     let inputs = [
-        coreml_spec::TensorRef { dims: &[2, 3], elements: coreml_spec::Elements::Float16(half.as_slice()) },
-        coreml_spec::TensorRef { dims: &[4], elements: coreml_spec::Elements::Int32(ids.as_slice()) },
-        coreml_spec::TensorRef { dims: &[1], elements: coreml_spec::Elements::Float32(scale.as_slice()) },
+        coreml_spec::TensorRef {
+            dims: &[2, 3],
+            elements: coreml_spec::Elements::Float16(half.as_slice()),
+        },
+        coreml_spec::TensorRef {
+            dims: &[4],
+            elements: coreml_spec::Elements::Int32(ids.as_slice()),
+        },
+        coreml_spec::TensorRef {
+            dims: &[1],
+            elements: coreml_spec::Elements::Float32(scale.as_slice()),
+        },
     ];
     let direct = allocations(|| {
         let outputs = session.run(&inputs).unwrap();
@@ -106,14 +126,27 @@ fn predict_into_allocates_no_more_than_the_session() {
     let model = Model::load(&fixture::description("mix"), &LoadOptions::new().threads(1)).unwrap();
     let given = Some(scale.view());
     let typed = allocations(|| {
-        model.predict([&half.view(), &ids.view(), &given], &mut [&mut scaled, &mut doubled, &mut sums]).unwrap();
+        model
+            .predict(
+                [&half.view(), &ids.view(), &given],
+                &mut [&mut scaled, &mut doubled, &mut sums],
+            )
+            .unwrap();
     });
     assert!(direct > 0, "the counter counts");
-    assert_eq!(typed, direct, "a typed prediction allocates {typed} times, the session alone {direct} times");
+    assert_eq!(
+        typed, direct,
+        "a typed prediction allocates {typed} times, the session alone {direct} times"
+    );
 
     let left_out: Option<coreml_rt::TensorView<'_, f32, (Fixed<1>,)>> = None;
     let with_default = allocations(|| {
-        model.predict([&half.view(), &ids.view(), &left_out], &mut [&mut scaled, &mut doubled, &mut sums]).unwrap();
+        model
+            .predict(
+                [&half.view(), &ids.view(), &left_out],
+                &mut [&mut scaled, &mut doubled, &mut sums],
+            )
+            .unwrap();
     });
     assert_eq!(with_default, direct, "an input that is left out costs nothing");
 }

@@ -1,11 +1,14 @@
-//! Models with buckets, from loading to parity, as generated code uses them: padding, masks, trimming, lazy loading.
+//! Models with buckets, from loading to parity, as generated code uses them: padding, masks,
+//! trimming, lazy loading.
 
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
 
 mod fixture;
 
 use coreml_rt::parity::{Sample, verify};
-use coreml_rt::private::{BucketedModel, Description, InputSlot, OutputSlot, Outputs, parity_test_of_buckets};
+use coreml_rt::private::{
+    BucketedModel, Description, InputSlot, OutputSlot, Outputs, parity_test_of_buckets,
+};
 use coreml_rt::{Error, Fixed, LoadOptions, Range, ShapeError, Tensor, TensorView, Tolerance, f16};
 use fixture::{copy, data, description};
 
@@ -48,7 +51,8 @@ struct Input {
 impl Input {
     /// Returns 1, 2, 3, … as ids.
     fn of(length: usize) -> Self {
-        let (ids, rows) = ((1..).take(length).collect(), (0..2 * length).map(|number| number as f32).collect());
+        let (ids, rows) =
+            ((1..).take(length).collect(), (0..2 * length).map(|number| number as f32).collect());
         Self {
             ids: Tensor::from_vec_with_dims(ids, [1, length]).unwrap(),
             rows: Tensor::from_vec_with_dims(rows, [length, 2]).unwrap(),
@@ -74,18 +78,30 @@ fn package() -> &'static str {
 
 /// Loads both forms of the model.
 fn both() -> [BucketedModel; 2] {
-    [in_one_package(package()), in_packages()].map(|buckets| BucketedModel::load(buckets, &LoadOptions::new()).unwrap())
+    [in_one_package(package()), in_packages()]
+        .map(|buckets| BucketedModel::load(buckets, &LoadOptions::new()).unwrap())
 }
 
 /// Predicts with 1, 2, 3, … as ids.
-fn predict(model: &BucketedModel, length: usize, scale: Option<f32>, output: &mut Output) -> Result<(), Error> {
+fn predict(
+    model: &BucketedModel,
+    length: usize,
+    scale: Option<f32>,
+    output: &mut Output,
+) -> Result<(), Error> {
     let ids: Vec<i32> = (1..).take(length).collect();
     let rows: Vec<f32> = (0..2 * length).map(|number| number as f32).collect();
-    let ids = TensorView::<i32, (Fixed<1>, Range<0, 99>)>::from_slice_with_dims(&ids, [1, length]).unwrap();
-    let rows = TensorView::<f32, (Range<0, 99>, Fixed<2>)>::from_slice_with_dims(&rows, [length, 2]).unwrap();
+    let ids = TensorView::<i32, (Fixed<1>, Range<0, 99>)>::from_slice_with_dims(&ids, [1, length])
+        .unwrap();
+    let rows =
+        TensorView::<f32, (Range<0, 99>, Fixed<2>)>::from_slice_with_dims(&rows, [length, 2])
+            .unwrap();
     let scale = scale.map(|scale| [scale]);
     let scale: Option<TensorView<'_, f32, (Fixed<1>,)>> = scale.as_ref().map(Into::into);
-    model.predict([&ids, &rows, &scale], &mut [&mut output.scaled, &mut output.products, &mut output.mean])
+    model.predict(
+        [&ids, &rows, &scale],
+        &mut [&mut output.scaled, &mut output.products, &mut output.mean],
+    )
 }
 
 #[test]
@@ -96,7 +112,14 @@ fn every_length_gives_what_it_would_alone() {
         for length in [2, 3, 4, 5, 8, 6, 7, 3, 8, 2] {
             predict(&model, length, Some(0.5), &mut output).unwrap();
             assert_eq!(output.scaled.dims(), [1, length]);
-            assert!(output.scaled.as_slice().iter().zip(1..).all(|(scaled, id)| *scaled == 0.5 * id as f32));
+            assert!(
+                output
+                    .scaled
+                    .as_slice()
+                    .iter()
+                    .zip(1..)
+                    .all(|(scaled, id)| *scaled == 0.5 * id as f32)
+            );
             assert_eq!(output.products.dims(), [length, length]);
             let row = |at: usize| [2.0 * at as f32, 2.0 * at as f32 + 1.0];
             for (at, product) in output.products.as_slice().iter().enumerate() {
@@ -112,17 +135,20 @@ fn every_length_gives_what_it_would_alone() {
 #[test]
 fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     for buckets in [in_one_package(package()), in_packages()] {
-        let model = BucketedModel::load_async(buckets, LoadOptions::new(), |model| model).wait().unwrap();
+        let model =
+            BucketedModel::load_async(buckets, LoadOptions::new(), |model| model).wait().unwrap();
         assert!(model.is_loaded(0) && !model.is_loaded(1));
         let lengths = [3, 8, 2, 4, 5, 8, 4];
         let inputs: Vec<Input> = lengths.into_iter().map(Input::of).collect();
         let scale = Some(TensorView::<f32, (Fixed<1>,)>::from(&[0.5]));
-        let views: Vec<_> = inputs.iter().map(|input| (input.ids.view(), input.rows.view())).collect();
+        let views: Vec<_> =
+            inputs.iter().map(|input| (input.ids.view(), input.rows.view())).collect();
         let slots = || views.iter().map(|(ids, rows)| [ids as &dyn InputSlot, rows, &scale]);
         // Outputs are used again, whatever their length was.
         let mut again = Output::zeros();
         predict(&model, 8, None, &mut again).unwrap();
-        let started: Vec<_> = slots().map(|slots| model.predict_async(slots, again.clone())).collect();
+        let started: Vec<_> =
+            slots().map(|slots| model.predict_async(slots, again.clone())).collect();
         let batch: Vec<Output> = model.predict_batch(slots()).unwrap();
         assert_eq!(batch.len(), lengths.len());
         for ((length, completion), from_batch) in lengths.into_iter().zip(started).zip(batch) {
@@ -141,7 +167,8 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
         assert!(matches!(error, Error::Shape(ShapeError::NoBucket { .. })), "{error}");
     }
     let missing = LoadOptions::new().path("/nowhere");
-    let error = BucketedModel::load_async(in_packages(), missing, |model| model).wait().unwrap_err();
+    let error =
+        BucketedModel::load_async(in_packages(), missing, |model| model).wait().unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
 }
 
@@ -180,8 +207,14 @@ fn a_length_that_no_bucket_takes_is_a_typed_error() {
     let error = predict(&model, 9, None, &mut output).unwrap_err();
     let expected = ShapeError::NoBucket { length: 9, min: 2, sizes: vec![4, 8] };
     assert!(matches!(&error, Error::Shape(error) if *error == expected), "{error}");
-    assert_eq!(error.to_string(), "a length of 9 fits no bucket: the model takes 2 to 8, in buckets of 4, 8");
-    assert!(matches!(predict(&model, 1, None, &mut output), Err(Error::Shape(ShapeError::NoBucket { length: 1, .. }))));
+    assert_eq!(
+        error.to_string(),
+        "a length of 9 fits no bucket: the model takes 2 to 8, in buckets of 4, 8"
+    );
+    assert!(matches!(
+        predict(&model, 1, None, &mut output),
+        Err(Error::Shape(ShapeError::NoBucket { length: 1, .. }))
+    ));
 }
 
 #[test]
@@ -225,7 +258,8 @@ fn threads_share_a_model_and_load_each_bucket_once() {
 
 #[test]
 fn all_packages_must_be_there_at_the_start() {
-    let missing = Description { built: "/nowhere", package: "none.mlpackage", ..description("letters_8") };
+    let missing =
+        Description { built: "/nowhere", package: "none.mlpackage", ..description("letters_8") };
     let buckets = Vec::leak(vec![(4, description("letters_4")), (8, missing)]);
     let error = BucketedModel::load(buckets, &LoadOptions::new()).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
@@ -236,9 +270,13 @@ fn one_compiled_model_is_not_taken_for_buckets_of_several_packages() {
     let folder = tempfile::tempdir().unwrap();
     let compiled = folder.path().join("any.mlmodelc");
     std::fs::create_dir(&compiled).unwrap();
-    let error = BucketedModel::load(in_packages(), &LoadOptions::new().path(&compiled)).unwrap_err();
+    let error =
+        BucketedModel::load(in_packages(), &LoadOptions::new().path(&compiled)).unwrap_err();
     assert!(matches!(error, Error::Options { .. }), "{error}");
-    assert!(error.to_string().ends_with("any.mlmodelc can be one of them only: give the folder of all"), "{error}");
+    assert!(
+        error.to_string().ends_with("any.mlmodelc can be one of them only: give the folder of all"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -255,7 +293,10 @@ fn a_package_that_pads_otherwise_is_refused() {
     let options = LoadOptions::new().path(other);
     let error = BucketedModel::load(in_one_package(package()), &options).unwrap_err();
     let message = error.to_string();
-    assert!(message.contains("padded: ids with 3, rows with -1.5") && message.contains("ids with 4"), "{message}");
+    assert!(
+        message.contains("padded: ids with 3, rows with -1.5") && message.contains("ids with 4"),
+        "{message}"
+    );
 }
 
 /// Returns the sample of a length.
@@ -267,20 +308,31 @@ fn sample(length: usize) -> Sample {
 fn samples_without_padding_decide_parity() {
     let tolerance = Tolerance::Absolute { atol: 1e-6, rtol: 1e-6 };
     let samples = [3, 4, 7].map(sample);
-    let report = verify(&data("letters.mlpackage"), None, &LoadOptions::new(), &samples, Some(tolerance)).unwrap();
+    let report =
+        verify(&data("letters.mlpackage"), None, &LoadOptions::new(), &samples, Some(tolerance))
+            .unwrap();
     assert!(report.passed() && report.comparisons.len() == 9, "{report}");
-    let report = verify(&data("letters_8.mlpackage"), None, &LoadOptions::new(), &samples, None).unwrap();
+    let report =
+        verify(&data("letters_8.mlpackage"), None, &LoadOptions::new(), &samples, None).unwrap();
     assert!(report.passed(), "{report}");
-    let error = verify(&data("letters_4.mlpackage"), None, &LoadOptions::new(), &samples, None).unwrap_err();
+    let error = verify(&data("letters_4.mlpackage"), None, &LoadOptions::new(), &samples, None)
+        .unwrap_err();
     assert!(error.to_string().contains("a length of 7 fits no bucket"), "{error}");
     // A function by its name is fed as it is, mask and padding included.
-    let error = verify(&data("letters.mlpackage"), Some("bucket_8"), &LoadOptions::new(), &samples, None).unwrap_err();
+    let error =
+        verify(&data("letters.mlpackage"), Some("bucket_8"), &LoadOptions::new(), &samples, None)
+            .unwrap_err();
     assert!(error.to_string().contains("shape"), "{error}");
     for buckets in [in_one_package(package()), in_packages()] {
-        let files = [3, 4, 7].map(|length| data(&format!("letters.{length}.safetensors")).to_str().unwrap().to_owned());
+        let files = [3, 4, 7].map(|length| {
+            data(&format!("letters.{length}.safetensors")).to_str().unwrap().to_owned()
+        });
         let files = files.each_ref().map(String::as_str);
         assert!(parity_test_of_buckets("letters", buckets, &files, tolerance, None));
-        assert!(!parity_test_of_buckets("letters", buckets, &[], tolerance, None), "no sample proves nothing");
+        assert!(
+            !parity_test_of_buckets("letters", buckets, &[], tolerance, None),
+            "no sample proves nothing"
+        );
     }
 }
 
@@ -292,6 +344,10 @@ fn a_sample_with_padding_in_its_mask_is_an_error() {
     let mut padded = bytes.clone();
     padded[at + 4..at + 6].copy_from_slice(&f16::ZERO.to_le_bytes());
     let sample = Sample::from_bytes("0.safetensors", &padded).unwrap();
-    let error = verify(&data("letters.mlpackage"), None, &LoadOptions::new(), &[sample], None).unwrap_err();
-    assert!(error.to_string().contains("`in/mask` is the mask of buckets, and has other values than 1"), "{error}");
+    let error =
+        verify(&data("letters.mlpackage"), None, &LoadOptions::new(), &[sample], None).unwrap_err();
+    assert!(
+        error.to_string().contains("`in/mask` is the mask of buckets, and has other values than 1"),
+        "{error}"
+    );
 }

@@ -1,4 +1,5 @@
-//! Models with states, flexible shapes and images on this system's backend, as generated code uses them.
+//! Models with states, flexible shapes and images on this system's backend, as generated code uses
+//! them.
 
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
 
@@ -7,8 +8,8 @@ mod fixture;
 use coreml_rt::parity::verify;
 use coreml_rt::private::{InputSlot, Model, OutputSlot, Outputs};
 use coreml_rt::{
-    Error, Fixed, GrayscaleFloat16, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor, TensorView,
-    Tolerance, f16,
+    Error, Fixed, GrayscaleFloat16, Image, ImageView, LoadOptions, Range, Rgb, ShapeError, Tensor,
+    TensorView, Tolerance, f16,
 };
 use fixture::{data, description, sample};
 
@@ -36,7 +37,8 @@ fn states_are_kept_from_prediction_to_prediction() {
 fn states_of(name: &str) {
     let memory = load(name);
     let mut state = memory.new_state().unwrap();
-    let numbers: Numbers = [[1.0, 2.0, 3.0], [-4.0, 0.5, 0.0]].map(|row| row.map(f16::from_f32)).into();
+    let numbers: Numbers =
+        [[1.0, 2.0, 3.0], [-4.0, 0.5, 0.0]].map(|row| row.map(f16::from_f32)).into();
     let mut mean = Numbers::zeros();
     for step in 1..=3_u8 {
         memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
@@ -61,7 +63,9 @@ fn sequence(name: &str) -> (Vec<Numbers>, Numbers) {
     let memory = load(name);
     let mut state = memory.new_state().unwrap();
     let step = |step: usize| {
-        let numbers = Numbers::from_fn(|[row, column]| f16::from_f32((step * (row + 3) + column) as f32 / 7.0));
+        let numbers = Numbers::from_fn(|[row, column]| {
+            f16::from_f32((step * (row + 3) + column) as f32 / 7.0)
+        });
         let mut mean = Numbers::zeros();
         memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).unwrap();
         mean
@@ -108,7 +112,11 @@ fn flexible_dimensions_take_and_give_what_comes() {
     // What one model gives, another one takes.
     let again = doubled.view().with_bounds().unwrap();
     let again: Ids<'_> = again;
-    text.predict([&again], &mut [&mut Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest(), &mut sum]).unwrap();
+    text.predict(
+        [&again],
+        &mut [&mut Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest(), &mut sum],
+    )
+    .unwrap();
     assert_eq!(sum.as_slice(), [6.0]);
 }
 
@@ -118,7 +126,9 @@ fn an_enumerated_shape_must_be_one_of_them() {
     let choice = load("choice");
     let predict = |len: usize| {
         let ids = vec![1.0; len];
-        let view = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ids, [1, len]).unwrap();
+        let view =
+            TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ids, [1, len])
+                .unwrap();
         let mut doubled = Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest();
         let mut sum = Tensor::<f32, (Fixed<1>,)>::zeros();
         choice.predict([&view], &mut [&mut doubled, &mut sum]).map(|()| sum.into_vec())
@@ -135,8 +145,10 @@ fn enumerated_shapes_of_two_inputs_go_together() {
     let pair = load("pair");
     let predict = |a: usize, b: usize| {
         let (ones, twos) = (vec![1.0; a], vec![2.0; b]);
-        let a = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ones, [1, a]).unwrap();
-        let b = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&twos, [1, b]).unwrap();
+        let a = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&ones, [1, a])
+            .unwrap();
+        let b = TensorView::<'_, f32, (Fixed<1>, Range<1, 8>)>::from_slice_with_dims(&twos, [1, b])
+            .unwrap();
         let mut product = Tensor::<f32, (Fixed<1>, Range<0, 8>)>::smallest();
         pair.predict([&a, &b], &mut [&mut product]).map(|()| product.into_vec())
     };
@@ -154,11 +166,14 @@ fn sizes_of_one_symbol_are_equal() {
     let masked = load("masked");
     let ones = [1.0; 8];
     let line = |length: usize| Line::from_slice_with_dims(&ones[..length], [1, length]).unwrap();
-    let upright = |length: usize| Upright::from_slice_with_dims(&ones[..length], [length, 1]).unwrap();
+    let upright =
+        |length: usize| Upright::from_slice_with_dims(&ones[..length], [length, 1]).unwrap();
     let mut sum = Tensor::<f32, (Fixed<1>,)>::zeros();
     let mut predict = |ids: usize, mask: usize| {
         let mut kept = Tensor::<f32, (Fixed<1>, Range<1, 8>)>::smallest();
-        masked.predict([&line(ids), &upright(mask)], &mut [&mut kept, &mut sum]).map(|()| kept.dims())
+        masked
+            .predict([&line(ids), &upright(mask)], &mut [&mut kept, &mut sum])
+            .map(|()| kept.dims())
     };
     for length in [1, 8, 3] {
         assert_eq!(predict(length, length).unwrap(), [1, length]);
@@ -173,12 +188,15 @@ fn sizes_of_one_symbol_are_equal() {
         );
     }
     let message = predict(5, 1).unwrap_err().to_string();
-    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here they have 5 and 1";
+    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here \
+        they have 5 and 1";
     assert_eq!(message, said);
-    // A tensor that is shared, a prediction that nobody waits for, and a batch of which one is wrong.
+    // A tensor that is shared, a prediction that nobody waits for, and a batch of which one is
+    // wrong.
     let shared = std::sync::Arc::new(Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros());
     let shared = TensorView::from(&shared);
-    let message = |error: Error| assert!(error.to_string().contains("here they have 3 and 1"), "{error}");
+    let message =
+        |error: Error| assert!(error.to_string().contains("here they have 3 and 1"), "{error}");
     message(masked.predict([&shared, &upright(1)], &mut []).unwrap_err());
     message(masked.predict_async([&line(3), &upright(1)], Both::default()).wait().unwrap_err());
     let batch: [[&dyn InputSlot; 2]; 2] = [[&line(2), &upright(2)], [&line(3), &upright(1)]];
@@ -211,7 +229,10 @@ fn pixels_go_in_and_come_out() {
         let mut brightness = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
         photo.predict([&picture], &mut [&mut negative, &mut brightness]).unwrap();
         // Caller and model agree about colors, whatever their order inside of the model.
-        assert!(negative.as_slice().iter().zip(&bytes).all(|(negative, byte)| *negative == 255 - byte), "{name}");
+        assert!(
+            negative.as_slice().iter().zip(&bytes).all(|(negative, byte)| *negative == 255 - byte),
+            "{name}"
+        );
         let red_first = [10.5, 11.5, 12.5];
         let expected = if name == "photo" { red_first } else { [12.5, 11.5, 10.5] };
         assert_eq!(brightness.as_slice(), expected, "{name}");
@@ -222,10 +243,18 @@ fn pixels_go_in_and_come_out() {
 fn half_precision_pixels_go_in_and_come_out() {
     let depth = load("depth");
     let pixels: Vec<f16> = (0..15).map(|at| f16::from_f32(at as f32 / 4.0 - 2.0)).collect();
-    let picture = ImageView::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::from_gray_float16(&pixels, 5, 3).unwrap();
+    let picture =
+        ImageView::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::from_gray_float16(&pixels, 5, 3)
+            .unwrap();
     let mut deeper = Image::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::black();
     depth.predict([&picture], &mut [&mut deeper]).unwrap();
-    assert!(deeper.as_slice().iter().zip(&pixels).all(|(deeper, depth)| deeper.to_f32() == 2.0 * depth.to_f32()));
+    assert!(
+        deeper
+            .as_slice()
+            .iter()
+            .zip(&pixels)
+            .all(|(deeper, depth)| deeper.to_f32() == 2.0 * depth.to_f32())
+    );
 }
 
 #[test]
@@ -233,21 +262,33 @@ fn half_precision_pixels_go_in_and_come_out() {
 fn each_function_of_a_package_is_a_model() {
     use coreml_rt::private::Description;
 
-    let package = concat!(env!("CARGO_MANIFEST_DIR"), "/../coreml-spec/tests/data/packages/multifunction.mlpackage");
+    let package = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../coreml-spec/tests/data/packages/multifunction.mlpackage"
+    );
     let interface = coreml_spec::Package::open(package).unwrap().interface().unwrap();
     let interface = String::leak(serde_json::to_string(&interface).unwrap());
     let load = |function| {
-        let found = Description { interface, built: package, package: "none", function, ..description("text") };
+        let found = Description {
+            interface,
+            built: package,
+            package: "none",
+            function,
+            ..description("text")
+        };
         Model::load(&found, &LoadOptions::new())
     };
-    let rows =
-        Tensor::<f16, (Fixed<4>, Fixed<16>)>::from_fn(|[row, column]| f16::from_f32((row + column) as f32 / 8.0));
+    let rows = Tensor::<f16, (Fixed<4>, Fixed<16>)>::from_fn(|[row, column]| {
+        f16::from_f32((row + column) as f32 / 8.0)
+    });
     let mut four = Tensor::<f16, (Fixed<4>, Fixed<32>)>::zeros();
     load(None).unwrap().predict([&rows.view()], &mut [&mut four]).unwrap();
     let one = load(Some("one")).unwrap();
     for row in 0..4 {
-        let input =
-            TensorView::<'_, f16, (Fixed<1>, Fixed<16>)>::from_slice(&rows.as_slice()[16 * row..][..16]).unwrap();
+        let input = TensorView::<'_, f16, (Fixed<1>, Fixed<16>)>::from_slice(
+            &rows.as_slice()[16 * row..][..16],
+        )
+        .unwrap();
         let mut output = Tensor::<f16, (Fixed<1>, Fixed<32>)>::zeros();
         one.predict([&input], &mut [&mut output]).unwrap();
         let close = |(a, b): (&f16, &f16)| (a.to_f32() - b.to_f32()).abs() < 1e-2;
@@ -261,7 +302,14 @@ fn each_function_of_a_package_is_a_model() {
 fn samples_of_flexible_models_states_and_images_are_compared() {
     for name in ["text", "choice", "masked", "memory", "memory_io", "photo", "photo_bgr"] {
         let package = data(&format!("{name}.mlpackage"));
-        let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(Tolerance::Psnr(60.0))).unwrap();
+        let report = verify(
+            &package,
+            None,
+            &LoadOptions::new(),
+            &[sample(name)],
+            Some(Tolerance::Psnr(60.0)),
+        )
+        .unwrap();
         assert!(report.passed(), "{report}");
     }
 }

@@ -6,7 +6,9 @@ mod fixture;
 
 use coreml_rt::parity::{Sample, verify};
 use coreml_rt::private::{Description, InputSlot, Model, parity_test};
-use coreml_rt::{ClassLabel, Error, Fixed, LoadOptions, Probabilities, Tensor, TensorView, Tolerance, f16};
+use coreml_rt::{
+    ClassLabel, Error, Fixed, LoadOptions, Probabilities, Tensor, TensorView, Tolerance, f16,
+};
 use fixture::{One, copy, data, description, sample};
 
 /// How the name of the backend begins.
@@ -51,13 +53,17 @@ fn a_classifier_gives_label_and_probabilities() {
     // By hand: logits = sin(0..12) as 3 rows · numbers + bias
     let logits: Vec<f32> = (0..3)
         .map(|row| {
-            let products = (0..4).map(|column| ((row * 4 + column) as f32).sin() * numbers[0][column]);
+            let products =
+                (0..4).map(|column| ((row * 4 + column) as f32).sin() * numbers[0][column]);
             products.sum::<f32>() + [0.25, -0.5, 0.0][row]
         })
         .collect();
     let sum: f32 = logits.iter().map(|logit| logit.exp()).sum();
     for (pet, probability) in probabilities.iter() {
-        assert!((probability - logits[pet.index()].exp() / sum).abs() < 1e-6, "{pet}: {probability}");
+        assert!(
+            (probability - logits[pet.index()].exp() / sum).abs() < 1e-6,
+            "{pet}: {probability}"
+        );
     }
     assert_eq!(label, probabilities.top(1)[0].0);
 }
@@ -102,11 +108,14 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     type Code = One<Tensor<f32, (Fixed<1>, Fixed<3>)>>;
     let name: &'static Description = Box::leak(Box::new(description("encoder")));
     let encoder = Model::load_async(name, LoadOptions::new(), |model| model).wait().unwrap();
-    let images: Vec<Tensor<f32, (Fixed<2>, Fixed<4>)>> =
-        (0..4_usize).map(|seed| Tensor::from_fn(|[row, column]: [usize; 2]| (seed * (row + column)) as f32)).collect();
+    let images: Vec<Tensor<f32, (Fixed<2>, Fixed<4>)>> = (0..4_usize)
+        .map(|seed| Tensor::from_fn(|[row, column]: [usize; 2]| (seed * (row + column)) as f32))
+        .collect();
     let views: Vec<_> = images.iter().map(Tensor::view).collect();
-    let started: Vec<_> = views.iter().map(|view| encoder.predict_async([view], Code::default())).collect();
-    let batch: Vec<Code> = encoder.predict_batch(views.iter().map(|view| [view as &dyn InputSlot])).unwrap();
+    let started: Vec<_> =
+        views.iter().map(|view| encoder.predict_async([view], Code::default())).collect();
+    let batch: Vec<Code> =
+        encoder.predict_batch(views.iter().map(|view| [view as &dyn InputSlot])).unwrap();
     for ((view, completion), from_batch) in views.iter().zip(started).zip(batch) {
         let mut code = Tensor::zeros();
         encoder.predict([view], &mut [&mut code]).unwrap();
@@ -116,7 +125,10 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
     assert!(encoder.predict_batch::<1, Code>([]).unwrap().is_empty());
 
     let missing = LoadOptions::new().path("/nowhere");
-    assert!(matches!(Model::load_async(name, missing, |model| model).wait(), Err(Error::NotFound { .. })));
+    assert!(matches!(
+        Model::load_async(name, missing, |model| model).wait(),
+        Err(Error::NotFound { .. })
+    ));
     // On Apple's systems it is Core ML that refuses.
     if cfg!(not(target_vendor = "apple")) {
         let wrong = Tensor::<f32, (Fixed<3>,)>::zeros();
@@ -136,7 +148,11 @@ fn element_types_and_optional_inputs() {
         Tensor::<f32, (Fixed<2>,)>::zeros(),
     );
     let mut predict = |scale: Option<TensorView<'_, f32, (Fixed<1>,)>>| {
-        mix.predict([&half.view(), &ids.view(), &scale], &mut [&mut scaled, &mut doubled, &mut sums]).unwrap();
+        mix.predict(
+            [&half.view(), &ids.view(), &scale],
+            &mut [&mut scaled, &mut doubled, &mut sums],
+        )
+        .unwrap();
         (scaled.convert::<f32>().into_vec(), doubled.clone().into_vec(), sums.clone().into_vec())
     };
     // The default is 2.
@@ -149,17 +165,26 @@ fn element_types_and_optional_inputs() {
 #[test]
 fn one_model_feeds_another() {
     let (encoder, decoder) = (load("encoder"), load("decoder"));
-    let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| (row + column) as f32 / 4.0);
+    let image =
+        Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| (row + column) as f32 / 4.0);
     let mut code = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
     let mut drawn = Tensor::<f32, (Fixed<1>, Fixed<5>)>::zeros();
     encoder.predict([&image.view()], &mut [&mut code]).unwrap();
     decoder.predict([&code.view()], &mut [&mut drawn]).unwrap();
     let weight = |at: usize, count: usize| at as f32 * 2.0 / (count - 1) as f32 - 1.0;
-    let codes =
-        (0..3).map(|k| image.as_slice().iter().enumerate().map(|(i, x)| x * weight(i * 3 + k, 24)).sum::<f32>().tanh());
+    let codes = (0..3).map(|k| {
+        image
+            .as_slice()
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x * weight(i * 3 + k, 24))
+            .sum::<f32>()
+            .tanh()
+    });
     let codes: Vec<f32> = codes.collect();
     for (j, drawn) in drawn.as_slice().iter().enumerate() {
-        let expected: f32 = codes.iter().enumerate().map(|(k, code)| code * weight(k * 5 + j, 15)).sum();
+        let expected: f32 =
+            codes.iter().enumerate().map(|(k, code)| code * weight(k * 5 + j, 15)).sum();
         assert!((drawn - expected).abs() < 1e-5, "{j}: {drawn} instead of {expected}");
     }
 }
@@ -175,7 +200,9 @@ fn threads_share_a_model() {
 
     let encoder = load("encoder");
     let predict = |seed: f32| {
-        let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
+        let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| {
+            seed * (row + column) as f32
+        });
         let mut code = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
         encoder.predict([&image.view()], &mut [&mut code]).unwrap();
         code
@@ -216,7 +243,10 @@ fn a_compiled_model_needs_core_ml() {
     let error = Model::load(&description("pets"), &LoadOptions::new().path(&compiled)).unwrap_err();
     assert!(matches!(error, Error::Options { .. }), "{error}");
     let message = error.to_string();
-    assert!(message.contains("pets.mlmodelc is a compiled model, which only Core ML runs"), "{message}");
+    assert!(
+        message.contains("pets.mlmodelc is a compiled model, which only Core ML runs"),
+        "{message}"
+    );
     assert!(message.ends_with("give the `.mlpackage` that it was compiled from"), "{message}");
 }
 
@@ -226,7 +256,8 @@ fn a_damaged_package_is_an_error() {
     let package = folder.path().join("pets.mlpackage");
     copy(&data("pets.mlpackage"), &package);
     std::fs::write(package.join("Data/com.apple.CoreML/model.mlmodel"), b"\xff\xff").unwrap();
-    let error = Model::load(&description("pets"), &LoadOptions::new().path(folder.path())).unwrap_err();
+    let error =
+        Model::load(&description("pets"), &LoadOptions::new().path(folder.path())).unwrap_err();
     assert!(matches!(error, Error::Package { .. }), "{error}");
     assert!(error.to_string().starts_with("the model `pets` cannot be read: "), "{error}");
 }
@@ -235,11 +266,16 @@ fn a_damaged_package_is_an_error() {
 fn an_embedded_package_needs_no_file() {
     let files = || {
         let package = data("pets.mlpackage");
-        ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"]
-            .map(|file| (file, &*std::fs::read(package.join(file)).unwrap().leak()))
-            .to_vec()
+        [
+            "Manifest.json",
+            "Data/com.apple.CoreML/model.mlmodel",
+            "Data/com.apple.CoreML/weights/weight.bin",
+        ]
+        .map(|file| (file, &*std::fs::read(package.join(file)).unwrap().leak()))
+        .to_vec()
     };
-    let description = Description { built: "/nowhere", embedded: Some(files), ..description("pets") };
+    let description =
+        Description { built: "/nowhere", embedded: Some(files), ..description("pets") };
     let model = Model::load(&description, &LoadOptions::new().threads(1)).unwrap();
     assert_eq!(model.path(), None);
     let input = TensorView::<f32, (Fixed<1>, Fixed<4>)>::from_slice(&[0.0; 4]).unwrap();
@@ -252,14 +288,24 @@ fn an_embedded_package_needs_no_file() {
 fn samples_decide_parity() {
     for name in ["pets", "mix", "encoder", "decoder"] {
         let path = data(&format!("{name}.safetensors"));
-        assert!(parity_test(&description(name), &[path.to_str().unwrap()], Tolerance::Psnr(60.0), None), "{name}");
+        assert!(
+            parity_test(&description(name), &[path.to_str().unwrap()], Tolerance::Psnr(60.0), None),
+            "{name}"
+        );
         let package = data(&format!("{name}.mlpackage"));
         let tolerance = Tolerance::Absolute { atol: 1e-3, rtol: 1e-3 };
-        let report = verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(tolerance)).unwrap();
+        let report =
+            verify(&package, None, &LoadOptions::new(), &[sample(name)], Some(tolerance)).unwrap();
         assert!(report.passed(), "{report}");
-        assert!(report.to_string().contains(&format!("parity of `{name}` with PyTorch on {BACKEND}")), "{report}");
+        assert!(
+            report.to_string().contains(&format!("parity of `{name}` with PyTorch on {BACKEND}")),
+            "{report}"
+        );
     }
-    assert!(!parity_test(&description("pets"), &[], Tolerance::Psnr(60.0), None), "no sample proves nothing");
+    assert!(
+        !parity_test(&description("pets"), &[], Tolerance::Psnr(60.0), None),
+        "no sample proves nothing"
+    );
     assert!(!parity_test(&description("pets"), &["/no/such/sample"], Tolerance::Psnr(60.0), None));
 }
 
@@ -272,7 +318,14 @@ fn a_wrong_reference_fails_parity() {
     wrong[last..].copy_from_slice(&7.0f32.to_le_bytes());
     let judge = |bytes: &[u8]| {
         let sample = Sample::from_bytes("0.safetensors", bytes).unwrap();
-        verify(&data("decoder.mlpackage"), None, &LoadOptions::new(), &[sample], Some(Tolerance::Psnr(60.0))).unwrap()
+        verify(
+            &data("decoder.mlpackage"),
+            None,
+            &LoadOptions::new(),
+            &[sample],
+            Some(Tolerance::Psnr(60.0)),
+        )
+        .unwrap()
     };
     assert!(judge(&bytes).passed());
     let report = judge(&wrong);
@@ -284,5 +337,8 @@ fn a_wrong_reference_fails_parity() {
 fn a_sample_of_another_model_is_an_error() {
     let error = verify(&data("pets.mlpackage"), None, &LoadOptions::new(), &[sample("mix")], None);
     let message = error.unwrap_err().to_string();
-    assert!(message.contains("mix.safetensors") && message.contains("the model has no input `half`"), "{message}");
+    assert!(
+        message.contains("mix.safetensors") && message.contains("the model has no input `half`"),
+        "{message}"
+    );
 }

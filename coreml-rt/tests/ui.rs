@@ -1,10 +1,12 @@
-//! Misuse of the attribute and of what it generates: the compiler's messages are compared with those in `ui/`.
+//! Misuse of the attribute and of what it generates: the compiler's messages are compared with
+//! those in `ui/`.
 //!
-//! Owns: the `OUT_DIR` that the cases see. `TRYBUILD=overwrite cargo test -p coreml-rt --test ui` writes the messages anew;
-//! read the difference before committing it.
+//! Owns: the `OUT_DIR` that the cases see. `TRYBUILD=overwrite cargo test -p coreml-rt --test ui`
+//! writes the messages anew; read the difference before committing it.
 //!
-//! The crates that trybuild makes have no build script, and cargo hands an `OUT_DIR` of its own environment on to the
-//! compiler. So each test starts this program again with the variable set, or without it.
+//! The crates that trybuild makes have no build script, and cargo hands an `OUT_DIR` of its own
+//! environment on to the compiler. So each test starts this program again with the variable set, or
+//! without it.
 
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
 
@@ -22,32 +24,47 @@ const CASES: &str = "COREML_UI_CASES";
 /// Compiles the cases of a folder in a process with this `OUT_DIR`.
 fn compile(folder: &str, out_dir: Option<&Path>) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "cases", "--ignored", "--nocapture"]).env(CASES, folder).env_remove("OUT_DIR");
+    command
+        .args(["--exact", "cases", "--ignored", "--nocapture"])
+        .env(CASES, folder)
+        .env_remove("OUT_DIR");
     if let Some(out_dir) = out_dir {
         command.env("OUT_DIR", out_dir);
     }
     let output = command.output().unwrap();
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (stdout, stderr) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
     assert!(stdout.contains("1 passed"), "no case was compiled:\n{stdout}{stderr}");
 }
 
-/// Makes the `OUT_DIR` of the cases in `ui/built`: the same folder each time, because the compiler remembers it.
+/// Makes the `OUT_DIR` of the cases in `ui/built`: the same folder each time, because the compiler
+/// remembers it.
 fn out_dir() -> PathBuf {
     let out_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     let failed = |message: &str, models: &[&str]| {
-        let (message, models) = (message.to_owned(), models.iter().map(|&name| name.to_owned()).collect());
+        let (message, models) =
+            (message.to_owned(), models.iter().map(|&name| name.to_owned()).collect());
         Outcome::Error(BuildError { message, models })
     };
     leave(&out_dir, "pets.toml", single(indexed("pets")));
     let mut embedded = indexed("pets");
-    let file = |path: &str, at| EmbeddedFile { path: path.to_owned(), symbol: format!("coreml_0123456789abcdef_{at}") };
-    embedded.embedded = vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
+    let file = |path: &str, at| EmbeddedFile {
+        path: path.to_owned(),
+        symbol: format!("coreml_0123456789abcdef_{at}"),
+    };
+    embedded.embedded =
+        vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
     leave(&out_dir, "embedded.toml", single(embedded));
     leave(&out_dir, "drawing.toml", several(&["encoder", "decoder"]));
-    let message = "the model `pets` cannot be converted\n  --> python/pets.py:3: x = torch.foo(y)\n  try first: …";
+    let message = "the model `pets` cannot be converted\n  --> python/pets.py:3: x = \
+        torch.foo(y)\n  try first: …";
     leave(&out_dir, "failed.toml", failed(message, &[]));
-    leave(&out_dir, "failed-drawing.toml", failed("the model `encoder` cannot be converted", &["encoder", "decoder"]));
+    leave(
+        &out_dir,
+        "failed-drawing.toml",
+        failed("the model `encoder` cannot be converted", &["encoder", "decoder"]),
+    );
     let mut text = indexed("mix");
     text.interface.functions[0].inputs[1].kind =
         FeatureKind::MultiArray { data_type: DataType::UInt8, shape: Shape::fixed([4]) };

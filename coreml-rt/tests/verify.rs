@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 
 /// Returns the path of a package that `coreml-spec/tests/data/make.py` made.
 fn package(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
 }
 
 /// Makes a sample of float tensors, each of two rows of three.
 fn sample(tensors: &[(&str, [f32; 6])]) -> Sample {
-    let bytes: Vec<Vec<u8>> = tensors.iter().map(|(_, values)| values.map(f32::to_le_bytes).concat()).collect();
+    let bytes: Vec<Vec<u8>> =
+        tensors.iter().map(|(_, values)| values.map(f32::to_le_bytes).concat()).collect();
     let views = tensors.iter().zip(&bytes).map(|((key, _), bytes)| (*key, view(bytes)));
     Sample::from_bytes("0.safetensors", &safetensors::serialize(views, None).unwrap()).unwrap()
 }
@@ -29,7 +31,8 @@ fn view(bytes: &[u8]) -> TensorView<'_> {
     TensorView::new(Dtype::F32, vec![2, 3], bytes).unwrap()
 }
 
-/// The tensors of two steps of the package `state`, which adds `x` to its state and gives twice the sum.
+/// The tensors of two steps of the package `state`, which adds `x` to its state and gives twice the
+/// sum.
 const STEPS: [(&str, [f32; 6]); 5] = [
     ("step0/in/x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     ("step0/out/y", [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]),
@@ -44,7 +47,8 @@ fn steps_share_their_states_and_samples_do_not() {
     let report = verify(&package("state"), None, &LoadOptions::new(), &samples, None).unwrap();
     assert!(report.passed(), "{report}");
     assert_eq!(report.tolerance, Tolerance::Psnr(35.0), "what half precision allows");
-    let rows: Vec<_> = report.comparisons.iter().map(|row| (row.stage, row.output.as_str())).collect();
+    let rows: Vec<_> =
+        report.comparisons.iter().map(|row| (row.stage, row.output.as_str())).collect();
     let once = [(Stage::Step(0), "y"), (Stage::Step(1), "y"), (Stage::Final, "total")];
     assert_eq!(rows, [once, once].concat());
     assert_eq!(report.remarks, [""; 0], "halves are exact in float16");
@@ -56,9 +60,15 @@ fn a_wrong_step_or_state_fails() {
     for wrong in [1, 3, 4] {
         let mut tensors = STEPS;
         tensors[wrong].1[5] += 4.0;
-        let report = verify(&package("state"), None, &LoadOptions::new(), &[sample(&tensors)], None).unwrap();
-        let failed: Vec<&str> =
-            report.comparisons.iter().filter(|row| !row.passed).map(|row| row.output.as_str()).collect();
+        let report =
+            verify(&package("state"), None, &LoadOptions::new(), &[sample(&tensors)], None)
+                .unwrap();
+        let failed: Vec<&str> = report
+            .comparisons
+            .iter()
+            .filter(|row| !row.passed)
+            .map(|row| row.output.as_str())
+            .collect();
         assert_eq!(failed, [if wrong == 4 { "total" } else { "y" }], "{report}");
     }
 }
@@ -67,21 +77,32 @@ fn a_wrong_step_or_state_fails() {
 fn a_command_judges_all_samples_together() {
     let folder = tempfile::tempdir().unwrap();
     let judged = |command: &str, bound| {
-        let metric = Metric { command: command.to_owned(), folder: folder.path().to_owned(), bound };
+        let metric =
+            Metric { command: command.to_owned(), folder: folder.path().to_owned(), bound };
         let samples = [sample(&STEPS), sample(&STEPS)];
-        verify_by(&package("state"), None, &LoadOptions::new(), &samples, None, Some(&metric)).unwrap()
+        verify_by(&package("state"), None, &LoadOptions::new(), &samples, None, Some(&metric))
+            .unwrap()
     };
-    let report = judged("cp \"$COREML_COMPARISON\" seen && ls \"$COREML_PACKAGE\" && echo 3", Bound::AtMost(3.0));
+    let report = judged(
+        "cp \"$COREML_COMPARISON\" seen && ls \"$COREML_PACKAGE\" && echo 3",
+        Bound::AtMost(3.0),
+    );
     assert!(report.passed(), "{report}");
-    assert!(report.to_string().contains("\n  metric: 3, at most 3 is asked  pass: cp "), "{report}");
+    assert!(
+        report.to_string().contains("\n  metric: 3, at most 3 is asked  pass: cp "),
+        "{report}"
+    );
     let seen = std::fs::read(folder.path().join("seen")).unwrap();
     let seen = safetensors::SafeTensors::deserialize(&seen).unwrap();
     let mut names = seen.names();
     names.sort_unstable();
     let of_step = ["expected/y", "got/y", "in/x"];
-    let keys = |sample: usize| [0, 1].map(|step| of_step.map(|name| format!("{sample}/step{step}/{name}"))).concat();
+    let keys = |sample: usize| {
+        [0, 1].map(|step| of_step.map(|name| format!("{sample}/step{step}/{name}"))).concat()
+    };
     assert_eq!(names, [keys(0), keys(1)].concat());
-    let (expected, got) = (seen.tensor("1/step1/expected/y").unwrap(), seen.tensor("1/step1/got/y").unwrap());
+    let (expected, got) =
+        (seen.tensor("1/step1/expected/y").unwrap(), seen.tensor("1/step1/got/y").unwrap());
     assert_eq!(expected.data()[..8], 3.0f64.to_le_bytes());
     assert_eq!((expected.shape(), expected.data()), (got.shape(), got.data()));
     // A figure beyond its bound fails, however close the outputs are.
@@ -93,7 +114,8 @@ fn a_command_judges_all_samples_together() {
 #[test]
 fn one_step_of_a_stateful_model_needs_no_number() {
     let tensors = [("in/x", [0.1; 6]), ("out/y", [0.2; 6]), ("final_state/total", [0.1; 6])];
-    let report = verify(&package("state"), None, &LoadOptions::new(), &[sample(&tensors)], None).unwrap();
+    let report =
+        verify(&package("state"), None, &LoadOptions::new(), &[sample(&tensors)], None).unwrap();
     assert!(report.passed(), "{report}");
     assert_eq!(report.comparisons[0].stage, Stage::Only);
     let rounded = "0.safetensors: in/x is F32 and was rounded to the model's float16";
@@ -115,7 +137,10 @@ fn what_a_sample_must_not_have_is_named() {
     let message = problem("state", &[STEPS[0], STEPS[2], STEPS[3]]);
     assert!(message.contains("it lacks `step0/out/y`"), "{message}");
     let message = problem("state", &[("in/x", [1e5; 6]), ("out/y", [0.0; 6])]);
-    assert!(message.contains("`in/x` has 100000, which is beyond the input's type float16"), "{message}");
+    assert!(
+        message.contains("`in/x` has 100000, which is beyond the input's type float16"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -127,7 +152,13 @@ fn a_function_of_several_is_chosen_by_name() {
     let bytes = safetensors::serialize([("in/x", input), ("out/y", output)], None).unwrap();
     let sample = Sample::from_bytes("0.safetensors", &bytes).unwrap();
     let verify = |function| {
-        verify(&package("multifunction"), function, &LoadOptions::new(), std::slice::from_ref(&sample), None)
+        verify(
+            &package("multifunction"),
+            function,
+            &LoadOptions::new(),
+            std::slice::from_ref(&sample),
+            None,
+        )
     };
     let report = verify(Some("one")).unwrap();
     assert_eq!((report.model.as_str(), report.comparisons.len()), ("multifunction/one", 1));
@@ -135,12 +166,16 @@ fn a_function_of_several_is_chosen_by_name() {
     assert!(message.contains("[4, 16]"), "the default function takes four rows: {message}");
     let error = verify(Some("two")).unwrap_err();
     assert!(matches!(error, Error::Options { .. }));
-    assert!(error.to_string().ends_with("the package has no function `two`; it has one, four"), "{error}");
+    assert!(
+        error.to_string().ends_with("the package has no function `two`; it has one, four"),
+        "{error}"
+    );
 }
 
 #[test]
 fn options_that_this_build_or_engine_lacks_are_named() {
-    let load = |options: &LoadOptions| verify(&package("state"), None, options, &[sample(&STEPS)], None);
+    let load =
+        |options: &LoadOptions| verify(&package("state"), None, options, &[sample(&STEPS)], None);
     let error = load(&LoadOptions::new().engine(Engine::Rten).round_to_half(true)).unwrap_err();
     assert!(matches!(error, Error::Options { .. }));
     assert!(error.to_string().contains("rten has no half precision"), "{error}");
@@ -154,7 +189,8 @@ fn options_that_this_build_or_engine_lacks_are_named() {
 #[test]
 fn onnx_runtime_agrees() {
     for round in [false, true] {
-        let options = LoadOptions::new().engine(Engine::OnnxRuntime).round_to_half(round).threads(1);
+        let options =
+            LoadOptions::new().engine(Engine::OnnxRuntime).round_to_half(round).threads(1);
         match verify(&package("state"), None, &options, &[sample(&STEPS)], None) {
             Err(error) if error.to_string().contains("its shared library was not found") => {
                 println!("skipped: {error}");
@@ -169,18 +205,23 @@ fn onnx_runtime_agrees() {
 
 #[test]
 fn images_are_fed_as_numbers() {
-    let pixels: Vec<u8> = (0..3 * 6 * 8).map(|value| value as f32).flat_map(f32::to_le_bytes).collect();
+    let pixels: Vec<u8> =
+        (0..3 * 6 * 8).map(|value| value as f32).flat_map(f32::to_le_bytes).collect();
     let input = TensorView::new(Dtype::F32, vec![1, 3, 8, 6], &pixels).unwrap();
     let bytes = safetensors::serialize([("in/x", input)], None).unwrap();
     let sample = Sample::from_bytes("0.safetensors", &bytes).unwrap();
-    let message = verify(&package("image"), None, &LoadOptions::new(), &[sample], None).unwrap_err().to_string();
+    let message = verify(&package("image"), None, &LoadOptions::new(), &[sample], None)
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("it lacks `out/y`"), "the image went in: {message}");
 }
 
 #[test]
 fn half_precision_is_found_in_the_program() {
-    let half = |path: &Path| coreml_spec::Package::open(path).unwrap().has_half_precision("main").unwrap();
+    let half =
+        |path: &Path| coreml_spec::Package::open(path).unwrap().has_half_precision("main").unwrap();
     assert!(half(&package("state")) && half(&package("ranges")));
-    let single = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/packages/encoder.mlpackage");
+    let single =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/packages/encoder.mlpackage");
     assert!(!half(&single));
 }

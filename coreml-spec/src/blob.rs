@@ -1,12 +1,15 @@
 //! Weight files: tensors in format 2 of Core ML's blob storage.
 //!
-//! Owns: the binary layout, mapping a file, checking every offset before it is used. Must not: interpret elements.
-//! Flow: listed by [`crate::Package::open`], mapped and read by `constant.rs` through [`WeightFile::blob`]; an engine gets the
-//! file itself from [`crate::Package::weight_files`], so that constants need not be copied.
+//! Owns: the binary layout, mapping a file, checking every offset before it is used. Must not:
+//! interpret elements.
+//! Flow: listed by [`crate::Package::open`], mapped and read by `constant.rs` through
+//! [`WeightFile::blob`]; an engine gets the file itself from [`crate::Package::weight_files`], so
+//! that constants need not be copied.
 //!
-//! A file begins with a header of 64 bytes: number of blobs (`u32`), version (`u32`), zeros. A reference points to a
-//! blob's metadata of 64 bytes: sentinel (`u32`), type (`u32`), size in bytes (`u64`), offset of the data from the
-//! start of the file (`u64`), unused bits at the end of the data (`u64`), zeros. Everything is little endian.
+//! A file begins with a header of 64 bytes: number of blobs (`u32`), version (`u32`), zeros. A
+//! reference points to a blob's metadata of 64 bytes: sentinel (`u32`), type (`u32`), size in bytes
+//! (`u64`), offset of the data from the start of the file (`u64`), unused bits at the end of the
+//! data (`u64`), zeros. Everything is little endian.
 
 use crate::{DataType, Error};
 use std::borrow::Cow;
@@ -92,7 +95,8 @@ impl WeightFile {
 
     /// Returns the place of `part` in the file, or `None` when it is no part of it.
     ///
-    /// Parameters: `part` — such as the bytes of a [`crate::Constant`]; its address tells, not its content.
+    /// Parameters: `part` — such as the bytes of a [`crate::Constant`]; its address tells, not its
+    /// content.
     pub fn range_of(&self, part: &[u8]) -> Option<Range<usize>> {
         let file = match &self.content {
             Content::InMemory(bytes) => bytes.as_ptr_range(),
@@ -109,7 +113,8 @@ impl WeightFile {
         match &self.content {
             Content::InMemory(bytes) => Ok(bytes.len() as u64),
             Content::OnDisk(_) => {
-                let metadata = fs::metadata(&self.path).map_err(|error| Error::io(&self.path, error))?;
+                let metadata =
+                    fs::metadata(&self.path).map_err(|error| Error::io(&self.path, error))?;
                 Ok(metadata.len())
             }
         }
@@ -133,38 +138,52 @@ impl WeightFile {
 
     /// Returns the blob whose metadata stands at `offset`.
     ///
-    /// Errors: [`Error::Damaged`] when metadata or data lie outside the file or contradict each other.
+    /// Errors: [`Error::Damaged`] when metadata or data lie outside the file or contradict each
+    /// other.
     pub(crate) fn blob(&self, offset: u64) -> Result<Blob<'_>, Error> {
         let file = self.bytes()?;
         let damaged = |what: String| Error::damaged(&self.path, what);
-        let version = read_u32(file, 4).ok_or_else(|| damaged(format!("no header in {} bytes", file.len())))?;
+        let version = read_u32(file, 4)
+            .ok_or_else(|| damaged(format!("no header in {} bytes", file.len())))?;
         if version != VERSION {
             let what = format!("the weight file has version {version}");
-            return Err(Error::unsupported(&self.path, what, "convert the model with coremltools 5 or later"));
+            return Err(Error::unsupported(
+                &self.path,
+                what,
+                "convert the model with coremltools 5 or later",
+            ));
         }
-        let metadata = slice(file, offset, HEADER_SIZE as u64)
-            .ok_or_else(|| damaged(format!("no tensor at offset {offset} in {} bytes", file.len())))?;
+        let metadata = slice(file, offset, HEADER_SIZE as u64).ok_or_else(|| {
+            damaged(format!("no tensor at offset {offset} in {} bytes", file.len()))
+        })?;
         let copy = self.copy_of(metadata, offset);
         let metadata = copy.as_ref().map_or(metadata, |copy| copy.as_slice());
         // The slice has 64 bytes, so none of these reads can fail.
-        let (sentinel, code) = (read_u32(metadata, 0).unwrap_or(0), read_u32(metadata, 4).unwrap_or(0));
-        let (size, start) = (read_u64(metadata, 8).unwrap_or(0), read_u64(metadata, 16).unwrap_or(0));
+        let (sentinel, code) =
+            (read_u32(metadata, 0).unwrap_or(0), read_u32(metadata, 4).unwrap_or(0));
+        let (size, start) =
+            (read_u64(metadata, 8).unwrap_or(0), read_u64(metadata, 16).unwrap_or(0));
         if sentinel != SENTINEL {
-            return Err(damaged(format!("no tensor at offset {offset}: the sentinel is {sentinel:#x}")));
+            return Err(damaged(format!(
+                "no tensor at offset {offset}: the sentinel is {sentinel:#x}"
+            )));
         }
-        let data_type = DataType::from_blob(code)
-            .ok_or_else(|| damaged(format!("the tensor at offset {offset} has the unknown type {code}")))?;
+        let data_type = DataType::from_blob(code).ok_or_else(|| {
+            damaged(format!("the tensor at offset {offset} has the unknown type {code}"))
+        })?;
         let bytes = slice(file, start, size).ok_or_else(|| {
             damaged(format!(
-                "the tensor at offset {offset} claims bytes {start} and {size} on, but the file has {}",
+                "the tensor at offset {offset} claims bytes {start} and {size} on, but the file \
+                has {}",
                 file.len()
             ))
         })?;
         Ok(Blob { data_type, bytes })
     }
 
-    /// Returns a copy of metadata, read from the file: the system maps sixteen pages around each one that is looked at, which
-    /// is hundreds of megabytes for thousands of tensors. `None` when the bytes of `metadata` themselves will have to do.
+    /// Returns a copy of metadata, read from the file: the system maps sixteen pages around each
+    /// one that is looked at, which is hundreds of megabytes for thousands of tensors. `None` when
+    /// the bytes of `metadata` themselves will have to do.
     #[cfg(unix)]
     fn copy_of(&self, metadata: &[u8], offset: u64) -> Option<[u8; HEADER_SIZE]> {
         use std::os::unix::fs::FileExt;
@@ -174,7 +193,8 @@ impl WeightFile {
         Some(copy)
     }
 
-    /// Returns nothing: elsewhere there is no such reading without a seek that others could disturb.
+    /// Returns nothing: elsewhere there is no such reading without a seek that others could
+    /// disturb.
     #[cfg(not(unix))]
     fn copy_of(&self, _: &[u8], _: u64) -> Option<[u8; HEADER_SIZE]> {
         None
@@ -191,9 +211,9 @@ fn map(path: &Path) -> io::Result<Mapped> {
 #[cfg(feature = "mapped-weights")]
 fn bytes_of(file: &File) -> io::Result<Bytes> {
     #[expect(unsafe_code, reason = "weights of gigabytes are mapped, not copied")]
-    // SAFETY: the mapping is read-only and private to its owner. Soundness needs that nobody changes the file while it is
-    // mapped; `Package::open` demands that of its caller, and packages are published by renaming complete files, never by
-    // writing into them.
+    // SAFETY: the mapping is read-only and private to its owner. Soundness needs that nobody
+    // changes the file while it is mapped; `Package::open` demands that of its caller, and packages
+    // are published by renaming complete files, never by writing into them.
     unsafe {
         Bytes::map(file)
     }

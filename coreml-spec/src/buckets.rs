@@ -1,8 +1,10 @@
 //! Buckets: functions of several fixed sizes that together take every length up to the largest.
 //!
-//! Owns: [`Buckets`], its form in the metadata of a package, and the check that it fits the functions.
+//! Owns: [`Buckets`], its form in the metadata of a package, and the check that it fits the
+//! functions.
 //! Must not: pad or trim; `coreml-rt` does.
-//! Flow: the driver writes it into the package → `describe.rs` → [`crate::Interface`] → types, runtime, `inspect`.
+//! Flow: the driver writes it into the package → `describe.rs` → [`crate::Interface`] → types,
+//! runtime, `inspect`.
 
 use crate::{Feature, FeatureKind, Flexibility, Function, Shape, SizeRange};
 use serde::{Deserialize, Serialize};
@@ -79,7 +81,8 @@ impl Buckets {
         functions.iter().find(takes)
     }
 
-    /// Returns what callers see instead of the functions: inputs and outputs of any length up to `largest`, no mask.
+    /// Returns what callers see instead of the functions: inputs and outputs of any length up to
+    /// `largest`, no mask.
     ///
     /// Called by: `coreml-macros`, which makes types of it.
     /// Parameters: `function` — any of them; `largest` — of all packages that make the model.
@@ -89,10 +92,12 @@ impl Buckets {
             Some(axes) => opened(feature, axes, range),
             None => feature.clone(),
         };
-        let is_mask = |feature: &&Feature| self.mask.as_ref().is_some_and(|mask| mask.input == feature.name);
+        let is_mask =
+            |feature: &&Feature| self.mask.as_ref().is_some_and(|mask| mask.input == feature.name);
         let inputs = function.inputs.iter().filter(|feature| !is_mask(feature));
         let inputs = inputs.map(|feature| open(feature, self.padded_axes(&feature.name)));
-        let outputs = function.outputs.iter().map(|feature| open(feature, self.trimmed_axes(&feature.name)));
+        let outputs =
+            function.outputs.iter().map(|feature| open(feature, self.trimmed_axes(&feature.name)));
         Function { inputs: inputs.collect(), outputs: outputs.collect(), ..function.clone() }
     }
 
@@ -103,7 +108,10 @@ impl Buckets {
 
     /// Returns the trimmed dimensions of an output.
     pub fn trimmed_axes(&self, output: &str) -> Option<&[usize]> {
-        self.trimmed.iter().find(|trimmed| trimmed.output == output).map(|trimmed| trimmed.axes.as_slice())
+        self.trimmed
+            .iter()
+            .find(|trimmed| trimmed.output == output)
+            .map(|trimmed| trimmed.axes.as_slice())
     }
 
     /// Checks that this fits the functions of a package.
@@ -115,22 +123,35 @@ impl Buckets {
             return Err(format!("the sizes {:?} do not ascend", self.sizes));
         }
         if !(1..=self.sizes[0]).contains(&self.min) {
-            return Err(format!("the smallest length is {}, the smallest size {}", self.min, self.sizes[0]));
+            return Err(format!(
+                "the smallest length is {}, the smallest size {}",
+                self.min, self.sizes[0]
+            ));
         }
         if functions.len() != self.sizes.len() {
-            return Err(format!("there are {} sizes and {} functions", self.sizes.len(), functions.len()));
+            return Err(format!(
+                "there are {} sizes and {} functions",
+                self.sizes.len(),
+                functions.len()
+            ));
         }
         if self.padded_axes(&self.input).is_none_or(|axes| !axes.contains(&self.axis)) {
-            return Err(format!("dimension {} of {:?} is not among those that are padded", self.axis, self.input));
+            return Err(format!(
+                "dimension {} of {:?} is not among those that are padded",
+                self.axis, self.input
+            ));
         }
         if self.mask.as_ref().is_some_and(|mask| self.padded_axes(&mask.input).is_some()) {
             return Err("the mask is padded".to_owned());
         }
         let mut seen: Option<Function> = None;
         for &size in &self.sizes {
-            let function = self.function(functions, size).ok_or_else(|| format!("no function takes {size}"))?;
+            let function = self
+                .function(functions, size)
+                .ok_or_else(|| format!("no function takes {size}"))?;
             self.check_size(function, size)?;
-            let flexible = Function { name: String::new(), ..self.flexible(function, self.largest()) };
+            let flexible =
+                Function { name: String::new(), ..self.flexible(function, self.largest()) };
             match &seen {
                 Some(first) if *first != flexible => {
                     return Err(format!(
@@ -161,7 +182,10 @@ impl Buckets {
                 true => Ok(()),
                 false => {
                     let some = axes.get(..dims.map_or(0, <[usize]>::len)).unwrap_or(axes);
-                    Err(format!("{name:?} of {:?} does not have {size} in the dimensions {some:?}", function.name))
+                    Err(format!(
+                        "{name:?} of {:?} does not have {size} in the dimensions {some:?}",
+                        function.name
+                    ))
                 }
             }
         };
@@ -174,38 +198,51 @@ impl Buckets {
         if let Some(mask) = &self.mask {
             check(&function.inputs, &mask.input, &[mask.axis])?;
         }
-        self.trimmed.iter().try_for_each(|trimmed| check(&function.outputs, &trimmed.output, &trimmed.axes))
+        self.trimmed
+            .iter()
+            .try_for_each(|trimmed| check(&function.outputs, &trimmed.output, &trimmed.axes))
     }
 }
 
 /// Returns the sizes of a tensor of fixed shape.
 fn dims(feature: &Feature) -> Option<&[usize]> {
     match &feature.kind {
-        FeatureKind::MultiArray { shape: Shape { default, flexibility: Flexibility::Fixed }, .. } => Some(default),
+        FeatureKind::MultiArray {
+            shape: Shape { default, flexibility: Flexibility::Fixed },
+            ..
+        } => Some(default),
         _ => None,
     }
 }
 
 /// Returns a tensor whose dimensions `axes` have any size in `range`.
 fn opened(feature: &Feature, axes: &[usize], range: SizeRange) -> Feature {
-    let FeatureKind::MultiArray { data_type, shape } = &feature.kind else { return feature.clone() };
+    let FeatureKind::MultiArray { data_type, shape } = &feature.kind else {
+        return feature.clone();
+    };
     let largest = range.max.unwrap_or(range.min);
     let fixed = |size: usize| SizeRange { min: size, max: Some(size) };
     let sizes = shape.default.iter().enumerate();
-    let ranges = sizes.clone().map(|(axis, &size)| if axes.contains(&axis) { range } else { fixed(size) }).collect();
-    let default = sizes.map(|(axis, &size)| if axes.contains(&axis) { largest } else { size }).collect();
+    let ranges = sizes
+        .clone()
+        .map(|(axis, &size)| if axes.contains(&axis) { range } else { fixed(size) })
+        .collect();
+    let default =
+        sizes.map(|(axis, &size)| if axes.contains(&axis) { largest } else { size }).collect();
     let shape = Shape { default, flexibility: Flexibility::Ranges(ranges) };
     Feature { kind: FeatureKind::MultiArray { data_type: *data_type, shape }, ..feature.clone() }
 }
 
 impl fmt::Display for Buckets {
-    /// Writes `8, 16 by dimension 1 of ids (1..=16); padded: ids with 0; mask: mask; trimmed: hidden`.
+    /// Writes
+    /// `8, 16 by dimension 1 of ids (1..=16); padded: ids with 0; mask: mask; trimmed: hidden`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |parts: Vec<String>| parts.join(", ");
         let sizes = join(self.sizes.iter().map(usize::to_string).collect());
         let Self { input, axis, min, .. } = self;
         write!(f, "{sizes} by dimension {axis} of {input} ({min}..={})", self.largest())?;
-        let padded = self.padded.iter().map(|padded| format!("{} with {}", padded.input, padded.value));
+        let padded =
+            self.padded.iter().map(|padded| format!("{} with {}", padded.input, padded.value));
         write!(f, "; padded: {}", join(padded.collect()))?;
         if let Some(mask) = &self.mask {
             write!(f, "; mask: {}", mask.input)?;
@@ -225,7 +262,8 @@ mod tests {
 
     /// A tensor of fixed shape.
     fn tensor(name: &str, dims: &[usize]) -> Feature {
-        let kind = FeatureKind::MultiArray { data_type: DataType::Float32, shape: Shape::fixed(dims) };
+        let kind =
+            FeatureKind::MultiArray { data_type: DataType::Float32, shape: Shape::fixed(dims) };
         Feature { name: name.to_owned(), description: String::new(), kind, default: None }
     }
 
@@ -233,7 +271,11 @@ mod tests {
     fn function(size: usize) -> Function {
         Function {
             name: format!("bucket_{size}"),
-            inputs: vec![tensor("ids", &[1, size]), tensor("mask", &[1, size]), tensor("scale", &[1])],
+            inputs: vec![
+                tensor("ids", &[1, size]),
+                tensor("mask", &[1, size]),
+                tensor("scale", &[1]),
+            ],
             outputs: vec![tensor("hidden", &[1, size, 4]), tensor("pooled", &[1, 4])],
             states: Vec::new(),
             state_outputs: Vec::new(),
@@ -261,9 +303,14 @@ mod tests {
         assert_eq!(buckets.check(&functions), Ok(()));
         assert_eq!(buckets.function(&functions, 8), Some(&functions[1]));
         let flexible = buckets.flexible(&functions[0], buckets.largest());
-        let seen = |features: &[Feature]| features.iter().map(|feature| feature.kind.to_string()).collect::<Vec<_>>();
+        let seen = |features: &[Feature]| {
+            features.iter().map(|feature| feature.kind.to_string()).collect::<Vec<_>>()
+        };
         assert_eq!(seen(&flexible.inputs), ["float32 [1, 2..=16], default [1, 16]", "float32 [1]"]);
-        assert_eq!(seen(&flexible.outputs), ["float32 [1, 2..=16, 4], default [1, 16, 4]", "float32 [1, 4]"]);
+        assert_eq!(
+            seen(&flexible.outputs),
+            ["float32 [1, 2..=16, 4], default [1, 16, 4]", "float32 [1, 4]"]
+        );
         assert_eq!(
             buckets.to_string(),
             "8, 16 by dimension 1 of ids (2..=16); padded: ids with 0; mask: mask; trimmed: hidden"
@@ -281,11 +328,17 @@ mod tests {
             ("2 sizes and 1 functions", |_, functions| functions.truncate(1)),
             ("no function takes 16", |_, functions| functions[1] = function(32)),
             ("is not among those", |buckets, _| buckets.axis = 0),
-            ("the mask is padded", |buckets, _| buckets.mask = Some(Mask { input: "ids".to_owned(), axis: 1 })),
-            ("\"mask\" of \"bucket_8\"", |buckets, _| buckets.mask = Some(Mask { input: "mask".to_owned(), axis: 7 })),
+            ("the mask is padded", |buckets, _| {
+                buckets.mask = Some(Mask { input: "ids".to_owned(), axis: 1 })
+            }),
+            ("\"mask\" of \"bucket_8\"", |buckets, _| {
+                buckets.mask = Some(Mask { input: "mask".to_owned(), axis: 7 })
+            }),
             ("padded with inf", |buckets, _| buckets.padded[0].value = f64::INFINITY),
             ("\"hidden\" of", |buckets, _| buckets.trimmed[0].axes = vec![1, 1]),
-            ("more than its size", |_, functions| functions[1].outputs[1] = tensor("pooled", &[1, 5])),
+            ("more than its size", |_, functions| {
+                functions[1].outputs[1] = tensor("pooled", &[1, 5])
+            }),
             ("has states", |_, functions| functions[0].states.push(tensor("cache", &[1]))),
         ];
         for (expected, change) in cases {

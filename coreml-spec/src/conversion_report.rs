@@ -1,8 +1,10 @@
 //! What a conversion has left to be read beside its package: `report.json`.
 //!
-//! Owns: the names of what the driver writes there, as far as somebody reads it. Must not: decide anything about the model: a
-//! report may differ between two conversions that give the same package.
-//! Flow: written by `coreml_driver/report.py` → `coreml-build` lays it beside the package → [`ConversionReport::read`].
+//! Owns: the names of what the driver writes there, as far as somebody reads it. Must not: decide
+//! anything about the model: a report may differ between two conversions that give the same
+//! package.
+//! Flow: written by `coreml_driver/report.py` → `coreml-build` lays it beside the package →
+//! [`ConversionReport::read`].
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +14,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct ConversionReport {
-    /// How the graph was captured: method, reason, largest difference, notes; of several functions one for each.
+    /// How the graph was captured: method, reason, largest difference, notes; of several functions
+    /// one for each.
     pub capture: Value,
     /// What was rewritten before, by name.
     pub rewrites: BTreeMap<String, Value>,
@@ -36,7 +39,8 @@ pub type Origins = BTreeMap<String, BTreeMap<String, Origin>>;
 pub struct Origin {
     /// Path of the PyTorch module, `encoder.layers.0.linear1`; empty for the outermost one.
     pub module: String,
-    /// The Python file, relative to the package with the manifest, or absolute; `None` where no line of the user's is known.
+    /// The Python file, relative to the package with the manifest, or absolute; `None` where no
+    /// line of the user's is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line, from 1.
@@ -76,8 +80,12 @@ mod tests {
 
     #[test]
     fn what_a_report_lacks_is_empty() {
-        let report = ConversionReport::read(br#"{"source": "a.mlpackage", "warnings": ["w"]}"#).unwrap();
-        assert_eq!(report, ConversionReport { warnings: vec!["w".to_owned()], ..ConversionReport::default() });
+        let report =
+            ConversionReport::read(br#"{"source": "a.mlpackage", "warnings": ["w"]}"#).unwrap();
+        assert_eq!(
+            report,
+            ConversionReport { warnings: vec!["w".to_owned()], ..ConversionReport::default() }
+        );
         assert!(ConversionReport::read(b"{").is_err());
     }
 

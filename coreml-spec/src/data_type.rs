@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Element type of a tensor: every type that MIL, a weight blob or a multi-array can hold.
 ///
-/// The names are MIL's. Only `Float16`, `Float32`, `Float64`, `Int32` and `Int8` occur as inputs and outputs of a model;
-/// the others occur in weights and inside programs.
+/// The names are MIL's. Only `Float16`, `Float32`, `Float64`, `Int32` and `Int8` occur as inputs
+/// and outputs of a model; the others occur in weights and inside programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DataType {
@@ -59,7 +59,8 @@ pub enum DataType {
 }
 
 impl DataType {
-    /// Returns the type for a `MILSpec.DataType` code, or `None` for a code that coremltools 9.0 does not define.
+    /// Returns the type for a `MILSpec.DataType` code, or `None` for a code that coremltools 9.0
+    /// does not define.
     pub fn from_mil(code: i32) -> Option<Self> {
         Some(match code {
             1 => Self::Bool,
@@ -88,7 +89,8 @@ impl DataType {
         })
     }
 
-    /// Returns the type for a `BlobDataType` code of weight blob format 2, or `None` for an unknown code.
+    /// Returns the type for a `BlobDataType` code of weight blob format 2, or `None` for an unknown
+    /// code.
     pub fn from_blob(code: u32) -> Option<Self> {
         Some(match code {
             1 => Self::Float16,
@@ -112,7 +114,8 @@ impl DataType {
         })
     }
 
-    /// Returns the type for an `ArrayFeatureType.ArrayDataType` code (the types that a multi-array can have).
+    /// Returns the type for an `ArrayFeatureType.ArrayDataType` code (the types that a multi-array
+    /// can have).
     pub fn from_multi_array(code: i32) -> Option<Self> {
         Some(match code {
             65552 => Self::Float16,

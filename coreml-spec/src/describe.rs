@@ -1,23 +1,28 @@
 //! From a specification to the [`Interface`].
 //!
-//! Owns: how Core ML records shapes, images, classifiers, states and functions. Must not: read weights.
+//! Owns: how Core ML records shapes, images, classifiers, states and functions. Must not: read
+//! weights.
 //! Flow: [`Package::interface`] → here → `shape.rs`.
 
 mod symbols;
 
 use crate::proto::{
-    self, ArrayFeatureType, BindingKind, Block, DefaultValueKind, FeatureDescription, FeatureTypeKind, ImmediateKind,
-    TensorKind, TensorType, ValueKind,
+    self, ArrayFeatureType, BindingKind, Block, DefaultValueKind, FeatureDescription,
+    FeatureTypeKind, ImmediateKind, TensorKind, TensorType, ValueKind,
 };
 use crate::shape;
-use crate::{Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels, Package, Symbol};
+use crate::{
+    Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels,
+    Package, Symbol,
+};
 use std::collections::HashMap;
 
 /// Name of the only function of a package that is not multifunction.
 const MAIN: &str = "main";
 
 /// What to do about a feature type of other model types.
-const USE_TENSORS: &str = "ML Programs take tensors and images and give tensors, images and class labels";
+const USE_TENSORS: &str =
+    "ML Programs take tensors and images and give tensors, images and class labels";
 
 /// Builds the interface of a package.
 ///
@@ -25,9 +30,16 @@ const USE_TENSORS: &str = "ML Programs take tensors and images and give tensors,
 pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
     let model = package.model();
     let program = package.program()?;
-    let description = model.description.as_ref().ok_or_else(|| package.damaged("the model has no description"))?;
+    let description = model
+        .description
+        .as_ref()
+        .ok_or_else(|| package.damaged("the model has no description"))?;
     let find = |name: &str| {
-        let missing = || package.damaged(format!("the description names the function {name:?}, the program has none"));
+        let missing = || {
+            package.damaged(format!(
+                "the description names the function {name:?}, the program has none"
+            ))
+        };
         program.functions.get(name).ok_or_else(missing)
     };
     let mut functions = Vec::new();
@@ -59,7 +71,9 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
         };
         functions.push(source.function()?);
     } else if !functions.iter().any(|function| function.name == default_function) {
-        return Err(package.damaged(format!("the default function {default_function:?} is not described")));
+        return Err(
+            package.damaged(format!("the default function {default_function:?} is not described"))
+        );
     }
     let buckets = buckets(package, &functions)?;
     Ok(Interface {
@@ -74,9 +88,13 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
 fn buckets(package: &Package, functions: &[Function]) -> Result<Option<Buckets>, Error> {
     let Some(text) = metadata(package, Buckets::METADATA_KEY) else { return Ok(None) };
     let damaged = |what: String| {
-        package.damaged(format!("the metadata {:?} does not fit the model: {what}", Buckets::METADATA_KEY))
+        package.damaged(format!(
+            "the metadata {:?} does not fit the model: {what}",
+            Buckets::METADATA_KEY
+        ))
     };
-    let buckets: Buckets = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+    let buckets: Buckets =
+        serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     buckets.check(functions).map_err(damaged)?;
     Ok(Some(buckets))
 }
@@ -111,7 +129,10 @@ impl<'a> Source<'a> {
     fn function(&self) -> Result<Function, Error> {
         let block = self.program.block().ok_or_else(|| {
             let Self { name, program, .. } = self;
-            self.package.damaged(format!("the function {name:?} has no block for its opset {:?}", program.opset))
+            self.package.damaged(format!(
+                "the function {name:?} has no block for its opset {:?}",
+                program.opset
+            ))
         })?;
         let types = tensor_types(self.program, block);
         let pairs = self.package.functional_states(self.name)?;
@@ -119,14 +140,17 @@ impl<'a> Source<'a> {
         let output = |feature: &FeatureDescription| {
             if !block.outputs.contains(&feature.name) {
                 let Self { name, package, .. } = self;
-                return Err(
-                    package.damaged(format!("the function {name:?} does not give the output {:?}", feature.name))
-                );
+                return Err(package.damaged(format!(
+                    "the function {name:?} does not give the output {:?}",
+                    feature.name
+                )));
             }
             self.feature(feature, types.get(feature.name.as_str()).copied())
         };
-        let is_held = |feature: &&FeatureDescription| pairs.iter().any(|(held, _)| *held == feature.name);
-        let is_given = |feature: &&FeatureDescription| pairs.iter().any(|(_, given)| *given == feature.name);
+        let is_held =
+            |feature: &&FeatureDescription| pairs.iter().any(|(held, _)| *held == feature.name);
+        let is_given =
+            |feature: &&FeatureDescription| pairs.iter().any(|(_, given)| *given == feature.name);
         let (held, inputs): (Vec<_>, Vec<_>) = self.input.iter().partition(is_held);
         let (given, outputs): (Vec<_>, Vec<_>) = self.output.iter().partition(is_given);
         let mut state_outputs = Vec::new();
@@ -134,9 +158,14 @@ impl<'a> Source<'a> {
             let pair = pairs.iter().find(|(name, _)| *name == state.name);
             state_outputs.extend(pair.map(|(_, output)| (*output).to_owned()));
         }
-        if held.len() != pairs.len() || given.len() != pairs.len() || !(pairs.is_empty() || self.state.is_empty()) {
+        if held.len() != pairs.len()
+            || given.len() != pairs.len()
+            || !(pairs.is_empty() || self.state.is_empty())
+        {
             let Self { name, package, .. } = self;
-            return Err(package.damaged(format!("the states of the function {name:?} are not among its features")));
+            return Err(package.damaged(format!(
+                "the states of the function {name:?} are not among its features"
+            )));
         }
         let states = self.state.iter().chain(held);
         let mut function = Function {
@@ -156,15 +185,23 @@ impl<'a> Source<'a> {
     fn apply_symbols(&self, function: &mut Function) -> Result<(), Error> {
         let key = format!("{}{}", Symbol::METADATA_KEY, self.name);
         let Some(text) = metadata(self.package, &key) else { return Ok(()) };
-        let damaged = |what| self.package.damaged(format!("the metadata {key:?} does not fit the model: {what}"));
-        let symbols: Vec<Symbol> = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
+        let damaged = |what| {
+            self.package.damaged(format!("the metadata {key:?} does not fit the model: {what}"))
+        };
+        let symbols: Vec<Symbol> =
+            serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
         symbols::apply(symbols, function).map_err(damaged)
     }
 
     /// Describes one feature.
     ///
-    /// Parameters: `tensor` — the type that the program gives an output; `None` for inputs and states.
-    fn feature(&self, feature: &FeatureDescription, tensor: Option<&TensorType>) -> Result<Feature, Error> {
+    /// Parameters: `tensor` — the type that the program gives an output; `None` for inputs and
+    /// states.
+    fn feature(
+        &self,
+        feature: &FeatureDescription,
+        tensor: Option<&TensorType>,
+    ) -> Result<Feature, Error> {
         let name = &feature.name;
         let damaged = |what: String| self.package.damaged(format!("the feature {name:?} {what}"));
         let feature_type = feature.r#type.as_ref().ok_or_else(|| damaged("has no type".into()))?;
@@ -175,15 +212,19 @@ impl<'a> Source<'a> {
                     let value = default_value(array);
                     // The JSON forms of an interface have no infinity.
                     if !value.is_finite() {
-                        let what = format!("the optional input {name:?} has the default value {value}");
-                        return Err(self.package.unsupported(what, "give it a finite default value"));
+                        let what =
+                            format!("the optional input {name:?} has the default value {value}");
+                        return Err(self
+                            .package
+                            .unsupported(what, "give it a finite default value"));
                     }
                     default = Some(value);
                 }
                 multi_array(array, tensor).map_err(damaged)?
             }
             FeatureTypeKind::State(state) => {
-                let array = state.array_type.as_ref().ok_or_else(|| damaged("has no type".into()))?;
+                let array =
+                    state.array_type.as_ref().ok_or_else(|| damaged("has no type".into()))?;
                 multi_array(array, None).map_err(damaged)?
             }
             FeatureTypeKind::Image(image) => FeatureKind::Image {
@@ -192,14 +233,21 @@ impl<'a> Source<'a> {
             },
             FeatureTypeKind::String(_) if name == self.label => FeatureKind::StringLabel,
             FeatureTypeKind::Int64(_) if name == self.label => FeatureKind::Int64Label,
-            FeatureTypeKind::Dictionary(_) if name == self.probabilities => FeatureKind::Probabilities,
+            FeatureTypeKind::Dictionary(_) if name == self.probabilities => {
+                FeatureKind::Probabilities
+            }
             FeatureTypeKind::Int64(_) => return Err(self.not_a_tensor(name, "a number")),
             FeatureTypeKind::Double(_) => return Err(self.not_a_tensor(name, "a number")),
             FeatureTypeKind::String(_) => return Err(self.not_a_tensor(name, "text")),
             FeatureTypeKind::Dictionary(_) => return Err(self.not_a_tensor(name, "a map")),
             FeatureTypeKind::Sequence(_) => return Err(self.not_a_tensor(name, "a sequence")),
         };
-        Ok(Feature { name: name.clone(), description: feature.short_description.clone(), kind, default })
+        Ok(Feature {
+            name: name.clone(),
+            description: feature.short_description.clone(),
+            kind,
+            default,
+        })
     }
 
     /// Reports a feature whose type belongs to other model types.
@@ -212,14 +260,17 @@ impl<'a> Source<'a> {
         if self.label.is_empty() {
             return Ok(None);
         }
-        let damaged = |what: &str| self.package.damaged(format!("the classifier of function {:?} {what}", self.name));
+        let damaged = |what: &str| {
+            self.package.damaged(format!("the classifier of function {:?} {what}", self.name))
+        };
         for (name, role) in [(self.label, "label"), (self.probabilities, "probabilities")] {
             if !self.output.iter().any(|output| output.name == name) {
                 return Err(damaged(&format!("has no output {name:?} for its {role}")));
             }
         }
         let gives_label = |operation: &&proto::Operation| {
-            operation.r#type == "classify" && operation.outputs.iter().any(|output| output.name == self.label)
+            operation.r#type == "classify"
+                && operation.outputs.iter().any(|output| output.name == self.label)
         };
         let classify = block.operations.iter().find(gives_label);
         let classify = classify.ok_or_else(|| damaged("has no classify operation"))?;
@@ -230,13 +281,21 @@ impl<'a> Source<'a> {
             None => None,
         };
         let value = value.ok_or_else(|| damaged("has no constant classes"))?;
-        let labels = labels(value).ok_or_else(|| damaged("has classes that are neither all text nor all numbers"))?;
-        Ok(Some(Classifier { label: self.label.to_owned(), probabilities: self.probabilities.to_owned(), labels }))
+        let labels = labels(value)
+            .ok_or_else(|| damaged("has classes that are neither all text nor all numbers"))?;
+        Ok(Some(Classifier {
+            label: self.label.to_owned(),
+            probabilities: self.probabilities.to_owned(),
+            labels,
+        }))
     }
 }
 
 /// Returns the tensor types of a function's inputs and of the results of its operations, by name.
-fn tensor_types<'a>(function: &'a proto::Function, block: &'a Block) -> HashMap<&'a str, &'a TensorType> {
+fn tensor_types<'a>(
+    function: &'a proto::Function,
+    block: &'a Block,
+) -> HashMap<&'a str, &'a TensorType> {
     let results = block.operations.iter().flat_map(|operation| &operation.outputs);
     function
         .inputs
@@ -248,11 +307,16 @@ fn tensor_types<'a>(function: &'a proto::Function, block: &'a Block) -> HashMap<
 
 /// Describes a tensor.
 ///
-/// Parameters: `tensor` — the program's type of an output, which speaks where the description is silent.
-fn multi_array(array: &ArrayFeatureType, tensor: Option<&TensorType>) -> Result<FeatureKind, String> {
+/// Parameters: `tensor` — the program's type of an output, which speaks where the description is
+/// silent.
+fn multi_array(
+    array: &ArrayFeatureType,
+    tensor: Option<&TensorType>,
+) -> Result<FeatureKind, String> {
     let described = DataType::from_multi_array(array.data_type);
     let data_type = described.or_else(|| tensor?.element_type());
-    let data_type = data_type.ok_or_else(|| format!("has the unknown element type {}", array.data_type))?;
+    let data_type =
+        data_type.ok_or_else(|| format!("has the unknown element type {}", array.data_type))?;
     let is_described = !array.shape.is_empty() || array.shape_flexibility.is_some();
     let shape = match tensor {
         Some(tensor) if !is_described => shape::of_output(tensor)?,
@@ -261,7 +325,8 @@ fn multi_array(array: &ArrayFeatureType, tensor: Option<&TensorType>) -> Result<
     Ok(FeatureKind::MultiArray { data_type, shape })
 }
 
-/// Returns the value of an optional tensor that the caller leaves out: zero unless the model says otherwise.
+/// Returns the value of an optional tensor that the caller leaves out: zero unless the model says
+/// otherwise.
 fn default_value(array: &ArrayFeatureType) -> f64 {
     match array.default_value {
         Some(DefaultValueKind::Int(value)) => f64::from(value),
@@ -273,7 +338,8 @@ fn default_value(array: &ArrayFeatureType) -> f64 {
 
 /// Returns the value of the `const` operation that gives `name`.
 fn constant_named<'a>(block: &'a Block, name: &str) -> Option<&'a proto::Value> {
-    let gives_name = |operation: &&proto::Operation| operation.outputs.iter().any(|output| output.name == name);
+    let gives_name =
+        |operation: &&proto::Operation| operation.outputs.iter().any(|output| output.name == name);
     let constant = block.operations.iter().find(gives_name)?;
     if constant.r#type == "const" { constant.attributes.get("val") } else { None }
 }

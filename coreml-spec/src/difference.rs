@@ -1,7 +1,7 @@
 //! What differs between two packages.
 //!
-//! Owns: what counts as the same: features by role and name, operations by their output's name, weights by name and then by
-//! their bytes. Must not: print; judge numbers.
+//! Owns: what counts as the same: features by role and name, operations by their output's name,
+//! weights by name and then by their bytes. Must not: print; judge numbers.
 //! Flow: `cargo coreml diff` → [`difference`] → `weight.rs`.
 
 mod weights;
@@ -17,7 +17,8 @@ use weights::Weights;
 pub struct Difference {
     /// Inputs, outputs, states, labels, versions.
     pub interface: Vec<Change>,
-    /// Numbers of operations of each name, and operations that stayed with other arguments or results.
+    /// Numbers of operations of each name, and operations that stayed with other arguments or
+    /// results.
     pub operations: Vec<Change>,
     /// Tensors in weight files.
     pub weights: Vec<Change>,
@@ -44,7 +45,8 @@ impl Difference {
 /// Compares two packages.
 ///
 /// Called by: `cargo coreml diff`.
-/// Errors: as [`Package::interface`] and [`Package::weights`]. All weights of both are read, a piece at a time.
+/// Errors: as [`Package::interface`] and [`Package::weights`]. All weights of both are read, a
+/// piece at a time.
 pub fn difference(before: &Package, after: &Package) -> Result<Difference, Error> {
     let mut interface = interface_difference(&before.interface()?, &after.interface()?);
     interface.extend(changes(&opsets(before)?, &opsets(after)?));
@@ -67,26 +69,45 @@ fn changes(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) 
     let mut changes = Vec::new();
     for (what, was) in before {
         if after.get(what) != Some(was) {
-            changes.push(Change { what: what.clone(), before: Some(was.clone()), after: after.get(what).cloned() });
+            changes.push(Change {
+                what: what.clone(),
+                before: Some(was.clone()),
+                after: after.get(what).cloned(),
+            });
         }
     }
     let new = after.iter().filter(|(what, _)| !before.contains_key(*what));
-    changes.extend(new.map(|(what, is)| Change { what: what.clone(), before: None, after: Some(is.clone()) }));
+    changes.extend(new.map(|(what, is)| Change {
+        what: what.clone(),
+        before: None,
+        after: Some(is.clone()),
+    }));
     changes
 }
 
 /// Returns what goes in and out, by name.
 fn features(interface: &Interface) -> BTreeMap<String, String> {
     let mut features = BTreeMap::new();
-    features.insert("specification version".to_owned(), interface.specification_version.to_string());
+    features
+        .insert("specification version".to_owned(), interface.specification_version.to_string());
     features.insert("default function".to_owned(), interface.default_function.clone());
     for function in &interface.functions {
         let name = &function.name;
-        let roles = [("input", &function.inputs), ("output", &function.outputs), ("state", &function.states)];
+        let roles = [
+            ("input", &function.inputs),
+            ("output", &function.outputs),
+            ("state", &function.states),
+        ];
         for (role, list) in roles {
             for feature in list {
-                let default = feature.default.map(|value| format!(", {value} if left out")).unwrap_or_default();
-                features.insert(format!("{name}/{role} {}", feature.name), format!("{}{default}", feature.kind));
+                let default = feature
+                    .default
+                    .map(|value| format!(", {value} if left out"))
+                    .unwrap_or_default();
+                features.insert(
+                    format!("{name}/{role} {}", feature.name),
+                    format!("{}{default}", feature.kind),
+                );
             }
         }
         for symbol in &function.symbols {
@@ -106,7 +127,9 @@ fn features(interface: &Interface) -> BTreeMap<String, String> {
 /// Returns the opset of each function.
 fn opsets(package: &Package) -> Result<BTreeMap<String, String>, Error> {
     let functions = package.program()?.functions.iter();
-    Ok(functions.map(|(name, function)| (format!("{name}/opset"), function.opset.clone())).collect())
+    Ok(functions
+        .map(|(name, function)| (format!("{name}/opset"), function.opset.clone()))
+        .collect())
 }
 
 /// The operations of a package: their numbers by function and kind, and each by function and name.
@@ -141,15 +164,24 @@ fn operations(before: &Package, after: &Package) -> Result<Vec<Change>, Error> {
         if one != other {
             let kind = |operation: &Operation| {
                 let same = operation.r#type.clone();
-                if one.r#type == other.r#type { format!("{same}, other arguments or results") } else { same }
+                if one.r#type == other.r#type {
+                    format!("{same}, other arguments or results")
+                } else {
+                    same
+                }
             };
-            all.push(Change { what: name, before: Some(one.r#type.clone()), after: Some(kind(&other)) });
+            all.push(Change {
+                what: name,
+                before: Some(one.r#type.clone()),
+                after: Some(kind(&other)),
+            });
         }
     }
     Ok(all)
 }
 
-/// Returns an operation without the places of its weights, and without nested blocks, whose operations are listed apart.
+/// Returns an operation without the places of its weights, and without nested blocks, whose
+/// operations are listed apart.
 fn without_offsets(operation: &Operation) -> Operation {
     let clear = |value: &mut Value| {
         if let Some(ValueKind::BlobFile(reference)) = &mut value.kind {

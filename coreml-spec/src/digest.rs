@@ -1,8 +1,10 @@
 //! Names for the content of packages.
 //!
-//! Owns: the digest that compiled models are named by, the same for a package on disk and in the program. Must not: serve as a
-//! proof: it tells contents apart, but whoever wants to can make two with the same digest.
-//! Flow: `coreml-build` names what Xcode compiled, and tells it the macro through the index; `coreml-rt` looks for it.
+//! Owns: the digest that compiled models are named by, the same for a package on disk and in the
+//! program. Must not: serve as a proof: it tells contents apart, but whoever wants to can make two
+//! with the same digest.
+//! Flow: `coreml-build` names what Xcode compiled, and tells it the macro through the index;
+//! `coreml-rt` looks for it.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -18,7 +20,8 @@ const READ_SIZE: usize = 1 << 20;
 /// How deep folders may lie in each other; a package has three levels.
 const DEPTH_LIMIT: usize = 16;
 
-/// Returns the digest of a package on disk: of each file's path, length and bytes, in the order of the paths.
+/// Returns the digest of a package on disk: of each file's path, length and bytes, in the order of
+/// the paths.
 ///
 /// Errors: a file cannot be read; the path is in the error.
 pub fn digest_of_folder(package: &Path) -> io::Result<String> {
@@ -46,7 +49,8 @@ pub fn digest_of_files(files: &[(&str, &[u8])]) -> String {
     format!("{:032x}", hasher.digest128())
 }
 
-/// Adds what stands before a file's bytes: lengths, so that no two packages run together to the same text.
+/// Adds what stands before a file's bytes: lengths, so that no two packages run together to the
+/// same text.
 fn enter_name(hasher: &mut Xxh3, name: &str, len: u64) {
     hasher.update(&(name.len() as u64).to_le_bytes());
     hasher.update(name.as_bytes());
@@ -70,10 +74,16 @@ fn enter_file(hasher: &mut Xxh3, name: &str, path: &Path) -> io::Result<()> {
 }
 
 /// Lists the files below a folder: `/`-separated path inside it, and path.
-fn list(folder: &Path, prefix: &str, depth: usize, files: &mut Vec<(String, PathBuf)>) -> io::Result<()> {
+fn list(
+    folder: &Path,
+    prefix: &str,
+    depth: usize,
+    files: &mut Vec<(String, PathBuf)>,
+) -> io::Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| named(folder, &error))? {
         let entry = entry?;
-        let (name, path) = (format!("{prefix}{}", entry.file_name().to_string_lossy()), entry.path());
+        let (name, path) =
+            (format!("{prefix}{}", entry.file_name().to_string_lossy()), entry.path());
         if !path.is_dir() {
             files.push((name, path));
         } else if depth > 0 {
@@ -100,7 +110,8 @@ mod tests {
         std::fs::write(folder.path().join("Data/weight.bin"), [7; 3000]).unwrap();
         let files: [(&str, &[u8]); 2] = [("Manifest.json", b"{}"), ("Data/weight.bin", &[7; 3000])];
         assert_eq!(digest_of_folder(folder.path()).unwrap(), digest_of_files(&files));
-        // A name of compiled models must not change from version to version, or they are compiled again.
+        // A name of compiled models must not change from version to version, or they are compiled
+        // again.
         assert_eq!(digest_of_files(&[]), "99aa06d3014798d86001c324468d497f");
         let missing = digest_of_folder(&folder.path().join("missing")).unwrap_err().to_string();
         assert!(missing.contains("missing: "), "{missing}");

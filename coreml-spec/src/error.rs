@@ -1,6 +1,7 @@
 //! Errors of reading a model package.
 //!
-//! Owns: what is said to whoever holds the package. Flow: made everywhere in this crate, shown by the caller.
+//! Owns: what is said to whoever holds the package. Flow: made everywhere in this crate, shown by
+//! the caller.
 
 use std::fmt;
 use std::io;
@@ -59,16 +60,26 @@ impl fmt::Display for Error {
                 write!(f, "{}: {source}", path.display())?;
                 match source.kind() {
                     io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => f.write_str(
-                        "; a model package is a folder NAME.mlpackage with Manifest.json and Data inside: check the path",
+                        "; a model package is a folder NAME.mlpackage with Manifest.json and Data \
+                        inside: check the path",
                     ),
-                    io::ErrorKind::PermissionDenied => f.write_str("; give this user the right to read it"),
+                    io::ErrorKind::PermissionDenied => f.write_str(
+                        "; give this user the right to \
+                        read it",
+                    ),
                     _ => Ok(()),
                 }
             }
             Self::Damaged { path, what } => {
-                write!(f, "{}: {what}; the package is damaged: convert or copy the model again", path.display())
+                write!(
+                    f,
+                    "{}: {what}; the package is damaged: convert or copy the model again",
+                    path.display()
+                )
             }
-            Self::Unsupported { path, what, advice } => write!(f, "{}: {what}; {advice}", path.display()),
+            Self::Unsupported { path, what, advice } => {
+                write!(f, "{}: {what}; {advice}", path.display())
+            }
         }
     }
 }

@@ -1,32 +1,34 @@
 //! Names of features and labels as Rust identifiers.
 //!
-//! Owns: the rules, which are part of every generated interface. Must not: depend on anything but the names.
-//! Flow: called by `coreml-macros` for fields, modules and variants, by messages that show generated names.
+//! Owns: the rules, which are part of every generated interface. Must not: depend on anything but
+//! the names.
+//! Flow: called by `coreml-macros` for fields, modules and variants, by messages that show
+//! generated names.
 
 use std::collections::HashSet;
 use unicode_ident::{is_xid_continue, is_xid_start};
 
 /// Words that cannot be identifiers, of all editions, reserved ones included.
 const KEYWORDS: [&str; 53] = [
-    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn",
-    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
-    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super",
-    "trait", "true", "try", "type", "typeof", "union", "unsafe", "unsized", "use", "virtual", "where", "while",
-    "yield",
+    "Self", "abstract", "as", "async", "await", "become", "box", "break", "const", "continue",
+    "crate", "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if",
+    "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut", "override", "priv", "pub",
+    "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
+    "union", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
 ];
 
 /// What stands for a name without a letter or digit, in snake case and as a type.
 const NAMELESS: (&str, &str) = ("unnamed", "Unnamed");
 
-/// Returns a name in snake case, as for a field or a module: `classLabel` → `class_label`, `type` → `type_`,
-/// `2.out` → `_2_out`.
+/// Returns a name in snake case, as for a field or a module: `classLabel` → `class_label`, `type` →
+/// `type_`, `2.out` → `_2_out`.
 pub fn rust_identifier(name: &str) -> String {
     let words: Vec<String> = words(name).iter().map(|word| word.to_lowercase()).collect();
     finish(words.join("_"), NAMELESS.0)
 }
 
-/// Returns a name in upper camel case, as for a type or a variant: `golden retriever` → `GoldenRetriever`,
-/// `7` → `_7`, `-1` → `Minus1`.
+/// Returns a name in upper camel case, as for a type or a variant: `golden retriever` →
+/// `GoldenRetriever`, `7` → `_7`, `-1` → `Minus1`.
 pub fn rust_type_name(name: &str) -> String {
     let mut joined = String::new();
     for word in words(name) {
@@ -44,8 +46,8 @@ pub fn rust_type_name(name: &str) -> String {
 
 /// Returns [`rust_identifier`] of each name, made unique.
 ///
-/// Of equal ones the first keeps its identifier and the others get `_2`, `_3`, … in order, skipping those that another
-/// name has by itself.
+/// Of equal ones the first keeps its identifier and the others get `_2`, `_3`, … in order, skipping
+/// those that another name has by itself.
 pub fn rust_identifiers<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     unique(names.into_iter().map(rust_identifier).collect())
 }
@@ -55,8 +57,8 @@ pub fn rust_type_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Stri
     unique(names.into_iter().map(rust_type_name).collect())
 }
 
-/// Splits a name where its words end: at everything that is no letter or digit, and before a capital that follows a
-/// small letter or digit, or begins a capitalised word.
+/// Splits a name where its words end: at everything that is no letter or digit, and before a
+/// capital that follows a small letter or digit, or begins a capitalised word.
 fn words(name: &str) -> Vec<String> {
     let chars: Vec<char> = name.chars().collect();
     let mut words = Vec::new();
@@ -66,7 +68,9 @@ fn words(name: &str) -> Vec<String> {
         let last = word.chars().next_back().unwrap_or(' ');
         let is_part = is_xid_continue(char) && char.is_alphanumeric();
         let starts_word = char.is_uppercase()
-            && (last.is_lowercase() || last.is_numeric() || (last.is_uppercase() && next.is_lowercase()));
+            && (last.is_lowercase()
+                || last.is_numeric()
+                || (last.is_uppercase() && next.is_lowercase()));
         if (!is_part || starts_word) && !word.is_empty() {
             words.push(std::mem::take(&mut word));
         }
@@ -176,7 +180,10 @@ mod tests {
 
     #[test]
     fn collisions_are_numbered_in_order() {
-        assert_eq!(rust_identifiers(["a-b", "a_b", "a_b_2", "aB"]), ["a_b", "a_b_3", "a_b_2", "a_b_4"]);
+        assert_eq!(
+            rust_identifiers(["a-b", "a_b", "a_b_2", "aB"]),
+            ["a_b", "a_b_3", "a_b_2", "a_b_4"]
+        );
         assert_eq!(rust_identifiers(["input", "Input"]), ["input", "input_2"]);
         assert_eq!(rust_identifiers(["type", "Type"]), ["type_", "type_2"]);
         assert_eq!(rust_type_names(["cat", "Cat", "CAT"]), ["Cat", "Cat_2", "Cat_3"]);

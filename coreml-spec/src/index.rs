@@ -1,7 +1,9 @@
 //! The index: what a build script leaves in `OUT_DIR` for the attribute macro.
 //!
-//! Owns: the JSON form, its version, and where it lies. Must not: touch the disk; both sides do their own I/O.
-//! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from nothing else.
+//! Owns: the JSON form, its version, and where it lies. Must not: touch the disk; both sides do
+//! their own I/O.
+//! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from
+//! nothing else.
 
 use crate::Interface;
 use serde::{Deserialize, Serialize};
@@ -13,19 +15,23 @@ pub const INDEX_VERSION: u32 = 1;
 /// File name of the index inside [`index_folder`].
 pub const INDEX_FILE: &str = "index.json";
 
-/// What is added to a package's name for the file that stands in its place when the build left it out, and says why.
+/// What is added to a package's name for the file that stands in its place when the build left it
+/// out, and says why.
 pub const ABSENT_ENDING: &str = ".absent";
 
 /// Returns the folder of a manifest's build products: `OUT_DIR/coreml/<manifest>`.
 ///
 /// Called by: `coreml_build::compile`, `coreml_macros::coreml_model`.
-/// Parameters: `out_dir` — cargo's `OUT_DIR`; `manifest` — the path as the user wrote it, relative to the package.
-/// Characters that differ between file systems are written as `%XX`, so that different manifests get different folders.
+/// Parameters: `out_dir` — cargo's `OUT_DIR`; `manifest` — the path as the user wrote it, relative
+/// to the package. Characters that differ between file systems are written as `%XX`, so that
+/// different manifests get different folders.
 pub fn index_folder(out_dir: &Path, manifest: &str) -> PathBuf {
     let mut folder = String::new();
     for byte in manifest.strip_prefix("./").unwrap_or(manifest).bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => folder.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => {
+                folder.push(char::from(byte))
+            }
             _ => folder.push_str(&format!("%{byte:02X}")),
         }
     }
@@ -58,8 +64,9 @@ pub enum Outcome {
 pub struct BuildError {
     /// The whole message, as for a terminal without colours, several lines.
     pub message: String,
-    /// The manifest's names of `[models.NAME]`, as far as they are known; empty for a single `[model]`. The macro lets
-    /// the program name their modules, so that one mistake stays one error.
+    /// The manifest's names of `[models.NAME]`, as far as they are known; empty for a single
+    /// `[model]`. The macro lets the program name their modules, so that one mistake stays one
+    /// error.
     #[serde(default)]
     pub models: Vec<String>,
 }
@@ -67,7 +74,8 @@ pub struct BuildError {
 /// The models of a manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Models {
-    /// Whether the manifest has one `[model]` (its items stand directly in the module) or `[models.NAME]` tables.
+    /// Whether the manifest has one `[model]` (its items stand directly in the module) or
+    /// `[models.NAME]` tables.
     pub single: bool,
     /// The models, in the manifest's order.
     pub models: Vec<IndexedModel>,
@@ -80,7 +88,8 @@ pub struct IndexedModel {
     pub name: String,
     /// The manifest's `metadata.description`; empty when there is none.
     pub description: String,
-    /// The manifest's name for the model of which this package is one bucket of several; `None` for a model of its own.
+    /// The manifest's name for the model of which this package is one bucket of several; `None` for
+    /// a model of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket_of: Option<String>,
     /// Where the model came from, for documentation: `python/whisper.py:encoder`.
@@ -89,14 +98,16 @@ pub struct IndexedModel {
     pub interface: Interface,
     /// Content digest of the package: 64 lower-case hexadecimal digits (SHA-256).
     pub digest: String,
-    /// What a compiled model of this content is called, without its ending: [`crate::digest_of_folder`] of the package. `None`
-    /// where the build is for none of Apple's systems, or has left the package out.
+    /// What a compiled model of this content is called, without its ending:
+    /// [`crate::digest_of_folder`] of the package. `None` where the build is for none of Apple's
+    /// systems, or has left the package out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content_digest: Option<String>,
     /// Folder name of the package beside the index: `encoder.mlpackage`.
     pub package: String,
-    /// File names of the parity samples beside the index: `encoder.samples.0.safetensors`, and of a package with several
-    /// functions `decoder.samples.prefill.0.safetensors`. Each is a safetensors file with `in/NAME` and `out/NAME`.
+    /// File names of the parity samples beside the index: `encoder.samples.0.safetensors`, and of a
+    /// package with several functions `decoder.samples.prefill.0.safetensors`. Each is a
+    /// safetensors file with `in/NAME` and `out/NAME`.
     pub samples: Vec<String>,
     /// When a sample counts as equal to PyTorch.
     pub tolerance: Tolerance,
@@ -108,20 +119,24 @@ pub struct IndexedModel {
     /// Rules of `cargo coreml lint` whose findings are not wanted: `ANE030`.
     #[serde(default)]
     pub allow: Vec<String>,
-    /// The package's files as linker symbols when the manifest says `embed = true`; otherwise empty.
+    /// The package's files as linker symbols when the manifest says `embed = true`; otherwise
+    /// empty.
     pub embedded: Vec<EmbeddedFile>,
 }
 
 impl IndexedModel {
     /// Returns the samples of a function, by their names.
     ///
-    /// Parameters: `function` — one of the interface's; the samples that name no function are the default one's.
+    /// Parameters: `function` — one of the interface's; the samples that name no function are the
+    /// default one's.
     pub fn samples_of(&self, function: &str) -> impl Iterator<Item = &str> {
         let prefix = format!("{}.samples.", self.name);
         self.samples.iter().map(String::as_str).filter(move |sample| {
             let rest = sample.strip_prefix(&prefix).unwrap_or(sample);
             let stem = rest.strip_suffix(".safetensors").unwrap_or(rest);
-            let of = stem.rsplit_once('.').map_or(self.interface.default_function.as_str(), |(function, _)| function);
+            let of = stem
+                .rsplit_once('.')
+                .map_or(self.interface.default_function.as_str(), |(function, _)| function);
             of == function
         })
     }
@@ -152,21 +167,27 @@ pub enum Tolerance {
 }
 
 impl Tolerance {
-    /// Smallest signal-to-noise ratio, in decibels, at which a half-precision model counts as equal to PyTorch.
+    /// Smallest signal-to-noise ratio, in decibels, at which a half-precision model counts as equal
+    /// to PyTorch.
     pub const HALF_PRECISION_PSNR: f64 = 35.0;
 
     /// Returns what is close enough where nobody says otherwise.
     ///
-    /// Half precision is judged by its noise: element by element a sound 6-layer encoder differs by 1.6e-2 at its worst.
-    /// The relative part of single precision, as in `numpy.allclose`, lets large elements differ by the rounding of their
-    /// sums.
+    /// Half precision is judged by its noise: element by element a sound 6-layer encoder differs by
+    /// 1.6e-2 at its worst. The relative part of single precision, as in `numpy.allclose`, lets
+    /// large elements differ by the rounding of their sums.
     /// Parameters: `half` — whether anything is computed, stored or given in half precision.
     pub fn of_precision(half: bool) -> Self {
-        if half { Self::Psnr(Self::HALF_PRECISION_PSNR) } else { Self::Absolute { atol: 1e-3, rtol: 1e-5 } }
+        if half {
+            Self::Psnr(Self::HALF_PRECISION_PSNR)
+        } else {
+            Self::Absolute { atol: 1e-3, rtol: 1e-5 }
+        }
     }
 }
 
-/// A command that judges what a model gives: a task's own metric, as the manifest's `parity.metric` has it.
+/// A command that judges what a model gives: a task's own metric, as the manifest's `parity.metric`
+/// has it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Metric {
@@ -228,7 +249,11 @@ mod tests {
 
     #[test]
     fn samples_belong_to_functions() {
-        let samples = ["net.samples.0.safetensors", "net.samples.step.0.safetensors", "net.samples.v1.2.0.safetensors"];
+        let samples = [
+            "net.samples.0.safetensors",
+            "net.samples.step.0.safetensors",
+            "net.samples.v1.2.0.safetensors",
+        ];
         let model = IndexedModel {
             name: "net".to_owned(),
             description: String::new(),

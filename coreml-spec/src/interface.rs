@@ -1,8 +1,8 @@
 //! What goes in and out of a model: the only description of an interface in the workspace.
 //!
 //! Owns: [`Interface`] and its parts, as plain data with a JSON form (index, lock).
-//! Flow: made by [`crate::Package::interface`] from a package, carried by [`crate::Index`], turned into types by
-//! `coreml-macros`, compared with the package at load by `coreml-rt`.
+//! Flow: made by [`crate::Package::interface`] from a package, carried by [`crate::Index`], turned
+//! into types by `coreml-macros`, compared with the package at load by `coreml-rt`.
 
 use crate::{Buckets, DataType, Symbol};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Interface {
     /// Core ML specification version: 6 is iOS 15, 7 iOS 16, 8 iOS 17, 9 iOS 18, 10 iOS 26.
     pub specification_version: i32,
-    /// Name of the function that runs when the caller names none; `main` unless the package is multifunction.
+    /// Name of the function that runs when the caller names none; `main` unless the package is
+    /// multifunction.
     pub default_function: String,
     /// The functions, in the package's order; exactly one unless the package is multifunction.
     pub functions: Vec<Function>,
@@ -40,12 +41,13 @@ pub struct Function {
     pub outputs: Vec<Feature>,
     /// States that a prediction reads and writes; empty for a stateless function.
     pub states: Vec<Feature>,
-    /// For states that are inputs and outputs of the package, and neither in `inputs` nor in `outputs` here: the output that
-    /// each has after a prediction, in the order of `states`. Empty when Core ML keeps them.
+    /// For states that are inputs and outputs of the package, and neither in `inputs` nor in
+    /// `outputs` here: the output that each has after a prediction, in the order of `states`. Empty
+    /// when Core ML keeps them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub state_outputs: Vec<String>,
-    /// Ranges of inputs and outputs that always have the same size; empty for fixed shapes, and for a package that does not
-    /// say.
+    /// Ranges of inputs and outputs that always have the same size; empty for fixed shapes, and for
+    /// a package that does not say.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub symbols: Vec<Symbol>,
     /// Present when the function ends in a classifier.
@@ -94,8 +96,8 @@ pub enum FeatureKind {
 /// Shape of a multi-array, in elements.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
-    /// The shape when fixed, and the default shape when flexible; for a flexible output, whose shape Core ML does not
-    /// record, the dimensions that are known, and 0 where they are not.
+    /// The shape when fixed, and the default shape when flexible; for a flexible output, whose
+    /// shape Core ML does not record, the dimensions that are known, and 0 where they are not.
     pub default: Vec<usize>,
     /// How the shape may differ from the default.
     pub flexibility: Flexibility,

@@ -1,10 +1,11 @@
 //! The nouns of a Core ML model package, known to every other crate of the workspace.
 //!
-//! Owns: [`Interface`] (what goes in and out of a model), [`Index`] (what the build tells the macro), [`DataType`],
-//! borrowed tensors ([`TensorRef`]), and reading an `.mlpackage` into them.
+//! Owns: [`Interface`] (what goes in and out of a model), [`Index`] (what the build tells the
+//! macro), [`DataType`], borrowed tensors ([`TensorRef`]), and reading an `.mlpackage` into them.
 //! Must not: read the environment, start processes, print, or know objc2, Cargo or Python.
-//! Flow: `coreml-build` reads a fresh package into an [`Interface`] and writes an [`Index`]; `coreml-macros` turns the
-//! [`Index`] into code; `coreml-rt` and `coreml-portable` open the same package at run time.
+//! Flow: `coreml-build` reads a fresh package into an [`Interface`] and writes an [`Index`];
+//! `coreml-macros` turns the [`Index`] into code; `coreml-rt` and `coreml-portable` open the same
+//! package at run time.
 
 #[cfg(feature = "package")]
 mod blob;
@@ -56,11 +57,12 @@ pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 pub use error::Error;
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
-    ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index, IndexedModel,
-    Metric, Models, Outcome, Tolerance, index_folder,
+    ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index,
+    IndexedModel, Metric, Models, Outcome, Tolerance, index_folder,
 };
 pub use interface::{
-    Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface, Labels, Shape, SizeRange,
+    Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface,
+    Labels, Shape, SizeRange,
 };
 #[cfg(feature = "package")]
 pub use package::Package;

@@ -39,8 +39,8 @@ struct Item {
 /// Returns the path of the specification below [`DATA_FOLDER`], `/`-separated and without `..`.
 ///
 /// Parameters: `json` — the manifest's content; `path` — the manifest, for messages.
-/// Errors: [`Error::Damaged`] when it is not a manifest or names no specification inside the package;
-/// [`Error::Unsupported`] when it is of a later version.
+/// Errors: [`Error::Damaged`] when it is not a manifest or names no specification inside the
+/// package; [`Error::Unsupported`] when it is of a later version.
 pub(crate) fn root_model(json: &[u8], path: &Path) -> Result<String, Error> {
     let manifest: Manifest = serde_json::from_slice(json)
         .map_err(|error| Error::damaged(path, format!("not a package manifest: {error}")))?;
@@ -50,17 +50,24 @@ pub(crate) fn root_model(json: &[u8], path: &Path) -> Result<String, Error> {
     }
     let identifier = &manifest.root_model_identifier;
     let item = manifest.item_info_entries.get(identifier).ok_or_else(|| {
-        Error::damaged(path, format!("rootModelIdentifier {identifier:?} is not among itemInfoEntries"))
+        Error::damaged(
+            path,
+            format!("rootModelIdentifier {identifier:?} is not among itemInfoEntries"),
+        )
     })?;
     if !is_inside(&item.path) {
-        return Err(Error::damaged(path, format!("the path {:?} leads out of the package", item.path)));
+        return Err(Error::damaged(
+            path,
+            format!("the path {:?} leads out of the package", item.path),
+        ));
     }
     Ok(item.path.clone())
 }
 
 /// Returns whether a `/`-separated path stays below where it starts, on every platform.
 fn is_inside(path: &str) -> bool {
-    path.split('/').all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':', '\0']))
+    path.split('/')
+        .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\\', ':', '\0']))
 }
 
 #[cfg(test)]
@@ -72,7 +79,9 @@ mod tests {
         for path in ["com.apple.CoreML/model.mlmodel", "a", "a..b/c"] {
             assert!(is_inside(path), "{path}");
         }
-        for path in ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", "./a", "C:\\a", "a\\..\\b", "a\0"] {
+        for path in
+            ["", "/etc/passwd", "../a", "a/../b", "a//b", "a/", "./a", "C:\\a", "a\\..\\b", "a\0"]
+        {
             assert!(!is_inside(path), "{path}");
         }
     }

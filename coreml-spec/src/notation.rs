@@ -1,6 +1,7 @@
 //! How features and shapes are written where people read them: `float16 [1..=9, 3]`.
 //!
-//! Owns: `Display` of [`FeatureKind`], [`Shape`] and their parts. Must not: know where the text is shown.
+//! Owns: `Display` of [`FeatureKind`], [`Shape`] and their parts. Must not: know where the text is
+//! shown.
 //! Flow: used by `cargo coreml inspect` and by messages.
 
 use crate::{ColorSpace, FeatureKind, Flexibility, ImageSize, Shape, SizeRange};
@@ -24,7 +25,8 @@ impl Display for Shape {
             Flexibility::Fixed => write!(f, "{:?}", self.default),
             Flexibility::Ranges(ranges) => {
                 write!(f, "[{}]", join(ranges, ", "))?;
-                // Zero stands for what is not known: an output whose shape Core ML does not record has no default.
+                // Zero stands for what is not known: an output whose shape Core ML does not record
+                // has no default.
                 if !self.default.contains(&0) {
                     write!(f, ", default {:?}", self.default)?;
                 }
@@ -56,7 +58,8 @@ impl Display for ImageSize {
         if self.enumerated.is_empty() {
             return write!(f, "{} x {}", self.width, self.height);
         }
-        let sizes: Vec<String> = self.enumerated.iter().map(|(width, height)| format!("{width} x {height}")).collect();
+        let sizes: Vec<String> =
+            self.enumerated.iter().map(|(width, height)| format!("{width} x {height}")).collect();
         write!(f, "{}, default {} x {}", sizes.join(" or "), self.width, self.height)
     }
 }
@@ -93,7 +96,8 @@ mod tests {
         let range = |min, max| SizeRange { min, max };
         assert_eq!(tensor(&[1, 16], Flexibility::Fixed), "float16 [1, 16]");
         assert_eq!(tensor(&[], Flexibility::Fixed), "float16 []");
-        let ranges = Flexibility::Ranges(vec![range(1, Some(9)), range(3, Some(3)), range(2, None)]);
+        let ranges =
+            Flexibility::Ranges(vec![range(1, Some(9)), range(3, Some(3)), range(2, None)]);
         assert_eq!(tensor(&[4, 3, 2], ranges), "float16 [1..=9, 3, 2..], default [4, 3, 2]");
         let unknown = Flexibility::Ranges(vec![range(0, None), range(3, Some(3))]);
         assert_eq!(tensor(&[0, 3], unknown), "float16 [0.., 3]");
@@ -105,7 +109,8 @@ mod tests {
     fn images_are_short() {
         let mut size = ImageSize { width: 6, height: 8, ranges: None, enumerated: vec![] };
         let show = |size: &ImageSize| {
-            FeatureKind::Image { size: size.clone(), color_space: ColorSpace::GrayscaleFloat16 }.to_string()
+            FeatureKind::Image { size: size.clone(), color_space: ColorSpace::GrayscaleFloat16 }
+                .to_string()
         };
         assert_eq!(show(&size), "image grayscale-float16 6 x 8");
         size.enumerated = vec![(6, 8), (4, 4)];

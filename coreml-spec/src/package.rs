@@ -1,8 +1,9 @@
 //! An opened model package.
 //!
-//! Owns: the layout of an `.mlpackage` (manifest, specification, weight files) and the limits that keep a hostile
-//! package from harm. Must not: interpret the program.
-//! Flow: [`Package::open`] → `manifest.rs` → `proto.rs`; then `describe.rs` and `constant.rs` on demand.
+//! Owns: the layout of an `.mlpackage` (manifest, specification, weight files) and the limits that
+//! keep a hostile package from harm. Must not: interpret the program.
+//! Flow: [`Package::open`] → `manifest.rs` → `proto.rs`; then `describe.rs` and `constant.rs` on
+//! demand.
 
 use crate::blob::WeightFile;
 use crate::{Constant, Error, Interface, Summary, manifest, proto};
@@ -14,13 +15,14 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Largest specification that is read, in bytes. Converters move large tensors of numbers into weight files: what stays is
-/// about a kilobyte per operation, and truth-value masks of a byte per element. A decoded specification takes at most
-/// 80 times its size, in messages of two bytes each.
+/// Largest specification that is read, in bytes. Converters move large tensors of numbers into
+/// weight files: what stays is about a kilobyte per operation, and truth-value masks of a byte per
+/// element. A decoded specification takes at most 80 times its size, in messages of two bytes each.
 const SPECIFICATION_LIMIT: u64 = 64 << 20;
 
 /// What to do about a larger one.
-const MOVE_TENSORS: &str = "an ML Program keeps its tensors in weight files: convert the model with \
+const MOVE_TENSORS: &str = "an ML Program keeps its tensors in weight files: convert the model \
+    with \
     convert_to=\"mlprogram\", and compute large masks in the model instead of storing them";
 
 /// What to do about a manifest beyond its limit.
@@ -29,7 +31,8 @@ const NOT_A_MANIFEST: &str = "a package's manifest is a kilobyte: check the path
 /// What to do about too many files.
 const NOT_WEIGHTS: &str = "the specification's folder holds weight files only: check the path";
 
-/// Deepest folder below the specification's own where weight files are looked for. Converters use one level.
+/// Deepest folder below the specification's own where weight files are looked for. Converters use
+/// one level.
 const FOLDER_DEPTH_LIMIT: usize = 4;
 
 /// Most files that are listed. Converters write one weight file, or one per 2 GB chunk.
@@ -42,9 +45,11 @@ const IN_MEMORY: &str = "embedded.mlpackage";
 const MODEL_PATH: &str = "@model_path/";
 
 /// What to do about a model of another type.
-const CONVERT_TO_PROGRAM: &str = "only ML Programs are read: convert the model with convert_to=\"mlprogram\"";
+const CONVERT_TO_PROGRAM: &str =
+    "only ML Programs are read: convert the model with convert_to=\"mlprogram\"";
 
-/// An opened `.mlpackage`: the specification is decoded once, weight files are mapped when first used.
+/// An opened `.mlpackage`: the specification is decoded once, weight files are mapped when first
+/// used.
 #[derive(Debug)]
 pub struct Package {
     /// The package as given; [`IN_MEMORY`] when it is in memory.
@@ -59,17 +64,18 @@ pub struct Package {
     weights: BTreeMap<String, Arc<WeightFile>>,
 }
 
-/// Begins the key of the metadata that names a function's states that are inputs and outputs, as `INPUT=OUTPUT` separated by
-/// blanks; coreml-build writes it.
+/// Begins the key of the metadata that names a function's states that are inputs and outputs, as
+/// `INPUT=OUTPUT` separated by blanks; coreml-build writes it.
 const STATES_NOTE: &str = "coreml-rt.states.";
 
 impl Package {
     /// Opens a package on disk.
     ///
-    /// Weight files must not be changed while the package is open or a session made from it is in use: they are mapped into
-    /// memory.
-    /// Errors: [`Error::Io`] when something is missing; [`Error::Damaged`] when manifest or specification cannot be
-    /// decoded or exceed their limits. Weights are checked when they are read.
+    /// Weight files must not be changed while the package is open or a session made from it is in
+    /// use: they are mapped into memory.
+    /// Errors: [`Error::Io`] when something is missing; [`Error::Damaged`] when manifest or
+    /// specification cannot be decoded or exceed their limits. Weights are checked when they are
+    /// read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let root = path.as_ref();
         let manifest_path = root.join(manifest::FILE_NAME);
@@ -90,24 +96,33 @@ impl Package {
     /// Opens a package that is part of the executable.
     ///
     /// Called by: code generated for `embed = true`.
-    /// Parameters: `files` — every file of the package as its `/`-separated path inside it and its content; no
-    /// alignment is assumed.
+    /// Parameters: `files` — every file of the package as its `/`-separated path inside it and its
+    /// content; no alignment is assumed.
     /// Errors: as [`Package::open`].
     pub fn from_embedded(files: &[(&'static str, &'static [u8])]) -> Result<Self, Error> {
-        Self::from_files(files.iter().map(|(path, bytes)| ((*path).to_owned(), Cow::Borrowed(*bytes))))
+        Self::from_files(
+            files.iter().map(|(path, bytes)| ((*path).to_owned(), Cow::Borrowed(*bytes))),
+        )
     }
 
-    /// Opens a package that is in memory: unpacked from an archive, decrypted, or part of the executable.
+    /// Opens a package that is in memory: unpacked from an archive, decrypted, or part of the
+    /// executable.
     ///
     /// Parameters: `files` — as for [`Package::from_embedded`]; of equal paths the last counts.
     /// Errors: as [`Package::open`].
-    pub fn from_files(files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>) -> Result<Self, Error> {
+    pub fn from_files(
+        files: impl IntoIterator<Item = (String, Cow<'static, [u8]>)>,
+    ) -> Result<Self, Error> {
         let root = PathBuf::from(IN_MEMORY);
         let mut files: BTreeMap<String, Cow<'static, [u8]>> = files.into_iter().collect();
         let missing = |path: &Path| Error::damaged(path, "the file is missing in memory");
         let manifest_path = root.join(manifest::FILE_NAME);
         let manifest = files.get(manifest::FILE_NAME).ok_or_else(|| missing(&manifest_path))?;
-        let item = format!("{}/{}", manifest::DATA_FOLDER, manifest::root_model(manifest, &manifest_path)?);
+        let item = format!(
+            "{}/{}",
+            manifest::DATA_FOLDER,
+            manifest::root_model(manifest, &manifest_path)?
+        );
         let specification = root.join(&item);
         let bytes = files.remove(&item).ok_or_else(|| missing(&specification))?;
         let model = decode(&bytes, &specification)?;
@@ -142,22 +157,27 @@ impl Package {
 
     /// Returns what goes in and out of the model.
     ///
-    /// Errors: [`Error::Unsupported`] when the model is no ML Program or has a feature of a type that ML Programs do
-    /// not have; [`Error::Damaged`] when description and program contradict each other.
+    /// Errors: [`Error::Unsupported`] when the model is no ML Program or has a feature of a type
+    /// that ML Programs do not have; [`Error::Damaged`] when description and program contradict
+    /// each other.
     pub fn interface(&self) -> Result<Interface, Error> {
         crate::describe::interface(self)
     }
 
-    /// Returns the states of a function that are inputs and outputs of it: name of the input, name of the output. What the
-    /// first is fed with, the second is after a prediction.
+    /// Returns the states of a function that are inputs and outputs of it: name of the input, name
+    /// of the output. What the first is fed with, the second is after a prediction.
     ///
     /// Called by: `describe.rs`, coreml-portable's `translate.rs`.
     /// Parameters: `function` — its name; one that the package does not have has no states.
     /// Errors: [`Error::Damaged`] when the note about them cannot be read.
     pub fn functional_states(&self, function: &str) -> Result<Vec<(&str, &str)>, Error> {
-        let metadata = self.model.description.as_ref().and_then(|description| description.metadata.as_ref());
-        let note = metadata.and_then(|metadata| metadata.user_defined.get(&format!("{STATES_NOTE}{function}")));
-        let damaged = |pair: &str| self.damaged(format!("the note about the states of {function:?} holds {pair:?}"));
+        let metadata =
+            self.model.description.as_ref().and_then(|description| description.metadata.as_ref());
+        let note = metadata
+            .and_then(|metadata| metadata.user_defined.get(&format!("{STATES_NOTE}{function}")));
+        let damaged = |pair: &str| {
+            self.damaged(format!("the note about the states of {function:?} holds {pair:?}"))
+        };
         let pair = |pair| str::split_once(pair, '=').ok_or_else(|| damaged(pair));
         note.into_iter().flat_map(|note| note.split_whitespace()).map(pair).collect()
     }
@@ -165,15 +185,17 @@ impl Package {
     /// Returns a tensor, read from the specification or from a weight file.
     ///
     /// Parameters: `value` — of this package's program.
-    /// Errors: [`Error::Unsupported`] when it is a list, tuple or map; [`Error::Damaged`] when its size, type or place
-    /// in the weight file is wrong; [`Error::Io`] when the weight file cannot be mapped.
+    /// Errors: [`Error::Unsupported`] when it is a list, tuple or map; [`Error::Damaged`] when its
+    /// size, type or place in the weight file is wrong; [`Error::Io`] when the weight file cannot
+    /// be mapped.
     pub fn constant<'a>(&'a self, value: &'a proto::Value) -> Result<Constant<'a>, Error> {
         crate::constant::read(self, value)
     }
 
     /// Returns the operations, the weights and the sizes of the package.
     ///
-    /// Errors: as [`Package::constant`] for every constant of the program, since all of them are read.
+    /// Errors: as [`Package::constant`] for every constant of the program, since all of them are
+    /// read.
     pub fn summary(&self) -> Result<Summary, Error> {
         crate::summary::of(self)
     }
@@ -185,8 +207,8 @@ impl Package {
         crate::weight::of(self)
     }
 
-    /// Returns whether a function computes or stores anything in half precision, so that its results are not those of
-    /// single precision.
+    /// Returns whether a function computes or stores anything in half precision, so that its
+    /// results are not those of single precision.
     ///
     /// Parameters: `function` — the name of a function of the program.
     /// Errors: [`Error::Damaged`] when the program has no such function.
@@ -198,7 +220,8 @@ impl Package {
     ///
     /// Paths are `/`-separated and start from the specification's folder.
     pub fn files(&self) -> Result<Vec<(String, u64)>, Error> {
-        let name = self.specification.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name =
+            self.specification.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut files = vec![(name, self.specification_size)];
         for (name, file) in &self.weights {
             files.push((name.clone(), file.size()?));
@@ -215,10 +238,13 @@ impl Package {
     ///
     /// Called by: `constant.rs`.
     pub(crate) fn weight_file(&self, reference: &str) -> Result<&WeightFile, Error> {
-        // Only files found below the specification's folder can be named, so that no reference escapes the package.
+        // Only files found below the specification's folder can be named, so that no reference
+        // escapes the package.
         let file = reference.strip_prefix(MODEL_PATH).and_then(|name| self.weights.get(name));
         file.map(Arc::as_ref).ok_or_else(|| {
-            self.damaged(format!("refers to the weight file {reference:?}, which is not in the package"))
+            self.damaged(format!(
+                "refers to the weight file {reference:?}, which is not in the package"
+            ))
         })
     }
 
@@ -242,20 +268,28 @@ fn read_limited(path: &Path, limit: u64, advice: &'static str) -> Result<Vec<u8>
     // One byte more than allowed tells a file at the limit from a longer one.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
     if bytes.len() as u64 > limit {
-        return Err(Error::unsupported(path, format!("the file is larger than {} MiB", limit >> 20), advice));
+        return Err(Error::unsupported(
+            path,
+            format!("the file is larger than {} MiB", limit >> 20),
+            advice,
+        ));
     }
     Ok(bytes)
 }
 
-/// Decodes a specification. The decoder refuses messages nested deeper than 100, as Core ML's own does.
+/// Decodes a specification. The decoder refuses messages nested deeper than 100, as Core ML's own
+/// does.
 fn decode(bytes: &[u8], path: &Path) -> Result<proto::Model, Error> {
-    proto::Model::decode(bytes).map_err(|error| Error::damaged(path, format!("cannot be decoded: {error}")))
+    proto::Model::decode(bytes)
+        .map_err(|error| Error::damaged(path, format!("cannot be decoded: {error}")))
 }
 
 /// Lists the files below a folder as they can be named by blob references.
 ///
-/// Links to files are followed, since build systems link their inputs into place; links to folders are not.
-/// Parameters: `prefix` — path of `folder` from the specification's folder, with `/` at its end; `depth` — levels left.
+/// Links to files are followed, since build systems link their inputs into place; links to folders
+/// are not.
+/// Parameters: `prefix` — path of `folder` from the specification's folder, with `/` at its end;
+/// `depth` — levels left.
 fn list_files(
     folder: &Path,
     prefix: &str,

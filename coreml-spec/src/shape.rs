@@ -1,10 +1,12 @@
 //! Shapes of tensors and sizes of images, from the forms in which Core ML records them.
 //!
 //! Owns: the checks that make a [`Shape`] consistent. Must not: know where a feature stands.
-//! Flow: called by `describe.rs`; an error is the end of a sentence that begins with the feature's name.
+//! Flow: called by `describe.rs`; an error is the end of a sentence that begins with the feature's
+//! name.
 
 use crate::proto::{
-    ArrayFeatureType, ImageFeatureType, ShapeFlexibilityKind, SizeBounds, SizeFlexibilityKind, TensorType,
+    ArrayFeatureType, ImageFeatureType, ShapeFlexibilityKind, SizeBounds, SizeFlexibilityKind,
+    TensorType,
 };
 use crate::{ColorSpace, Flexibility, ImageSize, Shape, SizeRange};
 
@@ -14,13 +16,23 @@ pub(crate) fn of_array(array: &ArrayFeatureType) -> Result<Shape, String> {
     match &array.shape_flexibility {
         None => Ok(Shape::fixed(default)),
         Some(ShapeFlexibilityKind::Range(range)) => {
-            let ranges: Vec<SizeRange> =
-                range.size_ranges.iter().map(|bounds| size_range(*bounds)).collect::<Result<_, _>>()?;
+            let ranges: Vec<SizeRange> = range
+                .size_ranges
+                .iter()
+                .map(|bounds| size_range(*bounds))
+                .collect::<Result<_, _>>()?;
             // A model may describe the ranges alone.
-            let default = if default.is_empty() { ranges.iter().map(|range| range.min).collect() } else { default };
-            if default.len() != ranges.len() || !default.iter().zip(&ranges).all(|(dim, range)| contains(*range, *dim))
+            let default = if default.is_empty() {
+                ranges.iter().map(|range| range.min).collect()
+            } else {
+                default
+            };
+            if default.len() != ranges.len()
+                || !default.iter().zip(&ranges).all(|(dim, range)| contains(*range, *dim))
             {
-                return Err(format!("has the default shape {default:?}, which is not within its ranges"));
+                return Err(format!(
+                    "has the default shape {default:?}, which is not within its ranges"
+                ));
             }
             if ranges.iter().all(|range| range.max == Some(range.min)) {
                 return Ok(Shape::fixed(default));
@@ -28,15 +40,22 @@ pub(crate) fn of_array(array: &ArrayFeatureType) -> Result<Shape, String> {
             Ok(Shape { default, flexibility: Flexibility::Ranges(ranges) })
         }
         Some(ShapeFlexibilityKind::Enumerated(enumerated)) => {
-            let mut shapes: Vec<Vec<usize>> =
-                enumerated.shapes.iter().map(|shape| dims(&shape.shape)).collect::<Result<_, _>>()?;
-            let Some(first) = shapes.first() else { return Err("has an empty list of shapes".into()) };
+            let mut shapes: Vec<Vec<usize>> = enumerated
+                .shapes
+                .iter()
+                .map(|shape| dims(&shape.shape))
+                .collect::<Result<_, _>>()?;
+            let Some(first) = shapes.first() else {
+                return Err("has an empty list of shapes".into());
+            };
             let default = if default.is_empty() { first.clone() } else { default };
             if shapes.iter().any(|shape| shape.len() != default.len()) {
                 return Err("has shapes of different ranks".into());
             }
             let Some(position) = shapes.iter().position(|shape| *shape == default) else {
-                return Err(format!("has the default shape {default:?}, which is not among its shapes"));
+                return Err(format!(
+                    "has the default shape {default:?}, which is not among its shapes"
+                ));
             };
             // The default first, the others in order.
             shapes[..=position].rotate_right(1);
@@ -62,26 +81,42 @@ pub(crate) fn of_output(tensor: &TensorType) -> Result<Shape, String> {
 
 /// Returns the size of an image.
 pub(crate) fn image_size(image: &ImageFeatureType) -> Result<ImageSize, String> {
-    let side = |side: i64| usize::try_from(side).map_err(|_| format!("has an image side of {side} pixels"));
-    let mut size =
-        ImageSize { width: side(image.width)?, height: side(image.height)?, ranges: None, enumerated: Vec::new() };
+    let side = |side: i64| {
+        usize::try_from(side).map_err(|_| format!("has an image side of {side} pixels"))
+    };
+    let mut size = ImageSize {
+        width: side(image.width)?,
+        height: side(image.height)?,
+        ranges: None,
+        enumerated: Vec::new(),
+    };
     match &image.size_flexibility {
         None => {}
         Some(SizeFlexibilityKind::Range(range)) => {
-            let bounds = range.width_range.zip(range.height_range).ok_or("has a size range without width or height")?;
+            let bounds = range
+                .width_range
+                .zip(range.height_range)
+                .ok_or("has a size range without width or height")?;
             let (width, height) = (size_range(bounds.0)?, size_range(bounds.1)?);
             if !contains(width, size.width) || !contains(height, size.height) {
-                return Err(format!("has the default size {}x{}, not within its ranges", size.width, size.height));
+                return Err(format!(
+                    "has the default size {}x{}, not within its ranges",
+                    size.width, size.height
+                ));
             }
             size.ranges = Some((width, height));
         }
         Some(SizeFlexibilityKind::Enumerated(enumerated)) => {
             for pixels in &enumerated.sizes {
-                let sides = usize::try_from(pixels.width).ok().zip(usize::try_from(pixels.height).ok());
+                let sides =
+                    usize::try_from(pixels.width).ok().zip(usize::try_from(pixels.height).ok());
                 size.enumerated.push(sides.ok_or("has an impossible image size")?);
             }
             if !size.enumerated.contains(&(size.width, size.height)) {
-                return Err(format!("has the default size {}x{}, not among its sizes", size.width, size.height));
+                return Err(format!(
+                    "has the default size {}x{}, not among its sizes",
+                    size.width, size.height
+                ));
             }
         }
     }
@@ -109,8 +144,12 @@ fn dims(shape: &[i64]) -> Result<Vec<usize>, String> {
 
 /// Refuses a shape whose elements could not be counted: users of a shape multiply its dimensions.
 fn check_count(dims: &[usize]) -> Result<(), String> {
-    // Zeros do not hide the other factors: an unknown dimension stands as 0 and becomes a number later.
-    let count = dims.iter().filter(|dim| **dim != 0).try_fold(1_usize, |count, dim| count.checked_mul(*dim));
+    // Zeros do not hide the other factors: an unknown dimension stands as 0 and becomes a number
+    // later.
+    let count = dims
+        .iter()
+        .filter(|dim| **dim != 0)
+        .try_fold(1_usize, |count, dim| count.checked_mul(*dim));
     match count {
         Some(_) => Ok(()),
         None => Err(format!("has the impossible shape {dims:?}")),
@@ -119,7 +158,8 @@ fn check_count(dims: &[usize]) -> Result<(), String> {
 
 /// Returns a dimension's range; a negative upper bound means none.
 fn size_range(bounds: SizeBounds) -> Result<SizeRange, String> {
-    let impossible = || format!("has the impossible range {} to {}", bounds.lower_bound, bounds.upper_bound);
+    let impossible =
+        || format!("has the impossible range {} to {}", bounds.lower_bound, bounds.upper_bound);
     let min = usize::try_from(bounds.lower_bound).map_err(|_| impossible())?;
     let max = if bounds.upper_bound < 0 {
         None

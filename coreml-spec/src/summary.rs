@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, HashSet};
 /// What a package is made of.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Core ML specification version: 6 is iOS 15 (see [`crate::Interface::specification_version`]).
+    /// Core ML specification version: 6 is iOS 15 (see
+    /// [`crate::Interface::specification_version`]).
     pub specification_version: i32,
     /// The author's text about the model; empty when there is none.
     pub description: String,
@@ -62,7 +63,8 @@ pub(crate) fn of(package: &Package) -> Result<Summary, Error> {
     for (name, function) in &package.program()?.functions {
         functions.insert(name.clone(), of_function(package, name, function, &mut all)?);
     }
-    let metadata = package.model().description.as_ref().and_then(|description| description.metadata.clone());
+    let metadata =
+        package.model().description.as_ref().and_then(|description| description.metadata.clone());
     let metadata = metadata.unwrap_or_default();
     Ok(Summary {
         specification_version: package.model().specification_version,
@@ -82,10 +84,15 @@ pub(crate) fn of(package: &Package) -> Result<Summary, Error> {
 /// Called by: [`Package::has_half_precision`], which lists the errors.
 pub(crate) fn has_half_precision(package: &Package, function: &str) -> Result<bool, Error> {
     let block = package.program()?.functions.get(function).and_then(Function::block);
-    let block = block.ok_or_else(|| package.damaged(format!("it has no function {function:?} with operations")))?;
+    let block = block.ok_or_else(|| {
+        package.damaged(format!("it has no function {function:?} with operations"))
+    })?;
     let mut half = false;
     block.visit(&mut |operation| {
-        let mut types = operation.outputs.iter().filter_map(|output| output.r#type.as_ref()?.tensor()?.element_type());
+        let mut types = operation
+            .outputs
+            .iter()
+            .filter_map(|output| output.r#type.as_ref()?.tensor()?.element_type());
         half |= types.any(|data_type| data_type == DataType::Float16);
     });
     Ok(half)
@@ -98,7 +105,12 @@ fn of_function<'a>(
     function: &'a Function,
     all: &mut Tensors<'a>,
 ) -> Result<FunctionSummary, Error> {
-    let missing = || package.damaged(format!("the function {name:?} has no block for its opset {:?}", function.opset));
+    let missing = || {
+        package.damaged(format!(
+            "the function {name:?} has no block for its opset {:?}",
+            function.opset
+        ))
+    };
     let block: &Block = function.block().ok_or_else(missing)?;
     let mut operations = BTreeMap::new();
     let mut values = Vec::new();
@@ -156,8 +168,8 @@ impl<'a> Tensors<'a> {
 }
 
 impl Summary {
-    /// Returns the share of a function: the summary without the other functions, and with its weights alone; `None` when
-    /// there is no such function.
+    /// Returns the share of a function: the summary without the other functions, and with its
+    /// weights alone; `None` when there is no such function.
     pub fn of_function(&self, name: &str) -> Option<Self> {
         let function = self.functions.get(name)?.clone();
         let weights = function.weights.clone();
@@ -166,8 +178,9 @@ impl Summary {
     }
 }
 
-/// Returns the first release of Apple's systems that runs a specification version, in the words of coremltools'
-/// deployment targets: `iOS17`; `None` for a version that coremltools 9.0 does not write for ML Programs.
+/// Returns the first release of Apple's systems that runs a specification version, in the words of
+/// coremltools' deployment targets: `iOS17`; `None` for a version that coremltools 9.0 does not
+/// write for ML Programs.
 pub fn deployment_target(specification_version: i32) -> Option<&'static str> {
     match specification_version {
         6 => Some("iOS15"),

@@ -1,8 +1,9 @@
 //! Symbols: dimensions of a function that always have the same size, though each is a range.
 //!
-//! Owns: [`Symbol`], and its form in the metadata of a package. Must not: compare the sizes of a prediction; `coreml-rt` does.
-//! Flow: the driver writes it into the package → `describe/symbols.rs` checks it → [`crate::Function`] → types, runtime,
-//! `inspect`.
+//! Owns: [`Symbol`], and its form in the metadata of a package. Must not: compare the sizes of a
+//! prediction; `coreml-rt` does.
+//! Flow: the driver writes it into the package → `describe/symbols.rs` checks it →
+//! [`crate::Function`] → types, runtime, `inspect`.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -31,7 +32,8 @@ pub struct Dimension {
 }
 
 impl Symbol {
-    /// Begins the key of the package's own metadata under which the symbols of a function stand, as JSON.
+    /// Begins the key of the package's own metadata under which the symbols of a function stand, as
+    /// JSON.
     pub const METADATA_KEY: &str = "coreml-build.symbols.";
 }
 
@@ -43,14 +45,20 @@ impl fmt::Display for Dimension {
 }
 
 impl fmt::Display for Symbol {
-    /// Writes ``T: dimension 1 of `ids`, dimension 1 of `mask`; outputs: dimension 1 of `scores` ``.
+    /// Writes
+    /// ``T: dimension 1 of `ids`, dimension 1 of `mask`; outputs: dimension 1 of `scores` ``.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let join =
-            |dimensions: &[Dimension]| dimensions.iter().map(Dimension::to_string).collect::<Vec<_>>().join(", ");
+        let join = |dimensions: &[Dimension]| {
+            dimensions.iter().map(Dimension::to_string).collect::<Vec<_>>().join(", ")
+        };
         if let Some(name) = &self.name {
             write!(f, "{name}: ")?;
         }
         f.write_str(&join(&self.inputs))?;
-        if self.outputs.is_empty() { Ok(()) } else { write!(f, "; outputs: {}", join(&self.outputs)) }
+        if self.outputs.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "; outputs: {}", join(&self.outputs))
+        }
     }
 }

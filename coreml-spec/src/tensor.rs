@@ -105,7 +105,9 @@ impl ElementsMut<'_> {
 }
 
 /// A Rust type that can be an element of an input, an output or a state.
-pub trait Element: Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + private::Sealed + 'static {
+pub trait Element:
+    Copy + Default + PartialEq + Send + Sync + std::fmt::Debug + private::Sealed + 'static
+{
     /// The type as Core ML names it.
     const DATA_TYPE: DataType;
 

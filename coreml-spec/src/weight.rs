@@ -1,7 +1,9 @@
 //! The tensors in a package's weight files, one by one.
 //!
-//! Owns: which name and which user a tensor has. Must not: expand compressed weights; read elements.
-//! Flow: [`crate::Package::weights`] → here → `constant.rs`; shown by `cargo coreml inspect`, compared by `difference.rs`.
+//! Owns: which name and which user a tensor has. Must not: expand compressed weights; read
+//! elements.
+//! Flow: [`crate::Package::weights`] → here → `constant.rs`; shown by `cargo coreml inspect`,
+//! compared by `difference.rs`.
 
 use crate::proto::{BindingKind, Function, Operation, Value, ValueKind};
 use crate::{Constant, Error, Package};
@@ -10,12 +12,14 @@ use std::collections::HashMap;
 /// A tensor in a weight file.
 #[derive(Clone, Debug)]
 pub struct Weight<'a> {
-    /// Name of the operation's output that holds it; coremltools makes it of the parameter's path in the PyTorch module. Of a
-    /// compressed weight's parts, the output that it expands to, a dot, and the part.
+    /// Name of the operation's output that holds it; coremltools makes it of the parameter's path
+    /// in the PyTorch module. Of a compressed weight's parts, the output that it expands to, a dot,
+    /// and the part.
     pub name: String,
     /// The functions that use it, in order.
     pub functions: Vec<&'a str>,
-    /// MIL's name of the first operation that takes it, through a compressed one: `conv`; empty when none does.
+    /// MIL's name of the first operation that takes it, through a compressed one: `conv`; empty
+    /// when none does.
     pub operation: &'a str,
     /// Type, shape and elements.
     pub constant: Constant<'a>,
@@ -40,9 +44,17 @@ pub(crate) fn of(package: &Package) -> Result<Vec<Weight<'_>>, Error> {
                     continue;
                 }
                 places.insert(place, weights.len());
-                let output = operation.outputs.first().map(|output| output.name.as_str()).unwrap_or_default();
+                let output = operation
+                    .outputs
+                    .first()
+                    .map(|output| output.name.as_str())
+                    .unwrap_or_default();
                 weights.push(Weight {
-                    name: if part == "val" { output.to_owned() } else { format!("{output}.{part}") },
+                    name: if part == "val" {
+                        output.to_owned()
+                    } else {
+                        format!("{output}.{part}")
+                    },
                     functions: vec![function_name],
                     operation: user(&users, operation, output),
                     constant: package.constant(value)?,
@@ -69,9 +81,16 @@ fn users(function: &Function) -> (Vec<&Operation>, HashMap<&str, &Operation>) {
     (operations, users)
 }
 
-/// Returns the first operation that takes the constant that `operation` gives, or that it stands in.
-fn user<'a>(users: &HashMap<&str, &'a Operation>, operation: &'a Operation, output: &str) -> &'a str {
-    let is_constant = |operation: &Operation| operation.r#type == "const" || operation.r#type.starts_with("constexpr_");
+/// Returns the first operation that takes the constant that `operation` gives, or that it stands
+/// in.
+fn user<'a>(
+    users: &HashMap<&str, &'a Operation>,
+    operation: &'a Operation,
+    output: &str,
+) -> &'a str {
+    let is_constant = |operation: &Operation| {
+        operation.r#type == "const" || operation.r#type.starts_with("constexpr_")
+    };
     if !is_constant(operation) {
         return &operation.r#type;
     }
@@ -80,7 +99,10 @@ fn user<'a>(users: &HashMap<&str, &'a Operation>, operation: &'a Operation, outp
     for _ in 0..users.len() {
         match user {
             Some(next) if is_constant(next) => {
-                user = next.outputs.first().and_then(|output| users.get(output.name.as_str()).copied());
+                user = next
+                    .outputs
+                    .first()
+                    .and_then(|output| users.get(output.name.as_str()).copied());
             }
             _ => break,
         }

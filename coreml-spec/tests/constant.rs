@@ -24,7 +24,12 @@ fn operations(package: &Package) -> &[Operation] {
 fn constants(package: &Package) -> BTreeMap<&str, Constant<'_>> {
     let constants = operations(package).iter().filter(|operation| operation.r#type == "const");
     constants
-        .map(|operation| (operation.outputs[0].name.as_str(), package.constant(&operation.attributes["val"]).unwrap()))
+        .map(|operation| {
+            (
+                operation.outputs[0].name.as_str(),
+                package.constant(&operation.attributes["val"]).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -36,9 +41,14 @@ fn integers_of_every_type() {
     for name in ["uint1", "uint2", "uint3", "uint4", "uint6", "int4"] {
         for place in ["", "_here"] {
             let constant = &constants[format!("{name}{place}").as_str()];
-            let (codes, first) = (1 << constant.data_type.bits(), if name == "int4" { -8 } else { 0 });
+            let (codes, first) =
+                (1 << constant.data_type.bits(), if name == "int4" { -8 } else { 0 });
             let expected: Vec<i64> = (0..COUNT).map(|index| index % codes + first).collect();
-            assert_eq!((constant.data_type.name(), constant.to_i64s().unwrap()), (name, expected), "{place}");
+            assert_eq!(
+                (constant.data_type.name(), constant.to_i64s().unwrap()),
+                (name, expected),
+                "{place}"
+            );
             types += 1;
         }
     }
@@ -71,7 +81,9 @@ fn floats_of_every_type() {
     let mut e4m3 = exact.clone();
     (e4m3[17], e4m3[19]) = (16.0, 20.0);
     let mut e5m2 = exact.clone();
-    for (index, value) in [(9, 8.0), (11, 12.0), (13, 12.0), (15, 16.0), (17, 16.0), (18, 16.0), (19, 20.0)] {
+    for (index, value) in
+        [(9, 8.0), (11, 12.0), (13, 12.0), (15, 16.0), (17, 16.0), (18, 16.0), (19, 20.0)]
+    {
         e5m2[index] = value;
     }
     for name in ["float16", "float16_here", "float32", "float32_here", "float64_here", "bfloat16"] {
@@ -86,7 +98,10 @@ fn floats_of_every_type() {
 fn text() {
     let package = open("constants");
     let constant = &constants(&package)["string_here"];
-    assert_eq!((constant.data_type, constant.len(), constant.bytes.len()), (DataType::String, 21, 0));
+    assert_eq!(
+        (constant.data_type, constant.len(), constant.bytes.len()),
+        (DataType::String, 21, 0)
+    );
     assert_eq!((constant.strings[0].as_str(), constant.strings[20].as_str()), ("0", "20"));
     assert_eq!((constant.to_f32s(), constant.to_i64s()), (None, None));
 }
@@ -97,11 +112,15 @@ fn every_value_of_the_8_bit_floats() {
     let constants = constants(&package);
     let all: Vec<u8> = (0..=255).collect();
     let decode = |name: &str| {
-        let constant = Constant { dims: vec![256], bytes: all.clone().into(), ..constants[name].clone() };
+        let constant =
+            Constant { dims: vec![256], bytes: all.clone().into(), ..constants[name].clone() };
         constant.to_f32s().unwrap()
     };
     let e4m3 = decode("float8e4m3fn");
-    assert_eq!((e4m3[0x01], e4m3[0x08], e4m3[0x7E], e4m3[0xFE]), (0.001953125, 0.015625, 448.0, -448.0));
+    assert_eq!(
+        (e4m3[0x01], e4m3[0x08], e4m3[0x7E], e4m3[0xFE]),
+        (0.001953125, 0.015625, 448.0, -448.0)
+    );
     assert!(e4m3[0x7F].is_nan() && e4m3[0xFF].is_nan() && e4m3[0x80].is_sign_negative());
     assert!(e4m3[..0x7F].is_sorted_by(|a, b| a < b));
     let e5m2 = decode("float8e5m2");
@@ -120,12 +139,16 @@ fn weights_of_a_matrix() {
     }
 }
 
-/// Returns the constants that an operation of the package has in place, by parameter, and their count.
+/// Returns the constants that an operation of the package has in place, by parameter, and their
+/// count.
 fn compressed<'a>(package: &'a Package, operation: &str) -> Vec<(&'a str, DataType, Vec<usize>)> {
     let operation = operations(package).iter().find(|found| found.r#type == operation).unwrap();
     let values: Vec<_> = operation.values().map(|value| package.constant(value).unwrap()).collect();
     let names = operation.attributes.keys().chain(operation.inputs.keys());
-    let mut all: Vec<_> = names.zip(values).map(|(name, value)| (name.as_str(), value.data_type, value.dims)).collect();
+    let mut all: Vec<_> = names
+        .zip(values)
+        .map(|(name, value)| (name.as_str(), value.data_type, value.dims))
+        .collect();
     all.retain(|(name, ..)| *name != "name");
     all
 }
@@ -157,7 +180,8 @@ fn compressed_weights_are_values_in_place() {
 #[test]
 fn a_list_is_not_a_tensor() {
     let package = open("classifier_strings");
-    let classify = operations(&package).iter().find(|operation| operation.r#type == "classify").unwrap();
+    let classify =
+        operations(&package).iter().find(|operation| operation.r#type == "classify").unwrap();
     let results: Vec<_> = classify.values().map(|value| package.constant(value)).collect();
     let error = results.into_iter().find_map(Result::err).unwrap().to_string();
     assert!(error.ends_with("a constant is not a tensor; read its parts instead"), "{error}");
@@ -167,7 +191,10 @@ fn a_list_is_not_a_tensor() {
 fn the_summary_counts_each_shared_tensor_once() {
     let summary = open("multifunction").summary().unwrap();
     let weights = summary.weights[&DataType::Float16];
-    assert_eq!((weights.tensors, weights.elements, weights.bytes), (2, 32 * 16 + 32, 2 * (32 * 16 + 32)));
+    assert_eq!(
+        (weights.tensors, weights.elements, weights.bytes),
+        (2, 32 * 16 + 32, 2 * (32 * 16 + 32))
+    );
     assert_eq!(summary.of_function("one").unwrap().weights, summary.weights);
     assert_eq!(summary.functions["four"].operations["linear"], 1);
     assert_eq!(summary.functions["four"].opset, "CoreML8");

@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use coreml_spec::{
-    Classifier, ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface, Labels,
-    Package, Shape, SizeRange,
+    Classifier, ColorSpace, DataType, Feature, FeatureKind, Flexibility, Function, ImageSize,
+    Interface, Labels, Package, Shape, SizeRange,
 };
 use std::path::{Path, PathBuf};
 
@@ -51,7 +51,10 @@ fn ranges(bounds: &[(usize, usize)]) -> Flexibility {
 
 /// Describes an image.
 fn image(width: usize, height: usize, color_space: ColorSpace) -> FeatureKind {
-    FeatureKind::Image { size: ImageSize { width, height, ranges: None, enumerated: vec![] }, color_space }
+    FeatureKind::Image {
+        size: ImageSize { width, height, ranges: None, enumerated: vec![] },
+        color_space,
+    }
 }
 
 #[test]
@@ -65,7 +68,10 @@ fn fixed_shapes() {
     let output = feature("y", fixed(DataType::Float16, &[1, 32]));
     assert_eq!(function.inputs, [described(input, "What goes in.")]);
     assert_eq!(function.outputs, [described(output, "What comes out.")]);
-    assert_eq!((function.states, function.classifier, function.name.as_str()), (vec![], None, "main"));
+    assert_eq!(
+        (function.states, function.classifier, function.name.as_str()),
+        (vec![], None, "main")
+    );
 }
 
 #[test]
@@ -80,7 +86,8 @@ fn element_types() {
     assert_eq!(float16.inputs, [feature("x", fixed(DataType::Float16, &[3, 4]))]);
     assert_eq!(float16.outputs, [feature("y", fixed(DataType::Float16, &[3, 2]))]);
     let int32 = function("int32");
-    let inputs = [feature("x", fixed(DataType::Int32, &[1])), feature("y", fixed(DataType::Int32, &[5]))];
+    let inputs =
+        [feature("x", fixed(DataType::Int32, &[1])), feature("y", fixed(DataType::Int32, &[5]))];
     assert_eq!(int32.inputs, inputs);
     assert_eq!(int32.outputs, [feature("z", fixed(DataType::Int32, &[5]))]);
 }
@@ -91,8 +98,12 @@ fn ranged_shapes_and_an_optional_input() {
     let input = tensor(DataType::Float32, &[4, 3], ranges(&[(1, 9), (3, 3)]));
     let optional = Feature { default: Some(2.5), ..feature("y", input.clone()) };
     assert_eq!(function.inputs, [feature("x", input), optional]);
-    // Core ML does not record the shape of a flexible output: the program knows what is fixed of it.
-    assert_eq!(function.outputs, [feature("z", tensor(DataType::Float32, &[0, 3], ranges(&[(0, 0), (3, 3)])))]);
+    // Core ML does not record the shape of a flexible output: the program knows what is fixed of
+    // it.
+    assert_eq!(
+        function.outputs,
+        [feature("z", tensor(DataType::Float32, &[0, 3], ranges(&[(0, 0), (3, 3)])))]
+    );
 }
 
 #[test]
@@ -122,7 +133,8 @@ fn images() {
     assert_eq!(plain.inputs, [feature("x", image(6, 8, ColorSpace::Rgb))]);
     assert_eq!(plain.outputs, [feature("y", image(6, 8, ColorSpace::Bgr))]);
     let gray = function("image_gray");
-    let inputs = [ColorSpace::Grayscale, ColorSpace::GrayscaleFloat16].map(|space| image(6, 8, space));
+    let inputs =
+        [ColorSpace::Grayscale, ColorSpace::GrayscaleFloat16].map(|space| image(6, 8, space));
     assert_eq!(gray.inputs, [feature("x", inputs[0].clone()), feature("y", inputs[1].clone())]);
     assert_eq!(gray.outputs, [feature("z", image(6, 8, ColorSpace::GrayscaleFloat16))]);
     let size = |name: &str| match function(name).inputs.remove(0).kind {
@@ -133,14 +145,20 @@ fn images() {
     let ranges = Some((range(2, 64), range(4, 32)));
     assert_eq!(size("image_ranges"), ImageSize { width: 6, height: 8, ranges, enumerated: vec![] });
     let enumerated = vec![(4, 4), (6, 8)];
-    assert_eq!(size("image_enumerated"), ImageSize { width: 6, height: 8, ranges: None, enumerated });
+    assert_eq!(
+        size("image_enumerated"),
+        ImageSize { width: 6, height: 8, ranges: None, enumerated }
+    );
 }
 
 #[test]
 fn classifiers() {
     let animals = function("classifier_strings");
     let labels = Labels::Strings(vec!["cat".into(), "a dog".into(), "größe".into()]);
-    let outputs = [feature("animal", FeatureKind::StringLabel), feature("animal_probs", FeatureKind::Probabilities)];
+    let outputs = [
+        feature("animal", FeatureKind::StringLabel),
+        feature("animal_probs", FeatureKind::Probabilities),
+    ];
     assert_eq!(animals.outputs, outputs);
     assert_eq!(
         animals.classifier,
@@ -163,7 +181,8 @@ fn states() {
 fn several_functions() {
     let interface = interface("multifunction");
     assert_eq!(interface.default_function, "four");
-    let names: Vec<&str> = interface.functions.iter().map(|function| function.name.as_str()).collect();
+    let names: Vec<&str> =
+        interface.functions.iter().map(|function| function.name.as_str()).collect();
     assert_eq!(names, ["one", "four"]);
     for (name, batch) in [(None, 4), (Some("one"), 1)] {
         let function = interface.function(name).unwrap();
@@ -185,7 +204,11 @@ fn compression_does_not_show() {
 #[test]
 fn a_package_in_memory_is_the_same() {
     let mut files = Vec::new();
-    for file in ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"] {
+    for file in [
+        "Manifest.json",
+        "Data/com.apple.CoreML/model.mlmodel",
+        "Data/com.apple.CoreML/weights/weight.bin",
+    ] {
         let bytes: &'static [u8] = std::fs::read(path("fixed").join(file)).unwrap().leak();
         files.push((file, bytes));
     }
@@ -195,7 +218,12 @@ fn a_package_in_memory_is_the_same() {
     assert_eq!(embedded.summary().unwrap(), on_disk.summary().unwrap());
     files.remove(1);
     let error = Package::from_embedded(&files).unwrap_err().to_string();
-    assert!(error.contains("embedded.mlpackage/Data/com.apple.CoreML/model.mlmodel: the file is missing"), "{error}");
+    assert!(
+        error.contains(
+            "embedded.mlpackage/Data/com.apple.CoreML/model.mlmodel: the file is missing"
+        ),
+        "{error}"
+    );
 }
 
 #[test]

@@ -35,7 +35,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Opens a package with this specification and returns the most bytes that were allocated meanwhile.
+/// Opens a package with this specification and returns the most bytes that were allocated
+/// meanwhile.
 fn peak(specification: Vec<u8>) -> usize {
     let manifest = r#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},"rootModelIdentifier":"A"}"#;
     let files = [
@@ -100,11 +101,17 @@ fn memory_is_bounded_by_the_size_of_the_specification() {
     assert!(largest > 40, "{largest}");
 
     // Lengths that nothing backs allocate nothing.
-    for tags in [&[2][..], &[2, 1], &[502], &block, &constant, &[&constant[..], &[3, 1, 1]].concat()] {
+    for tags in
+        [&[2][..], &[2, 1], &[502], &block, &constant, &[&constant[..], &[3, 1, 1]].concat()]
+    {
         for claimed in [1 << 20, 1 << 31, 1 << 40, u64::MAX] {
             let mut content = Vec::new();
             for tag in [1, 2, 3, 7] {
-                prost::encoding::encode_key(tag, prost::encoding::WireType::LengthDelimited, &mut content);
+                prost::encoding::encode_key(
+                    tag,
+                    prost::encoding::WireType::LengthDelimited,
+                    &mut content,
+                );
                 prost::encoding::encode_varint(claimed, &mut content);
             }
             let peak = peak(at(tags, content));

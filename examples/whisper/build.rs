@@ -1,4 +1,5 @@
-//! Converts the models of each manifest whose size is asked for, unless the conversion cache has them.
+//! Converts the models of each manifest whose size is asked for, unless the conversion cache has
+//! them.
 
 /// The sizes that a feature of the same name turns on.
 const SIZES: [&str; 6] = ["tiny", "base", "small", "medium", "large", "large-v3"];

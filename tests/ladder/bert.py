@@ -1,7 +1,9 @@
-"""A BERT-like encoder: 4 layers, 256 wide, 4 heads, 5.3 million parameters. The weights are random: nothing was trained.
+"""A BERT-like encoder: 4 layers, 256 wide, 4 heads, 5.3 million parameters. The weights are random:
+nothing was trained.
 
-Trained encoders have a few channels whose activations are hundreds of times larger than the rest ("outlier features"); they
-are what half precision and few bits stumble over. `outlier` gives some channels that size.
+Trained encoders have a few channels whose activations are hundreds of times larger than the rest
+("outlier features"); they are what half precision and few bits stumble over. `outlier` gives some
+channels that size.
 """
 
 import torch
@@ -26,7 +28,11 @@ class Layer(nn.Module):
 
     def forward(self, x, mask):
         """Return the hidden states after the layer."""
-        heads = self.projection(x).reshape(x.shape[0], x.shape[1], 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
+        heads = (
+            self.projection(x)
+            .reshape(x.shape[0], x.shape[1], 3, HEADS, WIDTH // HEADS)
+            .permute(2, 0, 3, 1, 4)
+        )
         q, k, v = heads[0], heads[1], heads[2]
         scores = q @ k.transpose(-1, -2) * (WIDTH // HEADS) ** -0.5 + mask
         attended = (scores.softmax(-1) @ v).permute(0, 2, 1, 3).reshape(x.shape)

@@ -1,10 +1,12 @@
 //! Builds whole user crates in temporary folders.
 //!
-//! Owns: [`UserCrate`], a crate as a user would write it; [`Run`], what cargo said about it; and which Python converts.
+//! Owns: [`UserCrate`], a crate as a user would write it; [`Run`], what cargo said about it; and
+//! which Python converts.
 //! Must not: know what a message should say; the tests do.
 //! Flow: a test writes files into a [`UserCrate`], runs cargo on it and reads the [`Run`].
 //!
-//! A helper of tests panics like a test: what goes wrong here is the machine, and the message says which file or program.
+//! A helper of tests panics like a test: what goes wrong here is the machine, and the message says
+//! which file or program.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests call this crate")]
 
@@ -20,14 +22,20 @@ use std::path::{Path, PathBuf};
 
 /// Returns the root of the workspace.
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate stands below the root").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate stands below the root")
+        .to_path_buf()
 }
 
-/// Returns the target folder that this program was built in: user crates share it, so that dependencies are compiled once.
+/// Returns the target folder that this program was built in: user crates share it, so that
+/// dependencies are compiled once.
 pub fn target() -> PathBuf {
     let program = std::env::current_exe().expect("a program knows its path");
     let profile = ["debug", "release"].map(std::ffi::OsStr::new);
-    let folder = program.ancestors().find(|folder| folder.file_name().is_some_and(|name| profile.contains(&name)));
+    let folder = program
+        .ancestors()
+        .find(|folder| folder.file_name().is_some_and(|name| profile.contains(&name)));
     folder
         .and_then(Path::parent)
         .unwrap_or_else(|| panic!("{} is in no target folder", program.display()))

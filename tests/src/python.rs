@@ -1,7 +1,9 @@
 //! Which Python converts in the tests.
 //!
-//! Owns: finding the interpreter. Must not: install anything, or know where environments lie; the build does.
-//! Flow: `user_crate.rs` for crates with an empty cache; tests that write weights; scripts through `examples/python.rs`.
+//! Owns: finding the interpreter. Must not: install anything, or know where environments lie; the
+//! build does.
+//! Flow: `user_crate.rs` for crates with an empty cache; tests that write weights; scripts through
+//! `examples/python.rs`.
 
 use crate::user_crate::{UserCrate, digest};
 use crate::{target, workspace};
@@ -10,34 +12,41 @@ use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A module that says which interpreter it is converted by.
-const NET: &str = "import sys\n\nimport torch\n\nwith open(\"interpreter\", \"w\") as file:\n    file.write(sys.executable)\n\n\n\
+const NET: &str = "import sys\n\nimport torch\n\nwith open(\"interpreter\", \"w\") as \
+    file:\n    file.write(sys.executable)\n\n\n\
                    def net():\n    return torch.nn.Linear(1, 1)\n\n\n# ";
 
 /// A manifest of that module.
 const MANIFEST: &str = "[model]\nsource = { file = \"net.py\", entry = \"net\" }\n\
-                        inputs.x = { shape = [1], dtype = \"float32\" }\noutputs.y = { dtype = \"float32\" }\n";
+                        inputs.x = { shape = [1], dtype = \"float32\" }\noutputs.y = { dtype = \
+                        \"float32\" }\n";
 
-/// Returns the Python interpreter that has torch and coremltools: `COREML_PYTHON`, else the one of the environment that
-/// a build makes in the cache.
+/// Returns the Python interpreter that has torch and coremltools: `COREML_PYTHON`, else the one of
+/// the environment that a build makes in the cache.
 ///
-/// A build that has to convert is the only one who knows it: the first call runs such a build, and notes the answer in
-/// the target folder for the next process.
+/// A build that has to convert is the only one who knows it: the first call runs such a build, and
+/// notes the answer in the target folder for the next process.
 pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
-    PYTHON.get_or_init(|| std::env::var_os("COREML_PYTHON").map_or_else(noted, PathBuf::from)).clone()
+    PYTHON
+        .get_or_init(|| std::env::var_os("COREML_PYTHON").map_or_else(noted, PathBuf::from))
+        .clone()
 }
 
 /// Returns the noted interpreter, or asks a build.
 fn noted() -> PathBuf {
     let lock = workspace().join("coreml-build/python/requirements.lock");
     let lock = std::fs::read(&lock).unwrap_or_else(|error| panic!("{}: {error}", lock.display()));
-    let note =
-        target().join("tmp").join(format!("python-{:016x}", digest(&(lock, std::env::var_os("COREML_CACHE_DIR")))));
-    let python = std::fs::read_to_string(&note).map(PathBuf::from).ok().filter(|python| python.exists());
+    let note = target()
+        .join("tmp")
+        .join(format!("python-{:016x}", digest(&(lock, std::env::var_os("COREML_CACHE_DIR")))));
+    let python =
+        std::fs::read_to_string(&note).map(PathBuf::from).ok().filter(|python| python.exists());
     python.unwrap_or_else(|| {
         let python = asked();
         std::fs::create_dir_all(target().join("tmp")).expect("the target folder is writable");
-        std::fs::write(note, python.as_os_str().as_encoded_bytes()).expect("the target folder is writable");
+        std::fs::write(note, python.as_os_str().as_encoded_bytes())
+            .expect("the target folder is writable");
         python
     })
 }
@@ -48,7 +57,12 @@ fn asked() -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos();
     user.write("net.py", format!("{NET}{now}\n"));
     user.write("net.toml", MANIFEST);
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {}\n",
+    );
     user.cargo(&["check"]).succeeds();
-    PathBuf::from(std::fs::read_to_string(user.path("interpreter")).expect("the conversion wrote it"))
+    PathBuf::from(
+        std::fs::read_to_string(user.path("interpreter")).expect("the conversion wrote it"),
+    )
 }

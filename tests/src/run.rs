@@ -22,7 +22,8 @@ pub struct Run {
 /// Runs a command to its end.
 pub fn run(command: &mut Command) -> Run {
     let start = Instant::now();
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let output =
+        command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
     Run {
         success: output.status.success(),
         time: start.elapsed(),
@@ -38,7 +39,8 @@ impl Run {
         self
     }
 
-    /// Panics with all that was said unless the generated test of each model compared it with PyTorch and passed.
+    /// Panics with all that was said unless the generated test of each model compared it with
+    /// PyTorch and passed.
     ///
     /// Parameters: `module` — of the manifest; `models` — their paths below it.
     pub fn has_parity(&self, module: &str, models: &[&str]) {
@@ -52,7 +54,11 @@ impl Run {
     pub fn fails_with(&self, parts: &[&str]) {
         assert!(!self.success, "this should have failed:\n{}{}", self.stdout, self.stderr);
         for part in parts {
-            assert!(self.stderr.contains(part), "the message does not say {part:?}:\n{}", self.stderr);
+            assert!(
+                self.stderr.contains(part),
+                "the message does not say {part:?}:\n{}",
+                self.stderr
+            );
         }
     }
 }

@@ -1,6 +1,8 @@
-//! Bad input, the whole way: each case is a user's crate with one mistake, and the test reads the message.
+//! Bad input, the whole way: each case is a user's crate with one mistake, and the test reads the
+//! message.
 //!
-//! Owns: the messages of a failed build as a user sees them in cargo. Must not: test what a unit test of one crate can.
+//! Owns: the messages of a failed build as a user sees them in cargo. Must not: test what a unit
+//! test of one crate can.
 
 use coreml_tests::{Run, UserCrate};
 
@@ -12,11 +14,12 @@ outputs.y = { dtype = "float32" }
 "#;
 
 /// Its Python side.
-const NET: &str = "import torch\n\n\ndef net() -> torch.nn.Module:\n    return torch.nn.Linear(4, 3)\n";
+const NET: &str =
+    "import torch\n\n\ndef net() -> torch.nn.Module:\n    return torch.nn.Linear(4, 3)\n";
 
 /// A program that uses the model.
-const MAIN: &str =
-    "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {\n    let _ = net::Model::load();\n}\n";
+const MAIN: &str = "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() \
+    {\n    let _ = net::Model::load();\n}\n";
 
 /// Returns a crate with the small model, to be spoilt by the test.
 fn small(name: &str) -> UserCrate {
@@ -34,7 +37,11 @@ fn check(user: &UserCrate) -> Run {
 
 /// Asserts that the error stands at the attribute, once, with no cascade of other errors behind it.
 fn at_the_attribute(run: &Run) {
-    assert!(run.stderr.contains("--> src/main.rs:1:27"), "no error at the attribute in:\n{}", run.stderr);
+    assert!(
+        run.stderr.contains("--> src/main.rs:1:27"),
+        "no error at the attribute in:\n{}",
+        run.stderr
+    );
     let errors = run
         .stderr
         .lines()
@@ -115,14 +122,20 @@ fn weights_missing_wrong_or_running_code() {
 
     let save = |code: &str| {
         std::fs::create_dir_all(user.path("weights")).expect("folders can be made");
-        let status =
-            std::process::Command::new(coreml_tests::python()).args(["-c", code]).current_dir(user.path("")).status();
+        let status = std::process::Command::new(coreml_tests::python())
+            .args(["-c", code])
+            .current_dir(user.path(""))
+            .status();
         assert!(status.expect("python starts").success());
     };
-    save("import torch; torch.save({'weight': torch.zeros(3, 4), 'offset': torch.zeros(3)}, 'weights/net.pt')");
+    save(
+        "import torch; torch.save({'weight': torch.zeros(3, 4), 'offset': torch.zeros(3)}, \
+        'weights/net.pt')",
+    );
     check(&user).fails_with(&["bias", "offset"]);
     save(
-        "import torch, pathlib\nclass Evil:\n  def __reduce__(self): return (pathlib.Path.touch, (pathlib.Path('ran-code'),))\ntorch.save(Evil(), 'weights/net.pt')",
+        "import torch, pathlib\nclass Evil:\n  def __reduce__(self): return (pathlib.Path.touch, \
+        (pathlib.Path('ran-code'),))\ntorch.save(Evil(), 'weights/net.pt')",
     );
     check(&user).fails_with(&["weights/net.pt"]);
     assert!(!user.path("ran-code").exists(), "the pickle ran code");
@@ -140,7 +153,8 @@ fn an_unsupported_operation_is_named_with_its_line() {
     let user = small("unsupported");
     user.write(
         "python/net.py",
-        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return torch.special.bessel_j0(x)\n\n\ndef net():\n    return Net()\n",
+        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        return \
+        torch.special.bessel_j0(x)\n\n\ndef net():\n    return Net()\n",
     );
     check(&user).fails_with(&["special_bessel_j0", "python/net.py:6"]);
 }
@@ -150,7 +164,9 @@ fn a_branch_on_data() {
     let user = small("branch");
     user.write(
         "python/net.py",
-        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        if x.sum() > 0:\n            return x + 1\n        return -x\n\n\ndef net():\n    return Net()\n",
+        "import torch\n\n\nclass Net(torch.nn.Module):\n    def forward(self, x):\n        if \
+        x.sum() > 0:\n            return x + 1\n        return -x\n\n\ndef net():\n    return \
+        Net()\n",
     );
     check(&user).fails_with(&["python/net.py:6", "torch.where"]);
 }
@@ -176,7 +192,8 @@ fn a_manifest_that_the_build_script_does_not_list() {
 #[test]
 fn no_python() {
     let user = small("no-python").with_empty_cache();
-    let run = coreml_tests::run(user.command(&["check"]).env("COREML_PYTHON", "/nonexistent/python"));
+    let run =
+        coreml_tests::run(user.command(&["check"]).env("COREML_PYTHON", "/nonexistent/python"));
     run.fails_with(&["/nonexistent/python", "COREML_PYTHON"]);
     at_the_attribute(&run);
 }
@@ -187,5 +204,9 @@ fn strict_fails_in_the_build_script() {
     user.write("net.toml", "[model]\n");
     let run = coreml_tests::run(user.command(&["check"]).env("COREML_STRICT", "1"));
     run.fails_with(&["net.toml", "source"]);
-    assert!(!run.stderr.contains("src/main.rs"), "the build script stops the build:\n{}", run.stderr);
+    assert!(
+        !run.stderr.contains("src/main.rs"),
+        "the build script stops the build:\n{}",
+        run.stderr
+    );
 }

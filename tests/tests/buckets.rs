@@ -1,12 +1,13 @@
-//! Buckets, the whole way: a manifest, conversion by `cargo`, typed calls with inputs of any length, parity of each size
-//! with PyTorch on inputs without padding.
+//! Buckets, the whole way: a manifest, conversion by `cargo`, typed calls with inputs of any
+//! length, parity of each size with PyTorch on inputs without padding.
 //!
-//! Owns: the proof that manifest keys, driver, macro and runtime agree about buckets, in one package and in several.
+//! Owns: the proof that manifest keys, driver, macro and runtime agree about buckets, in one
+//! package and in several.
 
 use coreml_tests::UserCrate;
 
-/// The same network in one package with a function for each size, in packages of their own for an older system, and
-/// embedded in the program.
+/// The same network in one package with a function for each size, in packages of their own for an
+/// older system, and embedded in the program.
 const MANIFEST: &str = r#"[defaults]
 source = { file = "python/encoder.py", entry = "encoder" }
 inputs.ids = { shape = [1, { min = 1, max = 16, symbol = "T" }], dtype = "int32", sample = { range = [0, 99] } }
@@ -136,13 +137,19 @@ fn every_length_runs_in_one_package_in_several_and_embedded() {
         ],
         "{said}"
     );
-    // 1 + 3 + 2 + 2 packages, of which the embedded ones were converted with those of the same sizes.
+    // 1 + 3 + 2 + 2 packages, of which the embedded ones were converted with those of the same
+    // sizes.
     assert_eq!(user.cached("buckets-user", "all.toml").len(), 8);
 
     let tests = user.cargo(&["test", "--", "--nocapture"]).succeeds();
     tests.has_parity("all", &["text", "older", "inside", "topic"]);
     let tests = tests.stdout;
-    for sample in ["text.samples.bucket_4.0", "text.samples.bucket_16.2", "older_8.samples.1", "inside_16.samples.0"] {
+    for sample in [
+        "text.samples.bucket_4.0",
+        "text.samples.bucket_16.2",
+        "older_8.samples.1",
+        "inside_16.samples.0",
+    ] {
         assert!(tests.contains(&format!("{sample}.safetensors")), "{sample}: {tests}");
     }
 
@@ -160,7 +167,10 @@ fn lock(user: &UserCrate) {
     coreml_tests::run(&mut command).succeeds();
     let lock = std::fs::read_to_string(user.path("all.lock")).unwrap_or_default();
     assert!(lock.contains("[models.older_8]") && lock.contains("[models.text]"), "{lock}");
-    assert!(lock.contains("buckets = { input = \"ids\", axis = 1, min = 1, sizes = [4, 8, 16],"), "{lock}");
+    assert!(
+        lock.contains("buckets = { input = \"ids\", axis = 1, min = 1, sizes = [4, 8, 16],"),
+        "{lock}"
+    );
 }
 
 #[test]
@@ -168,7 +178,10 @@ fn padding_that_leaks_stands_at_the_line_of_the_buckets() {
     let user = UserCrate::new("buckets-leak", &["all.toml"]);
     user.write("all.toml", MANIFEST.replace("\"encoder\"", "\"careless\""));
     user.write("python/encoder.py", ENCODER);
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n",
+    );
     user.cargo(&["check"]).fails_with(&[
         "all.toml:7:1",
         "Padding leaks: with `ids` padded from 2 to 4, output `hidden` differs by up to",
@@ -179,11 +192,15 @@ fn padding_that_leaks_stands_at_the_line_of_the_buckets() {
 #[test]
 fn a_new_size_converts_nothing_else_where_each_is_a_package() {
     let user = UserCrate::new("buckets-more", &["all.toml"]);
-    let (defaults, older) = (MANIFEST.split("[models.text]").next(), MANIFEST.split("[models.older]").nth(1));
+    let (defaults, older) =
+        (MANIFEST.split("[models.text]").next(), MANIFEST.split("[models.older]").nth(1));
     let older = older.and_then(|rest| rest.split("[models.inside]").next());
     let manifest = format!("{}[model]{}", defaults.unwrap_or_default(), older.unwrap_or_default());
     user.write("python/encoder.py", ENCODER);
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n",
+    );
     let user = user.with_empty_cache();
     user.write("all.toml", manifest.replace("[4, 8, 16]", "[4, 16]"));
     user.cargo(&["check"]).succeeds();

@@ -1,7 +1,8 @@
 //! The recipes of docs/ci.md, as they stand there: each command is run in a crate with a model.
 //!
-//! Owns: the promise that the page is true. Must not: hold a copy of its text; only what an example has to leave open,
-//! the address of a server, is filled in. The blocks about nginx and bazel-remote are tested in `coreml-build`.
+//! Owns: the promise that the page is true. Must not: hold a copy of its text; only what an example
+//! has to leave open, the address of a server, is filled in. The blocks about nginx and
+//! bazel-remote are tested in `coreml-build`.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -16,10 +17,13 @@ const S3_PYTHON: &str = "COREML_TEST_S3_PYTHON";
 /// Bucket, keys and token of the S3 server.
 const S3: [&str; 4] = ["models", "AKIDTEST", "s3cret/+key=", "t0ken"];
 
-/// Returns the code blocks under a heading of the page: what stands behind the fence, and the lines.
+/// Returns the code blocks under a heading of the page: what stands behind the fence, and the
+/// lines.
 fn blocks(heading: &str) -> Vec<(String, String)> {
     let page = std::fs::read_to_string(workspace().join("docs/ci.md")).expect("there is a page");
-    let start = page.find(&format!("# {heading}\n")).unwrap_or_else(|| unreachable!("there is a part {heading}"));
+    let start = page
+        .find(&format!("# {heading}\n"))
+        .unwrap_or_else(|| unreachable!("there is a part {heading}"));
     let part = &page[start..];
     // A comment of a block has one mark.
     let part = &part[..part.find("\n##").unwrap_or(part.len())];
@@ -38,7 +42,10 @@ fn block(heading: &str, kind: &str) -> String {
 fn workflow(heading: &str) -> String {
     let text = block(heading, "yaml");
     let commands = text.lines().filter_map(|line| line.trim().strip_prefix("- run: "));
-    commands.filter(|command| !command.starts_with("cargo install")).map(|command| format!("{command}\n")).collect()
+    commands
+        .filter(|command| !command.starts_with("cargo install"))
+        .map(|command| format!("{command}\n"))
+        .collect()
 }
 
 /// Returns a crate with a small model and an empty cache.
@@ -46,19 +53,25 @@ fn small(name: &str) -> UserCrate {
     let user = UserCrate::new(name, &["net.toml"]).with_empty_cache();
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n\
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, \
+        4], dtype = \"float32\" }\n\
          outputs.y = { dtype = \"float32\" }\n",
     );
     user.write(
         "python/net.py",
-        "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3)\n",
+        "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, \
+        3)\n",
     );
     user.write(
         "src/lib.rs",
-        "//! A library with a model.\n\n/// The model.\n#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n",
+        "//! A library with a model.\n\n/// The \
+        model.\n#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n",
     );
     let mut build = Command::new(env!("CARGO"));
-    build.args(["build", "--quiet", "-p", "cargo-coreml"]).current_dir(workspace()).env("CARGO_TARGET_DIR", target());
+    build
+        .args(["build", "--quiet", "-p", "cargo-coreml"])
+        .current_dir(workspace())
+        .env("CARGO_TARGET_DIR", target());
     run(&mut build).succeeds();
     user
 }
@@ -69,7 +82,8 @@ fn shell(user: &UserCrate, commands: &str, variables: &[(&str, &str)]) -> Run {
     let cargo = user.command(&[]);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = target().join("debug");
-    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path))).expect("PATH is a path");
+    let path = std::env::join_paths(std::iter::once(own).chain(std::env::split_paths(&path)))
+        .expect("PATH is a path");
     let mut command = Command::new("sh");
     command.args(["-e", "-x", "-c", commands]).current_dir(user.path("")).env("PATH", path);
     for (name, value) in cargo.get_envs() {
@@ -93,17 +107,28 @@ fn lock_cache_folder_and_shared_folder() {
     let user = small("recipes");
     let remote = user.path("team").display().to_string();
     shell(&user, &block("The lock", "sh"), &[]).succeeds();
-    shell(&user, &block("No Python in CI: the lock decides", "sh"), &[("COREML_PYTHON", "/nonexistent")]).succeeds();
+    shell(
+        &user,
+        &block("No Python in CI: the lock decides", "sh"),
+        &[("COREML_PYTHON", "/nonexistent")],
+    )
+    .succeeds();
     assert!(workflow("Hosted CI with its cache action").lines().count() >= 3);
     let ran = shell(&user, &workflow("Hosted CI with its cache action"), &[]).succeeds();
-    assert!(ran.stdout.contains("net.lock: up to date") && ran.stdout.contains("1 passed"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("net.lock: up to date") && ran.stdout.contains("1 passed"),
+        "{}",
+        ran.stdout
+    );
 
     let recipe = block("A remote cache", "sh").replace("https://cache.example.com/team", &remote);
     forget(&user, "recipes");
     shell(&user, &recipe, &[]).succeeds();
     forget(&user, "recipes");
-    // The first line of the recipe's two builds converted; given is only what a build converts where that is wanted.
-    shell(&user, "cargo build", &[("COREML_REMOTE", &remote), ("COREML_REMOTE_WRITE", "1")]).succeeds();
+    // The first line of the recipe's two builds converted; given is only what a build converts
+    // where that is wanted.
+    shell(&user, "cargo build", &[("COREML_REMOTE", &remote), ("COREML_REMOTE_WRITE", "1")])
+        .succeeds();
     assert_eq!(user.cached("recipes", "net.toml"), [false]);
     forget(&user, "recipes");
     let config = block("A remote cache", "toml").replace("https://cache.example.com/team", &remote);
@@ -117,8 +142,12 @@ fn lock_cache_folder_and_shared_folder() {
     let offline = [configured[0], ("COREML_PYTHON", "/nonexistent")];
     let ran = shell(&user, &block("Offline", "sh"), &offline).succeeds();
     assert!(ran.stdout.contains("fetched from the remote cache"), "{}", ran.stdout);
-    let ran =
-        shell(&user, &block("Keeping the cache", "sh"), &[configured[0], ("COREML_REMOTE_WRITE", "1")]).succeeds();
+    let ran = shell(
+        &user,
+        &block("Keeping the cache", "sh"),
+        &[configured[0], ("COREML_REMOTE_WRITE", "1")],
+    )
+    .succeeds();
     assert!(ran.stdout.contains("in the remote cache"), "{}", ran.stdout);
 }
 
@@ -136,7 +165,8 @@ impl Drop for Server {
 fn s3_server(python: &Path) -> (Server, String) {
     let script = workspace().join("coreml-build/tests/build/s3_server.py");
     let mut command = Command::new(python);
-    let mut process = command.arg(script).args(S3).stdout(Stdio::piped()).spawn().expect("Python starts");
+    let mut process =
+        command.arg(script).args(S3).stdout(Stdio::piped()).spawn().expect("Python starts");
     let mut lines = BufReader::new(process.stdout.take().expect("it has an output")).lines();
     let server = Server(process);
     let port = lines.next().expect("it says its port").expect("in words");
@@ -148,7 +178,10 @@ fn s3_server(python: &Path) -> (Server, String) {
 #[test]
 fn shared_bucket() {
     let Some(python) = std::env::var_os(S3_PYTHON) else {
-        println!("skipped: {S3_PYTHON} names no Python with moto; `pip install -r .ci/requirements-s3.txt` makes one");
+        println!(
+            "skipped: {S3_PYTHON} names no Python with moto; `pip install -r \
+            .ci/requirements-s3.txt` makes one"
+        );
         return;
     };
     let (_server, url) = s3_server(Path::new(&python));
@@ -158,8 +191,10 @@ fn shared_bucket() {
     user.write("Cargo.toml", manifest.replace(&plain, &format!("{plain}, features = [\"s3\"]")));
     shell(&user, "cargo coreml lock", &[]).succeeds();
     forget(&user, "bucket-recipe");
-    let recipe = block("A shared bucket", "sh").replace("AWS_ACCESS_KEY_ID=…", &format!("AWS_ACCESS_KEY_ID={}", S3[1]));
-    let recipe = recipe.replace("AWS_SECRET_ACCESS_KEY=…", &format!("AWS_SECRET_ACCESS_KEY={}", S3[2]));
+    let recipe = block("A shared bucket", "sh")
+        .replace("AWS_ACCESS_KEY_ID=…", &format!("AWS_ACCESS_KEY_ID={}", S3[1]));
+    let recipe =
+        recipe.replace("AWS_SECRET_ACCESS_KEY=…", &format!("AWS_SECRET_ACCESS_KEY={}", S3[2]));
     let server = [("AWS_ENDPOINT_URL_S3", url.as_str()), ("AWS_SESSION_TOKEN", S3[3])];
     let gave = shell(&user, &recipe, &server).succeeds();
     assert_eq!(user.cached("bucket-recipe", "net.toml"), [false]);
@@ -167,9 +202,19 @@ fn shared_bucket() {
 
     // Elsewhere, with what the action of a hosted CI leaves in the environment: no Python.
     forget(&user, "bucket-recipe");
-    let keys = [("AWS_ACCESS_KEY_ID", S3[1]), ("AWS_SECRET_ACCESS_KEY", S3[2]), ("AWS_REGION", "eu-central-1")];
+    let keys = [
+        ("AWS_ACCESS_KEY_ID", S3[1]),
+        ("AWS_SECRET_ACCESS_KEY", S3[2]),
+        ("AWS_REGION", "eu-central-1"),
+    ];
     let remote = [("COREML_REMOTE", "s3://models/team"), ("COREML_PYTHON", "/nonexistent")];
-    let ran = shell(&user, &workflow("A shared bucket"), &[&server[..], &keys, &remote].concat()).succeeds();
+    let ran = shell(&user, &workflow("A shared bucket"), &[&server[..], &keys, &remote].concat())
+        .succeeds();
     assert_eq!(user.cached("bucket-recipe", "net.toml"), [true]);
-    assert!(ran.stdout.contains("1 passed") && !ran.stderr.contains("warning"), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("1 passed") && !ran.stderr.contains("warning"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
 }

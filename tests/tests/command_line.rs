@@ -1,4 +1,5 @@
-//! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, `lint`, `report`, `diff`, with real conversions.
+//! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, `lint`, `report`,
+//! `diff`, with real conversions.
 //!
 //! Owns: what the subcommands say to each other through the cache. Must not: test the figures.
 
@@ -22,19 +23,28 @@ fn what_is_built_is_measured_and_removed_again() {
     let user = UserCrate::new("commanded", &["nets.toml"]).with_empty_cache();
     user.write(
         "nets.toml",
-        "[models.good]\nsource = { file = \"python/nets.py\", entry = \"net\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n\n\
-         [models.bad]\nsource = { file = \"python/nets.py\", entry = \"wrong\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n",
+        "[models.good]\nsource = { file = \"python/nets.py\", entry = \"net\" }\ninputs.x = { \
+        shape = [1, 4], dtype = \"float32\" }\n\n\
+         [models.bad]\nsource = { file = \"python/nets.py\", entry = \"wrong\" }\ninputs.x = { \
+         shape = [1, 4], dtype = \"float32\" }\n",
     );
-    let nets = "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3)\n\n\ndef wrong():\n    ";
+    let nets = "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return \
+        torch.nn.Linear(4, 3)\n\n\ndef wrong():\n    ";
     user.write("python/nets.py", format!("{nets}return torch.nn.Linear(5, 3)\n"));
 
     // One model fails; the other is kept, and the JSON says so besides the error.
     let failed = coreml(&user, &["build", "--json"]);
     let said: Value = serde_json::from_str(&failed.stdout).expect("it is JSON");
-    assert!(said[0]["errors"][0].as_str().is_some_and(|error| error.contains("model `bad`")), "{said}");
+    assert!(
+        said[0]["errors"][0].as_str().is_some_and(|error| error.contains("model `bad`")),
+        "{said}"
+    );
     failed.fails_with(&["good: converted", "bad: not converted", "model `bad`"]);
     let places = coreml(&user, &["build", "--dry-run"]).succeeds().stdout;
-    assert!(places.contains("good  in the local cache") && places.contains("bad   in no cache"), "{places}");
+    assert!(
+        places.contains("good  in the local cache") && places.contains("bad   in no cache"),
+        "{places}"
+    );
 
     user.write("python/nets.py", format!("{nets}return torch.nn.Linear(4, 3)\n"));
     let built = json(&user, &["build", "--json", "--jobs", "1"]);
@@ -44,15 +54,24 @@ fn what_is_built_is_measured_and_removed_again() {
     assert!(models.iter().all(|model| model["bytes"].as_u64() > Some(0)), "{built}");
     let again = json(&user, &["build", "--json"]);
     assert!(
-        again[0]["models"].as_array().is_some_and(|all| all.iter().all(|model| model["cached"] == true)),
+        again[0]["models"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|model| model["cached"] == true)),
         "{again}"
     );
 
-    let figures = json(&user, &["bench", "nets.toml", "--seconds", "0.01", "--threads", "1", "--json"]);
+    let figures =
+        json(&user, &["bench", "nets.toml", "--seconds", "0.01", "--threads", "1", "--json"]);
     for (figures, model) in figures.as_array().expect("a list").iter().zip(["good", "bad"]) {
         assert_eq!(figures["model"], format!("nets.toml: {model}"));
-        assert!(figures["inputs"].as_str().is_some_and(|name| name.ends_with(".safetensors")), "{figures}");
-        assert!(figures["least"].as_f64() <= figures["median"].as_f64() && figures["predictions"].as_u64() >= Some(10));
+        assert!(
+            figures["inputs"].as_str().is_some_and(|name| name.ends_with(".safetensors")),
+            "{figures}"
+        );
+        assert!(
+            figures["least"].as_f64() <= figures["median"].as_f64()
+                && figures["predictions"].as_u64() >= Some(10)
+        );
     }
 
     let removed = coreml(&user, &["clean"]).succeeds().stdout;
@@ -74,15 +93,20 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     let user = UserCrate::new("traced", &["net.toml"]);
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 8], dtype = \"float32\" }\n",
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, \
+        8], dtype = \"float32\" }\n",
     );
     // Line 12 has the operation that a rule speaks against.
     let net = |factor: &str| {
         format!(
-            "import torch\n\n\nclass Chosen(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
-             torch.manual_seed(0)\n        self.linear = torch.nn.Linear(8, 8)\n\n    def forward(self, x):\n        \
-             x = self.linear(x) * {factor}\n        return x.topk(3)[0]\n\n\nclass Net(torch.nn.Module):\n    \
-             def __init__(self):\n        super().__init__()\n        self.chosen = Chosen()\n\n    def forward(self, x):\n        \
+            "import torch\n\n\nclass Chosen(torch.nn.Module):\n    def \
+            __init__(self):\n        super().__init__()\n        \
+             torch.manual_seed(0)\n        self.linear = torch.nn.Linear(8, 8)\n\n    def \
+             forward(self, x):\n        \
+             x = self.linear(x) * {factor}\n        return x.topk(3)[0]\n\n\nclass \
+             Net(torch.nn.Module):\n    \
+             def __init__(self):\n        super().__init__()\n        self.chosen = \
+             Chosen()\n\n    def forward(self, x):\n        \
              return self.chosen(x)\n\n\ndef net():\n    return Net()\n"
         )
     };
@@ -90,7 +114,8 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     coreml(&user, &["build"]).succeeds();
     let lint = json(&user, &["lint", "net.toml", "--json"]);
     let findings = lint[0]["findings"].as_array().expect("there are findings");
-    let topk = findings.iter().find(|finding| finding["operation"] == "topk").expect("topk is found");
+    let topk =
+        findings.iter().find(|finding| finding["operation"] == "topk").expect("topk is found");
     let origin = serde_json::json!({ "module": "chosen", "file": "python/net.py", "line": 12 });
     assert_eq!((&topk["rule"], &topk["origin"]), (&"ANE021".into(), &origin), "{topk}");
     let text = coreml(&user, &["lint", "net.toml"]).succeeds().stdout;
@@ -99,13 +124,19 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     let results = sarif["runs"][0]["results"].as_array().expect("there are results");
     let place = |result: &Value| result["locations"][0]["physicalLocation"].clone();
     let physical = serde_json::json!({ "artifactLocation": { "uri": "python/net.py" }, "region": { "startLine": 12 } });
-    assert!(results.iter().any(|result| result["ruleId"] == "ANE021" && place(result) == physical), "{sarif}");
+    assert!(
+        results.iter().any(|result| result["ruleId"] == "ANE021" && place(result) == physical),
+        "{sarif}"
+    );
 
     coreml(&user, &["report", "net.toml", "-o", "net.html"]).succeeds();
     let page = std::fs::read_to_string(user.path("net.html")).expect("the page was written");
-    for part in
-        [r#""module":"chosen","line":"python/net.py:12""#, r#"["converted with torch","#, r#""stages":[["#, r#""log":"#]
-    {
+    for part in [
+        r#""module":"chosen","line":"python/net.py:12""#,
+        r#"["converted with torch","#,
+        r#""stages":[["#,
+        r#""log":"#,
+    ] {
         assert!(page.contains(part), "the page lacks {part}");
     }
     assert!(!page.contains(r#""log":"","#), "the log is kept");
@@ -117,7 +148,11 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     assert_eq!(coreml(&user, &["diff", "HEAD"]).succeeds().stdout, "net.toml: net: the same\n");
     user.write("python/net.py", net("2 + 100"));
     let changed = &json(&user, &["diff", "HEAD", "--json"])[0];
-    assert_eq!((&changed["same"], &changed["interface"]), (&false.into(), &serde_json::json!([])), "{changed}");
+    assert_eq!(
+        (&changed["same"], &changed["interface"]),
+        (&false.into(), &serde_json::json!([])),
+        "{changed}"
+    );
     assert!(
         changed["weights"].as_array().is_some_and(|all| !all.is_empty())
             || changed["operations"] != serde_json::json!([]),

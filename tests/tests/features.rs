@@ -1,6 +1,8 @@
-//! States, flexible shapes and images, the whole way: a manifest, conversion by `cargo`, typed calls, parity with PyTorch.
+//! States, flexible shapes and images, the whole way: a manifest, conversion by `cargo`, typed
+//! calls, parity with PyTorch.
 //!
-//! Owns: the proof that manifest keys, driver, macro and runtime agree about what is not a plain tensor of one shape.
+//! Owns: the proof that manifest keys, driver, macro and runtime agree about what is not a plain
+//! tensor of one shape.
 
 use coreml_tests::UserCrate;
 
@@ -176,15 +178,21 @@ fn they_work_the_whole_way() {
     assert_eq!(lines[0], "cache 32 logits Some([1, 16])", "{said}");
     assert_eq!(lines[1], "emptied true", "{said}");
     assert_eq!(lines[2..4], ["scores [1, 1, 8]", "scores [1, 20, 8]"], "{said}");
-    let unequal = "dimension 1 of `ids` and dimension 1 of `mask` always have the same size: here they have 20 and 1";
+    let unequal = "dimension 1 of `ids` and dimension 1 of `mask` always have the same size: here \
+        they have 20 and 1";
     assert_eq!(lines[4], unequal, "{said}");
     assert_eq!(lines[5], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
     assert_eq!(lines[6], "summed Some(16.0) of [1, 16]", "{said}");
-    assert_eq!(lines[7], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]", "{said}");
+    assert_eq!(
+        lines[7], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]",
+        "{said}"
+    );
     assert_eq!(lines[8], "small 1.00 [-127, 0, 1, 128] [-1, -1, 0, 1]", "{said}");
-    // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the last; means and
-    // deviations stand in the order of the planes.
+    // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the
+    // last; means and deviations stand in the order of the planes.
     assert!(lines[9].starts_with("means -2.12 -2.04 2.64 "), "{said}");
 
-    user.cargo(&["test"]).succeeds().has_parity("nets", &["decoder", "text", "choice", "photo", "small"]);
+    user.cargo(&["test"])
+        .succeeds()
+        .has_parity("nets", &["decoder", "text", "choice", "photo", "small"]);
 }

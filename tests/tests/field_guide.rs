@@ -1,4 +1,5 @@
-//! The coverage table of docs/field-guide.md is whole: no cell is empty, and every test that it names exists.
+//! The coverage table of docs/field-guide.md is whole: no cell is empty, and every test that it
+//! names exists.
 //!
 //! Owns: reading the table. Must not: know what the tests do.
 
@@ -24,16 +25,23 @@ fn sources(folder: &Path) -> String {
 #[test]
 fn every_row_has_a_feature_and_a_test_that_exists() {
     let root = coreml_tests::workspace();
-    let guide = std::fs::read_to_string(root.join("docs/field-guide.md")).expect("there is a guide");
+    let guide =
+        std::fs::read_to_string(root.join("docs/field-guide.md")).expect("there is a guide");
     let sources = sources(&root);
-    let rows = guide.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| A person would"));
+    let rows = guide
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| A person would"));
     let mut count = 0;
     for row in rows {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        assert!(cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()), "a cell is missing in: {row}");
+        assert!(
+            cells.len() == 3 && cells.iter().all(|cell| !cell.is_empty()),
+            "a cell is missing in: {row}"
+        );
         let test = cells[2].trim_matches('`');
-        let exists =
-            [format!("fn {test}("), format!("def {test}(")].iter().any(|start| sources.contains(start.as_str()));
+        let exists = [format!("fn {test}("), format!("def {test}(")]
+            .iter()
+            .any(|start| sources.contains(start.as_str()));
         assert!(exists, "there is no test `{test}`, named by: {row}");
         count += 1;
     }

@@ -1,11 +1,12 @@
-//! Several functions in one package, the whole way: a manifest, conversion by `cargo`, typed calls, parity of each with
-//! PyTorch, and weights that are stored once.
+//! Several functions in one package, the whole way: a manifest, conversion by `cargo`, typed calls,
+//! parity of each with PyTorch, and weights that are stored once.
 //!
 //! Owns: the proof that manifest keys, driver, macro and runtime agree about functions.
 
 use coreml_tests::UserCrate;
 
-/// A package of two functions that share their weights, one of them with a state, and each function as a package of its own.
+/// A package of two functions that share their weights, one of them with a state, and each function
+/// as a package of its own.
 const MANIFEST: &str = r#"[models.decoder]
 default-function = "step"
 metadata = { description = "Reads a prompt, then one token after the other." }
@@ -120,7 +121,9 @@ fn functions_of_one_package_share_weights_and_compute_what_pytorch_does() {
     let [joined, first, second] = sizes[..] else { panic!("{said}") };
     assert!(first > 50_000 && second > 50_000 && joined * 10 < first.max(second) * 11, "{said}");
 
-    user.cargo(&["test"]).succeeds().has_parity("all", &["decoder::prefill", "decoder::step", "alone", "alone_too"]);
+    user.cargo(&["test"])
+        .succeeds()
+        .has_parity("all", &["decoder::prefill", "decoder::step", "alone", "alone_too"]);
 }
 
 #[test]
@@ -128,6 +131,9 @@ fn a_mistake_in_a_function_stands_at_its_line() {
     let user = UserCrate::new("function-mistakes", &["all.toml"]);
     user.write("all.toml", MANIFEST.replace("shape = [1, 128]", "shape = [1, 127]"));
     user.write("python/decoder.py", DECODER);
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n",
+    );
     user.cargo(&["check"]).fails_with(&["all.toml:15:1", "model `decoder`", "sum"]);
 }

@@ -1,6 +1,8 @@
-//! The gallery of errors, `docs/errors.md`: each mistake is made, and what is printed is compared with the page.
+//! The gallery of errors, `docs/errors.md`: each mistake is made, and what is printed is compared
+//! with the page.
 //!
-//! Owns: reading the page, and taking what differs from machine to machine out of the texts. `BLESS=1` writes the page anew.
+//! Owns: reading the page, and taking what differs from machine to machine out of the texts.
+//! `BLESS=1` writes the page anew.
 
 use coreml_tests::{UserCrate, run, workspace};
 use std::path::PathBuf;
@@ -45,7 +47,9 @@ fn printed(user: &UserCrate, mistake: &Mistake) -> String {
     let python = if mistake.python.is_empty() { "def net():\n    pass\n" } else { &mistake.python };
     user.write("net.py", python);
     let mut command = user.command(&["run", "--quiet", "--manifest-path"]);
-    command.arg(workspace().join("cargo-coreml/Cargo.toml")).args(["--", "coreml", "build", "m.toml"]);
+    command
+        .arg(workspace().join("cargo-coreml/Cargo.toml"))
+        .args(["--", "coreml", "build", "m.toml"]);
     let said = run(&mut command);
     let told = said.stderr.split_once("error: ").map_or(said.stderr.as_str(), |(_, error)| error);
     // Where the cache and the crate are differs, and so does the name of a log.
@@ -67,14 +71,23 @@ fn every_mistake_is_told_as_the_page_says() {
         let printed = printed(&user, mistake);
         if printed != mistake.text {
             wrong.push(format!("## {}\n{printed}", mistake.title));
-            let (before, after) = blessed.split_once(&format!("## {}\n", mistake.title)).unwrap_or_default();
-            let after = after.replacen(&format!("```text\n{}```", mistake.text), &format!("```text\n{printed}```"), 1);
+            let (before, after) =
+                blessed.split_once(&format!("## {}\n", mistake.title)).unwrap_or_default();
+            let after = after.replacen(
+                &format!("```text\n{}```", mistake.text),
+                &format!("```text\n{printed}```"),
+                1,
+            );
             blessed = format!("{before}## {}\n{after}", mistake.title);
         }
     }
     if std::env::var_os("BLESS").is_some() {
         assert!(std::fs::write(page(), blessed).is_ok(), "the page can be written");
     } else {
-        assert!(wrong.is_empty(), "docs/errors.md is out of date (BLESS=1 writes it):\n{}", wrong.join("\n"));
+        assert!(
+            wrong.is_empty(),
+            "docs/errors.md is out of date (BLESS=1 writes it):\n{}",
+            wrong.join("\n")
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! Rules that must never break, read off the source tree: who may depend on whom, where `unsafe`, printing, processes and
-//! the environment may stand, and how a file opens.
+//! Rules that must never break, read off the source tree: who may depend on whom, where `unsafe`,
+//! printing, processes and the environment may stand, and how a file opens.
 //!
-//! Owns: the rules of ARCHITECTURE.md that a compiler does not check. Must not: build or run anything.
+//! Owns: the rules of ARCHITECTURE.md that a compiler does not check. Must not: build or run
+//! anything.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -15,20 +16,34 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("coreml-macros", &["coreml-spec"]),
     ("coreml-portable", &["coreml-spec"]),
     ("coreml-rt", &["coreml-spec", "coreml-macros", "coreml-portable"]),
-    ("cargo-coreml", &["coreml-spec", "coreml-lint", "coreml-build", "coreml-portable", "coreml-rt"]),
+    (
+        "cargo-coreml",
+        &["coreml-spec", "coreml-lint", "coreml-build", "coreml-portable", "coreml-rt"],
+    ),
 ];
 
-/// What a source text may contain only in certain files: pattern, prefixes of the files where it may stand, reason.
+/// What a source text may contain only in certain files: pattern, prefixes of the files where it
+/// may stand, reason.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "unsafe {",
-        &["coreml-spec/src/blob.rs", "coreml-rt/src/embedded.rs", "coreml-rt/src/apple/", "coreml-macros/src/expand/"],
+        &[
+            "coreml-spec/src/blob.rs",
+            "coreml-rt/src/embedded.rs",
+            "coreml-rt/src/apple/",
+            "coreml-macros/src/expand/",
+        ],
         "mmap, embedded symbols and Apple's API only",
     ),
     (
         "process::Command",
         // A metric runs in a test, or for `cargo coreml`.
-        &["coreml-build/src/", "cargo-coreml/src/", "coreml-rt/src/apple/", "coreml-rt/src/parity/metric.rs"],
+        &[
+            "coreml-build/src/",
+            "cargo-coreml/src/",
+            "coreml-rt/src/apple/",
+            "coreml-rt/src/parity/metric.rs",
+        ],
         "only the build side starts processes, and a test its metric",
     ),
     ("process::exit", &["cargo-coreml/src/"], "only a program ends itself"),
@@ -43,7 +58,11 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
         ],
         "configuration is read at the doors",
     ),
-    ("println!", &["coreml-build/src/", "coreml-rt/src/parity", "cargo-coreml/src/"], "libraries do not print"),
+    (
+        "println!",
+        &["coreml-build/src/", "coreml-rt/src/parity", "cargo-coreml/src/"],
+        "libraries do not print",
+    ),
     ("objc2", &["coreml-rt/src/apple/"], "Apple's API has one room"),
 ];
 
@@ -52,10 +71,14 @@ const UNDONE: &[&str] = &["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("];
 
 /// Returns the root of the workspace.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests crate stands below the root").to_path_buf()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests crate stands below the root")
+        .to_path_buf()
 }
 
-/// Returns every file below the root with one of `extensions`, as (path relative to the root, text).
+/// Returns every file below the root with one of `extensions`, as (path relative to the root,
+/// text).
 fn sources(extensions: &[&str]) -> Vec<(String, String)> {
     let (root, mut found) = (root(), Vec::new());
     let mut folders = vec![root.clone()];
@@ -69,9 +92,15 @@ fn sources(extensions: &[&str]) -> Vec<(String, String)> {
                 {
                     folders.push(path);
                 }
-            } else if path.extension().is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted)) {
-                let relative =
-                    path.strip_prefix(&root).expect("found below the root").to_string_lossy().replace('\\', "/");
+            } else if path
+                .extension()
+                .is_some_and(|extension| extensions.iter().any(|wanted| extension == *wanted))
+            {
+                let relative = path
+                    .strip_prefix(&root)
+                    .expect("found below the root")
+                    .to_string_lossy()
+                    .replace('\\', "/");
                 found.push((relative, std::fs::read_to_string(&path).expect("sources are text")));
             }
         }
@@ -80,7 +109,8 @@ fn sources(extensions: &[&str]) -> Vec<(String, String)> {
     found
 }
 
-/// Returns the sources that ship: those below a crate's `src/`, without test modules in files of their own.
+/// Returns the sources that ship: those below a crate's `src/`, without test modules in files of
+/// their own.
 fn shipped() -> Vec<(String, String)> {
     let mut sources = sources(&["rs"]);
     sources.retain(|(path, _)| {
@@ -91,7 +121,8 @@ fn shipped() -> Vec<(String, String)> {
     sources
 }
 
-/// Returns the lines of `text` that are code outside a trailing `#[cfg(test)]` module, with their numbers from 1.
+/// Returns the lines of `text` that are code outside a trailing `#[cfg(test)]` module, with their
+/// numbers from 1.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .enumerate()
@@ -103,14 +134,22 @@ fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 #[test]
 fn dependencies_point_one_way() {
     for (name, allowed) in MAY_DEPEND_ON {
-        let manifest =
-            std::fs::read_to_string(root().join(name).join("Cargo.toml")).expect("each crate has a Cargo.toml");
+        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml"))
+            .expect("each crate has a Cargo.toml");
         let manifest: toml::Table = manifest.parse().expect("Cargo.toml is TOML");
         let empty = toml::Table::new();
         for section in ["dependencies", "build-dependencies"] {
-            for dependency in manifest.get(section).and_then(|section| section.as_table()).unwrap_or(&empty).keys() {
+            for dependency in manifest
+                .get(section)
+                .and_then(|section| section.as_table())
+                .unwrap_or(&empty)
+                .keys()
+            {
                 let own = MAY_DEPEND_ON.iter().any(|(name, _)| name == dependency);
-                assert!(!own || allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+                assert!(
+                    !own || allowed.contains(&dependency.as_str()),
+                    "{name} must not depend on {dependency}"
+                );
             }
         }
     }
@@ -151,7 +190,11 @@ fn every_file_says_what_it_is() {
             wrong.push(path);
         }
     }
-    assert!(wrong.is_empty(), "these files do not open with their documentation:\n{}", wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "these files do not open with their documentation:\n{}",
+        wrong.join("\n")
+    );
 }
 
 #[test]
@@ -177,7 +220,11 @@ fn links_in_the_documents_lead_somewhere() {
         let folder = root().join(&path).parent().expect("a file stands in a folder").to_path_buf();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = target.split('#').next().unwrap_or_default();
-            if !file.is_empty() && !file.contains("://") && !file.contains(' ') && !folder.join(file).exists() {
+            if !file.is_empty()
+                && !file.contains("://")
+                && !file.contains(' ')
+                && !folder.join(file).exists()
+            {
                 wrong.push(format!("{path}: {target}"));
             }
         }

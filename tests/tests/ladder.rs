@@ -5,7 +5,8 @@
 use coreml_tests::{Run, UserCrate, run, target, workspace};
 use std::process::Command;
 
-/// A network that half precision breaks, and one that it does not: in the first, squares of large numbers overflow.
+/// A network that half precision breaks, and one that it does not: in the first, squares of large
+/// numbers overflow.
 const NETS: &str = r#""""Two networks with weights that are the same each time."""
 
 import torch
@@ -58,7 +59,11 @@ fn coreml(user: &UserCrate, arguments: &[&str]) -> Run {
     if arguments[0] == "precision" {
         command.args(["--features", "onnxruntime"]);
     }
-    command.args(["--", "coreml"]).args(arguments).arg(user.path("nets.toml")).env("CARGO_TARGET_DIR", target());
+    command
+        .args(["--", "coreml"])
+        .args(arguments)
+        .arg(user.path("nets.toml"))
+        .env("CARGO_TARGET_DIR", target());
     run(&mut command)
 }
 
@@ -67,9 +72,13 @@ fn the_ladder_is_walked_and_the_manifest_stays_as_it_is() {
     let user = crate_of("ladder");
     let plot = user.path("ladder.svg");
     let metric = "basename \"$COREML_PACKAGE\"";
-    let said = coreml(&user, &["quantize", "--model", "quiet", "--json", "--metric", metric]).succeeds().stdout;
+    let said = coreml(&user, &["quantize", "--model", "quiet", "--json", "--metric", metric])
+        .succeeds()
+        .stdout;
     let rungs: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
-    let rung = |name: &str| rungs.as_array().and_then(|all| all.iter().find(|rung| rung["name"] == name)).cloned();
+    let rung = |name: &str| {
+        rungs.as_array().and_then(|all| all.iter().find(|rung| rung["name"] == name)).cloned()
+    };
     let (whole, int8, palette1) = (rung("float16"), rung("int8"), rung("palette1"));
     let (whole, int8, palette1) =
         whole.zip(int8).zip(palette1).map(|((a, b), c)| (a, b, c)).expect("all rungs are there");
@@ -81,7 +90,9 @@ fn the_ladder_is_walked_and_the_manifest_stays_as_it_is() {
 
     // Everything is in the cache now.
     let table =
-        coreml(&user, &["quantize", "--model", "quiet", "--plot", &plot.display().to_string()]).succeeds().stdout;
+        coreml(&user, &["quantize", "--model", "quiet", "--plot", &plot.display().to_string()])
+            .succeeds()
+            .stdout;
     assert!(table.contains("rung") && table.contains("add to the model:"), "{table}");
     assert!(std::fs::read_to_string(plot).expect("it was drawn").contains("palette4"));
     assert_eq!(std::fs::read_to_string(user.path("nets.toml")).expect("it is there"), MANIFEST);
@@ -92,8 +103,14 @@ fn the_ladder_is_walked_and_the_manifest_stays_as_it_is() {
 
 #[test]
 fn the_culprits_of_half_precision_are_found() {
-    if ["ORT_DYLIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"].iter().all(|name| std::env::var_os(name).is_none()) {
-        println!("skipped: no ONNX Runtime; set ORT_DYLIB_PATH, or VIRTUAL_ENV to an environment that has it");
+    if ["ORT_DYLIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"]
+        .iter()
+        .all(|name| std::env::var_os(name).is_none())
+    {
+        println!(
+            "skipped: no ONNX Runtime; set ORT_DYLIB_PATH, or VIRTUAL_ENV to an environment that \
+            has it"
+        );
         return;
     }
     let user = crate_of("culprits");
@@ -101,9 +118,16 @@ fn the_culprits_of_half_precision_are_found() {
     assert!(quiet.contains("Half precision meets the target"), "{quiet}");
     let loud = coreml(&user, &["precision", "--model", "loud"]).succeeds().stdout;
     let line = loud.lines().last().unwrap_or_default().trim();
-    assert!(line.starts_with("compute-precision = { float32-ops = [") && line.contains("\"rsqrt\""), "{loud}");
-    assert!(!line.contains("\"linear\"") && !line.contains("\"relu\""), "what does no harm stays: {loud}");
+    assert!(
+        line.starts_with("compute-precision = { float32-ops = [") && line.contains("\"rsqrt\""),
+        "{loud}"
+    );
+    assert!(
+        !line.contains("\"linear\"") && !line.contains("\"relu\""),
+        "what does no harm stays: {loud}"
+    );
 
     // Without the target in reach, it says so instead of naming everything.
-    coreml(&user, &["precision", "--model", "loud", "--psnr", "1000"]).fails_with(&["not even single precision"]);
+    coreml(&user, &["precision", "--model", "loud", "--psnr", "1000"])
+        .fails_with(&["not even single precision"]);
 }

@@ -1,26 +1,32 @@
-//! A lock, the whole way: what is locked is built, what is not is refused, and types need nothing but the lock.
+//! A lock, the whole way: what is locked is built, what is not is refused, and types need nothing
+//! but the lock.
 //!
-//! Owns: what a user's crate sees of a lock through cargo. Must not: test the text of locks (`coreml-build` does).
+//! Owns: what a user's crate sees of a lock through cargo. Must not: test the text of locks
+//! (`coreml-build` does).
 
 use coreml_tests::{Run, UserCrate, run, workspace};
 use std::process::Command;
 
 /// A program that says what loading the model gives.
-const MAIN: &str = "//! A program with a model.\n\n/// The model.\n#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\n\
-    fn main() {\n    match net::Model::load() {\n        Ok(_) => println!(\"loaded\"),\n        Err(error) => println!(\"{error}\"),\n    }\n}\n";
+const MAIN: &str = "//! A program with a model.\n\n/// The \
+    model.\n#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\n\
+    fn main() {\n    match net::Model::load() {\n        Ok(_) => \
+    println!(\"loaded\"),\n        Err(error) => println!(\"{error}\"),\n    }\n}\n";
 
 /// Returns a crate with a small model and an empty cache.
 fn small(name: &str) -> UserCrate {
     let user = UserCrate::new(name, &["net.toml"]).with_empty_cache();
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 4], dtype = \"float32\" }\n\
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, \
+        4], dtype = \"float32\" }\n\
          outputs.y = { dtype = \"float32\" }\n",
     );
     // Seeded: a conversion that is made again must give the same package.
     user.write(
         "python/net.py",
-        "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, 3)\n",
+        "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(4, \
+        3)\n",
     );
     user.write("src/main.rs", MAIN);
     user
@@ -40,7 +46,12 @@ fn what_is_locked_is_built_and_nothing_else() {
     lock(&user, &[]).succeeds();
     let text = std::fs::read_to_string(user.path("net.lock")).expect("the command wrote it");
     let built = user.cargo(&["run"]).succeeds();
-    assert!(built.stdout.contains("loaded") && !built.stderr.contains("warning"), "{}{}", built.stdout, built.stderr);
+    assert!(
+        built.stdout.contains("loaded") && !built.stderr.contains("warning"),
+        "{}{}",
+        built.stdout,
+        built.stderr
+    );
     assert_eq!(user.cached("locked", "net.toml"), [true], "the lock's conversion is the build's");
     assert!(lock(&user, &["--check"]).succeeds().stdout.contains("net.lock: up to date"));
 
@@ -51,10 +62,18 @@ fn what_is_locked_is_built_and_nothing_else() {
     assert_eq!(user.cached("locked", "net.toml"), [false]);
 
     // Somebody gives out another package under the same fingerprint.
-    let digest = text.lines().find_map(|line| line.strip_prefix("digest = ")).expect("there is a digest").to_owned();
+    let digest = text
+        .lines()
+        .find_map(|line| line.strip_prefix("digest = "))
+        .expect("there is a digest")
+        .to_owned();
     user.write("net.lock", text.replace(&digest, &format!("\"{}\"", "0".repeat(64))));
     let refused = user.cargo(&["check"]);
-    refused.fails_with(&["--> src/main.rs:4:27", "not the one that net.lock names", "cargo coreml lock net.toml"]);
+    refused.fails_with(&[
+        "--> src/main.rs:4:27",
+        "not the one that net.lock names",
+        "cargo coreml lock net.toml",
+    ]);
     user.write("net.lock", &text);
     user.cargo(&["check"]).succeeds();
 
@@ -66,7 +85,8 @@ fn what_is_locked_is_built_and_nothing_else() {
     let check = lock(&user, &["--check"]);
     check.fails_with(&["net.lock is out of date"]);
     assert!(
-        check.stdout.contains("-    { name = \"y\", kind") && check.stdout.contains("+    { name = \"scores\", kind"),
+        check.stdout.contains("-    { name = \"y\", kind")
+            && check.stdout.contains("+    { name = \"scores\", kind"),
         "{}",
         check.stdout
     );
@@ -83,11 +103,16 @@ fn types_and_documentation_need_only_the_lock() {
     user.cargo(&["doc", "--no-deps"]).succeeds();
     user.cargo(&["test", "--no-run"]).succeeds();
     let run = user.cargo(&["run"]).succeeds();
-    assert!(run.stdout.contains("built without the model `net`: COREML_BUILD=skip"), "{}", run.stdout);
+    assert!(
+        run.stdout.contains("built without the model `net`: COREML_BUILD=skip"),
+        "{}",
+        run.stdout
+    );
     assert!(!user.cache().exists(), "a build that only takes interfaces stores nothing");
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 4] }\n",
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, \
+        4] }\n",
     );
     user.cargo(&["check"]).succeeds();
     std::fs::remove_file(user.path("net.lock")).expect("it was written");

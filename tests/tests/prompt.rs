@@ -1,6 +1,8 @@
-//! A decoder with a cache whose prompt comes in buckets: two models of one manifest, and the program between them.
+//! A decoder with a cache whose prompt comes in buckets: two models of one manifest, and the
+//! program between them.
 //!
-//! Owns: the proof that the way which docs/manifest.md shows in place of `states` beside `buckets` is right.
+//! Owns: the proof that the way which docs/manifest.md shows in place of `states` beside `buckets`
+//! is right.
 
 use coreml_tests::UserCrate;
 
@@ -155,21 +157,33 @@ fn states_functions_and_programs_have_no_buckets() {
     };
     let file = "source = { file = \"net.py\", entry = \"net\" }";
     let cases = [
-        (model(file, "states.k = { shape = [1, 8] }"), ["padding would be written to them", "returns them as outputs"]),
+        (
+            model(
+                file,
+                "states.k = { shape = [1, 8] \
+            }",
+            ),
+            ["padding would be written to them", "returns them as outputs"],
+        ),
         (
             model("source = { mil = \"net.py\", entry = \"net\" }", ""),
             ["not of a MIL program", "PyTorch shows that padding changes no result"],
         ),
         (
-            "[model]\ndefault-function = \"a\"\nbuckets = { input = \"x\", axis = 1, sizes = [4, 8] }\n[model.functions.a]\n\
-             source = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, { min = 1, max = 8 }] }\n"
+            "[model]\ndefault-function = \"a\"\nbuckets = { input = \"x\", axis = 1, sizes = [4, \
+            8] }\n[model.functions.a]\n\
+             source = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, { min = 1, \
+             max = 8 }] }\n"
                 .to_owned(),
             ["which of them has the lengths", "`[models.NAME]`"],
         ),
     ];
     let user = UserCrate::new("no-buckets", &["m.toml"]);
     user.write("net.py", "def net():\n    pass\n");
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"m.toml\")]\npub mod m {}\n\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"m.toml\")]\npub mod m {}\n\nfn main() {}\n",
+    );
     for (manifest, said) in cases {
         user.write("m.toml", manifest);
         user.cargo(&["check"]).fails_with(&said);

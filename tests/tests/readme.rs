@@ -15,7 +15,8 @@ fn block(readme: &str, file: &str) -> String {
         .find_map(|block| {
             let (_, body) = block.split_once('\n')?;
             let first = body.lines().next()?;
-            (first.trim_start_matches(['/', '#', ' ']).split_whitespace().next() == Some(file)).then(|| body.to_owned())
+            (first.trim_start_matches(['/', '#', ' ']).split_whitespace().next() == Some(file))
+                .then(|| body.to_owned())
         })
         .unwrap_or_else(|| panic!("README.md has no block that opens with a comment naming {file}"))
 }
@@ -25,7 +26,8 @@ fn its_ten_lines_work_in_a_new_crate() {
     let root = coreml_tests::workspace();
     let readme = std::fs::read_to_string(root.join("README.md")).expect("there is a README");
     let user = UserCrate::new("readme-crate", &[]);
-    let dependencies = block(&readme, "Cargo.toml").replace("\"../", &format!("\"{}/", root.display()));
+    let dependencies =
+        block(&readme, "Cargo.toml").replace("\"../", &format!("\"{}/", root.display()));
     let package = "[package]\nname = \"readme-crate\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
     user.write("Cargo.toml", format!("{package}\n{dependencies}\n{}", coreml_tests::profiles()));
     for file in ["build.rs", "doubler.toml", "python/doubler.py", "src/main.rs"] {

@@ -1,6 +1,8 @@
-//! What makes a conversion happen again, and what does not: edits, touches, damage, two cargo runs at once, packaging.
+//! What makes a conversion happen again, and what does not: edits, touches, damage, two cargo runs
+//! at once, packaging.
 //!
-//! Owns: the promise that a conversion happens exactly once for the same bytes. Must not: measure time.
+//! Owns: the promise that a conversion happens exactly once for the same bytes. Must not: measure
+//! time.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -10,17 +12,26 @@ use std::time::SystemTime;
 /// The name of the crate's manifest.
 const MANIFEST: &str = "net.toml";
 
-/// Returns a crate whose model reads a manifest, an entry file, a module that it imports, and weights.
+/// Returns a crate whose model reads a manifest, an entry file, a module that it imports, and
+/// weights.
 fn layered(name: &str) -> UserCrate {
     let user = UserCrate::new(name, &[MANIFEST]).with_empty_cache();
     user.write(
         MANIFEST,
-        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\nweights = \"weights/net.safetensors\"\n\
+        "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\nweights = \
+        \"weights/net.safetensors\"\n\
          inputs.x = { shape = [1, 4], dtype = \"float32\" }\noutputs.y = { dtype = \"float32\" }\n",
     );
     user.write("python/net.py", "from blocks import block\n\n\ndef net():\n    return block()\n");
-    user.write("python/blocks.py", "import torch\n\n\ndef block():\n    return torch.nn.Linear(4, 3)\n");
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {\n    net::Model::load().expect(\"it loads\");\n}\n");
+    user.write(
+        "python/blocks.py",
+        "import torch\n\n\ndef block():\n    return torch.nn.Linear(4, 3)\n",
+    );
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn \
+        main() {\n    net::Model::load().expect(\"it loads\");\n}\n",
+    );
     weights(&user, 0);
     user
 }
@@ -29,10 +40,13 @@ fn layered(name: &str) -> UserCrate {
 fn weights(user: &UserCrate, seed: u32) {
     std::fs::create_dir_all(user.path("weights")).expect("folders can be made");
     let code = format!(
-        "import torch, safetensors.torch as s; torch.manual_seed({seed}); s.save_file({{'weight': torch.randn(3, 4), 'bias': torch.randn(3)}}, 'weights/net.safetensors')"
+        "import torch, safetensors.torch as s; torch.manual_seed({seed}); s.save_file({{'weight': \
+        torch.randn(3, 4), 'bias': torch.randn(3)}}, 'weights/net.safetensors')"
     );
-    let status =
-        std::process::Command::new(coreml_tests::python()).args(["-c", &code]).current_dir(user.path("")).status();
+    let status = std::process::Command::new(coreml_tests::python())
+        .args(["-c", &code])
+        .current_dir(user.path(""))
+        .status();
     assert!(status.expect("python starts").success());
 }
 
@@ -44,7 +58,8 @@ fn build(user: &UserCrate, name: &str) -> bool {
 
 /// Gives a file a newer time without changing it.
 fn touch(user: &UserCrate, relative: &str) {
-    let file = std::fs::File::options().append(true).open(user.path(relative)).expect("it is there");
+    let file =
+        std::fs::File::options().append(true).open(user.path(relative)).expect("it is there");
     file.set_modified(SystemTime::now()).expect("times can be set");
 }
 
@@ -104,7 +119,8 @@ fn a_damaged_entry_is_converted_again_and_never_used() {
                 let mut bytes = std::fs::read(&path).expect("readable");
                 let middle = bytes.len() / 2;
                 bytes[middle] ^= 0x55;
-                // A new file, as a failing disk or a careless copy would leave it: entries themselves are read-only.
+                // A new file, as a failing disk or a careless copy would leave it: entries
+                // themselves are read-only.
                 std::fs::remove_file(&path).expect("removable");
                 std::fs::write(&path, bytes).expect("writable");
                 damaged += 1;
@@ -122,7 +138,8 @@ fn two_cargo_runs_at_once_convert_once() {
     let name = "twin";
     let user = layered(name);
     user.write("src/main.rs", "fn main() {}\n");
-    // Two profiles: their folders in the target folder have a lock each, so neither cargo waits for the other.
+    // Two profiles: their folders in the target folder have a lock each, so neither cargo waits for
+    // the other.
     let (dev, release) = std::thread::scope(|scope| {
         let dev = scope.spawn(|| user.cargo(&["build"]));
         let release = scope.spawn(|| user.cargo(&["build", "--release"]));

@@ -1,5 +1,5 @@
-//! Sources other than a Python function, compressed weights, generic fixes of coremltools and rewrites, the whole way:
-//! manifest, `cargo`, parity with PyTorch on the platform's backend.
+//! Sources other than a Python function, compressed weights, generic fixes of coremltools and
+//! rewrites, the whole way: manifest, `cargo`, parity with PyTorch on the platform's backend.
 //!
 //! Owns: the proof that what the driver makes of them also computes the right thing.
 
@@ -166,14 +166,18 @@ fn every_source_and_every_compression_computes_what_pytorch_does() {
     user.write("python/nets.py", NETS);
     user.write("python/prog.py", PROGRAM);
     user.write("src/main.rs", MAIN);
-    copy(&workspace().join("coreml-spec/tests/data/packages/fixed.mlpackage"), &user.path("models/Ready.mlpackage"))
-        .expect("files can be copied");
+    copy(
+        &workspace().join("coreml-spec/tests/data/packages/fixed.mlpackage"),
+        &user.path("models/Ready.mlpackage"),
+    )
+    .expect("files can be copied");
     std::fs::create_dir_all(user.path("saved")).expect("a folder can be made");
-    let save =
-        "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, 'python'); import nets; nets.save('saved')";
+    let save = "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, 'python'); import \
+        nets; nets.save('saved')";
     run(Command::new(python()).args(["-c", save]).current_dir(user.path(""))).succeeds();
     assert_eq!(user.cargo(&["run"]).succeeds().stdout.trim(), "[3.0, -4.0]");
-    user.cargo(&["test"])
-        .succeeds()
-        .has_parity("all", &["script", "exported", "fixes", "blocks", "int8", "int4", "palette", "sparse", "joint"]);
+    user.cargo(&["test"]).succeeds().has_parity(
+        "all",
+        &["script", "exported", "fixes", "blocks", "int8", "int4", "palette", "sparse", "joint"],
+    );
 }

@@ -1,4 +1,5 @@
-//! States that Core ML keeps, and states that are inputs and outputs: the same module, the same program, the same bits.
+//! States that Core ML keeps, and states that are inputs and outputs: the same module, the same
+//! program, the same bits.
 //!
 //! Owns: the proof that `states.mode` changes the package and nothing else.
 
@@ -119,7 +120,9 @@ fn the_same_program_runs_states_of_either_mode() {
     user.write("src/main.rs", MAIN);
     let said = user.cargo(&["run"]).succeeds().stdout;
     assert_eq!(said, "equal true\nequal true\nequal true\nvalues 512\n");
-    user.cargo(&["test"]).succeeds().has_parity("decoder", &["kept", "fed", "both::kept", "both::fed"]);
+    user.cargo(&["test"])
+        .succeeds()
+        .has_parity("decoder", &["kept", "fed", "both::kept", "both::fed"]);
 }
 
 #[test]
@@ -129,17 +132,23 @@ fn a_state_that_is_never_written_is_an_error_in_either_mode() {
         user.write(
             "net.toml",
             format!(
-                "[model]\nsource = {{ file = \"net.py\", entry = \"net\" }}\ninputs.x = {{ shape = [1, 4] }}\n\
+                "[model]\nsource = {{ file = \"net.py\", entry = \"net\" }}\ninputs.x = {{ shape = \
+                [1, 4] }}\n\
                  states.k = {{ shape = [1, 4] }}\nstates.mode = \"{mode}\"\n"
             ),
         );
         user.write(
             "net.py",
-            "import torch\n\n\nclass Net(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n        \
-             self.register_buffer(\"k\", torch.zeros(1, 4))\n\n    def forward(self, x):\n        return self.k + x\n\n\n\
+            "import torch\n\n\nclass Net(torch.nn.Module):\n    def \
+            __init__(self):\n        super().__init__()\n        \
+             self.register_buffer(\"k\", torch.zeros(1, 4))\n\n    def forward(self, \
+             x):\n        return self.k + x\n\n\n\
              def net():\n    return Net()\n",
         );
-        user.write("src/main.rs", "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {}\n");
+        user.write(
+            "src/main.rs",
+            "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\nfn main() {}\n",
+        );
         user.cargo(&["check"]).fails_with(&["net.toml:4:1", "never writes to `k`"]);
     }
 }

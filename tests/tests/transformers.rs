@@ -1,7 +1,9 @@
-//! A model of the Hugging Face hub, the whole way: a manifest that names a repository, `cargo build`, typed calls, parity.
+//! A model of the Hugging Face hub, the whole way: a manifest that names a repository,
+//! `cargo build`, typed calls, parity.
 //!
-//! Owns: the proof that the source works from cargo, with a hub and without one. `COREML_TEST_TRANSFORMERS_PATH` names a folder
-//! that has the library transformers, as `.ci/run` installs it; without it the test says so and stops.
+//! Owns: the proof that the source works from cargo, with a hub and without one.
+//! `COREML_TEST_TRANSFORMERS_PATH` names a folder that has the library transformers, as `.ci/run`
+//! installs it; without it the test says so and stops.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -61,16 +63,20 @@ impl Hub {
     }
 }
 
-/// Makes an environment that sees the conversion environment and transformers, and has nothing of its own.
+/// Makes an environment that sees the conversion environment and transformers, and has nothing of
+/// its own.
 fn environment(folder: &Path, transformers: &Path) -> PathBuf {
     run(Command::new(python()).args(["-m", "venv", "--without-pip"]).arg(folder)).succeeds();
     let interpreter = folder.join("bin/python");
     let packages = |python: &Path| {
         let question = "import sysconfig; print(sysconfig.get_path('purelib'))";
-        PathBuf::from(run(Command::new(python).args(["-I", "-c", question])).succeeds().stdout.trim())
+        PathBuf::from(
+            run(Command::new(python).args(["-I", "-c", question])).succeeds().stdout.trim(),
+        )
     };
     let seen = format!("{}\n{}\n", packages(&python()).display(), transformers.display());
-    std::fs::write(packages(&interpreter).join("seen.pth"), seen).expect("the environment is writable");
+    std::fs::write(packages(&interpreter).join("seen.pth"), seen)
+        .expect("the environment is writable");
     interpreter
 }
 
@@ -112,7 +118,10 @@ classifier = {{}}
     user.write("moods.toml", manifest(&hub.commit));
     let said = user.cargo(&["run"]).succeeds().stdout;
     assert!(said.ends_with("of [Negative, Neutral, Positive], in all 1.000\n"), "{said}");
-    assert!(["negative", "neutral", "positive"].iter().any(|label| said.starts_with(label)), "{said}");
+    assert!(
+        ["negative", "neutral", "positive"].iter().any(|label| said.starts_with(label)),
+        "{said}"
+    );
     let tests = user.cargo(&["test"]).succeeds().stdout;
     assert!(tests.contains("test moods::parity::matches_pytorch ... ok"), "{tests}");
     assert_eq!(user.cached("moods", "moods.toml"), [false]);

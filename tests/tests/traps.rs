@@ -1,7 +1,7 @@
 //! Modules that write into their tensors, the whole way: what is converted gives PyTorch's results.
 //!
-//! Owns: the proof that the driver's checks of such writes leave nothing that is silently wrong. What they refuse is tested
-//! with the driver itself.
+//! Owns: the proof that the driver's checks of such writes leave nothing that is silently wrong.
+//! What they refuse is tested with the driver itself.
 
 use coreml_tests::UserCrate;
 use std::fmt::Write;
@@ -51,23 +51,31 @@ fn writes_into_tensors_give_what_pytorch_gives() {
     let user = UserCrate::new("traps", &["nets.toml"]);
     let mut manifest = String::from(
         "[defaults]\ncompute-precision = \"float32\"\ninputs.x = { shape = [2, 4] }\n\
-         inputs.idx = { shape = [1], dtype = \"int32\", sample = { range = [0, 3] } }\noutputs.y = { dtype = \"float32\" }\n",
+         inputs.idx = { shape = [1], dtype = \"int32\", sample = { range = [0, 3] } }\noutputs.y = \
+         { dtype = \"float32\" }\n",
     );
     let mut nets = NETS.to_owned();
     for (name, body) in BODIES {
         let lines = body.replace("; ", "\n        ");
         write!(
             nets,
-            "\nclass Net_{name}(nn.Module):\n    def forward(self, x, idx):\n        y = x * 2\n        {lines}\n        \
+            "\nclass Net_{name}(nn.Module):\n    def forward(self, x, idx):\n        y = x * \
+            2\n        {lines}\n        \
              return y + idx.sum()\n\n\ndef {name}():\n    return Net_{name}()\n\n"
         )
         .expect("a string takes everything");
-        write!(manifest, "[models.{name}]\nsource = {{ file = \"nets.py\", entry = \"{name}\" }}\n")
-            .expect("a string takes everything");
+        write!(
+            manifest,
+            "[models.{name}]\nsource = {{ file = \"nets.py\", entry = \"{name}\" }}\n"
+        )
+        .expect("a string takes everything");
     }
     user.write("nets.py", nets);
     user.write("nets.toml", manifest);
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"nets.toml\")]\npub mod nets {}\n\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"nets.toml\")]\npub mod nets {}\n\nfn main() {}\n",
+    );
     let names: Vec<&str> = BODIES.iter().map(|(name, _)| *name).collect();
     user.cargo(&["test"]).succeeds().has_parity("nets", &names);
 }

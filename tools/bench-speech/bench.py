@@ -1,13 +1,15 @@
-"""Measures the example `whisper` against openai-whisper in PyTorch and faster-whisper, and a long sound against a short one.
+"""Measures the example `whisper` against openai-whisper in PyTorch and faster-whisper, and a long
+sound against a short one.
 
 Owns: the table.   Must not: compute anything itself.
-Flow: builds nothing: `cargo build --release -p whisper` first; then `python tools/bench-speech/bench.py`, with a Python that
-has torch, numpy, safetensors, soundfile and what `requirements.txt` names. Starts each contender as a process of its own, turn
-and turn about, and reads its peak memory from the system.
+Flow: builds nothing: `cargo build --release -p whisper` first; then
+`python tools/bench-speech/bench.py`, with a Python that has torch, numpy, safetensors, soundfile
+and what `requirements.txt` names. Starts each contender as a process of its own, turn and turn
+about, and reads its peak memory from the system.
 
-All sides have the same random weights of a size, in float32, greedy decoding of exactly 50 tokens a window with the same tokens
-suppressed, no timestamps, windows without overlap, and read the file as part of the time. Loading models is not part of it, but
-its memory is.
+All sides have the same random weights of a size, in float32, greedy decoding of exactly 50 tokens a
+window with the same tokens suppressed, no timestamps, windows without overlap, and read the file as
+part of the time. Loading models is not part of it, but its memory is.
 """
 
 import argparse
@@ -50,7 +52,8 @@ def run(command: list[str], threads: int) -> tuple[str, str, float]:
 def peak_memory(process: int) -> float:
     """Returns the peak memory of a running process in MB, as Linux counts it.
 
-    What `wait4` tells would count the pages of this process too, which a child has before it becomes another program.
+    What `wait4` tells would count the pages of this process too, which a child has before it
+    becomes another program.
     """
     try:
         status = Path(f"/proc/{process}/status").read_text()
@@ -62,14 +65,18 @@ def peak_memory(process: int) -> float:
 
 def ours(binary: str, sound: str, threads: int, *options: str) -> tuple[float, float, list]:
     """Returns seconds, peak memory in MB, and tokens of our program."""
-    printed, said, memory = run([binary, sound, "--format", "json", "--threads", str(threads), *options], threads)
+    printed, said, memory = run(
+        [binary, sound, "--format", "json", "--threads", str(threads), *options], threads
+    )
     seconds = float(re.search(r" in ([\d.]+) s, real-time", said)[1])
     return seconds, memory, [segment["tokens"] for segment in json.loads(printed)["segments"]]
 
 
 def recording(seconds: float) -> np.ndarray:
     """Returns the committed recordings, again and again, with a little noise."""
-    samples, _ = soundfile.read(ROOT / "examples" / "whisper" / "data" / "unseen.ogg", dtype="float32")
+    samples, _ = soundfile.read(
+        ROOT / "examples" / "whisper" / "data" / "unseen.ogg", dtype="float32"
+    )
     count = int(seconds * RATE)
     samples = np.tile(samples, -(-count // len(samples)))[:count]
     return samples + np.random.default_rng(1).normal(size=count).astype(np.float32) * 1e-3
@@ -83,9 +90,19 @@ class Ours:
     def __init__(self, binary: str, size: str) -> None:
         words = find_spec("whisper")
         if words is None or words.origin is None:
-            raise SystemExit("openai-whisper is not installed: see tools/bench-speech/requirements.txt")
+            raise SystemExit(
+                "openai-whisper is not installed: see tools/bench-speech/requirements.txt"
+            )
         ranks = Path(words.origin).parent / "assets" / "multilingual.tiktoken"
-        options = ["--no-timestamps", "--overlap", "0", "--temperatures", "0", "--most-tokens", str(TOKENS)]
+        options = [
+            "--no-timestamps",
+            "--overlap",
+            "0",
+            "--temperatures",
+            "0",
+            "--most-tokens",
+            str(TOKENS),
+        ]
         self.binary, self.options = binary, ["--size", size, "--words", str(ranks), *options]
 
     def measured(self, sound: str, threads: int) -> tuple[float, float, list]:
@@ -101,10 +118,22 @@ class Python:
 
     def measured(self, sound: str, threads: int) -> tuple[float, float, list]:
         """Returns seconds, peak memory in MB, and tokens."""
-        command = [sys.executable, *self.command, sound, str(threads), "1", str(TOKENS), *self.after]
+        command = [
+            sys.executable,
+            *self.command,
+            sound,
+            str(threads),
+            "1",
+            str(TOKENS),
+            *self.after,
+        ]
         printed, _, memory = run(command, threads)
         found = json.loads(printed.splitlines()[-1])
-        return found["seconds"], memory, [[token for token in window if token < 50257] for window in found["tokens"]]
+        return (
+            found["seconds"],
+            memory,
+            [[token for token in window if token < 50257] for window in found["tokens"]],
+        )
 
 
 def pytorch(size: str) -> Python:
@@ -119,7 +148,11 @@ def faster(folder: str) -> Python | None:
     side = str(HERE / "faster_side.py")
     subprocess.run([sys.executable, side, folder], check=True)
     tokens = json.loads((ROOT / "examples" / "whisper" / "data" / "openai_tokens.json").read_text())
-    return Python("faster-whisper (CTranslate2)", [side, folder], json.dumps(tokens["models"][0]["suppressed"]))
+    return Python(
+        "faster-whisper (CTranslate2)",
+        [side, folder],
+        json.dumps(tokens["models"][0]["suppressed"]),
+    )
 
 
 def same(one: list, other: list) -> int:
@@ -127,7 +160,9 @@ def same(one: list, other: list) -> int:
     return sum(a == b for x, y in zip(one, other, strict=False) for a, b in zip(x, y, strict=False))
 
 
-def side_by_side(contenders: list, sound: str, seconds: float, threads: int, rounds: int, label: str) -> None:
+def side_by_side(
+    contenders: list, sound: str, seconds: float, threads: int, rounds: int, label: str
+) -> None:
     """Measures contenders in turn, the last of them ours, and prints a row for each."""
     least = [(float("inf"), 0.0, [])] * len(contenders)
     for _ in range(rounds):
@@ -137,7 +172,8 @@ def side_by_side(contenders: list, sound: str, seconds: float, threads: int, rou
     here = least[-1]
     for contender, (took, memory, tokens) in zip(contenders, least, strict=True):
         print(
-            f"| {label} | {contender.name} | {took:.2f} s | {took / here[0]:.2f} | {took / seconds:.4f} | {memory:.0f} MB "
+            f"| {label} | {contender.name} | {took:.2f} s | {took / here[0]:.2f} | "
+            f"{took / seconds:.4f} | {memory:.0f} MB "
             f"| {here[1] / memory:.2f} | {same(tokens, here[2])} of {sum(map(len, tokens))} |",
             flush=True,
         )
@@ -152,38 +188,52 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument(
-        "--sizes", nargs="*", default=[], help="larger sizes that the program was built with: base small"
+        "--sizes",
+        nargs="*",
+        default=[],
+        help="larger sizes that the program was built with: base small",
     )
-    parser.add_argument("--long", type=float, default=60, help="minutes of the long sound; 0 leaves it out")
+    parser.add_argument(
+        "--long", type=float, default=60, help="minutes of the long sound; 0 leaves it out"
+    )
     options = parser.parse_args()
     head = (
-        "| {} | who | seconds | × ours | real-time factor | peak memory | ours to it | tokens as ours |\n"
+        "| {} | who | seconds | × ours | real-time factor | peak memory | ours to it | tokens as "
+        "ours |\n"
         "|---|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
         sound = f"{folder}/sound.wav"
         soundfile.write(sound, recording(options.seconds), RATE, subtype="PCM_16")
-        about = f"{options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of {options.rounds} rounds"
+        about = (
+            f"{options.seconds:.0f} s of sound, {TOKENS} tokens a window, least of "
+            f"{options.rounds} rounds"
+        )
         print(f"Whisper tiny, random weights, {about}:\n\n{head.format('threads')}")
         contenders = [pytorch("tiny"), faster(folder), Ours(options.binary, "tiny")]
         contenders = [contender for contender in contenders if contender]
         for threads in options.threads:
             side_by_side(contenders, sound, options.seconds, threads, options.rounds, str(threads))
         if options.sizes:
-            print(f"\nLarger sizes, {options.threads[-1]} threads, {about}:\n\n{head.format('size')}")
+            print(
+                f"\nLarger sizes, {options.threads[-1]} threads, {about}:\n\n{head.format('size')}"
+            )
         for size in options.sizes:
             both = [pytorch(size), Ours(options.binary, size)]
             side_by_side(both, sound, options.seconds, options.threads[-1], options.rounds, size)
         if not options.long:
             return
         print(
-            "\nThe digits' model, 1 thread:\n\n| sound | seconds | real-time factor | peak memory |\n|---|---|---|---|"
+            "\nThe digits' model, 1 thread:\n\n| sound | seconds | real-time factor | peak memory "
+            "|\n|---|---|---|---|"
         )
         for minutes in (1, options.long):
             soundfile.write(sound, recording(60 * minutes), RATE, subtype="PCM_16")
             seconds, memory, _ = ours(options.binary, sound, 1)
             print(
-                f"| {minutes:.0f} min | {seconds:.2f} s | {seconds / 60 / minutes:.4f} | {memory:.0f} MB |", flush=True
+                f"| {minutes:.0f} min | {seconds:.2f} s | {seconds / 60 / minutes:.4f} | "
+                f"{memory:.0f} MB |",
+                flush=True,
             )
 
 

@@ -1,9 +1,10 @@
 """The same pipeline in faster-whisper (CTranslate2), with the weights of the example's size "tiny".
 
-Owns: one measured run in a process of its own, so that its memory is its own, and the conversion of the weights.
+Owns: one measured run in a process of its own, so that its memory is its own, and the conversion of
+the weights.
 Must not: choose what is compared.
-Flow: `bench.py` starts it with a folder, and it writes the model there; then with the folder, a sound, threads, rounds and
-tokens, and it prints one line of JSON, as `pytorch_side.py` does.
+Flow: `bench.py` starts it with a folder, and it writes the model there; then with the folder, a
+sound, threads, rounds and tokens, and it prints one line of JSON, as `pytorch_side.py` does.
 """
 
 import json
@@ -15,7 +16,8 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "whisper"
 
 
 def convert(folder: str) -> None:
-    """Writes the model as CTranslate2 reads it, in float32, with a tokenizer that has numbers for words."""
+    """Writes the model as CTranslate2 reads it, in float32, with a tokenizer that has numbers for
+    words."""
     import tokenizers
     import torch
     from ctranslate2.specs import WhisperSpec
@@ -41,12 +43,19 @@ def convert(folder: str) -> None:
         for index, layer in enumerate(side.layer):
             block = f"{layers}.blocks.{index}"
             norm(layer.self_attention.layer_norm, f"{block}.attn_ln")
-            linear(layer.self_attention.linear[0], *(f"{block}.attn.{part}" for part in ("query", "key", "value")))
+            linear(
+                layer.self_attention.linear[0],
+                *(f"{block}.attn.{part}" for part in ("query", "key", "value")),
+            )
             linear(layer.self_attention.linear[1], f"{block}.attn.out")
             if layers == "decoder":
                 norm(layer.attention.layer_norm, f"{block}.cross_attn_ln")
                 linear(layer.attention.linear[0], f"{block}.cross_attn.query")
-                linear(layer.attention.linear[1], f"{block}.cross_attn.key", f"{block}.cross_attn.value")
+                linear(
+                    layer.attention.linear[1],
+                    f"{block}.cross_attn.key",
+                    f"{block}.cross_attn.value",
+                )
                 linear(layer.attention.linear[2], f"{block}.cross_attn.out")
             norm(layer.ffn.layer_norm, f"{block}.mlp_ln")
             linear(layer.ffn.linear_0, f"{block}.mlp.0")
@@ -59,8 +68,20 @@ def convert(folder: str) -> None:
     spec.decoder.projection.weight = weights["decoder.token_embedding.weight"]
 
     names = [str(token) for token in range(50257)]
-    names += ["<|endoftext|>", "<|startoftranscript|>", "<|en|>", *(f"<|language{number}|>" for number in range(98))]
-    names += ["<|translate|>", "<|transcribe|>", "<|startoflm|>", "<|startofprev|>", "<|nospeech|>", "<|notimestamps|>"]
+    names += [
+        "<|endoftext|>",
+        "<|startoftranscript|>",
+        "<|en|>",
+        *(f"<|language{number}|>" for number in range(98)),
+    ]
+    names += [
+        "<|translate|>",
+        "<|transcribe|>",
+        "<|startoflm|>",
+        "<|startofprev|>",
+        "<|nospeech|>",
+        "<|notimestamps|>",
+    ]
     names += [f"<|{0.02 * step:.2f}|>" for step in range(1501)]
     spec.register_vocabulary(names)
     spec.config.suppress_ids, spec.config.suppress_ids_begin, spec.config.lang_ids = (
@@ -72,12 +93,15 @@ def convert(folder: str) -> None:
     spec.validate()
     spec.optimize(quantization=None)
     spec.save(folder)
-    words = tokenizers.models.WordLevel({name: token for token, name in enumerate(names)}, unk_token="0")
+    words = tokenizers.models.WordLevel(
+        {name: token for token, name in enumerate(names)}, unk_token="0"
+    )
     tokenizers.Tokenizer(words).save(f"{folder}/tokenizer.json")
 
 
 class Multilingual:
-    """A model of CTranslate2, which takes one that was made here for an English one: its prompt would be another."""
+    """A model of CTranslate2, which takes one that was made here for an English one: its prompt
+    would be another."""
 
     is_multilingual = True
 
@@ -89,11 +113,15 @@ class Multilingual:
         return getattr(self._model, name)
 
 
-def run(folder: str, sound: str, threads: int, rounds: int, tokens: int, suppressed: list[int]) -> None:
+def run(
+    folder: str, sound: str, threads: int, rounds: int, tokens: int, suppressed: list[int]
+) -> None:
     """Runs, and prints the least seconds and the tokens."""
     from faster_whisper import WhisperModel
 
-    model = WhisperModel(folder, device="cpu", compute_type="float32", cpu_threads=threads, num_workers=1)
+    model = WhisperModel(
+        folder, device="cpu", compute_type="float32", cpu_threads=threads, num_workers=1
+    )
     model.model = Multilingual(model.model)
     best, written = float("inf"), []
     for _ in range(rounds):

@@ -1,7 +1,10 @@
-"""The same pipeline in PyTorch: openai-whisper's own `transcribe`, with the example's weights of a size.
+"""The same pipeline in PyTorch: openai-whisper's own `transcribe`, with the example's weights of a
+size.
 
-Owns: one measured run in a process of its own, so that its memory is its own.   Must not: choose what is compared.
-Flow: `bench.py` starts it with a size, a sound, threads, rounds and tokens; it prints one line of JSON.
+Owns: one measured run in a process of its own, so that its memory is its own. Must not: choose what
+is compared.
+Flow: `bench.py` starts it with a size, a sound, threads, rounds and tokens; it prints one line of
+JSON.
 """
 
 import json
@@ -49,7 +52,11 @@ def main() -> None:
             fp16=False,
         )
         best = min(best, time.perf_counter() - begun)
-    print(json.dumps({"seconds": best, "tokens": [segment["tokens"] for segment in result["segments"]]}))
+    print(
+        json.dumps(
+            {"seconds": best, "tokens": [segment["tokens"] for segment in result["segments"]]}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Variants of a network: precisions, and weights compressed without loss.
 
-Owns: how weights are rounded *before* PyTorch computes the reference, so that coremltools' compression loses nothing more
-and the comparison stays as tight as that of the uncompressed network.
+Owns: how weights are rounded *before* PyTorch computes the reference, so that coremltools'
+compression loses nothing more and the comparison stays as tight as that of the uncompressed
+network.
 Flow: `package.py` calls [`prepare`], converts, and calls [`compress`].
 """
 
@@ -36,7 +37,8 @@ def prepare(module: nn.Module, kind: str | None) -> nn.Module:
     """Returns the module with weights that the compression holds exactly."""
     if kind is None:
         return module
-    # coremltools folds batch normalisation into convolutions; here that is done before, so that the weights stay as set.
+    # coremltools folds batch normalisation into convolutions; here that is done before, so that the
+    # weights stay as set.
     module = fuse(module) if folds(module) else copy.deepcopy(module)
     for weight in module.parameters():
         if weight.dim() > 1 and weight.numel() > SMALLEST:
@@ -57,7 +59,8 @@ def int8(weight: torch.Tensor) -> torch.Tensor:
 
 
 def int4(weight: torch.Tensor) -> torch.Tensor:
-    """Rounds to 4 bits with a scale for each block of input channels; other weights than matrices to 8 bits."""
+    """Rounds to 4 bits with a scale for each block of input channels; other weights than matrices
+    to 8 bits."""
     if weight.dim() != 2 or weight.shape[1] % BLOCK:
         return int8(weight)
     blocks = weight.unflatten(1, (-1, BLOCK))
@@ -84,9 +87,15 @@ ROUNDINGS = {"int8": int8, "int4": int4, "palettized": palettized, "sparse": spa
 def compress(model: ct.models.MLModel, kind: str | None) -> ct.models.MLModel:
     """Returns the converted model with its weights compressed."""
     configs = {
-        "int8": cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=SMALLEST),
+        "int8": cto.OpLinearQuantizerConfig(
+            mode="linear_symmetric", dtype="int8", weight_threshold=SMALLEST
+        ),
         "int4": cto.OpLinearQuantizerConfig(
-            mode="linear_symmetric", dtype="int4", granularity="per_block", block_size=BLOCK, weight_threshold=SMALLEST
+            mode="linear_symmetric",
+            dtype="int4",
+            granularity="per_block",
+            block_size=BLOCK,
+            weight_threshold=SMALLEST,
         ),
         "palettized": cto.OpPalettizerConfig(mode="unique", weight_threshold=SMALLEST),
         "sparse": cto.OpThresholdPrunerConfig(
@@ -101,6 +110,7 @@ def compress(model: ct.models.MLModel, kind: str | None) -> ct.models.MLModel:
     }
     if kind is None:
         return model
-    # What consumes weights that the rounding has prepared, and what may share a small constant with those.
+    # What consumes weights that the rounding has prepared, and what may share a small constant with
+    # those.
     types = dict.fromkeys(("linear", "conv", "gather", "layer_norm"), configs[kind])
     return calls[kind](model, cto.OptimizationConfig(op_type_configs=types))

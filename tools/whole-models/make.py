@@ -1,10 +1,12 @@
-"""Whole models with random weights, converted by coremltools, with samples computed by PyTorch in single precision.
+"""Whole models with random weights, converted by coremltools, with samples computed by PyTorch in
+single precision.
 
     python tools/whole-models/make.py FOLDER [NAME ...] [--onnx]
 
-writes `NAME-VARIANT.mlpackage` and `NAME-VARIANT.safetensors` for every network, or for the named ones. With `--onnx` also
-`NAME.onnx` by PyTorch's own exporter, which `bench-portable` compares with. The same seeds give the same weights and
-samples on each run. Wants the packages of `requirements.txt`, and nothing from a model hub.
+writes `NAME-VARIANT.mlpackage` and `NAME-VARIANT.safetensors` for every network, or for the named
+ones. With `--onnx` also `NAME.onnx` by PyTorch's own exporter, which `bench-portable` compares
+with. The same seeds give the same weights and samples on each run. Wants the packages of
+`requirements.txt`, and nothing from a model hub.
 
 Owns: the command line. Flow: families → `package.py`.
 """
@@ -26,7 +28,9 @@ NETWORKS = vision.NETWORKS | text.NETWORKS | recurrent.NETWORKS | speech.NETWORK
 
 def main() -> int:
     """Writes the models and returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=pathlib.Path, help="where to write")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(NETWORKS)}")
     parser.add_argument("--onnx", action="store_true", help="also write PyTorch's own ONNX export")

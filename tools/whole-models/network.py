@@ -2,7 +2,8 @@
 
 Owns: [`Network`], seeds, and what random weights need to behave as trained ones.
 Must not: convert.
-Flow: the families (`vision.py`, `text.py`, `speech.py`, `recurrent.py`) make them; `package.py` writes them.
+Flow: the families (`vision.py`, `text.py`, `speech.py`, `recurrent.py`) make them; `package.py`
+writes them.
 """
 
 import dataclasses
@@ -21,7 +22,8 @@ class Network:
     module: nn.Module
     """In evaluation mode. Its buffers called as `states` says are the states."""
     samples: list[Sample]
-    """Inputs by name, in the order of `forward`; the first is the one that is traced. Steps of a stateful network."""
+    """Inputs by name, in the order of `forward`; the first is the one that is traced. Steps of a
+    stateful network."""
     outputs: tuple[str, ...]
     """Names of the outputs."""
     states: tuple[str, ...] = ()
@@ -33,7 +35,8 @@ class Network:
     variants: tuple[str, ...] = ("fp32", "fp16")
     """Which of `compression.VARIANTS` are made of it."""
     onnx: Callable[[], "Network"] | None = None
-    """Makes the network that PyTorch exports to ONNX, where that is another: states become inputs and outputs."""
+    """Makes the network that PyTorch exports to ONNX, where that is another: states become inputs
+    and outputs."""
     exportable: bool = True
     """Whether PyTorch's exporter can write it at all; it has no complex numbers."""
 
@@ -45,7 +48,8 @@ def seed(number: int) -> torch.Generator:
 
 
 def halves(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    """Returns normal random numbers that half precision holds exactly, so that every input type takes them."""
+    """Returns normal random numbers that half precision holds exactly, so that every input type
+    takes them."""
     return torch.randn(*shape, generator=generator).half().float()
 
 
@@ -56,9 +60,11 @@ def tokens(generator: torch.Generator, limit: int, *shape: int) -> torch.Tensor:
 
 @torch.no_grad()
 def settle(module: nn.Module, sample: Sample) -> nn.Module:
-    """Gives batch normalisations the statistics of a batch, as training would, and returns the module for evaluation.
+    """Gives batch normalisations the statistics of a batch, as training would, and returns the
+    module for evaluation.
 
-    With the statistics of a new module the numbers of deep networks shrink to nothing, and nothing could be compared.
+    With the statistics of a new module the numbers of deep networks shrink to nothing, and nothing
+    could be compared.
     """
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
     for norm in norms:

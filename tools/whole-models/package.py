@@ -1,10 +1,12 @@
-"""From a network to `NAME.mlpackage` and `NAME.safetensors`, and to `NAME.onnx` for comparisons of speed.
+"""From a network to `NAME.mlpackage` and `NAME.safetensors`, and to `NAME.onnx` for comparisons of
+speed.
 
 Owns: the call of coremltools, and the keys of the samples.
 Flow: `make.py` → [`write`] for each variant of each network.
 
-Keys: `in/NAME` and `out/NAME`; `step{i}/in/NAME`, `step{i}/out/NAME` where there are several samples, which for a stateful
-network are steps from states of zeros, with `final_state/NAME` after the last.
+Keys: `in/NAME` and `out/NAME`; `step{i}/in/NAME`, `step{i}/out/NAME` where there are several
+samples, which for a stateful network are steps from states of zeros, with `final_state/NAME` after
+the last.
 """
 
 import copy
@@ -44,12 +46,15 @@ def convert(network: Network, module: torch.nn.Module, precision: str) -> ct.mod
     # Conversion may write the states that tracing does.
     traced = torch.jit.trace(copy.deepcopy(module), tuple(first.values()), check_trace=False)
     inputs = [
-        ct.TensorType(name=name, shape=shape(value, network.ranges.get(name, {})), dtype=TYPES[value.dtype])
+        ct.TensorType(
+            name=name, shape=shape(value, network.ranges.get(name, {})), dtype=TYPES[value.dtype]
+        )
         for name, value in first.items()
     ]
     buffers = dict(module.named_buffers())
     states = [
-        ct.StateType(ct.TensorType(shape=buffers[name].shape, dtype=np.float16), name=name) for name in network.states
+        ct.StateType(ct.TensorType(shape=buffers[name].shape, dtype=np.float16), name=name)
+        for name in network.states
     ]
     return ct.convert(
         traced,
@@ -81,7 +86,9 @@ def samples(network: Network, module: torch.nn.Module) -> dict[str, np.ndarray]:
         prefix = f"step{number}/" if several else ""
         results = module(*sample.values())
         results = results if isinstance(results, tuple) else (results,)
-        for key, value in named("in", sample) + named("out", dict(zip(network.outputs, results, strict=True))):
+        for key, value in named("in", sample) + named(
+            "out", dict(zip(network.outputs, results, strict=True))
+        ):
             assert value.isfinite().all(), f"{key} is not finite"
             tensors[prefix + key] = np.ascontiguousarray(value.numpy())
     for name in network.states:
@@ -99,7 +106,9 @@ def export(folder: pathlib.Path, name: str, network: Network) -> None:
     """Writes what PyTorch's own exporter makes of the network."""
     network = network.onnx() if network.onnx else network
     first = network.samples[0]
-    axes = {name: {axis: f"{name}_{axis}" for axis in ranges} for name, ranges in network.ranges.items()}
+    axes = {
+        name: {axis: f"{name}_{axis}" for axis in ranges} for name, ranges in network.ranges.items()
+    }
     torch.onnx.export(
         network.module,
         tuple(first.values()),

@@ -9,7 +9,8 @@ from torch import nn
 
 
 class Tagger(nn.Module):
-    """A recurrent network of two layers with a head: one output per step, and the last hidden state."""
+    """A recurrent network of two layers with a head: one output per step, and the last hidden
+    state."""
 
     def __init__(self, kind: type[nn.RNNBase], both: bool) -> None:
         """Makes the parts; `both` reads in both directions."""
@@ -26,7 +27,9 @@ class Tagger(nn.Module):
 def lstm() -> Network:
     """Returns a bidirectional LSTM."""
     generator = seed(11)
-    return Network(Tagger(nn.LSTM, True).eval(), [{"x": halves(generator, 2, 17, 24)}], ("logits", "last"))
+    return Network(
+        Tagger(nn.LSTM, True).eval(), [{"x": halves(generator, 2, 17, 24)}], ("logits", "last")
+    )
 
 
 def lstm_ranged() -> Network:
@@ -34,13 +37,21 @@ def lstm_ranged() -> Network:
     generator = seed(12)
     samples = [{"x": halves(generator, 1, length, 24)} for length in (17, 1, 40)]
     ranges = {"x": {1: (1, 40)}}
-    return Network(Tagger(nn.LSTM, False).eval(), samples, ("logits", "last"), ranges=ranges, variants=("fp32",))
+    return Network(
+        Tagger(nn.LSTM, False).eval(),
+        samples,
+        ("logits", "last"),
+        ranges=ranges,
+        variants=("fp32",),
+    )
 
 
 def gru() -> Network:
     """Returns a GRU; coremltools writes it as a loop."""
     generator = seed(13)
-    return Network(Tagger(nn.GRU, False).eval(), [{"x": halves(generator, 1, 17, 24)}], ("logits", "last"))
+    return Network(
+        Tagger(nn.GRU, False).eval(), [{"x": halves(generator, 1, 17, 24)}], ("logits", "last")
+    )
 
 
 NETWORKS = {"lstm": lstm, "lstm_ranged": lstm_ranged, "gru": gru}

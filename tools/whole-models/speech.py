@@ -63,7 +63,9 @@ class Mel(nn.Module):
 
     def forward(self, sound: torch.Tensor) -> torch.Tensor:
         """Returns [1, 80, frames]. Parameters: `sound` — [1, samples], 16 kHz, -1 to 1."""
-        spectrum = torch.stft(sound, N_FFT, whisper.audio.HOP_LENGTH, window=self.window, return_complex=True)
+        spectrum = torch.stft(
+            sound, N_FFT, whisper.audio.HOP_LENGTH, window=self.window, return_complex=True
+        )
         power = spectrum.abs()[..., :-1] ** 2
         logs = torch.clamp(self.filters @ power, min=1e-10).log10()
         logs = torch.maximum(logs, logs.amax() - 8.0)
@@ -74,8 +76,16 @@ def whisper_mel() -> Network:
     """Returns the log-mel spectrogram."""
     generator = seed(33)
     time = torch.arange(16000) / 16000
-    tone = 0.3 * torch.sin(2 * torch.pi * 440 * time) + 0.05 * torch.randn(16000, generator=generator)
-    return Network(Mel().eval(), [{"sound": tone[None].half().float()}], ("mel",), variants=("fp32",), exportable=False)
+    tone = 0.3 * torch.sin(2 * torch.pi * 440 * time) + 0.05 * torch.randn(
+        16000, generator=generator
+    )
+    return Network(
+        Mel().eval(),
+        [{"sound": tone[None].half().float()}],
+        ("mel",),
+        variants=("fp32",),
+        exportable=False,
+    )
 
 
 def whisper_encoder() -> Network:
@@ -105,11 +115,14 @@ def whisper_cross() -> Network:
     """Returns the keys and values of cross attention."""
     generator = seed(35)
     sample = {"audio": halves(generator, 1, WHISPER.n_audio_ctx, WHISPER.n_audio_state)}
-    return Network(CrossKeysValues(model().decoder).eval(), [sample], ("cross_keys", "cross_values"))
+    return Network(
+        CrossKeysValues(model().decoder).eval(), [sample], ("cross_keys", "cross_values")
+    )
 
 
 class Step(nn.Module):
-    """One token through Whisper's decoder, whose own keys and values are buffers written in place."""
+    """One token through Whisper's decoder, whose own keys and values are buffers written in
+    place."""
 
     def __init__(self, decoder: nn.Module) -> None:
         """Takes the decoder."""
@@ -121,7 +134,11 @@ class Step(nn.Module):
         self.register_buffer("places", torch.arange(WHISPER.n_text_ctx), persistent=False)
 
     def forward(
-        self, token: torch.Tensor, position: torch.Tensor, cross_keys: torch.Tensor, cross_values: torch.Tensor
+        self,
+        token: torch.Tensor,
+        position: torch.Tensor,
+        cross_keys: torch.Tensor,
+        cross_values: torch.Tensor,
     ) -> torch.Tensor:
         """Returns the logits [1, 1, vocabulary]. Parameters: `token` — [1, 1]; `position` — [1]."""
         return self.step(token, position, cross_keys, cross_values, self.write)
@@ -147,10 +164,15 @@ class Step(nn.Module):
         return decoder.ln(x) @ decoder.token_embedding.weight.T
 
 
-def attend(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor | None) -> torch.Tensor:
-    """Returns attention over the heads; all arguments are [1, tokens, width], `hidden` is added to the scores."""
+def attend(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor | None
+) -> torch.Tensor:
+    """Returns attention over the heads; all arguments are [1, tokens, width], `hidden` is added to
+    the scores."""
     heads = WHISPER.n_text_head
-    query, keys, values = (part.view(1, part.shape[1], heads, -1).transpose(1, 2) for part in (query, keys, values))
+    query, keys, values = (
+        part.view(1, part.shape[1], heads, -1).transpose(1, 2) for part in (query, keys, values)
+    )
     scores = query @ keys.transpose(-1, -2) * query.shape[-1] ** -0.5
     if hidden is not None:
         scores = scores + hidden
@@ -197,20 +219,34 @@ def whisper_step() -> Network:
     def explicit() -> Network:
         other = ExplicitStep(decoder).eval()
         states = {"self_keys": other.self_keys.clone(), "self_values": other.self_values.clone()}
-        return Network(other, [sample | states for sample in samples], ("logits", "keys_after", "values_after"))
+        return Network(
+            other, [sample | states for sample in samples], ("logits", "keys_after", "values_after")
+        )
 
     states = ("self_keys", "self_values")
     variants = ("fp32", "fp16", "int8")
-    return Network(module, samples, ("logits",), states=states, target="iOS18", variants=variants, onnx=explicit)
+    return Network(
+        module,
+        samples,
+        ("logits",),
+        states=states,
+        target="iOS18",
+        variants=variants,
+        onnx=explicit,
+    )
 
 
 @torch.no_grad()
-def check_step(decoder: nn.Module, step: Step, samples: list, audio: torch.Tensor, ids: torch.Tensor) -> None:
+def check_step(
+    decoder: nn.Module, step: Step, samples: list, audio: torch.Tensor, ids: torch.Tensor
+) -> None:
     """Compares the steps with Whisper's own pass over all tokens."""
     wanted = decoder(ids[None], audio)[0]
     given = torch.cat([step(*sample.values())[0] for sample in samples])
     # The keys and values of the sound are rounded to half precision in the samples.
-    assert torch.allclose(given, wanted, atol=0.05 * wanted.abs().max().item()), (given - wanted).abs().max()
+    assert torch.allclose(given, wanted, atol=0.05 * wanted.abs().max().item()), (
+        (given - wanted).abs().max()
+    )
     step.self_keys.zero_()
     step.self_values.zero_()
 
@@ -232,8 +268,13 @@ def whisper_decoder() -> Network:
     """Returns the decoder for 1 to 64 tokens."""
     generator = seed(37)
     audio = halves(generator, 1, WHISPER.n_audio_ctx, WHISPER.n_audio_state)
-    samples = [{"tokens": tokens(generator, WHISPER.n_vocab, 1, length), "audio": audio} for length in (8, 1, 33)]
-    return Network(Decoder(model().decoder).eval(), samples, ("logits",), ranges={"tokens": {1: (1, 64)}})
+    samples = [
+        {"tokens": tokens(generator, WHISPER.n_vocab, 1, length), "audio": audio}
+        for length in (8, 1, 33)
+    ]
+    return Network(
+        Decoder(model().decoder).eval(), samples, ("logits",), ranges={"tokens": {1: (1, 64)}}
+    )
 
 
 NETWORKS = {

@@ -26,12 +26,17 @@ class Bert(nn.Module):
         )
         self.model = transformers.BertModel(config)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Returns the hidden states and the pooled one."""
-        # As a mask that is added: transformers' own holds the least number of single precision, which half precision lacks.
+        # As a mask that is added: transformers' own holds the least number of single precision,
+        # which half precision lacks.
         hidden = (1.0 - attention_mask[:, None, None, :].float()) * -1e4
         places = torch.arange(input_ids.shape[1])[None]
-        x = self.model.embeddings(input_ids, token_type_ids=torch.zeros_like(input_ids), position_ids=places)
+        x = self.model.embeddings(
+            input_ids, token_type_ids=torch.zeros_like(input_ids), position_ids=places
+        )
         y = self.model.encoder(x, attention_mask=hidden).last_hidden_state
         return y, self.model.pooler(y)
 
@@ -43,7 +48,12 @@ class DistilBert(nn.Module):
         """Makes the encoder with random weights."""
         super().__init__()
         config = transformers.DistilBertConfig(
-            dim=256, n_layers=4, n_heads=4, hidden_dim=1024, vocab_size=4000, attn_implementation="eager"
+            dim=256,
+            n_layers=4,
+            n_heads=4,
+            hidden_dim=1024,
+            vocab_size=4000,
+            attn_implementation="eager",
         )
         self.model = transformers.DistilBertModel(config)
 
@@ -64,7 +74,9 @@ def bert() -> Network:
     generator = seed(21)
     samples = [sentence(generator, 8000, 128, 28)]
     variants = ("fp32", "fp16", "int8", "int4")
-    return Network(spread(Bert()).eval(), samples, ("hidden", "pooled"), target="iOS18", variants=variants)
+    return Network(
+        spread(Bert()).eval(), samples, ("hidden", "pooled"), target="iOS18", variants=variants
+    )
 
 
 def bert_ranged() -> Network:
@@ -73,7 +85,9 @@ def bert_ranged() -> Network:
     samples = [sentence(generator, 8000, length, length // 3) for length in (32, 1, 128, 77)]
     ranges = {"input_ids": {1: (1, 128)}, "attention_mask": {1: (1, 128)}}
     module = spread(Bert(layers=2)).eval()
-    return Network(module, samples, ("hidden", "pooled"), ranges=ranges, target="iOS17", variants=("fp32",))
+    return Network(
+        module, samples, ("hidden", "pooled"), ranges=ranges, target="iOS17", variants=("fp32",)
+    )
 
 
 def distilbert() -> Network:
@@ -86,7 +100,8 @@ def distilbert() -> Network:
 
 @torch.no_grad()
 def spread(module: nn.Module) -> nn.Module:
-    """Gives matrices the spread of trained ones: with transformers' initial weights attention is the same everywhere."""
+    """Gives matrices the spread of trained ones: with transformers' initial weights attention is
+    the same everywhere."""
     for part in module.modules():
         if isinstance(part, nn.Linear):
             part.weight.normal_(0, 1.3 / part.in_features**0.5)
@@ -151,7 +166,9 @@ class LlamaStep(nn.Module):
             keys, values = write(number, key[0], heads[2][0], at)
             keys = keys.repeat_interleave(groups, dim=0)
             values = values.repeat_interleave(groups, dim=0)
-            weights = torch.softmax(query[0] @ keys.transpose(1, 2) / self.width**0.5 + hidden, dim=-1)
+            weights = torch.softmax(
+                query[0] @ keys.transpose(1, 2) / self.width**0.5 + hidden, dim=-1
+            )
             x = x + attention.o_proj((weights @ values).transpose(0, 1).reshape(1, -1))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         return self.model.lm_head(inner.norm(x))
@@ -160,7 +177,9 @@ class LlamaStep(nn.Module):
 class LlamaExplicit(LlamaStep):
     """The same step with the keys and values as inputs and outputs, as ONNX has it."""
 
-    def forward(self, token: torch.Tensor, position: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> tuple:
+    def forward(
+        self, token: torch.Tensor, position: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> tuple:
         """Returns the logits and what the keys and values are afterwards."""
         caches = {"keys": list(keys.unbind(0)), "values": list(values.unbind(0))}
 
@@ -175,22 +194,37 @@ class LlamaExplicit(LlamaStep):
 
 
 def llama_step() -> Network:
-    """Returns a step of a Llama of 4 layers with grouped queries, and its keys and values as states."""
+    """Returns a step of a Llama of 4 layers with grouped queries, and its keys and values as
+    states."""
     generator = seed(24)
     model = spread(transformers.LlamaForCausalLM(LLAMA)).eval()
     ids = tokens(generator, LLAMA.vocab_size, 6)
-    samples = [{"token": ids[i : i + 1], "position": torch.tensor([i], dtype=torch.int32)} for i in range(len(ids))]
+    samples = [
+        {"token": ids[i : i + 1], "position": torch.tensor([i], dtype=torch.int32)}
+        for i in range(len(ids))
+    ]
     module = LlamaStep(model).eval()
     check_llama(model, module, ids)
 
     def explicit() -> Network:
         other = LlamaExplicit(model).eval()
-        full = [sample | {"keys": other.keys.clone(), "values": other.values.clone()} for sample in samples]
+        full = [
+            sample | {"keys": other.keys.clone(), "values": other.values.clone()}
+            for sample in samples
+        ]
         return Network(other, full, ("logits", "keys_after", "values_after"))
 
     variants = ("fp32", "fp16", "int4")
     states = ("keys", "values")
-    return Network(module, samples, ("logits",), states=states, target="iOS18", variants=variants, onnx=explicit)
+    return Network(
+        module,
+        samples,
+        ("logits",),
+        states=states,
+        target="iOS18",
+        variants=variants,
+        onnx=explicit,
+    )
 
 
 @torch.no_grad()
@@ -203,4 +237,9 @@ def check_llama(model: nn.Module, step: LlamaStep, ids: torch.Tensor) -> None:
     step.values.zero_()
 
 
-NETWORKS = {"bert": bert, "bert_ranged": bert_ranged, "distilbert": distilbert, "llama_step": llama_step}
+NETWORKS = {
+    "bert": bert,
+    "bert_ranged": bert_ranged,
+    "distilbert": distilbert,
+    "llama_step": llama_step,
+}

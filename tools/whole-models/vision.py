@@ -20,10 +20,13 @@ def mobilenet_v2() -> Network:
 
 @torch.no_grad()
 def calm(blocks: nn.Module, name: str) -> None:
-    """Weakens what residual blocks add, as training does; else rounding one weight changes all that follows."""
+    """Weakens what residual blocks add, as training does; else rounding one weight changes all that
+    follows."""
     for block in blocks:
         if getattr(block, "use_res_connect", False):
-            norms = [part for part in getattr(block, name).modules() if isinstance(part, nn.BatchNorm2d)]
+            norms = [
+                part for part in getattr(block, name).modules() if isinstance(part, nn.BatchNorm2d)
+            ]
             norms[-1].weight.mul_(0.3)
             norms[-1].bias.mul_(0.3)
 
@@ -42,22 +45,34 @@ def resnet18() -> Network:
     generator = seed(3)
     sample = {"image": halves(generator, 1, 3, 224, 224)}
     module = settle(torchvision.models.resnet18(weights=None), sample)
-    return Network(module, [sample], ("logits",), variants=("fp32", "fp16", "int8", "palettized", "sparse"))
+    return Network(
+        module, [sample], ("logits",), variants=("fp32", "fp16", "int8", "palettized", "sparse")
+    )
 
 
 def vit() -> Network:
-    """Returns a small one of torchvision's vision transformers, whose attention is one operation since iOS 18."""
+    """Returns a small one of torchvision's vision transformers, whose attention is one operation
+    since iOS 18."""
     torch.backends.mha.set_fastpath_enabled(False)
     generator = seed(5)
     module = torchvision.models.VisionTransformer(
-        image_size=64, patch_size=8, num_layers=3, num_heads=4, hidden_dim=128, mlp_dim=256, num_classes=10
+        image_size=64,
+        patch_size=8,
+        num_layers=3,
+        num_heads=4,
+        hidden_dim=128,
+        mlp_dim=256,
+        num_classes=10,
     ).eval()
     nn.init.normal_(module.heads.head.weight, std=0.1)
-    return Network(module, [{"image": halves(generator, 1, 3, 64, 64)}], ("logits",), target="iOS18")
+    return Network(
+        module, [{"image": halves(generator, 1, 3, 64, 64)}], ("logits",), target="iOS18"
+    )
 
 
 class UNet(nn.Module):
-    """A U-Net of three levels: transposed convolutions, skips, group normalisation, bilinear upsampling at the end."""
+    """A U-Net of three levels: transposed convolutions, skips, group normalisation, bilinear
+    upsampling at the end."""
 
     def __init__(self, widths: tuple[int, ...] = (16, 32, 64)) -> None:
         """Makes the parts."""
@@ -89,7 +104,9 @@ class UNet(nn.Module):
         for lift, up, skip in zip(self.lift, self.up, reversed(skips), strict=True):
             x = up(torch.cat([lift(x), skip], dim=1))
         mask = self.head(x)
-        coarse = nn.functional.interpolate(self.pool(mask), scale_factor=2, mode="bilinear", align_corners=False)
+        coarse = nn.functional.interpolate(
+            self.pool(mask), scale_factor=2, mode="bilinear", align_corners=False
+        )
         return torch.sigmoid(mask), coarse
 
 
@@ -113,4 +130,10 @@ def unet() -> Network:
     return Network(module, [sample], ("mask", "coarse"), variants=("fp32", "fp16", "sparse"))
 
 
-NETWORKS = {"mobilenet_v2": mobilenet_v2, "mobilenet_v3": mobilenet_v3, "resnet18": resnet18, "vit": vit, "unet": unet}
+NETWORKS = {
+    "mobilenet_v2": mobilenet_v2,
+    "mobilenet_v3": mobilenet_v3,
+    "resnet18": resnet18,
+    "vit": vit,
+    "unet": unet,
+}

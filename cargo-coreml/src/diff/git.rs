@@ -1,6 +1,7 @@
 //! The files of a git revision, in a folder of their own.
 //!
-//! Owns: the calls of git. Must not: change anything in the repository: neither its index nor its list of work trees.
+//! Owns: the calls of git. Must not: change anything in the repository: neither its index nor its
+//! list of work trees.
 //! Flow: `revisions.rs` → [`Tree::of`] → git.
 
 use crate::Failure;
@@ -24,16 +25,20 @@ impl Tree {
     /// Errors: git says why: there is no repository, or no such revision.
     pub(super) fn of(folder: &Path, revision: &str) -> Result<Self, Failure> {
         let root = PathBuf::from(git(folder, None, &["rev-parse", "--show-toplevel"])?);
-        let commit =
-            git(folder, None, &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")])?;
+        let commit = git(
+            folder,
+            None,
+            &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")],
+        )?;
         let inside = folder.canonicalize()?.strip_prefix(root.canonicalize()?)?.to_owned();
         let temporary = tempfile::tempdir()?;
         let index = temporary.path().join("index");
         git(&root, Some(&index), &["read-tree", &commit])?;
         let mut prefix = temporary.path().join("tree").into_os_string();
         prefix.push("/");
-        let prefix =
-            prefix.into_string().map_err(|_| "the folder of temporary files has no Unicode name: set TMPDIR")?;
+        let prefix = prefix
+            .into_string()
+            .map_err(|_| "the folder of temporary files has no Unicode name: set TMPDIR")?;
         git(&root, Some(&index), &["checkout-index", "--all", &format!("--prefix={prefix}")])?;
         Ok(Self { folder: temporary, inside })
     }

@@ -1,15 +1,17 @@
 //! The models of a crate at two git revisions.
 //!
-//! Owns: which models are compared with which, and that each revision is built from its own sources. Must not: compare packages;
-//! `coreml_spec::difference` does.
-//! Flow: `diff.rs` → [`compare`] → `git.rs`, [`coreml_build::Session`] → [`coreml_spec::difference`], `parts.rs`.
+//! Owns: which models are compared with which, and that each revision is built from its own
+//! sources. Must not: compare packages; `coreml_spec::difference` does.
+//! Flow: `diff.rs` → [`compare`] → `git.rs`, [`coreml_build::Session`] →
+//! [`coreml_spec::difference`], `parts.rs`.
 
 use super::git::Tree;
 use crate::{Failure, parts, selection, variant};
 use coreml_build::{Policy, Selection, Session};
 use coreml_rt::LoadOptions;
 use coreml_spec::{
-    Change, Difference, INDEX_FILE, Index, IndexedModel, Outcome, Package, difference, interface_difference,
+    Change, Difference, INDEX_FILE, Index, IndexedModel, Outcome, Package, difference,
+    interface_difference,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +27,8 @@ pub(super) struct ModelDifference {
     /// What does.
     #[serde(flatten)]
     pub(super) difference: Difference,
-    /// The parity with PyTorch, before and after: the smallest PSNR, and whether the manifest's tolerance is met.
+    /// The parity with PyTorch, before and after: the smallest PSNR, and whether the manifest's
+    /// tolerance is met.
     pub(super) parity: Vec<Change>,
 }
 
@@ -41,8 +44,9 @@ struct Built {
 
 /// Compares the models of the crate around the current folder.
 ///
-/// Parameters: `before`, `after` — revisions; no second one means the files as they are; `manifests` — relative to the current
-/// folder, all of the crate when empty; `locked` — compare what the locks say, and convert nothing.
+/// Parameters: `before`, `after` — revisions; no second one means the files as they are;
+/// `manifests` — relative to the current folder, all of the crate when empty; `locked` — compare
+/// what the locks say, and convert nothing.
 /// Errors: git's, those of a build, and those of comparing.
 pub(super) fn compare(
     before: &str,
@@ -63,7 +67,9 @@ pub(super) fn compare(
         let (mut difference, mut parity) = (Difference::default(), Vec::new());
         match (before.models.get(name), after.models.get(name)) {
             (Some(was), Some(is)) if locked => difference.interface = of_locks(&was.1, &is.1),
-            (Some(was), Some(is)) if was.1.digest != is.1.digest || was.1.tolerance != is.1.tolerance => {
+            (Some(was), Some(is))
+                if was.1.digest != is.1.digest || was.1.tolerance != is.1.tolerance =>
+            {
                 difference = packages(was, is)?;
                 parity.extend(parities(was, is)?);
             }
@@ -81,11 +87,17 @@ pub(super) fn compare(
 }
 
 /// Builds the models of a revision; of the working tree without one.
-fn build(here: &Path, revision: Option<&str>, manifests: &[PathBuf], locked: bool) -> Result<Built, Failure> {
+fn build(
+    here: &Path,
+    revision: Option<&str>,
+    manifests: &[PathBuf],
+    locked: bool,
+) -> Result<Built, Failure> {
     let tree = revision.map(|revision| Tree::of(here, revision)).transpose()?;
     let folder = tree.as_ref().map_or_else(|| here.to_owned(), Tree::folder);
     // A manifest that the revision lacks is a difference, not a mistake.
-    let named: Vec<PathBuf> = manifests.iter().filter(|manifest| folder.join(manifest).is_file()).cloned().collect();
+    let named: Vec<PathBuf> =
+        manifests.iter().filter(|manifest| folder.join(manifest).is_file()).cloned().collect();
     let selections = match manifests.is_empty() || !named.is_empty() {
         true => Selection::of(&folder, &named)?,
         false => Vec::new(),
@@ -102,10 +114,14 @@ fn build(here: &Path, revision: Option<&str>, manifests: &[PathBuf], locked: boo
         let names: Vec<&str> = manifests.iter().map(String::as_str).collect();
         for build in session.build(&names) {
             build.outcome.map_err(|errors| selection::together(&errors))?;
-            let index: Index = serde_json::from_slice(&std::fs::read(build.folder.join(INDEX_FILE))?)?;
+            let index: Index =
+                serde_json::from_slice(&std::fs::read(build.folder.join(INDEX_FILE))?)?;
             let Outcome::Models(found) = index.outcome else { continue };
             for model in found.models {
-                models.insert((build.manifest.clone(), model.name.clone()), (build.folder.clone(), model));
+                models.insert(
+                    (build.manifest.clone(), model.name.clone()),
+                    (build.folder.clone(), model),
+                );
             }
         }
     }
@@ -123,16 +139,27 @@ fn of_locks(was: &IndexedModel, is: &IndexedModel) -> Vec<Change> {
 }
 
 /// Compares the packages of a model.
-fn packages(was: &(PathBuf, IndexedModel), is: &(PathBuf, IndexedModel)) -> Result<Difference, Failure> {
-    let open = |(folder, model): &(PathBuf, IndexedModel)| Package::open(folder.join(&model.package));
+fn packages(
+    was: &(PathBuf, IndexedModel),
+    is: &(PathBuf, IndexedModel),
+) -> Result<Difference, Failure> {
+    let open =
+        |(folder, model): &(PathBuf, IndexedModel)| Package::open(folder.join(&model.package));
     Ok(difference(&open(was)?, &open(is)?)?)
 }
 
 /// Compares the parity of a model: each side with the samples that its own conversion kept.
-fn parities(was: &(PathBuf, IndexedModel), is: &(PathBuf, IndexedModel)) -> Result<Option<Change>, Failure> {
+fn parities(
+    was: &(PathBuf, IndexedModel),
+    is: &(PathBuf, IndexedModel),
+) -> Result<Option<Change>, Failure> {
     let parity = |(folder, model): &(PathBuf, IndexedModel)| -> Result<Option<String>, Failure> {
-        let report =
-            parts::compare(&parts::of(model, folder)?, &LoadOptions::new(), model.tolerance, model.metric.as_ref())?;
+        let report = parts::compare(
+            &parts::of(model, folder)?,
+            &LoadOptions::new(),
+            model.tolerance,
+            model.metric.as_ref(),
+        )?;
         Ok(report.map(|report| {
             let verdict = if report.passed() { "passed" } else { "FAILED" };
             format!("{}, {verdict}", variant::decibels(variant::psnr(&report)))

@@ -112,7 +112,8 @@ pub(super) struct Parts<'a> {
 pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
     let Parts { model, package, report, parity, timing, ladder } = *parts;
     let conversion = &model.conversion;
-    let mut stages: Vec<_> = conversion.seconds.iter().map(|(stage, time)| (stage.as_str(), *time)).collect();
+    let mut stages: Vec<_> =
+        conversion.seconds.iter().map(|(stage, time)| (stage.as_str(), *time)).collect();
     stages.sort_by(|one, other| other.1.total_cmp(&one.1));
     let mut weights: Vec<WeightRow> = package
         .weights()?
@@ -129,7 +130,15 @@ pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
     let found: HashSet<&str> = report.findings.iter().map(|finding| finding.rule.id).collect();
     let rules = RULES.iter().filter(|rule| found.contains(rule.id)).map(|rule| {
         let source = rule.grade.text();
-        (rule.id, RuleText { severity: rule.severity.name(), title: rule.title, advice: rule.advice, source })
+        (
+            rule.id,
+            RuleText {
+                severity: rule.severity.name(),
+                title: rule.title,
+                advice: rule.advice,
+                source,
+            },
+        )
     });
     Ok(Data {
         title: &model.title,
@@ -159,7 +168,8 @@ pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
 fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
     let model = package.model();
     let version = model.specification_version;
-    let target = deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
+    let target =
+        deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
     let mut facts = vec![["specification".to_owned(), format!("version {version}{target}")]];
     for (name, function) in &package.program()?.functions {
         facts.push([format!("opset of {name}"), function.opset.clone()]);
@@ -169,11 +179,15 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
         facts.push(["buckets".to_owned(), buckets.to_string()]);
     }
     for function in &interface.functions {
-        let sizes =
-            function.symbols.iter().map(|symbol| [format!("equal sizes of {}", function.name), symbol.to_string()]);
+        let sizes = function
+            .symbols
+            .iter()
+            .map(|symbol| [format!("equal sizes of {}", function.name), symbol.to_string()]);
         facts.extend(sizes);
     }
-    if let Some(metadata) = model.description.as_ref().and_then(|description| description.metadata.as_ref()) {
+    if let Some(metadata) =
+        model.description.as_ref().and_then(|description| description.metadata.as_ref())
+    {
         let named = [
             ("description", &metadata.short_description),
             ("version", &metadata.version_string),
@@ -182,7 +196,8 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
         ];
         let named = named.into_iter().filter(|(_, value)| !value.is_empty());
         facts.extend(named.map(|(name, value)| [name.to_owned(), value.clone()]));
-        let shown = |name: &str| name == Buckets::METADATA_KEY || name.starts_with(Symbol::METADATA_KEY);
+        let shown =
+            |name: &str| name == Buckets::METADATA_KEY || name.starts_with(Symbol::METADATA_KEY);
         let others = metadata.user_defined.iter().filter(|(name, _)| !shown(name));
         facts.extend(others.map(|(name, value)| [name.clone(), value.clone()]));
     }
@@ -193,10 +208,16 @@ fn facts(package: &Package) -> Result<Vec<[String; 2]>, Failure> {
 fn interface(package: &Package) -> Result<Vec<[String; 4]>, Failure> {
     let mut rows = Vec::new();
     for function in package.interface()?.functions {
-        let roles = [("input", function.inputs), ("state", function.states), ("output", function.outputs)];
+        let roles =
+            [("input", function.inputs), ("state", function.states), ("output", function.outputs)];
         for (role, features) in roles {
             for feature in features {
-                rows.push([function.name.clone(), role.to_owned(), feature.name, feature.kind.to_string()]);
+                rows.push([
+                    function.name.clone(),
+                    role.to_owned(),
+                    feature.name,
+                    feature.kind.to_string(),
+                ]);
             }
         }
     }
@@ -226,15 +247,22 @@ fn times(timing: &Timing) -> Vec<(String, f64)> {
 
 /// Returns what the conversion did and warned of.
 fn steps(conversion: &coreml_spec::ConversionReport) -> Vec<[String; 2]> {
-    let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let text =
+        |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut steps = Vec::new();
-    let said = |(_, value): &(&String, &serde_json::Value)| value.as_array().is_none_or(|list| !list.is_empty());
+    let said = |(_, value): &(&String, &serde_json::Value)| {
+        value.as_array().is_none_or(|list| !list.is_empty())
+    };
     for (key, value) in conversion.capture.as_object().into_iter().flatten().filter(said) {
         steps.push([format!("capture, {key}"), text(value)]);
     }
-    steps.extend(conversion.rewrites.iter().map(|(key, value)| [format!("rewrite, {key}"), text(value)]));
+    steps.extend(
+        conversion.rewrites.iter().map(|(key, value)| [format!("rewrite, {key}"), text(value)]),
+    );
     let compressed = conversion.compressed_weights.iter();
-    steps.extend(compressed.map(|(kind, count)| [format!("compressed weights, {kind}"), count.to_string()]));
+    steps.extend(
+        compressed.map(|(kind, count)| [format!("compressed weights, {kind}"), count.to_string()]),
+    );
     steps.extend(conversion.warnings.iter().map(|warning| ["warning".to_owned(), warning.clone()]));
     steps
 }
@@ -242,9 +270,15 @@ fn steps(conversion: &coreml_spec::ConversionReport) -> Vec<[String; 2]> {
 /// Returns what converted the model, and what made the page.
 fn environment(model: &Model, parity: Option<&parity::Report>) -> Vec<[String; 2]> {
     let versions = model.conversion.versions.iter();
-    let mut rows: Vec<_> =
-        versions.map(|(name, version)| [format!("converted with {name}"), version.clone()]).collect();
-    rows.extend(model.indexed.iter().map(|indexed| ["digest of the package".to_owned(), indexed.digest.clone()]));
+    let mut rows: Vec<_> = versions
+        .map(|(name, version)| [format!("converted with {name}"), version.clone()])
+        .collect();
+    rows.extend(
+        model
+            .indexed
+            .iter()
+            .map(|indexed| ["digest of the package".to_owned(), indexed.digest.clone()]),
+    );
     rows.extend(parity.map(|parity| ["compared on".to_owned(), parity.backend.clone()]));
     let system = format!("{}, {}", std::env::consts::OS, std::env::consts::ARCH);
     rows.push(["page made on".to_owned(), system]);

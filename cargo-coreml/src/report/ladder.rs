@@ -1,4 +1,5 @@
-//! The ladder of weight compression that a report draws: what `cargo coreml quantize --json` has printed.
+//! The ladder of weight compression that a report draws: what `cargo coreml quantize --json` has
+//! printed.
 //!
 //! Owns: reading it. Must not: walk the ladder; `quantize.rs` does.
 //! Flow: `report.rs` → [`read`] → `charts.js`.

@@ -8,7 +8,8 @@ use std::process::Command;
 #[allow(dead_code, reason = "not every test file reads a package")]
 /// Returns the path of a package that `coreml-spec/tests/data/make.py` made.
 pub(crate) fn package(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join(format!("../coreml-spec/tests/data/packages/{name}.mlpackage"))
 }
 
 /// Returns the command, with the argument that cargo adds.

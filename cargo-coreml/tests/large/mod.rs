@@ -1,4 +1,5 @@
-//! A package of ten thousand operations and two gigabytes of weights, of which the disk holds a few kilobytes.
+//! A package of ten thousand operations and two gigabytes of weights, of which the disk holds a few
+//! kilobytes.
 
 use coreml_spec::proto::*;
 use prost::Message;
@@ -18,7 +19,9 @@ const KERNEL: usize = 2;
 /// Returns a type of half-precision tensors.
 fn tensor(dims: &[usize]) -> ValueType {
     let dimension = |size: &usize| Dimension {
-        kind: Some(DimensionKind::Constant(ConstantDimension { size: u64::try_from(*size).unwrap() })),
+        kind: Some(DimensionKind::Constant(ConstantDimension {
+            size: u64::try_from(*size).unwrap(),
+        })),
     };
     let dimensions: Vec<Dimension> = dims.iter().map(dimension).collect();
     let rank = i64::try_from(dims.len()).unwrap();
@@ -28,11 +31,15 @@ fn tensor(dims: &[usize]) -> ValueType {
 
 /// Returns an operation with one output.
 fn operation(kind: &str, output: &str, r#type: &ValueType, inputs: &[(&str, &str)]) -> Operation {
-    let argument =
-        |name: &str| Argument { arguments: vec![Binding { kind: Some(BindingKind::Name(name.to_owned())) }] };
+    let argument = |name: &str| Argument {
+        arguments: vec![Binding { kind: Some(BindingKind::Name(name.to_owned())) }],
+    };
     Operation {
         r#type: kind.to_owned(),
-        inputs: inputs.iter().map(|(parameter, name)| ((*parameter).to_owned(), argument(name))).collect(),
+        inputs: inputs
+            .iter()
+            .map(|(parameter, name)| ((*parameter).to_owned(), argument(name)))
+            .collect(),
         outputs: vec![NamedValueType { name: output.to_owned(), r#type: Some(r#type.clone()) }],
         ..Operation::default()
     }
@@ -47,7 +54,10 @@ fn feature(name: &str, dims: &[usize]) -> FeatureDescription {
     };
     FeatureDescription {
         name: name.to_owned(),
-        r#type: Some(FeatureType { kind: Some(FeatureTypeKind::MultiArray(array)), ..FeatureType::default() }),
+        r#type: Some(FeatureType {
+            kind: Some(FeatureTypeKind::MultiArray(array)),
+            ..FeatureType::default()
+        }),
         ..FeatureDescription::default()
     }
 }
@@ -61,7 +71,10 @@ pub(crate) fn make(folder: &Path) {
     let dims = [1, CHANNELS, 1, 64];
     let (activation, weight) = (tensor(&dims), tensor(&[CHANNELS, CHANNELS, 1, KERNEL]));
     let mut file = std::fs::File::create(data.join("weights/weight.bin")).unwrap();
-    file.write_all(&[u32::try_from(2 * LAYERS).unwrap().to_le_bytes(), 2_u32.to_le_bytes()].concat()).unwrap();
+    file.write_all(
+        &[u32::try_from(2 * LAYERS).unwrap().to_le_bytes(), 2_u32.to_le_bytes()].concat(),
+    )
+    .unwrap();
     let mut offset = 64_u64;
     let mut constant = |name: String, r#type: &ValueType, elements: usize| {
         let size = u64::try_from(elements * 2).unwrap();
@@ -71,7 +84,11 @@ pub(crate) fn make(folder: &Path) {
         let blob = BlobFileValue { file_name: "@model_path/weights/weight.bin".to_owned(), offset };
         offset += 64 + size.next_multiple_of(64);
         file.set_len(offset).unwrap();
-        let value = Value { r#type: Some(r#type.clone()), kind: Some(ValueKind::BlobFile(blob)), ..Value::default() };
+        let value = Value {
+            r#type: Some(r#type.clone()),
+            kind: Some(ValueKind::BlobFile(blob)),
+            ..Value::default()
+        };
         let mut operation = operation("const", &name, r#type, &[]);
         operation.attributes.insert("val".to_owned(), value);
         operation
@@ -96,12 +113,20 @@ pub(crate) fn make(folder: &Path) {
         block_specializations: [("CoreML7".to_owned(), block)].into(),
         attributes: BTreeMap::new(),
     };
-    let program = Program { version: 1, functions: [("main".to_owned(), function)].into(), ..Program::default() };
+    let program = Program {
+        version: 1,
+        functions: [("main".to_owned(), function)].into(),
+        ..Program::default()
+    };
     let description = ModelDescription {
         input: vec![feature("x", &dims)],
         output: vec![feature(&last, &dims)],
         ..ModelDescription::default()
     };
-    let model = Model { specification_version: 8, description: Some(description), ml_program: Some(program) };
+    let model = Model {
+        specification_version: 8,
+        description: Some(description),
+        ml_program: Some(program),
+    };
     std::fs::write(data.join("model.mlmodel"), model.encode_to_vec()).unwrap();
 }

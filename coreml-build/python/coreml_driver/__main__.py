@@ -1,9 +1,10 @@
 """The driver's start: `python -m coreml_driver REQUEST.json`.
 
-Owns: the order of a run: channel, versions, imports, workers, `finished`; and its end when the build script goes away.
+Owns: the order of a run: channel, versions, imports, workers, `finished`; and its end when the
+build script goes away.
 Must not: import torch or coremltools before the versions are checked.
-Flow: `coreml-build` starts it with a request file and a pipe as standard input -> events on standard output, log on
-standard error.
+Flow: `coreml-build` starts it with a request file and a pipe as standard input -> events on
+standard output, log on standard error.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
     Returns: the exit code: 0 when every model got its answer, whatever the answer.
     """
     path = Path((arguments if arguments is not None else sys.argv[1:])[0])
-    # The environment may send byte code elsewhere to keep it out of the user's tree. Nothing is written here anyhow,
-    # and
-    # without their compiled files torch and coremltools take three times as long to import.
+    # The environment may send byte code elsewhere to keep it out of the user's tree. Nothing is
+    # written here anyhow, and without their compiled files torch and coremltools take three times
+    # as long to import.
     sys.pycache_prefix = None
     sys.dont_write_bytecode = True
     channel = Channel.take_stdout()
@@ -58,7 +59,11 @@ def main(arguments: list[str] | None = None) -> int:
             "Run `python -c 'import torch, coremltools'` with that interpreter.",
         )
         failure = Failure(
-            "broken-environment", message, key="python.dependencies", advice=advice, traceback=traceback.format_exc()
+            "broken-environment",
+            message,
+            key="python.dependencies",
+            advice=advice,
+            traceback=traceback.format_exc(),
         )
     if failure is not None:
         for job in request.models:
@@ -88,7 +93,9 @@ def _import_libraries() -> None:
 
 
 class _Orphaned(threading.Thread):
-    """Ends the process when its standard input does: the build script holds the other end and has died."""
+    """Ends the process when its standard input does: the build script holds the other end and has
+    died.
+    """
 
     def __init__(self) -> None:
         """Start to wait."""

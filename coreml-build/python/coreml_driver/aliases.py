@@ -1,11 +1,11 @@
 """Writes through views in a traced graph: what another name of the same memory would not see.
 
-A traced graph has values, not memory: `y[0].add_(1)` makes a new value of the row, and `y` stays what it was.
-coremltools puts `copy_` and `fill_` through slices back into the whole, and nothing else; the rest it translates as it
-stands, without a word. An exported graph has no such writes.
+A traced graph has values, not memory: `y[0].add_(1)` makes a new value of the row, and `y` stays
+what it was. coremltools puts `copy_` and `fill_` through slices back into the whole, and nothing
+else; the rest it translates as it stands, without a word. An exported graph has no such writes.
 
-Owns: finding such a write whose other names are used afterwards. Names that show other elements, by `regions`, are
-none.
+Owns: finding such a write whose other names are used afterwards. Names that show other elements, by
+`regions`, are none.
 Must not: look at buffers: `states` and `checks` do.
 Flow: `conversion`, for traced graphs -> `check`.
 """
@@ -26,7 +26,8 @@ from coreml_driver.regions import Regions
 #: Writes that coremltools puts into the tensor that these views are of.
 FUSED_WRITES, FUSED_VIEWS = ("aten::copy_", "aten::fill_"), ("aten::select", "aten::slice")
 CURES = (
-    "Make a new tensor: `torch.where(mask, a, b)`, `torch.cat`, or the operation without the underscore.",
+    "Make a new tensor: `torch.where(mask, a, b)`, `torch.cat`, or the operation without the "
+    "underscore.",
     "Assign what is computed: `y[:, 1:3] = y[:, 1:3] + 1` instead of `y[:, 1:3].add_(1)`.",
     'Or use `capture = "export"`, which keeps such writes.',
 )
@@ -36,8 +37,8 @@ def check(program: Any, flexible: bool, user_code: UserCode, line: PythonLine | 
     """Refuse a graph in which a write would be lost.
 
     Called by: `conversion`.
-    Parameters: `program` — a traced module; `flexible` — whether its inputs have other shapes too, at which views that
-    lie apart here may meet.
+    Parameters: `program` — a traced module; `flexible` — whether its inputs have other shapes too,
+    at which views that lie apart here may meet.
     Errors: `Failure` of kind `lost-write`.
     """
     graph = _Graph(program.inlined_graph, flexible)
@@ -46,7 +47,8 @@ def check(program: Any, flexible: bool, user_code: UserCode, line: PythonLine | 
             if not graph.is_buffer(value) and graph.is_lost(position, value):
                 kind = node.kind().removeprefix("aten::")
                 message = (
-                    f"`{kind}` writes into a view here, and another name of the same memory is used afterwards: a "
+                    f"`{kind}` writes into a view here, and another name of the same memory is "
+                    "used afterwards: a "
                     "trace would not see the write there."
                 )
                 place = user_code.of_text(node.sourceRange()) or line
@@ -112,7 +114,9 @@ class _Graph:
                 self._visit(inner)
 
     def _shown(self, node: Any) -> tuple[str | None, bool]:
-        """Return the value whose memory the results of an operation show, and whether it is written."""
+        """Return the value whose memory the results of an operation show, and whether it is
+        written.
+        """
         inputs = [value.debugName() for value in node.inputs()]
         if node.kind() in ("prim::ListUnpack", "prim::TupleUnpack"):
             return inputs[0], False
@@ -127,9 +131,15 @@ class _Graph:
         return maker is not None and maker.kind() == "prim::GetAttr"
 
     def is_lost(self, position: int, value: str) -> bool:
-        """Return whether a write at `position` into `value` is missed by a later use of the same memory."""
+        """Return whether a write at `position` into `value` is missed by a later use of the same
+        memory.
+        """
         root = self.root.get(value, value)
-        names = {name for name, other in self.root.items() if other == root and self.made[name] < position} | {
+        names = {
+            name
+            for name, other in self.root.items()
+            if other == root and self.made[name] < position
+        } | {
             root,
             value,
         }
@@ -139,9 +149,16 @@ class _Graph:
         base = self._base(position, value)
         if base is not None:
             # The whole has the new values; the written part is no value of its own any more.
-            return any(self._used_after(name, position, value) for name in (names - {base}) | {result})
+            return any(
+                self._used_after(name, position, value) for name in (names - {base}) | {result}
+            )
         assigned = self._assigned_back(position, result)
-        later = [use for name in names for use in self._later(name, position, value) if use not in assigned]
+        later = [
+            use
+            for name in names
+            for use in self._later(name, position, value)
+            if use not in assigned
+        ]
         if assigned and later and min(later) > max(assigned):
             return False
         return bool(later)
@@ -151,8 +168,12 @@ class _Graph:
         return bool(self._later(name, position, value))
 
     def _later(self, name: str, position: int, value: str) -> list[int]:
-        """Return where a value is used after a write at `position` into `value`, but for views of other elements."""
-        return [use for use in self.uses[name] if use > position and not self._looks_aside(use, value)]
+        """Return where a value is used after a write at `position` into `value`, but for views of
+        other elements.
+        """
+        return [
+            use for use in self.uses[name] if use > position and not self._looks_aside(use, value)
+        ]
 
     def _looks_aside(self, use: int, value: str) -> bool:
         """Return whether an operation only makes views that show nothing of `value`."""
@@ -179,12 +200,18 @@ class _Graph:
         return base if base != value else None
 
     def _assigned_back(self, position: int, result: str) -> set[int]:
-        """Return the operations of `y[…] = result` that follow an augmented assignment such as `y[…] += 1`."""
+        """Return the operations of `y[…] = result` that follow an augmented assignment such as
+        `y[…] += 1`.
+        """
         for use in self.uses[result]:
             if use >= len(self.nodes) or self.nodes[use].kind() != "aten::copy_":
                 continue
             target, source = [value.debugName() for value in self.nodes[use].inputs()][:2]
             base = self._base(use, target)
-            if source == result and base is not None and self.root.get(base, base) == self.root.get(result):
+            if (
+                source == result
+                and base is not None
+                and self.root.get(base, base) == self.root.get(result)
+            ):
                 return {step for step in range(position + 1, use + 1)}
         return set()

@@ -1,4 +1,5 @@
-"""The opt-in rewrite of known modules into blocks of the shape (batch, channels, 1, sequence) for the Neural Engine.
+"""The opt-in rewrite of known modules into blocks of the shape (batch, channels, 1, sequence) for
+the Neural Engine.
 
 Owns: which modules are known, what each becomes, and the refusal of what is not known.
 Must not: be trusted: `observation` compares the rewritten module with the original on every sample.
@@ -15,8 +16,8 @@ from torch import nn
 
 from coreml_driver.failures import Failure, PythonLine
 
-#: What is added to the score of a masked position: its weight is zero in float32 and float16, and the sum of two is
-#: finite in float16.
+#: What is added to the score of a masked position: its weight is zero in float32 and float16, and
+#: the sum of two is finite in float16.
 MASKED = -1e4
 #: The manifest's key.
 KEY = "rewrite"
@@ -31,7 +32,12 @@ def rewrite(module: nn.Module, line: PythonLine | None) -> int:
     Returns: how many layers were replaced.
     Errors: `Failure` of kind `unknown-rewrite`, when there is none or one cannot be replaced.
     """
-    users = Counter(id(one) for owner in module.modules() for one in owner._parameters.values() if one is not None)
+    users = Counter(
+        id(one)
+        for owner in module.modules()
+        for one in owner._parameters.values()
+        if one is not None
+    )
     blocks: dict[int, Layer] = {}
     for name, layer in module.named_modules():
         if isinstance(layer, nn.TransformerEncoderLayer):
@@ -39,13 +45,15 @@ def rewrite(module: nn.Module, line: PythonLine | None) -> int:
             if reason or layer is module:
                 what = f"`{name or 'the module itself'}`"
                 message = (
-                    f"The rewrite for the Neural Engine does not know {what}: {reason or 'it is the whole model'}."
+                    f"The rewrite for the Neural Engine does not know {what}: "
+                    f"{reason or 'it is the whole model'}."
                 )
                 raise Failure("unknown-rewrite", message, line, KEY, CURES)
             blocks[id(layer)] = Layer(layer).eval()
     if not blocks:
         message = (
-            "The rewrite for the Neural Engine found nothing that it knows: it knows `nn.TransformerEncoderLayer`."
+            "The rewrite for the Neural Engine found nothing that it knows: it knows "
+            "`nn.TransformerEncoderLayer`."
         )
         raise Failure("unknown-rewrite", message, line, KEY, CURES)
     for parent in list(module.modules()):
@@ -62,7 +70,10 @@ def rewrite(module: nn.Module, line: PythonLine | None) -> int:
 def _obstacle(layer: nn.TransformerEncoderLayer, users: Counter[int]) -> str:
     """Return why a layer cannot be replaced; nothing when it can."""
     attention = layer.self_attn
-    if type(layer) is not nn.TransformerEncoderLayer or type(attention) is not nn.MultiheadAttention:
+    if (
+        type(layer) is not nn.TransformerEncoderLayer
+        or type(attention) is not nn.MultiheadAttention
+    ):
         return "it is of a class of its own"
     if any(type(norm) is not nn.LayerNorm for norm in (layer.norm1, layer.norm2)):
         return "its norms are no `nn.LayerNorm`"
@@ -84,17 +95,24 @@ def _replace_encoders(module: nn.Module, line: PythonLine | None) -> None:
     replaced: dict[int, Encoder] = {}
     for parent in list(module.modules()):
         for name, child in list(parent._modules.items()):
-            if type(child) is nn.TransformerEncoder and all(isinstance(one, Layer) for one in child.layers):
+            if type(child) is nn.TransformerEncoder and all(
+                isinstance(one, Layer) for one in child.layers
+            ):
                 parent._modules[name] = replaced.setdefault(id(child), Encoder(child).eval())
     if any(isinstance(child, nn.TransformerEncoder) for child in module.modules()):
-        message = "The rewrite for the Neural Engine does not know a subclass of `nn.TransformerEncoder`, or one alone."
+        message = (
+            "The rewrite for the Neural Engine does not know a subclass of "
+            "`nn.TransformerEncoder`, or one alone."
+        )
         raise Failure("unknown-rewrite", message, line, KEY, CURES)
 
 
 def _to_block(x: torch.Tensor) -> torch.Tensor:
     """Return (batch, sequence, channels) as (batch, channels, 1, sequence)."""
     if x.dim() != 3:
-        raise ValueError(f"an encoder layer takes (batch, sequence, channels), not {x.dim()} dimensions")
+        raise ValueError(
+            f"an encoder layer takes (batch, sequence, channels), not {x.dim()} dimensions"
+        )
     return x.transpose(1, 2).unsqueeze(2)
 
 
@@ -115,7 +133,9 @@ def _mask(mask: torch.Tensor | None, padding: torch.Tensor | None) -> torch.Tens
     found = None
     if mask is not None:
         if mask.dim() != 2:
-            raise ValueError("a mask of each head is not known: a mask has the dimensions (sequence, sequence)")
+            raise ValueError(
+                "a mask of each head is not known: a mask has the dimensions (sequence, sequence)"
+            )
         found = _added(mask).transpose(0, 1)[None, :, None, :]
     if padding is not None:
         padded = _added(padding)[:, :, None, None]
@@ -157,10 +177,17 @@ class Layer(nn.Module):
         attention = layer.self_attn
         size = self.head = attention.embed_dim // attention.num_heads
         weights = attention.in_proj_weight.chunk(3)
-        biases = [None] * 3 if attention.in_proj_bias is None else list(attention.in_proj_bias.chunk(3))
+        biases = (
+            [None] * 3 if attention.in_proj_bias is None else list(attention.in_proj_bias.chunk(3))
+        )
         scale = size**-0.5
-        self.query = _convolution(weights[0] * scale, None if biases[0] is None else biases[0] * scale)
-        self.key, self.value = _convolution(weights[1], biases[1]), _convolution(weights[2], biases[2])
+        self.query = _convolution(
+            weights[0] * scale, None if biases[0] is None else biases[0] * scale
+        )
+        self.key, self.value = (
+            _convolution(weights[1], biases[1]),
+            _convolution(weights[2], biases[2]),
+        )
         self.out = _convolution(attention.out_proj.weight, attention.out_proj.bias)
         self.first = _convolution(layer.linear1.weight, layer.linear1.bias)
         self.second = _convolution(layer.linear2.weight, layer.linear2.bias)
@@ -197,7 +224,9 @@ class Layer(nn.Module):
         src_key_padding_mask: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
-        """Run as the original did. Parameters: `is_causal` — a hint about the mask, which comes with it."""
+        """Run as the original did. Parameters: `is_causal` — a hint about the mask, which comes
+        with it.
+        """
         return _from_block(self.block(_to_block(src), _mask(src_mask, src_key_padding_mask)))
 
 

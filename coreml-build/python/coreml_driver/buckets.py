@@ -1,8 +1,10 @@
 """Buckets: one model at several fixed sizes, which together take every length up to the largest.
 
 Owns: the table of each size, and which lengths are tried.
-Must not: import torch: a request is read before the libraries are. `padding` has what needs tensors.
-Flow: `functions.split` -> `tables` -> `request.understand` -> `read` -> `observation`, which tries the `lengths`.
+Must not: import torch: a request is read before the libraries are. `padding` has what needs
+tensors.
+Flow: `functions.split` -> `tables` -> `request.understand` -> `read` -> `observation`, which tries
+the `lengths`.
 """
 
 from __future__ import annotations
@@ -45,20 +47,28 @@ def function_name(size: int) -> str:
 
 
 def tables(table: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
-    """Return each size with the table of its function: inputs of that size, and what else belongs to it in `bucket`.
+    """Return each size with the table of its function: inputs of that size, and what else belongs
+    to it in `bucket`.
 
     Called by: `functions.split`.
-    Errors: `Failure` of kind `wrong-manifest` or `not-supported`; the build script has looked at it before.
+    Errors: `Failure` of kind `wrong-manifest` or `not-supported`; the build script has looked at it
+    before.
     """
     own: Mapping[str, Any] = table["buckets"]
     for key in own:
         if key not in KEYS:
-            raise Failure("not-supported", f"`{key}` of `buckets` is not supported yet.", key=f"buckets.{key}")
+            raise Failure(
+                "not-supported", f"`{key}` of `buckets` is not supported yet.", key=f"buckets.{key}"
+            )
     for key in ("states", "functions", *(("classifier",) if len(own["sizes"]) > 1 else ())):
         if table.get(key):
-            raise Failure("not-supported", f"`buckets` beside `{key}` is not supported yet.", key="buckets")
+            raise Failure(
+                "not-supported", f"`buckets` beside `{key}` is not supported yet.", key="buckets"
+            )
     if "mil" in table["source"]:
-        raise Failure("not-supported", "A MIL program in buckets is not supported yet.", key="source.mil")
+        raise Failure(
+            "not-supported", "A MIL program in buckets is not supported yet.", key="source.mil"
+        )
     axes, bounds = _axes(table)
     sizes = [int(size) for size in own["sizes"]]
     if not sizes or sizes != sorted(set(sizes)):
@@ -70,7 +80,9 @@ def tables(table: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     found = []
     for size, before in zip(sizes, [least - 1, *sizes], strict=False):
         inputs = {
-            name: dict(value) | {"shape": _fixed(value["shape"], axes[name], size)} if name in axes else value
+            name: dict(value) | {"shape": _fixed(value["shape"], axes[name], size)}
+            if name in axes
+            else value
             for name, value in table["inputs"].items()
         }
         bucket = dict(own) | {
@@ -100,8 +112,13 @@ def _axes(table: Mapping[str, Any]) -> tuple[dict[str, list[int]], Mapping[str, 
     for other, value in inputs.items():
         for position, size in enumerate(value.get("shape") or ()):
             if isinstance(size, Mapping):
-                if (other, position) != (name, axis) and (symbol is None or size.get("symbol") != symbol):
-                    message = f"Dimension {position} of `{other}` is a range that is not the length of `{name}`."
+                if (other, position) != (name, axis) and (
+                    symbol is None or size.get("symbol") != symbol
+                ):
+                    message = (
+                        f"Dimension {position} of `{other}` is a range that is not the "
+                        f"length of `{name}`."
+                    )
                     cure = f'Give both the same `symbol`, for example `symbol = "{symbol or "T"}"`.'
                     raise Failure("wrong-manifest", message, key=f"inputs.{other}", advice=(cure,))
                 axes.setdefault(other, []).append(position)
@@ -147,21 +164,29 @@ def read(table: Mapping[str, Any], inputs: Sequence[Input]) -> Bucket | None:
 def lengths(bucket: Bucket) -> list[int]:
     """Return the lengths to try: one between, the full one, the shortest.
 
-    Called by: `observation`. The first one is padded: a graph is captured with it, and kept first as a sample.
+    Called by: `observation`. The first one is padded: a graph is captured with it, and kept first
+    as a sample.
     """
     between = (bucket.shortest + bucket.size) // 2
     return list(dict.fromkeys((between, bucket.size, bucket.shortest)))
 
 
 def other_lengths(bucket: Bucket) -> list[int]:
-    """Return lengths that are not the size: with them an output's dimension that follows the length shows."""
+    """Return lengths that are not the size: with them an output's dimension that follows the length
+    shows.
+    """
     near = bucket.size - 1 if bucket.size > bucket.min else bucket.size + 1
-    return [length for length in dict.fromkeys((near, bucket.min, bucket.max)) if length != bucket.size]
+    return [
+        length for length in dict.fromkeys((near, bucket.min, bucket.max)) if length != bucket.size
+    ]
 
 
 def shortened(bucket: Bucket, inputs: Sequence[Input], length: int) -> tuple[Shape, ...]:
     """Return the shapes of all inputs for `length`."""
     return tuple(
-        tuple(length if axis in bucket.axes.get(one.name, ()) else size for axis, size in enumerate(one.shape))
+        tuple(
+            length if axis in bucket.axes.get(one.name, ()) else size
+            for axis, size in enumerate(one.shape)
+        )
         for one in inputs
     )

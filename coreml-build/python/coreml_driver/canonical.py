@@ -37,7 +37,8 @@ def read_specification(package: Path) -> Model_pb2.Model:
 
 
 def name_states(specification: Model_pb2.Model, names: Mapping[str, str]) -> None:
-    """Call the states as the manifest does, in its order; coremltools calls them after the captured module's buffers.
+    """Call the states as the manifest does, in its order; coremltools calls them after the captured
+    module's buffers.
 
     Called by: `convert.to_package`.
     Parameters: `names` — coremltools' names to the manifest's.
@@ -46,7 +47,9 @@ def name_states(specification: Model_pb2.Model, names: Mapping[str, str]) -> Non
     if not names:
         return
     order = list(names)
-    found = sorted(states, key=lambda state: order.index(state.name) if state.name in order else len(order))
+    found = sorted(
+        states, key=lambda state: order.index(state.name) if state.name in order else len(order)
+    )
     del states[:]
     states.extend(found)
     for state in states:
@@ -69,11 +72,16 @@ def write(package: Path, specification: Model_pb2.Model, metadata: Mapping[str, 
 
 
 def _write_manifest(path: Path) -> None:
-    """Replace the random identifiers of the package's manifest by ones that follow from each item's path."""
+    """Replace the random identifiers of the package's manifest by ones that follow from each item's
+    path.
+    """
     manifest = json.loads(path.read_text(encoding="utf-8"))
     names = {
-        old: str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])) for old, item in manifest["itemInfoEntries"].items()
+        old: str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"]))
+        for old, item in manifest["itemInfoEntries"].items()
     }
-    manifest["itemInfoEntries"] = {names[old]: item for old, item in manifest["itemInfoEntries"].items()}
+    manifest["itemInfoEntries"] = {
+        names[old]: item for old, item in manifest["itemInfoEntries"].items()
+    }
     manifest["rootModelIdentifier"] = names[manifest["rootModelIdentifier"]]
     path.write_text(json.dumps(manifest, indent=4, sort_keys=True) + "\n", encoding="utf-8")

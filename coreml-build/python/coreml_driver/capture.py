@@ -24,8 +24,10 @@ from coreml_driver.witness import Sightings
 
 #: What to do about a graph that does not follow the shape of its inputs.
 BAKED_CURES = (
-    "Leave sizes to the tensors: `x.reshape(x.shape[0], -1)` or `x.flatten(1)` instead of `x.reshape(2, 4)`.",
-    "Make masks and positions from the input's own size: `torch.arange(x.shape[1])`; a Python `int(…)` of it is fixed.",
+    "Leave sizes to the tensors: `x.reshape(x.shape[0], -1)` or `x.flatten(1)` instead of "
+    "`x.reshape(2, 4)`.",
+    "Make masks and positions from the input's own size: `torch.arange(x.shape[1])`; a Python "
+    "`int(…)` of it is fixed.",
     "Declare a fixed `shape` for each size that is needed.",
 )
 
@@ -45,7 +47,9 @@ class Captured:
 
 
 def methods(capture: str) -> tuple[str, ...]:
-    """Return the methods to try, in order. Tracing goes first: it gives coremltools the graphs that it knows best."""
+    """Return the methods to try, in order. Tracing goes first: it gives coremltools the graphs that
+    it knows best.
+    """
     return ("trace", "export") if capture == "auto" else (capture,)
 
 
@@ -60,18 +64,23 @@ def capture(
     """Capture the graph of `module`.
 
     Called by: `conversion`.
-    Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of the original module's
-    run; `line` — of `forward`.
+    Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of
+    the original module's run; `line` — of `forward`.
     Errors: `Failure` for what a trace would get wrong; whatever torch raises otherwise.
     """
     if method == "export":
-        dynamic = (tuple(_dynamic(one) for one in declared),) if any(one.flexible for one in declared) else None
+        dynamic = (
+            (tuple(_dynamic(one) for one in declared),)
+            if any(one.flexible for one in declared)
+            else None
+        )
         exported = torch.export.export(module, tuple(inputs), dynamic_shapes=dynamic, strict=False)
         exported = exported.run_decompositions({})
         return Captured(method, exported, exported.module())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        # The tracer's own check would run the module again on the same inputs; `verify` runs the graph on other ones.
+        # The tracer's own check would run the module again on the same inputs; `verify` runs the
+        # graph on other ones.
         traced = torch.jit.trace(module, tuple(inputs), check_trace=False)
     return Captured(method, traced, traced, checks.tracer_warnings(caught, sightings, line))
 
@@ -92,11 +101,14 @@ def _dynamic(declared: Input) -> dict[int, Any]:
     }
 
 
-def verify(captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept], line: PythonLine | None) -> float:
+def verify(
+    captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept], line: PythonLine | None
+) -> float:
     """Run the graph on inputs that it was not captured with and compare with the original module.
 
     Called by: `conversion`. This proves the rewrites and the capture in one.
-    Parameters: `run` — the original's; `shape` — of its inputs, as messages spell it; empty for fixed shapes.
+    Parameters: `run` — the original's; `shape` — of its inputs, as messages spell it; empty for
+    fixed shapes.
     Returns: the largest absolute difference.
     Errors: `Failure` of kind `capture-mismatch` or `baked-shape`.
     """
@@ -109,24 +121,31 @@ def verify(captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept]
         except Exception as error:
             if not shape:
                 raise
-            raise _baked(call, shape, f"fails: {str(error).strip().splitlines()[-1]}", line) from error
+            raise _baked(
+                call, shape, f"fails: {str(error).strip().splitlines()[-1]}", line
+            ) from error
         difference, close = compare(expected, results)
         if not close and shape:
-            raise _baked(call, shape, f"gives other results (largest difference {difference:g})", line)
+            raise _baked(
+                call, shape, f"gives other results (largest difference {difference:g})", line
+            )
         if not close:
             message = (
-                f"The graph from {call} gives other results than the module (largest difference {difference:g}): it "
+                f"The graph from {call} gives other results than the module (largest difference "
+                f"{difference:g}): it "
                 "does not follow the module for every input."
             )
             cures = (
-                "Look for Python values in forward that depend on the input; choose with tensor operations instead.",
+                "Look for Python values in forward that depend on the input; choose with tensor "
+                "operations instead.",
             )
             raise Failure("capture-mismatch", message, line, "capture", cures)
         largest = max(largest, difference)
     difference, close = compare(run.states, states.values(captured.run, kept, states.PREFIX))
     if not close:
         message = (
-            f"The graph from {call} leaves other states than the module (largest difference {difference:g}): a write "
+            f"The graph from {call} leaves other states than the module (largest difference "
+            f"{difference:g}): a write "
             "is lost."
         )
         raise Failure("dropped-write", message, line, "states", states.WRITING_FORMS)
@@ -135,5 +154,8 @@ def verify(captured: Captured, run: Run, shape: str, kept: Sequence[states.Kept]
 
 def _baked(call: str, shape: str, what: str, line: PythonLine | None) -> Failure:
     """Return the failure about a graph that holds for one shape alone."""
-    message = f"The graph from {call} was captured at the default shapes; at {shape} it {what}: a size is baked in."
+    message = (
+        f"The graph from {call} was captured at the default shapes; at {shape} it {what}: a "
+        "size is baked in."
+    )
     return Failure("baked-shape", message, line, "inputs", BAKED_CURES)

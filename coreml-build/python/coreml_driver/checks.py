@@ -1,7 +1,9 @@
 """Silent wrong results, turned into failures: before the capture and during it.
 
-Owns: the rules. Each is something that coremltools or the tracer lets pass, and that a prediction would suffer from.
-Must not: run the module (that is `witness`), repair anything, or look at a package (that is `reread`).
+Owns: the rules. Each is something that coremltools or the tracer lets pass, and that a prediction
+would suffer from.
+Must not: run the module (that is `witness`), repair anything, or look at a package (that is
+`reread`).
 Flow: `conversion` -> `run` and `constants` (before capture), `tracer_warnings` (during).
 """
 
@@ -18,9 +20,11 @@ from torch.jit._trace import TracerWarning
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.witness import FLOAT16_MAX, Sighting, Sightings, kept_tensors, wide_integer
 
-#: Conversions to Python values that `witness` sees when they depend on data; what it does not see comes from a shape,
-#: which is fixed.
-SHAPE_CONVERSION = re.compile(r"Converting a tensor to a Python (boolean|integer|number|float|index)")
+#: Conversions to Python values that `witness` sees when they depend on data; what it does not see
+#: comes from a shape, which is fixed.
+SHAPE_CONVERSION = re.compile(
+    r"Converting a tensor to a Python (boolean|integer|number|float|index)"
+)
 #: Tracer warnings about things that are constants as long as shapes are.
 HARMLESS_TRACER_WARNINGS = re.compile(
     r"results are registered as constants|Using len to get tensor shape|Iterating over a tensor"
@@ -28,40 +32,54 @@ HARMLESS_TRACER_WARNINGS = re.compile(
 
 
 def run(
-    sightings: Sightings, states: Sequence[str], repeatable: bool, training: Sequence[str], line: PythonLine | None
+    sightings: Sightings,
+    states: Sequence[str],
+    repeatable: bool,
+    training: Sequence[str],
+    line: PythonLine | None,
 ) -> None:
     """Judge the watched run.
 
     Called by: `conversion.convert`.
-    Parameters: `states` — names of the buffers that are declared states; `repeatable` — two runs on the same inputs
-    gave the same outputs; `training` — modules that the run left in training mode; `line` — of `forward`, for what has
-    no better line.
-    Errors: `Failure` of kind `training-mode`, `random`, `written-buffer` or `wide-integer`. What depends on data is
-    judged with the
-    capture: an export may keep it.
+    Parameters: `states` — names of the buffers that are declared states; `repeatable` — two runs on
+    the same inputs gave the same outputs; `training` — modules that the run left in training mode;
+    `line` — of `forward`, for what has no better line.
+    Errors: `Failure` of kind `training-mode`, `random`, `written-buffer` or `wide-integer`. What
+    depends on data is judged with the capture: an export may keep it.
     """
     if training:
         message = (
-            f"`forward` puts {', '.join(training)} into training mode, so batch statistics or dropout would be "
+            f"`forward` puts {', '.join(training)} into training mode, so batch statistics or "
+            "dropout would be "
             "converted."
         )
-        raise Failure("training-mode", message, line, "source.entry", ("Remove `self.train()` from forward.",))
+        raise Failure(
+            "training-mode", message, line, "source.entry", ("Remove `self.train()` from forward.",)
+        )
     if sightings.batch_statistics:
         place = sightings.batch_statistics[0].line or line
         message = (
-            "A batch normalisation runs in training mode: it uses the statistics of its input instead of the "
+            "A batch normalisation runs in training mode: it uses the statistics of its input "
+            "instead of the "
             "learned ones."
         )
         raise Failure(
-            "training-mode", message, place, "source.entry", ("Pass `training=False`, or `training=self.training`.",)
+            "training-mode",
+            message,
+            place,
+            "source.entry",
+            ("Pass `training=False`, or `training=self.training`.",),
         )
     if not repeatable:
         _not_repeatable(sightings, line)
     written = [sighting for sighting in sightings.written if sighting.what not in states]
     if written:
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in written))
+        names = ", ".join(
+            f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in written)
+        )
         message = (
-            f"`forward` writes to {names}. A captured graph drops such writes: every prediction would start from "
+            f"`forward` writes to {names}. A captured graph drops such writes: every prediction "
+            "would start from "
             "the same values."
         )
         cures = (
@@ -74,7 +92,8 @@ def run(
     if sightings.wide_integers:
         sighting = sightings.wide_integers[0]
         message = (
-            f"Core ML's integers have 32 bits; {sighting.what} does not fit and would silently become another number."
+            f"Core ML's integers have 32 bits; {sighting.what} does not fit and would "
+            "silently become another number."
         )
         raise Failure(
             "wide-integer",
@@ -88,23 +107,38 @@ def run(
 def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
     """Say why two runs on the same inputs differ."""
     if sightings.random:
-        names = ", ".join(f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in sightings.random))
+        names = ", ".join(
+            f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in sightings.random)
+        )
         message = (
-            f"`forward` draws random numbers ({names}): two runs on the same inputs differ, and a converted model "
+            f"`forward` draws random numbers ({names}): two runs on the same inputs differ, and a "
+            "converted model "
             "would not follow PyTorch."
         )
-        cures = ("For a dropout pass `training=self.training`; a noise take as an input of the model.",)
+        cures = (
+            "For a dropout pass `training=self.training`; a noise take as an input of the model.",
+        )
         raise Failure("random", message, sightings.random[0].line or line, "source.entry", cures)
     if not sightings.written:
         message = (
-            "Two runs of `forward` on the same inputs differ: it depends on something that is not an input (a "
+            "Two runs of `forward` on the same inputs differ: it depends on something that is not "
+            "an input (a "
             "counter, a clock, a random number)."
         )
-        raise Failure("random", message, line, "source.entry", ("Take what changes as an input of the model.",))
+        raise Failure(
+            "random",
+            message,
+            line,
+            "source.entry",
+            ("Take what changes as an input of the model.",),
+        )
 
 
-def aliases(inputs: Mapping[str, torch.Tensor], outputs: Mapping[str, torch.Tensor], line: PythonLine | None) -> None:
-    """Refuse outputs that are an input or another output: coremltools drops or renames one of the two.
+def aliases(
+    inputs: Mapping[str, torch.Tensor], outputs: Mapping[str, torch.Tensor], line: PythonLine | None
+) -> None:
+    """Refuse outputs that are an input or another output: coremltools drops or renames one of the
+    two.
 
     Called by: `conversion`, with the tensors of one run.
     Errors: `Failure` of kind `output-is-input` or `duplicate-output`.
@@ -114,7 +148,9 @@ def aliases(inputs: Mapping[str, torch.Tensor], outputs: Mapping[str, torch.Tens
         key = _view(tensor)
         for source, fed in inputs.items():
             if _view(fed) == key:
-                message = f"Output `{name}` is input `{source}` unchanged; Core ML has no such outputs."
+                message = (
+                    f"Output `{name}` is input `{source}` unchanged; Core ML has no such outputs."
+                )
                 cures = (
                     "Remove the output: the caller has that tensor already.",
                     f"If it must be there, return `{source} + 0`.",
@@ -122,10 +158,13 @@ def aliases(inputs: Mapping[str, torch.Tensor], outputs: Mapping[str, torch.Tens
                 raise Failure("output-is-input", message, line, f"outputs.{name}", cures)
         if key in names:
             message = (
-                f"Outputs `{names[key]}` and `{name}` are the same tensor; coremltools would rename or drop one "
+                f"Outputs `{names[key]}` and `{name}` are the same tensor; coremltools would "
+                "rename or drop one "
                 "of them."
             )
-            raise Failure("duplicate-output", message, line, f"outputs.{name}", ("Return it once.",))
+            raise Failure(
+                "duplicate-output", message, line, f"outputs.{name}", ("Return it once.",)
+            )
         names[key] = name
 
 
@@ -149,16 +188,22 @@ def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -
             wide = wide_integer(tensor)
             if wide is not None:
                 message = (
-                    f"Core ML's integers have 32 bits; `{name}` holds {wide}, which would silently become another."
+                    f"Core ML's integers have 32 bits; `{name}` holds {wide}, which would "
+                    "silently become another."
                 )
                 raise Failure(
-                    "wide-integer", message, line, "source.entry", ("Keep smaller integers or floating-point numbers.",)
+                    "wide-integer",
+                    message,
+                    line,
+                    "source.entry",
+                    ("Keep smaller integers or floating-point numbers.",),
                 )
         elif float16 and tensor.is_floating_point():
             largest = float(tensor.abs().nan_to_num(posinf=0.0).max())
             if largest > FLOAT16_MAX:
                 found.append(
-                    f"`{name}` holds {largest:g}, beyond float16 (65504): it becomes infinite or keeps its "
+                    f"`{name}` holds {largest:g}, beyond float16 (65504): it becomes infinite or "
+                    "keeps its "
                     "operation in float32"
                 )
     return found
@@ -174,7 +219,9 @@ def overflow(sightings: Sightings) -> list[str]:
     value, sighting = sightings.overflow
     place = f" at {Path(sighting.line.file).name}:{sighting.line.line}" if sighting.line else ""
     cure = 'compute-precision = "float32", or float32-ops for that operation'
-    return [f"`{sighting.what}`{place} gives {value:g}, beyond float16 (65504); if parity fails: {cure}"]
+    return [
+        f"`{sighting.what}`{place} gives {value:g}, beyond float16 (65504); if parity fails: {cure}"
+    ]
 
 
 def tracer_warnings(
@@ -182,9 +229,9 @@ def tracer_warnings(
 ) -> list[str]:
     """Judge what the tracer warned about.
 
-    A conversion to a Python value is an error where the watched run saw it depend on an input. Elsewhere it comes from
-    a
-    shape, or from code that treats tracing apart: both are constants as long as shapes are.
+    A conversion to a Python value is an error where the watched run saw it depend on an input.
+    Elsewhere it comes from a shape, or from code that treats tracing apart: both are constants as
+    long as shapes are.
 
     Called by: `capture`.
     Returns: notes about what is harmless while shapes are fixed.
@@ -202,13 +249,17 @@ def tracer_warnings(
         elif not HARMLESS_TRACER_WARNINGS.search(text):
             message = f"The tracer cannot follow this line, so its result would be baked in: {text}"
             raise Failure("tracer-warning", message, PythonLine(*place), "capture", DATA_CURES)
-        notes.append(f"{text.split('. ')[0].split(' might ')[0]} ({Path(warning.filename).name}:{warning.lineno})")
+        notes.append(
+            f"{text.split('. ')[0].split(' might ')[0]} "
+            f"({Path(warning.filename).name}:{warning.lineno})"
+        )
     return list(dict.fromkeys(notes))
 
 
 DATA_CURES = (
     (
-        "Choose with tensor operations: `torch.where(condition, a, b)` instead of `if`, a comparison or mask "
+        "Choose with tensor operations: `torch.where(condition, a, b)` instead of `if`, a "
+        "comparison or mask "
         "instead of `.item()`."
     ),
 )
@@ -216,9 +267,14 @@ DATA_CURES = (
 
 def _data_dependent(sighting: Sighting, place: tuple[str, int], line: PythonLine | None) -> Failure:
     """Return the failure about a value that decides what Python does."""
-    where = "here" if sighting.line == PythonLine(*place) else f"in {Path(place[0]).name}, line {place[1]}"
+    where = (
+        "here"
+        if sighting.line == PythonLine(*place)
+        else f"in {Path(place[0]).name}, line {place[1]}"
+    )
     message = (
-        f"A value that depends on the input becomes a Python value {where} (an `if`, a loop, `.item()`, an index): "
+        f"A value that depends on the input becomes a Python value {where} (an `if`, a loop, "
+        "`.item()`, an index): "
         "a trace would bake in what the sample happened to give."
     )
     return Failure("data-dependent", message, sighting.line or line, "capture", DATA_CURES)

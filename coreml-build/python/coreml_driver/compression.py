@@ -1,6 +1,7 @@
 """Smaller weights: pruning, palettization and quantization of a converted model.
 
-Owns: the translation of the manifest's words into `coremltools.optimize.coreml`, and that each way has had an effect.
+Owns: the translation of the manifest's words into `coremltools.optimize.coreml`, and that each way
+has had an effect.
 Must not: touch the reference: samples stay the uncompressed module's.
 Flow: `convert` has a model -> `compress` -> the package; the report counts what was compressed.
 """
@@ -24,7 +25,11 @@ from coreml_driver.failures import Failure
 
 #: The operations by which each way shows in a program.
 OPERATIONS = {
-    "prune": ("constexpr_sparse_to_dense", "constexpr_lut_to_sparse", "constexpr_sparse_blockwise_shift_scale"),
+    "prune": (
+        "constexpr_sparse_to_dense",
+        "constexpr_lut_to_sparse",
+        "constexpr_sparse_blockwise_shift_scale",
+    ),
     "palettize": ("constexpr_lut_to_dense", "constexpr_lut_to_sparse"),
     "quantize": (
         "constexpr_blockwise_shift_scale",
@@ -47,7 +52,8 @@ def compress(model: Any, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[Any, 
         "quantize": cto.linear_quantize_weights,
     }
     remarks: list[str] = []
-    # Each further step compresses what the one before has left: zeros, then look-up tables, then scales.
+    # Each further step compresses what the one before has left: zeros, then look-up tables, then
+    # scales.
     chosen = [key for key in steps if key in wanted]
     for key in chosen:
         configuration = cto.OptimizationConfig(global_config=CONFIGURATIONS[key](wanted[key]))
@@ -57,7 +63,8 @@ def compress(model: Any, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[Any, 
 
 
 def check(specification: Model_pb2.Model, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-    """Refuse a compression that compressed nothing: coremltools leaves small weights alone without a word.
+    """Refuse a compression that compressed nothing: coremltools leaves small weights alone without
+    a word.
 
     Called by: `convert.to_package`.
     Errors: `Failure` of kind `nothing-compressed`.
@@ -68,12 +75,20 @@ def check(specification: Model_pb2.Model, wanted: Mapping[str, Mapping[str, Any]
             continue
         bound = table["weight-threshold"]
         message = f"`{key}` changes no weight of this model."
-        advice = [f"Weights of fewer than {bound} elements stay as they are: lower it with `weight-threshold = 0`."]
+        advice = [
+            f"Weights of fewer than {bound} elements stay as they are: lower it with "
+            "`weight-threshold = 0`."
+        ]
         if table.get("per") == "block":
-            advice.append(f"Rows must be whole blocks: choose a `block-size` that divides them (now {_size(table)}).")
+            advice.append(
+                "Rows must be whole blocks: choose a `block-size` that divides them (now "
+                f"{_size(table)})."
+            )
         if table.get("mode") == "threshold":
             share = table["minimum-sparsity-percentile"]
-            advice.append(f"Raise `threshold`, or lower `minimum-sparsity-percentile` (now {share}).")
+            advice.append(
+                f"Raise `threshold`, or lower `minimum-sparsity-percentile` (now {share})."
+            )
         raise Failure("nothing-compressed", message, key=key, advice=tuple(advice))
 
 
@@ -112,7 +127,9 @@ def _prune(table: Mapping[str, Any]) -> Any:
     """Return coremltools' configuration of a pruning."""
     bound = table["weight-threshold"]
     if table["mode"] == "magnitude":
-        return cto.OpMagnitudePrunerConfig(target_sparsity=table["target-sparsity"], weight_threshold=bound)
+        return cto.OpMagnitudePrunerConfig(
+            target_sparsity=table["target-sparsity"], weight_threshold=bound
+        )
     percentile = table["minimum-sparsity-percentile"]
     return cto.OpThresholdPrunerConfig(table["threshold"], percentile, weight_threshold=bound)
 
@@ -155,13 +172,17 @@ PRUNE = prune_weights.compress_by_magnitude
 
 @contextlib.contextmanager
 def _pruning_in_float32() -> Iterator[None]:
-    """Let pruning find its bound in float32. Beyond 65504 half-precision weights numpy counts further than they do:
-    the bound is not a number, and nothing is pruned, without a word.
+    """Let pruning find its bound in float32. Beyond 65504 half-precision weights numpy counts
+    further than they do: the bound is not a number, and nothing is pruned, without a word.
     """
 
     def prune(val: Any, *arguments: Any, **keywords: Any) -> Any:
         found = PRUNE(np.asarray(val, np.float32), *arguments, **keywords)
-        return None if found is None else found._replace(nonzero_data=found.nonzero_data.astype(val.dtype))
+        return (
+            None
+            if found is None
+            else found._replace(nonzero_data=found.nonzero_data.astype(val.dtype))
+        )
 
     prune_weights.compress_by_magnitude = staticmethod(prune)
     try:
@@ -172,7 +193,9 @@ def _pruning_in_float32() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Let k-means sum in one order, so that the same weights give the same tables on every machine."""
+    """Let k-means sum in one order, so that the same weights give the same tables on every
+    machine.
+    """
     if importlib.util.find_spec("threadpoolctl") is None:
         yield
         return

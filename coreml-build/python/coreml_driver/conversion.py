@@ -2,8 +2,9 @@
 
 Owns: the order of the steps.
 Must not: do a step's work: each has its module.
-Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, convert, canonical, reread, report
--> one event. A model of several functions goes all the steps but the report once for each, then through `functions`.
+Flow: `workers` -> `convert` -> source, weights, prepare, observation, capture, convert, canonical,
+reread, report -> one event. A model of several functions goes all the steps but the report once for
+each, then through `functions`.
 """
 
 from __future__ import annotations
@@ -55,13 +56,17 @@ PACKAGE_NAME = "model.mlpackage"
 SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-target", "missing-module"})
 
 
-def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Sequence[str], send: Send) -> None:
+def convert(
+    job: Job, package_root: Path, versions: dict[str, str], notes: Sequence[str], send: Send
+) -> None:
     """Convert one model and send `converted` or `failed`.
 
     Called by: `workers`.
     Parameters: `notes` — warnings about the environment, which belong to every model's report.
     """
-    progress = Progress(lambda stage, detail: send("progress", model=job.id, stage=stage, detail=detail))
+    progress = Progress(
+        lambda stage, detail: send("progress", model=job.id, stage=stage, detail=detail)
+    )
     folders = [package_root]
     context = diagnosis.Context(UserCode(folders))
     inputs.RECORDER.start()
@@ -77,7 +82,13 @@ def convert(job: Job, package_root: Path, versions: dict[str, str], notes: Seque
             folders += [] if folder.is_relative_to(package_root) else [folder]
             warnings: list[str] = []
             with source.user_modules(list(dict.fromkeys([folder, package_root]))):
-                done.append((part, model, _Conversion(model, package_root, progress, context, warnings).run()))
+                done.append(
+                    (
+                        part,
+                        model,
+                        _Conversion(model, package_root, progress, context, warnings).run(),
+                    )
+                )
             collected += map(part.remark, warnings)
         part = Part(None, job)
         _finish(job, package_root, done, progress, versions, collected)
@@ -115,7 +126,9 @@ def _finish(
     versions: dict[str, str],
     warnings: Sequence[str],
 ) -> None:
-    """Join the functions where there are several, make sure that the model's own keys had an effect, and report."""
+    """Join the functions where there are several, make sure that the model's own keys had an
+    effect, and report.
+    """
     (first, model, one), *_ = done
     specification, capture, rewrites = one.specification, one.capture, one.rewrites
     if first.name is not None:
@@ -130,7 +143,9 @@ def _finish(
         padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
     origins = {
-        part.name or program.MAIN: {name: origin.entry(root) for name, origin in function.origins.items()}
+        part.name or program.MAIN: {
+            name: origin.entry(root) for name, origin in function.origins.items()
+        }
         for part, _, function in done
     }
     report.write(
@@ -174,7 +189,9 @@ class _Conversion:
             operations.register(self.model.ops, self.root)
         if self.model.source.kind == "mil":
             package = self.model.output / PACKAGE_NAME
-            specification, selector, remarks = mil.convert(self.model, self.root, package, self.progress)
+            specification, selector, remarks = mil.convert(
+                self.model, self.root, package, self.progress
+            )
             self.warnings += remarks
             return _Done(specification, selector, {"method": "mil"}, {})
         with self.progress.entered("load"):
@@ -206,7 +223,9 @@ class _Conversion:
         module = source.load(self.model.source, self.root)
         line = self.context.forward = source.forward_line(module, self.context.user_code)
         if self.model.source.kind == "transformers" and self.model.classifier is not None:
-            self.model = replace(self.model, classifier=pretrained.with_labels(self.model.classifier, module))
+            self.model = replace(
+                self.model, classifier=pretrained.with_labels(self.model.classifier, module)
+            )
         if self.model.weights is not None:
             weights.load(module, self.model.weights, self.root, line)
         self.warnings += prepare.settle(module, line)
@@ -249,7 +268,9 @@ class _Conversion:
                 states.check_trace(kept, observed.sightings, line)
             states.reset(flat, kept, states.PREFIX)
             tensors = copies(observed.runs[0].steps[0][0].captured)
-            captured = capture.capture(method, flat, self.model.inputs, tensors, observed.sightings, line)
+            captured = capture.capture(
+                method, flat, self.model.inputs, tensors, observed.sightings, line
+            )
             if method == "trace":
                 flexible = any(declared.flexible for declared in self.model.inputs)
                 aliases.check(captured.program, flexible, self.context.user_code, line)
@@ -258,14 +279,20 @@ class _Conversion:
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         origins = Origins(captured.program, self.context.user_code)
-        with self.progress.entered("convert"), self.progress.following_coremltools(), origins.following():
+        with (
+            self.progress.entered("convert"),
+            self.progress.following_coremltools(),
+            origins.following(),
+        ):
             selector = OpSelector(self.model.precision)
             remarks = coremltools_call.to_package(
                 captured, self.model, observed.interface, kept, selector, origins, package
             )
             specification = reread.reread(package, observed.interface, line)
             states.check_package(specification, kept, observed.sightings, method == "trace", line)
-            reread.check_inputs(specification, [declared.name for declared in self.model.inputs], line)
+            reread.check_inputs(
+                specification, [declared.name for declared in self.model.inputs], line
+            )
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
             symbols.describe(package, specification, observed.symbols, self.model.metadata)

@@ -37,7 +37,9 @@ LISTED_NAMES = 40
 
 
 class OpSelector:
-    """Decides for each operation whether it computes in float16, and remembers what it was asked about."""
+    """Decides for each operation whether it computes in float16, and remembers what it was asked
+    about.
+    """
 
     def __init__(self, precision: Precision) -> None:
         """Parameters: `precision` — with the operations that stay in float32."""
@@ -56,11 +58,12 @@ class OpSelector:
 
 
 def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:
-    """Fail if a key that says what becomes of operations or weights has no effect: coremltools would not say a word.
+    """Fail if a key that says what becomes of operations or weights has no effect: coremltools
+    would not say a word.
 
     Called by: `conversion`, with the finished package.
-    Parameters: `selectors` — one for each function of the package; operations that coremltools did not ask them about
-    (they stay in float32 anyway) are found in the specification.
+    Parameters: `selectors` — one for each function of the package; operations that coremltools did
+    not ask them about (they stay in float32 anyway) are found in the specification.
     Errors: `Failure` of kind `wrong-op-selector` or `nothing-compressed`.
     """
     types = {kind for selector in selectors for kind in selector.seen_types}
@@ -77,13 +80,16 @@ def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSe
         if missing:
             what = "operation type" if key == "float32-ops" else "operation with an output"
             message = (
-                f"The program has no {what} {', '.join(f'`{name}`' for name in missing)}, so nothing would "
+                f"The program has no {what} {', '.join(f'`{name}`' for name in missing)}, so "
+                "nothing would "
                 "stay in float32."
             )
             names = sorted(seen)
             more = ", …" if len(names) > LISTED_NAMES else ""
             advice = f"The program has: {', '.join(names[:LISTED_NAMES])}{more}."
-            raise Failure("wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,))
+            raise Failure(
+                "wrong-op-selector", message, key=f"compute-precision.{key}", advice=(advice,)
+            )
     compression.check(specification, model.compression)
 
 
@@ -99,8 +105,8 @@ def to_package(
     """Convert a captured graph and write it as a package in canonical form.
 
     Called by: `conversion`.
-    Parameters: `kept` — the declared states; `origins` — takes where the operations come from; `package` — the folder
-    to make, named `….mlpackage`.
+    Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
+    `package` — the folder to make, named `….mlpackage`.
     Returns: warnings.
     Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
@@ -155,7 +161,8 @@ def _save(converted: Any, model: Model, package: Path) -> tuple[Model_pb2.Model,
 
 
 def inputs(declared: Sequence[Input]) -> list[Any]:
-    """Return coremltools' description of the inputs. Without a dtype it would choose one by its own rules.
+    """Return coremltools' description of the inputs. Without a dtype it would choose one by its own
+    rules.
 
     Called by: `to_package`.
     """
@@ -166,14 +173,18 @@ def inputs(declared: Sequence[Input]) -> list[Any]:
 def _input(declared: Input, shape: Any) -> Any:
     """Return coremltools' description of one input."""
     if declared.image is not None:
-        return ct.ImageType(name=declared.name, shape=shape, color_layout=COLOR_LAYOUTS[declared.image.color])
+        return ct.ImageType(
+            name=declared.name, shape=shape, color_layout=COLOR_LAYOUTS[declared.image.color]
+        )
     kind = ELEMENT_TYPES[declared.dtype]
     default = None if declared.default is None else np.full(declared.shape, declared.default, kind)
     return ct.TensorType(name=declared.name, shape=shape, dtype=kind, default_value=default)
 
 
 def _shape(declared: Input, symbols: dict[str, Any]) -> Any:
-    """Return coremltools' description of a shape. Parameters: `symbols` — ranges that several dimensions share."""
+    """Return coremltools' description of a shape. Parameters: `symbols` — ranges that several
+    dimensions share.
+    """
     if len(declared.shapes) > 1:
         return ct.EnumeratedShapes(shapes=declared.shapes, default=declared.shapes[0])
     sizes: list[Any] = []
@@ -190,12 +201,18 @@ def _shape(declared: Input, symbols: dict[str, Any]) -> Any:
 
 
 def _state(one: Kept) -> Any:
-    """Return coremltools' description of a state, which has to be called like the captured module's buffer."""
-    return ct.StateType(ct.TensorType(shape=one.state.shape, dtype=np.float16), name=PREFIX + one.buffer)
+    """Return coremltools' description of a state, which has to be called like the captured module's
+    buffer.
+    """
+    return ct.StateType(
+        ct.TensorType(shape=one.state.shape, dtype=np.float16), name=PREFIX + one.buffer
+    )
 
 
 def _outputs(interface: Interface) -> list[Any]:
-    """Return coremltools' description of the outputs; a classifier's tensor has a name, but no feature of its own."""
+    """Return coremltools' description of the outputs; a classifier's tensor has a name, but no
+    feature of its own.
+    """
     if interface.classifier is not None:
         return [ct.TensorType(name=interface.outputs[0].name)]
     return [
@@ -230,5 +247,7 @@ def _target(name: str) -> Any:
 
 
 def _compute_units(name: str) -> Any:
-    """Return coremltools' compute units of that name (they matter only to who loads the model in Python)."""
+    """Return coremltools' compute units of that name (they matter only to who loads the model in
+    Python).
+    """
     return ct.ComputeUnit[name.replace("-", "_").upper()]

@@ -1,4 +1,5 @@
-"""From a foreign exception to a `Failure`: kind, the user's line, the rung of the ladder that cures it.
+"""From a foreign exception to a `Failure`: kind, the user's line, the rung of the ladder that cures
+it.
 
 Owns: what is known when an exception comes, and how a rule is filled in.
 Must not: hide anything: the whole traceback goes with every explanation.
@@ -15,7 +16,15 @@ from typing import Any
 from coreml_driver import operators
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.features import INTEGERS
-from coreml_driver.ladder import FURTHER, LAST_RUNGS, RULES, RUNGS, UNSUPPORTED, UNSUPPORTED_LADDER, Rule
+from coreml_driver.ladder import (
+    FURTHER,
+    LAST_RUNGS,
+    RULES,
+    RUNGS,
+    UNSUPPORTED,
+    UNSUPPORTED_LADDER,
+    Rule,
+)
 from coreml_driver.lines import UserCode
 from coreml_driver.progress import Progress
 from coreml_driver.request import Model
@@ -43,11 +52,13 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     """Return the failure that `error` means.
 
     Called by: `conversion.convert`.
-    Returns: `error` itself when it is a `Failure`, with further rungs of its kind where it has but few; kind `unknown`
-    for what no rule understands.
+    Returns: `error` itself when it is a `Failure`, with further rungs of its kind where it has but
+    few; kind `unknown` for what no rule understands.
     """
     text = "".join(traceback.format_exception(error))
-    failure = error if isinstance(error, Failure) else _Explanation(error, context, progress).failure()
+    failure = (
+        error if isinstance(error, Failure) else _Explanation(error, context, progress).failure()
+    )
     if not failure.traceback:
         failure.traceback = text
     further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
@@ -59,7 +70,9 @@ class _Explanation:
     """One foreign exception in its surroundings."""
 
     def __init__(self, error: BaseException, context: Context, progress: Progress) -> None:
-        """Parameters: `progress` — tells the stage, and the node that coremltools was translating."""
+        """Parameters: `progress` — tells the stage, and the node that coremltools was
+        translating.
+        """
         self._error = error
         self._context = context
         self._node = progress.node
@@ -90,42 +103,72 @@ class _Explanation:
         if unsupported and self._stage == "convert":
             return self._unsupported(unsupported.group(1) or unsupported.group(2))
         if self._stage in ("load", "samples"):
-            what = "While the module was made" if self._stage == "load" else "While forward ran on a sample"
+            what = (
+                "While the module was made"
+                if self._stage == "load"
+                else "While forward ran on a sample"
+            )
             raised = f"{what}, Python raised {type(error).__name__}: {self._message}"
             cures = ("Correct the Python code; the log has the whole traceback.",)
-            return Failure("python-error", raised, self._line or self._context.forward, "source.entry", cures)
+            return Failure(
+                "python-error", raised, self._line or self._context.forward, "source.entry", cures
+            )
         return self._unknown()
 
     def _apply(self, rule: Rule, match: re.Match[str]) -> Failure:
         """Fill in a rule."""
         context, line = self._context, self._line
         groups = [group for group in match.groups() if group is not None]
-        if rule.kind == "rank" and context.sightings is not None and context.sightings.high_rank is not None:
+        if (
+            rule.kind == "rank"
+            and context.sightings is not None
+            and context.sightings.high_rank is not None
+        ):
             line = context.sightings.high_rank.line or line
         key = rule.key
         if rule.kind == "sample-range" and context.model is not None:
-            integers = [declared.name for declared in context.model.inputs if declared.dtype in INTEGERS]
+            integers = [
+                declared.name for declared in context.model.inputs if declared.dtype in INTEGERS
+            ]
             key = f"inputs.{integers[0]}" if len(integers) == 1 else "inputs"
         if rule.kind == "complex" and line is None:
-            line = next(iter(operators.unsupported(context.program, context.user_code).values()), None)
+            line = next(
+                iter(operators.unsupported(context.program, context.user_code).values()), None
+            )
         advice = tuple(_fill(step, groups, self._message) for step in rule.advice)
-        return Failure(rule.kind, _fill(rule.message, groups, self._message), line or context.forward, key, advice)
+        return Failure(
+            rule.kind,
+            _fill(rule.message, groups, self._message),
+            line or context.forward,
+            key,
+            advice,
+        )
 
     def _unsupported(self, kind: str) -> Failure:
-        """Return the failure about operations that coremltools cannot translate: all of them at once."""
+        """Return the failure about operations that coremltools cannot translate: all of them at
+        once.
+        """
         program = self._context.program
         found = operators.unsupported(program, self._context.user_code) or {kind: self._line}
         line = self._line or next((place for place in found.values() if place), None)
-        words = [f"`{name}`" + (f" (line {place.line})" if place else "") for name, place in found.items()]
+        words = [
+            f"`{name}`" + (f" (line {place.line})" if place else "")
+            for name, place in found.items()
+        ]
         plural = "s" if len(found) > 1 else ""
         message = f"coremltools cannot translate the PyTorch operation{plural} {', '.join(words)}."
         other = "trace" if operators.is_export(program) else "export"
         advice = tuple(step.replace("{other}", other) for step in UNSUPPORTED_LADDER)
-        return Failure("unsupported-op", message, line or self._context.forward, "source.entry", advice)
+        return Failure(
+            "unsupported-op", message, line or self._context.forward, "source.entry", advice
+        )
 
     def _unknown(self) -> Failure:
         """Return the failure for what nothing explains."""
-        places = {"capture": "while the graph was captured", "convert": "while coremltools converted the graph"}
+        places = {
+            "capture": "while the graph was captured",
+            "convert": "while coremltools converted the graph",
+        }
         where = places.get(self._stage, f"in the stage `{self._stage}`")
         node = f" (operation `{self._node.kind}`)" if self._node is not None else ""
         text = f"{type(self._error).__name__} {where}{node}: {self._message}"
@@ -133,7 +176,9 @@ class _Explanation:
 
 
 def _fill(text: str, groups: list[str], message: str) -> str:
-    """Put the groups of a match and the foreign message into a text that may have braces of its own."""
+    """Put the groups of a match and the foreign message into a text that may have braces of its
+    own.
+    """
     for number, group in enumerate(groups):
         text = text.replace("{" + str(number) + "}", group)
     return text.replace("{message}", message)

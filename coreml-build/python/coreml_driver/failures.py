@@ -2,7 +2,8 @@
 
 Owns: `Failure`, the one exception that the driver raises on purpose.
 Must not: guess at foreign exceptions (that is `diagnosis`).
-Flow: any step raises `Failure` or a foreign exception -> `conversion` -> `diagnosis.explain` -> the `failed` event.
+Flow: any step raises `Failure` or a foreign exception -> `conversion` -> `diagnosis.explain` -> the
+`failed` event.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ class PythonLine:
     line: int
 
     def event(self, root: Path) -> dict[str, Any]:
-        """Return the line as the protocol spells it, with its text, relative to `root` where it lies below it."""
+        """Return the line as the protocol spells it, with its text, relative to `root` where it
+        lies below it.
+        """
         return {
             "file": relative(self.file, root),
             "line": self.line,

@@ -46,7 +46,9 @@ class Range:
 
 @dataclass(frozen=True)
 class Image:
-    """How the pixels of an image input become what `forward` takes; each tuple has a number for every channel."""
+    """How the pixels of an image input become what `forward` takes; each tuple has a number for
+    every channel.
+    """
 
     #: `rgb`, `bgr`, `grayscale` or `grayscale-float16`.
     color: str
@@ -77,7 +79,8 @@ class Input:
     shapes: tuple[Shape, ...]
     #: `float16`, `float32`, `int32` or `int8`.
     dtype: str
-    #: Bounds of the samples, both included; `None` means standard normal (integers have `DEFAULT_INTEGER_RANGE`).
+    #: Bounds of the samples, both included; `None` means standard normal (integers have
+    #: `DEFAULT_INTEGER_RANGE`).
     sample_range: tuple[float, float] | None
     #: The value of the first step of a sample; each next step has one more. `None`: random.
     sample_start: float | None
@@ -133,14 +136,18 @@ def inputs(table: Mapping[str, Any]) -> tuple[Input, ...]:
 def outputs(table: Mapping[str, Any], taken: tuple[Input, ...]) -> list[Output]:
     """Return the outputs that a model's table names; `taken` are its inputs."""
     found = [
-        Output(name_of(name, "outputs"), value.get("dtype"), (value.get("image") or {}).get("color"))
+        Output(
+            name_of(name, "outputs"), value.get("dtype"), (value.get("image") or {}).get("color")
+        )
         for name, value in _entries(table, "outputs")
     ]
     for output in found:
         if output.dtype is not None:
             _dtype(output.dtype, f"outputs.{output.name}.dtype")
         if output.name in {declared.name for declared in taken}:
-            message = f"`{output.name}` names an input and an output; Core ML needs different names."
+            message = (
+                f"`{output.name}` names an input and an output; Core ML needs different names."
+            )
             raise Failure("wrong-name", message, key=f"outputs.{output.name}")
     return found
 
@@ -163,10 +170,17 @@ def name_of(name: str, table: str) -> str:
     if NAME.fullmatch(name) and name not in RESERVED_NAMES:
         return name
     form = "a letter or underscore, then letters, digits and underscores"
-    why = f"`{name}` is a word of Core ML's program format" if name in RESERVED_NAMES else f"`{name}` is not {form}"
+    why = (
+        f"`{name}` is a word of Core ML's program format"
+        if name in RESERVED_NAMES
+        else f"`{name}` is not {form}"
+    )
     message = f"Core ML would silently rename this feature: {why}."
     raise Failure(
-        "wrong-name", message, key=f"{table}.{name}", advice=(f"Name it with {form}, for example `{_legal(name)}`.",)
+        "wrong-name",
+        message,
+        key=f"{table}.{name}",
+        advice=(f"Name it with {form}, for example `{_legal(name)}`.",),
     )
 
 
@@ -199,13 +213,18 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
     name_of(name, "inputs")
     for part in value:
         if part not in INPUT_KEYS:
-            raise Failure("not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}")
+            raise Failure(
+                "not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}"
+            )
     image = _image(value["image"]) if "image" in value else None
     if image is not None:
         sides = [value["image"]["height"], value["image"]["width"]]
         value = dict(value) | {"shape": [1, image.channels, *sides]}
     shapes = tuple(tuple(shape) for shape in value.get("shapes") or ())
-    dimensions = tuple(_dimension(size, f"{key}.shape") for size in (shapes[0] if shapes else value.get("shape") or ()))
+    dimensions = tuple(
+        _dimension(size, f"{key}.shape")
+        for size in (shapes[0] if shapes else value.get("shape") or ())
+    )
     if not dimensions:
         raise Failure("wrong-manifest", "An input needs a shape.", key=f"{key}.shape")
     sample = value.get("sample") or {}
@@ -224,7 +243,10 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
 
 def _image(value: Mapping[str, Any]) -> Image:
     """Return the preprocessing of an image."""
-    numbers = {key: tuple(map(float, value[key])) if key in value else None for key in ("scale", "bias", "mean", "std")}
+    numbers = {
+        key: tuple(map(float, value[key])) if key in value else None
+        for key in ("scale", "bias", "mean", "std")
+    }
     return Image(value["color"], numbers["scale"], numbers["bias"], numbers["mean"], numbers["std"])
 
 

@@ -1,11 +1,14 @@
 """States as inputs and outputs: `states.mode = "io"`.
 
-The package is converted with Core ML's states first, so that all that is known about lost writes holds for it too. Then
-every state becomes an input, which each prediction is fed with what the output of its partner was before.
+The package is converted with Core ML's states first, so that all that is known about lost writes
+holds for it too. Then every state becomes an input, which each prediction is fed with what the
+output of its partner was before.
 
-Owns: the change of a finished program, and the note in its metadata that says which output belongs to which input.
+Owns: the change of a finished program, and the note in its metadata that says which output belongs
+to which input.
 Must not: change what is computed.
-Flow: `conversion`, after `states.check_package` -> `to_inputs_and_outputs`; `functions.join` keeps the note.
+Flow: `conversion`, after `states.check_package` -> `to_inputs_and_outputs`; `functions.join` keeps
+the note.
 """
 
 from __future__ import annotations
@@ -19,7 +22,8 @@ from coremltools.proto import FeatureTypes_pb2, MIL_pb2, Model_pb2
 from coreml_driver import canonical, program
 from coreml_driver.failures import Failure
 
-#: Begins the metadata key that lists a function's pairs as `INPUT=OUTPUT`, separated by blanks; coreml-spec reads it.
+#: Begins the metadata key that lists a function's pairs as `INPUT=OUTPUT`, separated by blanks;
+#: coreml-spec reads it.
 NOTE = "coreml-rt.states."
 #: What the output of a state is called after it.
 ENDING = "_out"
@@ -27,7 +31,9 @@ ENDING = "_out"
 KEY = "states.mode"
 
 
-def to_inputs_and_outputs(package: Path, specification: Model_pb2.Model, metadata: Mapping[str, str]) -> None:
+def to_inputs_and_outputs(
+    package: Path, specification: Model_pb2.Model, metadata: Mapping[str, str]
+) -> None:
     """Change the package at `package`, whose specification is given, in place.
 
     Called by: `conversion`.
@@ -38,7 +44,9 @@ def to_inputs_and_outputs(package: Path, specification: Model_pb2.Model, metadat
     shapes = {state.name: state.type.stateType.arrayType for state in description.state}
     current = _replace(block, list(shapes))
     taken = {value.name for value in function.inputs} | set(block.outputs)
-    taken |= {output.name for operation in program.block_operations(block) for output in operation.outputs}
+    taken |= {
+        output.name for operation in program.block_operations(block) for output in operation.outputs
+    }
     notes = []
     for name, array in shapes.items():
         output = name + ENDING
@@ -61,13 +69,18 @@ def to_inputs_and_outputs(package: Path, specification: Model_pb2.Model, metadat
 
 
 def _replace(block: MIL_pb2.Block, states: list[str]) -> dict[str, str]:
-    """Take the operations of states out of a program; return the name of the value that each state has at the end."""
+    """Take the operations of states out of a program; return the name of the value that each state
+    has at the end.
+    """
     current = {name: name for name in states}
     kept, names = [], {}
     for operation in block.operations:
         for inner in (one for body in operation.blocks for one in program.block_operations(body)):
             if inner.type in ("read_state", "write_state"):
-                message = 'A loop or a branch reads or writes a state, which `states.mode = "io"` does not support yet.'
+                message = (
+                    'A loop or a branch reads or writes a state, which `states.mode = "io"` '
+                    "does not support yet."
+                )
                 raise Failure("not-supported", message, key=KEY)
         if operation.type == "read_state":
             names[operation.outputs[0].name] = current[_argument(operation, "input")]
@@ -95,7 +108,10 @@ def _argument(operation: MIL_pb2.Operation, name: str) -> str:
 
 def _rename(operation: Any, names: Mapping[str, str]) -> None:
     """Rename what an operation gets, those inside of it included."""
-    for one in (operation, *(inner for body in operation.blocks for inner in program.block_operations(body))):
+    for one in (
+        operation,
+        *(inner for body in operation.blocks for inner in program.block_operations(body)),
+    ):
         for argument in one.inputs.values():
             for binding in argument.arguments:
                 if binding.WhichOneof("binding") == "name":

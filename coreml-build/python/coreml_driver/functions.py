@@ -1,5 +1,5 @@
-"""Several functions in one package: a model's table apart into tables of single functions or sizes, and their packages
-together.
+"""Several functions in one package: a model's table apart into tables of single functions or sizes,
+and their packages together.
 
 Owns: which keys belong to a function, the joining, and the proof that joining changed no function.
 Must not: convert: `conversion` does that with each table as if it were a model's.
@@ -79,7 +79,11 @@ def split(job: Job) -> list[Part]:
         message = f"`{misplaced[0]}` belongs to each function, not to a model of several."
         raise Failure("wrong-manifest", message, key=misplaced[0])
     if job.table.get("classifier") is not None:
-        raise Failure("not-supported", "`classifier` beside `functions` is not supported yet.", key="classifier")
+        raise Failure(
+            "not-supported",
+            "`classifier` beside `functions` is not supported yet.",
+            key="classifier",
+        )
     if not functions or job.table.get("default-function") not in functions:
         message = "`default-function` must name one of the functions."
         raise Failure("wrong-manifest", message, key="default-function")
@@ -116,8 +120,11 @@ def _split_buckets(job: Job) -> list[Part]:
     return parts
 
 
-def join(job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[str, str]) -> Model_pb2.Model:
-    """Make one package of the functions' packages, and bring it and the samples to where a model's are.
+def join(
+    job: Job, parts: Sequence[Part], package_name: str, metadata: Mapping[str, str]
+) -> Model_pb2.Model:
+    """Make one package of the functions' packages, and bring it and the samples to where a model's
+    are.
 
     Equal weights are stored once.
 
@@ -151,12 +158,22 @@ def _check(specification: Model_pb2.Model, before: Mapping[str, Model_pb2.Model]
     described = {function.name: function for function in specification.description.functions}
     if list(described) != list(before) or set(specification.mlProgram.functions) != set(before):
         message = f"coremltools joined other functions than asked for: {', '.join(described)}."
-        raise Failure("changed-interface", message, key=SCRATCH, advice=("Please report this with the log.",))
+        raise Failure(
+            "changed-interface", message, key=SCRATCH, advice=("Please report this with the log.",)
+        )
     for name, one in before.items():
-        same = all(list(getattr(described[name], side)) == list(getattr(one.description, side)) for side in SIDES)
-        if not same or _operations(specification.mlProgram.functions[name]) != _operations(program.main(one)):
+        same = all(
+            list(getattr(described[name], side)) == list(getattr(one.description, side))
+            for side in SIDES
+        )
+        if not same or _operations(specification.mlProgram.functions[name]) != _operations(
+            program.main(one)
+        ):
             message = f"coremltools changed the function `{name}` while it joined the functions."
-            cure = "Please report this with the log; models of their own (`[models.NAME]`) work meanwhile."
+            cure = (
+                "Please report this with the log; models of their own (`[models.NAME]`) work "
+                "meanwhile."
+            )
             raise Failure("changed-interface", message, key=f"{SCRATCH}.{name}", advice=(cure,))
 
 
@@ -176,7 +193,9 @@ def _operations(function: Any) -> Counter[str]:
 
 
 def _move_samples(folder: Path, parts: Sequence[Part]) -> None:
-    """Bring the functions' samples together: `INDEX.safetensors` becomes `FUNCTION.INDEX.safetensors`."""
+    """Bring the functions' samples together: `INDEX.safetensors` becomes
+    `FUNCTION.INDEX.safetensors`.
+    """
     for part in parts:
         for sample in sorted((part.job.output / "samples").glob("*.safetensors")):
             folder.mkdir(exist_ok=True)

@@ -1,8 +1,10 @@
-"""Repositories in the form of the Hugging Face hub: which of their files a model is made of, and that these are right.
+"""Repositories in the form of the Hugging Face hub: which of their files a model is made of, and
+that these are right.
 
-A repository is a folder of the package, or lies on the hub (`HF_ENDPOINT`), of which huggingface_hub keeps a cache. One
-of the hub is pinned by a whole commit, and each of its files by a digest, which goes into the fingerprint: no build
-depends on where the cache lies, or on what the hub says tomorrow.
+A repository is a folder of the package, or lies on the hub (`HF_ENDPOINT`), of which
+huggingface_hub keeps a cache. One of the hub is pinned by a whole commit, and each of its files by
+a digest, which goes into the fingerprint: no build depends on where the cache lies, or on what the
+hub says tomorrow.
 
 Owns: finding and checking the files; every way in which the hub refuses one.
 Must not: make a module of them (that is `pretrained`), or run code that lies among them.
@@ -59,7 +61,8 @@ def find(source: Source, package_root: Path) -> Repository:
     """Find the files that `source` names, and note them as inputs of the conversion.
 
     Called by: `source.load`.
-    Errors: `Failure` of a kind that begins with `hub-`, or `missing-file`, `damaged-source`, `pickled-weights`.
+    Errors: `Failure` of a kind that begins with `hub-`, or `missing-file`, `damaged-source`,
+    `pickled-weights`.
     """
     if source.revision is None:
         return _folder(source, package_root)
@@ -75,7 +78,8 @@ def _folder(source: Source, package_root: Path) -> Repository:
         message = f"The folder `{source.file}` does not exist below {package_root}."
         cures = (
             f"Correct `{KEY}`: without `revision` it is a folder, relative to the package.",
-            'A repository of the hub needs the commit: `revision = "…"` (a branch such as "main" tells which).',
+            'A repository of the hub needs the commit: `revision = "…"` (a branch such as "main" '
+            "tells which).",
         )
         raise Failure("missing-file", message, key=KEY, advice=cures)
 
@@ -91,17 +95,23 @@ def _folder(source: Source, package_root: Path) -> Repository:
     return Repository(source.file, folder)
 
 
-def _files(name: str, read: Callable[[str], Path | None], listing: Callable[[], list[str]]) -> list[tuple[str, Path]]:
+def _files(
+    name: str, read: Callable[[str], Path | None], listing: Callable[[], list[str]]
+) -> list[tuple[str, Path]]:
     """Return all files that the model is made of.
 
-    Parameters: `read` — returns the path of a file, or `None` if there is none; `listing` — of the repository.
+    Parameters: `read` — returns the path of a file, or `None` if there is none; `listing` — of the
+    repository.
     """
     found = []
     config = read(CONFIG)
     if config is None:
         message = f"`{name}` has no {CONFIG}: it is no model that transformers can load."
         raise Failure("hub-no-model", message, key=KEY, advice=("Name a repository that has one.",))
-    found += [(CONFIG, config), *((file, path) for file in OPTIONAL if (path := read(file)) is not None)]
+    found += [
+        (CONFIG, config),
+        *((file, path) for file in OPTIONAL if (path := read(file)) is not None),
+    ]
     weights = read(WEIGHTS)
     if weights is not None:
         return [*found, (WEIGHTS, weights)]
@@ -123,20 +133,27 @@ def _no_weights(name: str, listing: list[str]) -> Failure:
     pickled = [file for file in listing if file.endswith(PICKLED)]
     if not pickled:
         message = f"`{name}` has no {WEIGHTS}."
-        return Failure("hub-no-model", message, key=KEY, advice=("Name a repository of PyTorch weights.",))
+        return Failure(
+            "hub-no-model", message, key=KEY, advice=("Name a repository of PyTorch weights.",)
+        )
     message = (
-        f"`{name}` has its weights as a pickle ({', '.join(pickled)}), which can run any code when it is read; here "
+        f"`{name}` has its weights as a pickle ({', '.join(pickled)}), which can run any code "
+        "when it is read; here "
         f"they are read from {WEIGHTS} alone."
     )
     cures = (
-        "Take a revision that has safetensors; many repositories have one as a pull request (`refs/pr/…`).",
-        "Or convert it once where you trust it: `AutoModel.from_pretrained(…).save_pretrained(FOLDER)`; name FOLDER.",
+        "Take a revision that has safetensors; many repositories have one as a pull request "
+        "(`refs/pr/…`).",
+        "Or convert it once where you trust it: "
+        "`AutoModel.from_pretrained(…).save_pretrained(FOLDER)`; name FOLDER.",
     )
     return Failure("pickled-weights", message, key=KEY, advice=cures)
 
 
 def _hub() -> Any:
-    """Import huggingface_hub, which comes with transformers; here, so that other manifests need neither."""
+    """Import huggingface_hub, which comes with transformers; here, so that other manifests need
+    neither.
+    """
     import huggingface_hub
 
     return huggingface_hub
@@ -145,8 +162,12 @@ def _hub() -> Any:
 def _unpinned(name: str, revision: str) -> Failure:
     """Return the failure about a revision that may move, with the commit that it is today."""
     commit = _asked(name, revision, lambda: _hub().HfApi().model_info(name, revision=revision).sha)
-    message = f"`{revision}` of `{name}` may point at another commit tomorrow; today it is {commit}."
-    return Failure("hub-unpinned", message, key=REVISION_KEY, advice=(f'Pin it: `revision = "{commit}"`.',))
+    message = (
+        f"`{revision}` of `{name}` may point at another commit tomorrow; today it is {commit}."
+    )
+    return Failure(
+        "hub-unpinned", message, key=REVISION_KEY, advice=(f'Pin it: `revision = "{commit}"`.',)
+    )
 
 
 class _Remote:
@@ -157,11 +178,15 @@ class _Remote:
         self._name, self._commit = name, commit
 
     def fetch(self) -> Repository:
-        """Bring the files into the hub's cache where they are not there, check them, and note their digests."""
+        """Bring the files into the hub's cache where they are not there, check them, and note their
+        digests.
+        """
         name = f"{self._name}@{self._commit[:SHOWN_DIGITS]}"
         found = _files(name, self._read, self._listing)
         for file, path in found:
-            inputs.RECORDER.pin(f"hub:{self._name}@{self._commit}/{file}#sha256={_checked(path, file)}")
+            inputs.RECORDER.pin(
+                f"hub:{self._name}@{self._commit}/{file}#sha256={_checked(path, file)}"
+            )
         return Repository(name, found[0][1].parent)
 
     def _read(self, file: str) -> Path | None:
@@ -178,7 +203,11 @@ class _Remote:
 
     def _listing(self) -> list[str]:
         """Return the names of all files."""
-        info = _asked(self._name, self._commit, lambda: _hub().HfApi().model_info(self._name, revision=self._commit))
+        info = _asked(
+            self._name,
+            self._commit,
+            lambda: _hub().HfApi().model_info(self._name, revision=self._commit),
+        )
         return sorted(file.rfilename for file in info.siblings)
 
 
@@ -199,12 +228,16 @@ def _asked(name: str, revision: str, question: Callable[[], T], **missing: T) ->
         message = f"`{name}` is gated: {endpoint} gives it only to who has accepted its terms."
         cures = (
             f"Accept the terms at {endpoint}/{name}, then log in (`hf auth login`, or HF_TOKEN).",
-            "On a machine without credentials: a cache that has it (HF_HOME), or the team's cache (COREML_REMOTE).",
+            "On a machine without credentials: a cache that has it (HF_HOME), or the team's cache "
+            "(COREML_REMOTE).",
         )
         raise Failure("hub-gated", message, key=KEY, advice=cures) from error
     except errors.RevisionNotFoundError as error:
         message = f"`{name}` has no revision `{revision}`."
-        cure = f'Take a commit of {endpoint}/{name}/commits/main; `revision = "main"` tells the newest.'
+        cure = (
+            f'Take a commit of {endpoint}/{name}/commits/main; `revision = "main"` tells the '
+            "newest."
+        )
         raise Failure("hub-no-revision", message, key=REVISION_KEY, advice=(cure,)) from error
     except errors.RepositoryNotFoundError as error:
         message = f"{endpoint} has no repository `{name}`, or hides it from who is not logged in."
@@ -246,7 +279,9 @@ def _unreachable(name: str, endpoint: str, error: BaseException) -> Failure:
 
 
 def _checked(path: Path, file: str) -> str:
-    """Return the SHA-256 of a file in the hub's cache, whose name there is a digest of what it must hold."""
+    """Return the SHA-256 of a file in the hub's cache, whose name there is a digest of what it must
+    hold.
+    """
     blob = path.resolve()
     sha256 = hashlib.sha256()
     git = hashlib.sha1(f"blob {blob.stat().st_size}\0".encode(), usedforsecurity=False)
@@ -256,7 +291,9 @@ def _checked(path: Path, file: str) -> str:
             git.update(chunk)
     for form, digest in ((SHA256, sha256), (GIT_BLOB, git)):
         if form.fullmatch(blob.name) and blob.name != digest.hexdigest():
-            message = f"{file} in the hub's cache is not what it was when it was downloaded ({blob})."
+            message = (
+                f"{file} in the hub's cache is not what it was when it was downloaded ({blob})."
+            )
             cure = "Delete that file; the next build downloads it again."
             raise Failure("damaged-source", message, key=KEY, advice=(cure,))
     return sha256.hexdigest()

@@ -1,9 +1,11 @@
 """Images: from raw pixels to what the module takes.
 
-Owns: the preprocessing, as PyTorch spells it for the reference and as a layer in front of the module for the package.
+Owns: the preprocessing, as PyTorch spells it for the reference and as a layer in front of the
+module for the package.
 Must not: decide sizes (that is `shapes`).
-Flow: `samples` draws pixels and preprocesses them for the original -> `prepare.Flat` has the layer -> `convert` asks
-for an `ImageType` without scale and bias: coremltools makes operations of the program of them, as of this layer.
+Flow: `samples` draws pixels and preprocesses them for the original -> `prepare.Flat` has the layer
+-> `convert` asks for an `ImageType` without scale and bias: coremltools makes operations of the
+program of them, as of this layer.
 """
 
 from __future__ import annotations
@@ -39,11 +41,16 @@ def layer(image: Image) -> torch.nn.Module | None:
     Called by: `observation`.
     """
     factor, summand = _linear(image)
-    return None if all(one == 1 for one in factor) and not any(summand) else Preprocessing(image).eval()
+    return (
+        None
+        if all(one == 1 for one in factor) and not any(summand)
+        else Preprocessing(image).eval()
+    )
 
 
 def preprocess(image: Image, pixels: npt.NDArray[np.generic]) -> torch.Tensor:
-    """Return what PyTorch's own preprocessing makes of raw pixels: `ToTensor` and `Normalize` of torchvision.
+    """Return what PyTorch's own preprocessing makes of raw pixels: `ToTensor` and `Normalize` of
+    torchvision.
 
     Called by: `samples`, for the reference.
     """
@@ -57,7 +64,10 @@ def preprocess(image: Image, pixels: npt.NDArray[np.generic]) -> torch.Tensor:
 
 
 def draw(
-    image: Image, shape: tuple[int, ...], bounds: tuple[float, float] | None, random: np.random.Generator
+    image: Image,
+    shape: tuple[int, ...],
+    bounds: tuple[float, float] | None,
+    random: np.random.Generator,
 ) -> npt.NDArray[np.generic]:
     """Draw raw pixels: whole numbers for colours of 8 bits.
 
@@ -66,8 +76,12 @@ def draw(
     """
     low, high = bounds or (0, image.white)
     if image.white == WHITE:
-        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(np.float32)
-    return np.asarray(low + (high - low) * random.random(shape, dtype=np.float32), np.float16).astype(np.float32)
+        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(
+            np.float32
+        )
+    return np.asarray(
+        low + (high - low) * random.random(shape, dtype=np.float32), np.float16
+    ).astype(np.float32)
 
 
 def _linear(image: Image) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -2,7 +2,8 @@
 
 Owns: the audit hook, and the wrappers around readers that raise no audit event (Rust and C++ code).
 Must not: read the files itself, or report what no user wrote (environments, caches, the output).
-Flow: `__main__` calls `watch` once -> `conversion` starts and reads a `Recorder` -> the `inputs` of the events.
+Flow: `__main__` calls `watch` once -> `conversion` starts and reads a `Recorder` -> the `inputs` of
+the events.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from typing import Any
 
 from coreml_driver.failures import relative
 
-#: A folder with one of these in it is an environment or a cache: nothing in it is the user's source.
+#: A folder with one of these in it is an environment or a cache: nothing in it is the user's
+#: source.
 FOREIGN_MARKERS = ("pyvenv.cfg", "CACHEDIR.TAG")
 #: Folders of installed packages, covered by the list of requirements.
 FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages", "__pycache__"})
@@ -52,7 +54,8 @@ class Recorder:
             self._paths.setdefault(os.path.abspath(os.fsdecode(path)))
 
     def pin(self, name: str) -> None:
-        """Add a file of the hub, whose name says what it holds: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`.
+        """Add a file of the hub, whose name says what it holds:
+        `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`.
 
         Called by: `hub`. Where the hub's cache lies differs between machines, so it is no path.
         """
@@ -82,7 +85,9 @@ class Recorder:
 
 
 def _source(path: str) -> Path:
-    """Return `path`, or the Python file that it is the compiled form of: a conversion depends on the source."""
+    """Return `path`, or the Python file that it is the compiled form of: a conversion depends on
+    the source.
+    """
     if path.endswith(".pyc") and f"{os.sep}__pycache__{os.sep}" in path:
         with contextlib.suppress(ValueError):
             return Path(importlib.util.source_from_cache(path))
@@ -90,7 +95,9 @@ def _source(path: str) -> Path:
 
 
 def _is_source(path: Path, root: Path, markers: dict[Path, bool]) -> bool:
-    """Return whether nothing between `root` and `path` is an environment or a cache; `markers` remembers folders."""
+    """Return whether nothing between `root` and `path` is an environment or a cache; `markers`
+    remembers folders.
+    """
     folder = path.parent
     while folder != root and folder != folder.parent:
         if folder not in markers:
@@ -103,7 +110,8 @@ def _is_source(path: Path, root: Path, markers: dict[Path, bool]) -> bool:
     return True
 
 
-#: The one recorder of the process: audit hooks cannot be removed, so there is one hook that feeds it.
+#: The one recorder of the process: audit hooks cannot be removed, so there is one hook that feeds
+#: it.
 RECORDER = Recorder()
 _watching = False
 
@@ -122,17 +130,25 @@ def watch() -> None:
 
 
 def _hear(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note files that are opened for reading. Must never raise: an exception would forbid the opening."""
+    """Note files that are opened for reading. Must never raise: an exception would forbid the
+    opening.
+    """
     if event != "open":
         return
     path, mode, flags = arguments
-    writing = any(letter in mode for letter in "wax+") if isinstance(mode, str) else bool(flags & WRITING_FLAGS)
+    writing = (
+        any(letter in mode for letter in "wax+")
+        if isinstance(mode, str)
+        else bool(flags & WRITING_FLAGS)
+    )
     if not writing:
         RECORDER.note(path)
 
 
 def _wrap_silent_readers() -> None:
-    """Wrap the readers of safetensors (Rust) and TorchScript (C++), which open files behind Python's back."""
+    """Wrap the readers of safetensors (Rust) and TorchScript (C++), which open files behind
+    Python's back.
+    """
     import safetensors
     import safetensors.numpy
     import safetensors.torch
@@ -164,7 +180,8 @@ def spelled(paths: Iterable[Path], root: Path) -> list[str]:
 def declared(table: Mapping[str, Any], root: Path) -> list[str]:
     """Return the files that a model's table names and that exist, as the protocol spells them.
 
-    Called by: `conversion` and `workers`, for tables that are not understood and for conversions that died.
+    Called by: `conversion` and `workers`, for tables that are not understood and for conversions
+    that died.
     """
     functions = table.get("functions")
     parts = [table, *(functions.values() if isinstance(functions, Mapping) else ())]

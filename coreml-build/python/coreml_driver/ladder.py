@@ -1,4 +1,5 @@
-"""The ladder of fixes: exceptions of Python, torch and coremltools that are understood, and what cures them.
+"""The ladder of fixes: exceptions of Python, torch and coremltools that are understood, and what
+cures them.
 
 Owns: the table. A new row needs a test with a real model in `tests/test_failures.py`.
 Must not: look at a model: a rule sees the stage and the exception's text.
@@ -37,10 +38,15 @@ def _rule(
 ) -> Rule:
     """Return a rule. Parameters: `stages` — separated by blanks; `pattern` — alternatives."""
     alternatives = pattern if isinstance(pattern, str) else "|".join(pattern)
-    return Rule(frozenset(stages.split()), re.compile(alternatives, re.DOTALL), kind, message, advice, key)
+    return Rule(
+        frozenset(stages.split()), re.compile(alternatives, re.DOTALL), kind, message, advice, key
+    )
 
 
-WHERE_CURE = "Choose with tensor operations: `torch.where(condition, a, b)` for `if`, a mask instead of `.item()`."
+WHERE_CURE = (
+    "Choose with tensor operations: `torch.where(condition, a, b)` for `if`, a mask "
+    "instead of `.item()`."
+)
 
 RULES = (
     _rule(
@@ -49,7 +55,8 @@ RULES = (
         "missing-module",
         "Python finds no module `{0}`.",
         "If it is a package: add it to `python.dependencies` in the manifest.",
-        "If it is your own file: put it beside the entry file, or import it relative to the package.",
+        "If it is your own file: put it beside the entry file, or import it relative to the "
+        "package.",
     ),
     _rule(
         "load",
@@ -83,7 +90,8 @@ RULES = (
         "IndexError: index out of range in self",
         "sample-range",
         "A sample's integer is no valid index here: {message}.",
-        "Say where samples are drawn from: `sample = { range = [0, LAST] }`, with the last row of the embedding.",
+        "Say where samples are drawn from: `sample = { range = [0, LAST] }`, with the last row of "
+        "the embedding.",
         key="inputs",
     ),
     _rule(
@@ -104,7 +112,8 @@ RULES = (
         ),
         "wrong-dtype",
         "Two tensors have different element types: {message}",
-        "Check `dtype` of the inputs: forward gets floating-point inputs as float32 and integers as int64.",
+        "Check `dtype` of the inputs: forward gets floating-point inputs as float32 and integers "
+        "as int64.",
         key="inputs",
     ),
     _rule(
@@ -123,7 +132,8 @@ RULES = (
         ),
         "wrong-shape",
         "The network does not accept the inputs' shapes: {message}",
-        "Correct `shape` of the inputs in the manifest to what forward takes, batch dimension included.",
+        "Correct `shape` of the inputs in the manifest to what forward takes, batch dimension "
+        "included.",
         key="inputs",
     ),
     _rule(
@@ -137,8 +147,10 @@ RULES = (
         "capture",
         r"Constraints violated \(([^)]*)\)",
         "baked-shape",
-        "The export holds for one size of `{0}` (input and axis), which the manifest lets vary: a size is baked in.",
-        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of numbers.",
+        "The export holds for one size of `{0}` (input and axis), which the manifest lets vary: a "
+        "size is baked in.",
+        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of "
+        "numbers.",
         "Let no `if` or loop depend on a size.",
         "Declare a fixed `shape` for each size that is needed.",
         key="inputs",
@@ -162,9 +174,11 @@ RULES = (
     ),
     _rule(
         "convert",
-        "TypeError: only (?:0-dimensional|length-1|size-1) arrays can be converted to Python scalars",
+        "TypeError: only (?:0-dimensional|length-1|size-1) arrays can be converted to Python "
+        "scalars",
         "wrong-versions",
-        "This numpy is too new for coremltools, which turns arrays of one element into numbers ({message}).",
+        "This numpy is too new for coremltools, which turns arrays of one element into numbers "
+        "({message}).",
         'Add "numpy<2.4" to `python.dependencies` in the manifest.',
         key="python.dependencies",
     ),
@@ -173,7 +187,8 @@ RULES = (
         "Core ML only supports tensors with rank <= 5",
         "rank",
         "{message}",
-        "Reshape so that no tensor has more than five dimensions: merge neighbouring axes before a permute.",
+        "Reshape so that no tensor has more than five dimensions: merge neighbouring axes before "
+        "a permute.",
     ),
     _rule(
         "capture convert",
@@ -187,15 +202,18 @@ RULES = (
         ),
         "complex",
         "Core ML has no complex numbers: {message}",
-        "Compute with real and imaginary parts: `.abs()` or `.real` and `.imag` before slicing or returning.",
-        "Move a spectrogram out of the model, or write it as a matrix product with sine and cosine tables.",
+        "Compute with real and imaginary parts: `.abs()` or `.real` and `.imag` before slicing or "
+        "returning.",
+        "Move a spectrogram out of the model, or write it as a matrix product with sine and "
+        "cosine tables.",
     ),
     _rule(
         "convert",
         ("only supported for deployment target", "float16 dtype for (?:in|out)puts is only"),
         "wrong-target",
         "{message}",
-        "Raise `minimum-deployment-target` to iOS16 or later, or declare these features as float32.",
+        "Raise `minimum-deployment-target` to iOS16 or later, or declare these features as "
+        "float32.",
         key="minimum-deployment-target",
     ),
     _rule(
@@ -218,7 +236,8 @@ RULES = (
     ),
     _rule(
         "convert",
-        "Main block's input name, '([^']+)', is different from its corresponding var's name, '([^']+)'",
+        "Main block's input name, '([^']+)', is different from its corresponding var's name, "
+        "'([^']+)'",
         "output-is-input",
         "Output `{1}` is input `{0}` unchanged; Core ML has no such outputs.",
         "Remove the output: the caller has that tensor already.",
@@ -232,45 +251,59 @@ UNSUPPORTED = re.compile(
     r"PyTorch convert function for op '([^']+)' not implemented|Unsupported fx node .*, kind (\S+)"
 )
 UNSUPPORTED_LADDER = (
-    "Rewrite the operation in PyTorch with supported ones (a variance: `((x - x.mean()) ** 2).mean()`).",
+    "Rewrite the operation in PyTorch with supported ones (a variance: `((x - x.mean()) ** "
+    "2).mean()`).",
     'Try the other way of capturing: `capture = "{other}"`.',
-    'Translate it yourself with MIL\'s builder: a file with `@register_torch_op`, in the manifest `ops = "my_ops.py"`.',
+    "Translate it yourself with MIL's builder: a file with `@register_torch_op`, in the manifest "
+    '`ops = "my_ops.py"`.',
     "Compute that part outside the model, before or after the prediction.",
 )
 #: How many rungs the ladder of each kind of failure has, where so many are known.
 RUNGS = 3
-#: The rungs that follow the advice of a single failure, by its kind: what helps against any of them.
+#: The rungs that follow the advice of a single failure, by its kind: what helps against any of
+#: them.
 FURTHER = {
     "data-dependent": (
-        "If the value is the same for every input, compute it once: `self.flag = bool(…)` in `__init__`.",
-        "Decide in the program: the value as one more input (`x * flag`), or each branch as one of `functions`.",
+        "If the value is the same for every input, compute it once: `self.flag = bool(…)` in "
+        "`__init__`.",
+        "Decide in the program: the value as one more input (`x * flag`), or each branch as one "
+        "of `functions`.",
     ),
     "tracer-warning": (
-        "Keep tensors: `torch.sin(x)` instead of `numpy.sin(x.numpy())`, `x.sum()` instead of `sum(x.tolist())`.",
-        "Compute that part in the program, before or after the prediction, and pass it in as an input.",
+        "Keep tensors: `torch.sin(x)` instead of `numpy.sin(x.numpy())`, `x.sum()` instead of "
+        "`sum(x.tolist())`.",
+        "Compute that part in the program, before or after the prediction, and pass it in as an "
+        "input.",
     ),
     "wrong-dtype": (
-        "Convert at the border: `mask != 0` or `x.float()` first in forward, `y.to(torch.int32)` where it is returned.",
+        "Convert at the border: `mask != 0` or `x.float()` first in forward, `y.to(torch.int32)` "
+        "where it is returned.",
         "Leave out what the program can compute from the other outputs: `argmax`, a comparison.",
     ),
     "unsupported-dtype": (
-        "Make the module in single precision: `net.float()`, for a model of transformers `torch_dtype=torch.float32`.",
+        "Make the module in single precision: `net.float()`, for a model of transformers "
+        "`torch_dtype=torch.float32`.",
     ),
     "complex": (
-        "Move a spectrogram out of the model, or write it as a matrix product with sine and cosine tables.",
-        "Compute with pairs: `re, im = a * c - b * d, a * d + b * c` for a product, `re * re + im * im` for a power.",
+        "Move a spectrogram out of the model, or write it as a matrix product with sine and "
+        "cosine tables.",
+        "Compute with pairs: `re, im = a * c - b * d, a * d + b * c` for a product, `re * re + im "
+        "* im` for a power.",
     ),
     "wrong-outputs": (
-        'Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return self.base(x)["logits"]`.',
+        "Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return "
+        'self.base(x)["logits"]`.',
         "Ask for tensors alone: `self.base(x, use_cache=False, output_attentions=False)`.",
         "Leave constants to the program: they are the same for every input.",
     ),
     "wrong-inputs": (
         "Give what is always the same a default: `def forward(self, x, scale=1.0)`.",
-        "Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return self.base(x, None)`.",
+        "Wrap the module, and name the wrapper as `entry`: `def forward(self, x): return "
+        "self.base(x, None)`.",
     ),
     "wrong-shape": (
-        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of `x.reshape(2, 4)`.",
+        "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of "
+        "`x.reshape(2, 4)`.",
         "See what a layer gets: `print(x.shape)` in forward; the log of the build has it.",
     ),
     "rank": (
@@ -278,20 +311,25 @@ FURTHER = {
         "Go along a short axis: `torch.stack([f(part) for part in x.unbind(1)], 1)`.",
     ),
     "random": (
-        "Draw in the program: `inputs.noise = { shape = […] }` in the manifest, `def forward(self, x, noise)`.",
-        "For the expected value leave the noise out: `return mean` instead of `mean + std * torch.randn_like(mean)`.",
+        "Draw in the program: `inputs.noise = { shape = […] }` in the manifest, `def "
+        "forward(self, x, noise)`.",
+        "For the expected value leave the noise out: `return mean` instead of `mean + std * "
+        "torch.randn_like(mean)`.",
     ),
     "training-mode": (
-        "Return the module in inference mode: `return net.eval()`, and leave the mode alone in forward.",
+        "Return the module in inference mode: `return net.eval()`, and leave the mode alone in "
+        "forward.",
         "Use what was learned: `F.batch_norm(x, self.mean, self.var, self.weight, self.bias)`.",
     ),
     "wide-integer": (
         "Subtract or divide before it grows: `(t - self.start) // 1000`.",
-        'Compute that part in the program, and pass in what is left: `inputs.index = { dtype = "int32", … }`.',
+        "Compute that part in the program, and pass in what is left: `inputs.index = { dtype = "
+        '"int32", … }`.',
     ),
     "wrong-name": (
         'Rename the key of the result: `return {"logits": y}`.',
-        "Rename a parameter in a wrapper, and name that as `entry`: `def forward(self, ids): return self.base(ids)`.",
+        "Rename a parameter in a wrapper, and name that as `entry`: `def forward(self, ids): "
+        "return self.base(ids)`.",
     ),
     "wrong-state": (
         "See what there is: `print([name for name, _ in net.named_buffers()])`.",

@@ -1,9 +1,10 @@
 """Finding the user's own line in stacks, tracebacks and texts.
 
-Owns: what counts as the user's code: files below the package (or beside the entry file) that are not installed
-packages.
+Owns: what counts as the user's code: files below the package (or beside the entry file) that are
+not installed packages.
 Must not: judge what happened there.
-Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locations), `origins` (graph locations).
+Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locations), `origins`
+(graph locations).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from types import FrameType, TracebackType
 from coreml_driver.failures import PythonLine
 from coreml_driver.inputs import FOREIGN_FOLDERS
 
-#: How Python's tracebacks, `torch.fx` and `torch.jit` write a place, and whether the innermost frame comes last.
+#: How Python's tracebacks, `torch.fx` and `torch.jit` write a place, and whether the innermost
+#: frame comes last.
 PLACES = (
     (re.compile(r'File "([^"]+)", line (\d+)'), True),
     (re.compile(r"File: (\S+):(\d+)"), True),

@@ -1,6 +1,7 @@
 """MIL programs as a source: written with coremltools' builder, without PyTorch.
 
-Owns: making the program and its package. There is no module to compare with, so there are no samples.
+Owns: making the program and its package. There is no module to compare with, so there are no
+samples.
 Must not: know captures.
 Flow: `conversion` -> `convert` -> `source.call`, `convert.mil_to_package`, `report`.
 """
@@ -20,7 +21,9 @@ from coreml_driver.progress import Progress
 from coreml_driver.request import Model
 
 
-def convert(model: Model, root: Path, package: Path, progress: Progress) -> tuple[Any, OpSelector, list[str]]:
+def convert(
+    model: Model, root: Path, package: Path, progress: Progress
+) -> tuple[Any, OpSelector, list[str]]:
     """Make the package of a MIL program.
 
     Called by: `conversion`.
@@ -30,7 +33,9 @@ def convert(model: Model, root: Path, package: Path, progress: Progress) -> tupl
     with progress.entered("load"):
         program, line = source.call(model.source, root)
         if not isinstance(program, Program):
-            message = f"`{model.source.entry}` returned {source.kind_of(program)}, not a MIL program."
+            message = (
+                f"`{model.source.entry}` returned {source.kind_of(program)}, not a MIL program."
+            )
             cure = "Return what `@mb.program(input_specs=[…])` makes of a function."
             raise Failure("not-a-program", message, line, "source.entry", (cure,))
     model.output.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 Owns: the order of the runs. Every run of a module with states begins with zeroed ones.
 Must not: rewrite the module before the last run of the original.
-Flow: `conversion` -> `observe` -> samples, witness, checks, interface -> what `capture` starts from.
+Flow: `conversion` -> `observe` -> samples, witness, checks, interface -> what `capture` starts
+from.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from typing import Any
 
 import torch
 
-from coreml_driver import ane, buckets, checks, images, padding, prepare, samples, shapes, states, symbols
+from coreml_driver import (
+    ane,
+    buckets,
+    checks,
+    images,
+    padding,
+    prepare,
+    samples,
+    shapes,
+    states,
+    symbols,
+)
 from coreml_driver.buckets import Bucket
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
@@ -41,7 +53,8 @@ class Observed:
 
     #: The module, rewritten and wrapped, ready for capture.
     flat: prepare.Flat
-    #: Samples with the original's outputs: the first of the default shape, then every other shape, then further ones.
+    #: Samples with the original's outputs: the first of the default shape, then every other shape,
+    #: then further ones.
     runs: Sequence[Run]
     #: The shapes of each run, for messages; empty for a model of fixed shapes.
     shapes: Sequence[str]
@@ -59,7 +72,9 @@ class Observed:
     rewrites: dict[str, Any]
 
 
-def observe(module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]) -> Observed:
+def observe(
+    module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]
+) -> Observed:
     """Run the original module on samples, watch it once, and decide the interface.
 
     Called by: `conversion`.
@@ -72,7 +87,12 @@ class _Observation:
     """The runs of one module."""
 
     def __init__(
-        self, module: torch.nn.Module, model: Model, root: Path, context: Context, warnings: list[str]
+        self,
+        module: torch.nn.Module,
+        model: Model,
+        root: Path,
+        context: Context,
+        warnings: list[str],
     ) -> None:
         """Match inputs with parameters and states with buffers."""
         self._module, self._model, self._root = module, model, root
@@ -99,7 +119,10 @@ class _Observation:
         interface = decide(model, self._leaves, given, self._root, line)
         self._warnings += samples.remarks(interface, runs)
         seen = [*zip(choices, tried, strict=True), *unequal] if model.bucket is None else []
-        names = [one.name if one.color is None and interface.classifier is None else None for one in interface.outputs]
+        names = [
+            one.name if one.color is None and interface.classifier is None else None
+            for one in interface.outputs
+        ]
         equal = symbols.find(model.inputs, names, seen)
         sightings = self._watch(first)
         if model.precision.float16:
@@ -108,29 +131,43 @@ class _Observation:
         if "ane" in model.rewrite:
             rewrites["ane-layers"] = ane.rewrite(self._module, line)
             rewrites["ane-largest-difference"] = self._compare_rewritten(runs)
-        pictures = {position: one.image for position, one in enumerate(model.inputs) if one.image is not None}
-        layers = {position: layer for position, image in pictures.items() if (layer := images.layer(image))}
+        pictures = {
+            position: one.image
+            for position, one in enumerate(model.inputs)
+            if one.image is not None
+        }
+        layers = {
+            position: layer
+            for position, image in pictures.items()
+            if (layer := images.layer(image))
+        }
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
-        return Observed(flat, runs, shown, kept, trimmed, equal, self._kept, sightings, interface, rewrites)
+        return Observed(
+            flat, runs, shown, kept, trimmed, equal, self._kept, sightings, interface, rewrites
+        )
 
     def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run], list[symbols.Seen]]:
         """Run every shape that the manifest allows and time allows too.
 
-        Returns: the shapes, their runs, and what a run with unequal sizes gave, where there was one.
+        Returns: the shapes, their runs, and what a run with unequal sizes gave, where there was
+        one.
         """
         choices = shapes.choices(self._model.inputs)
         first, seconds = self._run(choices[0], 0)
         choices = self._affordable(choices, seconds)
         runs = [first]
-        # Every shape is tried, and the default shape on two samples: one to capture with, one to compare on.
+        # Every shape is tried, and the default shape on two samples: one to capture with, one to
+        # compare on.
         for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, self._model.samples)):
             choice = choices[index % len(choices)]
             with _at(self._shown(choice) if index % len(choices) else "", self._context):
                 runs.append(self._run(choice, index)[0])
         return choices, runs, self._try_unequal()
 
-    def _run_lengths(self, bucket: Bucket) -> tuple[list[Run], list[Run], dict[str, tuple[int, ...]]]:
+    def _run_lengths(
+        self, bucket: Bucket
+    ) -> tuple[list[Run], list[Run], dict[str, tuple[int, ...]]]:
         """Run lengths that a bucket takes, as they are and padded, which must give the same.
 
         Returns: the runs as they are, the padded ones, and which outputs have the length.
@@ -153,7 +190,9 @@ class _Observation:
             length = lengths[index % len(lengths)]
             run = alone(length, index)
             sample, expected = run.steps[0]
-            with _at(f"`{bucket.input}` padded from {length}", self._context, "buckets", LENGTH_CURE):
+            with _at(
+                f"`{bucket.input}` padded from {length}", self._context, "buckets", LENGTH_CURE
+            ):
                 with_padding = self._run_sample(padding.padded(bucket, inputs, sample))
             _, result = with_padding.steps[0]
             padding.compare(bucket, names, trimmed, expected, result, length, line)
@@ -174,7 +213,9 @@ class _Observation:
             self._warnings += prepare.left_out(result, self._leaves, self._context.forward)
 
     def _run(self, choice: shapes.Choice, index: int) -> tuple[Run, float]:
-        """Run the steps of one sample from zeroed states; return how long the first one took, in seconds."""
+        """Run the steps of one sample from zeroed states; return how long the first one took, in
+        seconds.
+        """
         model = self._model
         states.reset(self._module, self._kept)
         steps: list[tuple[Sample, tuple[torch.Tensor, ...]]] = []
@@ -189,7 +230,9 @@ class _Observation:
         return Run(tuple(steps), states.values(self._module, self._kept)), seconds
 
     def _compare_rewritten(self, runs: Sequence[Run]) -> float:
-        """Run the rewritten module on all samples; return the largest difference from the original."""
+        """Run the rewritten module on all samples; return the largest difference from the
+        original.
+        """
         line, largest = self._context.forward, 0.0
         for run in runs:
             states.reset(self._module, self._kept)
@@ -197,12 +240,16 @@ class _Observation:
                 try:
                     result = self._outputs(self._feed.call(self._module, copies(sample.tensors)))
                 except Exception as error:
-                    message = f"The module rewritten for the Neural Engine fails: {type(error).__name__}: {error}."
+                    message = (
+                        "The module rewritten for the Neural Engine fails: "
+                        f"{type(error).__name__}: {error}."
+                    )
                     raise Failure("unknown-rewrite", message, line, ane.KEY, ane.CURES) from error
                 difference, close = samples.difference(expected, result)
                 if not close:
                     message = (
-                        "The module rewritten for the Neural Engine gives other results than the original (largest "
+                        "The module rewritten for the Neural Engine gives other results than the "
+                        "original (largest "
                         f"difference {difference:g})."
                     )
                     raise Failure("rewrite-mismatch", message, line, ane.KEY, ane.CURES)
@@ -210,7 +257,9 @@ class _Observation:
         return largest
 
     def _outputs(self, result: Any) -> tuple[torch.Tensor, ...]:
-        """Return copies of the outputs in a module's result: the next run may write to the same memory."""
+        """Return copies of the outputs in a module's result: the next run may write to the same
+        memory.
+        """
         return tuple(copies([prepare.pick(result, leaf.path) for leaf in self._leaves]))
 
     def _shown(self, choice: shapes.Choice) -> str:
@@ -218,11 +267,15 @@ class _Observation:
         return shapes.shown(self._model.inputs, choice)
 
     def _affordable(self, choices: list[shapes.Choice], seconds: float) -> list[shapes.Choice]:
-        """Leave out shapes that would take too long. Parameters: `seconds` — of a run at the default shape."""
+        """Leave out shapes that would take too long. Parameters: `seconds` — of a run at the
+        default shape.
+        """
         default = shapes.elements(choices[0])
         # Attention takes time that grows with the square of a length.
         affordable = [
-            choice for choice in choices if seconds * (shapes.elements(choice) / default) ** 2 <= AFFORDABLE_SECONDS
+            choice
+            for choice in choices
+            if seconds * (shapes.elements(choice) / default) ** 2 <= AFFORDABLE_SECONDS
         ]
         self._warnings += [
             f"not compared with PyTorch at {self._shown(choice)}, which would take too long"
@@ -244,13 +297,21 @@ class _Observation:
             return [(choice, run.steps[0][1])]
         except Exception as error:
             message = (
-                f"`forward` fails where sizes differ that the manifest lets differ ({self._shown(choice)}): {error}"
+                "`forward` fails where sizes differ that the manifest lets differ "
+                f"({self._shown(choice)}): {error}"
             )
-            cure = 'Give dimensions that are always equal the same name: `{ symbol = "T", min = …, max = … }`.'
-            raise Failure("unequal-shapes", message, self._context.forward, "inputs", (cure,)) from error
+            cure = (
+                'Give dimensions that are always equal the same name: `{ symbol = "T", min = '
+                "…, max = … }`."
+            )
+            raise Failure(
+                "unequal-shapes", message, self._context.forward, "inputs", (cure,)
+            ) from error
 
     def _watch(self, run: Run) -> Sightings:
-        """Run the original module again on the first step of a sample, watched, and judge what was seen."""
+        """Run the original module again on the first step of a sample, watched, and judge what was
+        seen.
+        """
         module, line = self._module, self._context.forward
         sample, outputs = run.steps[0]
         states.reset(module, self._kept)
@@ -274,7 +335,9 @@ class _Observation:
 
 
 @contextmanager
-def _at(shape: str, context: Context, key: str = "inputs", cure: str = SHAPE_CURE) -> Iterator[None]:
+def _at(
+    shape: str, context: Context, key: str = "inputs", cure: str = SHAPE_CURE
+) -> Iterator[None]:
     """Say at which shape the module failed.
 
     Parameters: `shape` — as messages spell it; empty for the default; `key` — that allows it.

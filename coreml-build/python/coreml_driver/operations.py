@@ -13,7 +13,11 @@ from typing import Any
 
 import numpy as np
 from coremltools.converters.mil import Builder as mb
-from coremltools.converters.mil.frontend.torch.ops import NUM_TO_DTYPE_STRING, _get_inputs, _get_kwinputs
+from coremltools.converters.mil.frontend.torch.ops import (
+    NUM_TO_DTYPE_STRING,
+    _get_inputs,
+    _get_kwinputs,
+)
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from coremltools.converters.mil.mil.types import builtin_to_string
 
@@ -41,7 +45,12 @@ def register(file: str | None, package_root: Path) -> None:
     path = package_root / file
     if not path.is_file():
         message = f"The file `{file}` does not exist below {package_root}."
-        raise Failure("missing-file", message, key=KEY, advice=("Correct `ops`: it is relative to the package.",))
+        raise Failure(
+            "missing-file",
+            message,
+            key=KEY,
+            advice=("Correct `ops`: it is relative to the package.",),
+        )
     before = dict(registry)
     try:
         source.run_file(path, KEY)
@@ -54,7 +63,8 @@ def register(file: str | None, package_root: Path) -> None:
     if registry == before:
         message = f"`{file}` registers no operation."
         cure = (
-            "Decorate a function called like the operation: `from coremltools.converters.mil.frontend.torch import "
+            "Decorate a function called like the operation: `from "
+            "coremltools.converters.mil.frontend.torch import "
             "register_torch_op`, `@register_torch_op`."
         )
         raise Failure("nothing-registered", message, key=KEY, advice=(cure,))
@@ -64,7 +74,9 @@ def _new_ones(context: Any, node: Any) -> None:
     """`x.new_ones(size, dtype=…)`; the type is a keyword in exported graphs."""
     inputs = _get_inputs(context, node, min_expected=2)
     x, size = inputs[0], inputs[1]
-    asked = inputs[2] if len(inputs) > 2 else _get_kwinputs(context, node, "dtype", default=[None])[0]
+    asked = (
+        inputs[2] if len(inputs) > 2 else _get_kwinputs(context, node, "dtype", default=[None])[0]
+    )
     kind = builtin_to_string(x.dtype) if asked is None else NUM_TO_DTYPE_STRING[int(asked.val)]
     if isinstance(size, list):
         size = mb.concat(values=size, axis=0) if size else np.zeros(0, np.int32)
@@ -78,7 +90,9 @@ def _new_ones(context: Any, node: Any) -> None:
 def _lerp(context: Any, node: Any) -> None:
     """`start + weight * (end - start)`."""
     start, end, weight = _get_inputs(context, node, expected=3)
-    context.add(mb.add(x=start, y=mb.mul(x=mb.sub(x=end, y=start), y=_float(weight)), name=node.name))
+    context.add(
+        mb.add(x=start, y=mb.mul(x=mb.sub(x=end, y=start), y=_float(weight)), name=node.name)
+    )
 
 
 def _addcmul(context: Any, node: Any) -> None:
@@ -107,7 +121,9 @@ def _movedim(context: Any, node: Any) -> None:
     sources = [int(axis) % x.rank for axis in np.atleast_1d(old.val)]
     places = [int(axis) % x.rank for axis in np.atleast_1d(new.val)]
     rest = iter([axis for axis in range(x.rank) if axis not in sources])
-    order = [sources[places.index(place)] if place in places else next(rest) for place in range(x.rank)]
+    order = [
+        sources[places.index(place)] if place in places else next(rest) for place in range(x.rank)
+    ]
     context.add(mb.transpose(x=x, perm=order, name=node.name))
 
 
@@ -122,7 +138,9 @@ def _diff(context: Any, node: Any) -> None:
     everything, start = [0] * x.rank, [int(not other) for other in others]
     for _ in range(1 if count is None else int(count.val)):
         upper = mb.slice_by_index(x=x, begin=start, end=everything, end_mask=[True] * x.rank)
-        lower = mb.slice_by_index(x=x, begin=everything, end=[-one for one in start], end_mask=others)
+        lower = mb.slice_by_index(
+            x=x, begin=everything, end=[-one for one in start], end_mask=others
+        )
         x = mb.sub(x=upper, y=lower)
     context.add(x, torch_name=node.name)
 
@@ -135,9 +153,13 @@ def _zero(context: Any, node: Any) -> None:
 
 
 def _scaled(context: Any, node: Any) -> tuple[Any, Any, Any, Any]:
-    """Return the operands of `addcmul` and `addcdiv`; the factor is a keyword in exported graphs."""
+    """Return the operands of `addcmul` and `addcdiv`; the factor is a keyword in exported
+    graphs.
+    """
     inputs = _get_inputs(context, node, min_expected=3)
-    value = inputs[3] if len(inputs) > 3 else _get_kwinputs(context, node, "value", default=[None])[0]
+    value = (
+        inputs[3] if len(inputs) > 3 else _get_kwinputs(context, node, "value", default=[None])[0]
+    )
     return inputs[0], inputs[1], inputs[2], np.float32(1) if value is None else _float(value)
 
 
@@ -147,7 +169,8 @@ def _float(value: Any) -> Any:
     return np.float32(constant) if np.ndim(constant) == 0 and constant is not None else value
 
 
-#: Operation -> translation and further names. Each stands here until coremltools has it: a test watches that.
+#: Operation -> translation and further names. Each stands here until coremltools has it: a test
+#: watches that.
 FIXES: dict[str, tuple[Callable[[Any, Any], None], tuple[str, ...]]] = {
     "new_ones": (_new_ones, ()),
     "lerp": (_lerp, ()),

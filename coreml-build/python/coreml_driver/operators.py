@@ -24,7 +24,8 @@ def is_export(program: Any) -> bool:
 
 
 def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | None]:
-    """Return the operations of the graph that coremltools has no translation for, with the first line of each.
+    """Return the operations of the graph that coremltools has no translation for, with the first
+    line of each.
 
     Called by: `diagnosis`.
     """
@@ -39,16 +40,17 @@ def line(program: Any, node: Any, user_code: UserCode) -> PythonLine | None:
     """Return the user's line of the node that coremltools was translating.
 
     Called by: `diagnosis`.
-    Parameters: `node` — coremltools' own node. An exported one carries its stack; a traced one is found again by its
-    name, or else by
-    its kind if the graph has only one of it.
+    Parameters: `node` — coremltools' own node. An exported one carries its stack; a traced one is
+    found again by its name, or else by its kind if the graph has only one of it.
     """
     if node is None or program is None:
         return None
     if is_export(program):
         return user_code.of_text((node.meta or {}).get("stack_trace"))
     candidates = [place for name, kind, place in _traced(program) if name == node.name]
-    candidates = candidates or [place for _, kind, place in _traced(program) if sanitize_op_kind(kind) == node.kind]
+    candidates = candidates or [
+        place for _, kind, place in _traced(program) if sanitize_op_kind(kind) == node.kind
+    ]
     return user_code.of_text(candidates[0]) if len(candidates) == 1 else None
 
 
@@ -67,7 +69,9 @@ def _operations(program: Any) -> Iterator[tuple[str, str]]:
 
 
 def _traced(program: Any) -> list[tuple[str, str, str]]:
-    """Return name, kind and place of every node of a traced graph, those of nested blocks included."""
+    """Return name, kind and place of every node of a traced graph, those of nested blocks
+    included.
+    """
     found: list[tuple[str, str, str]] = []
 
     def visit(block: Any) -> None:

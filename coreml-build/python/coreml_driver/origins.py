@@ -1,9 +1,12 @@
-"""Where each operation of a package comes from: the path of its module, and the user's line where it is known.
+"""Where each operation of a package comes from: the path of its module, and the user's line where
+it is known.
 
-Owns: following PyTorch's scopes and stacks through coremltools. coremltools keeps, for each operation, the name of the
-captured node that it was made of (`ScopeSource`); the node knows its module and its line.
+Owns: following PyTorch's scopes and stacks through coremltools. coremltools keeps, for each
+operation, the name of the captured node that it was made of (`ScopeSource`); the node knows its
+module and its line.
 Must not: change a graph or a package.
-Flow: `conversion` follows a conversion -> `convert.to_package` reads the finished program -> `report`.
+Flow: `conversion` follows a conversion -> `convert.to_package` reads the finished program ->
+`report`.
 """
 
 from __future__ import annotations
@@ -59,7 +62,8 @@ class Origins:
 
     @contextmanager
     def following(self) -> Iterator[None]:
-        """Listen while coremltools reads the nodes of the captured graph: it works on a copy with names of its own.
+        """Listen while coremltools reads the nodes of the captured graph: it works on a copy with
+        names of its own.
 
         Called by: `conversion`, around `convert.to_package`.
         """
@@ -103,7 +107,9 @@ class Origins:
                 self._read(nested)
 
     def _traced(self, node: Any) -> Origin:
-        """Return the origin of a node of TorchScript, whose scope is `__module.module.a/__module.module.a.b`."""
+        """Return the origin of a node of TorchScript, whose scope is
+        `__module.module.a/__module.module.a.b`.
+        """
         path = node.scopeName().rpartition("/")[2].removeprefix(TRACED).removeprefix(".")
         return Origin(_without_wrapper(path), self._user_code.of_text(node.sourceRange()))
 

@@ -1,9 +1,11 @@
-"""Padding: what a bucket does to inputs that are shorter than it, and the proof that it changes no result.
+"""Padding: what a bucket does to inputs that are shorter than it, and the proof that it changes no
+result.
 
-Owns: padded samples, the mask, which outputs are trimmed, and what the package says about all of it.
+Owns: padded samples, the mask, which outputs are trimmed, and what the package says about all of
+it.
 Must not: choose lengths (that is `buckets`) or run a module (that is `observation`).
-Flow: `observation` -> `padded`, `following`, `compare`; `conversion` -> `describe`, which writes into the package what
-`coreml_spec::Buckets` reads.
+Flow: `observation` -> `padded`, `following`, `compare`; `conversion` -> `describe`, which writes
+into the package what `coreml_spec::Buckets` reads.
 """
 
 from __future__ import annotations
@@ -24,19 +26,28 @@ from coreml_driver.features import Input
 from coreml_driver.interface import input_tensor_type
 from coreml_driver.samples import Sample, difference
 
-#: Where a package says how its functions are one model: `METADATA_KEY` of `coreml-spec/src/buckets.rs`.
+#: Where a package says how its functions are one model: `METADATA_KEY` of
+#: `coreml-spec/src/buckets.rs`.
 METADATA_KEY = "coreml-build.buckets"
 MASKING = (
-    "Without padding the values behind the end do not exist; with it `forward` has to leave them out: attention by a "
+    "Without padding the values behind the end do not exist; with it `forward` has to leave them "
+    "out: attention by a "
     "mask, means over the real positions only.",
-    "Convolutions, recurrent layers that run backwards and normalisations over the length see padding too: multiply by "
-    "the mask before each of them, or convert a range of lengths (`{ min, max }` without `buckets`).",
+    "Convolutions, recurrent layers that run backwards and normalisations over the length see "
+    "padding too: multiply by "
+    "the mask before each of them, or convert a range of lengths (`{ min, max }` without "
+    "`buckets`).",
 )
 
 
 def with_ones(bucket: Bucket, inputs: Sequence[Input], sample: Sample) -> Sample:
     """Return a sample whose mask has ones alone: nothing in it is padding."""
-    return _replaced(bucket, inputs, sample, lambda name, array: np.ones_like(array) if name == bucket.mask else array)
+    return _replaced(
+        bucket,
+        inputs,
+        sample,
+        lambda name, array: np.ones_like(array) if name == bucket.mask else array,
+    )
 
 
 def padded(bucket: Bucket, inputs: Sequence[Input], sample: Sample) -> Sample:
@@ -46,7 +57,9 @@ def padded(bucket: Bucket, inputs: Sequence[Input], sample: Sample) -> Sample:
         axes = bucket.axes.get(name)
         if axes is None:
             return array
-        behind = [(0, bucket.size - size if axis in axes else 0) for axis, size in enumerate(array.shape)]
+        behind = [
+            (0, bucket.size - size if axis in axes else 0) for axis, size in enumerate(array.shape)
+        ]
         value = 0 if name == bucket.mask else bucket.pads[name]
         return np.pad(array, behind, constant_values=value).astype(array.dtype)
 
@@ -79,7 +92,8 @@ def following(
     """Return which dimensions of which outputs have the length.
 
     Called by: `observation`.
-    Parameters: `full` — outputs at the bucket's size; `others` — outputs at other lengths, at least one.
+    Parameters: `full` — outputs at the bucket's size; `others` — outputs at other lengths, at least
+    one.
     Errors: `Failure` of kind `bucket-output`.
     """
     found = {}
@@ -87,17 +101,26 @@ def following(
         axes: tuple[int, ...] | None = None
         for length, outputs in others.items():
             two = outputs[position]
-            same = [axis for axis, sizes in enumerate(zip(one.shape, two.shape, strict=False)) if sizes[0] == sizes[1]]
+            same = [
+                axis
+                for axis, sizes in enumerate(zip(one.shape, two.shape, strict=False))
+                if sizes[0] == sizes[1]
+            ]
             moving = tuple(axis for axis in range(one.dim()) if axis not in same)
             known = one.dim() == two.dim() and all(
                 (one.shape[axis], two.shape[axis]) == (bucket.size, length) for axis in moving
             )
             if not known or axes not in (None, moving):
                 message = (
-                    f"Output `{name}` is {list(one.shape)} for a length of {bucket.size} and {list(two.shape)} for "
-                    f"{length}: buckets know outputs that have the length of `{bucket.input}`, or always the same size."
+                    f"Output `{name}` is {list(one.shape)} for a length of {bucket.size} and "
+                    f"{list(two.shape)} for "
+                    f"{length}: buckets know outputs that have the length of `{bucket.input}`, or "
+                    "always the same size."
                 )
-                cure = f"Return `{name}` with the length of `{bucket.input}`, or convert a range without `buckets`."
+                cure = (
+                    f"Return `{name}` with the length of `{bucket.input}`, or convert a range "
+                    "without `buckets`."
+                )
                 raise Failure("bucket-output", message, line, "buckets", (cure,))
             axes = moving
         if axes:
@@ -114,10 +137,12 @@ def compare(
     length: int,
     line: PythonLine | None,
 ) -> None:
-    """Refuse a module whose results are others when its inputs are padded: it would compute with padding.
+    """Refuse a module whose results are others when its inputs are padded: it would compute with
+    padding.
 
     Called by: `observation`.
-    Parameters: `exact` — outputs of the inputs as they are; `with_padding` — outputs of the padded inputs.
+    Parameters: `exact` — outputs of the inputs as they are; `with_padding` — outputs of the padded
+    inputs.
     Errors: `Failure` of kind `padding-leaks`.
     """
     for name, one, other in zip(names, exact, with_padding, strict=True):
@@ -126,11 +151,18 @@ def compare(
         apart, close = difference([one], [other])
         if not close:
             message = (
-                f"Padding leaks: with `{bucket.input}` padded from {length} to {bucket.size}, output `{name}` differs "
+                f"Padding leaks: with `{bucket.input}` padded from {length} to {bucket.size}, "
+                f"output `{name}` differs "
                 f"by up to {apart:g} from what PyTorch gives for the {length} alone."
             )
-            masked = f"The mask `{bucket.mask}` is 1 where values are real and 0 behind them: use it in `forward`."
-            unmasked = 'Give `forward` a mask as one more input, and name it: `buckets = { …, mask = "mask" }`.'
+            masked = (
+                f"The mask `{bucket.mask}` is 1 where values are real and 0 behind them: use "
+                "it in `forward`."
+            )
+            unmasked = (
+                "Give `forward` a mask as one more input, and name it: `buckets = { …, "
+                'mask = "mask" }`.'
+            )
             cures = (masked if bucket.mask else unmasked, *MASKING)
             raise Failure("padding-leaks", message, line, "buckets", cures)
 
@@ -153,7 +185,10 @@ def describe(
         "axis": bucket.axis,
         "min": bucket.min,
         "sizes": list(sizes),
-        "padded": [{"input": name, "axes": bucket.axes[name], "value": value} for name, value in bucket.pads.items()],
+        "padded": [
+            {"input": name, "axes": bucket.axes[name], "value": value}
+            for name, value in bucket.pads.items()
+        ],
         "trimmed": [{"output": name, "axes": axes} for name, axes in trimmed.items()],
     }
     if bucket.mask is not None:

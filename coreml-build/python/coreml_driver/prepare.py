@@ -2,7 +2,8 @@
 
 Owns: the rewrites of the module and the wrapper that gives every output a name.
 Must not: change results: `samples` compares the rewritten module with the original.
-Flow: `conversion` -> `settle` -> samples of the original -> `remove_dropout` and `Flat` -> `capture`.
+Flow: `conversion` -> `settle` -> samples of the original -> `remove_dropout` and `Flat` ->
+`capture`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from coreml_driver.features import Input, Output
 
 #: Parameter types that become float32: coremltools takes float32 and decides about float16 itself.
 OTHER_FLOATS = (torch.float16, torch.bfloat16, torch.float64)
-#: One step of the way from a module's result to a tensor in it: a key, a field's name or a position.
+#: One step of the way from a module's result to a tensor in it: a key, a field's name or a
+#: position.
 Path_ = tuple[str | int, ...]
 
 
@@ -32,30 +34,42 @@ def settle(module: torch.nn.Module, line: PythonLine | None) -> list[str]:
     Errors: `Failure` of kind `training-mode` when a module refuses to leave training mode.
     """
     module.eval()
-    training = [name or "the module itself" for name, child in module.named_modules() if child.training]
+    training = [
+        name or "the module itself" for name, child in module.named_modules() if child.training
+    ]
     if training:
         message = (
-            f"`eval()` leaves {', '.join(training)} in training mode, so batch statistics or dropout would be "
+            f"`eval()` leaves {', '.join(training)} in training mode, so batch statistics or "
+            "dropout would be "
             "converted."
         )
         cure = "Remove the override of `train`, or make it pass `mode` on to `super().train(mode)`."
         raise Failure("training-mode", message, line, "source.entry", (cure,))
     tensors = [*module.named_parameters(), *module.named_buffers()]
-    others = sorted({str(tensor.dtype).removeprefix("torch.") for _, tensor in tensors if tensor.dtype in OTHER_FLOATS})
+    others = sorted(
+        {
+            str(tensor.dtype).removeprefix("torch.")
+            for _, tensor in tensors
+            if tensor.dtype in OTHER_FLOATS
+        }
+    )
     if others:
         module.float()
     for parameter in module.parameters():  # one by one: a TorchScript module knows no other way
         parameter.requires_grad_(False)
-    return [f"parameters of type {', '.join(others)} were converted to float32 first"] if others else []
+    return (
+        [f"parameters of type {', '.join(others)} were converted to float32 first"]
+        if others
+        else []
+    )
 
 
 def remove_dropout(module: torch.nn.Module) -> int:
     """Replace torch's dropout modules, which do nothing in inference mode, by identities.
 
     Called by: `conversion.convert`.
-    Returns: how many places were replaced. A dropout that is used in several places stays one shared module, and a
-    class of the
-    user's own that overrides `forward` is left alone.
+    Returns: how many places were replaced. A dropout that is used in several places stays one
+    shared module, and a class of the user's own that overrides `forward` is left alone.
     """
     dropout = torch.nn.modules.dropout._DropoutNd
     torch_forwards = {
@@ -69,7 +83,8 @@ def remove_dropout(module: torch.nn.Module) -> int:
         for name, child in list(parent._modules.items()):
             if isinstance(child, dropout) and type(child).forward in torch_forwards:
                 identity = replacements.setdefault(id(child), torch.nn.Identity().eval())
-                identity.p = 0.0  # type: ignore[assignment]  # attention code reads the rate from the module
+                # type: ignore[assignment]  # attention code reads the rate from the module
+                identity.p = 0.0
                 parent._modules[name] = identity
                 places += 1
     return places
@@ -96,9 +111,9 @@ class Feed:
 def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | None) -> Feed:
     """Match the manifest's inputs with the parameters of `forward`.
 
-    By name, when every input is called like a parameter; by position, when none is (there the manifest's order is
-    `forward`'s order).
-    A mixture is refused: it is a slip that could feed the wrong tensor without any error.
+    By name, when every input is called like a parameter; by position, when none is (there the
+    manifest's order is `forward`'s order). A mixture is refused: it is a slip that could feed the
+    wrong tensor without any error.
 
     Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-inputs` that spells both sides.
@@ -107,7 +122,9 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
     names = [declared.name for declared in inputs]
     kinds = inspect.Parameter
     named = {
-        name for name, p in signature.parameters.items() if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
+        name
+        for name, p in signature.parameters.items()
+        if p.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)
     }
     known = [name for name in names if name in named]
     shown = f"`forward{signature}`"
@@ -115,7 +132,13 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
         strange = ", ".join(f"`{name}`" for name in names if name not in named)
         message = f"Some inputs are called like parameters of {shown}, but {strange} not."
         cure = "Name every input after its parameter, or none of them (then they go by position)."
-        raise Failure("wrong-inputs", message, line, f"inputs.{next(n for n in names if n not in named)}", (cure,))
+        raise Failure(
+            "wrong-inputs",
+            message,
+            line,
+            f"inputs.{next(n for n in names if n not in named)}",
+            (cure,),
+        )
     try:
         if known:
             signature.bind(**dict.fromkeys(names))
@@ -125,11 +148,17 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
         count = f"{len(names)} input{'s' if len(names) != 1 else ''} ({', '.join(names)})"
         message = f"The manifest declares {count}, which {shown} does not accept: {error}."
         raise Failure(
-            "wrong-inputs", message, line, "inputs", ("Declare one input for every parameter without a default.",)
+            "wrong-inputs",
+            message,
+            line,
+            "inputs",
+            ("Declare one input for every parameter without a default.",),
         ) from error
     if known and isinstance(module, torch.fx.GraphModule):
         # The graph of an exported program has names, but takes its arguments by position.
-        return Feed(None, tuple(names.index(name) for name in signature.parameters if name in names))
+        return Feed(
+            None, tuple(names.index(name) for name in signature.parameters if name in names)
+        )
     return Feed(tuple(names) if known else None)
 
 
@@ -142,7 +171,9 @@ def _signature(module: torch.nn.Module) -> inspect.Signature:
     arguments = module.forward.schema.arguments[1:]  # the first is the module itself
     return inspect.Signature(
         [
-            inspect.Parameter(one.name, kind, default=one.default_value if one.has_default_value() else empty)
+            inspect.Parameter(
+                one.name, kind, default=one.default_value if one.has_default_value() else empty
+            )
             for one in arguments
         ]
     )
@@ -158,7 +189,8 @@ class Leaf:
 
 
 def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | None) -> list[Leaf]:
-    """Name the tensors of a module's result: by the manifest where it speaks, else by keys, fields and positions.
+    """Name the tensors of a module's result: by the manifest where it speaks, else by keys, fields
+    and positions.
 
     Called by: `conversion.convert`, on the result of the original module.
     Returns: the outputs in the order of the package.
@@ -167,7 +199,13 @@ def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | Non
     found = [path for path, _ in flatten(result, line)]
     if not found:
         message = f"`forward` returns {_shape_of(result)}: there is no tensor in it."
-        raise Failure("wrong-outputs", message, line, "outputs", ("Return a tensor, or a tuple or dict of tensors.",))
+        raise Failure(
+            "wrong-outputs",
+            message,
+            line,
+            "outputs",
+            ("Return a tensor, or a tuple or dict of tensors.",),
+        )
     keyed = any(isinstance(step, str) for path in found for step in path)
     names = _names(found, keyed)
     if outputs is None:
@@ -180,11 +218,16 @@ def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | Non
         strange = next(name for name in wanted if name not in names)
         message = f"`forward` returns {listed}, but the manifest names an output `{strange}`."
         raise Failure(
-            "wrong-outputs", message, line, f"outputs.{strange}", ("Use the names that `forward` gives its results.",)
+            "wrong-outputs",
+            message,
+            line,
+            f"outputs.{strange}",
+            ("Use the names that `forward` gives its results.",),
         )
     if len(wanted) != len(found):
         message = (
-            f"`forward` returns {len(found)} tensors ({listed}), but the manifest names {len(wanted)} outputs "
+            f"`forward` returns {len(found)} tensors ({listed}), but the manifest names "
+            f"{len(wanted)} outputs "
             f"({', '.join(wanted)})."
         )
         raise Failure(
@@ -211,9 +254,13 @@ def left_out(result: Any, leaves: Sequence[Leaf], line: PythonLine | None) -> li
 
 
 def _names(paths: list[Path_], keyed: bool) -> list[str]:
-    """Return unique default names: `output`, `output_1`, … for positions alone, else the keys joined by underscores."""
+    """Return unique default names: `output`, `output_1`, … for positions alone, else the keys
+    joined by underscores.
+    """
     if not keyed:
-        return ["output" if position == 0 else f"output_{position}" for position in range(len(paths))]
+        return [
+            "output" if position == 0 else f"output_{position}" for position in range(len(paths))
+        ]
     names: list[str] = []
     for path in paths:
         name = "_".join(str(step) for step in path)
@@ -224,7 +271,8 @@ def _names(paths: list[Path_], keyed: bool) -> list[str]:
 
 
 def flatten(result: Any, line: PythonLine | None) -> list[tuple[Path_, torch.Tensor]]:
-    """Return every tensor of a module's result with its path; `None`s are left out, whatever else is refused.
+    """Return every tensor of a module's result with its path; `None`s are left out, whatever else
+    is refused.
 
     Called by: `leaves`, `conversion.convert` (for warnings about `None`).
     """
@@ -253,9 +301,13 @@ def _children(path: Path_, value: Any, line: PythonLine | None) -> list[tuple[st
         return list(enumerate(value))
     where = f"its result at `{'.'.join(map(str, path))}`" if path else "its result"
     message = f"`forward` returns {_shape_of(value)} as {where}: Core ML outputs are tensors."
-    cures = ("Return tensors only: `torch.as_tensor(…)` of what is computed, and leave constants out.",)
+    cures = (
+        "Return tensors only: `torch.as_tensor(…)` of what is computed, and leave constants out.",
+    )
     if "Cache" in type(value).__name__:
-        cures = ("Call the network with `use_cache=False` in a small wrapper module, and return that.",)
+        cures = (
+            "Call the network with `use_cache=False` in a small wrapper module, and return that.",
+        )
     raise Failure("wrong-outputs", message, line, "outputs", cures)
 
 
@@ -276,8 +328,8 @@ def pick(result: Any, path: Path_) -> Any:
 
 
 class Flat(torch.nn.Module):
-    """The module with tensors in a row as its inputs and a tuple of tensors as its output, which is all that a captured
-    graph knows.
+    """The module with tensors in a row as its inputs and a tuple of tensors as its output, which is
+    all that a captured graph knows.
     """
 
     def __init__(
@@ -287,18 +339,20 @@ class Flat(torch.nn.Module):
         leaves: Sequence[Leaf],
         layers: Mapping[int, torch.nn.Module] | None = None,
     ) -> None:
-        """Parameters: `leaves` — which tensors of the result to return, in this order; `layers` — what to put in front
-        of the module, by the position of the input.
+        """Parameters: `leaves` — which tensors of the result to return, in this order; `layers` —
+        what to put in front of the module, by the position of the input.
         """
         super().__init__()
         self.module = module
-        self.layers = torch.nn.ModuleDict({str(position): layer for position, layer in (layers or {}).items()})
+        self.layers = torch.nn.ModuleDict(
+            {str(position): layer for position, layer in (layers or {}).items()}
+        )
         self._feed = feed
         self._paths = [leaf.path for leaf in leaves]
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the chosen tensors of the module's result. Parameters: `tensors` — in the order of the manifest's
-        inputs.
+        """Return the chosen tensors of the module's result. Parameters: `tensors` — in the order of
+        the manifest's inputs.
         """
         fed = list(tensors)
         for position, layer in self.layers.items():

@@ -41,13 +41,18 @@ def operations(specification: Model_pb2.Model) -> Iterator[MIL_pb2.Operation]:
 
 
 def used(of: MIL_pb2.Block) -> set[str]:
-    """Return the names of all values that the block's outputs depend on, or the states that it writes."""
+    """Return the names of all values that the block's outputs depend on, or the states that it
+    writes.
+    """
     needed = set(of.outputs)
     for operation in reversed(of.operations):
         writes = operation.type == "write_state"
         if not writes and needed.isdisjoint(output.name for output in operation.outputs):
             continue
-        for inner in (operation, *(nested for body in operation.blocks for nested in block_operations(body))):
+        for inner in (
+            operation,
+            *(nested for body in operation.blocks for nested in block_operations(body)),
+        ):
             for argument in inner.inputs.values():
                 needed.update(binding.name for binding in argument.arguments)
         for body in operation.blocks:

@@ -77,7 +77,10 @@ class Progress:
 
     def _nodes(self, nodes: Any, **_: Any) -> Iterator[Any]:
         """Stand in for the bar over the nodes of the captured graph."""
-        outer, nodes = self.node, list(nodes)  # the blocks of a loop or condition are walked inside their node
+        outer, nodes = (
+            self.node,
+            list(nodes),
+        )  # the blocks of a loop or condition are walked inside their node
         for number, node in enumerate(nodes, start=1):
             self.node = node
             self.step(f"operation {number}/{len(nodes)}: {node.kind}")
@@ -90,7 +93,10 @@ class Progress:
         self.node = None
         pipeline = desc.removeprefix("Running MIL ").strip()
         for number, name in enumerate(passes, start=1):
-            self.step(f"{pipeline} {number}/{len(passes)}: {str(name).rpartition('::')[2]}", begins=number == 1)
+            self.step(
+                f"{pipeline} {number}/{len(passes)}: {str(name).rpartition('::')[2]}",
+                begins=number == 1,
+            )
             yield name
 
 

@@ -1,9 +1,10 @@
 """The line protocol: one JSON object per line on what was the process's standard output.
 
 Owns: the channel and the names of the events.
-Must not: know what an event means; let anything else reach the channel (file descriptor 1 is pointed at the log).
-Flow: `__main__` takes the channel over -> `workers` relays the children's lines through it -> the build script reads
-them.
+Must not: know what an event means; let anything else reach the channel (file descriptor 1 is
+pointed at the log).
+Flow: `__main__` takes the channel over -> `workers` relays the children's lines through it -> the
+build script reads them.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ import json
 import os
 from typing import Any
 
-#: The version of the request and of the events. The build script and this package are shipped together: any other
-#: number is refused.
+#: The version of the request and of the events. The build script and this package are shipped
+#: together: any other number is refused.
 PROTOCOL_VERSION = 1
 
 
@@ -29,7 +30,8 @@ class Channel:
 
     @classmethod
     def take_stdout(cls) -> Channel:
-        """Keep the real standard output for events and send everything else that is printed to standard error.
+        """Keep the real standard output for events and send everything else that is printed to
+        standard error.
 
         Called by: `__main__.main`, before any user code or library can print.
         """
@@ -41,8 +43,10 @@ class Channel:
     def send(self, event: str, **fields: Any) -> None:
         """Write one event.
 
-        Parameters: `event` — the tag; `fields` — JSON values, in the order in which they shall appear.
-        Errors: `BrokenPipeError` when the build script is gone; nobody is left to tell, so it is not caught.
+        Parameters: `event` — the tag; `fields` — JSON values, in the order in which they shall
+        appear.
+        Errors: `BrokenPipeError` when the build script is gone; nobody is left to tell, so it is
+        not caught.
         """
         self.send_line(json.dumps({"event": event, **fields}, ensure_ascii=True).encode() + b"\n")
 

@@ -1,8 +1,9 @@
 """Which elements of a tensor its views show, in a traced graph of fixed shapes.
 
-Each view is made once more, of a tensor that holds the numbers of its own elements: what comes out are the elements
-that the view shows, whatever slices, transpositions and reshapes led there. Where that cannot be done (a position that
-is a tensor, a size that is computed, strides by hand) nothing is known, and everything counts as shown.
+Each view is made once more, of a tensor that holds the numbers of its own elements: what comes out
+are the elements that the view shows, whatever slices, transpositions and reshapes led there. Where
+that cannot be done (a position that is a tensor, a size that is computed, strides by hand) nothing
+is known, and everything counts as shown.
 
 Owns: that calculation. Must not: decide what a write loses; `aliases` does.
 Flow: `aliases` adds each node of its graph -> `overlap`.
@@ -50,7 +51,9 @@ class Regions:
         return bool(torch.isin(first.reshape(-1), second.reshape(-1)).any())
 
     def _elements(self, name: str) -> Any:
-        """Return the numbers of the elements of a value: a tensor, a list of them, or `None` for unknown."""
+        """Return the numbers of the elements of a value: a tensor, a list of them, or `None` for
+        unknown.
+        """
         if name not in self._found:
             self._found[name] = None  # of what depends on itself
             self._found[name] = self._of_view(name) if name in self._shown else self._of_root(name)
@@ -59,7 +62,11 @@ class Regions:
     def _of_root(self, name: str) -> torch.Tensor | None:
         """Number the elements of a tensor."""
         value = self._values.get(name)
-        sizes = value.type().sizes() if value is not None and isinstance(value.type(), torch.TensorType) else None
+        sizes = (
+            value.type().sizes()
+            if value is not None and isinstance(value.type(), torch.TensorType)
+            else None
+        )
         if sizes is None or any(size is None for size in sizes):
             return None
         count = torch.Size(sizes).numel()
@@ -74,7 +81,11 @@ class Regions:
         if node.kind() in ("prim::ListUnpack", "prim::TupleUnpack"):
             position = [output.debugName() for output in node.outputs()].index(name)
             return elements[position] if isinstance(elements, Sequence) else None
-        if not node.kind().startswith("aten::") or node.kind() in BY_STRIDES or not isinstance(elements, torch.Tensor):
+        if (
+            not node.kind().startswith("aten::")
+            or node.kind() in BY_STRIDES
+            or not isinstance(elements, torch.Tensor)
+        ):
             return None
         arguments = []
         for argument in node.inputs():

@@ -1,7 +1,8 @@
 """What a conversion leaves to be read: `report.json` beside the package.
 
 Owns: the report's layout.
-Must not: hold what decides the model: a report may differ between two runs (times), the package may not.
+Must not: hold what decides the model: a report may differ between two runs (times), the package may
+not.
 Flow: last step of `conversion`.
 """
 
@@ -34,11 +35,19 @@ def write(
     """Write the report.
 
     Called by: `conversion.convert`.
-    Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count; `origins` — by
-    function and operation; `times` — seconds per stage.
+    Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
+    `origins` — by function and operation; `times` — seconds per stage.
     """
-    counts = Counter(operation.type for operation in program.operations(specification) if operation.type != "const")
-    sizes = {item.relative_to(package).as_posix(): item.stat().st_size for item in package.rglob("*") if item.is_file()}
+    counts = Counter(
+        operation.type
+        for operation in program.operations(specification)
+        if operation.type != "const"
+    )
+    sizes = {
+        item.relative_to(package).as_posix(): item.stat().st_size
+        for item in package.rglob("*")
+        if item.is_file()
+    }
     functions = specification.mlProgram.functions
     report = {
         "operations": dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
@@ -54,13 +63,17 @@ def write(
         "seconds": times,
         "warnings": list(warnings),
         "versions": versions,
-        "origins": {name: _present(origins.get(name, {}), function) for name, function in functions.items()},
+        "origins": {
+            name: _present(origins.get(name, {}), function) for name, function in functions.items()
+        },
     }
     file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _present(origins: Mapping[str, Any], function: Any) -> dict[str, Any]:
-    """Return the origins of the operations that a finished function has, in its order: later steps may rename some."""
+    """Return the origins of the operations that a finished function has, in its order: later steps
+    may rename some.
+    """
     outputs = (
         operation.outputs[0].name
         for operation in program.block_operations(program.block(function))

@@ -22,13 +22,13 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 
 #: Keys of a model's table that this version converts by; any other is refused, never ignored.
 KNOWN_KEYS = frozenset(
-    """
-    source weights capture minimum-deployment-target format compute-precision compute-units inputs outputs metadata
-    classifier parity embed python states states-mode quantize palettize prune ops rewrite bucket
+    """ source weights capture minimum-deployment-target format compute-precision compute-units
+    inputs outputs metadata classifier parity embed python states states-mode quantize palettize
+    prune ops rewrite bucket
     """.split()
 )
-#: Where an integer sample is drawn from when the manifest says nothing: small enough for most vocabularies, both ends
-#: included.
+#: Where an integer sample is drawn from when the manifest says nothing: small enough for most
+#: vocabularies, both ends included.
 DEFAULT_INTEGER_RANGE = (0.0, 9.0)
 
 
@@ -36,8 +36,9 @@ DEFAULT_INTEGER_RANGE = (0.0, 9.0)
 class Source:
     """Where the model comes from."""
 
-    #: `file` (a function that returns a module), `mil` (one that returns a MIL program), `torchscript`, `exported` or
-    #: `transformers` (a repository of the hub, or a folder in its form).
+    #: `file` (a function that returns a module), `mil` (one that returns a MIL program),
+    #: `torchscript`, `exported` or `transformers` (a repository of the hub, or a folder in its
+    #: form).
     kind: str
     #: Relative to the package; the name of a repository of the hub.
     file: str
@@ -55,13 +56,18 @@ class Source:
         return f"source.{self.kind}"
 
     def folder(self, package_root: Path) -> Path:
-        """Return the folder of the user's own files: that of the package, for a repository of the hub.
+        """Return the folder of the user's own files: that of the package, for a repository of the
+        hub.
 
         Called by: `conversion.convert`.
         """
         if self.kind != "transformers":
             return Path(os.path.normpath(package_root / self.file)).parent
-        return package_root if self.revision is not None else Path(os.path.normpath(package_root / self.file))
+        return (
+            package_root
+            if self.revision is not None
+            else Path(os.path.normpath(package_root / self.file))
+        )
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,8 @@ class Precision:
 class Classifier:
     """How the one output becomes a label and its probabilities."""
 
-    #: A file with one label per line, or the labels themselves; empty: those of the repository's configuration.
+    #: A file with one label per line, or the labels themselves; empty: those of the repository's
+    #: configuration.
     labels: str | tuple[str, ...] | tuple[int, ...]
     label_name: str
     probabilities_name: str
@@ -148,16 +155,21 @@ def read(path: Path) -> Request:
     """Read a request file.
 
     Called by: `__main__.main`.
-    Errors: `OSError`, `ValueError`, `KeyError` for a file that the build script cannot have written.
+    Errors: `OSError`, `ValueError`, `KeyError` for a file that the build script cannot have
+    written.
     """
     data = json.loads(path.read_text(encoding="utf-8"))
     if data["version"] != PROTOCOL_VERSION:
-        raise ValueError(f"request version {data['version']}, but this driver speaks version {PROTOCOL_VERSION}")
+        raise ValueError(
+            f"request version {data['version']}, but this driver speaks version {PROTOCOL_VERSION}"
+        )
     return Request(
         package_root=Path(data["package_root"]),
         requirements=tuple(data["requirements"]),
         jobs=max(1, int(data["jobs"])),
-        models=tuple(Job(model["id"], Path(model["output"]), model["table"]) for model in data["models"]),
+        models=tuple(
+            Job(model["id"], Path(model["output"]), model["table"]) for model in data["models"]
+        ),
     )
 
 
@@ -165,16 +177,17 @@ def understand(job: Job) -> Model:
     """Turn a model's table into a `Model`.
 
     Called by: `conversion.convert`.
-    Errors: `Failure` of kind `wrong-manifest` or `not-supported` with the key; the build script has validated the
-    table, so these
-    are the rules that only the Python side knows.
+    Errors: `Failure` of kind `wrong-manifest` or `not-supported` with the key; the build script has
+    validated the table, so these are the rules that only the Python side knows.
     """
     table = job.table
     for key in table:
         if key not in KNOWN_KEYS:
             raise Failure("not-supported", f"`{key}` is not supported yet.", key=key)
     if table.get("format", "mlprogram") != "mlprogram":
-        raise Failure("not-supported", f"format `{table['format']}` is not supported yet.", key="format")
+        raise Failure(
+            "not-supported", f"format `{table['format']}` is not supported yet.", key="format"
+        )
     source = _source(table)
     inputs = () if source.kind == "mil" else features.inputs(table)
     outputs = features.outputs(table, inputs)
@@ -205,7 +218,13 @@ def understand(job: Job) -> Model:
 
 
 #: Sources, with the one way of capturing that each leaves; `None` leaves a choice.
-CAPTURES = {"file": None, "mil": None, "torchscript": "trace", "exported": "export", "transformers": None}
+CAPTURES = {
+    "file": None,
+    "mil": None,
+    "torchscript": "trace",
+    "exported": "export",
+    "transformers": None,
+}
 
 
 def _source(table: Mapping[str, Any]) -> Source:
@@ -213,32 +232,55 @@ def _source(table: Mapping[str, Any]) -> Source:
     source = table.get("source") or {}
     for part in source:
         if part not in (*CAPTURES, "entry", "args", "task", "revision"):
-            raise Failure("not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}")
+            raise Failure(
+                "not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}"
+            )
     kind = next((kind for kind in CAPTURES if kind in source), None)
     if kind is None or (kind in ("file", "mil") and "entry" not in source):
         message = "The source must name a Python `file` and its `entry` function."
         raise Failure("wrong-manifest", message, key="source")
     args = dict(source.get("args") or {})
-    return Source(kind, source[kind], source.get("entry", ""), args, source.get("task", ""), source.get("revision"))
+    return Source(
+        kind,
+        source[kind],
+        source.get("entry", ""),
+        args,
+        source.get("task", ""),
+        source.get("revision"),
+    )
 
 
 def _precision(value: Any) -> Precision:
     """Return the precision from a word or from the table of exceptions."""
     if isinstance(value, str):
         return Precision(float16=value == "float16")
-    return Precision(True, tuple(value.get("float32-ops") or ()), tuple(value.get("float32-outputs") or ()))
+    return Precision(
+        True, tuple(value.get("float32-ops") or ()), tuple(value.get("float32-outputs") or ())
+    )
 
 
 def _classifier(value: Mapping[str, Any] | None, outputs: list[Output]) -> Classifier | None:
-    """Return the classifier, whose keys name the outputs; `outputs` beside it would be ignored, so it is refused."""
+    """Return the classifier, whose keys name the outputs; `outputs` beside it would be ignored, so
+    it is refused.
+    """
     if value is None:
         return None
     if outputs:
-        message = "A classifier's outputs are named by `predicted-feature-name` and `predicted-probabilities-output`."
-        raise Failure("wrong-manifest", message, key=f"outputs.{outputs[0].name}", advice=("Remove `outputs`.",))
+        message = (
+            "A classifier's outputs are named by `predicted-feature-name` and "
+            "`predicted-probabilities-output`."
+        )
+        raise Failure(
+            "wrong-manifest",
+            message,
+            key=f"outputs.{outputs[0].name}",
+            advice=("Remove `outputs`.",),
+        )
     labels = value.get("labels", ())
     label_name = value.get("predicted-feature-name", "classLabel")
     probabilities_name = value.get("predicted-probabilities-output", "classLabel_probs")
     name_of(label_name, "classifier")
     name_of(probabilities_name, "classifier")
-    return Classifier(labels if isinstance(labels, str) else tuple(labels), label_name, probabilities_name)
+    return Classifier(
+        labels if isinstance(labels, str) else tuple(labels), label_name, probabilities_name
+    )

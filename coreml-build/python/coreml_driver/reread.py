@@ -56,7 +56,9 @@ def reread(package: Path, interface: Interface, line: PythonLine | None) -> Mode
     return specification
 
 
-def check_inputs(specification: Model_pb2.Model, names: Sequence[str], line: PythonLine | None) -> None:
+def check_inputs(
+    specification: Model_pb2.Model, names: Sequence[str], line: PythonLine | None
+) -> None:
     """Refuse a program that ignores an input.
 
     Called by: `mil`; `conversion`, when it is known that no write to a state was dropped.
@@ -66,7 +68,9 @@ def check_inputs(specification: Model_pb2.Model, names: Sequence[str], line: Pyt
     ignored = [name for name in names if name not in used]
     if ignored:
         names = ", ".join(f"`{name}`" for name in ignored)
-        message = f"No output depends on {names}: the converted model would ignore what it is fed there."
+        message = (
+            f"No output depends on {names}: the converted model would ignore what it is fed there."
+        )
         cure = "Remove the input from the manifest, or use it in forward."
         raise Failure("ignored-input", message, line, f"inputs.{ignored[0]}", (cure,))
 
@@ -93,8 +97,14 @@ def _picture(name: str, image: Any) -> Feature:
     ranges: tuple[tuple[int, int], ...] = ()
     if image.WhichOneof("SizeFlexibility") == "imageSizeRange":
         sides = (image.imageSizeRange.heightRange, image.imageSizeRange.widthRange)
-        ranges = ((1, 1), (channels, channels), *((side.lowerBound, side.upperBound) for side in sides))
-    return Feature(name, "float32", (1, channels, image.height, image.width), None, ranges, (), color)
+        ranges = (
+            (1, 1),
+            (channels, channels),
+            *((side.lowerBound, side.upperBound) for side in sides),
+        )
+    return Feature(
+        name, "float32", (1, channels, image.height, image.width), None, ranges, (), color
+    )
 
 
 def _array_type(array: Any) -> str:
@@ -108,8 +118,12 @@ def _state(item: Any) -> Feature:
     return Feature(item.name, _array_type(array), tuple(array.shape))
 
 
-def _same_outputs(specification: Model_pb2.Model, wanted: list[Feature], line: PythonLine | None) -> None:
-    """Compare the outputs; where the description says no shape, the program has to follow the inputs' shapes."""
+def _same_outputs(
+    specification: Model_pb2.Model, wanted: list[Feature], line: PythonLine | None
+) -> None:
+    """Compare the outputs; where the description says no shape, the program has to follow the
+    inputs' shapes.
+    """
     found = [_found(item) for item in specification.description.output]
     types = {
         output.name: output.type.tensorType
@@ -132,11 +146,16 @@ def _same_outputs(specification: Model_pb2.Model, wanted: list[Feature], line: P
         ]
         found[position] = replace(feature, shape=(*known, *dimensions[len(known) :]))
     for feature, other in zip(found, wanted, strict=False):
-        fixed = [axis for axis, size in enumerate(other.shape) if size is None and axis < len(feature.shape)]
+        fixed = [
+            axis
+            for axis, size in enumerate(other.shape)
+            if size is None and axis < len(feature.shape)
+        ]
         fixed = [axis for axis in fixed if feature.shape[axis] is not None]
         if feature.name == other.name and fixed:
             message = (
-                f"coremltools baked a shape in: size {fixed[0]} of output `{other.name}` follows the inputs' shapes in "
+                f"coremltools baked a shape in: size {fixed[0]} of output `{other.name}` follows "
+                "the inputs' shapes in "
                 f"PyTorch, in the converted model it is always {feature.shape[fixed[0]]}."
             )
             raise Failure("baked-shape", message, line, f"outputs.{other.name}", BAKED_CURES)
@@ -149,16 +168,24 @@ def _same(side: str, found: list[Feature], wanted: list[Feature], line: PythonLi
         return
     words = [", ".join(map(str, features)) for features in (wanted, found)]
     names = [feature.name for feature in found]
-    advice = ["Please report this with the log: the driver should have asked in a way that coremltools keeps."]
+    advice = [
+        "Please report this with the log: the driver should have asked in a way that coremltools "
+        "keeps."
+    ]
     if len(set(names)) < len(names) or (
         side == "outputs" and any(name.endswith(("_type_fp32", "_type_fp16")) for name in names)
     ):
         advice = ["Two outputs have the same value, and coremltools merged them: return it once."]
-    message = f"The converted model has other {side} than asked for. Asked: {words[0]}. Found: {words[1]}."
+    message = (
+        f"The converted model has other {side} than asked for. Asked: {words[0]}. Found: "
+        f"{words[1]}."
+    )
     raise Failure("changed-interface", message, line, side, tuple(advice))
 
 
-def _same_classifier(specification: Model_pb2.Model, interface: Interface, line: PythonLine | None) -> None:
+def _same_classifier(
+    specification: Model_pb2.Model, interface: Interface, line: PythonLine | None
+) -> None:
     """Compare a classifier's two outputs and its labels."""
     classifier, description = interface.classifier, specification.description
     assert classifier is not None
@@ -170,12 +197,19 @@ def _same_classifier(specification: Model_pb2.Model, interface: Interface, line:
     found = [(item.name, str(item.type.WhichOneof("Type"))) for item in description.output]
     named = (description.predictedFeatureName, description.predictedProbabilitiesName)
     labels = _class_labels(specification)
-    if found != wanted or named != (classifier.label_name, classifier.probabilities_name) or labels != interface.labels:
+    if (
+        found != wanted
+        or named != (classifier.label_name, classifier.probabilities_name)
+        or labels != interface.labels
+    ):
         message = (
-            f"The converted classifier is another than asked for. Asked: {wanted}, {len(interface.labels)} "
+            f"The converted classifier is another than asked for. Asked: {wanted}, "
+            f"{len(interface.labels)} "
             f"labels. Found: {found}, {len(labels)} labels."
         )
-        raise Failure("changed-interface", message, line, "classifier", ("Please report this with the log.",))
+        raise Failure(
+            "changed-interface", message, line, "classifier", ("Please report this with the log.",)
+        )
 
 
 def _class_labels(specification: Model_pb2.Model) -> tuple[Any, ...]:
@@ -185,6 +219,7 @@ def _class_labels(specification: Model_pb2.Model) -> tuple[Any, ...]:
             items = operation.inputs["classes"].arguments[0].value.immediateValue.list.values
             tensors = [item.immediateValue.tensor for item in items]
             return tuple(
-                (*tensor.strings.values, *tensor.longInts.values, *tensor.ints.values)[0] for tensor in tensors
+                (*tensor.strings.values, *tensor.longInts.values, *tensor.ints.values)[0]
+                for tensor in tensors
             )
     return ()

@@ -2,7 +2,8 @@
 
 Owns: the seeded random inputs, their files, and how two results are compared.
 Must not: run a rewritten module for a sample's outputs: they are the original's.
-Flow: `conversion` draws inputs, runs the original, captures with them, and writes the first ones beside the package.
+Flow: `conversion` draws inputs, runs the original, captures with them, and writes the first ones
+beside the package.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from coreml_driver.interface import Interface, input_tensor_type
 from coreml_driver.request import DEFAULT_INTEGER_RANGE, Model
 from coreml_driver.shapes import Choice
 
-#: How far a captured graph may be from the original, relative to the largest value: the same float32 kernels in the
-#: same order give
-#: the same bits, a fused kernel may differ in the last ones; a baked-in branch differs visibly.
+#: How far a captured graph may be from the original, relative to the largest value: the same
+#: float32 kernels in the same order give the same bits, a fused kernel may differ in the last ones;
+#: a baked-in branch differs visibly.
 CAPTURE_TOLERANCE = 1e-4
 
 
@@ -63,9 +64,13 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
 
     Called by: `observation`.
     Parameters: `choice` — a shape for every input.
-    Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape and the numbers.
+    Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape
+    and the numbers.
     """
-    arrays = tuple(_values(declared, shape, index, step) for declared, shape in zip(model.inputs, choice, strict=True))
+    arrays = tuple(
+        _values(declared, shape, index, step)
+        for declared, shape in zip(model.inputs, choice, strict=True)
+    )
     captured = tuple(
         torch.from_numpy(array.copy()).to(input_tensor_type(declared))
         for declared, array in zip(model.inputs, arrays, strict=True)
@@ -79,7 +84,9 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
 
 def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
-    kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(declared.dtype, np.float32)
+    kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(
+        declared.dtype, np.float32
+    )
     if declared.sample_start is not None:
         return np.full(shape, declared.sample_start + step, kind)
     name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
@@ -90,7 +97,9 @@ def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray
     if declared.dtype in INTEGERS:
         default = (-128.0, 127.0) if declared.dtype == "int8" else DEFAULT_INTEGER_RANGE
         low, high = declared.sample_range or default
-        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(kind)
+        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(
+            kind
+        )
     if declared.sample_range is None:
         values = random.standard_normal(shape, dtype=np.float32)
     else:
@@ -102,17 +111,19 @@ def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray
 def write(folder: Path, index: int, run: Run, interface: Interface) -> None:
     """Write a sample as `INDEX.safetensors` with the keys `in/NAME` and `out/NAME`.
 
-    With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with zeroed states, and
-    `final_state/NAME` for what the states are at the end.
+    With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with
+    zeroed states, and `final_state/NAME` for what the states are at the end.
 
     Called by: `conversion`.
-    Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are its probabilities
-    and the index of the largest one.
+    Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are
+    its probabilities and the index of the largest one.
     """
     tensors = {}
     for number, (sample, outputs) in enumerate(run.steps):
         prefix = f"step{number}/" if interface.states else ""
-        tensors |= {f"{prefix}{key}": array for key, array in _arrays(sample, outputs, interface).items()}
+        tensors |= {
+            f"{prefix}{key}": array for key, array in _arrays(sample, outputs, interface).items()
+        }
     for state, value in zip(interface.states, run.states, strict=True):
         tensors[f"final_state/{state.name}"] = value.to(torch.float32).contiguous().numpy()
     folder.mkdir(exist_ok=True)
@@ -123,11 +134,16 @@ def _arrays(
     sample: Sample, outputs: Sequence[torch.Tensor], interface: Interface
 ) -> dict[str, npt.NDArray[np.generic]]:
     """Return the arrays of one prediction by their keys."""
-    tensors = {f"in/{feature.name}": array for feature, array in zip(interface.inputs, sample.arrays, strict=True)}
+    tensors = {
+        f"in/{feature.name}": array
+        for feature, array in zip(interface.inputs, sample.arrays, strict=True)
+    }
     if interface.classifier is not None:
         probabilities = outputs[0].to(torch.float32).reshape(-1).numpy()
         tensors[f"out/{interface.classifier.probabilities_name}"] = probabilities
-        tensors[f"out/{interface.classifier.label_name}"] = np.array([probabilities.argmax()], dtype=np.int32)
+        tensors[f"out/{interface.classifier.label_name}"] = np.array(
+            [probabilities.argmax()], dtype=np.int32
+        )
     else:
         for feature, output in zip(interface.outputs, outputs, strict=True):
             kind = torch.int32 if feature.dtype in INTEGERS else torch.float32
@@ -146,13 +162,17 @@ def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
     for position, feature in enumerate(interface.outputs):
         values = [outputs[position].to(torch.float64) for run in runs for _, outputs in run.steps]
         if not all(bool(value.isfinite().all()) for value in values):
-            found.append(f"output `{feature.name}` has values that are not finite in PyTorch itself, for random inputs")
+            found.append(
+                f"output `{feature.name}` has values that are not finite in PyTorch itself, for "
+                "random inputs"
+            )
         elif feature.color is not None and feature.color != "grayscale-float16":
             low = min(float(value.min()) for value in values)
             high = max(float(value.max()) for value in values)
             if low < 0 or high > images.WHITE or high <= DARK:
                 found.append(
-                    f"the pixels of image output `{feature.name}` lie between {low:.3g} and {high:.3g} for random "
+                    f"the pixels of image output `{feature.name}` lie between {low:.3g} and "
+                    f"{high:.3g} for random "
                     "inputs; a picture has 0 to 255: did you mean to multiply by 255, or to clamp?"
                 )
         elif interface.classifier is not None:
@@ -160,7 +180,10 @@ def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
             if any(abs(total - 1.0) > PROBABILITY_TOLERANCE for total in sums) or any(
                 bool((value < 0).any()) for value in values
             ):
-                found.append(f"the classifier's probabilities sum to {sums[0]:.3g}: did you mean to end with softmax?")
+                found.append(
+                    f"the classifier's probabilities sum to {sums[0]:.3g}: did you mean to end "
+                    "with softmax?"
+                )
     return found
 
 
@@ -168,9 +191,8 @@ def difference(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) ->
     """Compare two runs.
 
     Called by: `conversion` for rewrites and captures.
-    Returns: the largest absolute difference of a value (infinite where shapes or types differ or only one is finite),
-    and whether it
-    is within `CAPTURE_TOLERANCE`.
+    Returns: the largest absolute difference of a value (infinite where shapes or types differ or
+    only one is finite), and whether it is within `CAPTURE_TOLERANCE`.
     """
     largest, close = 0.0, True
     for one, other in zip(first, second, strict=True):

@@ -23,9 +23,15 @@ def load_torchscript(path: Path) -> torch.nn.Module:
     try:
         return torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError) as error:
-        cure = "Save it with `torch.jit.trace(module, inputs).save(…)` or `torch.jit.script(module).save(…)`."
+        cure = (
+            "Save it with `torch.jit.trace(module, inputs).save(…)` or "
+            "`torch.jit.script(module).save(…)`."
+        )
         if _is_zip_with(path, "/data.pkl") and not _is_zip_with(path, "/constants.pkl"):
-            cure = "It looks like a state dict: name it in `weights`, and the module's code in `source = { file = … }`."
+            cure = (
+                "It looks like a state dict: name it in `weights`, and the module's code in "
+                "`source = { file = … }`."
+            )
         raise _damaged(path, "a TorchScript file", error, "source.torchscript", cure) from error
 
 
@@ -36,7 +42,9 @@ def load_exported(path: Path) -> torch.nn.Module:
     """
     try:
         program = torch.export.load(str(path))
-    except Exception as error:  # of another version of torch, or no such file: it can raise anything
+    except (
+        Exception
+    ) as error:  # of another version of torch, or no such file: it can raise anything
         cure = f"Save it with `torch.export.save(…)` of this torch ({torch.__version__})."
         raise _damaged(path, "an exported program", error, "source.exported", cure) from error
     module = program.module()
@@ -59,4 +67,9 @@ def _is_zip_with(path: Path, ending: str) -> bool:
 def _damaged(path: Path, what: str, error: Exception, key: str, cure: str) -> Failure:
     """Return the failure about a file that cannot be read."""
     words = str(error).strip().partition("\n")[0]
-    return Failure("damaged-source", f"`{path.name}` is not {what} that can be read: {words}", key=key, advice=(cure,))
+    return Failure(
+        "damaged-source",
+        f"`{path.name}` is not {what} that can be read: {words}",
+        key=key,
+        advice=(cure,),
+    )

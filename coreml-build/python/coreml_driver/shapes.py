@@ -1,9 +1,10 @@
 """The shapes with which a flexible model is tried.
 
-Owns: which of the shapes that a manifest allows are run: the default, the smallest, another, the largest, and the
-enumerated ones.
+Owns: which of the shapes that a manifest allows are run: the default, the smallest, another, the
+largest, and the enumerated ones.
 Must not: run anything.
-Flow: `observation` -> `choices` -> samples of each; `capture` compares the graph with the module at all of them.
+Flow: `observation` -> `choices` -> samples of each; `capture` compares the graph with the module at
+all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def choices(inputs: Sequence[Input]) -> list[Choice]:
     count = max((len(declared.shapes) for declared in inputs), default=0) or 1
     # Enumerated shapes of several inputs pair by position.
     sizes = [
-        sum(math.prod(declared.shapes[position]) for declared in inputs if declared.shapes) for position in range(count)
+        sum(math.prod(declared.shapes[position]) for declared in inputs if declared.shapes)
+        for position in range(count)
     ]
     by_size = sorted(range(count), key=lambda position: sizes[position])
     smallest, middle, largest = by_size[0], by_size[count // 2], by_size[-1]
@@ -44,7 +46,8 @@ def choices(inputs: Sequence[Input]) -> list[Choice]:
 
 
 def unequal(inputs: Sequence[Input]) -> Choice | None:
-    """Return a choice in which ranges without a common symbol differ, or `None` when there is one range alone.
+    """Return a choice in which ranges without a common symbol differ, or `None` when there is one
+    range alone.
 
     Called by: `observation.observe`. Two inputs whose sizes must be equal in truth fail with it.
     """
@@ -54,10 +57,12 @@ def unequal(inputs: Sequence[Input]) -> Choice | None:
     sizes = {}
     for declared, axis, size in _ranges(inputs):
         shift = ranges.index(_symbol(declared, axis))
-        # From the default downwards where there is room, so that no run is larger than one of the others.
+        # From the default downwards where there is room, so that no run is larger than one of the
+        # others.
         sizes[declared.name, axis] = max(size.min, size.default - shift)
     chosen = tuple(
-        tuple(sizes.get((declared.name, axis), size) for axis, size in enumerate(declared.shape)) for declared in inputs
+        tuple(sizes.get((declared.name, axis), size) for axis, size in enumerate(declared.shape))
+        for declared in inputs
     )
     return chosen if chosen != _choose(inputs, lambda size: size.default, 0) else None
 
@@ -70,7 +75,9 @@ def elements(choice: Choice) -> int:
 def shown(inputs: Sequence[Input], choice: Choice) -> str:
     """Return the shapes of the flexible inputs, for messages."""
     return ", ".join(
-        f"`{declared.name}` {list(shape)}" for declared, shape in zip(inputs, choice, strict=True) if declared.flexible
+        f"`{declared.name}` {list(shape)}"
+        for declared, shape in zip(inputs, choice, strict=True)
+        if declared.flexible
     )
 
 
@@ -85,7 +92,9 @@ def _choose(inputs: Sequence[Input], size: Callable[[Range], int], position: int
 
 
 def _another(size: Range) -> int:
-    """Return a size that is neither the smallest nor the default nor the largest, where there is one."""
+    """Return a size that is neither the smallest nor the default nor the largest, where there is
+    one.
+    """
     above, below = (size.default + size.max) // 2, (size.min + size.default) // 2
     return above if above not in (size.default, size.max) else below
 

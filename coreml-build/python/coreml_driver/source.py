@@ -1,6 +1,8 @@
-"""Where a module comes from: the user's Python with an entry and its arguments, a saved graph, a repository.
+"""Where a module comes from: the user's Python with an entry and its arguments, a saved graph, a
+repository.
 
-Owns: importing the user's file under its own name with its folder on the path, and forgetting it again.
+Owns: importing the user's file under its own name with its folder on the path, and forgetting it
+again.
 Must not: change the module (that is `prepare`) or write byte code beside the source.
 Flow: `conversion` -> `load` -> `weights` -> `prepare`.
 """
@@ -31,7 +33,8 @@ SEED = 0
 
 @contextmanager
 def user_modules(folders: list[Path]) -> Iterator[None]:
-    """Put the user's folders on the import path and, at the end, forget every module that was imported from them.
+    """Put the user's folders on the import path and, at the end, forget every module that was
+    imported from them.
 
     Called by: `conversion.convert`: two models of one process must not see each other's modules.
     """
@@ -48,7 +51,8 @@ def user_modules(folders: list[Path]) -> Iterator[None]:
 
 
 def load(source: Source, package_root: Path) -> torch.nn.Module:
-    """Make the module: by running the source file and calling its entry, or from a saved graph or a repository.
+    """Make the module: by running the source file and calling its entry, or from a saved graph or a
+    repository.
 
     Called by: `conversion.convert`.
     Returns: the module as the entry made it.
@@ -88,7 +92,11 @@ def call(source: Source, package_root: Path) -> tuple[Any, PythonLine]:
         accepted = f"`{source.entry}{inspect.signature(entry)}`"
         message = f"`source.args` does not fit {accepted}: {error}."
         raise Failure(
-            "wrong-arguments", message, line, "source.args", ("Give the entry's arguments by name.",)
+            "wrong-arguments",
+            message,
+            line,
+            "source.args",
+            ("Give the entry's arguments by name.",),
         ) from error
     return entry(**source.args), line
 
@@ -104,10 +112,12 @@ def _path(source: Source, package_root: Path) -> Path:
 
 
 def _settle_torch() -> None:
-    """Make random initial values the same in every run, and attention the same in eager and captured code.
+    """Make random initial values the same in every run, and attention the same in eager and
+    captured code.
 
-    The same sources then give the same package. The fast path of `nn.TransformerEncoderLayer` is one fused operation
-    that coremltools cannot translate; without it the layer computes the same with ordinary ones.
+    The same sources then give the same package. The fast path of `nn.TransformerEncoderLayer` is
+    one fused operation that coremltools cannot translate; without it the layer computes the same
+    with ordinary ones.
     """
     torch.backends.mha.set_fastpath_enabled(False)
     random.seed(SEED)
@@ -132,35 +142,54 @@ def run_file(path: Path, key: str) -> types.ModuleType:
 
 
 def _entry(module: types.ModuleType, source: Source, path: Path) -> Any:
-    """Return the entry, which has to be a function (a class or a module object is a likely slip with an easy cure)."""
+    """Return the entry, which has to be a function (a class or a module object is a likely slip
+    with an easy cure).
+    """
     if not hasattr(module, source.entry):
         functions = [
             name
             for name, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == module.__name__ and not name.startswith("_")
+            if inspect.isfunction(value)
+            and value.__module__ == module.__name__
+            and not name.startswith("_")
         ]
         known = (
-            f"It defines {', '.join(f'`{name}`' for name in functions)}." if functions else "It defines no function."
+            f"It defines {', '.join(f'`{name}`' for name in functions)}."
+            if functions
+            else "It defines no function."
         )
         message = f"`{source.file}` has no `{source.entry}`. {known}"
-        raise Failure("missing-entry", message, PythonLine(str(path), 1), "source.entry", ("Correct `source.entry`.",))
+        raise Failure(
+            "missing-entry",
+            message,
+            PythonLine(str(path), 1),
+            "source.entry",
+            ("Correct `source.entry`.",),
+        )
     entry = getattr(module, source.entry)
     if not inspect.isroutine(entry):
         message = f"`{source.entry}` in `{source.file}` is {kind_of(entry)}, not a function."
         cure = (
-            f"Write a function that makes the module: `def make(): return {source.entry}(…)`, and name it in "
+            f"Write a function that makes the module: `def make(): return {source.entry}(…)`, and "
+            "name it in "
             "`source.entry`."
         )
-        line = _definition(entry, path) if inspect.isclass(entry) else _assignment(path, source.entry)
+        line = (
+            _definition(entry, path) if inspect.isclass(entry) else _assignment(path, source.entry)
+        )
         raise Failure("not-a-function", message, line, "source.entry", (cure,))
     return entry
 
 
 def _definition(value: Any, path: Path) -> PythonLine:
-    """Return the line at which a function or class is defined; the first line of `path` when Python cannot tell."""
+    """Return the line at which a function or class is defined; the first line of `path` when Python
+    cannot tell.
+    """
     try:
         value = inspect.unwrap(value)
-        return PythonLine(inspect.getsourcefile(value) or str(path), inspect.getsourcelines(value)[1])
+        return PythonLine(
+            inspect.getsourcefile(value) or str(path), inspect.getsourcelines(value)[1]
+        )
     except (OSError, TypeError):
         return PythonLine(str(path), 1)
 

@@ -1,11 +1,12 @@
 """Symbols: dimensions of a flexible model that always have the same size.
 
-Core ML knows nothing of them: it takes a mask of length 1 beside ids of length 20, and broadcasts it.
+Core ML knows nothing of them: it takes a mask of length 1 beside ids of length 20, and broadcasts
+it.
 
 Owns: which dimensions of inputs and outputs have one size, and what the package says about it.
 Must not: run a module (that is `observation`).
-Flow: `observation` -> `find`; `conversion` -> `describe`, which writes into the package what `coreml_spec::Symbol`
-reads; `functions.join` keeps it.
+Flow: `observation` -> `find`; `conversion` -> `describe`, which writes into the package what
+`coreml_spec::Symbol` reads; `functions.join` keeps it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from coremltools.proto import Model_pb2
 from coreml_driver import canonical, program
 from coreml_driver.features import Input, Range, Shape
 
-#: Begins the metadata key that lists a function's symbols, as JSON: `METADATA_KEY` of `coreml-spec/src/symbols.rs`.
+#: Begins the metadata key that lists a function's symbols, as JSON: `METADATA_KEY` of
+#: `coreml-spec/src/symbols.rs`.
 NOTE = "coreml-build.symbols."
 #: A feature's name and one of its dimensions.
 Place = tuple[str, int]
@@ -41,14 +43,18 @@ class Symbol:
     outputs: tuple[Place, ...]
 
 
-def find(inputs: Sequence[Input], names: Sequence[str | None], runs: Sequence[Seen]) -> tuple[Symbol, ...]:
-    """Return the dimensions of inputs and outputs that have one size, where there are at least two of them.
+def find(
+    inputs: Sequence[Input], names: Sequence[str | None], runs: Sequence[Seen]
+) -> tuple[Symbol, ...]:
+    """Return the dimensions of inputs and outputs that have one size, where there are at least two
+    of them.
 
-    An output has the size of a symbol when it had it in all runs, the smallest and the largest size among them, and
-    when no other symbol can be meant.
+    An output has the size of a symbol when it had it in all runs, the smallest and the largest size
+    among them, and when no other symbol can be meant.
 
     Called by: `observation`.
-    Parameters: `names` — of the outputs, `None` for one that is no tensor to callers; `runs` — at different shapes.
+    Parameters: `names` — of the outputs, `None` for one that is no tensor to callers; `runs` — at
+    different shapes.
     """
     grouped: dict[str | Place, list[Place]] = {}
     sizes: dict[str | Place, list[int]] = {}
@@ -80,7 +86,10 @@ def find(inputs: Sequence[Input], names: Sequence[str | None], runs: Sequence[Se
 
 
 def describe(
-    package: Path, specification: Model_pb2.Model, symbols: Sequence[Symbol], metadata: Mapping[str, str]
+    package: Path,
+    specification: Model_pb2.Model,
+    symbols: Sequence[Symbol],
+    metadata: Mapping[str, str],
 ) -> None:
     """Write into the package which dimensions have one size.
 

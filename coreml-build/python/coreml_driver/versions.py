@@ -19,7 +19,9 @@ REPORTED = ("torch", "coremltools", "numpy", "safetensors")
 #: The oldest and the newest versions that the driver's tests were run with (docs/versions.md).
 TESTED = {"torch": ("2.5.1", "2.15.0"), "coremltools": ("9.0", "9.0")}
 #: A requirement: name, extras, specifiers, marker.
-REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)@]*)\)?\s*(@[^;]*)?(;.*)?$")
+REQUIREMENT = re.compile(
+    r"\s*([A-Za-z0-9._-]+)\s*(?:\[[^\]]*\])?\s*\(?([^;)@]*)\)?\s*(@[^;]*)?(;.*)?$"
+)
 
 
 def installed() -> dict[str, str]:
@@ -40,7 +42,9 @@ def check(requirements: Sequence[str]) -> None:
     """
     wrong = [text for text in map(_mismatch, requirements) if text]
     missing = [
-        name for name in REPORTED if _version(name) is None and not any(text.startswith(f"{name} ") for text in wrong)
+        name
+        for name in REPORTED
+        if _version(name) is None and not any(text.startswith(f"{name} ") for text in wrong)
     ]
     wrong += [f"{name} is not installed" for name in missing]
     if wrong:
@@ -67,7 +71,8 @@ def remarks(found: Mapping[str, str]) -> list[str]:
         if words:
             span = oldest if oldest == newest else f"{oldest} to {newest}"
             said.append(
-                f"{name} {found[name]} is {words} than what coreml-build is tested with ({span}). What is converted is "
+                f"{name} {found[name]} is {words} than what coreml-build is tested with ({span}). "
+                "What is converted is "
                 "compared with PyTorch as ever; should something fail, take a tested version: "
                 f'`dependencies = ["{name}=={newest}"]` in `[python]`'
             )
@@ -75,8 +80,12 @@ def remarks(found: Mapping[str, str]) -> list[str]:
 
 
 def _age(version: str, oldest: str, newest: str) -> str | None:
-    """Return whether a version is newer or older than two others; local parts (`+cpu`) and patches do not count."""
-    place, low, high = (tuple(map(int, re.findall("[0-9]+", one)[:2])) for one in (version, oldest, newest))
+    """Return whether a version is newer or older than two others; local parts (`+cpu`) and patches
+    do not count.
+    """
+    place, low, high = (
+        tuple(map(int, re.findall("[0-9]+", one)[:2])) for one in (version, oldest, newest)
+    )
     return "newer" if place > high else "older" if place < low else None
 
 
@@ -105,15 +114,19 @@ def _version(name: str) -> str | None:
 
 
 def _fits(version: str, specifiers: str) -> bool:
-    """Return whether a version meets specifiers. `packaging` comes with coremltools; without it only `==` can be
-    compared.
+    """Return whether a version meets specifiers. `packaging` comes with coremltools; without it
+    only `==` can be compared.
     """
     try:
         from packaging.specifiers import SpecifierSet
 
         return SpecifierSet(specifiers.strip()).contains(version, prereleases=True)
     except ImportError:
-        exact = [part.strip()[2:].strip() for part in specifiers.split(",") if part.strip().startswith("==")]
+        exact = [
+            part.strip()[2:].strip()
+            for part in specifiers.split(",")
+            if part.strip().startswith("==")
+        ]
         return all(version == wanted or version.partition("+")[0] == wanted for wanted in exact)
 
 

@@ -1,8 +1,8 @@
 """One watched run of the original module: what a captured graph would silently get wrong.
 
-A tracer keeps the operations and forgets the rest: values that became Python numbers, random draws, writes to buffers.
-This run sees
-every operation as it happens, together with the Python line that asked for it.
+A tracer keeps the operations and forgets the rest: values that became Python numbers, random draws,
+writes to buffers. This run sees every operation as it happens, together with the Python line that
+asked for it.
 
 Owns: the sightings. Must not: decide which of them are errors (that is `checks`); change a result.
 Flow: `conversion` runs the module a second time under `Witness` -> `checks.run` judges.
@@ -34,7 +34,8 @@ NO_BOUND = frozenset({2**63 - 1, -(2**63)})
 FLOAT16_MAX = 65504.0
 #: Core ML takes tensors up to this number of dimensions.
 MAX_RANK = 5
-#: Attention kernels carry the tag of random operations because they can drop out; in inference mode they do not.
+#: Attention kernels carry the tag of random operations because they can drop out; in inference mode
+#: they do not.
 NOT_RANDOM = ("scaled_dot_product", "_fused_sdp")
 
 
@@ -79,9 +80,11 @@ class Sightings:
 class Witness(TorchDispatchMode):
     """Sees every operation of a run."""
 
-    def __init__(self, module: torch.nn.Module, inputs: Sequence[torch.Tensor], user_code: UserCode) -> None:
-        """Parameters: `inputs` — the tensors that the run is fed with: whatever is computed from them depends on the
-        data.
+    def __init__(
+        self, module: torch.nn.Module, inputs: Sequence[torch.Tensor], user_code: UserCode
+    ) -> None:
+        """Parameters: `inputs` — the tensors that the run is fed with: whatever is computed from
+        them depends on the data.
         """
         super().__init__()
         self.sightings = Sightings()
@@ -97,7 +100,9 @@ class Witness(TorchDispatchMode):
         #: Views of kept tensors, with the number of writes to the whole when each was taken.
         self._views: Any = WeakTensorKeyDictionary()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
         """Run one operation and look at it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
@@ -130,18 +135,28 @@ class Witness(TorchDispatchMode):
                 if age < self.sightings.writes[kept]:
                     self._see(self.sightings.stale, kept)
 
-    def _look_at_arguments(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any, leaves: list[Any]) -> None:
+    def _look_at_arguments(
+        self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any, leaves: list[Any]
+    ) -> None:
         """Look for writes to the module's tensors, batch statistics and wide integers."""
         schema = func._schema.arguments
-        values = {argument.name: value for argument, value in zip(schema, args, strict=False)} | kwargs
+        values = {
+            argument.name: value for argument, value in zip(schema, args, strict=False)
+        } | kwargs
         for argument in schema:
             value = values.get(argument.name)
-            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, torch.Tensor):
+            if (
+                argument.alias_info is not None
+                and argument.alias_info.is_write
+                and isinstance(value, torch.Tensor)
+            ):
                 kept = self._kept.get(_storage(value))
                 if kept is not None:
                     self._see(self.sightings.written, kept)
                     self.sightings.writes[kept] += 1
-                    self.sightings.write_lines.setdefault(kept, []).extend(filter(None, [self._line()]))
+                    self.sightings.write_lines.setdefault(kept, []).extend(
+                        filter(None, [self._line()])
+                    )
         if values.get("training") is True and isinstance(values.get("running_mean"), torch.Tensor):
             self._see(self.sightings.batch_statistics, name)
         if "slice" in name:
@@ -159,9 +174,14 @@ class Witness(TorchDispatchMode):
         if tensor.dtype == torch.int64:
             wide = wide_integer(tensor)
             if wide is not None:
-                self._see(self.sightings.wide_integers, f"the integer {wide} as a result of `{name}`")
+                self._see(
+                    self.sightings.wide_integers, f"the integer {wide} as a result of `{name}`"
+                )
         elif tensor.dtype == torch.float32:
-            low, high = (float(bound) for bound in tensor.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).aminmax())
+            low, high = (
+                float(bound)
+                for bound in tensor.nan_to_num(nan=0.0, posinf=0.0, neginf=0.0).aminmax()
+            )
             largest = max(-low, high)
             if largest > (self.sightings.overflow or (FLOAT16_MAX,))[0]:
                 self.sightings.overflow = largest, Sighting(name, self._line())
@@ -178,7 +198,9 @@ class Witness(TorchDispatchMode):
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch operations and assignments: `self.buffer = self.buffer + 1` is a write that no operation shows."""
+        """Watch operations and assignments: `self.buffer = self.buffer + 1` is a write that no
+        operation shows.
+        """
         original = torch.nn.Module.__setattr__
         witness = self
 
@@ -219,7 +241,8 @@ def wide_integer(tensor: torch.Tensor) -> int | None:
 
 
 def kept_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return every tensor that the module keeps between calls: parameters, buffers, plain attributes.
+    """Return every tensor that the module keeps between calls: parameters, buffers, plain
+    attributes.
 
     Called by: `Witness`, `checks.constants`.
     """

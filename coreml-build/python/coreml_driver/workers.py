@@ -2,7 +2,8 @@
 
 Owns: the children, their temporary folders, and what a child that dies leaves behind.
 Must not: compute with torch before a fork: its threads would not survive it.
-Flow: `__main__` -> `run` -> `conversion.convert` in each child; the events of the children are relayed line by line.
+Flow: `__main__` -> `run` -> `conversion.convert` in each child; the events of the children are
+relayed line by line.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Workers:
             for child in self._children.values():
                 shutil.rmtree(child.scratch, ignore_errors=True)
 
-    def run(self, request: Request, versions: dict[str, str], notes: Sequence[str], channel: Channel) -> None:
+    def run(
+        self, request: Request, versions: dict[str, str], notes: Sequence[str], channel: Channel
+    ) -> None:
         """Convert all models of a request.
 
         Called by: `__main__.main`.
@@ -91,7 +94,12 @@ class Workers:
                     self._end(child, request, channel)
 
     def _start(
-        self, job: Job, request: Request, versions: dict[str, str], notes: Sequence[str], channel: Channel
+        self,
+        job: Job,
+        request: Request,
+        versions: dict[str, str],
+        notes: Sequence[str],
+        channel: Channel,
     ) -> Child:
         """Fork a child for one model."""
         scratch = Path(tempfile.mkdtemp(prefix="coreml-driver-"))
@@ -106,7 +114,8 @@ class Workers:
         status = 1
         try:
             os.close(reading)
-            channel.close()  # its reader must see the end when the parent dies, whoever else still lives
+            # its reader must see the end when the parent dies, whoever else still lives
+            channel.close()
             _settle_child(scratch, request.jobs)
             conversion.convert(job, request.package_root, versions, notes, Channel(writing).send)
             status = 0
@@ -126,7 +135,9 @@ class Workers:
         shutil.rmtree(child.scratch, ignore_errors=True)
         if not child.done:
             read = inputs.declared(child.job.table, request.package_root)
-            channel.send("failed", model=child.job.id, **_crash(status).event(request.package_root, read))
+            channel.send(
+                "failed", model=child.job.id, **_crash(status).event(request.package_root, read)
+            )
 
 
 def _settle_child(scratch: Path, jobs: int) -> None:
@@ -159,14 +170,19 @@ def _crash(status: int) -> Failure:
         number = os.WTERMSIG(status)
         message = f"The conversion was ended by signal {number} ({signal.Signals(number).name})."
     else:
-        message = f"The conversion ended without an answer (exit code {os.waitstatus_to_exitcode(status)})."
+        message = (
+            "The conversion ended without an answer (exit code "
+            f"{os.waitstatus_to_exitcode(status)})."
+        )
     advice = (
         (
-            "SIGKILL mostly means that memory ran out: convert fewer models at a time (COREML_JOBS=1) or close "
+            "SIGKILL mostly means that memory ran out: convert fewer models at a time "
+            "(COREML_JOBS=1) or close "
             "other programs."
         ),
         (
-            "A crash in native code is a fault of torch or coremltools: run the entry and forward alone in "
+            "A crash in native code is a fault of torch or coremltools: run the entry and forward "
+            "alone in "
             "Python to see where."
         ),
         "A model's code must not end the process (`os._exit`).",

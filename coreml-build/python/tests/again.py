@@ -1,7 +1,9 @@
-"""Converts again what other tests have converted: `python again.py LIST.json`, in a process of its own.
+"""Converts again what other tests have converted: `python again.py LIST.json`, in a process of its
+own.
 
-Each conversion is a fork, as in `coreml_driver.workers`: two models of one process must not see each other. The list
-has a root, a table and an output folder for each; the digests come as JSON on standard output.
+Each conversion is a fork, as in `coreml_driver.workers`: two models of one process must not see
+each other. The list has a root, a table and an output folder for each; the digests come as JSON on
+standard output.
 """
 
 import json
@@ -31,7 +33,9 @@ def main() -> None:
         if not child:
             os.dup2(2, 1)
             send = lambda event, **fields: events.append((event, fields))  # noqa: B023, E731
-            conversion.convert(Job("model", Path(output), table), Path(root), versions.installed(), [], send)
+            conversion.convert(
+                Job("model", Path(output), table), Path(root), versions.installed(), [], send
+            )
             os._exit(0 if events[-1][0] == "converted" else 1)
         _, status = os.waitpid(child, 0)
         found[name] = products(Path(output)) if status == 0 else f"failed with status {status}"

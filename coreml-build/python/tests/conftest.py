@@ -1,5 +1,5 @@
-"""A package as a user would have it, converted in this process: importing torch costs more than all conversions
-together.
+"""A package as a user would have it, converted in this process: importing torch costs more than all
+conversions together.
 
 Process isolation and the line protocol are the subject of `test_process.py` alone.
 """
@@ -63,7 +63,10 @@ class Outcome:
     def features(self) -> dict[str, tuple[int, list[int]]]:
         description = self.specification.description
         return {
-            item.name: (item.type.multiArrayType.dataType & 0xFFFF, list(item.type.multiArrayType.shape))
+            item.name: (
+                item.type.multiArrayType.dataType & 0xFFFF,
+                list(item.type.multiArrayType.shape),
+            )
             for item in [*description.input, *description.output]
         }
 
@@ -84,20 +87,26 @@ class Outcome:
 
 
 class Kept:
-    """Every different conversion of these tests: its sources, its table, and the digest of what came out."""
+    """Every different conversion of these tests: its sources, its table, and the digest of what
+    came out."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kept-conversions-"))
         self.conversions: dict[str, dict] = {}
 
     def add(self, root: Path, table: dict, output: Path) -> None:
-        """Keep one, unless it is there, or was made of files outside of the package, which are not kept."""
+        """Keep one, unless it is there, or was made of files outside of the package, which are not
+        kept."""
         if "../" in json.dumps(table):
             return
         name = hashlib.sha256((digest(root) + json.dumps(table)).encode()).hexdigest()[:16]
         if name not in self.conversions:
             shutil.copytree(root, self.folder / name)
-            self.conversions[name] = {"table": table, "digest": products(output), "test": current_test()}
+            self.conversions[name] = {
+                "table": table,
+                "digest": products(output),
+                "test": current_test(),
+            }
 
 
 KEPT = Kept()

@@ -1,7 +1,8 @@
-"""A server that gives out repositories as the Hugging Face hub does: its API for revisions, and files by commit.
+"""A server that gives out repositories as the Hugging Face hub does: its API for revisions, and
+files by commit.
 
-Only what huggingface_hub asks for when it fetches files: `GET /api/models/NAME/revision/REVISION`, and `HEAD` and `GET`
-of `/NAME/resolve/REVISION/FILE`, with the headers and error codes of the hub.
+Only what huggingface_hub asks for when it fetches files: `GET /api/models/NAME/revision/REVISION`,
+and `HEAD` and `GET` of `/NAME/resolve/REVISION/FILE`, with the headers and error codes of the hub.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Repository:
     commit: str = field(init=False)
 
     def __post_init__(self):
-        names = json.dumps(sorted((name, hashlib.sha1(data).hexdigest()) for name, data in self.files.items()))
+        names = json.dumps(
+            sorted((name, hashlib.sha1(data).hexdigest()) for name, data in self.files.items())
+        )
         self.commit = hashlib.sha1(names.encode()).hexdigest()
 
     def at(self, revision):
@@ -71,22 +74,34 @@ class Handler(BaseHTTPRequestHandler):
         if repository is None:
             return self.refuse(401, "RepoNotFound", "Repository not found")
         if repository.gated and not api:
-            return self.refuse(403 if "Authorization" in self.headers else 401, "GatedRepo", "Access is restricted")
+            return self.refuse(
+                403 if "Authorization" in self.headers else 401, "GatedRepo", "Access is restricted"
+            )
         if not repository.at(revision):
             return self.refuse(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         if api:
             files = [{"rfilename": file} for file in repository.files]
-            body = json.dumps({"id": name, "modelId": name, "sha": repository.commit, "siblings": files}).encode()
+            body = json.dumps(
+                {"id": name, "modelId": name, "sha": repository.commit, "siblings": files}
+            ).encode()
             return self.send(200, body, {"Content-Type": "application/json"})
         body = repository.files.get(resolve.group(3))
         if body is None:
-            return self.refuse(404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": repository.commit})
+            return self.refuse(
+                404, "EntryNotFound", "Entry not found", {"X-Repo-Commit": repository.commit}
+            )
         headers = {"X-Repo-Commit": repository.commit}
         if resolve.group(3).endswith(".safetensors"):  # in the hub's store of large files
             digest = hashlib.sha256(body).hexdigest()
-            headers |= {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(body)), "ETag": f'"{digest}"'}
+            headers |= {
+                "X-Linked-Etag": f'"{digest}"',
+                "X-Linked-Size": str(len(body)),
+                "ETag": f'"{digest}"',
+            }
         else:
-            headers["ETag"] = f'"{hashlib.sha1(b"blob %d" % len(body) + bytes(1) + body).hexdigest()}"'
+            headers["ETag"] = (
+                f'"{hashlib.sha1(b"blob %d" % len(body) + bytes(1) + body).hexdigest()}"'
+            )
         return self.send(200, body, headers)
 
     def refuse(self, status, code, message, headers=None):

@@ -1,7 +1,8 @@
-"""Serves one repository as the Hugging Face hub does: `python serve.py FOLDER`, for tests that build whole crates.
+"""Serves one repository as the Hugging Face hub does: `python serve.py FOLDER`, for tests that
+build whole crates.
 
-It holds a classifier of BERT's architecture with random weights, made in FOLDER. One line on standard output has the
-endpoint and the commit, as JSON; the server ends with standard input.
+It holds a classifier of BERT's architecture with random weights, made in FOLDER. One line on
+standard output has the endpoint and the commit, as JSON; the server ends with standard input.
 """
 
 import json
@@ -23,7 +24,8 @@ def main() -> None:
     """Make the model and serve it."""
     torch.manual_seed(0)
     config = transformers.BertConfig(
-        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, vocab_size=30,
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+        vocab_size=30,
         max_position_embeddings=16, id2label=dict(enumerate(LABELS)), label2id={},
     )  # fmt: skip
     folder = Path(sys.argv[1])

@@ -1,4 +1,5 @@
-"""The opt-in rewrite for the Neural Engine: the same results in blocks, and refusals of what is not known."""
+"""The opt-in rewrite for the Neural Engine: the same results in blocks, and refusals of what is not
+known."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ INPUTS = {"x": {"shape": [2, 6, 32]}}
 
 def convert(package, arguments=None, text=NETWORK, **changes):
     source = {"file": "python/model.py", "entry": "make", "args": arguments or {}}
-    return package.convert(text, source=source, **({"inputs": INPUTS, "rewrite": ["ane"]} | changes))
+    return package.convert(
+        text, source=source, **({"inputs": INPUTS, "rewrite": ["ane"]} | changes)
+    )
 
 
 def kinds(outcome) -> Counter:
@@ -75,10 +78,15 @@ def test_ranges_are_kept(package):
             "class Own(nn.TransformerEncoderLayer): pass\n        layer = Own",
             "class of its own",
         ),
-        ("self.mask = mask", "self.encoder.layers[0].linear1.register_forward_hook(lambda *_: None)", "hooks"),
         (
             "self.mask = mask",
-            "self.tied = nn.Linear(32, 64); self.tied.weight = self.encoder.layers[0].linear1.weight",
+            "self.encoder.layers[0].linear1.register_forward_hook(lambda *_: None)",
+            "hooks",
+        ),
+        (
+            "self.mask = mask",
+            "self.tied = nn.Linear(32, 64); self.tied.weight = "
+            "self.encoder.layers[0].linear1.weight",
             "shares",
         ),
         ("self.mask = mask", "self.mask = mask; self.encoder = nn.Linear(32, 32)", "found nothing"),

@@ -12,7 +12,8 @@ from coreml_driver import buckets
 from coreml_driver.buckets import Bucket
 from tests.test_failures import returning
 
-#: A small encoder of text: positions, attention over the real tokens only, a mean over them, a value for each token.
+#: A small encoder of text: positions, attention over the real tokens only, a mean over them, a
+#: value for each token.
 ENCODER = """
 class Encoder(nn.Module):
     def __init__(self, masked=True):
@@ -51,12 +52,17 @@ BUCKETS = {"input": "ids", "axis": 1, "sizes": [4, 8, 16], "pad": {"ids": 3}, "m
 
 def sampled(outcome) -> dict[str, dict]:
     """Return the samples by their names."""
-    return {path.name: safetensors.numpy.load_file(path) for path in sorted((outcome.output / "samples").iterdir())}
+    return {
+        path.name: safetensors.numpy.load_file(path)
+        for path in sorted((outcome.output / "samples").iterdir())
+    }
 
 
 def described(outcome) -> dict:
     """Return what the package says of its buckets."""
-    return json.loads(outcome.specification.description.metadata.userDefined["coreml-build.buckets"])
+    return json.loads(
+        outcome.specification.description.metadata.userDefined["coreml-build.buckets"]
+    )
 
 
 def one_input(**more) -> dict:
@@ -67,11 +73,19 @@ def one_input(**more) -> dict:
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_one_package_with_a_function_for_each_size(package, capture):
-    outcome = package.convert(ENCODER, inputs=INPUTS, buckets=BUCKETS, capture=capture, parity={"samples": 3})
+    outcome = package.convert(
+        ENCODER, inputs=INPUTS, buckets=BUCKETS, capture=capture, parity={"samples": 3}
+    )
     description = outcome.specification.description
-    assert [function.name for function in description.functions] == ["bucket_4", "bucket_8", "bucket_16"]
+    assert [function.name for function in description.functions] == [
+        "bucket_4",
+        "bucket_8",
+        "bucket_16",
+    ]
     assert description.defaultFunctionName == "bucket_16"
-    shapes = [[list(one.type.multiArrayType.shape) for one in f.input] for f in description.functions]
+    shapes = [
+        [list(one.type.multiArrayType.shape) for one in f.input] for f in description.functions
+    ]
     assert shapes == [[[1, 4], [1, 4]], [[1, 8], [1, 8]], [[1, 16], [1, 16]]]
     assert described(outcome) == {
         "input": "ids",
@@ -89,7 +103,9 @@ def test_one_package_with_a_function_for_each_size(package, capture):
         **{f"bucket_16.{index}.safetensors": length for index, length in enumerate([12, 16, 9])},
     }
     for name, sample in sampled(outcome).items():
-        assert sample["out/hidden"].shape == (1, lengths[name], 32) and sample["out/pooled"].shape == (1, 32)
+        assert sample["out/hidden"].shape == (1, lengths[name], 32) and sample[
+            "out/pooled"
+        ].shape == (1, 32)
         assert (sample["in/mask"] == 1).all() and sample["in/mask"].shape == (1, lengths[name])
     assert outcome.report["capture"]["bucket_8"]["method"] == capture
 
@@ -102,7 +118,9 @@ def test_a_sample_is_what_pytorch_gives_without_padding(package):
     exec((package.root / "python/model.py").read_text(), scope)
     sample = sampled(outcome)["bucket_8.0.safetensors"]
     with torch.no_grad():
-        result = scope["make"]()(torch.from_numpy(sample["in/ids"]).long(), torch.ones(1, 6, dtype=torch.long))
+        result = scope["make"]()(
+            torch.from_numpy(sample["in/ids"]).long(), torch.ones(1, 6, dtype=torch.long)
+        )
     np.testing.assert_allclose(sample["out/hidden"], result["hidden"].numpy(), rtol=0, atol=1e-6)
 
 
@@ -124,7 +142,10 @@ def test_a_single_size_is_the_only_function(package):
 
 
 def test_a_classifier_in_a_package_of_one_size(package):
-    text = ENCODER + "\n\nclass Classes(Encoder):\n    def forward(self, ids, mask):\n        pooled = "
+    text = (
+        ENCODER
+        + "\n\nclass Classes(Encoder):\n    def forward(self, ids, mask):\n        pooled = "
+    )
     text += "super().forward(ids, mask)['pooled']\n        return pooled[:, :3].softmax(-1)\n\n"
     text += "def classes():\n    return Classes()\n"
     outcome = package.convert(
@@ -137,7 +158,9 @@ def test_a_classifier_in_a_package_of_one_size(package):
     assert described(outcome)["trimmed"] == []
     sample = sampled(outcome)["0.safetensors"]
     assert sample["in/ids"].shape == (1, 8) and sample["out/classLabel_probs"].shape == (3,)
-    failed = package.convert(inputs=INPUTS, buckets=BUCKETS, classifier={"labels": ["a", "b", "c"]}).failed
+    failed = package.convert(
+        inputs=INPUTS, buckets=BUCKETS, classifier={"labels": ["a", "b", "c"]}
+    ).failed
     assert (failed["kind"], failed["key"]) == ("not-supported", "buckets")
 
 
@@ -148,15 +171,24 @@ def test_the_same_buckets_give_the_same_bytes(package):
 
 def test_a_causal_model_needs_no_mask(package):
     source = returning("(x.cumsum(2), x * 2)")
-    outcome = package.convert(source, outputs={"sum": {}, "double": {}}, **one_input(pad={"x": 7.0}))
-    assert described(outcome)["trimmed"] == [{"output": "sum", "axes": [2]}, {"output": "double", "axes": [2]}]
+    outcome = package.convert(
+        source, outputs={"sum": {}, "double": {}}, **one_input(pad={"x": 7.0})
+    )
+    assert described(outcome)["trimmed"] == [
+        {"output": "sum", "axes": [2]},
+        {"output": "double", "axes": [2]},
+    ]
     assert "mask" not in described(outcome)
 
 
 def test_several_dimensions_may_have_the_length(package):
     source = returning("a @ b.transpose(1, 2) + bias", "a, b, bias")
     size = {"min": 1, "max": 8, "default": 8, "symbol": "T"}
-    inputs = {"a": {"shape": [1, size, 3]}, "b": {"shape": [1, size, 3]}, "bias": {"shape": [1, size, size]}}
+    inputs = {
+        "a": {"shape": [1, size, 3]},
+        "b": {"shape": [1, size, 3]},
+        "bias": {"shape": [1, size, size]},
+    }
     outcome = package.convert(
         source, inputs=inputs, outputs={"y": {}}, buckets={"input": "a", "axis": 1, "sizes": [4, 8]}
     )
@@ -171,7 +203,10 @@ LEAKS = {
     "maximum over the length": ("return (-x.abs()).amax(2)", "pass"),
     "attention without a mask": ("return (x.transpose(1, 2) @ x).softmax(-1)", "pass"),
     "normalisation over the length": ("return F.layer_norm(x, x.shape[2:])", "pass"),
-    "convolution that sees behind the end": ("return self.conv(x)", "self.conv = nn.Conv1d(3, 2, 3, padding=1)"),
+    "convolution that sees behind the end": (
+        "return self.conv(x)",
+        "self.conv = nn.Conv1d(3, 2, 3, padding=1)",
+    ),
     "recurrence backwards": (
         "return self.gru(x.transpose(1, 2))[0]",
         "self.gru = nn.GRU(3, 2, bidirectional=True, batch_first=True)",
@@ -180,7 +215,8 @@ LEAKS = {
     "positions from the end": ("return x + torch.arange(x.shape[2]).flip(0)", "pass"),
     "a number of positions": ("return x.sum(2) / x.shape[2]", "pass"),
     "not a number": (
-        "return x / (x.sum(1, keepdim=True) != 0).all(2, keepdim=True).float().log().exp().sub(1).exp()",
+        "return x / (x.sum(1, keepdim=True) != 0).all(2, "
+        "keepdim=True).float().log().exp().sub(1).exp()",
         "pass",
     ),
 }
@@ -210,7 +246,10 @@ def test_padding_that_leaks_is_an_error(package, name):
 
 def test_a_mask_that_is_not_used_everywhere_is_an_error(package):
     failed = package.convert(
-        ENCODER, source={"file": "python/model.py", "entry": "careless"}, inputs=INPUTS, buckets=BUCKETS
+        ENCODER,
+        source={"file": "python/model.py", "entry": "careless"},
+        inputs=INPUTS,
+        buckets=BUCKETS,
     ).failed
     assert failed["kind"] == "padding-leaks" and "`hidden`" in failed["message"]
     assert "`mask` is 1 where values are real" in failed["advice"][0]
@@ -224,9 +263,27 @@ def test_a_mask_that_nothing_uses_is_an_error(package):
 
 #: name -> (source, changes of the table, kind, key, words of message and advice)
 REFUSED = {
-    "unsorted sizes": (None, {"buckets": BUCKETS | {"sizes": [8, 4, 16]}}, "wrong-manifest", "buckets.sizes", "ascend"),
-    "a size twice": (None, {"buckets": BUCKETS | {"sizes": [8, 8, 16]}}, "wrong-manifest", "buckets.sizes", "ascend"),
-    "no sizes": (None, {"buckets": BUCKETS | {"sizes": []}}, "wrong-manifest", "buckets.sizes", "ascend"),
+    "unsorted sizes": (
+        None,
+        {"buckets": BUCKETS | {"sizes": [8, 4, 16]}},
+        "wrong-manifest",
+        "buckets.sizes",
+        "ascend",
+    ),
+    "a size twice": (
+        None,
+        {"buckets": BUCKETS | {"sizes": [8, 8, 16]}},
+        "wrong-manifest",
+        "buckets.sizes",
+        "ascend",
+    ),
+    "no sizes": (
+        None,
+        {"buckets": BUCKETS | {"sizes": []}},
+        "wrong-manifest",
+        "buckets.sizes",
+        "ascend",
+    ),
     "beyond the bounds": (
         None,
         {"buckets": BUCKETS | {"sizes": [8, 32]}},
@@ -234,11 +291,41 @@ REFUSED = {
         "buckets.sizes",
         "1 to 16",
     ),
-    "axis out of range": (None, {"buckets": BUCKETS | {"axis": 2}}, "wrong-manifest", "buckets.axis", "no range"),
-    "axis of fixed size": (None, {"buckets": BUCKETS | {"axis": 0}}, "wrong-manifest", "buckets.axis", "no range"),
-    "unknown input": (None, {"buckets": BUCKETS | {"input": "x"}}, "wrong-manifest", "buckets.axis", "`x`"),
-    "unknown mask": (None, {"buckets": BUCKETS | {"mask": "m"}}, "wrong-manifest", "buckets.mask", "`m`"),
-    "unknown key": (None, {"buckets": BUCKETS | {"stride": 2}}, "not-supported", "buckets.stride", "stride"),
+    "axis out of range": (
+        None,
+        {"buckets": BUCKETS | {"axis": 2}},
+        "wrong-manifest",
+        "buckets.axis",
+        "no range",
+    ),
+    "axis of fixed size": (
+        None,
+        {"buckets": BUCKETS | {"axis": 0}},
+        "wrong-manifest",
+        "buckets.axis",
+        "no range",
+    ),
+    "unknown input": (
+        None,
+        {"buckets": BUCKETS | {"input": "x"}},
+        "wrong-manifest",
+        "buckets.axis",
+        "`x`",
+    ),
+    "unknown mask": (
+        None,
+        {"buckets": BUCKETS | {"mask": "m"}},
+        "wrong-manifest",
+        "buckets.mask",
+        "`m`",
+    ),
+    "unknown key": (
+        None,
+        {"buckets": BUCKETS | {"stride": 2}},
+        "not-supported",
+        "buckets.stride",
+        "stride",
+    ),
     "mask of another length": (
         None,
         {"inputs": INPUTS | {"mask": {"shape": [1, {"min": 1, "max": 8}], "dtype": "int32"}}},
@@ -309,7 +396,9 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_does_not_fit_is_refused(package, name):
     source, changes, kind, key, words = REFUSED[name]
-    failed = package.convert(source or ENCODER, **({"inputs": INPUTS, "buckets": BUCKETS} | changes)).failed
+    failed = package.convert(
+        source or ENCODER, **({"inputs": INPUTS, "buckets": BUCKETS} | changes)
+    ).failed
     assert (failed["kind"], failed["key"]) == (kind, key), failed
     assert words in failed["message"] + " ".join(failed["advice"]), failed
 

@@ -1,4 +1,5 @@
-"""Quantization, palettization, pruning and their combinations, on weights large enough to be compressed."""
+"""Quantization, palettization, pruning and their combinations, on weights large enough to be
+compressed."""
 
 from __future__ import annotations
 
@@ -32,12 +33,20 @@ THRESHOLD = {
     "minimum-sparsity-percentile": 0.1,
     "weight-threshold": 2048,
 }
-SCALE, LUT, SPARSE = "constexpr_blockwise_shift_scale", "constexpr_lut_to_dense", "constexpr_sparse_to_dense"
+SCALE, LUT, SPARSE = (
+    "constexpr_blockwise_shift_scale",
+    "constexpr_lut_to_dense",
+    "constexpr_sparse_to_dense",
+)
 
 #: name -> (tables, operations, largest share of the dense bytes)
 CASES = {
     "int8": ({"quantize": INT8}, {SCALE}, 0.6),
-    "int8 with zero points, per tensor": ({"quantize": INT8 | {"mode": "linear", "per": "tensor"}}, {SCALE}, 0.6),
+    "int8 with zero points, per tensor": (
+        {"quantize": INT8 | {"mode": "linear", "per": "tensor"}},
+        {SCALE},
+        0.6,
+    ),
     "uint8": ({"quantize": INT8 | {"weights": "uint8"}}, {SCALE}, 0.6),
     "int4 in blocks": ({"quantize": INT4}, {SCALE}, 0.4),
     "palettes": ({"palettize": UNIFORM}, {LUT}, 0.35),
@@ -45,16 +54,33 @@ CASES = {
     "palettes of grouped channels": ({"palettize": GROUPED}, {LUT}, 0.35),
     "half of the weights": ({"prune": HALF}, {SPARSE}, 0.65),
     "small weights": ({"prune": THRESHOLD}, {SPARSE}, 0.8),
-    "zeros and palettes": ({"palettize": UNIFORM, "prune": HALF}, {"constexpr_lut_to_sparse", SPARSE}, 0.25),
-    "zeros and int8": ({"quantize": INT8, "prune": HALF}, {"constexpr_sparse_blockwise_shift_scale", SPARSE}, 0.4),
-    "palettes of int8": ({"palettize": UNIFORM, "quantize": INT8 | {"per": "tensor"}}, {SCALE, LUT}, 0.35),
+    "zeros and palettes": (
+        {"palettize": UNIFORM, "prune": HALF},
+        {"constexpr_lut_to_sparse", SPARSE},
+        0.25,
+    ),
+    "zeros and int8": (
+        {"quantize": INT8, "prune": HALF},
+        {"constexpr_sparse_blockwise_shift_scale", SPARSE},
+        0.4,
+    ),
+    "palettes of int8": (
+        {"palettize": UNIFORM, "quantize": INT8 | {"per": "tensor"}},
+        {SCALE, LUT},
+        0.35,
+    ),
 }
 
 
 def needs_clusters(tables):
     """Skip where scikit-learn is not there, unless it has to be."""
-    if tables.get("palettize", {}).get("mode") == "kmeans" and importlib.util.find_spec("sklearn") is None:
-        assert "COREML_TEST_KMEANS" not in os.environ, "k-means has to be tested here, but there is no scikit-learn"
+    if (
+        tables.get("palettize", {}).get("mode") == "kmeans"
+        and importlib.util.find_spec("sklearn") is None
+    ):
+        assert "COREML_TEST_KMEANS" not in os.environ, (
+            "k-means has to be tested here, but there is no scikit-learn"
+        )
         pytest.skip("k-means needs scikit-learn")
 
 
@@ -74,24 +100,33 @@ def test_compression(package, name):
 
 @pytest.mark.parametrize("joint", [{}, {"quantize": INT8}])
 def test_a_large_weight_is_pruned_as_far_as_asked(package, joint):
-    network = NETWORK.replace("nn.Linear(64, 128)", "nn.Linear(64, 1100)").replace("(128, 64)", "(1100, 64)")
+    network = NETWORK.replace("nn.Linear(64, 128)", "nn.Linear(64, 1100)").replace(
+        "(128, 64)", "(1100, 64)"
+    )
     dense = package.convert(network, inputs=INPUTS, **joint)
     pruned = package.convert(network, inputs=INPUTS, prune=HALF, **joint)
     # A bit for each place, and half of the values.
     bits = 8 if joint else 16
     expected = (1 + bits / 2) / bits
-    assert pruned.report["bytes"]["weights"] == pytest.approx(expected * dense.report["bytes"]["weights"], rel=0.03)
+    assert pruned.report["bytes"]["weights"] == pytest.approx(
+        expected * dense.report["bytes"]["weights"], rel=0.03
+    )
 
 
 def test_coremltools_leaves_a_large_half_precision_weight_dense():
-    """Fails the day coremltools counts in a type that is large enough: then `_pruning_in_float32` is to be removed."""
+    """Fails the day coremltools counts in a type that is large enough: then `_pruning_in_float32`
+    is to be removed."""
     weight = np.linspace(-1, 1, 70_000, dtype=np.float16)
     assert PRUNE(weight, 0.5).nonzero_data.size == np.count_nonzero(weight)
-    assert PRUNE(weight.astype(np.float32), 0.5).nonzero_data.size == pytest.approx(35_000, rel=0.01)
+    assert PRUNE(weight.astype(np.float32), 0.5).nonzero_data.size == pytest.approx(
+        35_000, rel=0.01
+    )
 
 
 def test_older_targets_have_operations_of_their_own(package):
-    outcome = package.convert(NETWORK, inputs=INPUTS, quantize=INT8, minimum_deployment_target="iOS16")
+    outcome = package.convert(
+        NETWORK, inputs=INPUTS, quantize=INT8, minimum_deployment_target="iOS16"
+    )
     assert set(count(outcome.specification)) == {"constexpr_affine_dequantize"}
     assert outcome.specification.specificationVersion == 7
 
@@ -112,7 +147,9 @@ def test_a_compression_without_effect_is_refused(package, tables, words):
 
 def test_weights_that_are_left_are_named(package):
     network = NETWORK.replace("nn.Linear(128, 64)", "nn.Linear(128, 64), nn.Linear(64, 48)")
-    outcome = package.convert(network.replace("64, 128", "64, 96").replace("128, 64", "96, 64"), inputs=INPUTS)
+    outcome = package.convert(
+        network.replace("64, 128", "64, 96").replace("128, 64", "96, 64"), inputs=INPUTS
+    )
     assert not outcome.converted["warnings"]
     tables = {"quantize": INT4 | {"block-size": 64}}
     outcome = package.convert(inputs=INPUTS, **tables)

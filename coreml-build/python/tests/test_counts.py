@@ -1,6 +1,7 @@
 """How many cases there are of each kind: printed, and held above what docs/field-guide.md says.
 
-Only named cases count: those in tables, each with sources or keys of its own. Tests without a table come on top.
+Only named cases count: those in tables, each with sources or keys of its own. Tests without a table
+come on top.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ FEATURES = {
     "writes into tensors that a trace keeps": len(test_traps.KEPT_BY_TRACES),
 }
 #: Mistakes of a user, each with its line, its key and its cure.
-FAILURES = {"mistakes": len(test_failures.CASES), "wrong files of operations": len(test_operations.WRONG)}
+FAILURES = {
+    "mistakes": len(test_failures.CASES),
+    "wrong files of operations": len(test_operations.WRONG),
+}
 #: What coremltools or the tracer would let pass.
 TRAPS = {
     "branches, training mode, integers, outputs": len(test_traps.TRAPS),

@@ -1,6 +1,8 @@
-"""Every model that these tests convert, converted again in another process with another hash seed: the same bytes.
+"""Every model that these tests convert, converted again in another process with another hash seed:
+the same bytes.
 
-`conftest` keeps the sources, the table and the digest of each conversion that succeeds, and runs this file last.
+`conftest` keeps the sources, the table and the digest of each conversion that succeeds, and runs
+this file last.
 """
 
 from __future__ import annotations
@@ -23,27 +25,34 @@ PROCESSES = 2
 def converted_again(names: list[str], seed: int, folder: Path) -> subprocess.Popen:
     """Start a process that converts some of what was kept."""
     listed = {
-        name: (str(KEPT.folder / name), KEPT.conversions[name]["table"], str(folder / name / "out")) for name in names
+        name: (str(KEPT.folder / name), KEPT.conversions[name]["table"], str(folder / name / "out"))
+        for name in names
     }
     (folder / f"{seed}.json").write_text(json.dumps(listed))
     environment = {**os.environ, "PYTHONHASHSEED": str(seed), "OMP_NUM_THREADS": "1"}
     with (folder / f"{seed}.log").open("w") as log:
         command = [sys.executable, "-B", str(AGAIN), str(folder / f"{seed}.json")]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True)
+        return subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
 
 
 def test_every_conversion_gives_the_same_bytes_in_another_process(tmp_path):
     names = sorted(KEPT.conversions)
     if not names:
         pytest.skip("nothing was converted before: run it with the other tests")
-    processes = [converted_again(names[part::PROCESSES], part + 1, tmp_path) for part in range(PROCESSES)]
+    processes = [
+        converted_again(names[part::PROCESSES], part + 1, tmp_path) for part in range(PROCESSES)
+    ]
     found = {}
     for seed, process in enumerate(processes, start=1):
         output, _ = process.communicate()
         assert process.returncode == 0, (tmp_path / f"{seed}.log").read_text()[-3000:]
         found |= json.loads(output.splitlines()[-1])
     different = {
-        KEPT.conversions[name]["test"]: found[name] for name in names if found[name] != KEPT.conversions[name]["digest"]
+        KEPT.conversions[name]["test"]: found[name]
+        for name in names
+        if found[name] != KEPT.conversions[name]["digest"]
     }
     print(f"{len(names)} conversions were made again")
     assert not different, different

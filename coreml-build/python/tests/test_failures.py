@@ -1,4 +1,5 @@
-"""Every failure that a user can cause, with its kind, its line in the user's file, its manifest key and its cure.
+"""Every failure that a user can cause, with its kind, its line in the user's file, its manifest key
+and its cure.
 
 A case is a source whose faulty line is marked, and what changes in the manifest.
 """
@@ -25,8 +26,13 @@ def module(body: str, init: str = "") -> str:
 
 
 def returning(expression: str, arguments: str = "x") -> str:
-    """Return a source with one module that returns `expression`; the line of its forward is marked."""
-    lines = ["class Net(nn.Module):", f"    def forward(self, {arguments}):  # here", f"        return {expression}"]
+    """Return a source with one module that returns `expression`; the line of its forward is
+    marked."""
+    lines = [
+        "class Net(nn.Module):",
+        f"    def forward(self, {arguments}):  # here",
+        f"        return {expression}",
+    ]
     return "\n".join([*lines, "def make():", "    return Net()", ""])
 
 
@@ -34,7 +40,14 @@ INT = {"x": {"shape": [2, 3], "dtype": "int32"}}
 
 #: name -> (source, changes of the table, kind, key, words of the message, words of the advice)
 CASES = {
-    "syntax error": ("def make(:  # here\n    pass\n", {}, "syntax-error", "source.file", ["invalid syntax"], []),
+    "syntax error": (
+        "def make(:  # here\n    pass\n",
+        {},
+        "syntax-error",
+        "source.file",
+        ["invalid syntax"],
+        [],
+    ),
     "error on import": (
         ("raise KeyError('nope')  # here\n"),
         {},
@@ -75,7 +88,14 @@ CASES = {
         ["relatively"],
         ["import blocks"],
     ),
-    "no such entry": ("def other():\n    pass\n", {}, "missing-entry", "source.entry", ["`make`", "`other`"], []),
+    "no such entry": (
+        "def other():\n    pass\n",
+        {},
+        "missing-entry",
+        "source.entry",
+        ["`make`", "`other`"],
+        [],
+    ),
     "entry is an object": (
         ("make = nn.Linear(3, 3)  # here\n"),
         {},
@@ -174,7 +194,12 @@ CASES = {
     ),
     "forward takes fewer": (
         returning("x"),
-        {"inputs": {"a": {"shape": [2], "dtype": "float32"}, "b": {"shape": [2], "dtype": "float32"}}},
+        {
+            "inputs": {
+                "a": {"shape": [2], "dtype": "float32"},
+                "b": {"shape": [2], "dtype": "float32"},
+            }
+        },
         "wrong-inputs",
         "inputs",
         ["2 inputs (a, b)", "too many"],
@@ -182,14 +207,20 @@ CASES = {
     ),
     "half-named inputs": (
         returning("x + y", "x, y"),
-        {"inputs": {"y": {"shape": [2], "dtype": "float32"}, "b": {"shape": [2], "dtype": "float32"}}},
+        {
+            "inputs": {
+                "y": {"shape": [2], "dtype": "float32"},
+                "b": {"shape": [2], "dtype": "float32"},
+            }
+        },
         "wrong-inputs",
         "inputs.b",
         ["`b`"],
         ["every input"],
     ),
     "None output": (
-        "class Net(nn.Module):\n    def forward(self, x):  # here\n        x + 1\ndef make():\n    return Net()\n",
+        "class Net(nn.Module):\n    def forward(self, x):  # here\n        x + 1\ndef make():\n   "
+        " return Net()\n",
         {},
         "wrong-outputs",
         "outputs",
@@ -206,7 +237,8 @@ CASES = {
     ),
     "cache object as output": (
         (
-            "class DynamicCache: pass\nclass Net(nn.Module):\n    def forward(self, x):  # here\n        return "
+            "class DynamicCache: pass\nclass Net(nn.Module):\n    def forward(self, x):  # here\n "
+            "       return "
             "{'y': x * 2, 'past': DynamicCache()}\ndef make():\n    return Net()\n"
         ),
         {},
@@ -353,7 +385,10 @@ CASES = {
     ),
     "float16 features need iOS 16": (
         "def make():\n    return nn.Linear(3, 3)\n",
-        {"minimum-deployment-target": "iOS15", "inputs": {"x": {"shape": [2, 3], "dtype": "float16"}}},
+        {
+            "minimum-deployment-target": "iOS15",
+            "inputs": {"x": {"shape": [2, 3], "dtype": "float16"}},
+        },
         "wrong-target",
         "minimum-deployment-target",
         ["float16"],
@@ -460,7 +495,11 @@ def test_failure(package, name):
     for cure in cures:
         assert cure in " ".join(failed["advice"]), failed
     assert failed["advice"] or kind in ("not-supported",), failed
-    assert kind in failed["traceback"] or "Error" in failed["traceback"] or "SystemExit" in failed["traceback"]
+    assert (
+        kind in failed["traceback"]
+        or "Error" in failed["traceback"]
+        or "SystemExit" in failed["traceback"]
+    )
     assert failed["inputs"] == ["python/model.py"]
     if "# here" in source:
         assert failed["python"], failed
@@ -504,7 +543,10 @@ def test_an_unknown_error_is_kept_whole_and_says_how_to_report_it(package):
     failed = package.convert(source, ops="python/my_ops.py", capture="trace").failed
     assert failed["kind"] == "unknown", failed
     assert failed["python"]["line"] == package.marked(), failed
-    assert "ZeroDivisionError while coremltools converted the graph (operation `special_i0`)" in failed["message"]
+    assert (
+        "ZeroDivisionError while coremltools converted the graph (operation `special_i0`)"
+        in failed["message"]
+    )
     assert 'raise ZeroDivisionError("nobody knows")' in failed["traceback"].replace("'", '"')
     lower, report = failed["advice"]
     assert "one at a time" in lower and "`minimum-deployment-target`" in lower

@@ -18,31 +18,52 @@ def test_defaults(package):
     outcome = package.convert(LINEAR)
     assert outcome.features == {"x": (FLOAT32, [2, 3]), "output": (FLOAT32, [2, 4])}
     assert outcome.specification.specificationVersion == 9
-    assert sorted(path.name for path in outcome.output.iterdir()) == ["model.mlpackage", "report.json", "samples"]
+    assert sorted(path.name for path in outcome.output.iterdir()) == [
+        "model.mlpackage",
+        "report.json",
+        "samples",
+    ]
     report = outcome.report
     assert report["operations"] == {"cast": 2, "linear": 1}
-    assert report["capture"] == {"method": "trace", "reason": "tried first", "largest-difference": 0.0, "notes": []}
+    assert report["capture"] == {
+        "method": "trace",
+        "reason": "tried first",
+        "largest-difference": 0.0,
+        "notes": [],
+    }
     assert report["bytes"]["package"] > report["bytes"]["weights"] > 0
     assert set(report["seconds"]) == {"load", "samples", "trace", "convert", "write"}
     assert report["versions"]["coremltools"]
 
 
-@pytest.mark.parametrize(("target", "version"), [("iOS15", 6), ("iOS16", 7), ("iOS17", 8), ("macOS15", 9)])
+@pytest.mark.parametrize(
+    ("target", "version"), [("iOS15", 6), ("iOS16", 7), ("iOS17", 8), ("macOS15", 9)]
+)
 def test_targets(package, target, version):
-    assert package.convert(LINEAR, minimum_deployment_target=target).specification.specificationVersion == version
+    assert (
+        package.convert(LINEAR, minimum_deployment_target=target).specification.specificationVersion
+        == version
+    )
 
 
 def test_float32_has_no_casts(package):
-    assert package.convert(LINEAR, compute_precision="float32").report["operations"] == {"linear": 1}
+    assert package.convert(LINEAR, compute_precision="float32").report["operations"] == {
+        "linear": 1
+    }
 
 
 def test_float16_features(package):
     outcome = package.convert(
-        LINEAR, inputs={"x": {"shape": [2, 3], "dtype": "float16"}}, outputs={"y": {"dtype": "float16"}}
+        LINEAR,
+        inputs={"x": {"shape": [2, 3], "dtype": "float16"}},
+        outputs={"y": {"dtype": "float16"}},
     )
     assert outcome.features == {"x": (FLOAT16, [2, 3]), "y": (FLOAT16, [2, 4])}
     assert outcome.report["operations"] == {"linear": 1}
-    assert {name: array.dtype.name for name, array in outcome.sample.items()} == {"in/x": "float16", "out/y": "float32"}
+    assert {name: array.dtype.name for name, array in outcome.sample.items()} == {
+        "in/x": "float16",
+        "out/y": "float32",
+    }
 
 
 def test_integer_features(package):
@@ -68,13 +89,22 @@ def test_bool_output_by_consent(package):
     ],
 )
 def test_op_selector(package, precision, casts):
-    source = "def make():\n    return nn.Sequential(nn.Linear(3, 3), nn.Softmax(-1), nn.Linear(3, 3))\n"
-    assert package.convert(source, compute_precision=precision).report["operations"].get("cast", 0) == casts
+    source = (
+        "def make():\n    return nn.Sequential(nn.Linear(3, 3), nn.Softmax(-1), nn.Linear(3, 3))\n"
+    )
+    assert (
+        package.convert(source, compute_precision=precision).report["operations"].get("cast", 0)
+        == casts
+    )
 
 
 def test_op_selector_by_output(package):
-    source = "def make():\n    return nn.Sequential(nn.Linear(3, 3), nn.Softmax(-1), nn.Linear(3, 3))\n"
-    refused = package.convert(source, compute_precision={"float32-ops": [], "float32-outputs": ["?"]}).failed
+    source = (
+        "def make():\n    return nn.Sequential(nn.Linear(3, 3), nn.Softmax(-1), nn.Linear(3, 3))\n"
+    )
+    refused = package.convert(
+        source, compute_precision={"float32-ops": [], "float32-outputs": ["?"]}
+    ).failed
     names = refused["advice"][0]
     assert "output" in names
     precision = {"float32-ops": [], "float32-outputs": ["output"]}
@@ -90,13 +120,21 @@ def test_op_selector_by_output(package):
 def test_metadata(package):
     metadata = {"author": "Ada", "license": "MIT", "description": "Adds", "version": "3"}
     found = package.convert(LINEAR, metadata=metadata).specification.description.metadata
-    assert (found.author, found.license, found.shortDescription, found.versionString) == ("Ada", "MIT", "Adds", "3")
+    assert (found.author, found.license, found.shortDescription, found.versionString) == (
+        "Ada",
+        "MIT",
+        "Adds",
+        "3",
+    )
     assert not any("date" in key for key in found.userDefined)
 
 
 def test_default_makes_an_input_optional(package):
     source = returning("x * scale", "x, scale")
-    inputs = {"x": {"shape": [2], "dtype": "float32"}, "scale": {"shape": [1], "dtype": "float32", "default": 2.5}}
+    inputs = {
+        "x": {"shape": [2], "dtype": "float32"},
+        "scale": {"shape": [1], "dtype": "float32", "default": 2.5},
+    }
     description = package.convert(source, inputs=inputs).specification.description
     assert [item.type.isOptional for item in description.input] == [False, True]
     assert description.input[1].type.multiArrayType.floatDefaultValue == 2.5
@@ -105,26 +143,41 @@ def test_default_makes_an_input_optional(package):
 @pytest.mark.parametrize("labels", [["a", "b", "c"], [7, 8, 9], "python/labels.txt"])
 def test_classifier(package, labels):
     package.write("python/labels.txt", "cat\ndog\nsmall bird\n")
-    source = module("return self.linear(x).softmax(-1)", "torch.manual_seed(0)\nself.linear = nn.Linear(3, 3)")
+    source = module(
+        "return self.linear(x).softmax(-1)", "torch.manual_seed(0)\nself.linear = nn.Linear(3, 3)"
+    )
     names = {"predicted-feature-name": "animal", "predicted-probabilities-output": "chances"}
     inputs = {"x": {"shape": [1, 3], "dtype": "float32"}}
     outcome = package.convert(source, inputs=inputs, classifier={"labels": labels, **names})
     description = outcome.specification.description
     assert [item.name for item in description.output] == ["animal", "chances"]
-    assert (description.predictedFeatureName, description.predictedProbabilitiesName) == ("animal", "chances")
-    assert description.output[0].type.WhichOneof("Type") == ("int64Type" if labels == [7, 8, 9] else "stringType")
+    assert (description.predictedFeatureName, description.predictedProbabilitiesName) == (
+        "animal",
+        "chances",
+    )
+    assert description.output[0].type.WhichOneof("Type") == (
+        "int64Type" if labels == [7, 8, 9] else "stringType"
+    )
     sample = outcome.sample
     assert sample["out/chances"].shape == (3,)
     assert sample["out/animal"].tolist() == [sample["out/chances"].argmax()]
     assert ("python/labels.txt" in outcome.converted["inputs"]) == isinstance(labels, str)
     function = outcome.specification.mlProgram.functions["main"]
-    assert list(next(iter(function.block_specializations.values())).outputs) == ["animal", "chances"]
+    assert list(next(iter(function.block_specializations.values())).outputs) == [
+        "animal",
+        "chances",
+    ]
 
 
 def test_classifier_defaults(package):
     source = "def make():\n    return nn.Softmax(0)\n"
-    outcome = package.convert(source, inputs={"x": {"shape": [2]}}, classifier={"labels": ["no", "yes"]})
-    assert [item.name for item in outcome.specification.description.output] == ["classLabel", "classLabel_probs"]
+    outcome = package.convert(
+        source, inputs={"x": {"shape": [2]}}, classifier={"labels": ["no", "yes"]}
+    )
+    assert [item.name for item in outcome.specification.description.output] == [
+        "classLabel",
+        "classLabel_probs",
+    ]
 
 
 OUTPUTS = {
@@ -164,7 +217,11 @@ def test_outputs_of_every_form(package, name, capture):
 def test_outputs_are_chosen_by_key(package):
     source = module("return {'a': x * 2, 'b': x * 3, 'c': x * 4}")
     outcome = package.convert(source, outputs={"c": {}, "a": {"dtype": "float16"}})
-    assert outcome.features == {"x": (FLOAT32, [2, 3]), "c": (FLOAT32, [2, 3]), "a": (FLOAT16, [2, 3])}
+    assert outcome.features == {
+        "x": (FLOAT32, [2, 3]),
+        "c": (FLOAT32, [2, 3]),
+        "a": (FLOAT16, [2, 3]),
+    }
     assert any("`b`" in warning for warning in outcome.converted["warnings"])
 
 
@@ -188,8 +245,12 @@ def test_samples_are_seeded_and_in_range(package):
         "n": {"shape": [50], "dtype": "int32", "sample": {"range": [5, 7]}},
     }
     source = returning("x + n", "x, n")
-    first, second = (package.convert(source, inputs=inputs, parity={"samples": 3}) for _ in range(2))
-    assert sorted(path.name for path in (first.output / "samples").iterdir()) == [f"{n}.safetensors" for n in range(3)]
+    first, second = (
+        package.convert(source, inputs=inputs, parity={"samples": 3}) for _ in range(2)
+    )
+    assert sorted(path.name for path in (first.output / "samples").iterdir()) == [
+        f"{n}.safetensors" for n in range(3)
+    ]
     for path in (first.output / "samples").iterdir():
         assert path.read_bytes() == (second.output / "samples" / path.name).read_bytes()
     assert first.sample["in/x"].min() >= 3 and first.sample["in/x"].max() <= 4
@@ -225,8 +286,8 @@ def test_dropout_is_removed_and_stays_shared(package):
     def make():
         return Net()
     """
-    # The rate is read by attention code; after the removal it is zero, so this module's result changes and that is
-    # noticed.
+    # The rate is read by attention code; after the removal it is zero, so this module's result
+    # changes and that is noticed.
     failed = package.convert(source).failed
     assert failed["kind"] == "capture-mismatch"
     outcome = package.convert(source.replace(" * self.second.p", ""))
@@ -300,12 +361,19 @@ def test_networks(package, name, capture):
     if (name, capture) == ("recurrent", "export"):
         pytest.skip("coremltools 9.0 translates no exported LSTM")
     source, inputs = NETWORKS[name]
-    if (name, capture) == ("transformer", "trace") and np.lib.NumpyVersion(np.__version__) >= "2.4.0":
+    if (name, capture) == ("transformer", "trace") and np.lib.NumpyVersion(
+        np.__version__
+    ) >= "2.4.0":
         failed = package.convert(source, inputs=inputs, capture=capture).failed
         assert (failed["kind"], failed["key"]) == ("wrong-versions", "python.dependencies")
         assert "numpy<2.4" in failed["advice"][0]
         return
-    assert package.convert(source, inputs=inputs, capture=capture).report["capture"]["largest-difference"] < 1e-4
+    assert (
+        package.convert(source, inputs=inputs, capture=capture).report["capture"][
+            "largest-difference"
+        ]
+        < 1e-4
+    )
 
 
 def test_inputs_of_8_bits(package):
@@ -320,11 +388,16 @@ def test_inputs_of_8_bits(package):
     def make():
         return Net()
     """
-    changes = {"inputs": {"x": {"shape": [2, 3], "dtype": "int8"}}, "minimum_deployment_target": "iOS26"}
+    changes = {
+        "inputs": {"x": {"shape": [2, 3], "dtype": "int8"}},
+        "minimum_deployment_target": "iOS26",
+    }
     outputs = {"y": {"dtype": "float32"}, "next": {"dtype": "int32"}}
     outcome = package.convert(source, outputs=outputs, parity={"samples": 2}, **changes)
     assert outcome.features["x"][0] == 131080 & 0xFFFF  # INT8
-    assert outcome.sample["in/x"].dtype == "int8" and abs(outcome.sample["in/x"].astype(int)).max() > 9
+    assert (
+        outcome.sample["in/x"].dtype == "int8" and abs(outcome.sample["in/x"].astype(int)).max() > 9
+    )
     assert (outcome.sample["out/next"] == outcome.sample["in/x"].astype(int) + 1).all()
     large = source.replace("x + 1", "x + 200")
     failed = package.convert(large, outputs={"y": {}, "next": {"dtype": "int8"}}, **changes).failed
@@ -334,15 +407,25 @@ def test_inputs_of_8_bits(package):
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_outputs_of_8_bits(package, capture):
-    source = returning("{'level': (x * 30).round().clamp(-128, 127).to(torch.int32), 'sign': (x > 0).to(torch.int32)}")
+    source = returning(
+        "{'level': (x * 30).round().clamp(-128, 127).to(torch.int32), 'sign': (x > "
+        "0).to(torch.int32)}"
+    )
     outputs = {"level": {"dtype": "int8"}, "sign": {"dtype": "int8"}}
     changes = {"outputs": outputs, "minimum_deployment_target": "iOS26", "capture": capture}
     outcome = package.convert(source, **changes)
     assert [outcome.features[name][0] for name in outputs] == [131080 & 0xFFFF] * 2
     assert outcome.sample["out/level"].any() and outcome.sample["out/sign"].max() == 1
-    wrapping = returning("{'level': (x * 30).round().to(torch.int8), 'sign': (x > 0).to(torch.int32)}")
+    wrapping = returning(
+        "{'level': (x * 30).round().to(torch.int8), 'sign': (x > 0).to(torch.int32)}"
+    )
     failed = package.convert(wrapping, **changes).failed
     assert (failed["kind"], failed["key"]) == ("wrong-dtype", "outputs.level.dtype")
-    assert "wraps" in failed["message"] and "`.round().clamp(-128, 127).to(torch.int32)`" in failed["advice"][0]
-    failed = package.convert(returning("x * 2"), **changes | {"outputs": {"y": {"dtype": "int8"}}}).failed
+    assert (
+        "wraps" in failed["message"]
+        and "`.round().clamp(-128, 127).to(torch.int32)`" in failed["advice"][0]
+    )
+    failed = package.convert(
+        returning("x * 2"), **changes | {"outputs": {"y": {"dtype": "int8"}}}
+    ).failed
     assert failed["kind"] == "wrong-dtype" and "lose its fraction" in failed["message"]

@@ -50,7 +50,11 @@ def bad():
 def function(entry: str, shape: list, **more) -> dict:
     """Return a function's table."""
     source = {"file": "python/model.py", "entry": entry, "args": {}}
-    return {"source": source, "inputs": {"x": {"shape": shape, "dtype": "float32"}}, "outputs": {"y": {}}} | more
+    return {
+        "source": source,
+        "inputs": {"x": {"shape": shape, "dtype": "float32"}},
+        "outputs": {"y": {}},
+    } | more
 
 
 STATES = {"states": {"total": {"shape": [1, 64], "dtype": "float16"}}}
@@ -80,20 +84,36 @@ def size(outcome) -> int:
 
 
 def test_two_functions_share_their_weights_and_keep_their_samples(package):
-    joined = convert(package, SHARING, BOTH, parity={"samples": 2, "steps": 3}, metadata={"author": "me"})
+    joined = convert(
+        package, SHARING, BOTH, parity={"samples": 2, "steps": 3}, metadata={"author": "me"}
+    )
     description = joined.specification.description
     assert [function.name for function in description.functions] == ["prefill", "step"]
     assert description.defaultFunctionName == "step"
     assert description.metadata.author == "me"
-    assert [list(f.input[0].type.multiArrayType.shape) for f in description.functions] == [[8, 64], [1, 64]]
+    assert [list(f.input[0].type.multiArrayType.shape) for f in description.functions] == [
+        [8, 64],
+        [1, 64],
+    ]
     assert [len(f.state) for f in description.functions] == [0, 1]
-    samples = {path.name: set(safetensors.numpy.load_file(path)) for path in (joined.output / "samples").iterdir()}
-    assert sorted(samples) == [f"{name}.{i}.safetensors" for name in ("prefill", "step") for i in (0, 1)]
+    samples = {
+        path.name: set(safetensors.numpy.load_file(path))
+        for path in (joined.output / "samples").iterdir()
+    }
+    assert sorted(samples) == [
+        f"{name}.{i}.safetensors" for name in ("prefill", "step") for i in (0, 1)
+    ]
     assert samples["prefill.0.safetensors"] == {"in/x", "out/y"}
     assert {"step2/in/x", "final_state/total"} <= samples["step.1.safetensors"]
-    assert {path.name for path in joined.output.iterdir()} == {"model.mlpackage", "samples", "report.json"}
+    assert {path.name for path in joined.output.iterdir()} == {
+        "model.mlpackage",
+        "samples",
+        "report.json",
+    }
     assert joined.report["capture"]["prefill"]["method"] == "trace"
-    alone = package.convert(SHARING, source=BOTH["prefill"]["source"], inputs=BOTH["prefill"]["inputs"])
+    alone = package.convert(
+        SHARING, source=BOTH["prefill"]["source"], inputs=BOTH["prefill"]["inputs"]
+    )
     assert size(joined) < 1.1 * size(alone)
 
 
@@ -104,11 +124,21 @@ def test_the_same_functions_give_the_same_bytes(package):
 
 def test_flexible_shapes_and_compressed_weights_survive_the_joining(package):
     ranged = {"min": 1, "max": 16, "default": 4}
-    functions = {"a": function("whole", [ranged, 64]), "b": function("whole", [2, 64], capture="export")}
-    quantize = {"weights": "int8", "mode": "linear-symmetric", "per": "channel", "weight-threshold": 2048}
+    functions = {
+        "a": function("whole", [ranged, 64]),
+        "b": function("whole", [2, 64], capture="export"),
+    }
+    quantize = {
+        "weights": "int8",
+        "mode": "linear-symmetric",
+        "per": "channel",
+        "weight-threshold": 2048,
+    }
     joined = convert(package, SHARING, functions, "b", quantize=quantize)
     first, second = joined.specification.description.functions
-    assert [size.upperBound for size in first.input[0].type.multiArrayType.shapeRange.sizeRanges] == [16, 64]
+    assert [
+        size.upperBound for size in first.input[0].type.multiArrayType.shapeRange.sizeRanges
+    ] == [16, 64]
     assert not second.input[0].type.multiArrayType.shapeRange.sizeRanges
     assert joined.report["compressed-weights"] == {"constexpr_blockwise_shift_scale": 4}
     assert size(joined) < 2 * 64 * 256 * 1.2

@@ -33,7 +33,12 @@ def test_colors(package, color, capture):
     outcome = package.convert(CONVOLUTION, inputs=inputs, source=source(channels), capture=capture)
     (feature,) = outcome.specification.description.input
     found = feature.type.imageType
-    assert (feature.name, found.width, found.height, found.colorSpace) == ("image", 6, 4, COLORS[color])
+    assert (feature.name, found.width, found.height, found.colorSpace) == (
+        "image",
+        6,
+        4,
+        COLORS[color],
+    )
     pixels = outcome.sample["in/image"]
     assert (pixels.shape, pixels.dtype) == ((1, channels, 4, 6), np.float32)
     if color == "grayscale-float16":
@@ -47,14 +52,18 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def test_mean_and_std_are_those_of_torchvision(package):
-    outcome = package.convert(module("return x * 1.0"), inputs={"x": image(mean=MEAN, std=STD)["image"]})
+    outcome = package.convert(
+        module("return x * 1.0"), inputs={"x": image(mean=MEAN, std=STD)["image"]}
+    )
     sample = outcome.sample
     channel = lambda values: np.array(values, np.float32).reshape(1, 3, 1, 1)  # noqa: E731
     expected = (sample["in/x"] / 255 - channel(MEAN)) / channel(STD)
     np.testing.assert_allclose(sample["out/output"], expected, rtol=1e-5, atol=1e-6)
     assert outcome.report["capture"]["largest-difference"] < 1e-5
     # coremltools makes one operation of the factor and the summand.
-    assert "batch_norm" in {operation.type for operation in program.operations(outcome.specification)}
+    assert "batch_norm" in {
+        operation.type for operation in program.operations(outcome.specification)
+    }
 
 
 def test_scale_and_bias_may_differ_between_channels(package):
@@ -66,13 +75,18 @@ def test_scale_and_bias_may_differ_between_channels(package):
 
 
 def test_without_preprocessing_the_module_takes_raw_pixels(package):
-    outcome = package.convert(module("return x.relu()"), inputs={"x": image()["image"]}, compute_precision="float32")
+    outcome = package.convert(
+        module("return x.relu()"), inputs={"x": image()["image"]}, compute_precision="float32"
+    )
     np.testing.assert_array_equal(outcome.sample["out/output"], outcome.sample["in/x"])
     assert set(outcome.report["operations"]) == {"relu"}
 
 
 def test_sides_may_be_ranges(package):
-    sizes = {"width": {"min": 4, "max": 16, "default": 8}, "height": {"min": 2, "max": 9, "default": 6}}
+    sizes = {
+        "width": {"min": 4, "max": 16, "default": 8},
+        "height": {"min": 2, "max": 9, "default": 6},
+    }
     network = """
     def make():
         torch.manual_seed(0)
@@ -90,7 +104,9 @@ def test_sides_may_be_ranges(package):
 
 def test_an_image_and_a_classifier(package):
     network = CONVOLUTION.replace("nn.Linear(24, 2)", "nn.Linear(24, 2), nn.Softmax(-1)")
-    outcome = package.convert(network, inputs=image(mean=MEAN, std=STD), classifier={"labels": ["cat", "dog"]})
+    outcome = package.convert(
+        network, inputs=image(mean=MEAN, std=STD), classifier={"labels": ["cat", "dog"]}
+    )
     assert outcome.specification.description.input[0].type.WhichOneof("Type") == "imageType"
 
 
@@ -98,7 +114,9 @@ def test_an_image_and_a_classifier(package):
 def test_image_outputs(package, color):
     channels = 3 if color in ("rgb", "bgr") else 1
     outcome = package.convert(
-        module("return x * 2"), inputs={"x": image(color)["image"]}, outputs={"y": {"image": {"color": color}}}
+        module("return x * 2"),
+        inputs={"x": image(color)["image"]},
+        outputs={"y": {"image": {"color": color}}},
     )
     (feature,) = outcome.specification.description.output
     found = feature.type.imageType
@@ -119,7 +137,9 @@ def test_a_picture_from_zero_to_one_warns(package):
 
 
 def test_a_tensor_that_is_no_picture_is_refused(package):
-    failed = package.convert(module("return x * 2"), outputs={"y": {"image": {"color": "rgb"}}}).failed
+    failed = package.convert(
+        module("return x * 2"), outputs={"y": {"image": {"color": "rgb"}}}
+    ).failed
     assert (failed["kind"], failed["key"]) == ("wrong-image", "outputs.y.image")
     assert "[2, 3]" in failed["message"]
 
@@ -130,5 +150,7 @@ def test_a_network_for_other_channels_fails_at_the_inputs(package):
 
 
 def test_images_are_deterministic(package):
-    first, second = (package.convert(CONVOLUTION, inputs=image(mean=MEAN, std=STD)) for _ in range(2))
+    first, second = (
+        package.convert(CONVOLUTION, inputs=image(mean=MEAN, std=STD)) for _ in range(2)
+    )
     assert first.digest == second.digest

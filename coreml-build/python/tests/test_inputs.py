@@ -23,7 +23,8 @@ READERS = {
     "torch.load": "torch.load(path, weights_only=True)",
     "torch.jit.load": "torch.jit.load(path)",
     "safetensors.safe_open": "import safetensors; safetensors.safe_open(path, 'pt').keys()",
-    "safe_open by name": "from safetensors import safe_open; safe_open(filename=path, framework='pt').keys()",
+    "safe_open by "
+    "name": "from safetensors import safe_open; safe_open(filename=path, framework='pt').keys()",
     "safetensors.torch.load_file": "import safetensors.torch; safetensors.torch.load_file(path)",
     "safetensors.numpy.load_file": "import safetensors.numpy; safetensors.numpy.load_file(path)",
 }
@@ -69,7 +70,10 @@ def test_local_imports(package):
 def test_compiled_files_stand_for_their_sources(package):
     py_compile.compile(str(package.write("python/blocks.py", "SIZE = 4\n")))
     assert list((package.root / "python/__pycache__").iterdir())
-    assert package.convert("import blocks\n" + LINEAR).converted["inputs"] == ["python/blocks.py", "python/model.py"]
+    assert package.convert("import blocks\n" + LINEAR).converted["inputs"] == [
+        "python/blocks.py",
+        "python/model.py",
+    ]
 
 
 def test_environments_caches_and_written_files_are_left_out(package):
@@ -82,7 +86,9 @@ def test_environments_caches_and_written_files_are_left_out(package):
         lines.append(f"(root / {name!r}).read_text()")
     lines += ["(root / 'made.txt').write_text('x')", "(root / 'grown.txt').open('a').close()"]
     lines += ["try:", "    open(root / 'absent')", "except OSError:", "    pass"]
-    assert package.convert("\n".join(lines) + "\n" + LINEAR).converted["inputs"] == ["python/model.py"]
+    assert package.convert("\n".join(lines) + "\n" + LINEAR).converted["inputs"] == [
+        "python/model.py"
+    ]
 
 
 def test_files_outside_are_absolute_if_declared_or_beside_the_source(package):
@@ -105,7 +111,10 @@ def test_a_failure_reports_what_was_read_before(package):
 
 def test_a_file_read_while_forward_runs(package):
     package.write("python/scale.txt", "3.0")
-    body = "import pathlib\nreturn x * float(pathlib.Path(__file__).with_name('scale.txt').read_text())"
+    body = (
+        "import pathlib\nreturn x * "
+        "float(pathlib.Path(__file__).with_name('scale.txt').read_text())"
+    )
     assert "python/scale.txt" in package.convert(module(body)).converted["inputs"]
 
 

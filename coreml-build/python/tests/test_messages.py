@@ -1,7 +1,8 @@
 """What torch and coremltools say, or do not say, row by row, and what a user reads instead.
 
-Each row is provoked twice: with torch and coremltools alone, which shows that they still say it (a row whose cause is
-gone fails here), and by the driver. `docs/troubleshooting.md` has the table of the rows; `BLESS=1` writes it anew.
+Each row is provoked twice: with torch and coremltools alone, which shows that they still say it (a
+row whose cause is gone fails here), and by the driver. `docs/troubleshooting.md` has the table of
+the rows; `BLESS=1` writes it anew.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from coreml_driver import ladder
 from tests.conftest import PRELUDE
 from tests.test_failures import module, returning
 
-#: Whether this is the torch whose words the rows quote, the default; others word some of them differently.
+#: Whether this is the torch whose words the rows quote, the default; others word some of them
+#: differently.
 QUOTED = torch.__version__.startswith("2.7.")
 PAGE = Path(__file__).parents[3] / "docs/troubleshooting.md"
 #: Where the table stands on the page.
@@ -41,7 +43,8 @@ class Row:
     words: str
     #: Changes of the manifest.
     changes: dict[str, Any] = field(default_factory=dict)
-    #: Changes of the plain way: `inputs`, `outputs`, `states`, `capture`, `check_trace`, `training`.
+    #: Changes of the plain way: `inputs`, `outputs`, `states`, `capture`, `check_trace`,
+    #: `training`.
     plain: dict[str, Any] = field(default_factory=dict)
     #: What the driver's own capture says where it goes another way than the message does.
     log: str | None = None
@@ -64,7 +67,10 @@ CACHE = {
 }
 STATE = {"k": {"shape": [1, 4, 2], "dtype": "float16"}}
 KEPT = "self.register_buffer('k', torch.zeros(1, 4, 2))"
-ENCODER = "def make():\n    return nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 1)\n"
+ENCODER = (
+    "def make():\n    return nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, "
+    "batch_first=True), 1)\n"
+)
 BRANCH = module("if x.sum() > 0:  # here\n    return x * 2\nreturn x * 3")
 
 
@@ -119,7 +125,8 @@ ROWS = {
         "a b",
     ),
     "None among the results": Row(
-        "Only tensors, lists, tuples of tensors, or dictionary of tensors can be output from traced functions",
+        "Only tensors, lists, tuples of tensors, or dictionary of tensors can be output from "
+        "traced functions",
         returning("x * 2, None, {'a': 3}"),
         "wrong-outputs",
         "Core ML outputs are tensors",
@@ -188,7 +195,8 @@ ROWS = {
         module("return x * 2 if x.shape[0] > 3 else x * 3"),
         "baked-shape",
         "holds for one size",
-        {"inputs": {"x": {"shape": [{"min": 2, "max": 8, "default": 4}, 3], "dtype": "float32"}}, "capture": "export"},
+        {"inputs": {"x": {"shape": [{"min": 2, "max": 8, "default": 4}, 3], "dtype": "float32"}},
+        "capture": "export"},
         {"capture": "dynamic"},
     ),
     "rank above 5": Row(
@@ -230,16 +238,21 @@ ROWS = {
     ),
     # What nobody says.
     "write to a state by an index tensor": Row(
-        "drops the write", cache("self.k[:, pos] = x"), "dropped-write", "dropped the write to the state `k`",
+        "drops the write", cache("self.k[:, pos] = "
+                                 "x"), "dropped-write", "dropped the write to the state `k`",
         {"inputs": CACHE, "states": STATE, "capture": "trace"}, {"states": "k"}, silent=True,
     ),
     "index_put_ on a part of a state": Row(
-        "drops the write", cache("self.k[0].index_put_((pos,), x[0])"), "dropped-write", "dropped the write",
+        "drops the write", cache("self.k[0].index_put_((pos,), "
+                                 "x[0])"), "dropped-write", "dropped the write",
         {"inputs": CACHE, "states": STATE, "capture": "trace"}, {"states": "k"}, silent=True,
     ),
     "scatter_ on a part of a state": Row(
-        "drops the write", cache("self.k[0].scatter_(0, pos[:, None].expand(1, 2).long(), x[0])"), "dropped-write",
-        "dropped the write", {"inputs": CACHE, "states": STATE, "capture": "trace"}, {"states": "k"}, silent=True,
+        "drops the write", cache("self.k[0].scatter_(0, pos[:, None].expand(1, 2).long(), "
+                                 "x[0])"), "dropped-write",
+        "dropped the "
+        "write", {"inputs": CACHE, "states": STATE, "capture": "trace"}, {"states": "k"},
+        silent=True,
     ),
     "branch on data, traced": Row(
         "bakes in the sample's branch; a TracerWarning", BRANCH, "data-dependent", "would bake in",
@@ -252,57 +265,70 @@ ROWS = {
     ),
     "buffer that is written, but no state": Row(
         "drops the write; a TracerWarning at most",
-        module("self.k[:, :1] = x  # here\nreturn self.k * 2", KEPT), "written-buffer", "writes to `k`",
+        module("self.k[:, :1] = x  # here\nreturn self.k * "
+               "2", KEPT), "written-buffer", "writes to `k`",
         {"inputs": {"x": CACHE["x"]}}, silent=True,
     ),
     "reshape to numbers under a range": Row(
         "bakes in the size",
-        module("return x.reshape(4, 3)[None].relu()  # here"), "wrong-shape", "takes the default shapes, but not",
-        {"inputs": {"x": {"shape": [1, {"min": 1, "max": 8, "default": 4}, 3]}}, "capture": "trace"},
+        module("return x.reshape(4, 3)[None].relu()  # "
+               "here"), "wrong-shape", "takes the default shapes, but not",
+        {"inputs": {"x": {"shape": [1, {"min": 1, "max": 8, "default": 4}, 3]}},
+        "capture": "trace"},
         {"inputs": [("x", torch.ones(1, 4, 3), (1, ct.RangeDim(1, 8, 4), 3))]}, silent=True,
     ),
     "training mode": Row(
         "drops the dropout, and takes statistics from the sample",
-        "def make():\n    torch.manual_seed(0)\n    return nn.Sequential(nn.Linear(3, 3), nn.Dropout(), "
+        "def make():\n    torch.manual_seed(0)\n    return nn.Sequential(nn.Linear(3, 3), "
+        "nn.Dropout(), "
         "nn.BatchNorm1d(3)).train()\n",
         "converts: inference mode, always", "output", plain={"training": True}, silent=True,
     ),
     "training mode by forward": Row(
         "takes statistics from the sample",
         module("return F.batch_norm(x, self.m, self.v, training=True)  # here",
-               "self.register_buffer('m', torch.zeros(3))\nself.register_buffer('v', torch.ones(3))"),
+               "self.register_buffer('m', torch.zeros(3))\nself.register_buffer('v', "
+               "torch.ones(3))"),
         "training-mode", "batch normalisation", silent=True,
     ),
     "integer beyond 32 bits": Row(
         "makes another number of it",
-        module("return (x.long() + 3_000_000_000).float()  # here"), "wide-integer", "3000000000", silent=True,
+        module("return (x.long() + 3_000_000_000).float()  # "
+               "here"), "wide-integer", "3000000000", silent=True,
     ),
     "random numbers in forward": Row(
         "converts; a TracerWarning at most",
-        module("return x + torch.rand(2, 3)  # here"), "random", "draws random numbers", silent=True,
+        module("return x + torch.rand(2, 3)  # "
+               "here"), "random", "draws random numbers", silent=True,
     ),
     "name of an input": Row(
         "calls it `my_input_1`",
         TWICE, "wrong-name", "silently rename",
-        {"inputs": {"my input-1": X["x"]}}, {"inputs": [("my input-1", torch.ones(2, 3), np.float32)]}, silent=True,
+        {"inputs": {"my input-1": X["x"]}}, {"inputs": [("my input-1", torch.ones(2, 3),
+        np.float32)]}, silent=True,
     ),
     "name of an output": Row(
         "calls it `var_2_out`",
         TWICE, "wrong-name", "silently rename",
-        {"outputs": {"2.out": {}}}, {"outputs": [ct.TensorType("2.out", dtype=np.float32)]}, silent=True,
+        {"outputs": {"2.out": {}}}, {"outputs": [ct.TensorType("2.out", dtype=np.float32)]},
+        silent=True,
     ),
     "input without a type": Row(
         "makes it float16 (iOS18)",
         returning("x * 2"), "converts: float32, where the manifest says nothing else", "output",
-        {"inputs": {"x": {"shape": [2, 3]}}}, {"inputs": [("x", torch.ones(2, 3), None)]}, silent=True,
+        {"inputs": {"x": {"shape": [2, 3]}}}, {"inputs": [("x", torch.ones(2, 3), None)]},
+        silent=True,
     ),
     "bool input": Row(
-        "makes it float32", module("return x.logical_not()"), "wrong-dtype", "silently become another type",
-        {"inputs": {"x": {"shape": [2, 3], "dtype": "bool"}}}, {"inputs": [("x", torch.ones(2, 3) > 0, bool)]},
+        "makes it float32", module("return x.logical_not()"), "wrong-dtype", "silently become "
+                                                                             "another type",
+        {"inputs": {"x": {"shape": [2, 3], "dtype": "bool"}}}, {"inputs": [("x", torch.ones(2,
+        3) > 0, bool)]},
         silent=True,
     ),
     "bool output": Row(
-        "makes it float32", returning("x > 0"), "wrong-dtype", "silently change its type", silent=True,
+        "makes it float32", returning("x > 0"), "wrong-dtype", "silently change its "
+                                                               "type", silent=True,
     ),
     "int64 input": Row(
         "makes it int32", TWICE, "wrong-dtype", "silently become another type",
@@ -342,7 +368,12 @@ def plainly(row: Row) -> Any:
     traced = torch.jit.trace(net, fed, check_trace=row.plain.get("check_trace", False))
     types = [
         ct.TensorType(
-            name, *((kind,) if isinstance(kind, tuple) else (tuple(tensor.shape), kind or default(row, tensor)))
+            name,
+            *(
+                (kind,)
+                if isinstance(kind, tuple)
+                else (tuple(tensor.shape), kind or default(row, tensor))
+            ),
         )
         for name, tensor, kind in inputs
     ]
@@ -383,7 +414,9 @@ def test_a_user_reads_something_else(package, name):
     outcome = package.convert(row.source, **row.changes)
     if row.cured:
         assert [item.name for item in outcome.specification.description.output] == row.words.split()
-        kinds = {item.type.multiArrayType.dataType for item in outcome.specification.description.input}
+        kinds = {
+            item.type.multiArrayType.dataType for item in outcome.specification.description.input
+        }
         assert kinds == {ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32}
         return
     failed = outcome.failed
@@ -397,7 +430,9 @@ def test_a_user_reads_something_else(package, name):
         assert failed["python"] and failed["python"]["line"] == package.marked(), failed
     # The whole of what was said is kept.
     if QUOTED and not row.silent:
-        assert (row.said if row.log is None else row.log) in failed["traceback"], failed["traceback"]
+        assert (row.said if row.log is None else row.log) in failed["traceback"], failed[
+            "traceback"
+        ]
 
 
 def table() -> str:
@@ -407,7 +442,9 @@ def table() -> str:
     for name, row in ROWS.items():
         said = row.said if row.silent else f"“{row.said}”"
         shown = row.kind if row.cured else f"`{row.kind}`: … {row.words} …"
-        text += f"| {cell(said)} | {cell(name)} | {cell(shown)} | `test_messages.py[{cell(name)}]` |\n"
+        text += (
+            f"| {cell(said)} | {cell(name)} | {cell(shown)} | `test_messages.py[{cell(name)}]` |\n"
+        )
     return text
 
 

@@ -15,9 +15,9 @@ from tests.test_sources import OPS
 def test_an_operation_of_a_library_of_the_users_own(package):
     package.write(
         "python/my_ops.py",
-        OPS.replace("@register_torch_op", '@register_torch_op(torch_alias=["mine::double"])').replace(
-            "special_bessel_j0", "double"
-        ),
+        OPS.replace(
+            "@register_torch_op", '@register_torch_op(torch_alias=["mine::double"])'
+        ).replace("special_bessel_j0", "double"),
     )
     source = """
     @torch.library.custom_op("mine::double", mutates_args=())
@@ -27,23 +27,34 @@ def test_an_operation_of_a_library_of_the_users_own(package):
     def _(x):
         return torch.empty_like(x)
     """
-    outcome = package.convert(source.replace("\n    ", "\n") + returning("double(x)"), ops="python/my_ops.py")
+    outcome = package.convert(
+        source.replace("\n    ", "\n") + returning("double(x)"), ops="python/my_ops.py"
+    )
     assert outcome.report["operations"]["sin"] == 1
 
 
 def test_a_translation_can_be_replaced(package):
     package.write(
         "python/my_ops.py",
-        OPS.replace("@register_torch_op\n", "@register_torch_op(override=True)\n").replace("special_bessel_j0", "cos"),
+        OPS.replace("@register_torch_op\n", "@register_torch_op(override=True)\n").replace(
+            "special_bessel_j0", "cos"
+        ),
     )
-    assert package.convert(returning("x.cos()"), ops="python/my_ops.py").report["operations"]["sin"] == 1
+    assert (
+        package.convert(returning("x.cos()"), ops="python/my_ops.py").report["operations"]["sin"]
+        == 1
+    )
     assert package.convert(returning("x.cos()")).report["operations"]["cos"] == 1
 
 
 #: name -> (text of the file, kind, words)
 WRONG = {
     "twice": (OPS.replace("special_bessel_j0", "cos"), "registered-twice", "override=True"),
-    "nothing": ("def special_bessel_j0(context, node):\n    pass\n", "nothing-registered", "@register_torch_op"),
+    "nothing": (
+        "def special_bessel_j0(context, node):\n    pass\n",
+        "nothing-registered",
+        "@register_torch_op",
+    ),
     "error": ("raise RuntimeError('boom')\n", "python-error", "Python"),
     "syntax": ("def (\n", "syntax-error", "syntax"),
 }
@@ -68,13 +79,22 @@ def table(*shape):
 
 
 FIXED = {
-    "new_ones": lambda x: x.new_ones(2, 3) * x + x.new_ones((), dtype=torch.bool) + x.int().new_ones(1) // 2,
+    "new_ones": lambda x: (
+        x.new_ones(2, 3) * x + x.new_ones((), dtype=torch.bool) + x.int().new_ones(1) // 2
+    ),
     "lerp": lambda x: torch.lerp(x, x * 2, 0.25) + torch.lerp(x, x * 2, x),
     "addcmul": lambda x: torch.addcmul(x, x, x + 1, value=3),
     "addcdiv": lambda x: torch.addcdiv(x, x, x + 7),
     "swapaxes": lambda x: x.reshape(2, 3, 4).swapaxes(0, -1) + x.reshape(2, 3, 4).swapdims(2, 0),
-    "movedim": lambda x: x.reshape(2, 3, 4).movedim((0, 1), (2, 0)) * x.reshape(2, 3, 4).moveaxis(0, -1),
-    "diff": lambda x: x.diff() + x.diff(2, 1, prepend=x[:, :1]) + x.diff(append=x[:, :1])[:, 1:] + x.diff(dim=0)[:, 1:],
+    "movedim": lambda x: (
+        x.reshape(2, 3, 4).movedim((0, 1), (2, 0)) * x.reshape(2, 3, 4).moveaxis(0, -1)
+    ),
+    "diff": lambda x: (
+        x.diff()
+        + x.diff(2, 1, prepend=x[:, :1])
+        + x.diff(append=x[:, :1])[:, 1:]
+        + x.diff(dim=0)[:, 1:]
+    ),
     "zero": lambda x: torch.zero_(x + 1) + x.clone().zero_() + x,
 }
 
@@ -82,7 +102,9 @@ FIXED = {
 @pytest.mark.parametrize("name", operations.FIXES)
 def test_a_fix_is_needed_and_right(name):
     """Fails the day coremltools has the operation itself: then the fix is to be removed."""
-    assert name not in operations.ORIGINAL and not set(operations.FIXES[name][1]) & set(operations.ORIGINAL)
+    assert name not in operations.ORIGINAL and not set(operations.FIXES[name][1]) & set(
+        operations.ORIGINAL
+    )
     operations.register(None, None)
     value = table(2, 12) if name in ("swapaxes", "movedim") else table(2, 3)
 
@@ -104,14 +126,20 @@ def test_a_fix_is_needed_and_right(name):
         compute_precision=ct.precision.FLOAT32,
     )
     constants = [
-        operation.val.val for operation in converted.functions["main"].operations if operation.op_type == "const"
+        operation.val.val
+        for operation in converted.functions["main"].operations
+        if operation.op_type == "const"
     ]
-    assert any(np.shape(one) == expected.shape and np.allclose(one, expected, rtol=1e-5) for one in constants)
+    assert any(
+        np.shape(one) == expected.shape and np.allclose(one, expected, rtol=1e-5)
+        for one in constants
+    )
 
 
 def test_fixes_work_on_inputs(package):
     body = (
-        "(torch.addcmul(x, x, x, value=2) + torch.addcdiv(x, x, x.abs() + 1) + torch.lerp(x, x * 2, 0.5)) * "
+        "(torch.addcmul(x, x, x, value=2) + torch.addcdiv(x, x, x.abs() + 1) + torch.lerp(x, x * "
+        "2, 0.5)) * "
         "x.new_ones(2, 3) + x.swapaxes(0, 1).movedim(0, 1)"
     )
     for capture in ("trace", "export"):
@@ -120,4 +148,6 @@ def test_fixes_work_on_inputs(package):
 
 def test_a_size_that_follows_the_input(package):
     inputs = {"x": {"shape": [1, {"min": 1, "max": 8, "default": 4}]}}
-    assert package.convert(returning("x.new_ones(1, x.shape[1]) + x"), inputs=inputs, capture="trace").converted
+    assert package.convert(
+        returning("x.new_ones(1, x.shape[1]) + x"), inputs=inputs, capture="trace"
+    ).converted

@@ -1,4 +1,5 @@
-"""Where operations come from: the module's path and the user's line, by both ways of capturing, in the report."""
+"""Where operations come from: the module's path and the user's line, by both ways of capturing, in
+the report."""
 
 from __future__ import annotations
 
@@ -39,28 +40,45 @@ def make():
 
 
 def origins(outcome) -> dict[str, list[tuple]]:
-    """Return module and line of every operation of the main function, by its type, in the program's order."""
+    """Return module and line of every operation of the main function, by its type, in the program's
+    order."""
     written = outcome.report["origins"]["main"]
-    block = next(iter(outcome.specification.mlProgram.functions["main"].block_specializations.values()))
+    block = next(
+        iter(outcome.specification.mlProgram.functions["main"].block_specializations.values())
+    )
     found: dict[str, list[tuple]] = {}
     for operation in block.operations:
         origin = written.get(operation.outputs[0].name)
         if operation.type != "const":
             assert origin is None or origin.get("file") in (None, "python/model.py")
-            found.setdefault(operation.type, []).append(origin and (origin["module"], origin.get("line")))
+            found.setdefault(operation.type, []).append(
+                origin and (origin["module"], origin.get("line"))
+            )
     return found
 
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 @pytest.mark.parametrize(
     "quantize",
-    [{}, {"quantize": {"weights": "int8", "per": "channel", "mode": "linear-symmetric", "weight-threshold": 0}}],
+    [
+        {},
+        {
+            "quantize": {
+                "weights": "int8",
+                "per": "channel",
+                "mode": "linear-symmetric",
+                "weight-threshold": 0,
+            }
+        },
+    ],
 )
 def test_a_nested_module(package, capture, quantize):
     inputs = {"x": {"shape": [1, 2, 3], "dtype": "float32"}}
     outcome = package.convert(NESTED, capture=capture, inputs=inputs, **quantize)
     found = origins(outcome)
-    line = lambda number: NESTED.splitlines()[number - 4]  # noqa: E731 — three lines of imports stand before
+
+    # Three lines of imports stand before.
+    line = lambda number: NESTED.splitlines()[number - 4]  # noqa: E731
     for number in (12, 13, 14, 25, 26):
         assert line(number).endswith(f"# {number}")
     assert found["conv"] == [("blocks.0.conv", 12), ("blocks.1.conv", 12)]

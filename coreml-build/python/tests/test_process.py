@@ -19,10 +19,14 @@ from coreml_driver.request import Job, Request
 from tests.conftest import PRELUDE, Package, digest
 
 DRIVER = Path(__file__).parents[1]
-BOOTSTRAP = "import sys; sys.path[:0] = {paths!r}; from coreml_driver.__main__ import main; sys.exit(main())"
+BOOTSTRAP = (
+    "import sys; sys.path[:0] = {paths!r}; from coreml_driver.__main__ import main; "
+    "sys.exit(main())"
+)
 #: Seconds that a model sleeps which nobody waits for.
 SLEEP = 3600
-#: Seconds after which a test gives up on what should have ended: far fewer than `SLEEP`, and no measure of speed.
+#: Seconds after which a test gives up on what should have ended: far fewer than `SLEEP`, and no
+#: measure of speed.
 PATIENCE = 300.0
 
 GOOD = """
@@ -50,7 +54,9 @@ def make(file):
 class Driver:
     """A running driver."""
 
-    def __init__(self, package: Package, models: dict, *, jobs=2, requirements=(), extra=(), seed="0"):
+    def __init__(
+        self, package: Package, models: dict, *, jobs=2, requirements=(), extra=(), seed="0"
+    ):
         request = {
             "version": 1,
             "package_root": str(package.root),
@@ -113,19 +119,28 @@ def table(package: Package, name: str, source: str, **changes) -> dict:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """One driver with models of every fate, and a second one for the good models alone: imports are slow."""
+    """One driver with models of every fate, and a second one for the good models alone: imports are
+    slow."""
     root = tmp_path_factory.mktemp("process") / "package"
     root.mkdir()
     package = Package(root)
-    good = {"first": table(package, "good", GOOD), "second": table(package, "good", GOOD, capture="export")}
+    good = {
+        "first": table(package, "good", GOOD),
+        "second": table(package, "good", GOOD, capture="export"),
+    }
     fates = {
-        "segfault": table(package, "segfault", "import ctypes\ndef make():\n    ctypes.string_at(0)\n"),
+        "segfault": table(
+            package, "segfault", "import ctypes\ndef make():\n    ctypes.string_at(0)\n"
+        ),
         "exit": table(package, "exit", "import os\ndef make():\n    os._exit(0)\n"),
         "bad": table(package, "bad", "def make():\n    return None\n"),
     }
     other = Package(tmp_path_factory.mktemp("again") / "package")
     other.root.mkdir()
-    again = {"second": table(other, "good", GOOD, capture="export"), "first": table(other, "good", GOOD)}
+    again = {
+        "second": table(other, "good", GOOD, capture="export"),
+        "first": table(other, "good", GOOD),
+    }
     drivers = Driver(package, {**fates, **good}), Driver(other, again, jobs=1, seed="77")
     events = [driver.events() for driver in drivers]
     return package, other, events, drivers[0].log.read_text()
@@ -135,14 +150,26 @@ def test_protocol(world):
     _package, _, (events, _), log = world
     assert events[0]["event"] == "started" and events[0]["versions"]["torch"].startswith("2.")
     assert events[-1] == {"event": "finished"}
-    answers = {event["model"]: event for event in events if event["event"] in ("converted", "failed")}
+    answers = {
+        event["model"]: event for event in events if event["event"] in ("converted", "failed")
+    }
     kinds = {name: event.get("kind") for name, event in answers.items()}
-    assert kinds == {"first": None, "second": None, "segfault": "crashed", "exit": "crashed", "bad": "not-a-module"}
+    assert kinds == {
+        "first": None,
+        "second": None,
+        "segfault": "crashed",
+        "exit": "crashed",
+        "bad": "not-a-module",
+    }
     assert answers["first"]["inputs"] == ["python/good.py"]
     assert "SIGSEGV" in answers["segfault"]["message"]
     assert answers["segfault"]["inputs"] == ["python/segfault.py"]
     assert "exit code 0" in answers["exit"]["message"]
-    stages = [event["stage"] for event in events if event["event"] == "progress" and event["model"] == "first"]
+    stages = [
+        event["stage"]
+        for event in events
+        if event["event"] == "progress" and event["model"] == "first"
+    ]
     assert list(dict.fromkeys(stages)) == ["import", "load", "samples", "trace", "convert", "write"]
     assert any("pipeline" in event.get("detail", "") for event in events)
     assert "noise on standard output" in log
@@ -159,7 +186,8 @@ def test_packages_do_not_depend_on_the_process(world):
 
 
 def test_the_driver_ends_with_its_parent(package, tmp_path):
-    """Closing the pipe is the death of the build script; a kill is the death of the driver: the child dies of both."""
+    """Closing the pipe is the death of the build script; a kill is the death of the driver: the
+    child dies of both."""
     files = [tmp_path / "closed", tmp_path / "killed"]
     drivers = [
         Driver(package, {"m": table(package, f"sleepy{number}", SLEEPY, args={"file": str(file)})})
@@ -178,18 +206,25 @@ def test_the_driver_ends_with_its_parent(package, tmp_path):
 
 def test_wrong_versions(package):
     models = {"a": package.table(), "b": package.table()}
-    started, *failed, finished = Driver(package, models, requirements=["torch==1.2.3", "surely-absent"]).events()
+    started, *failed, finished = Driver(
+        package, models, requirements=["torch==1.2.3", "surely-absent"]
+    ).events()
     assert (started["event"], finished["event"]) == ("started", "finished")
     assert [event["model"] for event in failed] == ["a", "b"]
     for event in failed:
         assert (event["kind"], event["key"]) == ("wrong-versions", "python.dependencies")
-        assert f"torch {started['versions']['torch']} is installed (wanted: torch==1.2.3)" in event["message"]
+        assert (
+            f"torch {started['versions']['torch']} is installed (wanted: torch==1.2.3)"
+            in event["message"]
+        )
         assert "surely-absent is not installed" in event["message"]
         assert any("pip install" in step for step in event["advice"])
 
 
 def test_broken_environment(package, tmp_path):
-    (tmp_path / "torch.py").write_text("raise ImportError('libcudart.so.12: cannot open shared object file')")
+    (tmp_path / "torch.py").write_text(
+        "raise ImportError('libcudart.so.12: cannot open shared object file')"
+    )
     events = Driver(package, {"a": package.table()}, extra=[tmp_path]).events()
     failed = next(event for event in events if event["event"] == "failed")
     assert failed["kind"] == "broken-environment"
@@ -215,4 +250,8 @@ def test_without_fork_models_run_one_after_the_other(package, monkeypatch):
     workers.Workers().run(Request(package.root, (), 2, jobs), {}, [], Channel())
     answers = [event for event in events if event[0] != "progress"]
     read = ["python/near.py", "python/one.py"]
-    assert answers == [("converted", "one", read), ("failed", "two", ["python/two.py"]), ("converted", "three", read)]
+    assert answers == [
+        ("converted", "one", read),
+        ("failed", "two", ["python/two.py"]),
+        ("converted", "three", read),
+    ]

@@ -40,7 +40,9 @@ LINEAR = module("return self.linear(x).softmax(-1)", "self.linear = nn.Linear(3,
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_ranges(package, capture):
-    outcome = package.convert(LINEAR, inputs=one(1, ranged(), 3), capture=capture, parity={"samples": 3})
+    outcome = package.convert(
+        LINEAR, inputs=one(1, ranged(), 3), capture=capture, parity={"samples": 3}
+    )
     array = outcome.specification.description.input[0].type.multiArrayType
     assert list(array.shape) == [1, 4, 3]
     assert sizes(outcome) == [(1, 1), (1, 8), (3, 3)]
@@ -60,7 +62,9 @@ def test_enumerated_shapes(package, capture):
 
 def test_two_enumerated_inputs_pair_by_position(package):
     inputs = {"a": {"shapes": [[1, 4], [1, 2]]}, "b": {"shapes": [[1, 4], [1, 2]]}}
-    outcome = package.convert(returning("a.relu() + b", "a, b"), inputs=inputs, parity={"samples": 2})
+    outcome = package.convert(
+        returning("a.relu() + b", "a, b"), inputs=inputs, parity={"samples": 2}
+    )
     assert sampled(outcome, "in/a") == sampled(outcome, "in/b") == [[1, 4], [1, 2]]
 
 
@@ -91,11 +95,17 @@ def test_what_follows_the_shape_is_converted(package):
 #: name -> (forward, init)
 BAKED = {
     "reshape to numbers": ("return x.reshape(4, 3)[None].relu()", "pass"),
-    "int of a size": ("n = int(x.shape[1])\nreturn x.relu() * torch.arange(n)[None, :, None]", "pass"),
+    "int of a size": (
+        "n = int(x.shape[1])\nreturn x.relu() * torch.arange(n)[None, :, None]",
+        "pass",
+    ),
     "branch on a size": ("return x * 2 if x.shape[1] > 3 else x * 3", "pass"),
     "loop over a size": ("for i in range(x.shape[1]):\n    x = x + i\nreturn x", "pass"),
     "length in a division": ("return x / len(x[0])", "pass"),
-    "size read before": ("n = x.shape[1]\nreturn x + torch.ones(n + 0.0 if n < 0 else 4)[:, None]", "pass"),
+    "size read before": (
+        "n = x.shape[1]\nreturn x + torch.ones(n + 0.0 if n < 0 else 4)[:, None]",
+        "pass",
+    ),
 }
 
 
@@ -123,7 +133,9 @@ def test_a_shape_that_forward_does_not_take_stands_at_the_inputs(package):
 
 
 def test_an_output_whose_rank_follows_the_shape_is_refused(package):
-    failed = package.convert(module("return x.squeeze(1) * 2"), inputs=one(1, ranged(), 3), capture="trace").failed
+    failed = package.convert(
+        module("return x.squeeze(1) * 2"), inputs=one(1, ranged(), 3), capture="trace"
+    ).failed
     assert failed["kind"] == "rank"
 
 
@@ -153,8 +165,12 @@ def test_flexible_states(package):
     def make():
         return Net()
     """
-    outcome = package.convert(source, inputs=one(1, ranged(), 3), states={"total": {"shape": [1, 3]}})
-    assert [operation.type for operation in program.operations(outcome.specification)].count("write_state") == 1
+    outcome = package.convert(
+        source, inputs=one(1, ranged(), 3), states={"total": {"shape": [1, 3]}}
+    )
+    assert [operation.type for operation in program.operations(outcome.specification)].count(
+        "write_state"
+    ) == 1
 
 
 def test_flexible_shapes_are_deterministic(package):
@@ -177,7 +193,10 @@ def test_choices():
     assert shapes.unequal([free, *named]) == ((1, 5), (4,), (4,))
     several = declare("d", (9,), ((9,), (1,), (4,), (16,)))
     assert shapes.choices([several]) == [((9,),), ((1,),), ((16,),), ((4,),)]
-    assert len(shapes.choices([declare("e", (1,), tuple((n,) for n in range(1, 40)))])) == shapes.MOST_CHOICES
+    assert (
+        len(shapes.choices([declare("e", (1,), tuple((n,) for n in range(1, 40)))]))
+        == shapes.MOST_CHOICES
+    )
 
 
 T = {"min": 1, "max": 8, "default": 4, "symbol": "T"}
@@ -186,14 +205,20 @@ T = {"min": 1, "max": 8, "default": 4, "symbol": "T"}
 def listed(outcome, function="main"):
     """Return what the package says about equal sizes: name, inputs, outputs."""
     note = outcome.specification.description.metadata.userDefined.get(symbols.NOTE + function, "[]")
-    places = lambda one, side: [(place["feature"], place["axis"]) for place in one[side]]  # noqa: E731
-    return [(one.get("name"), places(one, "inputs"), places(one, "outputs")) for one in json.loads(note)]
+
+    def places(one, side):
+        return [(place["feature"], place["axis"]) for place in one[side]]
+
+    return [
+        (one.get("name"), places(one, "inputs"), places(one, "outputs")) for one in json.loads(note)
+    ]
 
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_the_package_says_which_sizes_are_equal(package, capture):
     source = returning(
-        "x[..., None] * m[..., None], x.sum(1, keepdim=True), y * 2, x[:, :, None] * y[:, None]", "x, m, y"
+        "x[..., None] * m[..., None], x.sum(1, keepdim=True), y * 2, x[:, :, None] * y[:, None]",
+        "x, m, y",
     )
     inputs = {"x": {"shape": [2, T]}, "m": {"shape": [2, T]}, "y": {"shape": [2, ranged(2, 6)]}}
     outcome = package.convert(source, inputs=inputs, capture=capture)
@@ -203,7 +228,9 @@ def test_the_package_says_which_sizes_are_equal(package, capture):
     ]
 
 
-@pytest.mark.parametrize("expression", ["x[:, ::2]", "F.pad(x, (0, 1))", "x.repeat(1, 2)", "x.sum(1)"])
+@pytest.mark.parametrize(
+    "expression", ["x[:, ::2]", "F.pad(x, (0, 1))", "x.repeat(1, 2)", "x.sum(1)"]
+)
 def test_another_size_is_not_called_equal(package, expression):
     assert listed(package.convert(returning(expression), inputs=one(2, ranged()))) == []
 

@@ -40,12 +40,18 @@ def converted(package, kind, file, **changes):
 @pytest.mark.parametrize("way", ["trace", "script"])
 def test_torchscript(package, way, training):
     module = Net().train(training)
-    saved = torch.jit.trace(module.eval(), torch.ones(2, 3)) if way == "trace" else torch.jit.script(module)
+    saved = (
+        torch.jit.trace(module.eval(), torch.ones(2, 3))
+        if way == "trace"
+        else torch.jit.script(module)
+    )
     saved.save(str(package.root / "net.pt"))
     outcome, again = (converted(package, "torchscript", "net.pt") for _ in range(2))
     assert list(outcome.features) == ["x", "output", "output_1"]
     expected, _ = Net().eval()(torch.from_numpy(outcome.sample["in/x"]))
-    np.testing.assert_allclose(outcome.sample["out/output"], expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        outcome.sample["out/output"], expected.detach().numpy(), rtol=1e-5, atol=1e-6
+    )
     assert outcome.converted["inputs"] == ["net.pt"]
     assert outcome.report["capture"]["method"] == "trace"
     assert outcome.digest == again.digest
@@ -64,20 +70,25 @@ def test_exported(package, dynamic):
     size = torch.export.Dim("n", min=2, max=8)
     shapes = ({0: size},) if dynamic else None
     torch.export.save(
-        torch.export.export(Net().eval(), (torch.ones(4, 3),), dynamic_shapes=shapes), str(package.root / "net.pt2")
+        torch.export.export(Net().eval(), (torch.ones(4, 3),), dynamic_shapes=shapes),
+        str(package.root / "net.pt2"),
     )
     first = {"min": 2, "max": 8, "default": 4} if dynamic else 4
     inputs = {"x": {"shape": [first, 3]}}
     outcome, again = (converted(package, "exported", "net.pt2", inputs=inputs) for _ in range(2))
     assert outcome.report["capture"]["method"] == "export"
     expected, _ = Net().eval()(torch.from_numpy(outcome.sample["in/x"]))
-    np.testing.assert_allclose(outcome.sample["out/output"], expected.detach().numpy(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        outcome.sample["out/output"], expected.detach().numpy(), rtol=1e-5, atol=1e-6
+    )
     assert outcome.converted["inputs"] == ["net.pt2"]
     assert outcome.digest == again.digest
 
 
 def test_exported_with_a_fixed_size_does_not_take_a_range(package):
-    torch.export.save(torch.export.export(Net().eval(), (torch.ones(4, 3),)), str(package.root / "net.pt2"))
+    torch.export.save(
+        torch.export.export(Net().eval(), (torch.ones(4, 3),)), str(package.root / "net.pt2")
+    )
     inputs = {"x": {"shape": [{"min": 2, "max": 8, "default": 4}, 3]}}
     failed = converted(package, "exported", "net.pt2", inputs=inputs).failed
     assert failed["kind"] in ("wrong-shape", "unknown", "baked-shape") and failed["message"], failed
@@ -93,7 +104,9 @@ def test_an_export_of_a_module_with_a_state(package):
             self.total.add_(x)
             return self.total * 2
 
-    torch.export.save(torch.export.export(Counter().eval(), (torch.ones(2, 3),)), str(package.root / "net.pt2"))
+    torch.export.save(
+        torch.export.export(Counter().eval(), (torch.ones(2, 3),)), str(package.root / "net.pt2")
+    )
     outcome = converted(package, "exported", "net.pt2", states={"total": {"shape": [2, 3]}})
     assert [state.name for state in outcome.specification.description.state] == ["total"]
 
@@ -131,7 +144,9 @@ def number():
 def mil(package, entry="make", **changes):
     package.write("prog.py", MIL)
     table = package.table(source={"mil": "prog.py", "entry": entry, "args": {}}, **changes)
-    return package.convert(**{key.replace("-", "_"): value for key, value in table.items()} | {"inputs": {}})
+    return package.convert(
+        **{key.replace("-", "_"): value for key, value in table.items()} | {"inputs": {}}
+    )
 
 
 def test_a_mil_program(package):
@@ -161,7 +176,9 @@ def test_the_file_of_operations_is_an_input(package):
     outcome = package.convert(returning("torch.special.bessel_j0(x)"), ops="python/my_ops.py")
     assert outcome.converted["inputs"] == ["python/model.py", "python/my_ops.py"]
     assert outcome.report["operations"]["sin"] == 1
-    assert package.convert(returning("torch.special.bessel_j0(x)")).failed["kind"] == "unsupported-op"
+    assert (
+        package.convert(returning("torch.special.bessel_j0(x)")).failed["kind"] == "unsupported-op"
+    )
 
 
 OPS = """

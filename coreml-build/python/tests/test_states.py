@@ -1,4 +1,5 @@
-"""States: buffers that become `StateType`s, their samples, and every way in which a write could be lost."""
+"""States: buffers that become `StateType`s, their samples, and every way in which a write could be
+lost."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ def cache(body, init=INIT, parameters="x, pos"):
     lines = "\n        ".join(body.split("\n"))
     inits = "\n        ".join(init.split("\n"))
     return (
-        f"class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        {inits}\n"
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        "
+        f"{inits}\n"
         f"    def forward(self, {parameters}):\n        {lines}\ndef make():\n    return Net()\n"
     )
 
@@ -32,28 +34,33 @@ WRITE = "p = pos[0]\nself.k[:, p : p + 1] = x\nreturn self.k.sum(1) * x[0]"
 
 
 def convert(package, body, init=INIT, **changes):
-    return package.convert(cache(body, init), **({"inputs": INPUTS, "states": STATES, "capture": "trace"} | changes))
+    return package.convert(
+        cache(body, init), **({"inputs": INPUTS, "states": STATES, "capture": "trace"} | changes)
+    )
 
 
 def test_a_state_is_in_the_package_and_in_the_samples(package):
     outcome = convert(package, WRITE, parity={"samples": 2, "steps": 3})
     description = outcome.specification.description
-    assert [(state.name, list(state.type.stateType.arrayType.shape)) for state in description.state] == [
-        ("k", [1, 4, 2])
-    ]
+    assert [
+        (state.name, list(state.type.stateType.arrayType.shape)) for state in description.state
+    ] == [("k", [1, 4, 2])]
     kinds = [operation.type for operation in program.operations(outcome.specification)]
     assert kinds.count("write_state") == 1 and "read_state" in kinds
     for number in range(2):
         sample = safetensors.numpy.load_file(outcome.output / f"samples/{number}.safetensors")
         assert sorted(sample) == sorted(
-            [f"step{step}/{key}" for step in range(3) for key in ("in/x", "in/pos", "out/output")] + ["final_state/k"]
+            [f"step{step}/{key}" for step in range(3) for key in ("in/x", "in/pos", "out/output")]
+            + ["final_state/k"]
         )
         expected = np.zeros((1, 4, 2), np.float32)
         for step in range(3):
             assert sample[f"step{step}/in/pos"].tolist() == [step]
             expected[:, step] = sample[f"step{step}/in/x"][:, 0]
             given = sample[f"step{step}/out/output"]
-            np.testing.assert_allclose(given, expected.sum(1) * sample[f"step{step}/in/x"][0], rtol=1e-5)
+            np.testing.assert_allclose(
+                given, expected.sum(1) * sample[f"step{step}/in/x"][0], rtol=1e-5
+            )
         np.testing.assert_allclose(sample["final_state/k"], expected)
 
 
@@ -82,11 +89,15 @@ def test_states_stand_in_the_order_of_the_manifest_and_may_lie_deep(package):
     outcome = package.convert(source, inputs=INPUTS, states=states)
     assert [state.name for state in outcome.specification.description.state] == ["layers_1_k", "k"]
     function = program.main(outcome.specification)
-    assert [value.name for value in function.inputs] == ["x", "pos", "layers_0_k", "layers_1_k"][:2] + [
-        value.name for value in function.inputs
-    ][2:]
+    assert [value.name for value in function.inputs] == ["x", "pos", "layers_0_k", "layers_1_k"][
+        :2
+    ] + [value.name for value in function.inputs][2:]
     assert {value.name for value in function.inputs} == {"x", "pos", "k", "layers_1_k"}
-    names = [output.name for operation in program.operations(outcome.specification) for output in operation.outputs]
+    names = [
+        output.name
+        for operation in program.operations(outcome.specification)
+        for output in operation.outputs
+    ]
     assert "k" not in names and "layers_1_k" not in names
 
 
@@ -107,13 +118,16 @@ WRITING = [
 
 @pytest.mark.parametrize(("capture", "write"), WRITING)
 def test_forms_of_writing_that_work(package, capture, write):
-    outcome = convert(package, f"p = pos[0]\n{write}\nreturn self.k.sum(1) * 2 + pos", capture=capture)
+    outcome = convert(
+        package, f"p = pos[0]\n{write}\nreturn self.k.sum(1) * 2 + pos", capture=capture
+    )
     assert [state.name for state in outcome.specification.description.state] == ["k"]
     assert outcome.report["capture"]["method"] == capture.replace("auto", "export")
 
 
 def functional(package, body, **changes):
-    """Convert with states as inputs and outputs; return the outcome and the program that coremltools reads from it."""
+    """Convert with states as inputs and outputs; return the outcome and the program that
+    coremltools reads from it."""
     outcome = convert(package, body, **({"states_mode": "io"} | changes))
     weights = str(outcome.output / "model.mlpackage/Data/com.apple.CoreML")
     specification = outcome.specification
@@ -125,7 +139,10 @@ def test_states_can_be_inputs_and_outputs(package):
     outcome, function = functional(package, WRITE, parity={"samples": 1, "steps": 3})
     description = outcome.specification.description
     assert list(function.inputs) == ["x", "pos", "k"] and not description.state
-    assert [(item.name, list(item.type.multiArrayType.shape)) for item in description.input][2] == ("k", [1, 4, 2])
+    assert [(item.name, list(item.type.multiArrayType.shape)) for item in description.input][2] == (
+        "k",
+        [1, 4, 2],
+    )
     assert [item.name for item in description.output] == ["output", "k_out"]
     assert [output.name for output in function.outputs] == ["output", "k_out"]
     assert description.metadata.userDefined["coreml-rt.states.main"] == "k=k_out"
@@ -138,22 +155,34 @@ def test_states_can_be_inputs_and_outputs(package):
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_several_writes_and_reads_follow_each_other(package, capture):
-    body = "a = self.k.sum(1)\nself.k += x\nb = self.k.sum(1)\nself.k *= 2\nreturn {'y': a + b, 'k_out': self.k + pos}"
+    body = (
+        "a = self.k.sum(1)\nself.k += x\nb = self.k.sum(1)\nself.k *= 2\nreturn {'y': a + b, "
+        "'k_out': self.k + pos}"
+    )
     outcome, function = functional(package, body, capture=capture)
     assert [output.name for output in function.outputs] == ["y", "k_out", "k_out_"]
     kinds = [operation.op_type for operation in function.operations if operation.op_type != "const"]
     assert kinds.count("mul") == 1 and kinds.count("reduce_sum") == 2
-    assert outcome.specification.description.metadata.userDefined["coreml-rt.states.main"] == "k=k_out_"
+    assert (
+        outcome.specification.description.metadata.userDefined["coreml-rt.states.main"]
+        == "k=k_out_"
+    )
 
 
 def test_an_output_that_shows_a_state_stays(package):
     body = "p = pos[0]\nself.k[:, p : p + 1] = x\nreturn {'sum': x.sum(1) * 2, 'all': self.k + 0}"
     outcome, function = functional(package, body, outputs={"sum": {}, "all": {"dtype": "float16"}})
     assert [output.name for output in function.outputs] == ["sum", "all", "k_out"]
-    assert [item.name for item in outcome.specification.description.output] == ["sum", "all", "k_out"]
+    assert [item.name for item in outcome.specification.description.output] == [
+        "sum",
+        "all",
+        "k_out",
+    ]
 
 
-@pytest.mark.parametrize("name", ["write that a trace drops", "never written", "a view older than the write"])
+@pytest.mark.parametrize(
+    "name", ["write that a trace drops", "never written", "a view older than the write"]
+)
 def test_traps_hold_for_states_as_inputs_and_outputs(package, name):
     body, init, states, kind, _ = TRAPS[name]
     assert convert(package, body, init, states=states, states_mode="io").failed["kind"] == kind
@@ -169,7 +198,8 @@ TRAPS = {
         "dropped the write",
     ),
     "one of two writes dropped": (
-        "p = pos[0]\nself.k[:, p : p + 1] = x  # here\nself.k[:, pos] += x\nreturn self.k.sum(1) * 2",
+        "p = pos[0]\nself.k[:, p : p + 1] = x  # here\nself.k[:, pos] += x\nreturn self.k.sum(1) "
+        "* 2",
         INIT,
         STATES,
         "dropped-write",
@@ -182,7 +212,13 @@ TRAPS = {
         "dropped-write",
         "dropped the write",
     ),
-    "never written": ("return self.k.sum(1) + x[0] * pos", INIT, STATES, "unwritten-state", "never writes"),
+    "never written": (
+        "return self.k.sum(1) + x[0] * pos",
+        INIT,
+        STATES,
+        "unwritten-state",
+        "never writes",
+    ),
     "another tensor in its place": (
         "self.k = self.k + x * pos  # here\nreturn self.k.sum(1) * 2",
         INIT,
@@ -197,7 +233,13 @@ TRAPS = {
         "stale-state",
         "before a write",
     ),
-    "a buffer that begins with ones": (WRITE, INIT.replace("zeros", "ones"), STATES, "wrong-state", "begin at zero"),
+    "a buffer that begins with ones": (
+        WRITE,
+        INIT.replace("zeros", "ones"),
+        STATES,
+        "wrong-state",
+        "begin at zero",
+    ),
     "a buffer of integers": (
         "self.k += 1\nreturn x * self.k[:, :1] * pos",
         "self.register_buffer('k', torch.zeros(1, 4, 2, dtype=torch.int32))",
@@ -205,9 +247,21 @@ TRAPS = {
         "wrong-state",
         "int32",
     ),
-    "a buffer of another shape": (WRITE, INIT, {"k": {"shape": [1, 4, 3]}}, "wrong-state", "[1, 4, 2]"),
+    "a buffer of another shape": (
+        WRITE,
+        INIT,
+        {"k": {"shape": [1, 4, 3]}},
+        "wrong-state",
+        "[1, 4, 2]",
+    ),
     "no such buffer": (WRITE, INIT, {"key": {"shape": [1, 4, 2]}}, "wrong-state", "no buffer"),
-    "a plain attribute": (WRITE, "self.k = torch.zeros(1, 4, 2)", STATES, "wrong-state", "no buffer"),
+    "a plain attribute": (
+        WRITE,
+        "self.k = torch.zeros(1, 4, 2)",
+        STATES,
+        "wrong-state",
+        "no buffer",
+    ),
     "one buffer declared twice": (
         WRITE,
         INIT,
@@ -237,7 +291,10 @@ def test_traps_of_states(package, name):
 
 
 def test_a_copy_into_the_whole_state_needs_an_export(package):
-    body = "self.k.copy_(torch.where(torch.arange(4)[None, :, None] == pos, x, self.k))\nreturn self.k.sum(1) * 2"
+    body = (
+        "self.k.copy_(torch.where(torch.arange(4)[None, :, None] == pos, x, self.k))\nreturn "
+        "self.k.sum(1) * 2"
+    )
     failed = convert(package, body).failed
     assert failed["kind"] == "dropped-write" and "`self.k[:] = …`" in failed["advice"][0], failed
     assert convert(package, body, capture="auto").report["capture"]["method"] == "export"
@@ -251,7 +308,10 @@ def test_a_view_older_than_the_write_is_right_when_exported(package):
 def test_a_state_can_be_an_output_when_something_is_computed(package):
     body = "p = pos[0]\nself.k[:, p : p + 1] = x\nreturn {'sum': x.sum(1) * 2, 'all': self.k}"
     failed = convert(package, body).failed
-    assert (failed["kind"], failed["key"]) == ("state-is-output", "outputs") and "`self.k + 0`" in failed["advice"][0]
+    assert (failed["kind"], failed["key"]) == (
+        "state-is-output",
+        "outputs",
+    ) and "`self.k + 0`" in failed["advice"][0]
     outcome = convert(package, body.replace("self.k}", "self.k + 0}"))
     assert [item.name for item in outcome.specification.description.output] == ["sum", "all"]
 

@@ -1,4 +1,5 @@
-"""Models of the library transformers: from a folder, from a hub that the test serves, and every way to be refused.
+"""Models of the library transformers: from a folder, from a hub that the test serves, and every way
+to be refused.
 
 All models are tiny ones with random weights, made here.
 """
@@ -26,7 +27,12 @@ else:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed here")
 
 #: Sizes of all models.
-TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+TINY = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+}
 WORDS = {**TINY, "vocab_size": 30, "max_position_embeddings": 16}
 IDS = {"shape": [1, 8], "dtype": "int32", "sample": {"range": [0, 29]}}
 MASK = {"shape": [1, 8], "dtype": "int32", "sample": {"range": [1, 1]}}
@@ -43,8 +49,10 @@ def whisper():
     torch.manual_seed(0)
     config = transformers.WhisperConfig(
         vocab_size=30, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_mel_bins=8, max_source_positions=10,
-        max_target_positions=12, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_mel_bins=8,
+        max_source_positions=10,
+        max_target_positions=12, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+        decoder_start_token_id=1,
     )  # fmt: skip
     return transformers.WhisperForConditionalGeneration(config).eval()
 
@@ -57,10 +65,13 @@ def others(kind):
         config = transformers.ViTConfig(**TINY, image_size=8, patch_size=4, num_labels=3)
         return transformers.ViTForImageClassification(config).eval()
     if kind == "llama":
-        config = transformers.LlamaConfig(**sizes, num_hidden_layers=1, vocab_size=30, max_position_embeddings=16)
+        config = transformers.LlamaConfig(
+            **sizes, num_hidden_layers=1, vocab_size=30, max_position_embeddings=16
+        )
         return transformers.LlamaForCausalLM(config).eval()
     config = transformers.Wav2Vec2Config(
-        **sizes, num_hidden_layers=1, vocab_size=12, conv_dim=(8, 8), conv_kernel=(4, 4), conv_stride=(4, 4),
+        **sizes, num_hidden_layers=1, vocab_size=12, conv_dim=(8, 8), conv_kernel=(4, 4),
+        conv_stride=(4, 4),
         num_feat_extract_layers=2, num_conv_pos_embeddings=4, num_conv_pos_embedding_groups=2,
         feat_extract_norm="layer",
     )  # fmt: skip
@@ -71,9 +82,17 @@ def others(kind):
 MODELS = {
     "feature-extraction": (bert, TEXT, ["last_hidden_state", "pooler_output"]),
     "fill-mask": (lambda: bert("BertForMaskedLM"), TEXT, ["logits"]),
-    "text-classification": (lambda: bert("BertForSequenceClassification", num_labels=3), TEXT, ["logits"]),
+    "text-classification": (
+        lambda: bert("BertForSequenceClassification", num_labels=3),
+        TEXT,
+        ["logits"],
+    ),
     "token-classification": (lambda: bert("BertForTokenClassification"), TEXT, ["logits"]),
-    "question-answering": (lambda: bert("BertForQuestionAnswering"), TEXT, ["start_logits", "end_logits"]),
+    "question-answering": (
+        lambda: bert("BertForQuestionAnswering"),
+        TEXT,
+        ["start_logits", "end_logits"],
+    ),
     "text-generation": (lambda: others("llama"), {"input_ids": IDS}, ["logits"]),
     "image-classification": (lambda: others("vit"), PIXELS, ["logits"]),
     "automatic-speech-recognition": (
@@ -101,20 +120,29 @@ def test_a_folder(package, task):
     outcome = package.convert(source={"transformers": "models/net", "task": task}, inputs=inputs)
     description = outcome.specification.description
     assert [item.name for item in description.output] == names
-    assert {"models/net/config.json", "models/net/model.safetensors"} <= set(outcome.converted["inputs"])
+    assert {"models/net/config.json", "models/net/model.safetensors"} <= set(
+        outcome.converted["inputs"]
+    )
     assert all(path.startswith("models/net/") for path in outcome.converted["inputs"])
     fed = {name: torch.from_numpy(outcome.sample[f"in/{name}"]) for name in inputs}
-    fed = {name: tensor.long() if tensor.dtype == torch.int32 else tensor for name, tensor in fed.items()}
+    fed = {
+        name: tensor.long() if tensor.dtype == torch.int32 else tensor
+        for name, tensor in fed.items()
+    }
     with torch.no_grad():
         expected = module(**fed)
     for name in names:
-        np.testing.assert_allclose(outcome.sample[f"out/{name}"], expected[name].numpy(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            outcome.sample[f"out/{name}"], expected[name].numpy(), rtol=1e-4, atol=1e-5
+        )
 
 
 def test_speech_without_a_decoder(package):
     saved(others("wav2vec2"), package.root / "net")
     inputs = {"input_values": {"shape": [1, 320]}}
-    outcome = package.convert(source={"transformers": "net", "task": "automatic-speech-recognition"}, inputs=inputs)
+    outcome = package.convert(
+        source={"transformers": "net", "task": "automatic-speech-recognition"}, inputs=inputs
+    )
     assert list(outcome.features) == ["input_values", "logits"]
 
 
@@ -128,7 +156,9 @@ def test_labels_and_probabilities_of_a_classifier(package, labels):
     outcome = package.convert(source=source, inputs=TEXT, classifier=classifier)
     (classify,) = (
         operation
-        for operation in outcome.specification.mlProgram.functions["main"].block_specializations["CoreML8"].operations
+        for operation in outcome.specification.mlProgram.functions["main"]
+        .block_specializations["CoreML8"]
+        .operations
         if operation.type == "classify"
     )
     found = classify.inputs["classes"].arguments[0].value.immediateValue.list.values
@@ -139,12 +169,16 @@ def test_labels_and_probabilities_of_a_classifier(package, labels):
 
 
 def test_several_labels_at_once_are_no_classifier(package):
-    model = bert("BertForSequenceClassification", problem_type="multi_label_classification", num_labels=3)
+    model = bert(
+        "BertForSequenceClassification", problem_type="multi_label_classification", num_labels=3
+    )
     saved(model, package.root / "net")
     source = {"transformers": "net", "task": "text-classification"}
     failed = package.convert(source=source, inputs=TEXT, classifier={}).failed
     assert (failed["kind"], failed["key"]) == ("wrong-labels", "classifier")
-    failed = package.convert(source=source | {"task": "feature-extraction"}, inputs=TEXT, classifier={}).failed
+    failed = package.convert(
+        source=source | {"task": "feature-extraction"}, inputs=TEXT, classifier={}
+    ).failed
     assert failed["kind"] in ("wrong-labels", "wrong-outputs")
 
 
@@ -152,12 +186,16 @@ def test_weights_in_several_files_and_without_a_pooling_layer(package):
     model = bert("BertForMaskedLM")
     model.save_pretrained(package.root / "net", max_shard_size="8KB")
     assert (package.root / "net/model.safetensors.index.json").is_file()
-    outcome = package.convert(source={"transformers": "net", "task": "feature-extraction"}, inputs=TEXT)
+    outcome = package.convert(
+        source={"transformers": "net", "task": "feature-extraction"}, inputs=TEXT
+    )
     assert [item.name for item in outcome.specification.description.output] == ["last_hidden_state"]
     read = [path for path in outcome.converted["inputs"] if path.endswith(".safetensors")]
     assert len(read) > 2 and len(read) == len(list((package.root / "net").glob("*.safetensors")))
     (package.root / read[0]).unlink()
-    failed = package.convert(source={"transformers": "net", "task": "feature-extraction"}, inputs=TEXT).failed
+    failed = package.convert(
+        source={"transformers": "net", "task": "feature-extraction"}, inputs=TEXT
+    ).failed
     assert failed["kind"] == "damaged-source" and read[0].rpartition("/")[2] in failed["message"]
 
 
@@ -166,7 +204,9 @@ def refused(package, task, change=None, **table):
     folder = saved(bert("BertForMaskedLM"), package.root / "net")
     if change is not None:
         change(folder)
-    return package.convert(source={"transformers": "net", "task": task}, inputs=TEXT, **table).failed
+    return package.convert(
+        source={"transformers": "net", "task": task}, inputs=TEXT, **table
+    ).failed
 
 
 def edit(**values):
@@ -185,11 +225,35 @@ def pickle(folder):
 
 REFUSED = {
     "no folder": ("fill-mask", shutil.rmtree, "missing-file", "source.transformers", "revision"),
-    "no configuration": ("fill-mask", lambda folder: (folder / "config.json").unlink(), "hub-no-model", None, ""),
-    "no weights": ("fill-mask", lambda folder: (folder / "model.safetensors").unlink(), "hub-no-model", None, ""),
+    "no configuration": (
+        "fill-mask",
+        lambda folder: (folder / "config.json").unlink(),
+        "hub-no-model",
+        None,
+        "",
+    ),
+    "no weights": (
+        "fill-mask",
+        lambda folder: (folder / "model.safetensors").unlink(),
+        "hub-no-model",
+        None,
+        "",
+    ),
     "a pickle": ("fill-mask", pickle, "pickled-weights", "source.transformers", "save_pretrained"),
-    "weights that would be random": ("text-classification", None, "missing-weights", "source.task", "BertForMaskedLM"),
-    "a task of other models": ("image-classification", None, "wrong-task", "source.task", "`fill-mask`"),
+    "weights that would be random": (
+        "text-classification",
+        None,
+        "missing-weights",
+        "source.task",
+        "BertForMaskedLM",
+    ),
+    "a task of other models": (
+        "image-classification",
+        None,
+        "wrong-task",
+        "source.task",
+        "`fill-mask`",
+    ),
     "code of its own": (
         "fill-mask",
         edit(model_type="mine", auto_map={"AutoModelForMaskedLM": "code.Model"}),
@@ -197,7 +261,13 @@ REFUSED = {
         "source.transformers",
         "read it",
     ),
-    "an unknown type": ("fill-mask", edit(model_type="mine"), "custom-code", None, "A newer transformers"),
+    "an unknown type": (
+        "fill-mask",
+        edit(model_type="mine"),
+        "custom-code",
+        None,
+        "A newer transformers",
+    ),
 }
 
 
@@ -213,7 +283,11 @@ def test_a_folder_that_is_refused(package, name):
 def test_code_of_a_repository_is_never_run(package):
     (package.root / "net").mkdir()
     (package.root / "net/code.py").write_text("raise SystemExit('it ran')\n")
-    failed = refused(package, "fill-mask", edit(auto_map={"AutoModelForMaskedLM": "code.Model"}, model_type="mine"))
+    failed = refused(
+        package,
+        "fill-mask",
+        edit(auto_map={"AutoModelForMaskedLM": "code.Model"}, model_type="mine"),
+    )
     assert failed["kind"] == "custom-code" and "it ran" not in failed["traceback"]
 
 
@@ -225,12 +299,16 @@ def test_without_transformers(package, monkeypatch):
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    """Repositories on a hub, and three drivers: one with the hub, one when it is gone, one that must not ask."""
+    """Repositories on a hub, and three drivers: one with the hub, one when it is gone, one that
+    must not ask."""
     root = tmp_path_factory.mktemp("hub")
     (root / "package").mkdir()
     package = Package(root / "package")
     classifier = files(bert("BertForSequenceClassification", num_labels=2), root / "classifier")
-    pickled = {name.replace("model.safetensors", "pytorch_model.bin"): data for name, data in classifier.items()}
+    pickled = {
+        name.replace("model.safetensors", "pytorch_model.bin"): data
+        for name, data in classifier.items()
+    }
     repositories = {
         "owner/classifier": Repository(classifier | {"README.md": b"# A model"}),
         "owner/encoder": Repository(files(bert(), root / "encoder")),
@@ -256,32 +334,49 @@ def world(tmp_path_factory):
     }
 
     def run(models, endpoint, home=root / "home", **environment):
-        variables = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_ETAG_TIMEOUT": "2", **environment}
+        variables = {
+            "HF_ENDPOINT": endpoint,
+            "HF_HOME": str(home),
+            "HF_HUB_ETAG_TIMEOUT": "2",
+            **environment,
+        }
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
             for key, value in variables.items():
                 patch.setenv(key, value)
             extra = [Path(transformers.__file__).parents[1]]
             events = Driver(package, models, extra=extra).events()
-        return {event["model"]: event for event in events if event["event"] in ("converted", "failed")}
+        return {
+            event["model"]: event for event in events if event["event"] in ("converted", "failed")
+        }
 
     first = run(models, server.endpoint)
-    digests = {name: digest(root / "out" / name / "model.mlpackage") for name in ("classifier", "encoder")}
+    digests = {
+        name: digest(root / "out" / name / "model.mlpackage") for name in ("classifier", "encoder")
+    }
     asked = list(server.requests)
     server.shutdown()
     server.server_close()
     some = {name: models[name] for name in ("classifier", "encoder", "absent")}
     shutil.rmtree(root / "out")
     second = run(some, server.endpoint)
-    again = {name: digest(root / "out" / name / "model.mlpackage") for name in ("classifier", "encoder")}
-    blob = root / "home/hub/models--owner--encoder/snapshots" / commit["owner/encoder"] / "model.safetensors"
+    again = {
+        name: digest(root / "out" / name / "model.mlpackage") for name in ("classifier", "encoder")
+    }
+    blob = (
+        root
+        / "home/hub/models--owner--encoder/snapshots"
+        / commit["owner/encoder"]
+        / "model.safetensors"
+    )
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
     blob.resolve().chmod(0o644)
     blob.resolve().write_bytes(data)
     third = run(some, server.endpoint, HF_HUB_OFFLINE="1")
     return {
-        "package": package, "commit": commit, "files": repositories, "asked": asked, "first": first, "second": second,
+        "package": package, "commit": commit, "files": repositories, "asked": asked,
+        "first": first, "second": second,
         "third": third, "digests": (digests, again), "endpoint": server.endpoint,
     }  # fmt: skip
 
@@ -310,7 +405,12 @@ FROM_THE_HUB = {
     "commit": ("hub-no-revision", "source.revision", "no revision `0000", "commits/main"),
     "absent": ("hub-not-found", "source.transformers", "no repository `owner/absent`", "spelling"),
     "name": ("hub-not-found", "source.transformers", "not a name", "owner/name"),
-    "gated": ("hub-gated", "source.transformers", "`owner/gated` is gated", "{endpoint}/owner/gated"),
+    "gated": (
+        "hub-gated",
+        "source.transformers",
+        "`owner/gated` is gated",
+        "{endpoint}/owner/gated",
+    ),
     "pickled": ("pickled-weights", "source.transformers", "pytorch_model.bin", "refs/pr"),
 }
 
@@ -333,7 +433,9 @@ def test_a_hub_that_does_not_answer(world):
 
 def test_offline(world):
     failed = world["third"]["absent"]
-    assert failed["kind"] == "hub-offline" and "COREML_OFFLINE" in " ".join(failed["advice"]), failed
+    assert failed["kind"] == "hub-offline" and "COREML_OFFLINE" in " ".join(failed["advice"]), (
+        failed
+    )
     assert world["third"]["classifier"]["event"] == "converted"
 
 

@@ -1,7 +1,8 @@
-"""Silent wrong results: what coremltools and the tracer let pass has to fail here, at the right line.
+"""Silent wrong results: what coremltools and the tracer let pass has to fail here, at the right
+line.
 
-Each source converts without an error when it is traced and handed to coremltools as it is, and then predicts something
-else.
+Each source converts without an error when it is traced and handed to coremltools as it is, and then
+predicts something else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,12 @@ TRAPS = {
         "data-dependent",
         "depends on the input",
     ),
-    "item": (module("return x * x.sum().item()  # here"), {"capture": "trace"}, "data-dependent", "`.item()`"),
+    "item": (
+        module("return x * x.sum().item()  # here"),
+        {"capture": "trace"},
+        "data-dependent",
+        "`.item()`",
+    ),
     "int of a tensor": (
         module("return x[:, : int(x.abs().max()) % 3 + 1]  # here"),
         {"capture": "trace"},
@@ -46,19 +52,27 @@ TRAPS = {
         "baked|bake",
     ),
     "buffer written": (
-        module("self.count += 1  # here\nreturn x * 2", "self.register_buffer('count', torch.zeros(1))"),
+        module(
+            "self.count += 1  # here\nreturn x * 2", "self.register_buffer('count', torch.zeros(1))"
+        ),
         {},
         "written-buffer",
         "`count`",
     ),
     "buffer written through a view": (
-        module("self.cache[:, 1] = x[:, 0]  # here\nreturn x * 2", "self.register_buffer('cache', torch.zeros(2, 3))"),
+        module(
+            "self.cache[:, 1] = x[:, 0]  # here\nreturn x * 2",
+            "self.register_buffer('cache', torch.zeros(2, 3))",
+        ),
         {},
         "written-buffer",
         "`cache`",
     ),
     "buffer replaced": (
-        module("self.seen = self.seen + x  # here\nreturn x * 2", "self.register_buffer('seen', torch.zeros(2, 3))"),
+        module(
+            "self.seen = self.seen + x  # here\nreturn x * 2",
+            "self.register_buffer('seen', torch.zeros(2, 3))",
+        ),
         {},
         "written-buffer",
         "`seen`",
@@ -71,8 +85,10 @@ TRAPS = {
     ),
     "self.train() in forward": (
         (
-            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.drop = "
-            "nn.Dropout(0.0)\n    def forward(self, x):  # here\n        self.train()\n        return "
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        "
+            "self.drop = "
+            "nn.Dropout(0.0)\n    def forward(self, x):  # here\n        self.train()\n        "
+            "return "
             "self.drop(x) * 2\ndef make():\n    return Net()\n"
         ),
         {},
@@ -81,7 +97,8 @@ TRAPS = {
     ),
     "eval() without effect": (
         (
-            "class Net(nn.Module):\n    def train(self, mode=True):\n        return super().train(True)\n    def "
+            "class Net(nn.Module):\n    def train(self, mode=True):\n        return "
+            "super().train(True)\n    def "
             "forward(self, x):  # here\n        return x * 2\ndef make():\n    return Net()\n"
         ),
         {},
@@ -97,17 +114,25 @@ TRAPS = {
     "batch norm in training mode": (
         module(
             "return F.batch_norm(x, self.mean, self.var, training=True)  # here",
-            "self.register_buffer('mean', torch.zeros(3))\nself.register_buffer('var', torch.ones(3))",
+            "self.register_buffer('mean', torch.zeros(3))\nself.register_buffer('var', "
+            "torch.ones(3))",
         ),
         {},
         "training-mode",
         "batch normalisation",
     ),
-    "random noise": (module("return x + torch.randn_like(x)  # here"), {}, "random", "`randn_like`"),
+    "random noise": (
+        module("return x + torch.randn_like(x)  # here"),
+        {},
+        "random",
+        "`randn_like`",
+    ),
     "counter outside of tensors": (
         (
-            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.n = 0\n    "
-            "def forward(self, x):  # here\n        self.n += 1\n        return x * self.n\ndef make():\n    "
+            "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        "
+            "self.n = 0\n    "
+            "def forward(self, x):  # here\n        self.n += 1\n        return x * self.n\ndef "
+            "make():\n    "
             "return Net()\n"
         ),
         {},
@@ -117,7 +142,8 @@ TRAPS = {
     "wide integer buffer": (
         (
             "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        "
-            "self.register_buffer('big', torch.tensor([3_000_000_000]))\n    def forward(self, x):  # here\n     "
+            "self.register_buffer('big', torch.tensor([3_000_000_000]))\n    def forward(self, "
+            "x):  # here\n     "
             "   return (x.long() + self.big).float()\ndef make():\n    return Net()\n"
         ),
         {},
@@ -174,13 +200,23 @@ TRAPS = {
     ),
     "ignored input": (
         returning("x * 2", "x, y"),
-        {"inputs": {"x": {"shape": [2], "dtype": "float32"}, "y": {"shape": [2], "dtype": "float32"}}},
+        {
+            "inputs": {
+                "x": {"shape": [2], "dtype": "float32"},
+                "y": {"shape": [2], "dtype": "float32"},
+            }
+        },
         "ignored-input",
         "`y`",
     ),
     "input that only gives its shape": (
         returning("x.reshape(y.shape) * 2", "x, y"),
-        {"inputs": {"x": {"shape": [2], "dtype": "float32"}, "y": {"shape": [1, 2], "dtype": "float32"}}},
+        {
+            "inputs": {
+                "x": {"shape": [2], "dtype": "float32"},
+                "y": {"shape": [1, 2], "dtype": "float32"},
+            }
+        },
         "ignored-input",
         "`y`",
     ),
@@ -198,7 +234,8 @@ TRAPS = {
     ),
     "same output twice": (
         (
-            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        return y, "
+            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        "
+            "return y, "
             "y\ndef make():\n    return Net()\n"
         ),
         {},
@@ -207,7 +244,8 @@ TRAPS = {
     ),
     "equal outputs": (
         (
-            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        return y, "
+            "class Net(nn.Module):\n    def forward(self, x):  # here\n        y = x * 2\n        "
+            "return y, "
             "y.clone()\ndef make():\n    return Net()\n"
         ),
         {},
@@ -226,30 +264,41 @@ def test_trap(package, name):
     assert failed["advice"], failed
     if "# here" in source:
         assert failed["python"], failed
-        assert (failed["python"]["file"], failed["python"]["line"]) == ("python/model.py", package.marked()), failed
+        assert (failed["python"]["file"], failed["python"]["line"]) == (
+            "python/model.py",
+            package.marked(),
+        ), failed
 
 
 def test_what_depends_on_shapes_alone_is_no_trap(package):
     source = module(
-        "h = int(x.shape[1])\nif h % 2 and x.shape[0] > 1:\n    x = F.pad(x, (0, 1))\nfor row in x:\n    x = "
+        "h = int(x.shape[1])\nif h % 2 and x.shape[0] > 1:\n    x = F.pad(x, (0, 1))\nfor row in "
+        "x:\n    x = "
         "x + row\nreturn x * len(x) * torch.tensor(0.5)"
     )
     outcome = package.convert(source, capture="trace")
     assert outcome.report["capture"]["method"] == "trace"
     notes = outcome.report["capture"]["notes"]
-    assert any("Python integer" in note for note in notes) and any("Iterating" in note for note in notes)
+    assert any("Python integer" in note for note in notes) and any(
+        "Iterating" in note for note in notes
+    )
     assert outcome.converted["warnings"] == []
 
 
 def test_a_check_that_is_left_out_while_tracing_is_no_trap(package):
-    source = module("if not torch.jit.is_tracing() and (x > 99).any():\n    raise ValueError\nreturn x * 2")
+    source = module(
+        "if not torch.jit.is_tracing() and (x > 99).any():\n    raise ValueError\nreturn x * 2"
+    )
     assert package.convert(source, capture="trace").report["capture"]["notes"] == []
 
 
 def test_a_branch_in_an_imported_package_stands_at_the_call(package):
-    package.write("lib/site-packages/foreign.py", "def choose(x):\n    return x * 2 if x.sum() > 0 else x\n")
+    package.write(
+        "lib/site-packages/foreign.py", "def choose(x):\n    return x * 2 if x.sum() > 0 else x\n"
+    )
     source = module(
-        "import sys\nsys.path.append('lib/site-packages')\nimport foreign\nreturn foreign.choose(x)  # here"
+        "import sys\nsys.path.append('lib/site-packages')\nimport foreign\nreturn "
+        "foreign.choose(x)  # here"
     )
     source = source.replace("'lib/", f"'{package.root}/lib/")
     failed = package.convert(source, capture="trace").failed
@@ -267,7 +316,8 @@ def test_what_depends_on_constants_alone_is_no_trap(package):
 
 def test_a_cache_filled_by_the_first_call_is_no_trap(package):
     source = module(
-        ("if self.table is None:\n    self.table = torch.arange(3.0)\nreturn x * self.table"), "self.table = None"
+        ("if self.table is None:\n    self.table = torch.arange(3.0)\nreturn x * self.table"),
+        "self.table = None",
     )
     assert package.convert(source, capture="trace").converted
 
@@ -295,7 +345,9 @@ def test_fp16_overflow_warns_at_its_line(package):
 
 
 def test_fp16_constants_warn(package):
-    outcome = package.convert(module("return x / self.huge", "self.register_buffer('huge', torch.full((3,), 1e5))"))
+    outcome = package.convert(
+        module("return x / self.huge", "self.register_buffer('huge', torch.full((3,), 1e5))")
+    )
     assert any("`huge`" in warning for warning in outcome.converted["warnings"])
 
 
@@ -307,13 +359,16 @@ def test_output_that_is_not_finite_warns(package):
 def test_logits_of_a_classifier_warn(package):
     labels = {"labels": ["a", "b", "c"]}
     outcome = package.convert(
-        ("def make():\n    return nn.Linear(3, 3)\n"), classifier=labels, inputs={"x": {"shape": [1, 3]}}
+        ("def make():\n    return nn.Linear(3, 3)\n"),
+        classifier=labels,
+        inputs={"x": {"shape": [1, 3]}},
     )
     assert any("softmax" in warning for warning in outcome.converted["warnings"])
 
 
-#: Writes into views, after `y = x * 2`; another name of the same memory is used afterwards. coremltools translates each
-#: of them without a word when it is traced, and the result is another one.
+#: Writes into views, after `y = x * 2`; another name of the same memory is used afterwards.
+#: coremltools translates each of them without a word when it is traced, and the result is another
+#: one.
 LOST = {
     "add_ on a row": "y[0].add_(1)",
     "mul_ on a slice": "y[:, 1:3].mul_(5)",
@@ -349,12 +404,18 @@ KEPT_BY_TRACES = {
     "the other row": "r = y[0]\nr.add_(1)\ny = r * y[1]",
     "the other half": "a, b = y.chunk(2, 1)\na.mul_(3)\ny = torch.cat([a, b], 1)",
     "every second column": "a, b = y[:, ::2], y[:, 1::2]\na.add_(1)\ny = torch.cat([a, b], 1)",
-    "the other column of a transposed view": "t = y.t()\nr, s = t[0], t[3]\nr.mul_(2)\ny = (r - s)[:, None] + x",
-    "the other half of another shape": "a, b = y.view(-1).split(4)\na.clamp_(0)\ny = torch.stack([a, b])",
+    "the other column of a transposed "
+    "view": "t = y.t()\nr, s = t[0], t[3]\nr.mul_(2)\ny = (r - s)[:, None] + x",
+    "the other half of another "
+    "shape": "a, b = y.view(-1).split(4)\na.clamp_(0)\ny = torch.stack([a, b])",
     "another column before": "v = y[:, 1]\ny[:, 0] = 9\ny = v[:, None] * y",
-    "a tensor that is filled by a loop": "y = torch.zeros(2, 4)\nfor i in range(4):\n    y[:, i] = x[:, i] * i",
+    "a tensor that is filled by a "
+    "loop": "y = torch.zeros(2, 4)\nfor i in range(4):\n    y[:, i] = x[:, i] * i",
 }
-INDEXED = {"x": {"shape": [2, 4]}, "idx": {"shape": [1], "dtype": "int32", "sample": {"range": [0, 3]}}}
+INDEXED = {
+    "x": {"shape": [2, 4]},
+    "idx": {"shape": [1], "dtype": "int32", "sample": {"range": [0, 3]}},
+}
 
 
 def writing(body: str) -> str:
@@ -369,7 +430,10 @@ def test_a_write_that_a_trace_loses(package, name):
     assert failed["kind"] == "lost-write", failed
     assert failed["python"]["file"] == "python/model.py" and failed["advice"]
     outcome = package.convert(inputs=INDEXED)
-    assert outcome.report["capture"]["method"] == "export" and "lost-write" not in outcome.report["capture"]["reason"]
+    assert (
+        outcome.report["capture"]["method"] == "export"
+        and "lost-write" not in outcome.report["capture"]["reason"]
+    )
 
 
 def test_views_that_may_meet_at_another_size_are_refused(package):

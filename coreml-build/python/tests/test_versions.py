@@ -30,7 +30,9 @@ def test_fits(requirement):
     versions.check([requirement])
 
 
-@pytest.mark.parametrize("requirement", ["torch==0.1", "torch>99", "torch<1", "surely-absent", "=="])
+@pytest.mark.parametrize(
+    "requirement", ["torch==0.1", "torch>99", "torch<1", "surely-absent", "=="]
+)
 def test_does_not_fit(requirement):
     with pytest.raises(Failure) as caught:
         versions.check([requirement])
@@ -44,7 +46,9 @@ def test_the_tested_versions_pass_without_a_word():
         assert versions.remarks({"torch": version, "coremltools": "9.0"}) == []
 
 
-@pytest.mark.parametrize(("version", "words"), [("2.16.0", "newer"), ("3.0.0a1", "newer"), ("2.4.1", "older")])
+@pytest.mark.parametrize(
+    ("version", "words"), [("2.16.0", "newer"), ("3.0.0a1", "newer"), ("2.4.1", "older")]
+)
 def test_another_version_is_a_warning_with_advice(version, words):
     (remark,) = versions.remarks({"torch": version, "coremltools": "9.0"})
     assert f"torch {version} is {words}" in remark and '"torch==2.15.0"' in remark

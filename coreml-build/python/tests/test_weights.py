@@ -1,4 +1,5 @@
-"""Weights files of every fault: absent, of another network, damaged, or a pickle that would run code."""
+"""Weights files of every fault: absent, of another network, damaged, or a pickle that would run
+code."""
 
 from __future__ import annotations
 
@@ -73,10 +74,14 @@ class Bomb:
         return os.system, (self.command,)
 
 
-@pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
+@pytest.mark.parametrize(
+    "save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))]
+)
 def test_weights_that_would_run_code(package, save):
     trace = package.root / "ran"
-    failed = weights_failure(package, lambda path: save({"a": Bomb(f"touch {trace}")}, path), "w.pt")
+    failed = weights_failure(
+        package, lambda path: save({"a": Bomb(f"touch {trace}")}, path), "w.pt"
+    )
     assert failed["kind"] == "unsafe-weights", failed
     assert "system" in failed["message"] or save is not torch.save
     assert "safetensors" in failed["advice"][0]
@@ -84,10 +89,15 @@ def test_weights_that_would_run_code(package, save):
 
 
 def test_weights_that_hold_a_whole_checkpoint(package):
-    failed = weights_failure(package, lambda path: torch.save({"model": state(), "epoch": 3}, path), "w.pt")
+    failed = weights_failure(
+        package, lambda path: torch.save({"model": state(), "epoch": 3}, path), "w.pt"
+    )
     assert failed["kind"] == "wrong-weights"
     assert "`model`" in failed["message"]
 
 
 def test_weights_that_are_no_pickle(package):
-    assert weights_failure(package, lambda path: path.write_bytes(b"junk" * 9), "w.pt")["kind"] == "damaged-weights"
+    assert (
+        weights_failure(package, lambda path: path.write_bytes(b"junk" * 9), "w.pt")["kind"]
+        == "damaged-weights"
+    )

@@ -1,9 +1,11 @@
 //! An entry as it travels: one tar archive in an LZ4 frame.
 //!
-//! Owns: packing, and unpacking what nobody vouches for. Only regular files that the entry's description lists are
-//! written, each with exactly the size and the digest that stand there; anything else refuses the whole.
+//! Owns: packing, and unpacking what nobody vouches for. Only regular files that the entry's
+//! description lists are written, each with exactly the size and the digest that stand there;
+//! anything else refuses the whole.
 //! Must not: trust a path, a size or a kind from the archive; know where it comes from.
-//! Flow: `remote/exchange.rs` packs a published entry, or unpacks into a temporary folder that `cache.rs` then publishes.
+//! Flow: `remote/exchange.rs` packs a published entry, or unpacks into a temporary folder that
+//! `cache.rs` then publishes.
 
 use super::entry::{DESCRIPTION, Description, Draft, Entry};
 use crate::digest::{self, Hashing};
@@ -78,7 +80,12 @@ pub(crate) fn pack(entry: &Entry, file: &File) -> io::Result<Packed> {
 }
 
 /// Adds one file to an archive.
-fn append(tar: &mut Builder<impl Write>, path: &str, size: u64, content: impl Read) -> io::Result<()> {
+fn append(
+    tar: &mut Builder<impl Write>,
+    path: &str,
+    size: u64,
+    content: impl Read,
+) -> io::Result<()> {
     let mut header = Header::new_ustar();
     header.set_path(path)?;
     header.set_size(size);
@@ -91,7 +98,11 @@ fn append(tar: &mut Builder<impl Write>, path: &str, size: u64, content: impl Re
 /// Unpacks what `source` gives into `folder`, which is empty, and checks all of it.
 ///
 /// Errors: what is wrong, in words; the folder is then to be thrown away.
-pub(crate) fn unpack(source: impl Read, expected: &Expected<'_>, folder: &Path) -> Result<Draft, String> {
+pub(crate) fn unpack(
+    source: impl Read,
+    expected: &Expected<'_>,
+    folder: &Path,
+) -> Result<Draft, String> {
     let mut counted = Counted { source: source.take(expected.size.saturating_add(1)), count: 0 };
     let limit = expected
         .unpacked
@@ -100,7 +111,8 @@ pub(crate) fn unpack(source: impl Read, expected: &Expected<'_>, folder: &Path) 
         // A description has at most one file in 100 bytes.
         .saturating_add(LARGEST_DESCRIPTION / 100 * TAR_OVERHEAD);
     let mut archive = Archive::new(FrameDecoder::new(&mut counted).take(limit));
-    // Raw: extensions that give files other names, sizes or kinds are not interpreted, but refused as what they are.
+    // Raw: extensions that give files other names, sizes or kinds are not interpreted, but refused
+    // as what they are.
     let mut entries = archive.entries().map_err(|error| broken(&error))?.raw(true);
     let first = entries.next().ok_or("the archive is empty")?.map_err(|error| broken(&error))?;
     let (path, size) = regular(&first)?;
@@ -128,7 +140,10 @@ pub(crate) fn unpack(source: impl Read, expected: &Expected<'_>, folder: &Path) 
         if !seen.insert(path.clone()) {
             return Err(format!("{path} is there twice"));
         }
-        if write(&mut entry, size, &folder.join(&path)).map_err(|error| format!("{path}: {error}"))? != sha256 {
+        if write(&mut entry, size, &folder.join(&path))
+            .map_err(|error| format!("{path}: {error}"))?
+            != sha256
+        {
             return Err(format!("{path} was altered"));
         }
     }
@@ -136,18 +151,22 @@ pub(crate) fn unpack(source: impl Read, expected: &Expected<'_>, folder: &Path) 
         return Err(format!("{path} is missing"));
     }
     // What stands behind the end of a tar archive is padding, and at most this much.
-    let padding =
-        io::copy(&mut archive.into_inner().take(TAR_END + 1), &mut io::sink()).map_err(|error| broken(&error))?;
+    let padding = io::copy(&mut archive.into_inner().take(TAR_END + 1), &mut io::sink())
+        .map_err(|error| broken(&error))?;
     let rest = io::copy(&mut counted, &mut io::sink()).map_err(|error| broken(&error))?;
     if padding > TAR_END || rest > 0 || counted.count != expected.size {
-        return Err(format!("the archive does not have the {} bytes that were announced", expected.size));
+        return Err(format!(
+            "the archive does not have the {} bytes that were announced",
+            expected.size
+        ));
     }
     Ok(description.into_draft(folder))
 }
 
 /// Returns path and size of a regular file in an archive.
 fn regular<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(String, u64), String> {
-    let path = String::from_utf8(entry.path_bytes().into_owned()).map_err(|_| "a path is not UTF-8".to_owned())?;
+    let path = String::from_utf8(entry.path_bytes().into_owned())
+        .map_err(|_| "a path is not UTF-8".to_owned())?;
     let kind = entry.header().entry_type();
     if kind != EntryType::Regular {
         return Err(format!("{path:?} is not a regular file, but {kind:?}"));
@@ -170,7 +189,11 @@ fn write(content: &mut impl Read, size: u64, path: &Path) -> io::Result<String> 
         hashing.write_all(&buffer[..count])?;
     }
     let (_, sha256, count) = hashing.finish();
-    if count == size { Ok(sha256) } else { Err(io::Error::other(format!("it ends after {count} of {size} bytes"))) }
+    if count == size {
+        Ok(sha256)
+    } else {
+        Err(io::Error::other(format!("it ends after {count} of {size} bytes")))
+    }
 }
 
 /// Says that an archive cannot be read.

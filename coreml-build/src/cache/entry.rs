@@ -1,8 +1,9 @@
 //! One entry of the cache: a converted model with its samples and its report.
 //!
-//! Owns: `entry.json`, the making of an entry (files sealed: synced, read-only, pinned times) and its verification.
-//! Flow: the driver fills a folder; [`Draft::read`] checks and lists it; `cache.rs` publishes it; [`Entry::open`]
-//! verifies it at each use.
+//! Owns: `entry.json`, the making of an entry (files sealed: synced, read-only, pinned times) and
+//! its verification.
+//! Flow: the driver fills a folder; [`Draft::read`] checks and lists it; `cache.rs` publishes it;
+//! [`Entry::open`] verifies it at each use.
 
 use super::PINNED_TIME;
 use crate::digest::{Digests, Hasher};
@@ -82,8 +83,13 @@ impl Entry {
     /// Opens the entry in `folder` and verifies every file.
     ///
     /// Errors: what is wrong with it, in words.
-    pub(super) fn open(folder: &Path, fingerprint: &str, digests: &Digests) -> Result<Self, String> {
-        let content = std::fs::read(folder.join(DESCRIPTION)).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
+    pub(super) fn open(
+        folder: &Path,
+        fingerprint: &str,
+        digests: &Digests,
+    ) -> Result<Self, String> {
+        let content = std::fs::read(folder.join(DESCRIPTION))
+            .map_err(|error| format!("{DESCRIPTION}: {error}"))?;
         let description: Description =
             serde_json::from_slice(&content).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
         if description.fingerprint != fingerprint {
@@ -95,7 +101,8 @@ impl Entry {
         let present = list(folder).map_err(|error| error.to_string())?;
         let expected: BTreeSet<_> = description.files.keys().cloned().collect();
         if let Some(path) = expected.symmetric_difference(&present).next() {
-            let problem = if present.contains(path) { "does not belong there" } else { "is missing" };
+            let problem =
+                if present.contains(path) { "does not belong there" } else { "is missing" };
             return Err(format!("{path} {problem}"));
         }
         for (path, stored) in &description.files {
@@ -104,7 +111,8 @@ impl Entry {
             if size != stored.size {
                 return Err(format!("{path} has {size} bytes instead of {}", stored.size));
             }
-            if digests.of_file(&file).map_err(|error| format!("{path}: {error}"))? != stored.sha256 {
+            if digests.of_file(&file).map_err(|error| format!("{path}: {error}"))? != stored.sha256
+            {
                 return Err(format!("{path} was altered"));
             }
         }
@@ -174,7 +182,12 @@ impl Entry {
     /// Returns the file at `key` of the description, called `path`.
     fn content<'a>(&'a self, key: &str, path: &'a str) -> Option<Content<'a>> {
         let stored = self.description.files.get(key)?;
-        Some(Content { path, source: self.folder.join(key), sha256: &stored.sha256, size: stored.size })
+        Some(Content {
+            path,
+            source: self.folder.join(key),
+            sha256: &stored.sha256,
+            size: stored.size,
+        })
     }
 }
 
@@ -184,22 +197,32 @@ impl Description {
     /// Called by: `archive.rs`.
     /// Errors: it does not fit itself, or names files that no entry has.
     pub(super) fn received(content: &[u8], fingerprint: &str) -> Result<Self, String> {
-        let description: Self = serde_json::from_slice(content).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
+        let description: Self =
+            serde_json::from_slice(content).map_err(|error| format!("{DESCRIPTION}: {error}"))?;
         if description.fingerprint != fingerprint {
             return Err(format!("{DESCRIPTION} names another fingerprint"));
         }
         if description.digest != content_digest(description.package_files()) {
             return Err(format!("{DESCRIPTION}: the content digest does not fit the files"));
         }
-        if let Some(path) = description.files.keys().find(|path| !is_allowed(path) || !is_plain(path)) {
+        if let Some(path) =
+            description.files.keys().find(|path| !is_allowed(path) || !is_plain(path))
+        {
             return Err(format!("{DESCRIPTION} lists {path:?}, which belongs to no entry"));
         }
         let mut folded = BTreeSet::new();
-        if let Some(path) = description.files.keys().find(|path| !folded.insert(path.to_lowercase())) {
-            return Err(format!("{DESCRIPTION} lists {path:?} twice, but for upper and lower case"));
+        if let Some(path) =
+            description.files.keys().find(|path| !folded.insert(path.to_lowercase()))
+        {
+            return Err(format!(
+                "{DESCRIPTION} lists {path:?} twice, but for upper and lower case"
+            ));
         }
         let manifest = format!("{PACKAGE}/Manifest.json");
-        match [manifest.as_str(), REPORT].into_iter().find(|needed| !description.files.contains_key(*needed)) {
+        match [manifest.as_str(), REPORT]
+            .into_iter()
+            .find(|needed| !description.files.contains_key(*needed))
+        {
             Some(needed) => Err(format!("{DESCRIPTION} lists no {needed}")),
             None => Ok(description),
         }
@@ -227,7 +250,12 @@ impl Description {
 
     /// Returns the entry in the making whose files lie in `folder`, verified.
     pub(super) fn into_draft(self, folder: &Path) -> Draft {
-        Draft { folder: folder.to_owned(), files: self.files, seconds: self.seconds, model: self.model }
+        Draft {
+            folder: folder.to_owned(),
+            files: self.files,
+            seconds: self.seconds,
+            model: self.model,
+        }
     }
 
     /// Returns path inside the package, size and digest of each file of the package.
@@ -239,7 +267,8 @@ impl Description {
     }
 }
 
-/// Returns the content digest of a package: over path, size and SHA-256 of each file, in the order of the paths.
+/// Returns the content digest of a package: over path, size and SHA-256 of each file, in the order
+/// of the paths.
 fn content_digest<'a>(files: impl Iterator<Item = (&'a str, u64, &'a str)>) -> String {
     let mut hasher = Hasher::default();
     for (path, size, sha256) in files {
@@ -267,14 +296,22 @@ impl Draft {
     /// Reads what the driver left in `folder` and hashes it.
     ///
     /// Errors: what is missing or should not be there.
-    pub(crate) fn read(folder: &Path, model: &str, seconds: f64, digests: &Digests) -> io::Result<Self> {
+    pub(crate) fn read(
+        folder: &Path,
+        model: &str,
+        seconds: f64,
+        digests: &Digests,
+    ) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         for path in list(folder)? {
             if !is_allowed(&path) {
-                return Err(io::Error::other(format!("the driver left a file that does not belong there: {path}")));
+                return Err(io::Error::other(format!(
+                    "the driver left a file that does not belong there: {path}"
+                )));
             }
             let file = folder.join(&path);
-            let stored = Stored { size: std::fs::metadata(&file)?.len(), sha256: digests.of_file(&file)? };
+            let stored =
+                Stored { size: std::fs::metadata(&file)?.len(), sha256: digests.of_file(&file)? };
             files.insert(path, stored);
         }
         let manifest = format!("{PACKAGE}/Manifest.json");
@@ -354,7 +391,8 @@ fn seal_folder(folder: &Path) -> io::Result<()> {
 
 /// Returns model, content digest and seconds of the entry in `folder`, as it says itself.
 pub(super) fn description_of(folder: &Path) -> Option<(String, String, f64)> {
-    let description: Description = serde_json::from_slice(&std::fs::read(folder.join(DESCRIPTION)).ok()?).ok()?;
+    let description: Description =
+        serde_json::from_slice(&std::fs::read(folder.join(DESCRIPTION)).ok()?).ok()?;
     Some((description.model, description.digest, description.seconds))
 }
 
@@ -378,8 +416,10 @@ fn list(folder: &Path) -> io::Result<BTreeSet<String>> {
     while let Some(prefix) = folders.pop() {
         for entry in std::fs::read_dir(folder.join(&prefix))? {
             let entry = entry?;
-            let name =
-                entry.file_name().into_string().map_err(|name| io::Error::other(format!("odd name {name:?}")))?;
+            let name = entry
+                .file_name()
+                .into_string()
+                .map_err(|name| io::Error::other(format!("odd name {name:?}")))?;
             let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let kind = entry.file_type()?;
             if kind.is_dir() {

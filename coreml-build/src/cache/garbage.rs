@@ -1,7 +1,9 @@
-//! Collecting what nobody uses: old entries and environments, and what killed processes left behind.
+//! Collecting what nobody uses: old entries and environments, and what killed processes left
+//! behind.
 //!
-//! Owns: what goes and what stays. Must not: touch anything while a build runs; every build holds the use lock, and a
-//! collection has it alone. An entry goes by renaming, so that a build without working locks sees it whole or not at all.
+//! Owns: what goes and what stays. Must not: touch anything while a build runs; every build holds
+//! the use lock, and a collection has it alone. An entry goes by renaming, so that a build without
+//! working locks sees it whole or not at all.
 //! Flow: `cache.rs` after a conversion, at most once a day; the command line when it is asked.
 
 use super::temporary::{self, Temporary};
@@ -64,12 +66,13 @@ impl Cache {
     /// Keeps collections away for as long as the result lives.
     ///
     /// Called by: `session.rs`, around everything that it does with entries.
-    /// Returns: in a cache that cannot be written nothing is collected either, and no lock is needed.
+    /// Returns: in a cache that cannot be written nothing is collected either, and no lock is
+    /// needed.
     pub(crate) fn in_use(&self) -> InUse {
         let file = self.use_lock().ok();
         if let Some(file) = &file {
-            // Waits for a collection, which takes moments. An error means that locks do not work here; then entries are
-            // protected by having been used lately.
+            // Waits for a collection, which takes moments. An error means that locks do not work
+            // here; then entries are protected by having been used lately.
             let _ = file.lock_shared();
         }
         InUse { _file: file }
@@ -88,8 +91,8 @@ impl Cache {
 
     /// Collects, unless that was done today or a build runs.
     ///
-    /// Called by: `session.rs`, after a build that added something. What cannot be removed stays; nothing here is worth a
-    /// failed build.
+    /// Called by: `session.rs`, after a build that added something. What cannot be removed stays;
+    /// nothing here is worth a failed build.
     pub(crate) fn collect_daily(&self, limits: Limits) {
         let stamp = self.root.join("collected");
         let modified = std::fs::metadata(&stamp).and_then(|metadata| metadata.modified());
@@ -109,14 +112,22 @@ impl Cache {
     ///
     /// Called by: the command line.
     /// Parameters: `waiting` — called once when builds run; their end is then waited for.
-    pub(crate) fn collect(&self, limits: Limits, waiting: impl FnOnce()) -> Result<Collected, Error> {
+    pub(crate) fn collect(
+        &self,
+        limits: Limits,
+        waiting: impl FnOnce(),
+    ) -> Result<Collected, Error> {
         if !self.root.exists() {
             return Ok(Collected::default());
         }
         let failed = |error: io::Error| Error::storage("collect garbage", &self.root, &error);
         let _lock = self.alone(waiting).map_err(failed)?;
         // Where locks do nothing a build may be using what was used lately.
-        let protected = if super::lock::works(&self.use_lock_path()) { Duration::ZERO } else { 2 * USED_WITHIN };
+        let protected = if super::lock::works(&self.use_lock_path()) {
+            Duration::ZERO
+        } else {
+            2 * USED_WITHIN
+        };
         self.collect_alone(limits, protected).map_err(failed)
     }
 
@@ -124,7 +135,11 @@ impl Cache {
     ///
     /// Called by: the command line.
     /// Parameters: `waiting` — called once when builds run; their end is then waited for.
-    pub(crate) fn remove(&self, entries: &[Entry], waiting: impl FnOnce()) -> Result<Collected, Error> {
+    pub(crate) fn remove(
+        &self,
+        entries: &[Entry],
+        waiting: impl FnOnce(),
+    ) -> Result<Collected, Error> {
         let mut collected = Collected::default();
         if entries.is_empty() {
             return Ok(collected);
@@ -166,7 +181,9 @@ impl Cache {
         let folder = self.root.join("tmp");
         collected.leftovers += temporary::sweep(&folder);
         let grave = Temporary::new(&folder)?;
-        let bury = |path: &Path| std::fs::rename(path, grave.path().join(path.file_name().unwrap_or_default()));
+        let bury = |path: &Path| {
+            std::fs::rename(path, grave.path().join(path.file_name().unwrap_or_default()))
+        };
         let mut entries = self.stored();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
         let mut total = 0_u64;
@@ -189,12 +206,17 @@ impl Cache {
             }
         }
         for environment in folders(&self.python_folder()) {
-            let ready = std::fs::metadata(environment.join("ready")).and_then(|metadata| metadata.modified());
-            if ready.is_ok_and(|time| age(time, now) > limits.age.max(protected)) && bury(&environment).is_ok() {
+            let ready = std::fs::metadata(environment.join("ready"))
+                .and_then(|metadata| metadata.modified());
+            if ready.is_ok_and(|time| age(time, now) > limits.age.max(protected))
+                && bury(&environment).is_ok()
+            {
                 collected.environments += 1;
             } else {
-                let current = std::fs::read_to_string(environment.join("ready")).unwrap_or_default();
-                collected.leftovers += self.remove_abandoned(&environment, now, current.trim(), &bury);
+                let current =
+                    std::fs::read_to_string(environment.join("ready")).unwrap_or_default();
+                collected.leftovers +=
+                    self.remove_abandoned(&environment, now, current.trim(), &bury);
             }
         }
         for part in ["", "inputs", "used", "digests", "entries"] {
@@ -216,8 +238,11 @@ impl Cache {
     pub(super) fn stored(&self) -> Vec<Stored> {
         let stored = |folder: PathBuf| {
             let name = folder.file_name()?.to_str()?.to_owned();
-            let stamp = std::fs::metadata(self.root.join("used").join(&name)).or_else(|_| std::fs::metadata(&folder));
-            let used = stamp.and_then(|metadata| metadata.modified()).unwrap_or_else(|_| SystemTime::now());
+            let stamp = std::fs::metadata(self.root.join("used").join(&name))
+                .or_else(|_| std::fs::metadata(&folder));
+            let used = stamp
+                .and_then(|metadata| metadata.modified())
+                .unwrap_or_else(|_| SystemTime::now());
             Some(Stored { bytes: entry::bytes_below(&folder), name, folder, used })
         };
         folders(&self.root.join("entries")).into_iter().filter_map(stored).collect()
@@ -234,9 +259,11 @@ impl Cache {
         let mut removed = 0;
         for path in files(folder).into_iter().chain(folders(folder)) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let modified = std::fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
+            let modified =
+                std::fs::symlink_metadata(&path).and_then(|metadata| metadata.modified());
             let abandoned = modified.is_ok_and(|time| age(time, now) > ABANDONED);
-            let half_written = HALF_WRITTEN.iter().any(|beginning| name.starts_with(beginning)) && name != keep;
+            let half_written =
+                HALF_WRITTEN.iter().any(|beginning| name.starts_with(beginning)) && name != keep;
             removed += usize::from(half_written && abandoned && bury(&path).is_ok());
         }
         removed
@@ -261,6 +288,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 /// Returns what is in a folder.
 fn list(folder: &Path, folders: bool) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let fitting = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() == folders));
+    let fitting =
+        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir() == folders));
     fitting.map(|entry| entry.path()).collect()
 }

@@ -1,18 +1,24 @@
 //! Which files earlier conversions of a primary key read: what a depfile is to a compiler.
 //!
-//! Owns: the file with these lists. Must not: know digests; a list says what to look at, not what was there.
-//! Flow: `cache.rs` reads it at every look-up and adds to it after every conversion, under the key's lock.
+//! Owns: the file with these lists. Must not: know digests; a list says what to look at, not what
+//! was there.
+//! Flow: `cache.rs` reads it at every look-up and adds to it after every conversion, under the
+//! key's lock.
 
 use std::io;
 use std::path::Path;
 
-/// Lists kept per key. A list is another one only when the code imports other files than before; beyond this many the
-/// oldest is forgotten, and its next use converts again.
+/// Lists kept per key. A list is another one only when the code imports other files than before;
+/// beyond this many the oldest is forgotten, and its next use converts again.
 const LISTS_KEPT: usize = 16;
 
-/// Returns the lists in the file at `path`, the latest first; none when it does not exist or is damaged.
+/// Returns the lists in the file at `path`, the latest first; none when it does not exist or is
+/// damaged.
 pub(super) fn read(path: &Path) -> Vec<Vec<String>> {
-    std::fs::read(path).ok().and_then(|content| serde_json::from_slice(&content).ok()).unwrap_or_default()
+    std::fs::read(path)
+        .ok()
+        .and_then(|content| serde_json::from_slice(&content).ok())
+        .unwrap_or_default()
 }
 
 /// Adds a list to the file at `path`, or moves it to the front.

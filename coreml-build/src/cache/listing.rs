@@ -43,7 +43,14 @@ impl Cache {
         stored.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
         let listed = stored.into_iter().map(|stored| {
             let (model, digest, seconds) = description_of(&stored.folder).unwrap_or_default();
-            Listed { fingerprint: stored.name, model, digest, bytes: stored.bytes, seconds, used: stored.used }
+            Listed {
+                fingerprint: stored.name,
+                model,
+                digest,
+                bytes: stored.bytes,
+                seconds,
+                used: stored.used,
+            }
         });
         listed.collect()
     }

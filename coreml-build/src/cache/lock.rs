@@ -1,9 +1,11 @@
 //! Locks between builds that want to convert the same model at the same time.
 //!
-//! Owns: waiting for a lock file. A killed holder leaves no stale lock: the operating system frees it.
-//! Must not: be what correctness rests on. Where locks do not work (some network file systems), two builds convert the
-//! same model twice, and the entry that is renamed into place first stays.
-//! Flow: `session.rs` takes the locks of all misses in sorted order; `environment.rs` takes that of an environment.
+//! Owns: waiting for a lock file. A killed holder leaves no stale lock: the operating system frees
+//! it.
+//! Must not: be what correctness rests on. Where locks do not work (some network file systems), two
+//! builds convert the same model twice, and the entry that is renamed into place first stays.
+//! Flow: `session.rs` takes the locks of all misses in sorted order; `environment.rs` takes that of
+//! an environment.
 
 use crate::error::Error;
 use std::fs::{File, TryLockError};
@@ -38,7 +40,12 @@ impl Lock {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(failed)?;
         }
-        let file = File::options().create(true).truncate(false).write(true).open(&self.path).map_err(failed)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&self.path)
+            .map_err(failed)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             waiting();
             // An error here means that locks do not work, or a signal; see the module's comment.
@@ -50,8 +57,8 @@ impl Lock {
 
 /// Returns whether locks work where `path` is, whose lock is held: somebody else must not get it.
 ///
-/// Called by: `temporary.rs`, `garbage.rs`. On a network file system it can work between the processes of one machine,
-/// and still not between machines; nobody can see that from here.
+/// Called by: `temporary.rs`, `garbage.rs`. On a network file system it can work between the
+/// processes of one machine, and still not between machines; nobody can see that from here.
 pub(super) fn works(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }

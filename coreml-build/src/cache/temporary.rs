@@ -1,9 +1,10 @@
-//! Temporary folders on the cache's file system, which a killed build does not leave behind for ever.
+//! Temporary folders on the cache's file system, which a killed build does not leave behind for
+//! ever.
 //!
-//! Owns: making them, and sweeping those whose maker is dead. Each folder `NAME` has a lock file `NAME.lock` that its
-//! maker holds; a folder whose lock is free belongs to nobody. Locks can be void on network file systems, between
-//! machines or altogether: what another machine made, as the name tells, and everything where locks do nothing, is left
-//! alone for a day.
+//! Owns: making them, and sweeping those whose maker is dead. Each folder `NAME` has a lock file
+//! `NAME.lock` that its maker holds; a folder whose lock is free belongs to nobody. Locks can be
+//! void on network file systems, between machines or altogether: what another machine made, as the
+//! name tells, and everything where locks do nothing, is left alone for a day.
 //! Flow: the driver writes into one, `cache.rs` renames entries out of it.
 
 use super::garbage::{ABANDONED, age};
@@ -16,13 +17,15 @@ use std::time::SystemTime;
 /// Ending of lock files.
 const LOCK_ENDING: &str = "lock";
 
-/// Where Linux tells machines, and their starts, apart. Other systems have no such file: there all are one.
+/// Where Linux tells machines, and their starts, apart. Other systems have no such file: there all
+/// are one.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Digits of it that are kept.
 const BOOT_DIGITS: usize = 8;
 
-/// Attempts to make a folder: each fails only if a sweep takes the new lock file in the instant before it is locked.
+/// Attempts to make a folder: each fails only if a sweep takes the new lock file in the instant
+/// before it is locked.
 const ATTEMPTS: usize = 16;
 
 /// A temporary folder, removed when dropped.
@@ -30,7 +33,8 @@ const ATTEMPTS: usize = 16;
 pub(crate) struct Temporary {
     /// The folder.
     path: PathBuf,
-    /// The lock file, removed after the folder and before the lock is freed, as fields drop in order.
+    /// The lock file, removed after the folder and before the lock is freed, as fields drop in
+    /// order.
     _lock_path: tempfile::TempPath,
     /// The lock, held open.
     _lock: File,
@@ -72,7 +76,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Removes the temporary folders whose maker is dead; returns how many. What cannot be removed stays for the next sweep.
+/// Removes the temporary folders whose maker is dead; returns how many. What cannot be removed
+/// stays for the next sweep.
 pub(super) fn sweep(folder: &Path) -> usize {
     let mut swept = 0;
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -147,7 +152,12 @@ mod tests {
         // Its lock seems to be free, as it does where locks are not told to the server.
         std::fs::write(&lock, "").unwrap();
         assert_eq!((sweep(folder.path()), work.exists()), (0, true));
-        File::options().append(true).open(&lock).unwrap().set_modified(SystemTime::now() - 2 * ABANDONED).unwrap();
+        File::options()
+            .append(true)
+            .open(&lock)
+            .unwrap()
+            .set_modified(SystemTime::now() - 2 * ABANDONED)
+            .unwrap();
         assert_eq!((sweep(folder.path()), work.exists()), (1, false));
     }
 }

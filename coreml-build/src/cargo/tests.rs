@@ -6,7 +6,12 @@ use std::collections::HashMap;
 
 /// Reads an environment of these variables, a home among them.
 fn read(variables: &[(&str, &str)]) -> Result<Environment, Error> {
-    let base = [("CARGO_MANIFEST_DIR", "/crate"), ("OUT_DIR", "/out"), ("HOME", "/home/me"), ("PATH", "/bin")];
+    let base = [
+        ("CARGO_MANIFEST_DIR", "/crate"),
+        ("OUT_DIR", "/out"),
+        ("HOME", "/home/me"),
+        ("PATH", "/bin"),
+    ];
     let all: HashMap<_, _> = base.iter().chain(variables).copied().collect();
     Environment::read(|name| all.get(name).map(OsString::from))
 }
@@ -45,17 +50,27 @@ fn every_variable_counts() {
     assert_eq!(options.python.interpreter, Some("python3".into()));
     assert_eq!(options.python.uv, Some("/uv".into()));
     assert_eq!(options.target, Some(Target { target: "a".into(), host: "b".into() }));
-    assert_eq!(read(&[("XDG_CACHE_HOME", "/x")]).unwrap().options.cache_dir, Path::new("/x/coreml"));
+    assert_eq!(
+        read(&[("XDG_CACHE_HOME", "/x")]).unwrap().options.cache_dir,
+        Path::new("/x/coreml")
+    );
     assert!(!read(&[("CI", "true")]).unwrap().options.status);
     assert_eq!(read(&[("DOCS_RS", "1")]).unwrap().options.policy, Policy::Skip);
-    assert_eq!(read(&[("DOCS_RS", "1"), ("COREML_BUILD", "auto")]).unwrap().options.policy, Policy::Auto);
+    assert_eq!(
+        read(&[("DOCS_RS", "1"), ("COREML_BUILD", "auto")]).unwrap().options.policy,
+        Policy::Auto
+    );
 }
 
 #[test]
 fn nonsense_is_named() {
-    let errors = read(&[("COREML_BUILD", "always"), ("COREML_JOBS", "0"), ("HOME", "")]).unwrap().errors;
+    let errors =
+        read(&[("COREML_BUILD", "always"), ("COREML_JOBS", "0"), ("HOME", "")]).unwrap().errors;
     let text = errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n");
-    assert!(text.contains("COREML_BUILD is \"always\", but must be auto, cached or skip"), "{text}");
+    assert!(
+        text.contains("COREML_BUILD is \"always\", but must be auto, cached or skip"),
+        "{text}"
+    );
     assert!(text.contains("COREML_JOBS is \"0\""), "{text}");
     assert!(!cfg!(target_os = "linux") || text.contains("set COREML_CACHE_DIR"), "{text}");
     let error = read(&[("OUT_DIR", "")]).unwrap_err();
@@ -77,9 +92,11 @@ fn build(outcome: Result<Vec<crate::BuiltModel>, Vec<Error>>) -> Build {
 #[test]
 fn a_good_build_watches_its_files_and_no_others() {
     let mut good = build(Ok(Vec::new()));
-    good.library = Some(crate::Library { name: "coreml_embedded_1".into(), folder: "/out/e".into() });
+    good.library =
+        Some(crate::Library { name: "coreml_embedded_1".into(), folder: "/out/e".into() });
     let lines = report(&[good], true);
-    let after_variables: Vec<_> = lines.iter().skip(WATCHED_VARIABLES.len()).map(String::as_str).collect();
+    let after_variables: Vec<_> =
+        lines.iter().skip(WATCHED_VARIABLES.len()).map(String::as_str).collect();
     assert_eq!(
         after_variables,
         [
@@ -106,7 +123,8 @@ fn a_failed_build_is_tried_again_and_fails_only_when_strict() {
     assert_eq!(lines.last().unwrap(), "cargo::warning=m.toml:3:1: no");
     assert!(!lines.iter().any(|line| line.contains("::error=")));
     let strict = report(&[build(Err(error()))], true);
-    let errors: Vec<_> = strict.iter().filter_map(|line| line.strip_prefix("cargo::error=")).collect();
+    let errors: Vec<_> =
+        strict.iter().filter_map(|line| line.strip_prefix("cargo::error=")).collect();
     assert_eq!(errors, ["m.toml:3:1: no", "  | quoted", "  try: do it"]);
 }
 
@@ -114,7 +132,10 @@ fn a_failed_build_is_tried_again_and_fails_only_when_strict() {
 fn without_an_index_the_build_script_itself_must_fail() {
     let error = Error::output("write the index", Path::new("/out"), &std::io::Error::other("full"));
     let lines = report(&[build(Err(vec![error]))], false);
-    assert!(lines.iter().any(|line| line.starts_with("cargo::error=cannot write the index")), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("cargo::error=cannot write the index")),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -122,7 +143,8 @@ fn the_remote_cache_comes_from_the_environment_or_the_config_file() {
     let home = tempfile::tempdir().unwrap();
     let home_path = home.path().display().to_string();
     let with = |variables: &[(&str, &str)]| {
-        let variables = [&[("HOME", home_path.as_str()), ("XDG_CONFIG_HOME", "")], variables].concat();
+        let variables =
+            [&[("HOME", home_path.as_str()), ("XDG_CONFIG_HOME", "")], variables].concat();
         read(&variables).unwrap()
     };
     assert_eq!(with(&[]).options.remote, None);

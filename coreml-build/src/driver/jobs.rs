@@ -3,13 +3,14 @@
 //! Owns: the bounds by processors and memory.
 //! Flow: `session.rs` asks once per build.
 
-/// Memory that one conversion may need, in bytes: torch and coremltools themselves 1 GB, a model's weights a few times
-/// over.
+/// Memory that one conversion may need, in bytes: torch and coremltools themselves 1 GB, a model's
+/// weights a few times over.
 const MEMORY_PER_JOB: u64 = 3 << 30;
 
 /// Returns how many models to convert at the same time.
 ///
-/// Parameters: `wanted` — what the user asked for (`COREML_JOBS`), which only the number of models bounds.
+/// Parameters: `wanted` — what the user asked for (`COREML_JOBS`), which only the number of models
+/// bounds.
 /// Returns: at least 1, at most `models`.
 pub(crate) fn parallel_jobs(wanted: Option<usize>, models: usize) -> usize {
     let by_machine = || {
@@ -46,7 +47,10 @@ mod tests {
         assert_eq!(parallel_jobs(Some(0), 3), 1);
         assert_eq!(parallel_jobs(Some(2), 3), 2);
         assert!((1..=5).contains(&parallel_jobs(None, 5)));
-        assert_eq!(memory_available_in("MemTotal: 9 kB\nMemAvailable:    7340032 kB\n"), Some(7 << 30));
+        assert_eq!(
+            memory_available_in("MemTotal: 9 kB\nMemAvailable:    7340032 kB\n"),
+            Some(7 << 30)
+        );
         assert_eq!((bounded_by_memory(7 << 30), bounded_by_memory(1 << 30)), (2, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! What the build and the driver say to each other.
 //!
-//! Owns: the JSON forms; the Python side of them is `coreml_driver/request.py` and `coreml_driver/protocol.py`.
+//! Owns: the JSON forms; the Python side of them is `coreml_driver/request.py` and
+//! `coreml_driver/protocol.py`.
 //! Flow: `driver.rs` writes a [`Request`] into a file and reads [`Event`]s, one a line.
 
 use crate::error::PythonPlace;
@@ -8,7 +9,8 @@ use crate::manifest::Conversion;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Version of the protocol. The driver is part of this crate, so that both sides always have the same.
+/// Version of the protocol. The driver is part of this crate, so that both sides always have the
+/// same.
 pub(super) const VERSION: u32 = 1;
 
 /// What the driver is asked to do.
@@ -106,7 +108,10 @@ mod tests {
     #[test]
     fn reads_what_the_driver_says() {
         let event = |line: &str| serde_json::from_str::<Event>(line);
-        assert!(matches!(event(r#"{"event":"started","versions":{"python":"3.11.7"}}"#), Ok(Event::Started {})));
+        assert!(matches!(
+            event(r#"{"event":"started","versions":{"python":"3.11.7"}}"#),
+            Ok(Event::Started {})
+        ));
         assert!(matches!(event(r#"{"event":"finished"}"#), Ok(Event::Finished {})));
         let failed = r#"{"event":"failed","model":"m","kind":"unsupported-op","message":"no","python":null,"key":null,
             "advice":["a"],"traceback":"t","inputs":["x.py"]}"#;

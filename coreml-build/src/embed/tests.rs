@@ -5,7 +5,10 @@ use super::*;
 /// A package with two files.
 fn package() -> Package<'static> {
     let file = |name: &str| (name.to_owned(), PathBuf::from(format!("/out/a \"b\"/{name}")), 1);
-    Package { digest: "0123456789abcdef0123", files: vec![file("Manifest.json"), file("weight.bin")] }
+    Package {
+        digest: "0123456789abcdef0123",
+        files: vec![file("Manifest.json"), file("weight.bin")],
+    }
 }
 
 #[test]
@@ -32,7 +35,9 @@ fn each_format_has_its_own_words() {
     assert!(linux.ends_with(".section .note.GNU-stack,\"\",%progbits\n"));
     let apple = text("aarch64-apple-ios");
     assert!(
-        apple.starts_with(".section __TEXT,__const\n.globl _coreml_0123456789abcdef_0\n.private_extern _coreml_0"),
+        apple.starts_with(
+            ".section __TEXT,__const\n.globl _coreml_0123456789abcdef_0\n.private_extern _coreml_0"
+        ),
         "{apple}"
     );
     assert!(text("x86_64-pc-windows-gnu").starts_with(".section .rdata,\"dr\"\n.globl coreml_0"));
@@ -45,7 +50,10 @@ fn each_format_has_its_own_words() {
 fn too_much_to_embed_is_refused_before_it_is_tried() {
     let mut package = package();
     package.files[0].2 = SIZE_LIMIT;
-    let target = Target { target: "x86_64-unknown-linux-gnu".into(), host: "x86_64-unknown-linux-gnu".into() };
+    let target = Target {
+        target: "x86_64-unknown-linux-gnu".into(),
+        host: "x86_64-unknown-linux-gnu".into(),
+    };
     let error = assemble(&[package], &target, Path::new("/nonexistent")).unwrap_err();
     assert!(error.to_string().contains("fit into a program"), "{error}");
 }

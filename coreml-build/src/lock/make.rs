@@ -1,8 +1,9 @@
 //! Making locks: what `cargo coreml lock` does.
 //!
-//! Owns: what goes into a new lock. A model whose sources are still the locked ones keeps its lines where the cache does
-//! not have it, so that a check needs no Python. Must not: run in a build.
-//! Flow: the command line → [`Session::lock`] → `session.rs` finds or converts → [`Locking::write`].
+//! Owns: what goes into a new lock. A model whose sources are still the locked ones keeps its lines
+//! where the cache does not have it, so that a check needs no Python. Must not: run in a build.
+//! Flow: the command line → [`Session::lock`] → `session.rs` finds or converts →
+//! [`Locking::write`].
 
 use super::{Lock, LockedModel, LockedPackages, path};
 use crate::cache::write_whole;
@@ -52,7 +53,8 @@ impl Locking {
 }
 
 impl Session {
-    /// Makes the locks of `manifests`: finds or converts every model, and resolves the Python packages.
+    /// Makes the locks of `manifests`: finds or converts every model, and resolves the Python
+    /// packages.
     ///
     /// Called by: `cargo coreml lock`.
     /// Returns: one for each manifest, in order. Nothing is written to the package.
@@ -73,16 +75,23 @@ impl Session {
     }
 
     /// Returns the text of the lock of a manifest.
-    fn make(&self, name: &str, old: Option<&Lock>, warnings: &mut Vec<String>) -> Result<String, Vec<Error>> {
+    fn make(
+        &self,
+        name: &str,
+        old: Option<&Lock>,
+        warnings: &mut Vec<String>,
+    ) -> Result<String, Vec<Error>> {
         let root = &self.options.package_root;
-        let read = Manifest::read(root, name).and_then(|manifest| manifest.check_files(root).map(|()| manifest));
+        let read = Manifest::read(root, name)
+            .and_then(|manifest| manifest.check_files(root).map(|()| manifest));
         let mut manifest = read.map_err(|rejected| rejected.errors)?;
         warnings.append(&mut manifest.warnings);
         let one = |error: Error| vec![error];
         manifest.requirements.pins = old.and_then(|old| old.pins(&manifest.requirements));
         if manifest.requirements.needs_pins() && self.options.python.interpreter.is_none() {
             let status = Status::new(&self.options);
-            let pins = python::resolve(&self.options.python, &manifest.requirements, &self.cache, &status);
+            let pins =
+                python::resolve(&self.options.python, &manifest.requirements, &self.cache, &status);
             manifest.requirements.pins = Some(pins.map_err(one)?);
         }
         let mut wanted = BTreeMap::new();
@@ -91,13 +100,17 @@ impl Session {
             let new = Wanted::new(model, &manifest.requirements).map_err(one)?;
             let locked = old.and_then(|old| old.models.get(&model.name));
             let holds = locked.filter(|locked| {
-                locked.holds(&self.options.package_root, &new.primary, &self.cache.digests) == Some(true)
+                locked.holds(&self.options.package_root, &new.primary, &self.cache.digests)
+                    == Some(true)
             });
             kept.insert(model.name.clone(), (new.primary.clone(), holds));
             wanted.entry(new.primary.clone()).or_insert(new.with_lock(locked));
         }
-        let unneeded: Vec<_> =
-            kept.values().filter(|(_, holds)| holds.is_some()).map(|(primary, _)| primary.clone()).collect();
+        let unneeded: Vec<_> = kept
+            .values()
+            .filter(|(_, holds)| holds.is_some())
+            .map(|(primary, _)| primary.clone())
+            .collect();
         let conversions = self.find_or_convert(wanted, &unneeded, warnings);
         let mut errors = Vec::new();
         let mut models = BTreeMap::new();
@@ -105,9 +118,12 @@ impl Session {
             let Some((primary, locked)) = kept.get(&model.name) else { continue };
             match locked_model(&conversions, primary, *locked) {
                 Ok(locked) => {
-                    if let Some(foreign) = locked.inputs.iter().find(|input| Path::new(input).is_absolute()) {
+                    if let Some(foreign) =
+                        locked.inputs.iter().find(|input| Path::new(input).is_absolute())
+                    {
                         warnings.push(format!(
-                            "{name}: model `{}` reads {foreign}, which lies outside the package: on another machine the lock \
+                            "{name}: model `{}` reads {foreign}, which lies outside the package: \
+                            on another machine the lock \
                              will seem out of date",
                             model.name
                         ));
@@ -115,7 +131,9 @@ impl Session {
                     models.insert(model.name.clone(), locked);
                 }
                 Err(failure) => {
-                    errors.push(failure.error.of_model(&model.name).at(model.place(failure.key.as_deref())));
+                    errors.push(
+                        failure.error.of_model(&model.name).at(model.place(failure.key.as_deref())),
+                    );
                 }
             }
         }
@@ -123,7 +141,9 @@ impl Session {
             return Err(errors);
         }
         let lock = Lock { python: locked_packages(&manifest.requirements), models };
-        lock.text().map_err(|problem| one(Error::new(ErrorKind::Lock, format!("the lock has no text: {problem}"))))
+        lock.text().map_err(|problem| {
+            one(Error::new(ErrorKind::Lock, format!("the lock has no text: {problem}")))
+        })
     }
 }
 
@@ -137,7 +157,9 @@ fn locked_model(
         (Some(Ok(found)), _) => found,
         (_, Some(locked)) => return Ok(locked.clone()),
         (Some(Err(failure)), None) => return Err(failure.clone()),
-        (None, None) => return Err(Error::new(ErrorKind::Driver, "nothing is known of this model").into()),
+        (None, None) => {
+            return Err(Error::new(ErrorKind::Driver, "nothing is known of this model").into());
+        }
     };
     let mut inputs = found.inputs.clone();
     inputs.sort();
@@ -149,14 +171,15 @@ fn locked_model(
     })
 }
 
-/// Returns what the lock says about the packages: those of the defaults with their versions, and one digest for their
-/// hashes, which coreml-build carries.
+/// Returns what the lock says about the packages: those of the defaults with their versions, and
+/// one digest for their hashes, which coreml-build carries.
 fn locked_packages(requirements: &Requirements) -> LockedPackages {
     let (packages, lock) = match &requirements.pins {
         Some(pins) => (pins.clone(), None),
         None if requirements.locked => {
             let pins = python::pins(embedded::REQUIREMENTS_LOCK);
-            let versions = pins.iter().map(|pin| pin.split(" --hash").next().unwrap_or_default().to_owned());
+            let versions =
+                pins.iter().map(|pin| pin.split(" --hash").next().unwrap_or_default().to_owned());
             (versions.collect(), Some(embedded::lock_digest().to_owned()))
         }
         None => (Vec::new(), None),

@@ -1,6 +1,8 @@
-//! Building from the lock alone: types without models, for documentation, for editors and where nothing can be converted.
+//! Building from the lock alone: types without models, for documentation, for editors and where
+//! nothing can be converted.
 //!
-//! Owns: what stands in `OUT_DIR` when `COREML_BUILD=skip`. Must not: look at the cache, or start anything.
+//! Owns: what stands in `OUT_DIR` when `COREML_BUILD=skip`. Must not: look at the cache, or start
+//! anything.
 //! Flow: `session.rs` → [`Session::deliver_from_lock`] in place of finding and converting.
 
 use super::{Lock, command, outdated};
@@ -13,8 +15,8 @@ use crate::session::{Build, BuiltModel, Session};
 use coreml_spec::{INDEX_VERSION, Index, Models, Outcome};
 
 impl Session {
-    /// Brings the interfaces of a manifest into the output folder, and for each package a file that says why it is not
-    /// there.
+    /// Brings the interfaces of a manifest into the output folder, and for each package a file that
+    /// says why it is not there.
     pub(crate) fn deliver_from_lock(
         &self,
         manifest: &Manifest,
@@ -22,7 +24,8 @@ impl Session {
         build: &mut Build,
     ) -> Result<Vec<BuiltModel>, Vec<Error>> {
         let Some(lock) = lock else { return Err(vec![no_lock(&build.manifest)]) };
-        let (mut models, mut built, mut absent, mut errors) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut models, mut built, mut absent, mut errors) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for model in &manifest.models {
             let Some(locked) = lock.models.get(&model.name) else {
                 let why = format!("it does not have the model `{}`", model.name);
@@ -31,8 +34,13 @@ impl Session {
                 continue;
             };
             let primary = primary(&model.conversion, &manifest.requirements).unwrap_or_default();
-            if locked.holds(&self.options.package_root, &primary, &self.cache.digests) == Some(false) {
-                let why = format!("the model `{}` has changed since, so its types may be wrong", model.name);
+            if locked.holds(&self.options.package_root, &primary, &self.cache.digests)
+                == Some(false)
+            {
+                let why = format!(
+                    "the model `{}` has changed since, so its types may be wrong",
+                    model.name
+                );
                 build.warnings.push(outdated(&build.manifest, &why));
             }
             let package = format!("{}.mlpackage", model.name);
@@ -56,9 +64,10 @@ impl Session {
             manifest: manifest.path.clone(),
             outcome: Outcome::Models(Models { single: manifest.single, models }),
         };
-        let written =
-            materialize::absent(&build.folder, &absent).and_then(|()| materialize::index(&build.folder, &index));
-        written.map_err(|error| vec![Error::output("write the interfaces", &build.folder, &error)])?;
+        let written = materialize::absent(&build.folder, &absent)
+            .and_then(|()| materialize::index(&build.folder, &index));
+        written
+            .map_err(|error| vec![Error::output("write the interfaces", &build.folder, &error)])?;
         Ok(built)
     }
 }
@@ -66,8 +75,10 @@ impl Session {
 /// Returns what a program says that was built without its model.
 fn reason(model: &str) -> String {
     format!(
-        "the program was built without the model `{model}`: COREML_BUILD=skip (or DOCS_RS) took only its interface from \
-         the lock. Build again without that variable, or put {model}.mlpackage in one of these places"
+        "the program was built without the model `{model}`: COREML_BUILD=skip (or DOCS_RS) took \
+        only its interface from \
+         the lock. Build again without that variable, or put {model}.mlpackage in one of these \
+         places"
     )
 }
 
@@ -76,7 +87,8 @@ fn no_lock(manifest: &str) -> Error {
     Error::new(
         ErrorKind::Lock,
         format!(
-            "COREML_BUILD=skip (or DOCS_RS) takes interfaces from the lock, and {manifest} has none: there is no {}",
+            "COREML_BUILD=skip (or DOCS_RS) takes interfaces from the lock, and {manifest} has \
+            none: there is no {}",
             super::path(std::path::Path::new(manifest)).display()
         ),
     )

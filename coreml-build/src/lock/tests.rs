@@ -2,8 +2,8 @@
 
 use super::*;
 use coreml_spec::{
-    Buckets, Classifier, ColorSpace, DataType, Dimension, Feature, FeatureKind, Flexibility, Function, ImageSize,
-    Labels, Mask, Padded, Shape, SizeRange, Symbol, Trimmed,
+    Buckets, Classifier, ColorSpace, DataType, Dimension, Feature, FeatureKind, Flexibility,
+    Function, ImageSize, Labels, Mask, Padded, Shape, SizeRange, Symbol, Trimmed,
 };
 
 /// Returns a feature.
@@ -13,14 +13,18 @@ fn feature(name: &str, kind: FeatureKind) -> Feature {
 
 /// Returns a tensor.
 fn tensor(default: &[usize], flexibility: Flexibility) -> FeatureKind {
-    FeatureKind::MultiArray { data_type: DataType::Float16, shape: Shape { default: default.into(), flexibility } }
+    FeatureKind::MultiArray {
+        data_type: DataType::Float16,
+        shape: Shape { default: default.into(), flexibility },
+    }
 }
 
 /// Returns a lock that has everything that an interface can have.
 fn everything() -> Lock {
     let range = |min, max| SizeRange { min, max };
     let size = ImageSize { width: 6, height: 8, ranges: None, enumerated: vec![(6, 8), (4, 4)] };
-    let ranged = ImageSize { ranges: Some((range(1, Some(6)), range(2, None))), enumerated: vec![], ..size };
+    let ranged =
+        ImageSize { ranges: Some((range(1, Some(6)), range(2, None))), enumerated: vec![], ..size };
     let inputs = vec![
         Feature {
             default: Some(0.1),
@@ -38,7 +42,8 @@ fn everything() -> Lock {
         feature("number", FeatureKind::Int64Label),
         feature("probabilities", FeatureKind::Probabilities),
     ];
-    let classifier = |labels| Some(Classifier { label: "classLabel".into(), probabilities: "p".into(), labels });
+    let classifier =
+        |labels| Some(Classifier { label: "classLabel".into(), probabilities: "p".into(), labels });
     let function = |name: &str, labels| Function {
         name: name.to_owned(),
         inputs: inputs.clone(),
@@ -47,7 +52,10 @@ fn everything() -> Lock {
         state_outputs: Vec::new(),
         symbols: vec![Symbol {
             name: Some("T".into()),
-            inputs: vec![Dimension { feature: "y".into(), axis: 0 }, Dimension { feature: "größe".into(), axis: 2 }],
+            inputs: vec![
+                Dimension { feature: "y".into(), axis: 0 },
+                Dimension { feature: "größe".into(), axis: 2 },
+            ],
             outputs: Vec::new(),
         }],
         classifier: classifier(labels),
@@ -69,7 +77,12 @@ fn everything() -> Lock {
             trimmed: vec![Trimmed { output: "y".into(), axes: vec![1, 2] }],
         }),
     };
-    let model = LockedModel { fingerprint: "f".into(), digest: "d".into(), inputs: vec!["a b.py".into()], interface };
+    let model = LockedModel {
+        fingerprint: "f".into(),
+        digest: "d".into(),
+        inputs: vec!["a b.py".into()],
+        interface,
+    };
     Lock {
         python: LockedPackages {
             requirements: vec!["torch".into()],
@@ -91,10 +104,12 @@ fn what_is_written_is_read_again() {
 #[test]
 fn each_feature_has_a_line() {
     let text = everything().text().unwrap();
-    let line = "    { name = \"y\", kind = \"multi-array\", data_type = \"float16\", shape = { default = [4, 3], flexibility = \
+    let line = "    { name = \"y\", kind = \"multi-array\", data_type = \"float16\", shape = { \
+        default = [4, 3], flexibility = \
                 { ranges = [{ min = 1, max = 9 }, { min = 3 }] } } },\n";
     assert!(text.contains(line), "{text}");
-    let line = "    { name = \"T\", inputs = [{ feature = \"y\", axis = 0 }, { feature = \"größe\", axis = 2 }], outputs = [] },\n";
+    let line = "    { name = \"T\", inputs = [{ feature = \"y\", axis = 0 }, { feature = \
+        \"größe\", axis = 2 }], outputs = [] },\n";
     assert!(text.contains(line), "{text}");
 }
 
@@ -113,7 +128,10 @@ fn damaged_locks_are_refused_with_the_command_that_cures() {
         let error = Lock::read(&path, "m.toml").unwrap_err().to_string();
         assert!(error.contains("cargo coreml lock m.toml"), "{error}");
         assert!(
-            error.contains(said) || Lock::parse(&std::fs::read_to_string(&path).unwrap()).unwrap_err().contains(said),
+            error.contains(said)
+                || Lock::parse(&std::fs::read_to_string(&path).unwrap())
+                    .unwrap_err()
+                    .contains(said),
             "{error}"
         );
     }

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// What stands above everything.
-const HEADER: &str =
-    "# What `cargo build` must find or make. Written by `cargo coreml lock`; commit it, and do not edit it.\n";
+const HEADER: &str = "# What `cargo build` must find or make. Written by `cargo coreml lock`; \
+    commit it, and do not edit it.\n";
 
 /// The file as TOML has it.
 #[derive(Deserialize)]
@@ -121,11 +121,17 @@ impl Lock {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         if file.version != VERSION {
-            return Err(format!("it has version {}, and this coreml-build reads version {VERSION}", file.version));
+            return Err(format!(
+                "it has version {}, and this coreml-build reads version {VERSION}",
+                file.version
+            ));
         }
         let models = file.models.into_iter().map(|(name, model)| (name, model.into()));
         let Packages { requirements, packages, lock } = file.python;
-        Ok(Self { python: LockedPackages { requirements, packages, lock }, models: models.collect() })
+        Ok(Self {
+            python: LockedPackages { requirements, packages, lock },
+            models: models.collect(),
+        })
     }
 
     /// Returns the text.
@@ -199,13 +205,16 @@ fn list(text: &mut String, key: &str, values: &[impl Serialize]) -> Result<(), S
 /// Returns a value in TOML on one line.
 fn inline(value: &impl Serialize) -> Result<String, String> {
     let mut text = String::new();
-    value.serialize(toml::ser::ValueSerializer::new(&mut text)).map_err(|error| error.to_string())?;
+    value
+        .serialize(toml::ser::ValueSerializer::new(&mut text))
+        .map_err(|error| error.to_string())?;
     Ok(text)
 }
 
 /// Returns a name as a key: bare where TOML lets it be.
 fn key(name: &str) -> Result<String, String> {
-    let bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let bare = !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if bare { Ok(name.to_owned()) } else { inline(&name) }
 }
 
@@ -222,13 +231,15 @@ fn rows(features: &[Feature]) -> Vec<Row> {
 
 /// Returns rows as features.
 fn features(rows: Vec<Row>) -> Vec<Feature> {
-    let feature = |Row { name, kind, default, description }| Feature { name, description, kind, default };
+    let feature =
+        |Row { name, kind, default, description }| Feature { name, description, kind, default };
     rows.into_iter().map(feature).collect()
 }
 
 impl From<Classes> for Classifier {
     fn from(Classes { label, probabilities, strings, integers }: Classes) -> Self {
-        let labels = if integers.is_empty() { Labels::Strings(strings) } else { Labels::Int64s(integers) };
+        let labels =
+            if integers.is_empty() { Labels::Strings(strings) } else { Labels::Int64s(integers) };
         Self { label, probabilities, labels }
     }
 }

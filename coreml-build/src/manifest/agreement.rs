@@ -27,7 +27,8 @@ pub(super) struct Features<'a> {
 /// Reports compressions that do not go together, with the target or with the Python packages.
 ///
 /// Called by: [`super::model::Keys::complete`].
-/// Parameters: `requirements` — of the manifest, if they are right; `report` — takes (key inside the model, message).
+/// Parameters: `requirements` — of the manifest, if they are right; `report` — takes (key inside
+/// the model, message).
 pub(super) fn check_compression(
     compression: &Compression,
     target: DeploymentTarget,
@@ -40,8 +41,11 @@ pub(super) fn check_compression(
     if let Some((key, message)) = compression.conflict() {
         report(key, message.into());
     }
-    if compression.clusters() && requirements.is_some_and(|requirements| !requirements.names("scikit-learn")) {
-        let message = "k-means needs scikit-learn: add `dependencies = [\"scikit-learn\"]` to `[python]`, or write \
+    if compression.clusters()
+        && requirements.is_some_and(|requirements| !requirements.names("scikit-learn"))
+    {
+        let message = "k-means needs scikit-learn: add `dependencies = [\"scikit-learn\"]` to \
+            `[python]`, or write \
                        `mode = \"uniform\"`";
         report("palettize", message.into());
     }
@@ -50,32 +54,44 @@ pub(super) fn check_compression(
 /// Reports a model of transformers without that library, and a classifier that nobody gives labels.
 ///
 /// Called by: [`super::model::Keys::complete`].
-/// Parameters: `from_transformers` — whether a source of the model is; `requirements` — of the manifest, if they are right.
+/// Parameters: `from_transformers` — whether a source of the model is; `requirements` — of the
+/// manifest, if they are right.
 pub(super) fn check_transformers(
     from_transformers: bool,
     classifier: Option<&Classifier>,
     requirements: Option<&Requirements>,
     report: &impl Fn(&str, String),
 ) {
-    if from_transformers && requirements.is_some_and(|requirements| !requirements.names("transformers")) {
-        let message =
-            "a model of transformers needs that library: add `dependencies = [\"transformers>=5\"]` to `[python]`";
+    if from_transformers
+        && requirements.is_some_and(|requirements| !requirements.names("transformers"))
+    {
+        let message = "a model of transformers needs that library: add `dependencies = \
+            [\"transformers>=5\"]` to `[python]`";
         report("source.transformers", message.into());
     }
     if !from_transformers && classifier.is_some_and(|classifier| classifier.labels.is_none()) {
-        report("classifier", "`labels` is missing in `classifier`: write for example `labels = \"labels.txt\"`".into());
+        report(
+            "classifier",
+            "`labels` is missing in `classifier`: write for example `labels = \"labels.txt\"`"
+                .into(),
+        );
     }
 }
 
 /// Reports what several functions in one package do not go with.
 ///
 /// Called by: [`super::model::Keys::complete`].
-pub(super) fn check_functions(target: DeploymentTarget, has_classifier: bool, report: &impl Fn(&str, String)) {
+pub(super) fn check_functions(
+    target: DeploymentTarget,
+    has_classifier: bool,
+    report: &impl Fn(&str, String),
+) {
     check_target(target, "functions", "several functions in one package", Release::Ios18, report);
     if has_classifier {
         report(
             "classifier",
-            "`classifier` has no place beside `functions`: make the classifier a model of its own".into(),
+            "`classifier` has no place beside `functions`: make the classifier a model of its own"
+                .into(),
         );
     }
 }
@@ -84,14 +100,23 @@ pub(super) fn check_functions(target: DeploymentTarget, has_classifier: bool, re
 ///
 /// Called by: [`super::function::FunctionKeys::complete`].
 /// Parameters: `report` — takes (key inside the function, message).
-pub(super) fn check_features(features: Features<'_>, target: DeploymentTarget, report: &impl Fn(&str, String)) {
+pub(super) fn check_features(
+    features: Features<'_>,
+    target: DeploymentTarget,
+    report: &impl Fn(&str, String),
+) {
     let Features { inputs, outputs, states } = features;
     for (key, what, release) in needs(features) {
         check_target(target, &key, &what, release, report);
     }
     for (name, _) in &states.0 {
-        if inputs.0.iter().any(|(other, _)| other == name) || outputs.0.iter().any(|(other, _)| other == name) {
-            report(&format!("states.{name}"), format!("`{name}` names a state and an input or output: rename one"));
+        if inputs.0.iter().any(|(other, _)| other == name)
+            || outputs.0.iter().any(|(other, _)| other == name)
+        {
+            report(
+                &format!("states.{name}"),
+                format!("`{name}` names a state and an input or output: rename one"),
+            );
         }
     }
     check_symbols(inputs, report);
@@ -99,9 +124,20 @@ pub(super) fn check_features(features: Features<'_>, target: DeploymentTarget, r
 }
 
 /// Reports that `what` needs a newer system than the target.
-fn check_target(target: DeploymentTarget, key: &str, what: &str, release: Release, report: &impl Fn(&str, String)) {
+fn check_target(
+    target: DeploymentTarget,
+    key: &str,
+    what: &str,
+    release: Release,
+    report: &impl Fn(&str, String),
+) {
     if let Some(needed) = target.older_than(release) {
-        report(key, format!("{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""));
+        report(
+            key,
+            format!(
+                "{what} need `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""
+            ),
+        );
     }
 }
 
@@ -110,26 +146,43 @@ fn needs(features: Features<'_>) -> Vec<(String, String, Release)> {
     let Features { inputs, outputs, states } = features;
     let mut needs = Vec::new();
     let typed = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), input.dtype));
-    let typed = typed.chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
+    let typed = typed
+        .chain(outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.dtype)));
     for (key, dtype) in typed {
         match dtype {
-            Some(DataType::Float16) => needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16)),
-            Some(DataType::Int8) => needs.push((key, "`int8` inputs and outputs".into(), Release::Ios26)),
+            Some(DataType::Float16) => {
+                needs.push((key, "`float16` inputs and outputs".into(), Release::Ios16))
+            }
+            Some(DataType::Int8) => {
+                needs.push((key, "`int8` inputs and outputs".into(), Release::Ios26))
+            }
             _ => {}
         }
     }
     let color = |form: &Form| if let Form::Image(image) = form { Some(image.color) } else { None };
-    let colors = inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), color(&input.form)));
-    let outputs =
-        outputs.0.iter().map(|(name, output)| (format!("outputs.{name}"), output.image.map(|image| image.color)));
+    let colors =
+        inputs.0.iter().map(|(name, input)| (format!("inputs.{name}"), color(&input.form)));
+    let outputs = outputs
+        .0
+        .iter()
+        .map(|(name, output)| (format!("outputs.{name}"), output.image.map(|image| image.color)));
     for (key, color) in colors.chain(outputs) {
         if color == Some(Color::GrayscaleFloat16) {
             needs.push((key, "`grayscale-float16` images".into(), Release::Ios16));
         }
     }
-    needs.extend(states.0.iter().map(|(name, _)| (format!("states.{name}"), "states".into(), Release::Ios18)));
+    needs.extend(
+        states
+            .0
+            .iter()
+            .map(|(name, _)| (format!("states.{name}"), "states".into(), Release::Ios18)),
+    );
     if let Some((name, _)) = enumerated(inputs).nth(1) {
-        needs.push((format!("inputs.{name}"), "several inputs with `shapes`".into(), Release::Ios18));
+        needs.push((
+            format!("inputs.{name}"),
+            "several inputs with `shapes`".into(),
+            Release::Ios18,
+        ));
     }
     needs
 }
@@ -144,12 +197,17 @@ fn check_symbols(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
             Form::Shapes(_) => continue,
         };
         for dimension in dimensions {
-            let Dimension::Range(range @ Range { symbol: Some(symbol), .. }) = dimension else { continue };
+            let Dimension::Range(range @ Range { symbol: Some(symbol), .. }) = dimension else {
+                continue;
+            };
             let (first, other) = *symbols.entry(symbol).or_insert((name, range));
             if other != range {
                 report(
                     &format!("inputs.{name}"),
-                    format!("the symbol `{symbol}` has other bounds in `{first}`: equal sizes have equal bounds"),
+                    format!(
+                        "the symbol `{symbol}` has other bounds in `{first}`: equal sizes have \
+                        equal bounds"
+                    ),
                 );
             }
         }
@@ -165,7 +223,8 @@ fn check_enumerations(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
             report(
                 &format!("inputs.{name}"),
                 format!(
-                    "`{first}` has {} `shapes`, `{name}` has {}: enumerated shapes of several inputs pair by position",
+                    "`{first}` has {} `shapes`, `{name}` has {}: enumerated shapes of several \
+                    inputs pair by position",
                     shapes.len(),
                     others.len()
                 ),

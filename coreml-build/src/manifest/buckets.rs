@@ -1,6 +1,7 @@
 //! Reading `buckets`: fixed sizes that together take every length, and what inputs are padded with.
 //!
-//! Owns: its keys, what they must agree on with the inputs, and whether the sizes share one package.
+//! Owns: its keys, what they must agree on with the inputs, and whether the sizes share one
+//! package.
 //! Must not: say what happens to outputs: the driver finds out.
 //! Flow: called by `model.rs`; the driver's `buckets.py` makes a function of each size.
 
@@ -111,7 +112,8 @@ impl BucketKeys {
     ///
     /// Called by: [`super::model::Keys::complete`].
     /// Parameters: `report` — takes (key inside the model, message).
-    /// Returns: the buckets, and whether their functions share one package; `None` when something has been reported.
+    /// Returns: the buckets, and whether their functions share one package; `None` when something
+    /// has been reported.
     pub(super) fn complete(
         self,
         function: &Function,
@@ -124,28 +126,34 @@ impl BucketKeys {
             faults.set(faults.get() + 1);
             report(key, message);
         };
-        let shares = self.share_weights.unwrap_or_else(|| target.older_than(Release::Ios18).is_none());
+        let shares =
+            self.share_weights.unwrap_or_else(|| target.older_than(Release::Ios18).is_none());
         if let Some(needed) = target.older_than(Release::Ios18).filter(|_| shares) {
             let message = "buckets that share weights are functions of one package, which need";
             report(
                 "buckets.share-weights",
-                format!("{message} `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""),
+                format!(
+                    "{message} `minimum-deployment-target = \"{needed}\"`, here it is \"{target}\""
+                ),
             );
         }
         if matches!(function.source, Source::Mil { .. }) {
-            let message = "buckets are made of a PyTorch model, not of a MIL program: only PyTorch shows that padding changes \
+            let message = "buckets are made of a PyTorch model, not of a MIL program: only PyTorch \
+                shows that padding changes \
                            no result. Make a program of each size, and choose between them in Rust";
             report("buckets", message.into());
         }
         if !function.states.is_empty() {
-            let message = "`states` have no place beside `buckets`: padding would be written to them, and beyond their end. \
-                           Let a model without states take the prompt, which returns them as outputs, and put those into \
+            let message = "`states` have no place beside `buckets`: padding would be written to \
+                them, and beyond their end. \
+                           Let a model without states take the prompt, which returns them as \
+                           outputs, and put those into \
                            the `State` of the model that goes on (docs/manifest.md)";
             report("states", message.into());
         }
         if has_classifier && shares && self.sizes.len() > 1 {
-            let message =
-                "the functions of one package have no classifier: write `share-weights = false` into `buckets`";
+            let message = "the functions of one package have no classifier: write `share-weights = \
+                false` into `buckets`";
             report("classifier", message.into());
         }
         let inputs = &function.inputs.0;
@@ -159,12 +167,15 @@ impl BucketKeys {
                     axes += 1;
                     continue;
                 }
-                let (symbol, (min, max)) = (bounds.symbol.as_deref().unwrap_or("T"), (bounds.min, bounds.max));
+                let (symbol, (min, max)) =
+                    (bounds.symbol.as_deref().unwrap_or("T"), (bounds.min, bounds.max));
                 report(
                     &format!("inputs.{name}"),
                     format!(
-                        "buckets fix all sizes: a range beside them is the length of `{}` too, and says so by the same \
-                         symbol. Write `{{ min = {min}, max = {max}, symbol = \"{symbol}\" }}` for both",
+                        "buckets fix all sizes: a range beside them is the length of `{}` too, and \
+                        says so by the same \
+                         symbol. Write `{{ min = {min}, max = {max}, symbol = \"{symbol}\" }}` for \
+                         both",
                         self.input
                     ),
                 );
@@ -183,14 +194,18 @@ impl BucketKeys {
             report("buckets.pad", format!("`{name}` is not an input that is padded"));
         }
         if let Some(mask) = &self.mask
-            && !inputs.iter().any(|(name, input)| name == mask && ranges(&input.form).next().is_some())
+            && !inputs
+                .iter()
+                .any(|(name, input)| name == mask && ranges(&input.form).next().is_some())
         {
             let (min, max) = (bounds.min, bounds.max);
             report(
                 "buckets.mask",
                 format!(
-                    "the mask `{mask}` must be an input with the length of `{}`: write for example `inputs.{mask} = {{ \
-                     shape = [1, {{ min = {min}, max = {max}, symbol = \"T\" }}], dtype = \"int32\" }}`",
+                    "the mask `{mask}` must be an input with the length of `{}`: write for example \
+                    `inputs.{mask} = {{ \
+                     shape = [1, {{ min = {min}, max = {max}, symbol = \"T\" }}], dtype = \
+                     \"int32\" }}`",
                     self.input
                 ),
             );
@@ -200,11 +215,16 @@ impl BucketKeys {
     }
 
     /// Returns the range of the length.
-    fn bounds<'a>(&self, inputs: &'a [(String, Input)], report: &impl Fn(&str, String)) -> Option<&'a Range> {
+    fn bounds<'a>(
+        &self,
+        inputs: &'a [(String, Input)],
+        report: &impl Fn(&str, String),
+    ) -> Option<&'a Range> {
         let Self { input: name, axis, sizes, .. } = self;
         let (Some(&smallest), Some(&largest)) = (sizes.first(), sizes.last()) else { return None };
         let Some((_, input)) = inputs.iter().find(|(other, _)| other == name) else {
-            let names = inputs.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let names =
+                inputs.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ");
             report("buckets.input", format!("there is no input `{name}`; the inputs are {names}"));
             return None;
         };
@@ -212,24 +232,29 @@ impl BucketKeys {
             report(
                 "buckets.axis",
                 format!(
-                    "dimension {axis} of `{name}` is not a range of lengths: write `{{ min = 1, max = {largest} }}` there"
+                    "dimension {axis} of `{name}` is not a range of lengths: write `{{ min = 1, \
+                    max = {largest} }}` there"
                 ),
             );
             return None;
         };
         if bounds.max != largest {
-            let message =
-                format!("`max` of `{name}` is {}, the largest of `sizes` {largest}: make them equal", bounds.max);
+            let message = format!(
+                "`max` of `{name}` is {}, the largest of `sizes` {largest}: make them equal",
+                bounds.max
+            );
             report("buckets.sizes", message);
             return None;
         }
         if bounds.min > smallest {
-            let message = format!("the size {smallest} is smaller than `min` of `{name}`, {}", bounds.min);
+            let message =
+                format!("the size {smallest} is smaller than `min` of `{name}`, {}", bounds.min);
             report("buckets.sizes", message);
             return None;
         }
         if bounds.default != bounds.max {
-            let message = "a length has no `default` beside `buckets`: each size is converted for itself";
+            let message =
+                "a length has no `default` beside `buckets`: each size is converted for itself";
             report(&format!("inputs.{name}"), message.into());
             return None;
         }
@@ -251,11 +276,16 @@ impl BucketKeys {
         }
         if self.mask.as_deref() == Some(name) {
             if name == self.input {
-                report("buckets.mask", format!("`{name}` is the input itself: a mask is another one"));
+                report(
+                    "buckets.mask",
+                    format!("`{name}` is the input itself: a mask is another one"),
+                );
             } else if axes != 1 {
                 report(
                     "buckets.mask",
-                    format!("the mask `{name}` must have the length in one dimension, it has {axes}"),
+                    format!(
+                        "the mask `{name}` must have the length in one dimension, it has {axes}"
+                    ),
                 );
             }
             if let Some(Some(_)) = input.sample.as_ref().map(Some) {
@@ -265,12 +295,17 @@ impl BucketKeys {
         }
         let value = self.pad.get(name).cloned().unwrap_or_else(|| Number::from(0));
         let fits = match input.dtype {
-            Some(DataType::Int32) => value.as_i64().is_some_and(|value| i32::try_from(value).is_ok()),
+            Some(DataType::Int32) => {
+                value.as_i64().is_some_and(|value| i32::try_from(value).is_ok())
+            }
             Some(DataType::Int8) => value.as_i64().is_some_and(|value| i8::try_from(value).is_ok()),
             _ => true,
         };
         if let Some(dtype) = input.dtype.filter(|_| !fits) {
-            report("buckets.pad", format!("`{name}` is {dtype}, and cannot be padded with {value}"));
+            report(
+                "buckets.pad",
+                format!("`{name}` is {dtype}, and cannot be padded with {value}"),
+            );
         }
         pad.insert(name.to_owned(), value);
     }
@@ -289,7 +324,8 @@ fn ranges(form: &Form) -> impl Iterator<Item = (Option<usize>, &Range)> {
         Form::Shapes(_) => (&[], None),
     };
     let sides = image.into_iter().flat_map(|image| [&image.height, &image.width]);
-    let axes = shape.iter().enumerate().filter_map(move |(axis, size)| Some((Some(axis), range(size)?)));
+    let axes =
+        shape.iter().enumerate().filter_map(move |(axis, size)| Some((Some(axis), range(size)?)));
     axes.chain(sides.filter_map(move |side| Some((None, range(side)?))))
 }
 

@@ -20,7 +20,11 @@ pub(super) fn classifier(item: &Item<'_>) -> Option<Classifier> {
     let label = name("predicted-feature-name", "classLabel");
     let probabilities = name("predicted-probabilities-output", "classLabel_probs");
     section.finish();
-    Some(Classifier { labels, predicted_feature_name: label?, predicted_probabilities_output: probabilities? })
+    Some(Classifier {
+        labels,
+        predicted_feature_name: label?,
+        predicted_probabilities_output: probabilities?,
+    })
 }
 
 /// Reads the labels of a classifier.
@@ -38,7 +42,12 @@ fn labels(item: &Item<'_>) -> Option<Labels> {
         return None;
     };
     if first.is_string() {
-        Some(Labels::Strings(elements.iter().map(|label| label.string().map(str::to_owned)).collect::<Option<_>>()?))
+        Some(Labels::Strings(
+            elements
+                .iter()
+                .map(|label| label.string().map(str::to_owned))
+                .collect::<Option<_>>()?,
+        ))
     } else {
         Some(Labels::Integers(elements.iter().map(Item::integer).collect::<Option<_>>()?))
     }

@@ -1,14 +1,16 @@
 //! Reading `quantize`, `palettize` and `prune`: smaller weights.
 //!
 //! Owns: their keys, their defaults, and what goes together.
-//! Flow: called by `model.rs`; the driver hands them to `coremltools.optimize.coreml` after the conversion.
+//! Flow: called by `model.rs`; the driver hands them to `coremltools.optimize.coreml` after the
+//! conversion.
 
 use super::section::{Item, Section};
 use super::target::Release;
 use serde::Serialize;
 use serde_json::Number;
 
-/// Weights with fewer elements stay as they are, unless the manifest says otherwise: coremltools' own bound.
+/// Weights with fewer elements stay as they are, unless the manifest says otherwise: coremltools'
+/// own bound.
 const DEFAULT_WEIGHT_THRESHOLD: i64 = 2048;
 
 /// Elements that share a scale, coremltools' own default.
@@ -145,7 +147,8 @@ impl Compression {
         self.palettize.as_ref()?;
         (quantize.per != "tensor").then_some((
             "quantize",
-            "with `palettize` it is the look-up tables that are quantized: write `per = \"tensor\"`",
+            "with `palettize` it is the look-up tables that are quantized: write `per = \
+            \"tensor\"`",
         ))
     }
 
@@ -225,7 +228,8 @@ fn prune(item: &Item<'_>) -> Option<Prune> {
         None => Some(None),
         Some((value, _)) => value.map(Some),
     };
-    let default = (mode == "threshold").then(|| Number::from_f64(DEFAULT_SPARSITY_PERCENTILE)).flatten();
+    let default =
+        (mode == "threshold").then(|| Number::from_f64(DEFAULT_SPARSITY_PERCENTILE)).flatten();
     Some(Prune {
         minimum_sparsity_percentile: given(percentile)?.or(default),
         mode,
@@ -242,7 +246,11 @@ fn word(item: &Item<'_>, words: &[&'static str]) -> Option<&'static str> {
 }
 
 /// Reads one of `words` at `key`; the first is the default.
-fn word_or(section: &Section<'_>, key: &'static str, words: &[&'static str]) -> Option<&'static str> {
+fn word_or(
+    section: &Section<'_>,
+    key: &'static str,
+    words: &[&'static str],
+) -> Option<&'static str> {
     match section.take(key) {
         Some(item) => word(&item, words),
         None => words.first().copied(),

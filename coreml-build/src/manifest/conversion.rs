@@ -1,9 +1,10 @@
 //! The canonical table of a model: all that decides what its conversion gives, and nothing else.
 //!
-//! Owns: the JSON form that is hashed into the fingerprint and sent to the driver. Fields stand in one fixed order;
-//! functions, inputs and outputs keep the manifest's, which is the order of the model's own.
-//! Must not: hold what only concerns the Rust side (`embed`, `compute-units`, tolerances): changing those converts
-//! nothing.
+//! Owns: the JSON form that is hashed into the fingerprint and sent to the driver. Fields stand in
+//! one fixed order; functions, inputs and outputs keep the manifest's, which is the order of the
+//! model's own.
+//! Must not: hold what only concerns the Rust side (`embed`, `compute-units`, tolerances): changing
+//! those converts nothing.
 //! Flow: made by `model.rs`; `fingerprint.rs` hashes it, `driver.rs` sends it.
 
 use super::buckets::Buckets;
@@ -75,7 +76,9 @@ impl Functions {
             Self::Several(several) => (None, Some(several)),
         };
         let named = several.into_iter().flat_map(|several| &several.functions.0);
-        one.into_iter().map(|function| (None, function)).chain(named.map(|(name, one)| (Some(name.as_str()), one)))
+        one.into_iter()
+            .map(|function| (None, function))
+            .chain(named.map(|(name, one)| (Some(name.as_str()), one)))
     }
 
     /// Returns the folder of a ready package.
@@ -85,7 +88,8 @@ impl Functions {
 
     /// Returns where they come from, for documentation.
     pub(crate) fn sources(&self) -> String {
-        let mut sources: Vec<_> = self.iter().map(|(_, function)| function.source.to_string()).collect();
+        let mut sources: Vec<_> =
+            self.iter().map(|(_, function)| function.source.to_string()).collect();
         sources.dedup();
         sources.join(", ")
     }
@@ -272,7 +276,8 @@ pub(crate) struct Metadata {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Classifier {
-    /// The classes, in the order of the network's output; `None`: those of the source's own configuration.
+    /// The classes, in the order of the network's output; `None`: those of the source's own
+    /// configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) labels: Option<Labels>,
     /// Name of the output that holds the label.

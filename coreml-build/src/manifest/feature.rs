@@ -35,12 +35,16 @@ fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<
 /// Reads what is left of a table as named features.
 ///
 /// Called by: `state.rs`, whose table has a key besides.
-pub(super) fn named_of<T>(section: &Section<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Named<T> {
+pub(super) fn named_of<T>(
+    section: &Section<'_>,
+    read: impl Fn(Section<'_>) -> Option<T>,
+) -> Named<T> {
     let mut features = Vec::new();
     for (name, item) in section.take_all() {
         if !is_feature_name(name) {
             item.report(format!(
-                "`{name}` cannot name a feature: coremltools would rename it. Use letters, digits and `_`, not \
+                "`{name}` cannot name a feature: coremltools would rename it. Use letters, digits \
+                and `_`, not \
                  starting with a digit"
             ));
             continue;
@@ -81,12 +85,16 @@ fn input(section: Section<'_>) -> Option<Input> {
         }
         (None, None, Some(item)) => {
             for key in &typed {
-                key.report("an image has no `dtype` and no `default`: its `color` says what it holds");
+                key.report(
+                    "an image has no `dtype` and no `default`: its `color` says what it holds",
+                );
             }
             input_image(&item).map(Form::Image)
         }
         (None, None, None) => {
-            section.report("an input needs a shape: write for example `shape = [1, 3, 224, 224]`".into());
+            section.report(
+                "an input needs a shape: write for example `shape = [1, 3, 224, 224]`".into(),
+            );
             None
         }
         _ => {
@@ -132,7 +140,8 @@ fn data_type(item: &Item<'_>) -> Option<DataType> {
     match word {
         Some(wide @ ("int64" | "float64" | "bool")) => {
             item.report(format!(
-                "`dtype` cannot be \"{wide}\": Core ML has no such inputs and outputs, and coremltools would \
+                "`dtype` cannot be \"{wide}\": Core ML has no such inputs and outputs, and \
+                coremltools would \
                  change it \
                  silently. Use \"{}\"",
                 if wide == "float64" { "float32" } else { "int32" }
@@ -164,7 +173,10 @@ fn sample(item: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
             Some(Sample::Start(first))
         }
         (None, None) => {
-            item.report("`sample` needs `range` or `start`: write for example `sample = { range = [0, 1] }`");
+            item.report(
+                "`sample` needs `range` or `start`: write for example `sample = { range = \
+                [0, 1] }`",
+            );
             None
         }
         (Some(_), Some(start)) => {
@@ -185,7 +197,8 @@ fn sample_range(range: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
         range.report("the `range` of an integer input has integers");
         return None;
     }
-    let within = |number: &Number| number.as_i64().is_some_and(|number| i8::try_from(number).is_ok());
+    let within =
+        |number: &Number| number.as_i64().is_some_and(|number| i8::try_from(number).is_ok());
     if dtype == Some(DataType::Int8) && !(within(&low) && within(&high)) {
         range.report("the `range` of an int8 input lies within -128 and 127");
         return None;

@@ -1,6 +1,8 @@
-//! Reading the keys that describe one function: where it comes from, how it is captured, what goes in and out.
+//! Reading the keys that describe one function: where it comes from, how it is captured, what goes
+//! in and out.
 //!
-//! Owns: those keys in a model of one function, in `functions.NAME` of a model of several, and in `[defaults]`.
+//! Owns: those keys in a model of one function, in `functions.NAME` of a model of several, and in
+//! `[defaults]`.
 //! Must not: know what stands at the model: target, precision, compression, metadata, parity.
 //! Flow: `model.rs` → [`FunctionKeys`] for each → [`Functions`], a part of the canonical table.
 
@@ -13,7 +15,8 @@ use super::state::{State, StatesMode, states};
 use super::target::DeploymentTarget;
 
 /// Keys of a function.
-pub(super) const FUNCTION_KEYS: [&str; 6] = ["capture", "inputs", "outputs", "source", "states", "weights"];
+pub(super) const FUNCTION_KEYS: [&str; 6] =
+    ["capture", "inputs", "outputs", "source", "states", "weights"];
 
 /// Endings of a state dict that are loaded without running code from it.
 const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
@@ -54,14 +57,20 @@ impl FunctionKeys {
         }
         keys.weights = section.take("weights").and_then(|item| weights(&item));
         keys.capture = section.take("capture").and_then(|item| {
-            item.choice(&[("auto", Capture::Auto), ("trace", Capture::Trace), ("export", Capture::Export)])
+            item.choice(&[
+                ("auto", Capture::Auto),
+                ("trace", Capture::Trace),
+                ("export", Capture::Export),
+            ])
         });
         if let Some(item) = section.take("inputs") {
             keys.inputs = feature::inputs(&item).unwrap_or_default();
             keys.has_inputs = true;
         }
-        keys.outputs = section.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
-        (keys.states, keys.states_mode) = section.take("states").and_then(|item| states(&item)).unwrap_or_default();
+        keys.outputs =
+            section.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
+        (keys.states, keys.states_mode) =
+            section.take("states").and_then(|item| states(&item)).unwrap_or_default();
         keys
     }
 
@@ -70,11 +79,12 @@ impl FunctionKeys {
         if self.has_source { self.source.as_ref() } else { defaults.source.as_ref() }
     }
 
-    /// Fills what is absent from `defaults`, as far as the source leaves a choice: `inputs`, `outputs` and `states` entry
-    /// by entry, the others whole.
+    /// Fills what is absent from `defaults`, as far as the source leaves a choice: `inputs`,
+    /// `outputs` and `states` entry by entry, the others whole.
     pub(super) fn or(self, defaults: Self) -> Self {
         let source = self.source_beside(&defaults).cloned();
-        let allowed = |key: &str| source.as_ref().is_none_or(|source| source.refuses(key).is_none());
+        let allowed =
+            |key: &str| source.as_ref().is_none_or(|source| source.refuses(key).is_none());
         let filled = |key: &str, inputs| if allowed(key) { inputs } else { Named::default() };
         let outputs = if allowed("outputs") { defaults.outputs } else { Named::default() };
         let states = if allowed("states") { defaults.states } else { Named::default() };
@@ -101,13 +111,22 @@ impl FunctionKeys {
     ///
     /// Parameters: `target` — the model's; `report` — takes (key inside the function, message).
     /// Returns: `None` when something needed is missing; it has been reported.
-    pub(super) fn complete(self, target: DeploymentTarget, report: &impl Fn(&str, String)) -> Option<Function> {
+    pub(super) fn complete(
+        self,
+        target: DeploymentTarget,
+        report: &impl Fn(&str, String),
+    ) -> Option<Function> {
         if !self.has_source {
             let example = "`source = { file = \"python/model.py\", entry = \"model\" }`";
             report("", format!("`source` is missing: write for example {example}"));
         }
         if !self.has_inputs && self.source.as_ref().is_none_or(Source::declares_inputs) {
-            report("", "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`".into());
+            report(
+                "",
+                "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, \
+                224, 224] }`"
+                    .into(),
+            );
         }
         agreement::check_features(self.features(), target, report);
         Some(Function {
@@ -143,11 +162,17 @@ impl SeveralKeys {
         let default = model.take("default-function").and_then(|item| {
             let name = item.text()?;
             match &functions {
-                None => item.report("`default-function` names one of `functions`, and there are none"),
-                Some(all) if !all.is_empty() && all.iter().all(|(other, _)| other != name) => item.report(format!(
-                    "`default-function` cannot be \"{name}\": the functions are {}",
-                    all.iter().map(|(name, _)| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-                )),
+                None => {
+                    item.report("`default-function` names one of `functions`, and there are none")
+                }
+                Some(all) if !all.is_empty() && all.iter().all(|(other, _)| other != name) => item
+                    .report(format!(
+                        "`default-function` cannot be \"{name}\": the functions are {}",
+                        all.iter()
+                            .map(|(name, _)| format!("`{name}`"))
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    )),
                 Some(_) => {}
             }
             Some(name.to_owned())
@@ -169,7 +194,10 @@ impl SeveralKeys {
             let example = &all[0].0;
             report(
                 "functions",
-                format!("`default-function` is missing: write for example `default-function = \"{example}\"`"),
+                format!(
+                    "`default-function` is missing: write for example `default-function = \
+                    \"{example}\"`"
+                ),
             );
         }
         let complete = |(name, keys): (String, FunctionKeys)| {
@@ -184,19 +212,27 @@ impl SeveralKeys {
             if matches!(function.source, Source::Mil { .. } | Source::Package { .. }) {
                 report(
                     function.source.path().0,
-                    "a function of several is made of a Python function, a TorchScript file or an exported program"
+                    "a function of several is made of a Python function, a TorchScript file or an \
+                    exported program"
                         .into(),
                 );
             }
             Some((name, function))
         };
         let functions: Option<Vec<_>> = all.into_iter().map(complete).collect();
-        Some(Functions::Several(Several { default_function: self.default?, functions: Named(functions?) }))
+        Some(Functions::Several(Several {
+            default_function: self.default?,
+            functions: Named(functions?),
+        }))
     }
 }
 
 /// Reports the keys among `given` that make no sense beside `source`.
-pub(super) fn refuse_beside(source: &Source, given: &[&'static str], report: &impl Fn(&str, String)) {
+pub(super) fn refuse_beside(
+    source: &Source,
+    given: &[&'static str],
+    report: &impl Fn(&str, String),
+) {
     for key in given.iter().filter(|key| **key != "source") {
         if let Some(reason) = source.refuses(key) {
             report(key, format!("`{key}` has no place beside `{}`: {reason}", source.path().0));
@@ -209,14 +245,18 @@ fn functions(item: &Item<'_>) -> Vec<(String, FunctionKeys)> {
     let Some(section) = item.section() else { return Vec::new() };
     let all = section.take_all();
     if all.is_empty() {
-        item.report("`functions` is empty: add a table for each function, or give the model a `source` itself");
+        item.report(
+            "`functions` is empty: add a table for each function, or give the model a \
+            `source` itself",
+        );
     }
     let mut functions = Vec::new();
     for (name, item) in all {
         let identifier = coreml_spec::rust_identifier(name);
         if identifier != name {
             item.report(format!(
-                "`{name}` cannot name a function, because it becomes a Rust module: call it for example `{identifier}`"
+                "`{name}` cannot name a function, because it becomes a Rust module: call it for \
+                example `{identifier}`"
             ));
         }
         let Some(section) = item.section() else { continue };
@@ -226,7 +266,8 @@ fn functions(item: &Item<'_>) -> Vec<(String, FunctionKeys)> {
     functions
 }
 
-/// Adds the entries of `defaults` that `own` lacks; they come first, as they stand first in the manifest.
+/// Adds the entries of `defaults` that `own` lacks; they come first, as they stand first in the
+/// manifest.
 fn merge<T>(own: Named<T>, defaults: Named<T>) -> Named<T> {
     let lacking = |(name, _): &(String, T)| own.0.iter().all(|(other, _)| other != name);
     let mut merged: Vec<_> = defaults.0.into_iter().filter(lacking).collect();

@@ -70,7 +70,8 @@ pub(super) fn input_image(item: &Item<'_>) -> Option<Image> {
     let color = color(&section);
     let channels = color.map_or(1, Color::channels);
     let numbers = |key| section.take(key).map(|item| (numbers(&item, channels), item));
-    let (scale, bias, mean, std) = (numbers("scale"), numbers("bias"), numbers("mean"), numbers("std"));
+    let (scale, bias, mean, std) =
+        (numbers("scale"), numbers("bias"), numbers("mean"), numbers("std"));
     section.finish();
     if let Some((_, place)) = mean.as_ref().or(std.as_ref())
         && (scale.is_some() || bias.is_some())
@@ -124,7 +125,10 @@ fn numbers(item: &Item<'_>, channels: usize) -> Option<Vec<Number>> {
     let all = all?;
     if all.len() != channels {
         let plural = if channels == 1 { "" } else { "s" };
-        item.report(format!("the image has {channels} channel{plural}, found {} numbers", all.len()));
+        item.report(format!(
+            "the image has {channels} channel{plural}, found {} numbers",
+            all.len()
+        ));
         return None;
     }
     Some(all)

@@ -1,15 +1,17 @@
 //! Reading the keys of one model, from its own table and from `[defaults]`.
 //!
-//! Owns: which keys a model has, what each may be, and the value of each when the manifest is silent.
-//! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes them to a
-//! [`Model`].
+//! Owns: which keys a model has, what each may be, and the value of each when the manifest is
+//! silent.
+//! Flow: `manifest.rs` reads `[defaults]` and every model into [`Keys`], merges them, and completes
+//! them to a [`Model`].
 
 use super::agreement;
 use super::buckets::{BucketKeys, buckets};
 use super::classifier::classifier;
 use super::compression::Compression;
 use super::conversion::{
-    self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output, Precision, Rewrite,
+    self, Classifier, Conversion, Format, Functions, Labels, Metadata, MixedPrecision, Output,
+    Precision, Rewrite,
 };
 use super::function::{FunctionKeys, SeveralKeys, refuse_beside};
 use super::parity::{DEFAULT_SAMPLES, DEFAULT_STEPS, Parity, parity};
@@ -83,7 +85,12 @@ impl Model {
 
     /// Returns a model for each bucket, to be a package of its own.
     fn in_packages(self) -> Vec<Self> {
-        let sizes = self.conversion.buckets.iter().flat_map(|buckets| buckets.sizes.clone()).collect::<Vec<_>>();
+        let sizes = self
+            .conversion
+            .buckets
+            .iter()
+            .flat_map(|buckets| buckets.sizes.clone())
+            .collect::<Vec<_>>();
         let package = |size: usize| {
             let mut model = self.clone();
             model.name = format!("{}_{size}", self.name);
@@ -106,10 +113,11 @@ impl Model {
 
     /// Returns the files that the manifest names, each with its key.
     pub(crate) fn declared_files(&self) -> Vec<(String, &str)> {
-        let labels = self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
-            Some(Labels::File(file)) => Some(("classifier.labels".to_owned(), file.as_str())),
-            _ => None,
-        });
+        let labels =
+            self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
+                Some(Labels::File(file)) => Some(("classifier.labels".to_owned(), file.as_str())),
+                _ => None,
+            });
         let ops = self.conversion.ops.as_deref().map(|file| ("ops".to_owned(), file));
         let mut files = self.sources(|source| source.is_local() && !source.is_folder());
         for (name, function) in self.conversion.functions.iter() {
@@ -127,7 +135,9 @@ impl Model {
     /// Returns the sources that are `wanted`, each with its key.
     fn sources(&self, wanted: impl Fn(&Source) -> bool) -> Vec<(String, &str)> {
         let mut sources = Vec::new();
-        for (name, function) in self.conversion.functions.iter().filter(|(_, function)| wanted(&function.source)) {
+        for (name, function) in
+            self.conversion.functions.iter().filter(|(_, function)| wanted(&function.source))
+        {
             let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
             let (key, path) = function.source.path();
             sources.push((format!("{table}{key}"), path));
@@ -176,7 +186,10 @@ impl Keys {
     pub(super) fn defaults(section: Section<'_>) -> Self {
         for key in ["functions", "default-function", "buckets"] {
             if section.has(key) {
-                section.take(key).into_iter().for_each(|item| item.report(format!("`{key}` belongs to one model")));
+                section
+                    .take(key)
+                    .into_iter()
+                    .for_each(|item| item.report(format!("`{key}` belongs to one model")));
             }
         }
         Self::read(section)
@@ -188,7 +201,8 @@ impl Keys {
         let mut keys = Self { given, function: FunctionKeys::read(&model), ..Self::default() };
         keys.several = SeveralKeys::read(&model);
         keys.ops = model.take("ops").and_then(|item| item.text()).map(str::to_owned);
-        keys.target = model.take("minimum-deployment-target").and_then(|item| DeploymentTarget::read(&item));
+        keys.target =
+            model.take("minimum-deployment-target").and_then(|item| DeploymentTarget::read(&item));
         model.take("format").and_then(|item| item.choice(&[("mlprogram", ())]));
         keys.precision = model.take("compute-precision").and_then(|item| precision(&item));
         keys.compute_units = model.take("compute-units").and_then(|item| {
@@ -211,7 +225,8 @@ impl Keys {
         keys
     }
 
-    /// Fills what is absent from `defaults`, but for the keys of functions: `metadata` entry by entry, the others whole.
+    /// Fills what is absent from `defaults`, but for the keys of functions: `metadata` entry by
+    /// entry, the others whole.
     fn or(self, defaults: Self) -> Self {
         Self {
             function: self.function,
@@ -237,12 +252,16 @@ impl Keys {
         }
     }
 
-    /// Fills what is absent from `defaults`, as far as the source leaves a choice, and reports keys that it does not.
+    /// Fills what is absent from `defaults`, as far as the source leaves a choice, and reports keys
+    /// that it does not.
     fn beside_its_source(self, mut defaults: Self, report: &impl Fn(&str, String)) -> Self {
         let shared = std::mem::take(&mut defaults.function);
         if self.several.functions.is_some() {
             for key in &self.function.given {
-                report(key, format!("`{key}` belongs to each of `functions`: write it into their tables"));
+                report(
+                    key,
+                    format!("`{key}` belongs to each of `functions`: write it into their tables"),
+                );
             }
             return Self { function: shared, ..self.or(defaults) };
         }
@@ -259,17 +278,22 @@ impl Keys {
             target: defaults.target.filter(|_| allowed("minimum-deployment-target")),
             precision: defaults.precision.filter(|_| allowed("compute-precision")),
             classifier: defaults.classifier.filter(|_| allowed("classifier")),
-            compression: if allowed("quantize") { defaults.compression } else { Compression::default() },
+            compression: if allowed("quantize") {
+                defaults.compression
+            } else {
+                Compression::default()
+            },
             ..defaults
         };
         let function = self.function.clone().or(shared);
         Self { function, ..self.or(defaults) }
     }
 
-    /// Makes the model of `name`, or one for each bucket that is a package of its own, whose own table is at `place`, and `path` the table's path in the manifest.
+    /// Makes the model of `name`, or one for each bucket that is a package of its own, whose own
+    /// table is at `place`, and `path` the table's path in the manifest.
     ///
-    /// Parameters: `places` — all keys of the manifest by path; `requirements` — of the manifest, if they are right;
-    /// `report` — takes (key inside the model, message).
+    /// Parameters: `places` — all keys of the manifest by path; `requirements` — of the manifest,
+    /// if they are right; `report` — takes (key inside the model, message).
     /// Returns: `None` when something needed is missing; it has been reported.
     pub(super) fn complete(
         self,
@@ -289,18 +313,27 @@ impl Keys {
         } else {
             keys.function.complete(target, &report).map(Functions::One)
         }?;
-        let from_transformers = functions.iter().any(|(_, function)| function.source.is_transformers());
-        agreement::check_transformers(from_transformers, keys.classifier.as_ref(), requirements, &report);
+        let from_transformers =
+            functions.iter().any(|(_, function)| function.source.is_transformers());
+        agreement::check_transformers(
+            from_transformers,
+            keys.classifier.as_ref(),
+            requirements,
+            &report,
+        );
         let (buckets, in_one_package) = match (keys.buckets, &functions) {
             (None, _) => (None, true),
             (Some(keys_of_buckets), Functions::One(function)) => {
                 let has_classifier = keys.classifier.is_some();
-                let (buckets, shares) = keys_of_buckets.complete(function, target, has_classifier, &report)?;
+                let (buckets, shares) =
+                    keys_of_buckets.complete(function, target, has_classifier, &report)?;
                 (Some(buckets), shares)
             }
             (Some(_), Functions::Several(_)) => {
-                let message = "`buckets` has no place beside `functions`: nothing says which of them has the lengths. Make \
-                               that function a model of its own, `[models.NAME]`, in the same manifest";
+                let message = "`buckets` has no place beside `functions`: nothing says which of \
+                    them has the lengths. Make \
+                               that function a model of its own, `[models.NAME]`, in the same \
+                               manifest";
                 report("buckets", message.into());
                 return None;
             }
@@ -308,10 +341,14 @@ impl Keys {
         let parity = keys.parity.unwrap_or_default();
         let has_states = functions.iter().any(|(_, function)| !function.states.is_empty());
         if parity.steps.is_some() && !has_states {
-            report("parity.steps", "`steps` counts predictions of a model with `states`, and this has none".into());
+            report(
+                "parity.steps",
+                "`steps` counts predictions of a model with `states`, and this has none".into(),
+            );
         }
         let half = |(_, output): &(String, Output)| output.dtype == Some(DataType::Float16);
-        let half_outputs = functions.iter().any(|(_, function)| function.outputs.0.iter().any(half));
+        let half_outputs =
+            functions.iter().any(|(_, function)| function.outputs.0.iter().any(half));
         let precision = keys.precision.unwrap_or(Precision::Float16);
         let half = precision != Precision::Float32 || half_outputs || has_states;
         let model = Model {
@@ -362,7 +399,8 @@ fn precision(item: &Item<'_>) -> Option<Precision> {
     let mixed = MixedPrecision { float32_ops: float32_ops?, float32_outputs: float32_outputs? };
     if mixed.float32_ops.is_empty() && mixed.float32_outputs.is_empty() {
         item.report(
-            "`compute-precision` keeps nothing in single precision: name operations in `float32-ops` or \
+            "`compute-precision` keeps nothing in single precision: name operations in \
+            `float32-ops` or \
              `float32-outputs`",
         );
         return None;
@@ -372,8 +410,11 @@ fn precision(item: &Item<'_>) -> Option<Precision> {
 
 /// Reads `rewrite`.
 fn rewrite(item: &Item<'_>) -> Option<Vec<Rewrite>> {
-    let mut found: Vec<_> =
-        item.array()?.iter().map(|item| item.choice(&[("ane", Rewrite::Ane)])).collect::<Option<_>>()?;
+    let mut found: Vec<_> = item
+        .array()?
+        .iter()
+        .map(|item| item.choice(&[("ane", Rewrite::Ane)]))
+        .collect::<Option<_>>()?;
     found.dedup();
     Some(found)
 }
@@ -383,8 +424,12 @@ fn allow(item: &Item<'_>) -> Option<Vec<String>> {
     let rule = |item: &Item<'_>| -> Option<String> {
         let text = item.text()?;
         let digits = text.strip_prefix("ANE");
-        if digits.is_none_or(|digits| digits.len() != 3 || digits.bytes().any(|byte| !byte.is_ascii_digit())) {
-            item.report(format!("`{text}` is no rule: `cargo coreml lint --rules` lists them, such as \"ANE030\""));
+        if digits.is_none_or(|digits| {
+            digits.len() != 3 || digits.bytes().any(|byte| !byte.is_ascii_digit())
+        }) {
+            item.report(format!(
+                "`{text}` is no rule: `cargo coreml lint --rules` lists them, such as \"ANE030\""
+            ));
             return None;
         }
         Some(text.to_owned())

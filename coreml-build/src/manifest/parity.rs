@@ -1,18 +1,21 @@
 //! Reading `parity`: when a result counts as equal to PyTorch's, and what is kept to compare with.
 //!
 //! Owns: the defaults by precision.
-//! Flow: called by `model.rs`; tolerances and metrics go into the index, counts into the canonical table.
+//! Flow: called by `model.rs`; tolerances and metrics go into the index, counts into the canonical
+//! table.
 
 use super::section::Item;
 use coreml_spec::{Bound, Tolerance};
 
-/// Samples kept per model: one seldom meets the range that breaks half precision, and each costs a PyTorch run.
+/// Samples kept per model: one seldom meets the range that breaks half precision, and each costs a
+/// PyTorch run.
 pub(super) const DEFAULT_SAMPLES: usize = 3;
 
 /// Most samples that a manifest can ask for: each holds all inputs and outputs in full precision.
 const MAX_SAMPLES: i64 = 64;
 
-/// Predictions in a row that make a sample of a model with states: the third reads what two others have written.
+/// Predictions in a row that make a sample of a model with states: the third reads what two others
+/// have written.
 pub(super) const DEFAULT_STEPS: usize = 3;
 
 /// Most predictions in a row: all of them are kept.
@@ -53,9 +56,10 @@ pub(super) fn parity(item: &Item<'_>) -> Option<Parity> {
     let tolerance = match (psnr, atol, rtol) {
         (None, None, None) => None,
         (Some((psnr, _)), None, None) => Some(Tolerance::Psnr(psnr)),
-        (None, atol, rtol) => {
-            Some(Tolerance::Absolute { atol: atol.map_or(0.0, |atol| atol.0), rtol: rtol.map_or(0.0, |rtol| rtol.0) })
-        }
+        (None, atol, rtol) => Some(Tolerance::Absolute {
+            atol: atol.map_or(0.0, |atol| atol.0),
+            rtol: rtol.map_or(0.0, |rtol| rtol.0),
+        }),
         _ => {
             item.report("`parity` has `psnr`, or `atol` and `rtol`, not both");
             return None;
@@ -70,7 +74,10 @@ pub(super) fn parity(item: &Item<'_>) -> Option<Parity> {
             return None;
         }
         (None, ..) => {
-            item.report("`at-least` and `at-most` are bounds of a `metric`: the command that prints the figure");
+            item.report(
+                "`at-least` and `at-most` are bounds of a `metric`: the command that \
+                prints the figure",
+            );
             return None;
         }
     };

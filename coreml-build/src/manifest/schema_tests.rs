@@ -70,7 +70,11 @@ fn schema() -> Value {
 /// Returns the words of an `enum` in the schema.
 fn words(schema: &Value, pointer: &str) -> Vec<String> {
     let words = schema.pointer(pointer).and_then(Value::as_array);
-    words.unwrap_or_else(|| panic!("{pointer}")).iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    words
+        .unwrap_or_else(|| panic!("{pointer}"))
+        .iter()
+        .map(|word| word.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -80,9 +84,12 @@ fn the_schema_has_the_keys_that_are_read_and_no_other() {
     let _ = Manifest::parse(Path::new("/m.toml"), "m.toml", EVERYTHING.to_owned());
     let known = KNOWN.take();
     for (path, pointer) in TABLES {
-        let table = schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
-        let named: BTreeSet<&str> = table["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-        let read = known.get(path).unwrap_or_else(|| panic!("`{path}` was not read: {:?}", known.keys()));
+        let table =
+            schema.pointer(pointer).unwrap_or_else(|| panic!("the schema has no {pointer}"));
+        let named: BTreeSet<&str> =
+            table["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let read =
+            known.get(path).unwrap_or_else(|| panic!("`{path}` was not read: {:?}", known.keys()));
         assert_eq!(&named, read, "keys of `{path}`");
         assert_eq!(table["additionalProperties"], false, "`{path}`");
     }

@@ -1,8 +1,10 @@
 //! Walking a TOML document so that nothing in it goes unread.
 //!
-//! Owns: reading tables and values with their places, and the wording of "unknown key", "wrong type", "wrong value".
+//! Owns: reading tables and values with their places, and the wording of "unknown key", "wrong
+//! type", "wrong value".
 //! Must not: know which keys a manifest has: whoever reads a key declares it by asking.
-//! Flow: `manifest.rs`, `model.rs` and `feature.rs` read through it; the errors collect in [`Reader`].
+//! Flow: `manifest.rs`, `model.rs` and `feature.rs` read through it; the errors collect in
+//! [`Reader`].
 
 use super::text::Text;
 use crate::error::{Error, ErrorKind, Place};
@@ -12,7 +14,8 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// What all sections of one manifest share: its text, the errors found so far, the place of every key read so far.
+/// What all sections of one manifest share: its text, the errors found so far, the place of every
+/// key read so far.
 #[derive(Debug)]
 pub(super) struct Reader<'a> {
     /// The manifest.
@@ -57,7 +60,8 @@ impl<'a> Reader<'a> {
 
 #[cfg(test)]
 std::thread_local! {
-    /// The keys that each table may have, by its path, of all that this thread has read: the schema must name the same.
+    /// The keys that each table may have, by its path, of all that this thread has read: the schema
+    /// must name the same.
     pub(super) static KNOWN: RefCell<BTreeMap<String, std::collections::BTreeSet<&'static str>>> = RefCell::default();
 }
 
@@ -84,7 +88,16 @@ impl<'a> Section<'a> {
             .map(|(key, value)| {
                 let name = key.get_ref().as_ref();
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                (name, Item { reader, path, offset: key.span().start, is_key: true, value: value.get_ref() })
+                (
+                    name,
+                    Item {
+                        reader,
+                        path,
+                        offset: key.span().start,
+                        is_key: true,
+                        value: value.get_ref(),
+                    },
+                )
             })
             .collect();
         Self { reader, path, offset, entries: RefCell::new(entries), asked: RefCell::default() }
@@ -107,7 +120,10 @@ impl<'a> Section<'a> {
     pub(super) fn require(&self, key: &'static str, example: &str) -> Option<Item<'a>> {
         let item = self.take(key);
         if item.is_none() {
-            self.report(format!("`{key}` is missing{}: write for example `{example}`", self.suffix()));
+            self.report(format!(
+                "`{key}` is missing{}: write for example `{example}`",
+                self.suffix()
+            ));
         }
         item
     }
@@ -133,7 +149,10 @@ impl<'a> Section<'a> {
         KNOWN.with_borrow_mut(|known| known.entry(self.path.clone()).or_default().extend(&asked));
         let suffix = self.suffix();
         for (name, item) in self.entries.take() {
-            item.report(format!("unknown key `{name}`{suffix}{}", did_you_mean(name, asked.iter().copied())));
+            item.report(format!(
+                "unknown key `{name}`{suffix}{}",
+                did_you_mean(name, asked.iter().copied())
+            ));
         }
     }
 
@@ -205,14 +224,19 @@ impl<'a> Item<'a> {
 
     /// Reads one of a few words.
     pub(super) fn choice<T: Clone>(&self, choices: &[(&'static str, T)]) -> Option<T> {
-        let accepted = || choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let accepted =
+            || choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let DeValue::String(word) = self.value else {
             return self.mistyped(&format!("one of {}", accepted()));
         };
         let found = choices.iter().find(|(known, _)| known == word).map(|(_, value)| value.clone());
         if found.is_none() {
             let guess = did_you_mean(word, choices.iter().map(|(word, _)| *word));
-            self.report(format!("`{}` cannot be \"{word}\": it must be one of {}{guess}", self.key(), accepted()));
+            self.report(format!(
+                "`{}` cannot be \"{word}\": it must be one of {}{guess}",
+                self.key(),
+                accepted()
+            ));
         }
         found
     }
@@ -234,7 +258,10 @@ impl<'a> Item<'a> {
     pub(super) fn integer_within(&self, min: i64, max: i64) -> Option<i64> {
         let value = self.integer()?;
         if !(min..=max).contains(&value) {
-            self.report(format!("`{}` is {value}, but must lie between {min} and {max}", self.key()));
+            self.report(format!(
+                "`{}` is {value}, but must lie between {min} and {max}",
+                self.key()
+            ));
             return None;
         }
         Some(value)
@@ -282,7 +309,9 @@ impl<'a> Item<'a> {
     /// Reads any value as JSON, for arguments whose meaning belongs to the user's Python code.
     pub(super) fn json(&self) -> Option<serde_json::Value> {
         json(self.value).or_else(|| {
-            self.mistyped("made of strings, finite numbers of at most 64 bits, booleans, arrays and tables")
+            self.mistyped(
+                "made of strings, finite numbers of at most 64 bits, booleans, arrays and tables",
+            )
         })
     }
 
@@ -316,7 +345,9 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
 fn number(value: &DeValue<'_>) -> Option<serde_json::Number> {
     match value {
         DeValue::Integer(_) => integer(value).map(Into::into),
-        DeValue::Float(float) => serde_json::Number::from_f64(float.as_str().replace('_', "").parse().ok()?),
+        DeValue::Float(float) => {
+            serde_json::Number::from_f64(float.as_str().replace('_', "").parse().ok()?)
+        }
         _ => None,
     }
 }
@@ -329,11 +360,12 @@ fn json(value: &DeValue<'_>) -> Option<serde_json::Value> {
         DeValue::Integer(_) | DeValue::Float(_) => Value::Number(number(value)?),
         DeValue::Boolean(value) => Value::Bool(*value),
         DeValue::Datetime(_) => return None,
-        DeValue::Array(elements) => {
-            Value::Array(elements.iter().map(|element| json(element.get_ref())).collect::<Option<_>>()?)
-        }
+        DeValue::Array(elements) => Value::Array(
+            elements.iter().map(|element| json(element.get_ref())).collect::<Option<_>>()?,
+        ),
         DeValue::Table(table) => {
-            // Sorted here, whatever the order that features of toml and serde_json chosen elsewhere would give.
+            // Sorted here, whatever the order that features of toml and serde_json chosen elsewhere
+            // would give.
             let sorted: BTreeMap<String, Value> = table
                 .iter()
                 .map(|(key, value)| Some((key.get_ref().to_string(), json(value.get_ref())?)))

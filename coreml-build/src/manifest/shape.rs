@@ -1,7 +1,8 @@
 //! Reading shapes: fixed, with ranges, or enumerated.
 //!
 //! Owns: what a shape may be, as far as Core ML limits it, and its place in the canonical table.
-//! Flow: called by `feature.rs`, `state.rs` and `image.rs`; the driver makes `RangeDim` and `EnumeratedShapes` of it.
+//! Flow: called by `feature.rs`, `state.rs` and `image.rs`; the driver makes `RangeDim` and
+//! `EnumeratedShapes` of it.
 
 use super::section::Item;
 use serde::Serialize;
@@ -9,7 +10,8 @@ use serde::Serialize;
 /// Largest number of dimensions of a Core ML tensor.
 const MAX_RANK: usize = 5;
 
-/// Largest size of a dimension. Core ML counts in 64 bits, but no tensor of more elements fits into a device.
+/// Largest size of a dimension. Core ML counts in 64 bits, but no tensor of more elements fits into
+/// a device.
 const MAX_SIZE: i64 = i32::MAX as i64;
 
 /// Most enumerated shapes of an input, Core ML's own limit.
@@ -54,14 +56,18 @@ pub(super) fn fixed_shape(item: &Item<'_>) -> Option<Vec<usize>> {
 
 /// Reads enumerated shapes; the first is the default.
 pub(super) fn shapes(item: &Item<'_>) -> Option<Vec<Vec<usize>>> {
-    let all: Vec<_> = item.array()?.iter().map(|shape| Some((fixed_shape(shape)?, shape.clone()))).collect();
+    let all: Vec<_> =
+        item.array()?.iter().map(|shape| Some((fixed_shape(shape)?, shape.clone()))).collect();
     let all: Vec<_> = all.into_iter().collect::<Option<_>>()?;
     let Some((first, _)) = all.first() else {
         item.report("`shapes` is empty");
         return None;
     };
     if all.len() > MAX_SHAPES {
-        item.report(format!("Core ML takes at most {MAX_SHAPES} enumerated shapes, found {}", all.len()));
+        item.report(format!(
+            "Core ML takes at most {MAX_SHAPES} enumerated shapes, found {}",
+            all.len()
+        ));
         return None;
     }
     for (position, (shape, place)) in all.iter().enumerate() {
@@ -79,7 +85,11 @@ pub(super) fn shapes(item: &Item<'_>) -> Option<Vec<Vec<usize>>> {
 
 /// Reads one dimension: a size or a table of bounds.
 pub(super) fn dimension(item: &Item<'_>) -> Option<Dimension> {
-    if item.is_table() { range(item).map(Dimension::Range) } else { size(item).map(Dimension::Fixed) }
+    if item.is_table() {
+        range(item).map(Dimension::Range)
+    } else {
+        size(item).map(Dimension::Fixed)
+    }
 }
 
 /// Returns the dimensions of an array, when their number is one that Core ML takes.
@@ -129,7 +139,9 @@ fn range(item: &Item<'_>) -> Option<Range> {
 fn symbol(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
     if !super::feature::is_feature_name(name) {
-        item.report(format!("`symbol` cannot be \"{name}\": it is made of letters, digits and `_`"));
+        item.report(format!(
+            "`symbol` cannot be \"{name}\": it is made of letters, digits and `_`"
+        ));
         return None;
     }
     Some(name.to_owned())

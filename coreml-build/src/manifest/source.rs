@@ -1,7 +1,8 @@
 //! Reading `source`: where the model comes from.
 //!
 //! Owns: the kinds of sources, their keys, and which other keys make no sense beside each.
-//! Flow: called by `model.rs`; the driver's `source.py` makes the module, `ready.rs` takes a package as it is.
+//! Flow: called by `model.rs`; the driver's `source.py` makes the module, `ready.rs` takes a
+//! package as it is.
 
 use super::section::Item;
 use serde::Serialize;
@@ -11,7 +12,8 @@ use std::fmt;
 /// Ending of a model package.
 const PACKAGE_ENDING: &str = ".mlpackage";
 
-/// What a model of transformers may be to do, by the hub's names; the driver's `pretrained.py` knows the class of each.
+/// What a model of transformers may be to do, by the hub's names; the driver's `pretrained.py`
+/// knows the class of each.
 pub(super) const TASKS: [&str; 14] = [
     "audio-classification",
     "automatic-speech-recognition",
@@ -127,11 +129,20 @@ impl Source {
         let own = ["weights", "capture", "rewrite"].contains(&key);
         match self {
             Self::File { .. } => None,
-            Self::TorchScript { .. } if own => Some("a TorchScript file has its weights and its graph already"),
-            Self::Exported { .. } if own => Some("an exported program has its weights and its graph already"),
-            Self::Transformers { .. } if key == "weights" => Some("a repository has its weights already"),
+            Self::TorchScript { .. } if own => {
+                Some("a TorchScript file has its weights and its graph already")
+            }
+            Self::Exported { .. } if own => {
+                Some("an exported program has its weights and its graph already")
+            }
+            Self::Transformers { .. } if key == "weights" => {
+                Some("a repository has its weights already")
+            }
             Self::TorchScript { .. } | Self::Exported { .. } | Self::Transformers { .. } => None,
-            Self::Mil { .. } if own || ["inputs", "outputs", "states", "classifier", "parity"].contains(&key) => {
+            Self::Mil { .. }
+                if own
+                    || ["inputs", "outputs", "states", "classifier", "parity"].contains(&key) =>
+            {
                 Some("a MIL program has its own inputs and outputs, and nothing to compare with")
             }
             Self::Mil { .. } => None,
@@ -143,7 +154,9 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { file, entry, .. } | Self::Mil { mil: file, entry, .. } => write!(f, "{file}:{entry}"),
+            Self::File { file, entry, .. } | Self::Mil { mil: file, entry, .. } => {
+                write!(f, "{file}:{entry}")
+            }
             Self::Transformers { revision: Some(revision), transformers, .. } => {
                 write!(f, "{transformers}@{}", revision.get(..SHOWN_DIGITS).unwrap_or(revision))
             }
@@ -156,7 +169,8 @@ impl fmt::Display for Source {
 pub(super) fn source(item: &Item<'_>) -> Option<Source> {
     let section = item.section()?;
     let kinds = ["file", "mil", "torchscript", "exported", "transformers", "package"];
-    let given: Vec<_> = kinds.iter().filter_map(|kind| Some((*kind, section.take(kind)?))).collect();
+    let given: Vec<_> =
+        kinds.iter().filter_map(|kind| Some((*kind, section.take(kind)?))).collect();
     let extras = ["entry", "args", "task", "revision"].map(|key| (key, section.take(key)));
     let source = match given.as_slice() {
         [(kind, path)] => {
@@ -165,7 +179,11 @@ pub(super) fn source(item: &Item<'_>) -> Option<Source> {
             if strange.peek().is_some() {
                 for (key, item) in strange {
                     let owners = goes_with(key).map(|owner| format!("`{owner}`"));
-                    let owners = if owners[0] == owners[1] { owners[0].clone() } else { owners.join(" and ") };
+                    let owners = if owners[0] == owners[1] {
+                        owners[0].clone()
+                    } else {
+                        owners.join(" and ")
+                    };
                     item.report(format!("`{key}` goes with {owners}, not with `{kind}`"));
                 }
                 None
@@ -173,8 +191,12 @@ pub(super) fn source(item: &Item<'_>) -> Option<Source> {
                 let [entry, args, task, revision] = extras.map(|(_, item)| item);
                 match *kind {
                     "file" | "mil" => function(item, entry, args, kind, path),
-                    "torchscript" => path.text().map(|file| Source::TorchScript { torchscript: file.to_owned() }),
-                    "exported" => path.text().map(|file| Source::Exported { exported: file.to_owned() }),
+                    "torchscript" => {
+                        path.text().map(|file| Source::TorchScript { torchscript: file.to_owned() })
+                    }
+                    "exported" => {
+                        path.text().map(|file| Source::Exported { exported: file.to_owned() })
+                    }
                     "transformers" => transformers(item, path, task, revision),
                     _ => path.text().and_then(|folder| package(path, folder.to_owned())),
                 }
@@ -198,7 +220,11 @@ pub(super) fn source(item: &Item<'_>) -> Option<Source> {
 
 /// Returns the kinds of sources that a key of `source` belongs to; the same twice for one alone.
 fn goes_with(key: &str) -> [&'static str; 2] {
-    if ["entry", "args"].contains(&key) { ["file", "mil"] } else { ["transformers", "transformers"] }
+    if ["entry", "args"].contains(&key) {
+        ["file", "mil"]
+    } else {
+        ["transformers", "transformers"]
+    }
 }
 
 /// Reads a repository of the hub, or a folder in its form.
@@ -209,7 +235,9 @@ fn transformers(
     revision: Option<Item<'_>>,
 ) -> Option<Source> {
     if task.is_none() {
-        item.report("`transformers` needs a `task`: write for example `task = \"feature-extraction\"`");
+        item.report(
+            "`transformers` needs a `task`: write for example `task = \"feature-extraction\"`",
+        );
     }
     let task = task.and_then(|task| task.choice(&TASKS.map(|task| (task, task))));
     let revision = match revision {
@@ -235,7 +263,9 @@ fn function(
     let entry = entry.text().filter(|name| {
         let valid = name.split('.').all(is_python_name);
         if !valid {
-            entry.report(format!("`entry` cannot be \"{name}\": it is the name of a function in the file"));
+            entry.report(format!(
+                "`entry` cannot be \"{name}\": it is the name of a function in the file"
+            ));
         }
         valid
     });
@@ -248,13 +278,19 @@ fn function(
         Some(item) => item.json(),
     };
     let (args, entry, file) = (args?, entry?.to_owned(), file?.to_owned());
-    Some(if kind == "mil" { Source::Mil { args, entry, mil: file } } else { Source::File { args, entry, file } })
+    Some(if kind == "mil" {
+        Source::Mil { args, entry, mil: file }
+    } else {
+        Source::File { args, entry, file }
+    })
 }
 
 /// Reads a ready package.
 fn package(item: &Item<'_>, folder: String) -> Option<Source> {
     if !folder.trim_end_matches('/').ends_with(PACKAGE_ENDING) {
-        item.report(format!("`package` cannot be \"{folder}\": it is a folder that ends in {PACKAGE_ENDING}"));
+        item.report(format!(
+            "`package` cannot be \"{folder}\": it is a folder that ends in {PACKAGE_ENDING}"
+        ));
         return None;
     }
     Some(Source::Package { package: folder })
@@ -263,12 +299,14 @@ fn package(item: &Item<'_>, folder: String) -> Option<Source> {
 /// Reports a source that names no module.
 fn report_missing(item: &Item<'_>) {
     item.report(
-        "`source` needs `file` and `entry`: write for example `source = { file = \"python/model.py\", entry = \
+        "`source` needs `file` and `entry`: write for example `source = { file = \
+        \"python/model.py\", entry = \
          \"model\" }`",
     );
 }
 
 /// Returns whether `name` can be the name of a Python function.
 fn is_python_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_alphabetic() || c == '_') && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || c == '_')
 }

@@ -13,7 +13,8 @@ use serde::Serialize;
 /// One state.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct State {
-    /// The module's buffer, as `named_buffers()` calls it; the state's own name where the manifest is silent.
+    /// The module's buffer, as `named_buffers()` calls it; the state's own name where the manifest
+    /// is silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) buffer: Option<String>,
     /// Element type.
@@ -45,7 +46,10 @@ pub(super) fn states(item: &Item<'_>) -> Option<(Named<State>, Option<StatesMode
     let section = item.section()?;
     let mode = section.take("mode").map(|item| {
         if item.is_table() {
-            item.report("a state cannot be called `mode`: name its buffer, `states.other = { buffer = \"mode\", … }`");
+            item.report(
+                "a state cannot be called `mode`: name its buffer, `states.other = { \
+                buffer = \"mode\", … }`",
+            );
             return None;
         }
         item.choice(&[("coreml", StatesMode::CoreMl), ("io", StatesMode::Io)])
@@ -59,7 +63,8 @@ pub(super) fn states(item: &Item<'_>) -> Option<(Named<State>, Option<StatesMode
 
 /// Reads one state.
 fn state(section: Section<'_>) -> Option<State> {
-    let shape = section.require("shape", "shape = [1, 8, 64, 64]").and_then(|item| fixed_shape(&item));
+    let shape =
+        section.require("shape", "shape = [1, 8, 64, 64]").and_then(|item| fixed_shape(&item));
     let dtype = section.take("dtype").map_or(Some(DataType::Float16), |item| dtype(&item));
     let buffer = section.take("buffer").map(|item| item.text().map(str::to_owned));
     section.finish();

@@ -7,8 +7,8 @@ use super::section::Item;
 use crate::nearest::did_you_mean;
 use std::fmt;
 
-/// Core ML releases that run ML Programs: release, and the first iOS, macOS, watchOS and tvOS with it, as coremltools
-/// 9.0 names them.
+/// Core ML releases that run ML Programs: release, and the first iOS, macOS, watchOS and tvOS with
+/// it, as coremltools 9.0 names them.
 const RELEASES: [(u8, [&str; 4]); 5] = [
     (5, ["iOS15", "macOS12", "watchOS8", "tvOS15"]),
     (6, ["iOS16", "macOS13", "watchOS9", "tvOS16"]),
@@ -17,7 +17,8 @@ const RELEASES: [(u8, [&str; 4]); 5] = [
     (9, ["iOS26", "macOS26", "watchOS26", "tvOS26"]),
 ];
 
-/// The target of a manifest that names none: the oldest that has all kinds of inputs, states and compressed weights.
+/// The target of a manifest that names none: the oldest that has all kinds of inputs, states and
+/// compressed weights.
 const DEFAULT: DeploymentTarget = DeploymentTarget { release: 8, system: 0, name: "iOS18" };
 
 /// The oldest system that must run a model.
@@ -52,9 +53,11 @@ impl DeploymentTarget {
         });
         let found = all.clone().find(|target| target.name == name);
         if found.is_none() {
-            let ios: Vec<_> = RELEASES.iter().map(|(_, names)| format!("\"{}\"", names[0])).collect();
+            let ios: Vec<_> =
+                RELEASES.iter().map(|(_, names)| format!("\"{}\"", names[0])).collect();
             item.report(format!(
-                "`minimum-deployment-target` cannot be \"{name}\": ML Programs need one of {}, or the macOS, \
+                "`minimum-deployment-target` cannot be \"{name}\": ML Programs need one of {}, or \
+                the macOS, \
                  watchOS or tvOS of the same year{}",
                 ios.join(", "),
                 did_you_mean(name, all.map(|target| target.name))

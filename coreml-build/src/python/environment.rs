@@ -1,8 +1,8 @@
 //! Python environments in the cache.
 //!
-//! Owns: one folder per (packages, interpreter, platform), made under a lock and ready only when its marker says so.
-//! An attempt to make one has a folder of its own: one that was interrupted is never continued, and an installer that
-//! outlives its build writes where nobody reads.
+//! Owns: one folder per (packages, interpreter, platform), made under a lock and ready only when
+//! its marker says so. An attempt to make one has a folder of its own: one that was interrupted is
+//! never continued, and an installer that outlives its build writes where nobody reads.
 //! Flow: `python.rs` → [`obtain`] → `installer.rs` does the work.
 
 use super::installer::Installer;
@@ -17,13 +17,15 @@ use std::path::{Path, PathBuf};
 /// Version of how environments are made: a change makes new ones.
 const FORMAT_VERSION: &str = "1";
 
-/// Hexadecimal digits of an environment's key: enough never to collide, few enough for Windows's path limit.
+/// Hexadecimal digits of an environment's key: enough never to collide, few enough for Windows's
+/// path limit.
 const KEY_DIGITS: usize = 16;
 
 /// The marker inside the folder of a key: the name of the attempt that succeeded.
 const READY: &str = "ready";
 
-/// Returns the interpreter of the environment for `requirements`, which is made if there is none yet.
+/// Returns the interpreter of the environment for `requirements`, which is made if there is none
+/// yet.
 ///
 /// Called by: [`super::obtain`].
 pub(super) fn obtain(
@@ -40,7 +42,8 @@ pub(super) fn obtain(
         return Ok(python);
     }
     let lock = Lock::new(cache.python_folder().join(format!("{key}.lock")));
-    let _held = lock.hold(|| status.begin("waiting for another build to install Python packages"))?;
+    let _held =
+        lock.hold(|| status.begin("waiting for another build to install Python packages"))?;
     if let Some(python) = ready(&folder) {
         return Ok(python);
     }
@@ -52,18 +55,32 @@ pub(super) fn obtain(
     let attempt = tempfile::Builder::new().prefix("env-").tempdir_in(&folder).map_err(failed)?;
     status.begin(&format!("installing Python packages: {}", requirements.packages.join(", ")));
     let (log, file) = cache.log(&format!("python-{key}"))?;
-    let installer = Installer { interpreter, uv, options, requirements, folder: attempt.path(), log, file, status };
+    let installer = Installer {
+        interpreter,
+        uv,
+        options,
+        requirements,
+        folder: attempt.path(),
+        log,
+        file,
+        status,
+    };
     installer.install()?;
     let name = attempt.path().file_name().unwrap_or_default().as_encoded_bytes().to_vec();
     write_whole(&folder.join(READY), &name).map_err(failed)?;
     let _ = attempt.keep();
-    ready(&folder).ok_or_else(|| failed(std::io::Error::other("the new environment has no interpreter")))
+    ready(&folder)
+        .ok_or_else(|| failed(std::io::Error::other("the new environment has no interpreter")))
 }
 
 /// Returns the interpreter of the environment for `requirements`, if it was made already.
 ///
 /// Called by: [`super::examine`].
-pub(super) fn existing(interpreter: &Interpreter, requirements: &Requirements, cache: &Cache) -> Option<PathBuf> {
+pub(super) fn existing(
+    interpreter: &Interpreter,
+    requirements: &Requirements,
+    cache: &Cache,
+) -> Option<PathBuf> {
     ready(&cache.python_folder().join(key(interpreter, requirements)))
 }
 

@@ -1,6 +1,7 @@
 //! Making one Python environment: a venv, and packages with pinned hashes in it.
 //!
-//! Owns: the commands of uv and pip, and what their failures mean. Their output goes to a log that every error names.
+//! Owns: the commands of uv and pip, and what their failures mean. Their output goes to a log that
+//! every error names.
 //! Must not: choose the folder or the interpreter.
 //! Flow: `environment.rs` → [`Installer::install`].
 
@@ -18,8 +19,8 @@ use std::process::{Command, ExitStatus, Stdio};
 /// The version of uv that is installed where there is none, with the hashes of its wheels.
 const UV_REQUIREMENT: &str = include_str!("uv.txt");
 
-/// Imports what the driver imports: proves that the environment is whole, and leaves the bytecode that would otherwise
-/// be compiled at every conversion.
+/// Imports what the driver imports: proves that the environment is whole, and leaves the bytecode
+/// that would otherwise be compiled at every conversion.
 const IMPORTS: &str = "import torch, coremltools, numpy, safetensors.torch";
 
 /// Lines of an installer's output that an error quotes.
@@ -79,7 +80,11 @@ pub(super) fn python_of(folder: &Path) -> PathBuf {
 
 /// Returns the program `name` of the venv at `venv`.
 fn program_of(venv: &Path, name: &str) -> PathBuf {
-    if cfg!(windows) { venv.join("Scripts").join(format!("{name}.exe")) } else { venv.join("bin").join(name) }
+    if cfg!(windows) {
+        venv.join("Scripts").join(format!("{name}.exe"))
+    } else {
+        venv.join("bin").join(name)
+    }
 }
 
 impl Installer<'_> {
@@ -93,7 +98,9 @@ impl Installer<'_> {
         }
         self.run(
             "import the packages",
-            child::command(self.python()).args(["-I", "-c", IMPORTS]).env_remove("PYTHONDONTWRITEBYTECODE"),
+            child::command(self.python())
+                .args(["-I", "-c", IMPORTS])
+                .env_remove("PYTHONDONTWRITEBYTECODE"),
         )
     }
 
@@ -117,12 +124,25 @@ impl Installer<'_> {
 
     /// [`resolve`](Self::resolve) by this uv.
     fn resolve_by_uv(&self, uv: &Path) -> Result<String, Error> {
-        let (wanted, lock) = (self.folder.join("requirements.in"), self.folder.join("requirements.txt"));
+        let (wanted, lock) =
+            (self.folder.join("requirements.in"), self.folder.join("requirements.txt"));
         self.write(&wanted, &self.requirements.packages.join("\n"))?;
         let mut resolve = self.uv(uv);
-        resolve.args(["pip", "compile", "--quiet", "--universal", "--no-annotate", "--generate-hashes", "--python"]);
-        self.run("resolve the packages", resolve.arg(&self.interpreter.base).arg(&wanted).arg("-o").arg(&lock))?;
-        std::fs::read_to_string(&lock).map_err(|error| Error::storage("read the resolved packages", &lock, &error))
+        resolve.args([
+            "pip",
+            "compile",
+            "--quiet",
+            "--universal",
+            "--no-annotate",
+            "--generate-hashes",
+            "--python",
+        ]);
+        self.run(
+            "resolve the packages",
+            resolve.arg(&self.interpreter.base).arg(&wanted).arg("-o").arg(&lock),
+        )?;
+        std::fs::read_to_string(&lock)
+            .map_err(|error| Error::storage("read the resolved packages", &lock, &error))
     }
 
     /// Makes a venv and fills it by uv.
@@ -130,7 +150,11 @@ impl Installer<'_> {
         let venv = self.folder.join("venv");
         self.run(
             "make a venv",
-            self.uv(uv).args(["venv", "--no-project"]).arg("--python").arg(&self.interpreter.base).arg(&venv),
+            self.uv(uv)
+                .args(["venv", "--no-project"])
+                .arg("--python")
+                .arg(&self.interpreter.base)
+                .arg(&venv),
         )?;
         let lock = self.folder.join("requirements.txt");
         match self.requirements.lock() {
@@ -139,7 +163,9 @@ impl Installer<'_> {
                 let wanted = self.folder.join("requirements.in");
                 self.write(&wanted, &self.requirements.packages.join("\n"))?;
                 let mut resolve = self.uv(uv);
-                resolve.args(["pip", "compile", "--quiet", "--generate-hashes", "--python"]).arg(self.python());
+                resolve
+                    .args(["pip", "compile", "--quiet", "--generate-hashes", "--python"])
+                    .arg(self.python());
                 self.run("resolve the packages", resolve.arg(&wanted).arg("-o").arg(&lock))?;
             }
         }
@@ -148,11 +174,14 @@ impl Installer<'_> {
         self.run("install the packages", &mut sync)
     }
 
-    /// Makes a venv and fills it by a uv that pip installs, or by pip alone where there is no uv for this system.
+    /// Makes a venv and fills it by a uv that pip installs, or by pip alone where there is no uv
+    /// for this system.
     fn install_without_uv(&self) -> Result<(), Error> {
         match self.install_uv() {
             Ok(tools) => self.install_by_uv(&program_of(&tools, "uv"))?,
-            Err(error) if error.message().contains("No matching distribution") => self.install_by_pip()?,
+            Err(error) if error.message().contains("No matching distribution") => {
+                self.install_by_pip()?
+            }
             Err(error) => return Err(error),
         }
         // Left over, it would only take space.
@@ -194,7 +223,8 @@ impl Installer<'_> {
         self.run("install the packages", &mut install)
     }
 
-    /// Returns a command of uv that acts on no project around it: it runs in the environment's own folder.
+    /// Returns a command of uv that acts on no project around it: it runs in the environment's own
+    /// folder.
     fn uv(&self, uv: &Path) -> Command {
         let mut command = child::command(uv);
         if self.options.offline {
@@ -219,7 +249,8 @@ impl Installer<'_> {
 
     /// Writes a file of the environment's folder.
     fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
-        std::fs::write(path, content).map_err(|error| Error::storage("make a Python environment", path, &error))
+        std::fs::write(path, content)
+            .map_err(|error| Error::storage("make a Python environment", path, &error))
     }
 
     /// Runs `command` with its output in the log.
@@ -246,7 +277,11 @@ impl Installer<'_> {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         writeln!(file, "$ {}", words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" "))?;
         let begin = file.metadata()?.len();
-        command.current_dir(self.folder).stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file.try_clone()?);
+        command
+            .current_dir(self.folder)
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file.try_clone()?);
         Ok((begin, Child::start(command)?.wait(|| self.status.tick())?))
     }
 
@@ -256,13 +291,15 @@ impl Installer<'_> {
             let output = output.to_ascii_lowercase();
             signs.iter().any(|sign| output.contains(&sign.to_ascii_lowercase()))
         };
-        let lines: Vec<_> = output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+        let lines: Vec<_> =
+            output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let quoted = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  | ");
         if says(&DISK_SIGNS) {
             return self
                 .error(format!("cannot {doing}: the disk is full at {}", self.folder.display()))
                 .advise(
-                    "torch and coremltools take 2 to 6 GB: free some space, or set COREML_CACHE_DIR to a \
+                    "torch and coremltools take 2 to 6 GB: free some space, or set \
+                    COREML_CACHE_DIR to a \
                      folder on another disk",
                 )
                 .advise("or set COREML_PYTHON to an interpreter that has them");
@@ -274,7 +311,8 @@ impl Installer<'_> {
                      refused\n  | {quoted}"
                 ))
                 .advise(
-                    "try again; if it happens again, the package index or a proxy gives out altered files: \
+                    "try again; if it happens again, the package index or a proxy gives out \
+                    altered files: \
                      do not install them",
                 )
                 .advise("or set COREML_PYTHON to an interpreter that has torch and coremltools");
@@ -289,8 +327,9 @@ impl Installer<'_> {
         if self.options.offline {
             return self.offline(&format!("uv said:\n  | {quoted}"));
         }
-        self.error(format!("cannot {doing} ({end})\n  | {quoted}"))
-            .advise("read the log; or set COREML_PYTHON to an interpreter that has torch and coremltools")
+        self.error(format!("cannot {doing} ({end})\n  | {quoted}")).advise(
+            "read the log; or set COREML_PYTHON to an interpreter that has torch and coremltools",
+        )
     }
 
     /// Returns the error for a network that does not answer.
@@ -301,7 +340,8 @@ impl Installer<'_> {
                  UV_DEFAULT_INDEX or PIP_INDEX_URL",
             )
             .advise(
-                "or set COREML_PYTHON to an interpreter that has torch and coremltools: then nothing is \
+                "or set COREML_PYTHON to an interpreter that has torch and coremltools: then \
+                nothing is \
                  downloaded",
             )
     }
@@ -309,7 +349,8 @@ impl Installer<'_> {
     /// Returns the error for a build that may not use the network but would have to.
     fn offline(&self, why: &str) -> Error {
         self.error(format!(
-            "the Python packages cannot be installed offline (COREML_OFFLINE or CARGO_NET_OFFLINE is set): {why}"
+            "the Python packages cannot be installed offline (COREML_OFFLINE or CARGO_NET_OFFLINE \
+            is set): {why}"
         ))
         .advise("build once with network; afterwards the environment in the cache is used")
         .advise("or set COREML_PYTHON to an interpreter that has torch and coremltools")
@@ -320,13 +361,15 @@ impl Installer<'_> {
         let [major, minor, _] = self.interpreter.version;
         let package = format!("python{major}.{minor}-venv");
         self.error(format!(
-            "{} cannot make environments: its modules `venv` and `ensurepip` are not installed, which Debian \
+            "{} cannot make environments: its modules `venv` and `ensurepip` are not installed, \
+            which Debian \
              and Ubuntu keep in the package {package}",
             self.interpreter.base.display()
         ))
         .advise(format!("sudo apt install {package}"))
         .advise(
-            "or install uv, which needs neither; or set COREML_PYTHON to an interpreter that has torch and \
+            "or install uv, which needs neither; or set COREML_PYTHON to an interpreter that has \
+            torch and \
              coremltools",
         )
     }

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Names that interpreters have, the likeliest first.
-const NAMES: [&str; 6] = ["python3", "python", "python3.13", "python3.12", "python3.11", "python3.10"];
+const NAMES: [&str; 6] =
+    ["python3", "python", "python3.13", "python3.12", "python3.11", "python3.10"];
 
 /// What an interpreter is asked to say about itself, as one line of JSON. It must run on any Python 3.
 const QUESTION: &str = "\
@@ -32,7 +33,8 @@ print(json.dumps({
 }))
 ";
 
-/// What an interpreter is asked to say about packages: their versions as JSON, null for one that is missing.
+/// What an interpreter is asked to say about packages: their versions as JSON, null for one that is
+/// missing.
 const VERSIONS: &str = "\
 import importlib.metadata as m, json, sys
 def version(name):
@@ -72,7 +74,8 @@ struct Answer {
 impl Interpreter {
     /// Asks the program at `path` what it is.
     ///
-    /// Errors: why it is no Python 3, as the end of a sentence that begins with its name and "which".
+    /// Errors: why it is no Python 3, as the end of a sentence that begins with its name and
+    /// "which".
     pub(super) fn probe(path: &Path) -> Result<Self, String> {
         let output = child::command(path)
             .args(["-I", "-c", QUESTION])
@@ -89,8 +92,8 @@ impl Interpreter {
                 if said.is_empty() { "" } else { ": " }
             )
         })?;
-        let (version, _) =
-            parse_version(&answer.version).ok_or_else(|| format!("has the odd version {}", answer.version))?;
+        let (version, _) = parse_version(&answer.version)
+            .ok_or_else(|| format!("has the odd version {}", answer.version))?;
         Ok(Self {
             base: answer.base,
             version,
@@ -107,10 +110,15 @@ impl fmt::Display for Interpreter {
     }
 }
 
-/// Returns the first interpreter on the search path whose version lies in `range`; else one that `uv` knows.
+/// Returns the first interpreter on the search path whose version lies in `range`; else one that
+/// `uv` knows.
 ///
 /// Called by: `python.rs`.
-pub(super) fn find(options: &PythonOptions, range: &VersionRange, uv: Option<&Path>) -> Result<Interpreter, Error> {
+pub(super) fn find(
+    options: &PythonOptions,
+    range: &VersionRange,
+    uv: Option<&Path>,
+) -> Result<Interpreter, Error> {
     let mut others = Vec::new();
     for name in NAMES {
         let Some(path) = find_program(Path::new(name), options) else { continue };
@@ -154,13 +162,17 @@ pub(super) fn packages(program: &Path, requirements: &Requirements) -> Result<St
     let wrong = |problem: String| {
         Error::new(ErrorKind::Environment, format!("{}: {problem}", program.display()))
             .advise(format!("install {} there", requirements.packages.join(", ")))
-            .advise("or unset COREML_PYTHON: an environment with these packages is then made in the cache")
+            .advise(
+                "or unset COREML_PYTHON: an environment with these packages is then made in \
+                the cache",
+            )
     };
     let names: Vec<(&str, Option<&str>)> = requirements
         .packages
         .iter()
         .map(|package| {
-            let name = package.split(['=', '<', '>', '~', '!', ' ', ';', '[']).next().unwrap_or_default();
+            let name =
+                package.split(['=', '<', '>', '~', '!', ' ', ';', '[']).next().unwrap_or_default();
             (name, package.split_once("==").map(|(_, version)| version.trim()))
         })
         .collect();
@@ -170,14 +182,18 @@ pub(super) fn packages(program: &Path, requirements: &Requirements) -> Result<St
         .stdin(Stdio::null())
         .output()
         .map_err(|error| wrong(format!("cannot be started: {error}")))?;
-    let versions: Vec<Option<String>> = serde_json::from_slice(&output.stdout)
-        .map_err(|_| wrong(format!("does not say which packages it has ({})", child::describe(output.status))))?;
+    let versions: Vec<Option<String>> = serde_json::from_slice(&output.stdout).map_err(|_| {
+        wrong(format!("does not say which packages it has ({})", child::describe(output.status)))
+    })?;
     let mut found = Vec::new();
     for ((name, wanted), version) in names.iter().zip(versions) {
         let version = version.ok_or_else(|| wrong(format!("{name} is not installed")))?;
         // A wheel's own mark of its build, as in 2.7.0+cpu, makes no other version.
         if wanted.is_some_and(|wanted| version.split('+').next() != Some(wanted)) {
-            return Err(wrong(format!("{name} is {version}, but {} is needed", wanted.unwrap_or_default())));
+            return Err(wrong(format!(
+                "{name} is {version}, but {} is needed",
+                wanted.unwrap_or_default()
+            )));
         }
         found.push(format!("{name} {version}"));
     }

@@ -1,7 +1,9 @@
 //! Which Python packages a manifest's models need.
 //!
-//! Owns: the tested defaults, and how `[python] dependencies` extend them. Must not: resolve versions; uv and pip do.
-//! Flow: made by `manifest.rs`; hashed into the fingerprint, installed by `environment.rs`, sent to the driver.
+//! Owns: the tested defaults, and how `[python] dependencies` extend them. Must not: resolve
+//! versions; uv and pip do.
+//! Flow: made by `manifest.rs`; hashed into the fingerprint, installed by `environment.rs`, sent to
+//! the driver.
 
 use super::version::VersionRange;
 use crate::digest::Hasher;
@@ -23,7 +25,9 @@ pub(crate) struct Requirements {
 
 impl Default for Requirements {
     fn default() -> Self {
-        let lines = embedded::REQUIREMENTS.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+        let lines = embedded::REQUIREMENTS
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or_default().trim());
         let packages = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
         Self { packages, range: VersionRange::default(), locked: true, pins: None }
     }
@@ -58,8 +62,9 @@ impl Requirements {
     /// Returns what an interpreter's packages must satisfy.
     ///
     /// Called by: `convert.rs`, for the driver.
-    /// Returns: all that the manifest names and the exact versions among the defaults, which decide what a conversion
-    /// gives. A mere bound among the defaults is advice for new environments: of such a package any version will do.
+    /// Returns: all that the manifest names and the exact versions among the defaults, which decide
+    /// what a conversion gives. A mere bound among the defaults is advice for new environments: of
+    /// such a package any version will do.
     pub(crate) fn demanded(&self) -> Vec<String> {
         let defaults = Self::default().packages;
         let demand = |package: &String| {
@@ -69,7 +74,8 @@ impl Requirements {
         self.packages.iter().map(demand).collect()
     }
 
-    /// Returns the pinned packages to install: the manifest's lock's, or coreml-build's own for the defaults.
+    /// Returns the pinned packages to install: the manifest's lock's, or coreml-build's own for the
+    /// defaults.
     pub(crate) fn lock(&self) -> Option<Cow<'static, str>> {
         match &self.pins {
             Some(pins) => Some(Cow::Owned(pins.join("\n"))),
@@ -87,15 +93,20 @@ impl Requirements {
         match &self.pins {
             Some(pins) => pins.iter().for_each(|pin| hasher.field("pin", pin.as_bytes())),
             None if self.locked => hasher.field("lock", embedded::lock_digest().as_bytes()),
-            None => self.packages.iter().for_each(|package| hasher.field("requirement", package.as_bytes())),
+            None => self
+                .packages
+                .iter()
+                .for_each(|package| hasher.field("requirement", package.as_bytes())),
         }
     }
 }
 
 /// Returns the packages of a file that uv wrote, each on one line with its marker and its hashes.
 pub(crate) fn pins(lock: &str) -> Vec<String> {
-    let lines =
-        lock.lines().map(|line| line.split(" #").next().unwrap_or_default()).filter(|line| !line.starts_with('#'));
+    let lines = lock
+        .lines()
+        .map(|line| line.split(" #").next().unwrap_or_default())
+        .filter(|line| !line.starts_with('#'));
     let joined = lines.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
     joined.lines().map(words).filter(|line| !line.is_empty()).collect()
@@ -116,7 +127,8 @@ mod tests {
     fn dependencies_extend_the_defaults_and_replace_those_of_the_same_name() {
         let same = Requirements::default().extended(vec!["torch==2.7.0".into()]);
         assert_eq!(same, Requirements::default());
-        let other = Requirements::default().extended(vec!["Torch>=2.8".into(), "open_ai.whisper[x]; a".into()]);
+        let other = Requirements::default()
+            .extended(vec!["Torch>=2.8".into(), "open_ai.whisper[x]; a".into()]);
         let mut expected = Requirements::default().packages;
         expected[0] = "Torch>=2.8".into();
         expected.push("open_ai.whisper[x]; a".into());
@@ -129,10 +141,17 @@ mod tests {
 
     #[test]
     fn pins_have_a_line_each() {
-        let lock = "# by uv\na==1 ; x \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n    # via b\nb==2 \\\n    --hash=sha256:2\n";
-        assert_eq!(pins(lock), ["a==1 ; x --hash=sha256:0 --hash=sha256:1", "b==2 --hash=sha256:2"]);
+        let lock = "# by uv\na==1 ; x \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\n    # via \
+            b\nb==2 \\\n    --hash=sha256:2\n";
+        assert_eq!(
+            pins(lock),
+            ["a==1 ; x --hash=sha256:0 --hash=sha256:1", "b==2 --hash=sha256:2"]
+        );
         let all = pins(embedded::REQUIREMENTS_LOCK);
-        assert!(all.iter().all(|pin| pin.contains("==") && pin.contains(" --hash=sha256:")), "{all:?}");
+        assert!(
+            all.iter().all(|pin| pin.contains("==") && pin.contains(" --hash=sha256:")),
+            "{all:?}"
+        );
     }
 
     #[test]
@@ -142,7 +161,11 @@ mod tests {
         assert_eq!(names, ["torch", "coremltools", "numpy", "safetensors"]);
         let lock = format!("\n{}", embedded::REQUIREMENTS_LOCK);
         for (package, name) in packages.iter().zip(names) {
-            let pinned = if package.contains("==") { format!("\n{package} ") } else { format!("\n{name}==") };
+            let pinned = if package.contains("==") {
+                format!("\n{package} ")
+            } else {
+                format!("\n{name}==")
+            };
             assert!(lock.contains(&pinned), "{package} is not in the lock");
         }
         assert!(embedded::REQUIREMENTS_LOCK.contains("--hash=sha256:"));

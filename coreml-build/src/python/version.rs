@@ -1,6 +1,7 @@
 //! Version bounds of the Python interpreter, as in `requires-python`.
 //!
-//! Owns: parsing bounds and comparing an interpreter's version with them. Must not: know packages; those are pip's job.
+//! Owns: parsing bounds and comparing an interpreter's version with them. Must not: know packages;
+//! those are pip's job.
 //! Flow: read by `manifest.rs`, asked by `interpreter.rs`.
 
 use std::fmt;
@@ -59,7 +60,8 @@ impl Default for VersionRange {
 impl VersionRange {
     /// Parses bounds such as `>=3.10,<3.14`; `None` when they are not of that form.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let bounds = text.split(',').map(|bound| parse_bound(bound.trim())).collect::<Option<_>>()?;
+        let bounds =
+            text.split(',').map(|bound| parse_bound(bound.trim())).collect::<Option<_>>()?;
         Some(Self { text: text.to_owned(), bounds })
     }
 
@@ -130,7 +132,11 @@ mod tests {
             (" > 3.11 , <= 3.12 ", [3, 12, 0], true),
         ];
         for (range, version, expected) in cases {
-            assert_eq!(VersionRange::parse(range).unwrap().contains(version), expected, "{range} {version:?}");
+            assert_eq!(
+                VersionRange::parse(range).unwrap().contains(version),
+                expected,
+                "{range} {version:?}"
+            );
         }
         for wrong in ["", "3.10", ">=3.x", ">=3.1.2.3", "=>3", ">=3.*"] {
             assert_eq!(VersionRange::parse(wrong), None, "{wrong}");

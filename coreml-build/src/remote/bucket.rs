@@ -44,7 +44,8 @@ impl Endpoint {
     ///
     /// Errors: it is none, or has credentials in it; they are not repeated.
     pub(super) fn parse(url: &str) -> Result<Self, String> {
-        let wrong = || "is not reached: its endpoint is not of the form https://host:port".to_owned();
+        let wrong =
+            || "is not reached: its endpoint is not of the form https://host:port".to_owned();
         let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
         let own_port = match scheme {
             "http" => ":80",
@@ -66,7 +67,8 @@ impl Endpoint {
 impl Bucket {
     /// Returns the URL of a request, signed now.
     ///
-    /// Parameters: `key` — the object's name behind the prefix; `headers` — sent along: lower-case names, sorted.
+    /// Parameters: `key` — the object's name behind the prefix; `headers` — sent along: lower-case
+    /// names, sorted.
     pub(super) fn url(&self, method: &str, key: &str, headers: &[(&str, &str)]) -> String {
         let Access { endpoint, region, credentials } = &self.access;
         let object = format!("{}{key}", self.prefix);
@@ -99,15 +101,24 @@ mod tests {
     #[test]
     fn objects_have_the_addresses_that_their_servers_give_them() {
         let start = |name: &str, endpoint: Option<&str>, region: &str| {
-            let credentials =
-                Credentials { access_key_id: "id".into(), secret_access_key: "secret".into(), session_token: None };
+            let credentials = Credentials {
+                access_key_id: "id".into(),
+                secret_access_key: "secret".into(),
+                session_token: None,
+            };
             let endpoint = endpoint.map(|url| Endpoint::parse(url).unwrap());
             let access = Access { endpoint, region: region.into(), credentials };
             let bucket = Bucket { name: name.into(), prefix: "team/".into(), access };
             bucket.url("GET", "ac/0", &[]).split('?').next().unwrap().to_owned()
         };
-        assert_eq!(start("models", None, "eu-west-1"), "https://models.s3.eu-west-1.amazonaws.com/team/ac/0");
-        assert_eq!(start("a.b.c", None, "cn-north-1"), "https://s3.cn-north-1.amazonaws.com.cn/a.b.c/team/ac/0");
+        assert_eq!(
+            start("models", None, "eu-west-1"),
+            "https://models.s3.eu-west-1.amazonaws.com/team/ac/0"
+        );
+        assert_eq!(
+            start("a.b.c", None, "cn-north-1"),
+            "https://s3.cn-north-1.amazonaws.com.cn/a.b.c/team/ac/0"
+        );
         assert_eq!(start("models", Some("http://h:9000/"), "x"), "http://h:9000/models/team/ac/0");
         assert_eq!(start("models", Some("https://h:443/s3"), "x"), "https://h/s3/models/team/ac/0");
         for wrong in ["h:9000", "ftp://h", "https://", "https://u:secret@h", "https://h/?x"] {

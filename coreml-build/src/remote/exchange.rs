@@ -1,7 +1,9 @@
 //! Fetching entries from the remote cache, and giving it new ones.
 //!
-//! Owns: which entry is asked for, what is refused, and that every fault is one warning. Must not: fail a build.
-//! Flow: `convert.rs` → [`Session::fetch`] under the locks of what is missing, and [`Session::share`] after a conversion.
+//! Owns: which entry is asked for, what is refused, and that every fault is one warning. Must not:
+//! fail a build.
+//! Flow: `convert.rs` → [`Session::fetch`] under the locks of what is missing, and
+//! [`Session::share`] after a conversion.
 
 use super::location::Remote;
 use super::record::{self, Record, SLOTS};
@@ -68,8 +70,12 @@ impl Session {
                 self.connection.down.store(true, Ordering::Relaxed);
                 format!("the remote cache {remote} {why}; the build goes on without it")
             }
-            Problem::Fault(Fault::Refused(why)) => format!("{what}: the remote cache {remote} {why}; it is not used"),
-            Problem::Local(error) => format!("{what}: nothing is taken from the remote cache: {}", error.message()),
+            Problem::Fault(Fault::Refused(why)) => {
+                format!("{what}: the remote cache {remote} {why}; it is not used")
+            }
+            Problem::Local(error) => {
+                format!("{what}: nothing is taken from the remote cache: {}", error.message())
+            }
         };
         if !warnings.contains(&text) {
             warnings.push(text);
@@ -92,7 +98,12 @@ impl Session {
                 None => match self.next_list(store, wanted, &mut slots) {
                     Ok(list) => list?,
                     Err(fault) => {
-                        self.blame(remote, fault.into(), &format!("model `{}`", wanted.name), warnings);
+                        self.blame(
+                            remote,
+                            fault.into(),
+                            &format!("model `{}`", wanted.name),
+                            warnings,
+                        );
                         return None;
                     }
                 },
@@ -102,7 +113,13 @@ impl Session {
             }
             match self.fetch_by(store, wanted, &list) {
                 Ok(Some(entry)) => {
-                    return Some(Found { entry, inputs: list, cached: true, is_new: true, warnings: Vec::new() });
+                    return Some(Found {
+                        entry,
+                        inputs: list,
+                        cached: true,
+                        is_new: true,
+                        warnings: Vec::new(),
+                    });
                 }
                 Ok(None) => {}
                 Err(problem) => {
@@ -114,15 +131,22 @@ impl Session {
         }
     }
 
-    /// Brings the locked package from the remote cache, where the local one has another of the same sources.
+    /// Brings the locked package from the remote cache, where the local one has another of the same
+    /// sources.
     ///
     /// Called by: `session.rs`.
     /// Returns: `None` when there is no such package; what is in the local cache then stays there.
-    pub(crate) fn fetch_locked(&self, wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> Option<Found> {
+    pub(crate) fn fetch_locked(
+        &self,
+        wanted: &Wanted<'_>,
+        warnings: &mut Vec<String>,
+    ) -> Option<Found> {
         self.options.remote.as_ref()?;
         let _lock = self.cache.lock(&wanted.primary).hold(|| {}).ok()?;
         let found = find(&self.options.package_root, &self.cache, wanted, warnings).ok()?;
-        found.filter(|found| !wanted.disagrees(&found.entry)).or_else(|| self.fetch(wanted, warnings))
+        found
+            .filter(|found| !wanted.disagrees(&found.entry))
+            .or_else(|| self.fetch(wanted, warnings))
     }
 
     /// Returns the list of files in the next slot; `None` behind the last one.
@@ -138,10 +162,17 @@ impl Session {
     }
 
     /// Fetches the entry for the files of `inputs` as they are now.
-    fn fetch_by(&self, store: &Store, wanted: &Wanted<'_>, inputs: &[String]) -> Result<Option<Entry>, Problem> {
+    fn fetch_by(
+        &self,
+        store: &Store,
+        wanted: &Wanted<'_>,
+        inputs: &[String],
+    ) -> Result<Option<Entry>, Problem> {
         let root = &self.options.package_root;
         // A file that cannot be read is a conversion's to complain about.
-        let Ok(snapshot) = Snapshot::take(root, inputs, &self.cache.digests) else { return Ok(None) };
+        let Ok(snapshot) = Snapshot::take(root, inputs, &self.cache.digests) else {
+            return Ok(None);
+        };
         let fingerprint = snapshot.fingerprint(&wanted.primary);
         let Some(content) = store.record(&fingerprint)? else { return Ok(None) };
         let record = Record::parse(&content, &fingerprint).map_err(Fault::Refused)?;
@@ -149,8 +180,10 @@ impl Session {
             && locked.fingerprint == fingerprint
             && locked.digest != record.digest
         {
-            let why =
-                format!("has a package that is not the locked one ({} instead of {})", record.digest, locked.digest);
+            let why = format!(
+                "has a package that is not the locked one ({} instead of {})",
+                record.digest, locked.digest
+            );
             return Err(Fault::Refused(why).into());
         }
         let temporary = self.cache.temporary()?;
@@ -159,11 +192,14 @@ impl Session {
         let Some(source) = store.get(Part::Archives, &record.archive, record.size)? else {
             return Err(Fault::Refused("has a record, but not its archive".into()).into());
         };
-        let draft = archive::unpack(source, &record.expected(), &folder)
-            .map_err(|why| Fault::Refused(format!("has an archive that is not what it should be: {why}")))?;
+        let draft = archive::unpack(source, &record.expected(), &folder).map_err(|why| {
+            Fault::Refused(format!("has an archive that is not what it should be: {why}"))
+        })?;
         coreml_spec::Package::open(draft.package())
             .and_then(|package| package.interface())
-            .map_err(|error| Fault::Refused(format!("has something that is no model package: {error}")))?;
+            .map_err(|error| {
+                Fault::Refused(format!("has something that is no model package: {error}"))
+            })?;
         let in_the_way = match self.cache.lookup(&fingerprint) {
             Lookup::Damaged(_) => true,
             Lookup::Hit(entry) => wanted.disagrees(&entry) && entry.digest() != record.digest,
@@ -181,12 +217,21 @@ impl Session {
     ///
     /// Called by: `convert.rs` after publishing, and the command line.
     /// Returns: whether the remote has it now.
-    pub(crate) fn share(&self, name: &str, primary: &str, found: &Found, warnings: &mut Vec<String>) -> bool {
-        let Some((remote, store)) = self.remote(warnings).filter(|(remote, _)| remote.write) else { return false };
+    pub(crate) fn share(
+        &self,
+        name: &str,
+        primary: &str,
+        found: &Found,
+        warnings: &mut Vec<String>,
+    ) -> bool {
+        let Some((remote, store)) = self.remote(warnings).filter(|(remote, _)| remote.write) else {
+            return false;
+        };
         let what = format!("model `{name}`");
         if let Some(input) = found.inputs.iter().find(|input| !record::is_inside(input)) {
             warnings.push(format!(
-                "{what} is not given to the remote cache: it reads {input}, which lies outside the package, and others \
+                "{what} is not given to the remote cache: it reads {input}, which lies outside the \
+                package, and others \
                  would not find it"
             ));
             return false;
@@ -204,7 +249,8 @@ impl Session {
     fn share_entry(&self, store: &Store, primary: &str, found: &Found) -> Result<(), Problem> {
         let entry = &found.entry;
         let known = store.record(entry.fingerprint())?;
-        // A record that is damaged, or whose archive was thrown away, is the only thing that is ever replaced.
+        // A record that is damaged, or whose archive was thrown away, is the only thing that is
+        // ever replaced.
         let replaced = known.is_some();
         let known = known.and_then(|content| Record::parse(&content, entry.fingerprint()).ok());
         let whole = match &known {
@@ -215,7 +261,12 @@ impl Session {
             let temporary = self.cache.temporary()?;
             let path = temporary.path().join("archive");
             let failed = local("pack an entry", &path);
-            let file = std::fs::File::options().create_new(true).read(true).write(true).open(&path).map_err(&failed)?;
+            let file = std::fs::File::options()
+                .create_new(true)
+                .read(true)
+                .write(true)
+                .open(&path)
+                .map_err(&failed)?;
             let packed = archive::pack(entry, &file).map_err(&failed)?;
             let record = Record::new(entry, packed);
             store.put(Part::Archives, &record.archive, &file, record.size, false)?;
@@ -224,13 +275,17 @@ impl Session {
         for number in 0..SLOTS {
             let key = record::slot(primary, number);
             match store.record(&key)? {
-                Some(content) if record::parse_list(&content).as_deref() == Ok(&found.inputs) => return Ok(()),
+                Some(content) if record::parse_list(&content).as_deref() == Ok(&found.inputs) => {
+                    return Ok(());
+                }
                 Some(_) => {}
                 None => {
                     put_bytes(store, &key, &record::list_text(&found.inputs), false)?;
                     // Whoever was first may have stored another list; then the next slot is ours.
                     let stored = store.record(&key)?;
-                    if stored.is_some_and(|content| record::parse_list(&content).as_deref() == Ok(&found.inputs)) {
+                    if stored.is_some_and(|content| {
+                        record::parse_list(&content).as_deref() == Ok(&found.inputs)
+                    }) {
                         return Ok(());
                     }
                 }
@@ -242,8 +297,9 @@ impl Session {
 
 /// Stores a record or a list.
 fn put_bytes(store: &Store, key: &str, content: &[u8], replace: bool) -> Result<(), Problem> {
-    let failed =
-        |error: std::io::Error| Problem::Local(Error::storage("write a record", &std::env::temp_dir(), &error));
+    let failed = |error: std::io::Error| {
+        Problem::Local(Error::storage("write a record", &std::env::temp_dir(), &error))
+    };
     let mut file = tempfile::tempfile().map_err(failed)?;
     file.write_all(content).map_err(failed)?;
     Ok(store.put(Part::Records, key, &file, content.len() as u64, replace)?)

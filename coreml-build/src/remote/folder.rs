@@ -28,9 +28,16 @@ impl Folder {
         let path = self.path(part, key);
         match std::fs::symlink_metadata(&path) {
             Ok(metadata) if metadata.is_file() => {}
-            Ok(_) => return Err(Fault::Refused(format!("has something at {} that is no file", path.display()))),
+            Ok(_) => {
+                return Err(Fault::Refused(format!(
+                    "has something at {} that is no file",
+                    path.display()
+                )));
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Fault::Down(format!("cannot be read: {}: {error}", path.display()))),
+            Err(error) => {
+                return Err(Fault::Down(format!("cannot be read: {}: {error}", path.display())));
+            }
         }
         match File::open(&path) {
             Ok(file) => Ok(Some(Box::new(file))),
@@ -47,7 +54,13 @@ impl Folder {
     /// Stores the content of `file` under `key`.
     ///
     /// Parameters: `replace` — also where there is something already.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File, replace: bool) -> Result<(), Fault> {
+    pub(super) fn put(
+        &self,
+        part: Part,
+        key: &str,
+        file: &File,
+        replace: bool,
+    ) -> Result<(), Fault> {
         let path = self.path(part, key);
         if !replace && path.exists() {
             return Ok(());
@@ -57,7 +70,8 @@ impl Folder {
     }
 }
 
-/// Copies `file` to a new file at `path`; one that is there already stays, unless it is to be replaced.
+/// Copies `file` to a new file at `path`; one that is there already stays, unless it is to be
+/// replaced.
 fn write(mut file: &File, path: &Path, replace: bool) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;

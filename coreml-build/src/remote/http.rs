@@ -1,7 +1,8 @@
-//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, anything that has GET and PUT, or an S3-compatible bucket.
+//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, anything that has GET and PUT, or
+//! an S3-compatible bucket.
 //!
-//! Owns: requests, timeouts, attempts, and what each status means. Must not: follow redirects, which could lead anywhere;
-//! show credentials.
+//! Owns: requests, timeouts, attempts, and what each status means. Must not: follow redirects,
+//! which could lead anywhere; show credentials.
 //! Flow: `store.rs` → here.
 
 use super::location::Remote;
@@ -79,7 +80,8 @@ const ONLY_NEW: (&str, &str) = ("if-none-match", "*");
 impl Server {
     /// Makes a client of a web server.
     pub(super) fn new(url: &str, remote: &Remote) -> Self {
-        let address = Address::Paths { url: url.to_owned(), authorization: remote.authorization.clone() };
+        let address =
+            Address::Paths { url: url.to_owned(), authorization: remote.authorization.clone() };
         Self::at(address, remote)
     }
 
@@ -117,7 +119,9 @@ impl Server {
                 format!("{url}/{}/{key}", part.folder())
             }
             #[cfg(feature = "s3")]
-            Address::Bucket(bucket) => bucket.url(method, &format!("{}/{key}", part.folder()), headers),
+            Address::Bucket(bucket) => {
+                bucket.url(method, &format!("{}/{key}", part.folder()), headers)
+            }
         }
     }
 
@@ -130,10 +134,19 @@ impl Server {
     }
 
     /// Opens what is stored under `key`.
-    pub(super) fn get(&self, part: Part, key: &str, size: u64) -> Result<Option<Box<dyn Read>>, Fault> {
-        let response = self.attempts(|| self.prepared(self.agent.get(self.url("GET", part, key, &[])), size).call())?;
+    pub(super) fn get(
+        &self,
+        part: Part,
+        key: &str,
+        size: u64,
+    ) -> Result<Option<Box<dyn Read>>, Fault> {
+        let response = self.attempts(|| {
+            self.prepared(self.agent.get(self.url("GET", part, key, &[])), size).call()
+        })?;
         match response.status().as_u16() {
-            200 => Ok(Some(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()))),
+            200 => {
+                Ok(Some(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader())))
+            }
             404 | 410 if !self.is_bucket() => Ok(None),
             status => match self.complaint(response).as_deref() {
                 Some("NoSuchKey") | None if status == 404 => Ok(None),
@@ -144,7 +157,9 @@ impl Server {
 
     /// Returns whether there is something under `key`.
     pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
-        let response = self.attempts(|| self.prepared(self.agent.head(self.url("HEAD", part, key, &[])), 0).call())?;
+        let response = self.attempts(|| {
+            self.prepared(self.agent.head(self.url("HEAD", part, key, &[])), 0).call()
+        })?;
         match response.status().as_u16() {
             200 | 204 => Ok(true),
             404 | 410 => Ok(false),
@@ -155,14 +170,24 @@ impl Server {
     /// Stores the content of `file` under `key`.
     ///
     /// Parameters: `replace` — also where there is something already; otherwise that stays.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64, replace: bool) -> Result<(), Fault> {
+    pub(super) fn put(
+        &self,
+        part: Part,
+        key: &str,
+        file: &File,
+        size: u64,
+        replace: bool,
+    ) -> Result<(), Fault> {
         #[cfg(feature = "s3")]
         if self.is_bucket() && size > LARGEST_OBJECT {
-            return Err(Fault::Refused(format!("takes at most 5 GiB at once, and the model has {size} bytes")));
+            return Err(Fault::Refused(format!(
+                "takes at most 5 GiB at once, and the model has {size} bytes"
+            )));
         }
         let (mut status, mut code) = self.put_once(part, key, file, size, !replace)?;
         if self.is_bucket() && !replace && matches!(status, 409 | 501) {
-            // 409: somebody else stores the same just now; 501: this server knows no conditions, so it is asked first.
+            // 409: somebody else stores the same just now; 501: this server knows no conditions, so
+            // it is asked first.
             if self.has(part, key)? {
                 return Ok(());
             }
@@ -172,10 +197,12 @@ impl Server {
             // 412: somebody was first, and has stored the same.
             200 | 201 | 202 | 204 | 412 => Ok(()),
             405 | 409 | 501 if !self.is_bucket() => Err(Fault::Refused(format!(
-                "does not take files (HTTP {status}): it needs PUT, and has to make folders by itself"
+                "does not take files (HTTP {status}): it needs PUT, and has to make folders by \
+                itself"
             ))),
             400 if part == Part::Records && !self.is_bucket() => Err(Fault::Refused(
-                "does not take records (HTTP 400): bazel-remote wants to be started with --disable_http_ac_validation"
+                "does not take records (HTTP 400): bazel-remote wants to be started with \
+                --disable_http_ac_validation"
                     .into(),
             )),
             status => Err(self.refusal(status, code.as_deref())),
@@ -195,7 +222,8 @@ impl Server {
         let response = self.attempts(|| {
             let mut file = file;
             file.rewind().map_err(Error::Io)?;
-            let mut request = self.agent.put(self.url("PUT", part, key, headers)).header("Content-Length", size);
+            let mut request =
+                self.agent.put(self.url("PUT", part, key, headers)).header("Content-Length", size);
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
@@ -234,10 +262,17 @@ impl Server {
             return None;
         }
         let mut text = String::new();
-        response.into_body().into_reader().take(LARGEST_COMPLAINT).read_to_string(&mut text).ok()?;
+        response
+            .into_body()
+            .into_reader()
+            .take(LARGEST_COMPLAINT)
+            .read_to_string(&mut text)
+            .ok()?;
         let code = text.split_once("<Code>")?.1.split_once("</Code>")?.0;
         // It ends up in a message: nothing else than such a name does.
-        let is_code = !code.is_empty() && code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let is_code = !code.is_empty()
+            && code.len() <= 40
+            && code.bytes().all(|byte| byte.is_ascii_alphanumeric());
         is_code.then(|| code.to_owned())
     }
 
@@ -247,16 +282,27 @@ impl Server {
     fn refusal(&self, status: u16, code: Option<&str>) -> Fault {
         let answer = code.map_or(format!("HTTP {status}"), |code| format!("HTTP {status}, {code}"));
         Fault::Refused(match status {
-            300..=399 if self.is_bucket() => format!("is in another region ({answer}): set AWS_REGION to the bucket's"),
-            300..=399 => {
-                format!("redirects to somewhere else ({answer}), which is not followed: name the final address")
+            300..=399 if self.is_bucket() => {
+                format!("is in another region ({answer}): set AWS_REGION to the bucket's")
             }
-            403 if code == Some("RequestTimeTooSkewed") => format!("refuses ({answer}): set this machine's clock"),
+            300..=399 => {
+                format!(
+                    "redirects to somewhere else ({answer}), which is not followed: name the final \
+                    address"
+                )
+            }
+            403 if code == Some("RequestTimeTooSkewed") => {
+                format!("refuses ({answer}): set this machine's clock")
+            }
             401 | 403 if self.is_bucket() => format!(
-                "refuses ({answer}): check the keys, and that they allow GetObject, ListBucket and, to write, PutObject"
+                "refuses ({answer}): check the keys, and that they allow GetObject, ListBucket \
+                and, to write, PutObject"
             ),
             401 | 403 => {
-                format!("refuses ({answer}): check COREML_REMOTE_TOKEN, or the user and password in the URL")
+                format!(
+                    "refuses ({answer}): check COREML_REMOTE_TOKEN, or the user and password in \
+                    the URL"
+                )
             }
             404 => format!("has no such bucket ({answer})"),
             413 | 507 => format!("has no room for the model ({answer})"),
@@ -271,13 +317,19 @@ fn outcome(result: Result<ureq::http::Response<Body>, Error>) -> Attempt {
         Ok(response) if response.status().is_server_error() && response.status() != 501 => {
             Attempt::Again(format!("fails (HTTP {})", response.status().as_u16()))
         }
-        Ok(response) if response.status() == 429 => Attempt::Again("is asked too often (HTTP 429)".into()),
+        Ok(response) if response.status() == 429 => {
+            Attempt::Again("is asked too often (HTTP 429)".into())
+        }
         Ok(response) => Attempt::Answer(response),
         // Whoever was silent for so long would be silent again.
         Err(Error::Timeout(_)) => Attempt::Never(Fault::Down("does not answer in time".into())),
-        Err(error @ (Error::HostNotFound | Error::Tls(_) | Error::Rustls(_) | Error::BadUri(_) | Error::Http(_))) => {
-            Attempt::Never(Fault::Down(format!("cannot be reached: {error}")))
-        }
+        Err(
+            error @ (Error::HostNotFound
+            | Error::Tls(_)
+            | Error::Rustls(_)
+            | Error::BadUri(_)
+            | Error::Http(_)),
+        ) => Attempt::Never(Fault::Down(format!("cannot be reached: {error}"))),
         Err(error) => Attempt::Again(format!("cannot be reached: {error}")),
     }
 }

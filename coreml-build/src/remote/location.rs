@@ -24,7 +24,8 @@ pub struct Remote {
     pub(super) access: Option<Result<super::bucket::Access, String>>,
     /// Whether converted models are written to it (`COREML_REMOTE_WRITE`).
     pub write: bool,
-    /// How long a request may take, apart from the transfer of an archive (`COREML_REMOTE_TIMEOUT`).
+    /// How long a request may take, apart from the transfer of an archive
+    /// (`COREML_REMOTE_TIMEOUT`).
     pub patience: Duration,
 }
 
@@ -60,7 +61,9 @@ impl Remote {
         let Some((scheme, rest)) = text.split_once("://") else {
             if !Path::new(text).is_absolute() {
                 return Err(
-                    "must be an absolute path, or a URL that begins with file://, http://, https:// or s3://".into()
+                    "must be an absolute path, or a URL that begins with file://, http://, \
+                    https:// or s3://"
+                        .into(),
                 );
             }
             return Ok(remote(Location::Folder(text.into()), None));
@@ -76,14 +79,20 @@ impl Remote {
                     Some((credentials, host)) => (Some(credentials), host),
                     None => (None, authority),
                 };
-                if host.is_empty() || path.contains(['?', '#']) || host.contains(['?', '#', '\\']) || !text.is_ascii() {
+                if host.is_empty()
+                    || path.contains(['?', '#'])
+                    || host.contains(['?', '#', '\\'])
+                    || !text.is_ascii()
+                {
                     return Err("names a URL that is not of the form https://host/path".into());
                 }
                 let url = format!("{scheme}://{host}{}", path.trim_end_matches('/'));
                 Ok(remote(Location::Server(url), credentials.map(basic)))
             }
             "s3" => bucket(rest).map(|location| remote(location, None)),
-            _ => Err(format!("begins with {scheme}://, and only file://, http://, https:// and s3:// are known")),
+            _ => Err(format!(
+                "begins with {scheme}://, and only file://, http://, https:// and s3:// are known"
+            )),
         }
     }
 
@@ -93,11 +102,12 @@ impl Remote {
         self
     }
 
-    /// Adds what AWS's usual variables, and the files that they name, say of keys, region and endpoint. Only buckets need
-    /// it, and only with the feature `s3`.
+    /// Adds what AWS's usual variables, and the files that they name, say of keys, region and
+    /// endpoint. Only buckets need it, and only with the feature `s3`.
     ///
     /// Called by: `cargo.rs`.
-    /// Parameters: `variable` — returns a variable's value. What is wrong is told when the bucket is needed.
+    /// Parameters: `variable` — returns a variable's value. What is wrong is told when the bucket
+    /// is needed.
     pub fn with_aws(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         #[cfg(feature = "s3")]
         if matches!(self.location, Location::Bucket { .. }) {
@@ -122,7 +132,9 @@ impl fmt::Display for Remote {
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Remote");
-        debug.field("location", &self.location).field("authorization", &self.authorization.as_ref().map(|_| "…"));
+        debug
+            .field("location", &self.location)
+            .field("authorization", &self.authorization.as_ref().map(|_| "…"));
         debug.field("write", &self.write).field("patience", &self.patience).finish()
     }
 }
@@ -131,10 +143,17 @@ impl fmt::Debug for Remote {
 fn bucket(text: &str) -> Result<Location, String> {
     let (name, prefix) = text.split_once('/').unwrap_or((text, ""));
     let prefix = prefix.trim_matches('/');
-    let is_name = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-_".contains(&byte);
     let odd = |part: &str| matches!(part, "" | "." | "..") || part.chars().any(char::is_control);
-    if name.len() < 3 || !name.bytes().all(is_name) || (!prefix.is_empty() && prefix.split('/').any(odd)) {
-        return Err("names a bucket that is not of the form s3://bucket/prefix; keys do not belong in it".into());
+    if name.len() < 3
+        || !name.bytes().all(is_name)
+        || (!prefix.is_empty() && prefix.split('/').any(odd))
+    {
+        return Err(
+            "names a bucket that is not of the form s3://bucket/prefix; keys do not belong in it"
+                .into(),
+        );
     }
     Ok(Location::Bucket { name: name.to_owned(), prefix: prefix.to_owned() })
 }
@@ -168,7 +187,8 @@ fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();
     for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte))
+            << (8 * (3 - chunk.len()));
         for digit in 0..4 {
             let index = (group >> (18 - 6 * digit)) as usize & 63;
             text.push(if digit > chunk.len() { '=' } else { char::from(DIGITS[index]) });
@@ -187,7 +207,9 @@ mod tests {
         assert_eq!(location("/a b"), Ok(Location::Folder("/a b".into())));
         assert_eq!(location("file:///a"), Ok(Location::Folder("/a".into())));
         assert_eq!(location("https://h:1/a/"), Ok(Location::Server("https://h:1/a".into())));
-        let bucket = |name: &str, prefix: &str| Ok(Location::Bucket { name: name.into(), prefix: prefix.into() });
+        let bucket = |name: &str, prefix: &str| {
+            Ok(Location::Bucket { name: name.into(), prefix: prefix.into() })
+        };
         assert_eq!(location("s3://models"), bucket("models", ""));
         assert_eq!(location("s3://a.b-c/the team/x/"), bucket("a.b-c", "the team/x"));
         for wrong in [
@@ -212,7 +234,8 @@ mod tests {
         let remote = Remote::parse("https://us%40er:se%3Acret@host/path").unwrap();
         assert_eq!(remote.authorization.as_deref(), Some("Basic dXNAZXI6c2U6Y3JldA=="));
         assert_eq!(remote.to_string(), "https://host/path");
-        let shown = format!("{remote:?} {:?}", Remote::parse("http://h").unwrap().with_token("secret"));
+        let shown =
+            format!("{remote:?} {:?}", Remote::parse("http://h").unwrap().with_token("secret"));
         assert!(!shown.contains("cret") && !shown.contains("dXNA"), "{shown}");
         assert!(!Remote::parse("https://user:secret@host?x").unwrap_err().contains("secret"));
         assert_eq!(

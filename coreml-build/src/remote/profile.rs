@@ -1,6 +1,7 @@
 //! Keys, region and endpoint of buckets, from AWS's usual variables and files.
 //!
-//! Owns: which of them counts. Must not: start programs or ask servers for keys, or repeat a key in a message.
+//! Owns: which of them counts. Must not: start programs or ask servers for keys, or repeat a key in
+//! a message.
 //! Flow: `location.rs` → [`Access::read`]; what is wrong is told when the bucket is needed.
 
 use super::bucket::{Access, Endpoint};
@@ -25,15 +26,23 @@ impl Access {
     /// Parameters: `variable` — returns a variable's value.
     /// Errors: the end of a sentence that begins with the remote.
     pub(super) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, String> {
-        let get =
-            |name: &str| variable(name).and_then(|value| value.into_string().ok()).filter(|text| !text.is_empty());
+        let get = |name: &str| {
+            variable(name)
+                .and_then(|value| value.into_string().ok())
+                .filter(|text| !text.is_empty())
+        };
         let (name, profile) = profile(&get)?;
-        let told =
-            |names: &[&str], key: &str| names.iter().find_map(|name| get(name)).or_else(|| profile.get(key).cloned());
+        let told = |names: &[&str], key: &str| {
+            names.iter().find_map(|name| get(name)).or_else(|| profile.get(key).cloned())
+        };
         let endpoint = told(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url");
-        let region = told(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region").unwrap_or_else(|| REGION.to_owned());
+        let region = told(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region")
+            .unwrap_or_else(|| REGION.to_owned());
         if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
-            return Err("is not reached: AWS_REGION, or the profile's, has characters that no region has".into());
+            return Err(
+                "is not reached: AWS_REGION, or the profile's, has characters that no region has"
+                    .into(),
+            );
         }
         Ok(Self {
             endpoint: endpoint.as_deref().map(Endpoint::parse).transpose()?,
@@ -44,7 +53,11 @@ impl Access {
 }
 
 /// Returns the keys: those of the environment, or else of the profile.
-fn credentials(get: &impl Fn(&str) -> Option<String>, name: &str, profile: &Profile) -> Result<Credentials, String> {
+fn credentials(
+    get: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    profile: &Profile,
+) -> Result<Credentials, String> {
     let told = |key: &str| profile.get(key).cloned();
     let pairs = [
         (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY"), get("AWS_SESSION_TOKEN")),
@@ -57,15 +70,18 @@ fn credentials(get: &impl Fn(&str) -> Option<String>, name: &str, profile: &Prof
     }
     if ELSEWHERE.iter().any(|key| profile.contains_key(*key)) {
         return Err(format!(
-            "has no keys: the profile `{name}` gets them from a role, a sign-on or a program, which is not done here; \
+            "has no keys: the profile `{name}` gets them from a role, a sign-on or a program, \
+            which is not done here; \
              `eval \"$(aws configure export-credentials --format env)\"` gives them to the build"
         ));
     }
-    Err("has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile that has them"
+    Err("has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE to a profile \
+        that has them"
         .into())
 }
 
-/// Returns the profile that the environment names, and its name. The credentials file comes before the config file.
+/// Returns the profile that the environment names, and its name. The credentials file comes before
+/// the config file.
 fn profile(get: &impl Fn(&str) -> Option<String>) -> Result<(String, Profile), String> {
     let home = get("HOME").or_else(|| get("USERPROFILE"));
     let file = |variable: &str, name: &str| -> Option<PathBuf> {
@@ -83,14 +99,18 @@ fn profile(get: &impl Fn(&str) -> Option<String>) -> Result<(String, Profile), S
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(format!("has no keys: {} cannot be read: {error}", path.display())),
+            Err(error) => {
+                return Err(format!("has no keys: {} cannot be read: {error}", path.display()));
+            }
         };
         if let Some(section) = headings.iter().find_map(|heading| section(&text, heading)) {
             found.get_or_insert_with(Profile::new).extend(section);
         }
     }
     match found {
-        None if named.is_some() => Err(format!("has no keys: there is no profile `{name}` in AWS's files")),
+        None if named.is_some() => {
+            Err(format!("has no keys: there is no profile `{name}` in AWS's files"))
+        }
         found => Ok((name, found.unwrap_or_default())),
     }
 }
@@ -122,18 +142,23 @@ mod tests {
 
     /// Reads with these variables.
     fn read(variables: &[(&str, &str)]) -> Result<Access, String> {
-        Access::read(|name| variables.iter().find(|variable| variable.0 == name).map(|variable| variable.1.into()))
+        Access::read(|name| {
+            variables.iter().find(|variable| variable.0 == name).map(|variable| variable.1.into())
+        })
     }
 
     /// Makes a home with AWS's two files.
     fn home() -> tempfile::TempDir {
         let home = tempfile::tempdir().unwrap();
         std::fs::create_dir(home.path().join(".aws")).unwrap();
-        let config = "[default]\nregion = eu-west-1\n\n[profile ci]\nregion=eu-north-1\ns3 =\n  endpoint_url = http://no\n\
+        let config = "[default]\nregion = eu-west-1\n\n[profile ci]\nregion=eu-north-1\ns3 \
+            =\n  endpoint_url = http://no\n\
             endpoint_url = https://minio:9000\n[profile sso]\nsso_session = corp\n";
         std::fs::write(home.path().join(".aws/config"), config).unwrap();
-        let keys = "# keys\n[default]\naws_access_key_id = default-id\naws_secret_access_key = default-s3cret\n\n\
-            [ci]\naws_access_key_id=ci-id\naws_secret_access_key=ci-s3cret\naws_session_token=ci-t0ken\n";
+        let keys = "# keys\n[default]\naws_access_key_id = default-id\naws_secret_access_key = \
+            default-s3cret\n\n\
+            [ci]\naws_access_key_id=ci-id\naws_secret_access_key=ci-s3cret\n\
+            aws_session_token=ci-t0ken\n";
         std::fs::write(home.path().join(".aws/credentials"), keys).unwrap();
         home
     }
@@ -143,10 +168,16 @@ mod tests {
         let home = home();
         let home = ("HOME", home.path().to_str().unwrap());
         let default = read(&[home]).unwrap();
-        assert_eq!((default.credentials.access_key_id.as_str(), default.region.as_str()), ("default-id", "eu-west-1"));
+        assert_eq!(
+            (default.credentials.access_key_id.as_str(), default.region.as_str()),
+            ("default-id", "eu-west-1")
+        );
         assert_eq!((default.endpoint, default.credentials.session_token), (None, None));
         let ci = read(&[home, ("AWS_PROFILE", "ci")]).unwrap();
-        assert_eq!((ci.credentials.secret_access_key.as_str(), ci.region.as_str()), ("ci-s3cret", "eu-north-1"));
+        assert_eq!(
+            (ci.credentials.secret_access_key.as_str(), ci.region.as_str()),
+            ("ci-s3cret", "eu-north-1")
+        );
         assert_eq!(ci.credentials.session_token.as_deref(), Some("ci-t0ken"));
         assert_eq!(ci.endpoint, Endpoint::parse("https://minio:9000").ok());
         let mixed = read(&[
@@ -159,8 +190,14 @@ mod tests {
             ("AWS_ENDPOINT_URL_S3", "http://b"),
         ])
         .unwrap();
-        assert_eq!((mixed.credentials.access_key_id.as_str(), mixed.region.as_str()), ("id", "us-west-2"));
-        assert_eq!((mixed.credentials.session_token, mixed.endpoint), (None, Endpoint::parse("http://b").ok()));
+        assert_eq!(
+            (mixed.credentials.access_key_id.as_str(), mixed.region.as_str()),
+            ("id", "us-west-2")
+        );
+        assert_eq!(
+            (mixed.credentials.session_token, mixed.endpoint),
+            (None, Endpoint::parse("http://b").ok())
+        );
     }
 
     #[test]
@@ -171,7 +208,10 @@ mod tests {
             (vec![], "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
             (vec![home, ("AWS_PROFILE", "none")], "there is no profile `none`"),
             (vec![home, ("AWS_PROFILE", "sso")], "the profile `sso` gets them from a role"),
-            (vec![home, ("AWS_ENDPOINT_URL", "https://u:ci-s3cret@h")], "its endpoint is not of the form"),
+            (
+                vec![home, ("AWS_ENDPOINT_URL", "https://u:ci-s3cret@h")],
+                "its endpoint is not of the form",
+            ),
             (vec![home, ("AWS_REGION", "a/b")], "AWS_REGION"),
             (vec![("AWS_SECRET_ACCESS_KEY", "ci-s3cret")], "has no keys"),
         ] {

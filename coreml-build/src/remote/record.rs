@@ -12,7 +12,8 @@ use std::path::{Component, Path};
 /// Version of the forms.
 const VERSION: u32 = 1;
 
-/// Slots for lists of files that each primary key has. Beyond them a conversion is not found by others, only slower.
+/// Slots for lists of files that each primary key has. Beyond them a conversion is not found by
+/// others, only slower.
 pub(super) const SLOTS: u32 = 8;
 
 /// Most files in a list.
@@ -65,19 +66,29 @@ impl Record {
     ///
     /// Errors: what is wrong with it, in words.
     pub(super) fn parse(content: &[u8], fingerprint: &str) -> Result<Self, String> {
-        let record: Self = serde_json::from_slice(content)
-            .map_err(|_| format!("answers with something that is no record{}", looks_like(content)))?;
+        let record: Self = serde_json::from_slice(content).map_err(|_| {
+            format!("answers with something that is no record{}", looks_like(content))
+        })?;
         if record.version != VERSION {
-            return Err(format!("has a record of version {}, and version {VERSION} is known", record.version));
+            return Err(format!(
+                "has a record of version {}, and version {VERSION} is known",
+                record.version
+            ));
         }
         if record.fingerprint != fingerprint {
             return Err("gives out the record of another entry".into());
         }
-        if ![&record.digest, &record.archive, &record.description].into_iter().all(|digest| is_digest(digest)) {
+        if ![&record.digest, &record.archive, &record.description]
+            .into_iter()
+            .all(|digest| is_digest(digest))
+        {
             return Err("has a record whose digests are none".into());
         }
         if record.size > LARGEST_ENTRY || record.unpacked > LARGEST_ENTRY {
-            return Err(format!("announces more than the {} GiB that an entry may have", LARGEST_ENTRY >> 30));
+            return Err(format!(
+                "announces more than the {} GiB that an entry may have",
+                LARGEST_ENTRY >> 30
+            ));
         }
         Ok(record)
     }
@@ -109,10 +120,12 @@ pub(super) fn slot(primary: &str, number: u32) -> String {
 
 /// Reads a list of files.
 ///
-/// Errors: it is none, or leads out of the package: whoever writes the remote cache must not choose what is read here.
+/// Errors: it is none, or leads out of the package: whoever writes the remote cache must not choose
+/// what is read here.
 pub(super) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
-    let list: List = serde_json::from_slice(content)
-        .map_err(|_| format!("answers with something that is no list of files{}", looks_like(content)))?;
+    let list: List = serde_json::from_slice(content).map_err(|_| {
+        format!("answers with something that is no list of files{}", looks_like(content))
+    })?;
     if list.version != VERSION || list.inputs.len() > LONGEST_LIST {
         return Err("has a list of files that is too long or of another version".into());
     }
@@ -129,7 +142,8 @@ pub(super) fn list_text(inputs: &[String]) -> Vec<u8> {
 
 /// Returns whether a path stays inside the package.
 pub(super) fn is_inside(input: &str) -> bool {
-    !input.is_empty() && Path::new(input).components().all(|part| matches!(part, Component::Normal(_)))
+    !input.is_empty()
+        && Path::new(input).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 /// Returns a hint for an answer that is a web page.

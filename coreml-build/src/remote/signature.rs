@@ -1,6 +1,8 @@
-//! AWS's signature, version 4, in the query of a URL: who has the URL may do this one request, for some minutes.
+//! AWS's signature, version 4, in the query of a URL: who has the URL may do this one request, for
+//! some minutes.
 //!
-//! Owns: the canonical form of a request and the keys that are derived for it. Must not: know buckets, or send anything.
+//! Owns: the canonical form of a request and the keys that are derived for it. Must not: know
+//! buckets, or send anything.
 //! Flow: `bucket.rs` → [`presigned`].
 
 use crate::digest::{hexadecimal, of_bytes};
@@ -50,12 +52,17 @@ pub(super) struct Request<'a> {
 }
 
 /// Returns the URL with which `request` may be made.
-pub(super) fn presigned(request: Request<'_>, credentials: &Credentials, time: SystemTime) -> String {
+pub(super) fn presigned(
+    request: Request<'_>,
+    credentials: &Credentials,
+    time: SystemTime,
+) -> String {
     let Request { method, scheme, host, path, headers, region } = request;
     let moment = moment(time);
     let day = moment.get(..8).unwrap_or_default();
     let scope = format!("{day}/{region}/s3/aws4_request");
-    let names: Vec<_> = std::iter::once("host").chain(headers.iter().map(|(name, _)| *name)).collect();
+    let names: Vec<_> =
+        std::iter::once("host").chain(headers.iter().map(|(name, _)| *name)).collect();
     let names = names.join(";");
     let path = encoded(path, true);
     // In the order that the canonical form asks for.
@@ -67,14 +74,21 @@ pub(super) fn presigned(request: Request<'_>, credentials: &Credentials, time: S
     ];
     query.extend(credentials.session_token.clone().map(|token| ("X-Amz-Security-Token", token)));
     query.push(("X-Amz-SignedHeaders", names.clone()));
-    let query: Vec<_> = query.iter().map(|(name, value)| format!("{name}={}", encoded(value, false))).collect();
+    let query: Vec<_> =
+        query.iter().map(|(name, value)| format!("{name}={}", encoded(value, false))).collect();
     let query = query.join("&");
     let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
-    let canonical = format!("{method}\n{path}\n{query}\nhost:{host}\n{lines}\n{names}\nUNSIGNED-PAYLOAD");
+    let canonical =
+        format!("{method}\n{path}\n{query}\nhost:{host}\n{lines}\n{names}\nUNSIGNED-PAYLOAD");
     let text = format!("{ALGORITHM}\n{moment}\n{scope}\n{}", of_bytes(canonical.as_bytes()));
     let first = format!("AWS4{}", credentials.secret_access_key).into_bytes();
-    let key = [day, region, "s3", "aws4_request"].into_iter().fold(first, |key, part| authenticated(&key, part));
-    format!("{scheme}://{host}{path}?{query}&X-Amz-Signature={}", hexadecimal(&authenticated(&key, &text)))
+    let key = [day, region, "s3", "aws4_request"]
+        .into_iter()
+        .fold(first, |key, part| authenticated(&key, part));
+    format!(
+        "{scheme}://{host}{path}?{query}&X-Amz-Signature={}",
+        hexadecimal(&authenticated(&key, &text))
+    )
 }
 
 /// Returns the authentication code of `text`.
@@ -90,7 +104,9 @@ fn encoded(text: &str, with_slashes: bool) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte))
+            }
             b'/' if with_slashes => encoded.push('/'),
             _ => encoded.push_str(&format!("%{byte:02X}")),
         }
@@ -102,7 +118,9 @@ fn encoded(text: &str, with_slashes: bool) -> String {
 fn moment(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (mut days, second) = (seconds / 86_400, seconds % 86_400);
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let mut year = 1970;
     while days >= 365 + u64::from(is_leap(year)) {
         days -= 365 + u64::from(is_leap(year));
@@ -175,14 +193,19 @@ mod tests {
         let time = UNIX_EPOCH + Duration::from_secs(1_369_353_600);
         let url = presigned(plain, &example(), time);
         assert!(
-            url.starts_with("https://h/b/a%20b/%C3%BC?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA"),
+            url.starts_with(
+                "https://h/b/a%20b/%C3%BC?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA"
+            ),
             "{url}"
         );
         let conditional = presigned(Request { headers: &headers, ..plain }, &example(), time);
         assert!(conditional.contains("X-Amz-SignedHeaders=host%3Bif-none-match&"), "{conditional}");
         let token = Credentials { session_token: Some("a+b/c=".into()), ..example() };
         let temporary = presigned(plain, &token, time);
-        assert!(temporary.contains("&X-Amz-Security-Token=a%2Bb%2Fc%3D&X-Amz-SignedHeaders=host&"), "{temporary}");
+        assert!(
+            temporary.contains("&X-Amz-Security-Token=a%2Bb%2Fc%3D&X-Amz-SignedHeaders=host&"),
+            "{temporary}"
+        );
         let signature = |url: &str| url.rsplit_once('=').map(|(_, signature)| signature.to_owned());
         assert_ne!(signature(&url), signature(&conditional));
         assert_ne!(signature(&url), signature(&temporary));

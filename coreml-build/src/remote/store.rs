@@ -71,13 +71,16 @@ impl Store {
                 Ok(Self::Server(super::http::Server::of_bucket(bucket, remote)))
             }
             #[cfg(not(feature = "http"))]
-            Location::Server(_) => Err("is not asked, because coreml-build was built without its feature `http`: add \
-                                        `features = [\"http\"]` to it, or run `cargo coreml fetch` before the build"
+            Location::Server(_) => Err("is not asked, because coreml-build was built without its \
+                feature `http`: add \
+                                        `features = [\"http\"]` to it, or run `cargo coreml fetch` \
+                                        before the build"
                 .into()),
             #[cfg(not(feature = "s3"))]
             Location::Bucket { .. } => {
                 Err("is not asked, because coreml-build was built without its feature `s3`: add \
-                                            `features = [\"s3\"]` to it, or run `cargo coreml fetch` before the build"
+                                            `features = [\"s3\"]` to it, or run `cargo coreml \
+                                            fetch` before the build"
                     .into())
             }
         }
@@ -98,7 +101,12 @@ impl Store {
     /// Opens what is stored under `key`; `None` when there is nothing.
     ///
     /// Parameters: `size` — about how many bytes are expected: how long it may take depends on it.
-    pub(super) fn get(&self, part: Part, key: &str, size: u64) -> Result<Option<Box<dyn Read>>, Fault> {
+    pub(super) fn get(
+        &self,
+        part: Part,
+        key: &str,
+        size: u64,
+    ) -> Result<Option<Box<dyn Read>>, Fault> {
         match self {
             Self::Folder(folder) => {
                 // A folder takes as long as it takes.
@@ -106,7 +114,9 @@ impl Store {
                 folder.get(part, key)
             }
             #[cfg(feature = "http")]
-            Self::Server(server) => server.get(part, key, if part == Part::Records { 0 } else { size }),
+            Self::Server(server) => {
+                server.get(part, key, if part == Part::Records { 0 } else { size })
+            }
         }
     }
 
@@ -122,7 +132,14 @@ impl Store {
     /// Stores the content of `file` under `key`.
     ///
     /// Parameters: `replace` — also where there is something already; otherwise that stays.
-    pub(super) fn put(&self, part: Part, key: &str, file: &File, size: u64, replace: bool) -> Result<(), Fault> {
+    pub(super) fn put(
+        &self,
+        part: Part,
+        key: &str,
+        file: &File,
+        size: u64,
+        replace: bool,
+    ) -> Result<(), Fault> {
         match self {
             Self::Folder(folder) => {
                 let _ = size;

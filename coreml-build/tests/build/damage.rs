@@ -7,12 +7,14 @@ use std::path::Path;
 /// The weights of the package, inside a cache entry.
 const MODEL: &str = "model.mlpackage/Data/com.apple.CoreML/model.mlmodel";
 
-/// Converts, damages the entry, builds again: the damage must be found, said, and cured by a conversion.
+/// Converts, damages the entry, builds again: the damage must be found, said, and cured by a
+/// conversion.
 #[track_caller]
 fn is_converted_again(damage: impl Fn(&Path), said: &str) {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let first = package.build("m.toml", &python.python());
-    let good: Vec<_> = tree(&first.folder.join("m.mlpackage")).into_iter().map(|file| (file.0, file.3)).collect();
+    let good: Vec<_> =
+        tree(&first.folder.join("m.mlpackage")).into_iter().map(|file| (file.0, file.3)).collect();
     damage(&package.entry());
     let second = package.build("m.toml", &python.python());
     assert_eq!(cached(&second), [false]);
@@ -21,7 +23,8 @@ fn is_converted_again(damage: impl Fn(&Path), said: &str) {
         "{:?}",
         second.warnings
     );
-    let repaired: Vec<_> = tree(&second.folder.join("m.mlpackage")).into_iter().map(|file| (file.0, file.3)).collect();
+    let repaired: Vec<_> =
+        tree(&second.folder.join("m.mlpackage")).into_iter().map(|file| (file.0, file.3)).collect();
     assert_eq!(good, repaired);
     let third = package.build("m.toml", Path::new("/nonexistent/python"));
     assert_eq!((cached(&third), third.warnings.len()), (vec![true], 0));
@@ -33,7 +36,12 @@ fn a_truncated_file() {
     is_converted_again(
         |entry| {
             make_writable(&entry.join(MODEL));
-            std::fs::File::options().write(true).open(entry.join(MODEL)).unwrap().set_len(10).unwrap();
+            std::fs::File::options()
+                .write(true)
+                .open(entry.join(MODEL))
+                .unwrap()
+                .set_len(10)
+                .unwrap();
         },
         "has 10 bytes instead of",
     );
@@ -55,7 +63,10 @@ fn an_altered_file_of_the_same_size() {
 
 #[test]
 fn a_missing_file() {
-    is_converted_again(|entry| std::fs::remove_file(entry.join("report.json")).unwrap(), "report.json is missing");
+    is_converted_again(
+        |entry| std::fs::remove_file(entry.join("report.json")).unwrap(),
+        "report.json is missing",
+    );
 }
 
 #[test]
@@ -86,8 +97,11 @@ fn a_description_that_was_changed_together_with_a_file() {
             let size = entry.join(MODEL).metadata().unwrap().len();
             std::fs::write(entry.join(MODEL), "short").unwrap();
             let description = std::fs::read_to_string(entry.join("entry.json")).unwrap();
-            std::fs::write(entry.join("entry.json"), description.replace(&format!("\"size\": {size}"), "\"size\": 5"))
-                .unwrap();
+            std::fs::write(
+                entry.join("entry.json"),
+                description.replace(&format!("\"size\": {size}"), "\"size\": 5"),
+            )
+            .unwrap();
         },
         "content digest",
     );
@@ -126,7 +140,8 @@ fn a_damaged_output_folder_is_repaired_from_the_cache() {
         },
         &|| {
             std::fs::remove_dir_all(build.folder.join("m.mlpackage/Data")).unwrap();
-            std::fs::write(build.folder.join("m.mlpackage/Data"), "a file where a folder was").unwrap();
+            std::fs::write(build.folder.join("m.mlpackage/Data"), "a file where a folder was")
+                .unwrap();
         },
         &|| std::fs::write(build.folder.join("m.mlpackage/Data/stale"), "x").unwrap(),
         &|| std::fs::write(build.folder.join("index.json"), "{\"vers").unwrap(),

@@ -37,18 +37,31 @@ fn every_byte_is_found_under_its_symbol() {
     }
     program += "int main(void) {\n";
     for file in &model.embedded {
-        program +=
-            &format!("  if ((uintptr_t){0} % 64) return 1;\n  fwrite({0}, 1, {0}_end - {0}, stdout);\n", file.symbol);
+        program += &format!(
+            "  if ((uintptr_t){0} % 64) return 1;\n  fwrite({0}, 1, {0}_end - {0}, stdout);\n",
+            file.symbol
+        );
     }
     program += "  return 0;\n}\n";
     let (source, binary) = (package.path("main.c"), package.path("main"));
     std::fs::write(&source, program).unwrap();
     let archive = library.folder.join(format!("lib{}.a", library.name));
-    assert!(Command::new("cc").args([&source, &archive]).arg("-o").arg(&binary).status().unwrap().success());
+    assert!(
+        Command::new("cc")
+            .args([&source, &archive])
+            .arg("-o")
+            .arg(&binary)
+            .status()
+            .unwrap()
+            .success()
+    );
     let printed = Command::new(binary).output().unwrap();
     assert!(printed.status.success());
     let read = |path: &String| std::fs::read(built.folder.join(&model.package).join(path)).unwrap();
-    assert!(printed.stdout == model.embedded.iter().flat_map(|file| read(&file.path)).collect::<Vec<u8>>());
+    assert!(
+        printed.stdout
+            == model.embedded.iter().flat_map(|file| read(&file.path)).collect::<Vec<u8>>()
+    );
     let made = archive.metadata().unwrap().modified().unwrap();
     assert_eq!(build_for(&package, &python, Some(here())).library, Some(library));
     assert_eq!(archive.metadata().unwrap().modified().unwrap(), made, "it is not assembled again");
@@ -56,11 +69,14 @@ fn every_byte_is_found_under_its_symbol() {
 
 #[test]
 fn targets_that_cannot_embed_say_so_at_the_key() {
-    let (package, python) = (Package::new(&[("m.toml", &format!("{ONE}embed = true\n"))]), StandIn::converting());
+    let (package, python) =
+        (Package::new(&[("m.toml", &format!("{ONE}embed = true\n"))]), StandIn::converting());
     let target = |triple: &str| Some(Target { target: triple.into(), host: here().host });
     let text = message(&build_for(&package, &python, target("x86_64-pc-windows-msvc")));
     assert!(
-        text.starts_with("m.toml:4:1: model `m`: `embed = true` is not supported yet for Microsoft's assembler"),
+        text.starts_with(
+            "m.toml:4:1: model `m`: `embed = true` is not supported yet for Microsoft's assembler"
+        ),
         "{text}"
     );
     assert!(text.contains("try: leave `embed` out"), "{text}");

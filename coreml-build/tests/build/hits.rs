@@ -25,10 +25,16 @@ fn the_second_build_does_not_look_for_python() {
     assert!(build_file().contains("\"cached\": true"), "{}", build_file());
     let without_build_file = |tree: Vec<_>| -> Vec<_> {
         tree.into_iter()
-            .filter(|(path, ..): &(std::path::PathBuf, u64, _, Vec<u8>)| !path.ends_with("build.json"))
+            .filter(|(path, ..): &(std::path::PathBuf, u64, _, Vec<u8>)| {
+                !path.ends_with("build.json")
+            })
             .collect()
     };
-    assert_eq!(without_build_file(before), without_build_file(tree(&first.folder)), "nothing was written again");
+    assert_eq!(
+        without_build_file(before),
+        without_build_file(tree(&first.folder)),
+        "nothing was written again"
+    );
     assert_eq!(python.starts(), 1);
     assert!(second.warnings.is_empty());
     package.assert_nothing_half_done();
@@ -36,7 +42,8 @@ fn the_second_build_does_not_look_for_python() {
 
 #[test]
 fn the_index_describes_the_package() {
-    let manifest = "[models.net]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { shape = [1, 3] }\n\
+    let manifest = "[models.net]\nsource = { file = \"net.py\", entry = \"net\" }\ninputs.x = { \
+        shape = [1, 3] }\n\
         metadata = { description = \"Says\" }\ncompute-units = \"cpu-and-ne\"\n";
     let (package, python) = (Package::new(&[("sub/m.toml", manifest)]), StandIn::converting());
     let build = package.build("sub/m.toml", &python.python());
@@ -44,13 +51,19 @@ fn the_index_describes_the_package() {
     assert!(!all.single);
     assert_eq!(index(&build).manifest, package.path("package/sub/m.toml"));
     let [model] = &models(&build)[..] else { panic!() };
-    assert_eq!((model.name.as_str(), model.description.as_str(), model.source.as_str()), ("net", "Says", "net.py:net"));
+    assert_eq!(
+        (model.name.as_str(), model.description.as_str(), model.source.as_str()),
+        ("net", "Says", "net.py:net")
+    );
     assert_eq!(model.compute_units, coreml_spec::ComputeUnits::CpuAndNeuralEngine);
     assert_eq!(model.tolerance, coreml_spec::Tolerance::Psnr(35.0));
     assert_eq!(model.samples, ["net.samples.0.safetensors"]);
     assert!(matches!(model.interface.functions[0].inputs[0].kind, FeatureKind::MultiArray { .. }));
     assert!(coreml_spec::Package::open(build.folder.join(&model.package)).is_ok());
-    assert!(build.folder.join("net.samples.0.safetensors").exists() && build.folder.join("net.report.json").exists());
+    assert!(
+        build.folder.join("net.samples.0.safetensors").exists()
+            && build.folder.join("net.report.json").exists()
+    );
     assert_eq!(model.digest.len(), 64);
     assert_eq!(build.outcome.unwrap()[0].digest, model.digest);
 }
@@ -92,7 +105,9 @@ fn the_files_that_were_read_are_watched() {
     package.write("helper.py", "1");
     package.write("gone.py", "1");
     let first = package.build("m.toml", &python.python());
-    let watched = |names: &[&str]| -> Vec<_> { names.iter().map(|name| package.path("package").join(name)).collect() };
+    let watched = |names: &[&str]| -> Vec<_> {
+        names.iter().map(|name| package.path("package").join(name)).collect()
+    };
     assert_eq!(first.watched, watched(&["m.toml", "gone.py", "helper.py", "net.py"]));
     std::fs::remove_file(package.path("package/gone.py")).unwrap();
     python.becomes(CONVERT_ALL);
@@ -129,15 +144,22 @@ fn a_clean_output_folder_is_filled_by_links_with_pinned_times() {
     let stored = package.entry().join("model.mlpackage/Data/com.apple.CoreML/model.mlmodel");
     assert_eq!(model.metadata().unwrap().ino(), stored.metadata().unwrap().ino());
     assert!(model.metadata().unwrap().permissions().readonly());
-    assert_eq!(model.metadata().unwrap().modified().unwrap(), UNIX_EPOCH + Duration::from_secs(1_577_836_800));
+    assert_eq!(
+        model.metadata().unwrap().modified().unwrap(),
+        UNIX_EPOCH + Duration::from_secs(1_577_836_800)
+    );
 }
 
 #[test]
 fn models_of_all_manifests_are_converted_by_one_process_and_equal_ones_once() {
     let package = Package::new(&[("a.toml", TWO), ("b.toml", ONE), ("c.toml", ONE)]);
     let python = StandIn::converting();
-    let builds = Session::new(package.options(&python.python())).build(&["a.toml", "b.toml", "c.toml"]);
-    assert_eq!(builds.iter().map(cached).collect::<Vec<_>>(), [vec![false, false], vec![false], vec![false]]);
+    let builds =
+        Session::new(package.options(&python.python())).build(&["a.toml", "b.toml", "c.toml"]);
+    assert_eq!(
+        builds.iter().map(cached).collect::<Vec<_>>(),
+        [vec![false, false], vec![false], vec![false]]
+    );
     assert_eq!(python.starts(), 1);
     let mut requested = python.requested();
     requested.sort();
@@ -199,7 +221,11 @@ fn policies_forbid_python() {
         build(options, "m.toml")
     };
     let refused = with(Policy::Cached);
-    assert!(message(&refused).contains("m.toml:1:2: model `m`: it is not in the cache"), "{}", message(&refused));
+    assert!(
+        message(&refused).contains("m.toml:1:2: model `m`: it is not in the cache"),
+        "{}",
+        message(&refused)
+    );
     assert!(message(&refused).contains("COREML_BUILD=auto cargo build"));
     assert_eq!(refused.outcome.unwrap_err()[0].kind(), ErrorKind::Policy);
     assert_eq!(python.starts(), 0);
@@ -207,7 +233,8 @@ fn policies_forbid_python() {
     assert_eq!(cached(&with(Policy::Cached)), [true]);
     let skipped = message(&with(Policy::Skip));
     assert!(
-        skipped.contains("m.toml has none: there is no m.lock") && skipped.contains("cargo coreml lock m.toml"),
+        skipped.contains("m.toml has none: there is no m.lock")
+            && skipped.contains("cargo coreml lock m.toml"),
         "{skipped}"
     );
 }
@@ -221,15 +248,20 @@ fn a_model_can_be_renamed_without_a_conversion() {
     assert_eq!(cached(&renamed), [true, true]);
     let left: Vec<_> = crate::package::entries_of(&renamed.folder);
     assert!(left.iter().any(|path| path.ends_with("last.mlpackage")));
-    assert!(!left.iter().any(|path| path.to_string_lossy().contains("second")), "stale files are removed: {left:?}");
+    assert!(
+        !left.iter().any(|path| path.to_string_lossy().contains("second")),
+        "stale files are removed: {left:?}"
+    );
 }
 
 #[test]
 fn where_locks_do_not_work_the_first_to_finish_wins() {
     let package = Package::new(&[("m.toml", ONE)]);
     // As on a file system without locks: whoever comes second finds no lock that is held.
-    let python =
-        StandIn::new(&format!("rm -f {}/v1/locks/*\nsleep 0.7\n{CONVERT_ALL}", package.path("cache").display()));
+    let python = StandIn::new(&format!(
+        "rm -f {}/v1/locks/*\nsleep 0.7\n{CONVERT_ALL}",
+        package.path("cache").display()
+    ));
     let start = |n: u64| {
         let mut options = package.options(&python.python());
         options.out_dir = package.path(&format!("out{n}"));
@@ -245,7 +277,11 @@ fn where_locks_do_not_work_the_first_to_finish_wins() {
     let package_of = |build: &coreml_build::Build| {
         tree(&build.folder.join("m.mlpackage")).into_iter().map(|file| file.1).collect::<Vec<_>>()
     };
-    assert_eq!(package_of(&builds[0]), package_of(&builds[1]), "both link the entry that was published first");
+    assert_eq!(
+        package_of(&builds[0]),
+        package_of(&builds[1]),
+        "both link the entry that was published first"
+    );
     package.entry();
     package.assert_nothing_half_done();
 }

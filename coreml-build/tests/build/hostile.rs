@@ -1,4 +1,5 @@
-//! A remote cache behind HTTP: as it should be, down, and hostile. Whatever it does, the build is right or says why not.
+//! A remote cache behind HTTP: as it should be, down, and hostile. Whatever it does, the build is
+//! right or says why not.
 
 use crate::package::{ONE, Package, build, cached, entries_of, message};
 use crate::remote::{NOWHERE, content, machine};
@@ -26,28 +27,37 @@ struct Team {
 impl Team {
     /// Converts a model on a machine that may write.
     fn new() -> Self {
-        let (package, python, server) = (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
-        let good = build(machine(&package, "writer", &python.python(), &server.url(""), true), "m.toml");
+        let (package, python, server) =
+            (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
+        let good =
+            build(machine(&package, "writer", &python.python(), &server.url(""), true), "m.toml");
         assert_eq!((cached(&good), good.warnings.as_slice()), (vec![false], &[] as &[String]));
         Self { package, server, good, python }
     }
 
     /// Builds on a new machine that has this interpreter.
     fn build(&self, name: &str, python: &Path) -> Build {
-        let mut options = machine(&self.package, name, python, &self.server.url("user:s3cret@"), false);
+        let mut options =
+            machine(&self.package, name, python, &self.server.url("user:s3cret@"), false);
         options.remote.as_mut().unwrap().patience = Duration::from_secs(2);
         build(options, "m.toml")
     }
 
-    /// Asserts that a new machine refuses what the server gives, with one line that says `said`, and converts by itself.
+    /// Asserts that a new machine refuses what the server gives, with one line that says `said`,
+    /// and converts by itself.
     #[track_caller]
     fn refuses(&self, said: &str) {
         let converted = self.build("fallback", &self.python.python());
         assert_eq!(cached(&converted), [false], "nothing was taken");
         assert_eq!(content(&converted), content(&self.good), "and the result is right");
-        let [warning] = &converted.warnings[..] else { panic!("one line, not {:#?}", converted.warnings) };
+        let [warning] = &converted.warnings[..] else {
+            panic!("one line, not {:#?}", converted.warnings)
+        };
         assert!(warning.contains(said), "{warning}");
-        assert!(warning.contains("the remote cache http://127.0.0.1:") && !warning.contains("s3cret"), "{warning}");
+        assert!(
+            warning.contains("the remote cache http://127.0.0.1:") && !warning.contains("s3cret"),
+            "{warning}"
+        );
         assert!(!warning.contains('\n'), "{warning:?}");
         let cache = self.package.path("cache-fallback");
         assert!(entries_of(&cache.join("v1/tmp")).is_empty(), "nothing is left over");
@@ -60,7 +70,8 @@ impl Team {
     /// Returns path and content of the record of the model.
     fn record(files: &Files) -> (String, Value) {
         let records = files.iter().filter(|(path, _)| path.contains("/ac/"));
-        let mut records = records.map(|(path, file)| (path.clone(), serde_json::from_slice::<Value>(file).unwrap()));
+        let mut records = records
+            .map(|(path, file)| (path.clone(), serde_json::from_slice::<Value>(file).unwrap()));
         records.find(|(_, record)| record.get("archive").is_some()).unwrap()
     }
 
@@ -160,8 +171,11 @@ fn who_writes_first_wins() {
     let team = Team::new();
     let before = team.server.with_files(|files| files.clone());
     // The second machine does not see what is there until it writes.
-    team.server.lies(|method, _, _| (method == "GET").then(|| Answer::Status("404 Not Found", Vec::new())));
-    let options = machine(&team.package, "second", &team.python.python(), &team.server.url(""), true);
+    team.server.lies(|method, _, _| {
+        (method == "GET").then(|| Answer::Status("404 Not Found", Vec::new()))
+    });
+    let options =
+        machine(&team.package, "second", &team.python.python(), &team.server.url(""), true);
     let second = build(options, "m.toml");
     assert_eq!((cached(&second), second.warnings.as_slice()), (vec![false], &[] as &[String]));
     let archives = |files: &Files| files.keys().filter(|path| path.contains("/cas/")).count();
@@ -172,7 +186,8 @@ fn who_writes_first_wins() {
 #[test]
 fn a_server_that_is_down_or_broken() {
     let team = Team::new();
-    team.server.lies(|_, _, _| Some(Answer::Status("500 Internal Server Error", b"<html>oops".to_vec())));
+    team.server
+        .lies(|_, _, _| Some(Answer::Status("500 Internal Server Error", b"<html>oops".to_vec())));
     team.refuses("fails (HTTP 500); the build goes on without it");
     team.server.lies(|_, _, _| Some(Answer::Status("403 Forbidden", Vec::new())));
     team.refuses("refuses (HTTP 403): check COREML_REMOTE_TOKEN");
@@ -181,7 +196,9 @@ fn a_server_that_is_down_or_broken() {
     team.server.lies(|_, _, _| Some(Answer::Bytes(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())));
     team.refuses("cannot be reached");
     let started = Instant::now();
-    team.server.lies(|_, _, _| Some(Answer::Slow(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec())));
+    team.server.lies(|_, _, _| {
+        Some(Answer::Slow(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".to_vec()))
+    });
     team.refuses("the build goes on without it");
     team.server.lies(|_, _, _| Some(Answer::Slow(b"HTTP/1.1 200 OK\r\nX: ".to_vec())));
     team.refuses("does not answer in time; the build goes on without it");
@@ -193,10 +210,11 @@ fn a_server_that_recovers_is_used() {
     let team = Team::new();
     let failures = std::sync::atomic::AtomicUsize::new(2);
     team.server.lies(move |_, _, _| {
-        let failing =
-            failures.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |left| {
-                left.checked_sub(1)
-            });
+        let failing = failures.fetch_update(
+            std::sync::atomic::Ordering::SeqCst,
+            std::sync::atomic::Ordering::SeqCst,
+            |left| left.checked_sub(1),
+        );
         failing.is_ok().then(|| Answer::Status("503 Service Unavailable", Vec::new()))
     });
     let read = team.build("reader", Path::new(NOWHERE));
@@ -210,7 +228,8 @@ fn redirects_lead_nowhere() {
     elsewhere.with_files(|files| *files = team.server.with_files(|files| files.clone()));
     let target = elsewhere.url("");
     team.server.lies(move |_, path, _| {
-        let location = format!("HTTP/1.1 302 Found\r\nLocation: {target}{path}\r\nContent-Length: 0\r\n\r\n");
+        let location =
+            format!("HTTP/1.1 302 Found\r\nLocation: {target}{path}\r\nContent-Length: 0\r\n\r\n");
         Some(Answer::Bytes(location.into_bytes()))
     });
     team.refuses("redirects to somewhere else (HTTP 302), which is not followed");
@@ -240,7 +259,8 @@ fn lists_that_lead_out_of_the_package() {
         let text = json!({ "version": 1, "inputs": list }).to_string().into_bytes();
         team.server.lies(move |_, path, files| {
             let (record, _) = Team::record(files);
-            (path.contains("/ac/") && path != record).then(|| Answer::Status("200 OK", text.clone()))
+            (path.contains("/ac/") && path != record)
+                .then(|| Answer::Status("200 OK", text.clone()))
         });
         team.refuses("has a list of files that leads out of the package");
     }
@@ -279,14 +299,18 @@ fn archives_that_are_cut_short_or_swapped() {
     });
     team.refuses("is not what it should be");
     team.server.lies(|_, path, files| {
-        path.contains("/cas/").then(|| Answer::Status("200 OK", files[path][..files[path].len() - 7].to_vec()))
+        path.contains("/cas/")
+            .then(|| Answer::Status("200 OK", files[path][..files[path].len() - 7].to_vec()))
     });
     team.refuses("is not what it should be");
     team.server.lies(|_, path, files| {
-        path.contains("/cas/").then(|| Answer::Status("200 OK", [files[path].as_slice(), b"more"].concat()))
+        path.contains("/cas/")
+            .then(|| Answer::Status("200 OK", [files[path].as_slice(), b"more"].concat()))
     });
     team.refuses("does not have the");
-    team.server.lies(|_, path, _| path.contains("/cas/").then(|| Answer::Status("200 OK", b"<html>".to_vec())));
+    team.server.lies(|_, path, _| {
+        path.contains("/cas/").then(|| Answer::Status("200 OK", b"<html>".to_vec()))
+    });
     team.refuses("is not what it should be");
     team.server.lies(|_, path, files| {
         path.contains("/cas/").then(|| {
@@ -307,7 +331,11 @@ fn every_altered_byte_is_noticed() {
         let middle = content.len() / 2;
         content[middle] ^= 1;
         team.replace_archive(&tar_of(&altered, |_| {}));
-        let said = if path == "entry.json" { "entry.json is not the announced one" } else { "was altered" };
+        let said = if path == "entry.json" {
+            "entry.json is not the announced one"
+        } else {
+            "was altered"
+        };
         team.refuses(said);
     }
 }
@@ -334,7 +362,10 @@ fn archives_with_what_does_not_belong_there() {
         (extra("report.json", Kind::Regular, ""), "bytes instead of"),
         (extra("link", Kind::Symlink, "/etc/passwd"), "is not a regular file, but Symlink"),
         (extra("link", Kind::Link, "report.json"), "is not a regular file, but Link"),
-        (extra("model.mlpackage/folder", Kind::Directory, ""), "is not a regular file, but Directory"),
+        (
+            extra("model.mlpackage/folder", Kind::Directory, ""),
+            "is not a regular file, but Directory",
+        ),
         (extra("device", Kind::Block, ""), "is not a regular file, but Block"),
         (extra("pipe", Kind::Fifo, ""), "is not a regular file, but Fifo"),
         (extra("long", Kind::GNULongName, ""), "is not a regular file, but GNULongName"),
@@ -354,19 +385,25 @@ fn archives_with_what_does_not_belong_there() {
 #[test]
 fn a_description_that_lists_paths_elsewhere() {
     let team = Team::new();
-    for path in ["../outside", "model.mlpackage/../../outside", "/etc/x", "samples/a\\b", "other/x"] {
+    for path in ["../outside", "model.mlpackage/../../outside", "/etc/x", "samples/a\\b", "other/x"]
+    {
         let mut members = team.members();
         let mut description: Value = serde_json::from_slice(&members[0].1).unwrap();
         description["files"][path] = json!({ "size": 1, "sha256": sha256(b"x") });
         members[0].1 = description.to_string().into_bytes();
         members.push((path.to_owned(), b"x".to_vec()));
-        let (before, size) = (team.members(), members.iter().skip(1).map(|member| member.1.len()).sum::<usize>());
+        let (before, size) =
+            (team.members(), members.iter().skip(1).map(|member| member.1.len()).sum::<usize>());
         team.replace_archive(&tar_of(&members, |_| {}));
         team.edit_record(|record| {
             record["description"] = json!(sha256(&members[0].1));
             record["unpacked"] = json!(size);
         });
-        team.refuses(if path.starts_with("model") { "does not fit the files" } else { "which belongs to no entry" });
+        team.refuses(if path.starts_with("model") {
+            "does not fit the files"
+        } else {
+            "which belongs to no entry"
+        });
         team.replace_archive(&tar_of(&before, |_| {}));
         team.edit_record(|record| record["description"] = json!(sha256(&before[0].1)));
     }
@@ -404,16 +441,20 @@ fn a_bomb_is_not_unpacked() {
 
 #[test]
 fn a_server_that_cannot_store_is_a_warning() {
-    let (package, python, server) = (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
+    let (package, python, server) =
+        (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
     for (status, said) in [
         ("405 Not Allowed", "does not take files (HTTP 405)"),
         ("409 Conflict", "has to make folders by itself"),
         ("413 Too Large", "has no room for the model"),
         ("401 Unauthorized", "refuses (HTTP 401)"),
     ] {
-        server.lies(move |method, _, _| (method == "PUT").then(|| Answer::Status(status, Vec::new())));
+        server.lies(move |method, _, _| {
+            (method == "PUT").then(|| Answer::Status(status, Vec::new()))
+        });
         let name = &status[..3];
-        let converted = build(machine(&package, name, &python.python(), &server.url(""), true), "m.toml");
+        let converted =
+            build(machine(&package, name, &python.python(), &server.url(""), true), "m.toml");
         assert_eq!(cached(&converted), [false]);
         let [warning] = &converted.warnings[..] else { panic!("{:?}", converted.warnings) };
         assert!(warning.contains(said), "{warning}");
@@ -424,10 +465,15 @@ fn a_server_that_cannot_store_is_a_warning() {
 fn offline_the_server_is_not_asked() {
     let team = Team::new();
     team.server.requests();
-    let mut options = machine(&team.package, "offline", Path::new(NOWHERE), &team.server.url(""), false);
+    let mut options =
+        machine(&team.package, "offline", Path::new(NOWHERE), &team.server.url(""), false);
     options.python.offline = true;
     let failed = build(options, "m.toml");
     assert!(message(&failed).contains("COREML_PYTHON"));
-    assert!(failed.warnings[0].contains("is not asked, because the network is forbidden"), "{:?}", failed.warnings);
+    assert!(
+        failed.warnings[0].contains("is not asked, because the network is forbidden"),
+        "{:?}",
+        failed.warnings
+    );
     assert!(team.server.requests().is_empty());
 }

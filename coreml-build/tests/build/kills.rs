@@ -1,7 +1,8 @@
-//! Processes that are killed at random moments, and many builds at once: the next build is always right.
+//! Processes that are killed at random moments, and many builds at once: the next build is always
+//! right.
 //!
-//! `COREML_TEST_KILLS` says how many processes are killed (24 where it is not set, some of each kind); `COREML_TEST_SEED`
-//! repeats the moments of an earlier run.
+//! `COREML_TEST_KILLS` says how many processes are killed (24 where it is not set, some of each
+//! kind); `COREML_TEST_SEED` repeats the moments of an earlier run.
 
 use crate::package::{ONE, Package, TWO, build, cached, entries_of};
 use crate::remote::{NOWHERE, content, machine};
@@ -17,8 +18,10 @@ use std::time::{Duration, Instant, SystemTime};
 const VARIABLES: [&str; 3] = ["COREML_TEST_VICTIM", "COREML_TEST_PYTHON", "COREML_TEST_DEED"];
 
 /// Converts models that are large enough for a kill to hit them half written.
-const LARGE: &str = "large() { i=0; while [ $i -lt 40 ]; do cat \"$here/block\"; i=$((i+1)); done; }\n\
-    models | while read -r id output; do mkdir -p \"$output/samples\"; large > \"$output/samples/1.safetensors\"; \
+const LARGE: &str = "large() { i=0; while [ $i -lt 40 ]; do cat \"$here/block\"; i=$((i+1)); done; \
+    }\n\
+    models | while read -r id output; do mkdir -p \"$output/samples\"; large > \
+    \"$output/samples/1.safetensors\"; \
     convert \"$id\" \"$output\"; done\nsay '{\"event\": \"finished\"}'\n";
 
 /// What a victim does when it is killed.
@@ -39,9 +42,11 @@ impl Deed {
 
 /// Returns the options of the one cache that all victims share.
 fn options(package: &Path, python: &Path, deed: Deed) -> Options {
-    let mut options = Options::new(package.join("package"), package.join("out"), package.join("cache"));
+    let mut options =
+        Options::new(package.join("package"), package.join("out"), package.join("cache"));
     options.python.interpreter = Some(python.to_owned());
-    let mut remote = coreml_build::Remote::parse(&package.join("remote").display().to_string()).unwrap();
+    let mut remote =
+        coreml_build::Remote::parse(&package.join("remote").display().to_string()).unwrap();
     remote.write = deed == Deed::Convert;
     options.remote = Some(remote);
     options.limits = Limits::new(0, 0);
@@ -81,7 +86,8 @@ impl Dice {
     /// Returns a number from 0 to 1.
     fn roll(&mut self) -> f64 {
         // Knuth's constants.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
@@ -91,7 +97,8 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
 }
 
-/// Removes the cache's and the remote's copies, as far as the deed needs it, so that there is something to do.
+/// Removes the cache's and the remote's copies, as far as the deed needs it, so that there is
+/// something to do.
 fn prepare(package: &Package, deed: Deed) {
     let remove = |path: &str| drop(std::fs::remove_dir_all(package.path(path)));
     if deed != Deed::Collect {
@@ -107,7 +114,11 @@ fn prepare(package: &Package, deed: Deed) {
 #[track_caller]
 fn assert_right(build: &Build, good: &[(PathBuf, Vec<u8>)], what: &str) {
     cached(build);
-    assert!(!build.warnings.iter().any(|warning| !warning.contains("out of date")), "{what}: {:?}", build.warnings);
+    assert!(
+        !build.warnings.iter().any(|warning| !warning.contains("out of date")),
+        "{what}: {:?}",
+        build.warnings
+    );
     let found = content(build);
     assert_eq!(
         found.iter().map(|file| &file.0).collect::<Vec<_>>(),
@@ -169,10 +180,16 @@ fn a_kill_at_any_moment_leaves_a_cache_that_is_right() {
         &good,
         "the remote cache is whole",
     );
-    let collected = Session::new(options(&folder, Path::new(NOWHERE), Deed::Collect)).collect(|| {}).unwrap();
-    assert_eq!(entries_of(&package.path("cache/v1/tmp")), [] as [PathBuf; 0], "leftovers are collected");
+    let collected =
+        Session::new(options(&folder, Path::new(NOWHERE), Deed::Collect)).collect(|| {}).unwrap();
+    assert_eq!(
+        entries_of(&package.path("cache/v1/tmp")),
+        [] as [PathBuf; 0],
+        "leftovers are collected"
+    );
     println!(
-        "{kills} kills (seed {seed}): {hit} in the middle, {in_time} after the end; {leftovers} leftovers collected, the \
+        "{kills} kills (seed {seed}): {hit} in the middle, {in_time} after the end; {leftovers} \
+        leftovers collected, the \
          last {} at the end",
         collected.leftovers
     );
@@ -185,7 +202,8 @@ fn sixteen_builds_over_one_cache_convert_each_model_once() {
     let package = Package::new(&manifests);
     let python = StandIn::new(&format!("sleep 0.2\n{CONVERT_ALL}"));
     let location = package.path("remote").display().to_string();
-    // Eight packages' worth of manifests, each built twice; the tables differ between manifests only by the metadata.
+    // Eight packages' worth of manifests, each built twice; the tables differ between manifests
+    // only by the metadata.
     for (number, name) in names.iter().enumerate() {
         package.write(name, &format!("{TWO}metadata = {{ author = \"{number}\" }}\n"));
     }
@@ -199,7 +217,8 @@ fn sixteen_builds_over_one_cache_convert_each_model_once() {
         let running: Vec<_> = (0..16).map(start).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let converted: usize = builds.iter().map(|build| cached(build).iter().filter(|cached| !**cached).count()).sum();
+    let converted: usize =
+        builds.iter().map(|build| cached(build).iter().filter(|cached| !**cached).count()).sum();
     // `first` is the same model in all eight manifests.
     assert_eq!(converted, 9, "each model once");
     for build in &builds {

@@ -70,13 +70,24 @@ fn another_package_than_the_locked_one_is_refused() {
     let refused = package.build("m.toml", &python.python());
     let text = message(&refused);
     assert!(
-        text.starts_with("m.toml:1:2: model `m`: the converted package is not the one that m.lock names"),
+        text.starts_with(
+            "m.toml:1:2: model `m`: the converted package is not the one that m.lock names"
+        ),
         "{text}"
     );
-    assert!(text.contains(&digest) && text.contains(&other) && text.contains("`cargo coreml lock m.toml`"), "{text}");
+    assert!(
+        text.contains(&digest)
+            && text.contains(&other)
+            && text.contains("`cargo coreml lock m.toml`"),
+        "{text}"
+    );
     assert_eq!(refused.outcome.unwrap_err()[0].kind(), ErrorKind::Lock);
     locking(&package, &python.python()).write().unwrap();
-    assert_eq!(cached(&package.build("m.toml", &python.python())), [true], "the command accepts it");
+    assert_eq!(
+        cached(&package.build("m.toml", &python.python())),
+        [true],
+        "the command accepts it"
+    );
 }
 
 #[test]
@@ -85,8 +96,8 @@ fn an_edit_converts_with_a_warning_and_is_refused_where_nothing_converts() {
     package.write("net.py", "# another network");
     let edited = package.build("m.toml", &python.python());
     assert_eq!(cached(&edited), [false]);
-    let warning =
-        "m.lock is out of date: the model `m` has changed since; `cargo coreml lock m.toml` brings it up to date";
+    let warning = "m.lock is out of date: the model `m` has changed since; `cargo coreml lock \
+        m.toml` brings it up to date";
     assert_eq!(edited.warnings, [warning]);
     let refused = without_python(&package, Policy::Cached);
     assert!(message(&refused).contains(warning), "{}", message(&refused));
@@ -100,7 +111,10 @@ fn models_that_come_and_go_are_noticed() {
     package.write("m.toml", &TWO.replace("models.second", "models.third"));
     let warnings = package.build("m.toml", &python.python()).warnings;
     assert!(warnings[0].contains("it does not have the model `third`"), "{warnings:?}");
-    assert!(warnings[1].contains("it has a model `second` that the manifest has not"), "{warnings:?}");
+    assert!(
+        warnings[1].contains("it has a model `second` that the manifest has not"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
@@ -119,7 +133,11 @@ fn skip_takes_the_interface_from_the_lock() {
     package.write("net.py", "# another network");
     assert!(without_python(&package, Policy::Skip).warnings[0].contains("its types may be wrong"));
     std::fs::remove_file(package.path("package/net.py")).unwrap();
-    assert_eq!(without_python(&package, Policy::Skip).warnings.len(), 0, "a published package need not have it");
+    assert_eq!(
+        without_python(&package, Policy::Skip).warnings.len(),
+        0,
+        "a published package need not have it"
+    );
     package.write("net.py", "# a network\n");
     assert_eq!(cached(&package.build("m.toml", &python.python())), [false]);
     assert!(!skipped.folder.join("m.mlpackage.absent").exists());
@@ -138,7 +156,10 @@ fn a_damaged_lock_stops_the_build() {
     let (package, python) = locked(ONE);
     edit(&package, "[python]", "<<<<<<< HEAD");
     let text = message(&package.build("m.toml", &python.python()));
-    assert!(text.contains("m.lock cannot be read") && text.contains("cargo coreml lock m.toml"), "{text}");
+    assert!(
+        text.contains("m.lock cannot be read") && text.contains("cargo coreml lock m.toml"),
+        "{text}"
+    );
     locking(&package, &python.python()).write().unwrap();
     assert_eq!(cached(&package.build("m.toml", &python.python())), [true]);
 }

@@ -1,7 +1,9 @@
-//! Caches on file systems whose locks do not work: they fail, as on some network file systems, or they do nothing, as
-//! between machines that do not tell the server. Both are made by a library that takes the place of the system's call.
+//! Caches on file systems whose locks do not work: they fail, as on some network file systems, or
+//! they do nothing, as between machines that do not tell the server. Both are made by a library
+//! that takes the place of the system's call.
 //!
-//! Many processes build, fetch and collect over one cache; a model may then be converted twice, but every build is right.
+//! Many processes build, fetch and collect over one cache; a model may then be converted twice, but
+//! every build is right.
 
 use crate::package::{Package, build, cached, entries_of};
 use crate::remote::content;
@@ -19,14 +21,20 @@ const COUNTS: [usize; 2] = [16, 8];
 /// Returns a manifest with a model that all crates have, and one of its own.
 fn manifest(number: usize) -> String {
     format!(
-        "[defaults]\ninputs.x = {{ shape = [1, 3] }}\n\n[models.common]\nsource = {{ file = \"net.py\", entry = \"net\" }}\n\n\
-         [models.own]\nsource = {{ file = \"net.py\", entry = \"net\", args = {{ n = {number} }} }}\n"
+        "[defaults]\ninputs.x = {{ shape = [1, 3] }}\n\n[models.common]\nsource = {{ file = \
+        \"net.py\", entry = \"net\" }}\n\n\
+         [models.own]\nsource = {{ file = \"net.py\", entry = \"net\", args = {{ n = {number} }} \
+         }}\n"
     )
 }
 
 /// Returns the options of a process.
 fn options(folder: &Path, number: usize) -> Options {
-    let mut options = Options::new(folder.join("package"), folder.join(format!("out-{number}")), folder.join("cache"));
+    let mut options = Options::new(
+        folder.join("package"),
+        folder.join(format!("out-{number}")),
+        folder.join("cache"),
+    );
     options.python.interpreter = Some(folder.join("stand-in/python"));
     let mut remote = Remote::parse(folder.join("remote").to_str().unwrap()).unwrap();
     remote.write = true;
@@ -54,8 +62,13 @@ fn builder() {
 /// Makes a library in which `flock` does `what`; `None` where there is no compiler.
 fn library(folder: &Path, what: &str) -> Option<PathBuf> {
     let (source, library) = (folder.join("flock.c"), folder.join("flock.so"));
-    std::fs::write(&source, format!("#include <errno.h>\nint flock(int file, int operation) {{ {what} }}\n")).unwrap();
-    let made = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).output();
+    std::fs::write(
+        &source,
+        format!("#include <errno.h>\nint flock(int file, int operation) {{ {what} }}\n"),
+    )
+    .unwrap();
+    let made =
+        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).output();
     if made.as_ref().is_ok_and(|output| output.status.success()) {
         return Some(library);
     }
@@ -86,7 +99,8 @@ fn sixteen_builds(what: &str) {
     let mut converted = 0;
     for process in running {
         let output = process.wait_with_output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let text =
+            String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");
         let count = text.split_once("converted: ").unwrap().1.lines().next().unwrap().to_owned();
         converted += count.parse::<usize>().unwrap();
@@ -95,15 +109,23 @@ fn sixteen_builds(what: &str) {
     println!("{} processes converted {} models {converted} times", COUNTS[0], 1 + COUNTS[1]);
     let good = content(&build(options(&package.path(""), 0), "m0.toml"));
     for number in 0..COUNTS[0] {
-        let again = build(options(&package.path(""), number), &format!("m{}.toml", number % COUNTS[1]));
-        assert_eq!((cached(&again), again.warnings.as_slice()), (vec![true, true], &[] as &[String]));
+        let again =
+            build(options(&package.path(""), number), &format!("m{}.toml", number % COUNTS[1]));
+        assert_eq!(
+            (cached(&again), again.warnings.as_slice()),
+            (vec![true, true], &[] as &[String])
+        );
         let of_models = |files: &[(PathBuf, Vec<u8>)]| -> Vec<_> {
             files.iter().filter(|file| !file.0.ends_with("index.json")).cloned().collect()
         };
         assert_eq!(of_models(&content(&again)), of_models(&good));
     }
     assert_eq!(Session::new(options(&package.path(""), 0)).verify(), []);
-    assert_eq!(entries_of(&package.path("cache/v1/entries")).len(), 1 + COUNTS[1], "what was just used stays");
+    assert_eq!(
+        entries_of(&package.path("cache/v1/entries")).len(),
+        1 + COUNTS[1],
+        "what was just used stays"
+    );
     assert_eq!(entries_of(&package.path("cache/v1/tmp")), [] as [PathBuf; 0]);
 }
 

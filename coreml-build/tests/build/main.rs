@@ -1,8 +1,10 @@
 //! Builds of whole packages through [`coreml_build::Session`], without cargo.
 //!
-//! Owns: what must keep working from manifest to output folder. What concerns processes, the cache and files runs with
-//! a stand-in for Python, a shell script; what concerns Python's behaviour runs with the real one (`real.rs`).
-//! Flow: `package.rs` makes packages, `stand_in.rs` interpreters; each other file is about one thing that can happen.
+//! Owns: what must keep working from manifest to output folder. What concerns processes, the cache
+//! and files runs with a stand-in for Python, a shell script; what concerns Python's behaviour runs
+//! with the real one (`real.rs`).
+//! Flow: `package.rs` makes packages, `stand_in.rs` interpreters; each other file is about one
+//! thing that can happen.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,5 @@
-//! The remote cache behind a real nginx, as Debian packs it. Where there is none, the tests say so and stop.
+//! The remote cache behind a real nginx, as Debian packs it. Where there is none, the tests say so
+//! and stop.
 
 use crate::package::{ONE, Package, build, cached};
 use crate::remote::{NOWHERE, content, machine};
@@ -24,7 +25,12 @@ impl Nginx {
     ///
     /// Parameters: `more` — directives of the server; `$FOLDER` stands for the folder of its files.
     fn start(more: &str) -> Option<Self> {
-        let places = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx", "/opt/homebrew/bin/nginx"];
+        let places = [
+            "/usr/sbin/nginx",
+            "/usr/local/sbin/nginx",
+            "/usr/bin/nginx",
+            "/opt/homebrew/bin/nginx",
+        ];
         let Some(program) = places.into_iter().find(|program| Path::new(program).exists()) else {
             println!("skipped: there is no nginx; on Debian and Ubuntu: apt install nginx-light");
             return None;
@@ -35,15 +41,20 @@ impl Nginx {
         std::fs::create_dir_all(folder.path().join("data/team")).unwrap();
         std::fs::write(folder.path().join("users"), "user:{PLAIN}s3cret\n").unwrap();
         let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-        let temporary: String = temporary.iter().map(|name| format!("  {name}_temp_path {here}/{name};\n")).collect();
-        let listen = format!("listen 127.0.0.1:{port}{};\n{more}", if more.contains("ssl_") { " ssl" } else { "" });
+        let temporary: String =
+            temporary.iter().map(|name| format!("  {name}_temp_path {here}/{name};\n")).collect();
+        let listen = format!(
+            "listen 127.0.0.1:{port}{};\n{more}",
+            if more.contains("ssl_") { " ssl" } else { "" }
+        );
         // As docs/ci.md has it, with a port and files of the test's own.
         let server = recipe()
             .replace("listen 8080;", &listen.replace("$FOLDER", &here))
             .replace("/srv/coreml", &format!("{here}/data"))
             .replace("/etc/nginx/coreml-users", &format!("{here}/users"));
         let config = format!(
-            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\nevents {{}}\nhttp {{\n\
+            "daemon off;\nmaster_process off;\npid {here}/pid;\nerror_log \
+            {here}/error.log;\nevents {{}}\nhttp {{\n\
              access_log {here}/access.log;\n{temporary}{server}}}\n"
         );
         assert!(config.matches(&here).count() > 9, "everything is in its own folder: {config}");
@@ -53,7 +64,14 @@ impl Nginx {
         }
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let process = Command::new(program)
-            .args(["-p", &here, "-c", &format!("{here}/nginx.conf"), "-e", &format!("{here}/error.log")])
+            .args([
+                "-p",
+                &here,
+                "-c",
+                &format!("{here}/nginx.conf"),
+                "-e",
+                &format!("{here}/error.log"),
+            ])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -90,13 +108,15 @@ fn recipe() -> String {
     page.split_once("```nginx\n").unwrap().1.split("```").next().unwrap().to_owned()
 }
 
-/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`; returns whether that worked.
+/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`;
+/// returns whether that worked.
 fn certified(folder: &Path) -> bool {
     std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let commands = [
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=team -keyout ca-key.pem -out ca.pem",
         "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout key.pem -out request.pem",
-        "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile names -out cert.pem",
+        "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile \
+        names -out cert.pem",
     ];
     commands.iter().all(|command| {
         let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
@@ -115,11 +135,20 @@ impl Drop for Nginx {
 fn one_machine_converts_and_the_others_fetch() {
     let Some(nginx) = Nginx::start("") else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let written = build(machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true), "m.toml");
+    let written = build(
+        machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true),
+        "m.toml",
+    );
     assert_eq!((cached(&written), written.warnings.as_slice()), (vec![false], &[] as &[String]));
-    assert_eq!(crate::package::entries_of(&nginx.data().join("cas")).len(), 1, "{}", nginx.log("error.log"));
+    assert_eq!(
+        crate::package::entries_of(&nginx.data().join("cas")).len(),
+        1,
+        "{}",
+        nginx.log("error.log")
+    );
     assert_eq!(crate::package::entries_of(&nginx.data().join("ac")).len(), 2);
-    let read = build(machine(&package, "reader", Path::new(NOWHERE), &nginx.url(""), false), "m.toml");
+    let read =
+        build(machine(&package, "reader", Path::new(NOWHERE), &nginx.url(""), false), "m.toml");
     assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
     assert_eq!(content(&written), content(&read));
 }
@@ -129,7 +158,10 @@ fn only_who_may_write_writes() {
     let Some(nginx) = Nginx::start("") else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     for (name, credentials) in [("nobody", ""), ("wrong", "user:wr0ng@")] {
-        let refused = build(machine(&package, name, &python.python(), &nginx.url(credentials), true), "m.toml");
+        let refused = build(
+            machine(&package, name, &python.python(), &nginx.url(credentials), true),
+            "m.toml",
+        );
         let [warning] = &refused.warnings[..] else { panic!("{:?}", refused.warnings) };
         assert!(warning.contains("refuses (HTTP 401)") && !warning.contains("wr0ng"), "{warning}");
         assert_eq!(cached(&refused), [false]);
@@ -145,13 +177,17 @@ fn only_who_may_write_writes() {
 fn what_is_damaged_on_the_server_is_refused() {
     let Some(nginx) = Nginx::start("") else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    build(machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true), "m.toml");
+    build(
+        machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true),
+        "m.toml",
+    );
     let [archive] = &crate::package::entries_of(&nginx.data().join("cas"))[..] else { panic!() };
     let mut bytes = std::fs::read(archive).unwrap();
     let last = bytes.len() / 2;
     bytes[last] ^= 0x10;
     std::fs::write(archive, &bytes).unwrap();
-    let fallback = build(machine(&package, "reader", &python.python(), &nginx.url(""), false), "m.toml");
+    let fallback =
+        build(machine(&package, "reader", &python.python(), &nginx.url(""), false), "m.toml");
     assert_eq!(cached(&fallback), [false]);
     assert!(fallback.warnings[0].contains("is not what it should be"), "{:?}", fallback.warnings);
 }
@@ -165,12 +201,17 @@ fn a_server_that_was_stopped() {
     let fallback = build(machine(&package, "reader", &python.python(), &url, false), "m.toml");
     assert_eq!(cached(&fallback), [false]);
     let [warning] = &fallback.warnings[..] else { panic!("{:?}", fallback.warnings) };
-    assert!(warning.contains("cannot be reached") && warning.ends_with("the build goes on without it"), "{warning}");
+    assert!(
+        warning.contains("cannot be reached") && warning.ends_with("the build goes on without it"),
+        "{warning}"
+    );
 }
 
 #[test]
 fn a_certificate_that_nobody_vouches_for() {
-    let Some(nginx) = Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;") else {
+    let Some(nginx) =
+        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;")
+    else {
         return;
     };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
@@ -182,7 +223,8 @@ fn a_certificate_that_nobody_vouches_for() {
     assert!(!nginx.log("access.log").contains("PUT"));
 }
 
-/// Names the URL, the folder of the package and its interpreter for a process that is told whom to trust.
+/// Names the URL, the folder of the package and its interpreter for a process that is told whom to
+/// trust.
 #[cfg(target_os = "linux")]
 const TRUSTING: [&str; 2] = ["COREML_BUILD_TEST_URL", "COREML_BUILD_TEST_FOLDER"];
 
@@ -191,22 +233,28 @@ const TRUSTING: [&str; 2] = ["COREML_BUILD_TEST_URL", "COREML_BUILD_TEST_FOLDER"
 fn a_certificate_of_the_team_s_own_authority() {
     if let [Some(url), Some(folder)] = TRUSTING.map(std::env::var_os) {
         let (url, folder) = (url.into_string().unwrap(), PathBuf::from(folder));
-        let mut options =
-            coreml_build::Options::new(folder.join("package"), folder.join("out-reader"), folder.join("cache-reader"));
+        let mut options = coreml_build::Options::new(
+            folder.join("package"),
+            folder.join("out-reader"),
+            folder.join("cache-reader"),
+        );
         options.remote = Some(Remote::parse(&url).unwrap());
         options.python.interpreter = Some(NOWHERE.into());
         let read = build(options, "m.toml");
         assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
         return;
     }
-    let Some(nginx) = Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;") else {
+    let Some(nginx) =
+        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;")
+    else {
         return;
     };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     // What is there is written beside the server, which serves it.
     let location = nginx.data().display().to_string();
     build(machine(&package, "writer", &python.python(), &location, true), "m.toml");
-    // Another process, because its environment says whom it trusts; it is all that docs/ci.md asks for.
+    // Another process, because its environment says whom it trusts; it is all that docs/ci.md asks
+    // for.
     let read = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "nginx::a_certificate_of_the_team_s_own_authority", "--nocapture"])
         .env("SSL_CERT_FILE", nginx.folder.path().join("ca.pem"))

@@ -1,4 +1,5 @@
-//! A package as a user would have it, in a temporary folder, with a cache and an output folder of its own.
+//! A package as a user would have it, in a temporary folder, with a cache and an output folder of
+//! its own.
 //!
 //! Owns: its files, and starting sessions on it.
 
@@ -82,8 +83,11 @@ pub(crate) fn build(options: Options, manifest: &str) -> Build {
 
 /// Returns what is in a folder, sorted; nothing if there is none.
 pub(crate) fn entries_of(folder: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> =
-        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    let mut entries: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     entries.sort();
     entries
 }
@@ -92,11 +96,14 @@ pub(crate) fn entries_of(folder: &Path) -> Vec<PathBuf> {
 pub(crate) fn cached(build: &Build) -> Vec<bool> {
     match &build.outcome {
         Ok(models) => models.iter().map(|model| model.cached).collect(),
-        Err(errors) => panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n")),
+        Err(errors) => {
+            panic!("{}", errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n"))
+        }
     }
 }
 
-/// Returns the text of the errors of a failed build, as the macro shows it: it must be in the index.
+/// Returns the text of the errors of a failed build, as the macro shows it: it must be in the
+/// index.
 pub(crate) fn message(build: &Build) -> String {
     let errors = build.outcome.as_ref().expect_err("the build should have failed");
     let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n\n");
@@ -128,7 +135,12 @@ pub(crate) fn tree(folder: &Path) -> Vec<(PathBuf, u64, SystemTime, Vec<u8>)> {
             files.extend(tree(&path));
         } else {
             let metadata = path.metadata().unwrap();
-            files.push((path.clone(), metadata.ino(), metadata.modified().unwrap(), std::fs::read(&path).unwrap()));
+            files.push((
+                path.clone(),
+                metadata.ino(),
+                metadata.modified().unwrap(),
+                std::fs::read(&path).unwrap(),
+            ));
         }
     }
     files

@@ -1,4 +1,5 @@
-//! Caches and packages in odd places: long paths, odd characters, links, other owners, other clocks.
+//! Caches and packages in odd places: long paths, odd characters, links, other owners, other
+//! clocks.
 
 use crate::package::{ONE, Package, TWO, build, cached, entries_of, message, models, tree};
 use crate::remote::{NOWHERE, content, machine};
@@ -21,7 +22,8 @@ fn options(folder: &Path, python: &Path) -> Options {
     std::fs::create_dir_all(folder.join("package")).unwrap();
     std::fs::write(folder.join("package/net.py"), "# a network\n").unwrap();
     std::fs::write(folder.join("package/m.toml"), ONE).unwrap();
-    let mut options = Options::new(folder.join("package"), folder.join("out"), folder.join("cache"));
+    let mut options =
+        Options::new(folder.join("package"), folder.join("out"), folder.join("cache"));
     options.python.interpreter = Some(python.to_owned());
     options
 }
@@ -33,7 +35,8 @@ fn works_in(folder: &Path) {
     let with_remote = |name: &str, python: &Path, write| {
         let mut options = options(folder, python);
         options.cache_dir = folder.join(name);
-        let mut remote = coreml_build::Remote::parse(folder.join("remote").to_str().unwrap()).unwrap();
+        let mut remote =
+            coreml_build::Remote::parse(folder.join("remote").to_str().unwrap()).unwrap();
         remote.write = write;
         options.remote = Some(remote);
         options
@@ -44,7 +47,11 @@ fn works_in(folder: &Path) {
     for name in ["cache", "another cache"] {
         std::fs::remove_dir_all(folder.join("out")).unwrap();
         let found = build(with_remote(name, Path::new(NOWHERE), false), "m.toml");
-        assert_eq!((cached(&found), found.warnings.as_slice()), (vec![true], &[] as &[String]), "{name}");
+        assert_eq!(
+            (cached(&found), found.warnings.as_slice()),
+            (vec![true], &[] as &[String]),
+            "{name}"
+        );
         assert_eq!(content(&found), good);
         let session = Session::new(with_remote(name, Path::new(NOWHERE), false));
         assert_eq!(session.verify(), []);
@@ -58,8 +65,14 @@ fn works_in(folder: &Path) {
 #[test]
 fn blanks_quotes_and_other_letters() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["with blanks  in it", "o'clock \"quoted\"", "$HOME `x` & ; * #", "größe-模型-🦀", "-dash", "%41 \\n"]
-    {
+    for name in [
+        "with blanks  in it",
+        "o'clock \"quoted\"",
+        "$HOME `x` & ; * #",
+        "größe-模型-🦀",
+        "-dash",
+        "%41 \\n",
+    ] {
         works_in(&folder.path().join(name));
     }
 }
@@ -120,7 +133,11 @@ fn everything_may_be_a_link() {
     }
     let repaired = package.build("m.toml", &python.python());
     assert_eq!(cached(&repaired), [false]);
-    assert!(repaired.warnings[0].contains("is neither a file nor a folder"), "{:?}", repaired.warnings);
+    assert!(
+        repaired.warnings[0].contains("is neither a file nor a folder"),
+        "{:?}",
+        repaired.warnings
+    );
 }
 
 #[test]
@@ -139,13 +156,23 @@ fn names_differ_in_more_than_case() {
         }
     }
     assert!(seen.len() > 50, "{}", seen.len());
-    // What names a key has only digits and small letters: no system takes two for one, or one for another.
-    let keys =
-        ["cache-a/v1/entries", "cache-a/v1/inputs", "cache-a/v1/locks", "cache-a/v1/used", "remote/ac", "remote/cas"];
+    // What names a key has only digits and small letters: no system takes two for one, or one for
+    // another.
+    let keys = [
+        "cache-a/v1/entries",
+        "cache-a/v1/inputs",
+        "cache-a/v1/locks",
+        "cache-a/v1/used",
+        "remote/ac",
+        "remote/cas",
+    ];
     let mut count = 0;
     for path in keys.iter().flat_map(|folder| entries_of(&package.path(folder))) {
         let key = path.file_stem().unwrap().to_str().unwrap();
-        assert!(key.len() == 64 && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')), "{key}");
+        assert!(
+            key.len() == 64 && key.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')),
+            "{key}"
+        );
         count += 1;
     }
     assert!(count >= 6 + 2 + 2 + 6 + 8 + 6, "{count}");
@@ -163,7 +190,9 @@ fn models_whose_names_differ_only_in_case() {
 #[test]
 fn clocks_that_are_wrong() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let set = |path: &Path, time: SystemTime| std::fs::File::open(path).unwrap().set_modified(time).unwrap();
+    let set = |path: &Path, time: SystemTime| {
+        std::fs::File::open(path).unwrap().set_modified(time).unwrap()
+    };
     let (past, future) = (SystemTime::UNIX_EPOCH + DAY, SystemTime::now() + 400 * DAY);
     // Sources from the future and from 1970 convert once, and an edit is noticed.
     for (number, time) in [future, past].into_iter().enumerate() {
@@ -182,9 +211,11 @@ fn clocks_that_are_wrong() {
     // Stamps from the future grow old from now on, and keep no collection away.
     let stamps = entries_of(&package.path("cache/v1/used"));
     stamps.iter().chain([&package.path("cache/v1/collected")]).for_each(|stamp| set(stamp, future));
-    let is_now = |path: &Path| path.metadata().unwrap().modified().unwrap() < SystemTime::now() + DAY;
+    let is_now =
+        |path: &Path| path.metadata().unwrap().modified().unwrap() < SystemTime::now() + DAY;
     for number in 0..20 {
-        // A process that another test is just starting has this one's locks for a moment; a collection then waits a build.
+        // A process that another test is just starting has this one's locks for a moment; a
+        // collection then waits a build.
         package.write("net.py", &format!("# yet another {number}"));
         package.build("m.toml", &python.python());
         if is_now(&package.path("cache/v1/collected")) {
@@ -205,7 +236,11 @@ fn a_cache_of_somebody_else() {
     if let Some(folder) = std::env::var_os(INSIDE).map(PathBuf::from) {
         let python = folder.join("stand-in/python");
         let mut options = options_of_somebody_else(&folder, &python);
-        assert_eq!(cached(&build(options.clone(), "m.toml")), [true], "hits need no right to write");
+        assert_eq!(
+            cached(&build(options.clone(), "m.toml")),
+            [true],
+            "hits need no right to write"
+        );
         std::fs::write(folder.join("own/package/net.py"), "# another").unwrap();
         let text = message(&build(options.clone(), "m.toml"));
         assert!(text.contains("Permission denied") && text.contains("COREML_CACHE_DIR"), "{text}");
@@ -221,15 +256,19 @@ fn a_cache_of_somebody_else() {
     build(first, "m.toml");
     let program = folder.path().join("test");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    let run = |command: &str| Command::new("sh").args(["-c", command, "sh"]).arg(folder.path()).output().unwrap();
+    let run = |command: &str| {
+        Command::new("sh").args(["-c", command, "sh"]).arg(folder.path()).output().unwrap()
+    };
     let source = stand_in.file("");
     let prepared = run(&format!(
-        "set -e; cp -r '{}' \"$1/stand-in\"; rm -rf \"$1/own/out\"; chmod -R a+rX \"$1\"; chmod a+x \"$1/test\"; chown -R 65534:65534 \
+        "set -e; cp -r '{}' \"$1/stand-in\"; rm -rf \"$1/own/out\"; chmod -R a+rX \"$1\"; chmod \
+        a+x \"$1/test\"; chown -R 65534:65534 \
          \"$1/own\" \"$1/stand-in\"",
         source.display()
     ));
     let inside = run(&format!(
-        "{INSIDE}=\"$1\" exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$1/test\" --exact \
+        "{INSIDE}=\"$1\" exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$1/test\" \
+        --exact \
          places::a_cache_of_somebody_else --nocapture"
     ));
     if !prepared.status.success() || String::from_utf8_lossy(&inside.stderr).contains("setpriv:") {

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Converts the first model that was asked for, and not the second.
-const CONVERT_FIRST: &str = "models | head -1 | while read -r id output; do convert \"$id\" \"$output\"; done\n";
+const CONVERT_FIRST: &str =
+    "models | head -1 | while read -r id output; do convert \"$id\" \"$output\"; done\n";
 
 /// Builds two models with a stand-in that does this, and returns the text of the errors.
 #[track_caller]
@@ -17,7 +18,10 @@ fn failure(script: &str) -> String {
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::new(script));
     let failed = package.build("m.toml", &python.python());
     let text = message(&failed);
-    assert!(failed.outcome.unwrap_err().iter().all(|error| error.kind() == ErrorKind::Driver), "{text}");
+    assert!(
+        failed.outcome.unwrap_err().iter().all(|error| error.kind() == ErrorKind::Driver),
+        "{text}"
+    );
     assert!(text.contains("\n  log: "), "{text}");
     package.assert_nothing_half_done();
     text
@@ -26,23 +30,35 @@ fn failure(script: &str) -> String {
 #[test]
 fn killed_for_want_of_memory() {
     let text = failure("kill -9 $$\n");
-    assert!(text.contains("m.toml:4:2: model `first`: Python was killed by signal 9 (SIGKILL)"), "{text}");
+    assert!(
+        text.contains("m.toml:4:2: model `first`: Python was killed by signal 9 (SIGKILL)"),
+        "{text}"
+    );
     assert!(text.contains("out of memory") && text.contains("COREML_JOBS=1"), "{text}");
 }
 
 #[test]
 fn crashed_while_doing_something_known() {
     let text = failure(
-        "say '{\"event\": \"progress\", \"model\": \"first\", \"stage\": \"trace\"}'\necho 'libtorch: bad' \
+        "say '{\"event\": \"progress\", \"model\": \"first\", \"stage\": \"trace\"}'\necho \
+        'libtorch: bad' \
          >&2\nsleep 0.2\nkill -SEGV $$\n",
     );
-    assert!(text.contains("signal 11 (SIGSEGV)) while first: trace") && text.contains("  | libtorch: bad"), "{text}");
+    assert!(
+        text.contains("signal 11 (SIGSEGV)) while first: trace")
+            && text.contains("  | libtorch: bad"),
+        "{text}"
+    );
 }
 
 #[test]
 fn ended_early_with_a_code() {
     let text = failure("echo 'ModuleNotFoundError: x' >&2\nexit 7\n");
-    assert!(text.contains("Python ended early (exit code 7)") && text.contains("ModuleNotFoundError: x"), "{text}");
+    assert!(
+        text.contains("Python ended early (exit code 7)")
+            && text.contains("ModuleNotFoundError: x"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -55,7 +71,9 @@ fn said_nonsense_and_went_on() {
 
 #[test]
 fn replied_about_something_else() {
-    let text = failure("say '{\"event\": \"converted\", \"model\": \"third\", \"inputs\": []}'\nsleep 60\n");
+    let text = failure(
+        "say '{\"event\": \"converted\", \"model\": \"third\", \"inputs\": []}'\nsleep 60\n",
+    );
     assert!(text.contains("`third` that nobody waits for"), "{text}");
 }
 
@@ -89,7 +107,8 @@ fn died_but_left_a_child_that_holds_the_pipe() {
 
 #[test]
 fn what_was_converted_before_the_death_is_kept() {
-    let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::new(&format!("{CONVERT_FIRST}kill -9 $$\n")));
+    let (package, python) =
+        (Package::new(&[("m.toml", TWO)]), StandIn::new(&format!("{CONVERT_FIRST}kill -9 $$\n")));
     let failed = package.build("m.toml", &python.python());
     assert_eq!(failed.outcome.as_ref().unwrap_err().len(), 1, "{}", message(&failed));
     python.becomes(CONVERT_ALL);
@@ -105,13 +124,20 @@ fn left_something_unusable() {
         ("rm \"$output/report.json\"", "no report.json"),
         ("echo x > \"$output/surprise\"", "does not belong there: surprise"),
         ("ln -s /etc/hosts \"$output/samples/link\"", "neither a file nor a folder"),
-        ("echo x > \"$output/model.mlpackage/Data/com.apple.CoreML/model.mlmodel\"", "something unusable"),
+        (
+            "echo x > \"$output/model.mlpackage/Data/com.apple.CoreML/model.mlmodel\"",
+            "something unusable",
+        ),
     ] {
         // Broken before `converted` is said: the conversion is a function, and so can be wrapped.
-        let script =
-            format!("convert \"$id\" \"$output\" > /tmp/$$.said; {break_it}; cat /tmp/$$.said; rm /tmp/$$.said");
-        let script =
-            format!("models | while read -r id output; do {script}; done\nsay '{{\"event\": \"finished\"}}'\n");
+        let script = format!(
+            "convert \"$id\" \"$output\" > /tmp/$$.said; {break_it}; cat /tmp/$$.said; rm \
+            /tmp/$$.said"
+        );
+        let script = format!(
+            "models | while read -r id output; do {script}; done\nsay '{{\"event\": \
+            \"finished\"}}'\n"
+        );
         let text = failure(&script);
         assert!(text.contains(said), "{text}");
     }
@@ -123,7 +149,8 @@ fn an_input_that_changes_during_the_conversion_is_noticed() {
     python.becomes(&format!("sleep 0.1\necho '# edited' >> net.py\n{CONVERT_ALL}"));
     let text = message(&package.build("m.toml", &python.python()));
     assert!(
-        text.contains("net.py was changed while the model was converted") && text.contains("try: build again"),
+        text.contains("net.py was changed while the model was converted")
+            && text.contains("try: build again"),
         "{text}"
     );
     python.becomes(CONVERT_ALL);
@@ -139,7 +166,10 @@ fn warnings_are_shown_once() {
     let warnings = package.build("m.toml", &python.python()).warnings;
     assert_eq!(
         warnings,
-        ["m.toml: model `first`: half of it is constant", "m.toml: model `second`: half of it is constant"]
+        [
+            "m.toml: model `first`: half of it is constant",
+            "m.toml: model `second`: half of it is constant"
+        ]
     );
     assert!(package.build("m.toml", &python.python()).warnings.is_empty());
 }
@@ -152,19 +182,25 @@ const INTERRUPTED: [&str; 2] = ["COREML_BUILD_TEST_PACKAGE", "COREML_BUILD_TEST_
 fn interrupted_build() {
     let [Some(folder), Some(python)] = INTERRUPTED.map(std::env::var_os) else { return };
     let folder = PathBuf::from(folder);
-    let mut options = coreml_build::Options::new(folder.join("package"), folder.join("out"), folder.join("cache"));
+    let mut options = coreml_build::Options::new(
+        folder.join("package"),
+        folder.join("out"),
+        folder.join("cache"),
+    );
     options.python.interpreter = Some(python.into());
     build(options, "m.toml");
     unreachable!("the build should have been interrupted");
 }
 
-/// Interrupts a build with `signal` while the driver runs: the driver must end, and the next build be as if nothing had
-/// happened. `group` sends it to the whole process group, as a terminal does; otherwise only the build script gets it.
+/// Interrupts a build with `signal` while the driver runs: the driver must end, and the next build
+/// be as if nothing had happened. `group` sends it to the whole process group, as a terminal does;
+/// otherwise only the build script gets it.
 fn interrupt(signal: &str, group: bool) {
     let package = Package::new(&[("m.toml", TWO)]);
     // Ends with its standard input, as the driver does.
     let python = StandIn::new("here=$here; echo $$ > \"$here/pid\"; cat > /dev/null; exit 3\n");
-    // A shell's background jobs ignore Ctrl-C, and so do these tests in one; the build must not inherit that.
+    // A shell's background jobs ignore Ctrl-C, and so do these tests in one; the build must not
+    // inherit that.
     let mut build = Command::new("env")
         .args(if cfg!(target_os = "linux") { &["--default-signal=INT"][..] } else { &[] })
         .arg(std::env::current_exe().unwrap())
@@ -181,7 +217,14 @@ fn interrupt(signal: &str, group: bool) {
     let target = if group { format!("-{}", build.id()) } else { build.id().to_string() };
     assert!(Command::new("kill").args([signal, "--", &target]).status().unwrap().success());
     assert!(!build.wait().unwrap().success());
-    wait_for(|| !Command::new("kill").args(["-0", &driver]).stderr(Stdio::null()).status().unwrap().success());
+    wait_for(|| {
+        !Command::new("kill")
+            .args(["-0", &driver])
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+            .success()
+    });
     assert_eq!(crate::package::entries_of(&package.path("cache/v1/entries")).len(), 0);
     assert!(!package.path("out/coreml/m.toml/index.json").exists());
     python.becomes(CONVERT_ALL);

@@ -5,8 +5,10 @@ use coreml_build::{ErrorKind, Policy, Target};
 use std::path::Path;
 
 /// A manifest with a ready package; `[defaults]` are those of other models.
-const READY: &str = "[defaults]\nminimum-deployment-target = \"iOS17\"\ninputs.x = { shape = [1] }\n\n\
-    [models.net]\nsource = { package = \"models/Ready.mlpackage\" }\ncompute-units = \"cpu-only\"\n";
+const READY: &str = "[defaults]\nminimum-deployment-target = \"iOS17\"\ninputs.x = { shape = [1] \
+    }\n\n\
+    [models.net]\nsource = { package = \"models/Ready.mlpackage\" }\ncompute-units = \
+    \"cpu-only\"\n";
 
 /// Copies a package of coreml-spec's tests to `models/Ready.mlpackage`.
 fn copy_ready(package: &Package, name: &str) {
@@ -50,11 +52,19 @@ fn a_ready_package_needs_no_python() {
         let [model] = &models(&build)[..] else { panic!() };
         assert_eq!(model.source, "models/Ready.mlpackage");
         assert_eq!(model.compute_units, coreml_spec::ComputeUnits::CpuOnly);
-        assert!(model.samples.is_empty() && model.interface.functions.len() > 1, "{:?}", index(&build));
-        let original = package.path("package/models/Ready.mlpackage/Data/com.apple.CoreML/model.mlmodel");
+        assert!(
+            model.samples.is_empty() && model.interface.functions.len() > 1,
+            "{:?}",
+            index(&build)
+        );
+        let original =
+            package.path("package/models/Ready.mlpackage/Data/com.apple.CoreML/model.mlmodel");
         let copy = build.folder.join(&model.package).join("Data/com.apple.CoreML/model.mlmodel");
         assert_eq!(std::fs::read(&original).unwrap(), std::fs::read(copy).unwrap());
-        assert!(build.watched.contains(&original) && !build.watched.iter().any(|path| path.ends_with(".DS_Store")));
+        assert!(
+            build.watched.contains(&original)
+                && !build.watched.iter().any(|path| path.ends_with(".DS_Store"))
+        );
     }
     package.assert_nothing_half_done();
 }
@@ -65,7 +75,8 @@ fn programs_for_apples_systems_know_what_their_models_are_called_when_compiled()
     copy_ready(&package, "fixed");
     let known = |triple: &str, policy: Policy| {
         let mut options = options(&package, policy);
-        options.target = Some(Target { target: triple.to_owned(), host: "x86_64-unknown-linux-gnu".to_owned() });
+        options.target =
+            Some(Target { target: triple.to_owned(), host: "x86_64-unknown-linux-gnu".to_owned() });
         let built = build(options, "m.toml");
         assert!(built.outcome.is_ok(), "{}", message(&built));
         let [model] = &models(&built)[..] else { panic!() };
@@ -95,11 +106,18 @@ fn another_package_in_its_place_is_another_model() {
 fn what_is_no_package_stands_at_its_key() {
     let package = Package::new(&[("m.toml", READY)]);
     let missing = build(options(&package, Policy::Auto), "m.toml");
-    assert!(message(&missing).contains("m.toml:6:12: model `net`: `source.package`: "), "{}", message(&missing));
+    assert!(
+        message(&missing).contains("m.toml:6:12: model `net`: `source.package`: "),
+        "{}",
+        message(&missing)
+    );
     package.write("models/Ready.mlpackage/Manifest.json", "{}");
     let broken = build(options(&package, Policy::Auto), "m.toml");
     let text = message(&broken);
-    assert!(text.contains("m.toml:6:12: model `net`: models/Ready.mlpackage is no model package"), "{text}");
+    assert!(
+        text.contains("m.toml:6:12: model `net`: models/Ready.mlpackage is no model package"),
+        "{text}"
+    );
     assert!(text.contains("try: export it again"), "{text}");
     assert_eq!(broken.outcome.unwrap_err()[0].kind(), ErrorKind::Manifest);
     copy_ready(&package, "fixed");

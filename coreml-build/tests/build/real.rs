@@ -1,7 +1,7 @@
 //! Real conversions by the real driver.
 //!
-//! The interpreter is `COREML_TEST_PYTHON` or `COREML_PYTHON`; without them the build makes its environment as it does
-//! for a user, in a cache that outlives the test.
+//! The interpreter is `COREML_TEST_PYTHON` or `COREML_PYTHON`; without them the build makes its
+//! environment as it does for a user, in a cache that outlives the test.
 
 use crate::package::{Package, build, cached, entries_of, message, models};
 use coreml_build::{Build, ErrorKind, Options, Session};
@@ -12,8 +12,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A network in two files, with a helper that is imported.
 const NET: &str = "import torch\nfrom parts import scale\n\n\nclass Net(torch.nn.Module):\n    def \
      __init__(self, width):\n        \
-    super().__init__()\n        self.linear = torch.nn.Linear(3, width)\n\n    def forward(self, x):\n        \
-    return torch.relu(self.linear(x)) * scale\n\n\ndef net(width=4):\n    torch.manual_seed(0)\n    return Net(width)\n";
+    super().__init__()\n        self.linear = torch.nn.Linear(3, width)\n\n    def forward(self, \
+    x):\n        \
+    return torch.relu(self.linear(x)) * scale\n\n\ndef \
+    net(width=4):\n    torch.manual_seed(0)\n    return Net(width)\n";
 
 /// A manifest for it.
 const MANIFEST: &str = "[models.narrow]\nsource = { file = \"python/net.py\", entry = \"net\" }\n\
@@ -24,9 +26,11 @@ const MANIFEST: &str = "[models.narrow]\nsource = { file = \"python/net.py\", en
 
 /// Returns options with the real Python.
 fn options(package: &Package) -> Options {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable =
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut options = package.options(&PathBuf::new());
-    options.python.interpreter = variable("COREML_TEST_PYTHON").or_else(|| variable("COREML_PYTHON"));
+    options.python.interpreter =
+        variable("COREML_TEST_PYTHON").or_else(|| variable("COREML_PYTHON"));
     options.python.search_path = std::env::var_os("PATH").unwrap_or_default();
     if options.python.interpreter.is_none() {
         options.cache_dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cache");
@@ -42,8 +46,8 @@ fn package(manifest: &str) -> Package {
     package
 }
 
-/// Writes the part that the network imports, with the time in it: the cache outlives the test, and an earlier run must
-/// not have filled it.
+/// Writes the part that the network imports, with the time in it: the cache outlives the test, and
+/// an earlier run must not have filled it.
 fn write_scale(package: &Package, scale: &str) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     package.write("python/parts.py", &format!("scale = {scale}  # {now}\n"));
@@ -59,15 +63,25 @@ fn two_models_become_packages_and_their_inputs_decide_what_is_converted_again() 
     let package = package(MANIFEST);
     let first = build_it(&package);
     assert_eq!(cached(&first), [false, false]);
-    let shapes: Vec<_> =
-        models(&first).iter().map(|model| model.interface.functions[0].outputs[0].kind.clone()).collect();
-    let tensor = |dims: [usize; 2]| FeatureKind::MultiArray { data_type: DataType::Float32, shape: Shape::fixed(dims) };
+    let shapes: Vec<_> = models(&first)
+        .iter()
+        .map(|model| model.interface.functions[0].outputs[0].kind.clone())
+        .collect();
+    let tensor = |dims: [usize; 2]| FeatureKind::MultiArray {
+        data_type: DataType::Float32,
+        shape: Shape::fixed(dims),
+    };
     assert_eq!(shapes, [tensor([1, 4]), tensor([2, 8])]);
     assert_eq!(
         models(&first)[0].samples,
-        ["narrow.samples.0.safetensors", "narrow.samples.1.safetensors", "narrow.samples.2.safetensors"]
+        [
+            "narrow.samples.0.safetensors",
+            "narrow.samples.1.safetensors",
+            "narrow.samples.2.safetensors"
+        ]
     );
-    let watched = ["m.toml", "python/net.py", "python/parts.py"].map(|name| package.path("package").join(name));
+    let watched = ["m.toml", "python/net.py", "python/parts.py"]
+        .map(|name| package.path("package").join(name));
     assert_eq!(first.watched, watched);
     assert_eq!(cached(&build_it(&package)), [true, true]);
     write_scale(&package, "3.0");
@@ -81,7 +95,8 @@ fn two_models_become_packages_and_their_inputs_decide_what_is_converted_again() 
 #[test]
 fn a_failing_model_is_named_with_both_lines_and_does_not_lose_the_others() {
     let manifest = format!(
-        "{MANIFEST}\n[models.bad]\nsource = {{ file = \"python/bad.py\", entry = \"bad\" }}\ninputs.x = {{ \
+        "{MANIFEST}\n[models.bad]\nsource = {{ file = \"python/bad.py\", entry = \"bad\" \
+        }}\ninputs.x = {{ \
          shape = [1, 3] }}\n"
     );
     let package = package(&manifest);
@@ -107,18 +122,31 @@ fn a_failing_model_is_named_with_both_lines_and_does_not_lose_the_others() {
 /// Models that cannot be converted: name, Python file, and what the error's text must contain.
 const MISTAKES: [(&str, &str, &[&str]); 6] = [
     ("syntax", "import torch\n\ndef net(:\n", &["python/syntax.py:3: def net(:"]),
-    ("raising", "def net():\n    raise ValueError('no such thing')\n", &["python/raising.py:2", "no such thing"]),
+    (
+        "raising",
+        "def net():\n    raise ValueError('no such thing')\n",
+        &["python/raising.py:2", "no such thing"],
+    ),
     ("missing", "def other():\n    pass\n", &["m.toml:10:40: ", "`net`", "other"]),
     ("number", "def net():\n    return 3\n", &["Module"]),
-    ("shape", "import torch\n\ndef net():\n    return torch.nn.Linear(5, 2)\n", &["m.toml:", "shape"]),
-    ("imports", "import no_such_package\n\ndef net():\n    pass\n", &["python/imports.py:1", "no_such_package"]),
+    (
+        "shape",
+        "import torch\n\ndef net():\n    return torch.nn.Linear(5, 2)\n",
+        &["m.toml:", "shape"],
+    ),
+    (
+        "imports",
+        "import no_such_package\n\ndef net():\n    pass\n",
+        &["python/imports.py:1", "no_such_package"],
+    ),
 ];
 
 #[test]
 fn mistakes_in_python_are_told_with_their_lines() {
     let manifest = MISTAKES.map(|(name, ..)| {
         format!(
-            "[models.{name}]\nsource = {{ file = \"python/{name}.py\", entry = \"net\" }}\ninputs.x = {{ \
+            "[models.{name}]\nsource = {{ file = \"python/{name}.py\", entry = \"net\" \
+            }}\ninputs.x = {{ \
              shape = [1, 3] }}\n\n"
         )
     });
@@ -131,7 +159,13 @@ fn mistakes_in_python_are_told_with_their_lines() {
     assert_eq!(errors.len(), MISTAKES.len(), "{}", message(&failed));
     for ((name, _, expected), error) in MISTAKES.iter().zip(errors) {
         let text = error.to_string();
-        assert!(text.contains(&format!("model `{name}`: ")) && text.contains("\n  try: "), "{text}");
-        assert!(expected.iter().all(|part| text.contains(part)), "{text}\nshould contain {expected:?}");
+        assert!(
+            text.contains(&format!("model `{name}`: ")) && text.contains("\n  try: "),
+            "{text}"
+        );
+        assert!(
+            expected.iter().all(|part| text.contains(part)),
+            "{text}\nshould contain {expected:?}"
+        );
     }
 }

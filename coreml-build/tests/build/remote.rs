@@ -8,9 +8,15 @@ use std::path::{Path, PathBuf};
 /// An interpreter that cannot even be found.
 pub(crate) const NOWHERE: &str = "/nonexistent/python";
 
-/// Returns options of the machine called `name`, with a cache and an output folder of its own, and the remote cache at
-/// `location`.
-pub(crate) fn machine(package: &Package, name: &str, python: &Path, location: &str, write: bool) -> Options {
+/// Returns options of the machine called `name`, with a cache and an output folder of its own, and
+/// the remote cache at `location`.
+pub(crate) fn machine(
+    package: &Package,
+    name: &str,
+    python: &Path,
+    location: &str,
+    write: bool,
+) -> Options {
     let mut options = package.options(python);
     options.cache_dir = package.path(&format!("cache-{name}"));
     options.out_dir = package.path(&format!("out-{name}"));
@@ -60,14 +66,19 @@ fn one_machine_converts_and_the_others_take_what_it_made() {
 fn nothing_is_written_where_nobody_said_so() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let location = folder(&package).display().to_string();
-    assert_eq!(cached(&build(machine(&package, "reader", &python.python(), &location, false), "m.toml")), [false]);
+    assert_eq!(
+        cached(&build(machine(&package, "reader", &python.python(), &location, false), "m.toml")),
+        [false]
+    );
     assert!(!folder(&package).exists());
 }
 
 #[test]
 fn every_version_of_the_sources_is_found_again() {
-    let (package, python) =
-        (Package::new(&[("m.toml", ONE)]), StandIn::new(&format!("inputs='[\"net.py\", \"a.py\"]'\n{CONVERT_ALL}")));
+    let (package, python) = (
+        Package::new(&[("m.toml", ONE)]),
+        StandIn::new(&format!("inputs='[\"net.py\", \"a.py\"]'\n{CONVERT_ALL}")),
+    );
     package.write("a.py", "1");
     shared(&package, &python);
     package.write("a.py", "2");
@@ -83,7 +94,10 @@ fn every_version_of_the_sources_is_found_again() {
     package.write("a.py", "1");
     assert_eq!(cached(&reader(&package, "a")), [true]);
     package.write("a.py", "3");
-    assert!(message(&reader(&package, "c")).contains("COREML_PYTHON"), "what nobody has is converted");
+    assert!(
+        message(&reader(&package, "c")).contains("COREML_PYTHON"),
+        "what nobody has is converted"
+    );
 }
 
 #[test]
@@ -107,10 +121,15 @@ fn another_package_than_the_locked_one_is_not_even_fetched() {
     let digest = models(&shared(&package, &python))[0].digest.clone();
     let locking = Session::new(package.options(&python.python())).lock(&["m.toml"]).remove(0);
     let other = "0".repeat(64);
-    std::fs::write(package.path("package/m.lock"), locking.after.unwrap().replace(&digest, &other)).unwrap();
+    std::fs::write(package.path("package/m.lock"), locking.after.unwrap().replace(&digest, &other))
+        .unwrap();
     let refused = reader(&package, "reader");
     let said = format!("has a package that is not the locked one ({digest} instead of {other})");
-    assert!(refused.warnings.iter().any(|warning| warning.contains(&said)), "{:?}", refused.warnings);
+    assert!(
+        refused.warnings.iter().any(|warning| warning.contains(&said)),
+        "{:?}",
+        refused.warnings
+    );
     assert_eq!(entries_of(&package.path("cache-reader/v1/entries")).len(), 0);
 }
 
@@ -119,13 +138,15 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let locked = models(&shared(&package, &python))[0].digest.clone();
     let location = folder(&package).display().to_string();
-    let locking =
-        Session::new(machine(&package, "writer", &python.python(), &location, false)).lock(&["m.toml"]).remove(0);
+    let locking = Session::new(machine(&package, "writer", &python.python(), &location, false))
+        .lock(&["m.toml"])
+        .remove(0);
     locking.write().unwrap();
     // Another machine converts the same by itself, and gets something else.
-    python.becomes(
-        &CONVERT_ALL.replace("; done", "; echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"; done"),
-    );
+    python.becomes(&CONVERT_ALL.replace(
+        "; done",
+        "; echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"; done",
+    ));
     let mut other = machine(&package, "other", &python.python(), &location, false);
     let remote = other.remote.take();
     let alone = build(other.clone(), "m.toml");
@@ -135,7 +156,11 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
     assert_eq!((cached(&cured), cured.warnings.as_slice()), (vec![true], &[] as &[String]));
     assert_eq!(models(&cured)[0].digest, locked);
     other.remote = None;
-    assert_eq!(models(&build(other.clone(), "m.toml"))[0].digest, locked, "it is in the local cache now");
+    assert_eq!(
+        models(&build(other.clone(), "m.toml"))[0].digest,
+        locked,
+        "it is in the local cache now"
+    );
     assert_eq!(Session::new(other).verify(), []);
     // Where the remote has another one too, both digests are told.
     let text = std::fs::read_to_string(package.path("package/m.lock")).unwrap();
@@ -146,7 +171,11 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
         "{}",
         message(&refused)
     );
-    assert!(refused.warnings[0].contains("has a package that is not the locked one"), "{:?}", refused.warnings);
+    assert!(
+        refused.warnings[0].contains("has a package that is not the locked one"),
+        "{:?}",
+        refused.warnings
+    );
 }
 
 #[test]
@@ -171,14 +200,20 @@ fn what_was_thrown_away_or_damaged_is_given_again() {
     };
     shared(&package, &python);
     let path = record();
-    let damages: [&dyn Fn(); 2] = [&|| std::fs::remove_dir_all(folder(&package).join("cas")).unwrap(), &|| {
-        std::fs::write(&path, "{\"archive\"").unwrap()
-    }];
+    let damages: [&dyn Fn(); 2] =
+        [&|| std::fs::remove_dir_all(folder(&package).join("cas")).unwrap(), &|| {
+            std::fs::write(&path, "{\"archive\"").unwrap()
+        }];
     for (number, damage) in damages.into_iter().enumerate() {
         damage();
         std::fs::remove_dir_all(package.path("cache-writer")).unwrap();
         let again = shared(&package, &python);
-        assert_eq!((cached(&again), again.warnings.len()), (vec![false], 1), "{:?}", again.warnings);
+        assert_eq!(
+            (cached(&again), again.warnings.len()),
+            (vec![false], 1),
+            "{:?}",
+            again.warnings
+        );
         assert_eq!(cached(&reader(&package, &format!("reader-{number}"))), [true]);
     }
 }
@@ -190,7 +225,10 @@ fn files_outside_of_the_package_are_not_shared() {
     let outside = package.path("outside.py").display().to_string();
     python.becomes(&format!("inputs='[\"net.py\", \"{outside}\"]'\n{CONVERT_ALL}"));
     let warnings = shared(&package, &python).warnings;
-    assert!(warnings[0].contains("model `m` is not given to the remote cache: it reads /"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("model `m` is not given to the remote cache: it reads /"),
+        "{warnings:?}"
+    );
     assert!(!folder(&package).exists());
 }
 
@@ -201,7 +239,10 @@ fn a_folder_that_cannot_be_used_is_one_warning() {
     let converted = shared(&package, &python);
     assert_eq!(cached(&converted), [false, false]);
     let [warning] = &converted.warnings[..] else { panic!("{:?}", converted.warnings) };
-    assert!(warning.contains("cannot be read") && warning.ends_with("the build goes on without it"), "{warning}");
+    assert!(
+        warning.contains("cannot be read") && warning.ends_with("the build goes on without it"),
+        "{warning}"
+    );
 }
 
 #[test]
@@ -219,9 +260,13 @@ fn links_in_the_folder_are_not_followed() {
 #[cfg(not(feature = "http"))]
 fn a_server_needs_the_feature() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let options = machine(&package, "reader", &python.python(), "http://user:secret@localhost:1", false);
+    let options =
+        machine(&package, "reader", &python.python(), "http://user:secret@localhost:1", false);
     let warnings = build(options, "m.toml").warnings;
-    assert!(warnings[0].contains("feature `http`") && warnings[0].contains("cargo coreml fetch"), "{warnings:?}");
+    assert!(
+        warnings[0].contains("feature `http`") && warnings[0].contains("cargo coreml fetch"),
+        "{warnings:?}"
+    );
     assert!(!warnings[0].contains("secret"), "{warnings:?}");
 }
 
@@ -229,8 +274,13 @@ fn a_server_needs_the_feature() {
 #[cfg(not(feature = "s3"))]
 fn a_bucket_needs_the_feature() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let warnings = build(machine(&package, "reader", &python.python(), "s3://models/team", true), "m.toml").warnings;
+    let warnings =
+        build(machine(&package, "reader", &python.python(), "s3://models/team", true), "m.toml")
+            .warnings;
     let [warning] = &warnings[..] else { panic!("{warnings:?}") };
     assert!(warning.starts_with("the remote cache s3://models/team is not asked"), "{warning}");
-    assert!(warning.contains("feature `s3`") && warning.contains("cargo coreml fetch"), "{warning}");
+    assert!(
+        warning.contains("feature `s3`") && warning.contains("cargo coreml fetch"),
+        "{warning}"
+    );
 }

@@ -1,7 +1,8 @@
-//! The remote cache in a bucket of a real S3 server: moto, which `COREML_TEST_S3_PYTHON` can import. Without it the tests
-//! say so and stop.
+//! The remote cache in a bucket of a real S3 server: moto, which `COREML_TEST_S3_PYTHON` can
+//! import. Without it the tests say so and stop.
 //!
-//! `s3_server.py` lets nobody in whose signature is not the one that AWS's own client library makes.
+//! `s3_server.py` lets nobody in whose signature is not the one that AWS's own client library
+//! makes.
 
 use crate::package::{ONE, Package, TWO, build, cached, entries_of};
 use crate::remote::{NOWHERE, content, machine};
@@ -44,7 +45,10 @@ impl Moto {
     /// Starts the server, where there is one.
     fn start() -> Option<Self> {
         let Some(python) = std::env::var_os(PYTHON) else {
-            println!("skipped: {PYTHON} names no Python with moto; `pip install -r .ci/requirements-s3.txt` makes one");
+            println!(
+                "skipped: {PYTHON} names no Python with moto; `pip install -r \
+                .ci/requirements-s3.txt` makes one"
+            );
             return None;
         };
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build/s3_server.py");
@@ -52,7 +56,11 @@ impl Moto {
         command.arg(script).args([BUCKET, ID, SECRET, TOKEN]).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let lines = lines(process.stdout.take().unwrap());
-        let port = lines.recv_timeout(Duration::from_secs(120)).expect("the server says its port").parse().unwrap();
+        let port = lines
+            .recv_timeout(Duration::from_secs(120))
+            .expect("the server says its port")
+            .parse()
+            .unwrap();
         Some(Self { process, port, lines })
     }
 
@@ -89,8 +97,12 @@ fn lines(output: ChildStdout) -> Receiver<String> {
 
 /// Returns the remote in a bucket, as variables describe it.
 fn remote(location: &str, variables: &[(&str, &str)]) -> Remote {
-    let value =
-        |name: &str| variables.iter().find(|variable| variable.0 == name).map(|variable| OsString::from(variable.1));
+    let value = |name: &str| {
+        variables
+            .iter()
+            .find(|variable| variable.0 == name)
+            .map(|variable| OsString::from(variable.1))
+    };
     Remote::parse(location).unwrap().with_aws(value)
 }
 
@@ -117,7 +129,9 @@ fn assert_secret(package: &Package, build: &Build) {
     let mut said = build.warnings.join("\n");
     said.extend(build.outcome.iter().map(|models| format!("{models:?}")));
     said.extend(build.outcome.as_ref().err().into_iter().flatten().map(ToString::to_string));
-    for folder in entries_of(&package.path("")).into_iter().filter(|path| !path.ends_with("package")) {
+    for folder in
+        entries_of(&package.path("")).into_iter().filter(|path| !path.ends_with("package"))
+    {
         let files = crate::package::tree(&folder).into_iter().map(|file| file.3);
         said.extend(files.map(|content| String::from_utf8_lossy(&content).into_owned()));
     }
@@ -130,12 +144,21 @@ fn assert_secret(package: &Package, build: &Build) {
 fn one_machine_converts_and_the_others_fetch() {
     let Some(moto) = Moto::start() else { return };
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::converting());
-    let written = build(options(&package, "writer", &python.python(), &moto.endpoint(), true), "m.toml");
-    assert_eq!((cached(&written), written.warnings.as_slice()), (vec![false, false], &[] as &[String]));
+    let written =
+        build(options(&package, "writer", &python.python(), &moto.endpoint(), true), "m.toml");
+    assert_eq!(
+        (cached(&written), written.warnings.as_slice()),
+        (vec![false, false], &[] as &[String])
+    );
     let requests = moto.requests();
     let stored = requests.iter().filter(|line| line.starts_with("200 PUT /models/the team/"));
-    assert_eq!(stored.filter(|line| line.ends_with(" *")).count(), 6, "two of everything: {requests:#?}");
-    let read = build(options(&package, "reader", Path::new(NOWHERE), &moto.endpoint(), false), "m.toml");
+    assert_eq!(
+        stored.filter(|line| line.ends_with(" *")).count(),
+        6,
+        "two of everything: {requests:#?}"
+    );
+    let read =
+        build(options(&package, "reader", Path::new(NOWHERE), &moto.endpoint(), false), "m.toml");
     assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true, true], &[] as &[String]));
     assert_eq!(content(&written), content(&read));
     assert!(!moto.requests().iter().any(|line| line.contains("PUT")));
@@ -187,22 +210,53 @@ fn keys_that_are_wrong_are_refused_and_not_told() {
         options.remote = Some(remote);
         build(options, "m.toml")
     };
-    let (id, secret, token) =
-        (("AWS_ACCESS_KEY_ID", ID), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_SESSION_TOKEN", TOKEN));
+    let (id, secret, token) = (
+        ("AWS_ACCESS_KEY_ID", ID),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", TOKEN),
+    );
     let wrong = ("AWS_SECRET_ACCESS_KEY", "wr0ng");
     let s3 = "s3://models/the team";
     for (name, location, variables, said) in [
-        ("a", s3, vec![], "has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"),
-        ("b", s3, vec![id, wrong, token], "refuses (HTTP 403, SignatureDoesNotMatch): check the keys"),
+        (
+            "a",
+            s3,
+            vec![],
+            "has no keys: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+        ),
+        (
+            "b",
+            s3,
+            vec![id, wrong, token],
+            "refuses (HTTP 403, SignatureDoesNotMatch): check the keys",
+        ),
         ("c", s3, vec![id, secret], "refuses (HTTP 403, SignatureDoesNotMatch)"),
-        ("d", s3, vec![("AWS_ACCESS_KEY_ID", "other"), secret], "refuses (HTTP 403, InvalidAccessKeyId)"),
-        ("e", "s3://no-such-bucket", vec![id, secret, token], "has no such bucket (HTTP 404, NoSuchBucket)"),
-        ("f", s3, vec![("AWS_PROFILE", "ci"), ("HOME", "/nonexistent")], "there is no profile `ci`"),
+        (
+            "d",
+            s3,
+            vec![("AWS_ACCESS_KEY_ID", "other"), secret],
+            "refuses (HTTP 403, InvalidAccessKeyId)",
+        ),
+        (
+            "e",
+            "s3://no-such-bucket",
+            vec![id, secret, token],
+            "has no such bucket (HTTP 404, NoSuchBucket)",
+        ),
+        (
+            "f",
+            s3,
+            vec![("AWS_PROFILE", "ci"), ("HOME", "/nonexistent")],
+            "there is no profile `ci`",
+        ),
     ] {
         let refused = with(name, location, &variables);
         assert_eq!(cached(&refused), [false]);
         let [warning] = &refused.warnings[..] else { panic!("{:?}", refused.warnings) };
-        assert!(warning.contains(said) && warning.contains(&format!("the remote cache {location} ")), "{warning}");
+        assert!(
+            warning.contains(said) && warning.contains(&format!("the remote cache {location} ")),
+            "{warning}"
+        );
         assert!(!warning.contains('\n') && !warning.contains("wr0ng"), "{warning}");
         assert_secret(&package, &refused);
     }
@@ -214,8 +268,10 @@ fn a_profile_has_the_keys() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
-    let keys =
-        format!("[ci]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\naws_session_token = {TOKEN}\n");
+    let keys = format!(
+        "[ci]\naws_access_key_id = {ID}\naws_secret_access_key = {SECRET}\naws_session_token = \
+        {TOKEN}\n"
+    );
     std::fs::write(home.path().join(".aws/credentials"), keys).unwrap();
     let config = format!("[profile ci]\nregion = eu-west-1\nendpoint_url = {}\n", moto.endpoint());
     std::fs::write(home.path().join(".aws/config"), config).unwrap();
@@ -236,7 +292,9 @@ fn a_profile_has_the_keys() {
 fn models_are_pushed_and_pulled() {
     let Some(moto) = Moto::start() else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let session = |name, write| Session::new(options(&package, name, &python.python(), &moto.endpoint(), write));
+    let session = |name, write| {
+        Session::new(options(&package, name, &python.python(), &moto.endpoint(), write))
+    };
     let mut local = options(&package, "a", &python.python(), &moto.endpoint(), false);
     local.remote = None;
     build(local, "m.toml");
@@ -247,11 +305,13 @@ fn models_are_pushed_and_pulled() {
     assert_eq!(whereabouts(session("b", false).pull(&["m.toml"]).unwrap()), Whereabouts::Fetched);
 }
 
-/// Converts with a bucket whose server answers as `lie` says; returns the build, and how the requests went.
+/// Converts with a bucket whose server answers as `lie` says; returns the build, and how the
+/// requests went.
 fn with_lie(
     lie: impl Fn(&str, &str) -> Option<Answer> + Send + Sync + 'static,
 ) -> (Build, Vec<(String, String, String)>) {
-    let (package, python, server) = (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
+    let (package, python, server) =
+        (Package::new(&[("m.toml", ONE)]), StandIn::converting(), Server::start());
     server.lies(move |method, path, _| lie(method, path));
     let endpoint = server.url("").trim_end_matches("/team").to_owned();
     let converted = build(options(&package, "writer", &python.python(), &endpoint, true), "m.toml");
@@ -264,9 +324,13 @@ fn a_server_without_conditions_is_asked_first() {
     // Answers as servers do that know no `If-None-Match`: the condition is part of what is signed.
     let (converted, requests) = with_lie(|method, path| {
         let refuses = method == "PUT" && path.contains("host%3Bif-none-match");
-        refuses.then(|| Answer::Status("501 Not Implemented", b"<Code>NotImplemented</Code>".to_vec()))
+        refuses
+            .then(|| Answer::Status("501 Not Implemented", b"<Code>NotImplemented</Code>".to_vec()))
     });
-    assert_eq!((cached(&converted), converted.warnings.as_slice()), (vec![false], &[] as &[String]));
+    assert_eq!(
+        (cached(&converted), converted.warnings.as_slice()),
+        (vec![false], &[] as &[String])
+    );
     let methods: Vec<_> = requests.iter().map(|request| request.0.as_str()).collect();
     let asked = methods.windows(3).filter(|window| *window == ["PUT", "HEAD", "PUT"]).count();
     assert_eq!(asked, 3, "archive, record and list: {methods:?}");
@@ -274,7 +338,9 @@ fn a_server_without_conditions_is_asked_first() {
 
 #[test]
 fn what_a_bucket_says_of_failures_is_told_without_its_words() {
-    let error = |code: &str| format!("<Error><Code>{code}</Code><Message>secret</Message></Error>").into_bytes();
+    let error = |code: &str| {
+        format!("<Error><Code>{code}</Code><Message>secret</Message></Error>").into_bytes()
+    };
     for (status, code, said) in [
         (
             "301 Moved Permanently",
@@ -282,7 +348,11 @@ fn what_a_bucket_says_of_failures_is_told_without_its_words() {
             "is in another region (HTTP 301, PermanentRedirect): set AWS_REGION",
         ),
         ("403 Forbidden", "RequestTimeTooSkewed", "set this machine's clock"),
-        ("403 Forbidden", "Access<b>Denied", "refuses (HTTP 403): check the keys, and that they allow GetObject"),
+        (
+            "403 Forbidden",
+            "Access<b>Denied",
+            "refuses (HTTP 403): check the keys, and that they allow GetObject",
+        ),
         ("400 Bad Request", "ExpiredToken", "answers HTTP 400, ExpiredToken"),
         ("503 Slow Down", "SlowDown", "fails (HTTP 503); the build goes on without it"),
     ] {
@@ -290,7 +360,10 @@ fn what_a_bucket_says_of_failures_is_told_without_its_words() {
         let (converted, _) = with_lie(move |_, _| Some(Answer::Status(status, answer.clone())));
         assert_eq!(cached(&converted), [false]);
         let [warning] = &converted.warnings[..] else { panic!("{:?}", converted.warnings) };
-        assert!(warning.contains(said) && !warning.contains("secret") && !warning.contains("127.0.0.1"), "{warning}");
+        assert!(
+            warning.contains(said) && !warning.contains("secret") && !warning.contains("127.0.0.1"),
+            "{warning}"
+        );
     }
 }
 
@@ -301,7 +374,10 @@ fn a_bucket_that_cannot_be_reached() {
         let converted = build(options(&package, name, &python.python(), endpoint, true), "m.toml");
         assert_eq!(cached(&converted), [false]);
         let [warning] = &converted.warnings[..] else { panic!("{:?}", converted.warnings) };
-        assert!(warning.starts_with("the remote cache s3://models/the team cannot be reached: "), "{warning}");
+        assert!(
+            warning.starts_with("the remote cache s3://models/the team cannot be reached: "),
+            "{warning}"
+        );
         assert_secret(&package, &converted);
     }
 }

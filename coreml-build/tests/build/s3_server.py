@@ -1,9 +1,9 @@
 """An S3 server for tests: moto, behind a door that checks every signature as AWS does.
 
-Owns: the check. moto by itself lets everybody in, so the URL is signed again with botocore, AWS's own client library, and
-must come out the same. Must not: store anything itself.
-Arguments: the bucket, access key id, secret access key, and the session token that requests must have.
-Prints the port, then a line per request: status, method, path and the condition.
+Owns: the check. moto by itself lets everybody in, so the URL is signed again with botocore, AWS's
+own client library, and must come out the same. Must not: store anything itself. Arguments: the
+bucket, access key id, secret access key, and the session token that requests must have. Prints the
+port, then a line per request: status, method, path and the condition.
 """
 
 import datetime
@@ -27,7 +27,9 @@ CREDENTIALS = Credentials(*sys.argv[2:5])
 
 def signed_at(date: str):
     """Lets botocore sign at another time than now."""
-    botocore.auth.get_current_datetime = lambda *_: datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ")
+    botocore.auth.get_current_datetime = lambda *_: datetime.datetime.strptime(
+        date, "%Y%m%dT%H%M%SZ"
+    )
 
 
 def problem(environ: dict) -> str | None:
@@ -38,8 +40,12 @@ def problem(environ: dict) -> str | None:
         return "AccessDenied"
     if query["X-Amz-Credential"].split("/")[0] != CREDENTIALS.access_key:
         return "InvalidAccessKeyId"
-    signed = datetime.datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
-    if abs((datetime.datetime.now(datetime.UTC) - signed).total_seconds()) > float(query["X-Amz-Expires"]):
+    signed = datetime.datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(
+        tzinfo=datetime.UTC
+    )
+    if abs((datetime.datetime.now(datetime.UTC) - signed).total_seconds()) > float(
+        query["X-Amz-Expires"]
+    ):
         return "RequestTimeTooSkewed"
     names = query["X-Amz-SignedHeaders"].split(";")
     headers = {name: environ[f"HTTP_{name.upper().replace('-', '_')}"] for name in names}
@@ -49,9 +55,13 @@ def problem(environ: dict) -> str | None:
     path = urlsplit(raw).path if "://" in raw else raw
     if quote(unquote(path), safe="/-_.~") != path:
         return "InvalidURI"
-    request = AWSRequest(environ["REQUEST_METHOD"], f"http://{headers['host']}{path}", headers=headers)
+    request = AWSRequest(
+        environ["REQUEST_METHOD"], f"http://{headers['host']}{path}", headers=headers
+    )
     region = query["X-Amz-Credential"].split("/")[2]
-    auth = botocore.auth.S3SigV4QueryAuth(CREDENTIALS, "s3", region, expires=int(query["X-Amz-Expires"]))
+    auth = botocore.auth.S3SigV4QueryAuth(
+        CREDENTIALS, "s3", region, expires=int(query["X-Amz-Expires"])
+    )
     signed_at(query["X-Amz-Date"])
     auth.add_auth(request)
     wanted = dict(parse_qsl(urlsplit(request.url).query))

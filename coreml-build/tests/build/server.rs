@@ -8,7 +8,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// What the server does with a request: method and path in; the whole answer out, or `None` to answer as it should.
+/// What the server does with a request: method and path in; the whole answer out, or `None` to
+/// answer as it should.
 pub(crate) type Lie = dyn Fn(&str, &str, &Files) -> Option<Answer> + Send + Sync;
 
 /// What a server that is stricter than this one says of a request; `None` when it takes it.
@@ -76,7 +77,8 @@ impl Server {
             rules,
             requests: Mutex::default(),
         });
-        let server = Self { port: listener.local_addr().unwrap().port(), shared: Arc::clone(&shared) };
+        let server =
+            Self { port: listener.local_addr().unwrap().port(), shared: Arc::clone(&shared) };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let shared = Arc::clone(&shared);
@@ -93,7 +95,10 @@ impl Server {
     }
 
     /// Makes it lie.
-    pub(crate) fn lies(&self, lie: impl Fn(&str, &str, &Files) -> Option<Answer> + Send + Sync + 'static) {
+    pub(crate) fn lies(
+        &self,
+        lie: impl Fn(&str, &str, &Files) -> Option<Answer> + Send + Sync + 'static,
+    ) {
         *self.shared.lie.lock().unwrap() = Box::new(lie);
     }
 
@@ -114,8 +119,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut line = String::new();
     reader.read_line(&mut line)?;
     let mut words = line.split_whitespace().map(str::to_owned);
-    let mut asked =
-        Asked { method: words.next().unwrap_or_default(), path: words.next().unwrap_or_default(), ..Asked::default() };
+    let mut asked = Asked {
+        method: words.next().unwrap_or_default(),
+        path: words.next().unwrap_or_default(),
+        ..Asked::default()
+    };
     loop {
         let mut header = String::new();
         if reader.read_line(&mut header)? <= 2 {
@@ -130,7 +138,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     reader.read_exact(&mut body)?;
     asked.body.clone_from(&body);
     let (method, path) = (asked.method.clone(), asked.path.clone());
-    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push((method.clone(), path.clone(), authorization));
+    shared.requests.lock().unwrap_or_else(PoisonError::into_inner).push((
+        method.clone(),
+        path.clone(),
+        authorization,
+    ));
     let mut files = shared.files.lock().unwrap_or_else(PoisonError::into_inner);
     let lie = shared.lie.lock().unwrap_or_else(PoisonError::into_inner)(&method, &path, &files);
     let lie = lie.or_else(|| (shared.rules)(&asked));
@@ -138,9 +150,9 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let file = path.split('?').next().unwrap_or_default().to_owned();
     let answer = lie.unwrap_or_else(|| match (method.as_str(), files.get(&file)) {
         ("GET", Some(file)) => Answer::Status("200 OK", file.clone()),
-        ("HEAD", Some(_)) => {
-            Answer::Bytes(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec())
-        }
+        ("HEAD", Some(_)) => Answer::Bytes(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec(),
+        ),
         ("PUT", Some(_)) if only_new => Answer::Status("412 Precondition Failed", Vec::new()),
         ("PUT", _) => {
             files.insert(file, body);
@@ -152,7 +164,11 @@ fn serve(stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let mut stream = stream;
     match answer {
         Answer::Status(status, body) => {
-            write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                body.len()
+            )?;
             stream.write_all(&body)
         }
         Answer::Bytes(bytes) => stream.write_all(&bytes),

@@ -1,7 +1,7 @@
 //! A shell script in Python's place, for tests about processes, files and the cache.
 //!
-//! Owns: the script, which speaks the driver's protocol by hand. The packages that it "converts" are real ones, from
-//! the package reader's test data.
+//! Owns: the script, which speaks the driver's protocol by hand. The packages that it "converts"
+//! are real ones, from the package reader's test data.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -45,15 +45,16 @@ say '{"event": "started", "versions": {"python": "3.11.7", "torch": "2.7.0", "co
 "#;
 
 /// Converts every model.
-pub(crate) const CONVERT_ALL: &str =
-    "models | while read -r id output; do convert \"$id\" \"$output\"; done\nsay '{\"event\": \"finished\"}'\n";
+pub(crate) const CONVERT_ALL: &str = "models | while read -r id output; do convert \"$id\" \
+    \"$output\"; done\nsay '{\"event\": \"finished\"}'\n";
 
 impl StandIn {
     /// Makes a stand-in that does what `script` says after the prelude.
     pub(crate) fn new(script: &str) -> Self {
         let stand_in = Self { folder: tempfile::tempdir().unwrap() };
         stand_in.becomes(script);
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-spec/tests/data/packages/fixed.mlpackage");
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../coreml-spec/tests/data/packages/fixed.mlpackage");
         copy_tree(&package, &stand_in.folder.path().join("model.mlpackage"));
         stand_in
     }

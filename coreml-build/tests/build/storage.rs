@@ -1,7 +1,7 @@
 //! Caches and output folders that cannot be written.
 //!
-//! Each test runs itself again in a mount namespace, where a small or read-only file system is the cache. Where the
-//! system does not allow that, the test says so and stops.
+//! Each test runs itself again in a mount namespace, where a small or read-only file system is the
+//! cache. Where the system does not allow that, the test says so and stops.
 
 use crate::package::{ONE, Package, build, cached, message};
 use crate::stand_in::{CONVERT_ALL, StandIn};
@@ -12,8 +12,8 @@ use std::process::Command;
 /// Tells a test that it runs in its namespace.
 const INSIDE: &str = "COREML_BUILD_TEST_STORAGE";
 
-/// Runs the test `name` in a mount namespace after the commands of `mounts`; `$1` is a new folder, which [`INSIDE`]
-/// names.
+/// Runs the test `name` in a mount namespace after the commands of `mounts`; `$1` is a new folder,
+/// which [`INSIDE`] names.
 ///
 /// Returns: the folder, inside; `None` outside, when everything is done.
 fn inside(name: &str, mounts: &str) -> Option<PathBuf> {
@@ -24,7 +24,9 @@ fn inside(name: &str, mounts: &str) -> Option<PathBuf> {
     let script = format!("set -e\n{mounts}\nexec \"$2\" --exact \"$3\" --nocapture\n");
     let unshare = |script: &str| {
         let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(folder.path());
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(folder.path());
         command.arg(std::env::current_exe().unwrap()).arg(name).env(INSIDE, folder.path());
         command.output()
     };
@@ -51,14 +53,24 @@ fn options(package: &Package, python: &StandIn, cache: &Path) -> Options {
 
 /// Asserts what a full disk must lead to.
 fn assert_full(text: &str, cache: &Path) {
-    assert!(text.contains("No space left on device") && text.contains("COREML_CACHE_DIR"), "{text}");
-    assert_eq!(crate::package::entries_of(&cache.join("v1/entries")).len(), 0, "nothing is half written");
+    assert!(
+        text.contains("No space left on device") && text.contains("COREML_CACHE_DIR"),
+        "{text}"
+    );
+    assert_eq!(
+        crate::package::entries_of(&cache.join("v1/entries")).len(),
+        0,
+        "nothing is half written"
+    );
     assert_eq!(crate::package::entries_of(&cache.join("v1/tmp")).len(), 0, "nothing is left over");
 }
 
 #[test]
 fn a_full_disk() {
-    let Some(cache) = inside("storage::a_full_disk", "mount -t tmpfs -o size=16k none \"$1\"") else { return };
+    let Some(cache) = inside("storage::a_full_disk", "mount -t tmpfs -o size=16k none \"$1\"")
+    else {
+        return;
+    };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     assert_full(&message(&build(options(&package, &python, &cache), "m.toml")), &cache);
 }
@@ -66,10 +78,14 @@ fn a_full_disk() {
 #[test]
 fn a_disk_that_is_full_after_the_conversion() {
     let mounts = "mount -t tmpfs -o size=1m none \"$1\"";
-    let Some(cache) = inside("storage::a_disk_that_is_full_after_the_conversion", mounts) else { return };
+    let Some(cache) = inside("storage::a_disk_that_is_full_after_the_conversion", mounts) else {
+        return;
+    };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let fill = cache.join("fill");
-    python.becomes(&CONVERT_ALL.replace("; done", &format!("; done; cat /dev/zero > {}", fill.display())));
+    python.becomes(
+        &CONVERT_ALL.replace("; done", &format!("; done; cat /dev/zero > {}", fill.display())),
+    );
     assert_full(&message(&build(options(&package, &python, &cache), "m.toml")), &cache);
     std::fs::remove_file(fill).unwrap();
     python.becomes(CONVERT_ALL);
@@ -81,7 +97,8 @@ fn a_disk_that_is_full_at_each_write() {
     let mounts = "mount -t tmpfs -o size=4k none \"$1\"";
     let Some(cache) = inside("storage::a_disk_that_is_full_at_each_write", mounts) else { return };
     // As Python does, the stand-in stops at what it cannot write.
-    let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::new(&format!("set -e\n{CONVERT_ALL}")));
+    let (package, python) =
+        (Package::new(&[("m.toml", ONE)]), StandIn::new(&format!("set -e\n{CONVERT_ALL}")));
     let remote = package.path("remote").display().to_string();
     build(crate::remote::machine(&package, "writer", &python.python(), &remote, true), "m.toml");
     let clean = || {
@@ -93,22 +110,28 @@ fn a_disk_that_is_full_at_each_write() {
         let mut failures = 0;
         for pages in 1.. {
             let size = format!("remount,size={}k", 4 * pages);
-            assert!(Command::new("mount").args(["-o", &size]).arg(&cache).status().unwrap().success());
+            assert!(
+                Command::new("mount").args(["-o", &size]).arg(&cache).status().unwrap().success()
+            );
             let mut options = options(&package, &python, &cache);
             if fetching {
-                options.remote = crate::remote::machine(&package, "reader", &python.python(), &remote, false).remote;
+                options.remote =
+                    crate::remote::machine(&package, "reader", &python.python(), &remote, false)
+                        .remote;
                 options.python.interpreter = Some("/nonexistent/python".into());
             }
             let built = build(options.clone(), "m.toml");
             assert_eq!(coreml_build::Session::new(options).verify(), [], "{pages} pages");
             if built.outcome.is_ok() {
-                // What does not fit beside the entry, lists and stamps, costs time and nothing else.
+                // What does not fit beside the entry, lists and stamps, costs time and nothing
+                // else.
                 assert_eq!(cached(&built), [fetching], "{pages} pages");
                 break;
             }
             failures += 1;
             let text = message(&built) + &built.warnings.concat();
-            let told = text.contains("No space left on device") || !fetching && text.contains("Python ended early");
+            let told = text.contains("No space left on device")
+                || !fetching && text.contains("Python ended early");
             assert!(told, "{pages} pages: {text}");
             assert_eq!(crate::package::entries_of(&cache.join("v1/tmp")).len(), 0, "{pages} pages");
             clean();
@@ -125,7 +148,9 @@ fn a_read_only_cache_still_gives_hits() {
     let Some(cache) = inside("storage::a_read_only_cache_still_gives_hits", mounts) else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     assert_eq!(cached(&build(options(&package, &python, &cache), "m.toml")), [false]);
-    assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&cache).status().unwrap().success());
+    assert!(
+        Command::new("mount").args(["-o", "remount,ro"]).arg(&cache).status().unwrap().success()
+    );
     std::fs::remove_dir_all(package.path("out")).unwrap();
     assert_eq!(cached(&build(options(&package, &python, &cache), "m.toml")), [true]);
     package.write("net.py", "# another");
@@ -167,6 +192,9 @@ fn an_output_folder_that_cannot_be_written() {
     let failed = package.build("m.toml", &python.python());
     let errors = failed.outcome.unwrap_err();
     let text = errors.iter().map(ToString::to_string).collect::<String>();
-    assert!(text.contains("cannot write the models") && text.contains("cannot write the index"), "{text}");
+    assert!(
+        text.contains("cannot write the models") && text.contains("cannot write the index"),
+        "{text}"
+    );
     assert!(text.contains("CARGO_TARGET_DIR"), "{text}");
 }

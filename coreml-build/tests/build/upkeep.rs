@@ -70,8 +70,10 @@ fn the_oldest_go_when_there_is_too_much() {
 
 #[test]
 fn a_collection_waits_for_builds() {
-    let (package, python) =
-        (Package::new(&[("m.toml", ONE)]), StandIn::new(&format!("touch \"$here/running\"; sleep 1\n{CONVERT_ALL}")));
+    let (package, python) = (
+        Package::new(&[("m.toml", ONE)]),
+        StandIn::new(&format!("touch \"$here/running\"; sleep 1\n{CONVERT_ALL}")),
+    );
     std::thread::scope(|scope| {
         let build = scope.spawn(|| package.build("m.toml", &python.python()));
         while !python.file("running").exists() {
@@ -124,7 +126,11 @@ fn garbage_is_collected_by_itself_once_a_day() {
     assert_eq!(entries_of(&package.path("cache/v1/entries")).len(), 2, "it was collected today");
     age(&package.path("cache/v1/collected"), 2);
     assert_eq!(cached(&package.build("m.toml", &python.python())), [true]);
-    assert_eq!(entries_of(&package.path("cache/v1/entries")).len(), 2, "a build that adds nothing does not collect");
+    assert_eq!(
+        entries_of(&package.path("cache/v1/entries")).len(),
+        2,
+        "a build that adds nothing does not collect"
+    );
     package.write("net.py", "# a third");
     package.build("m.toml", &python.python());
     assert_eq!(entries_of(&package.path("cache/v1/entries")).len(), 2, "one came and one went");
@@ -141,17 +147,37 @@ fn an_empty_cache_is_left_alone() {
 fn models_are_pushed_and_pulled() {
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::converting());
     let location = package.path("remote").display().to_string();
-    let session = |name: &str, write| Session::new(machine(&package, name, &python.python(), &location, write));
+    let session = |name: &str, write| {
+        Session::new(machine(&package, name, &python.python(), &location, write))
+    };
     let whereabouts = |moves: coreml_build::Moves| -> Vec<_> {
         assert_eq!((moves.errors.len(), moves.warnings.len()), (0, 0));
         moves.models.into_iter().map(|moved| moved.whereabouts).collect()
     };
-    assert!(session("a", false).push(&["m.toml"]).unwrap_err().to_string().contains("COREML_REMOTE_WRITE=1"));
-    assert_eq!(whereabouts(session("a", true).push(&["m.toml"]).unwrap()), [Whereabouts::Nowhere; 2]);
+    assert!(
+        session("a", false)
+            .push(&["m.toml"])
+            .unwrap_err()
+            .to_string()
+            .contains("COREML_REMOTE_WRITE=1")
+    );
+    assert_eq!(
+        whereabouts(session("a", true).push(&["m.toml"]).unwrap()),
+        [Whereabouts::Nowhere; 2]
+    );
     build(machine(&package, "a", &python.python(), &location, false), "m.toml");
-    assert_eq!(whereabouts(session("a", true).push(&["m.toml"]).unwrap()), [Whereabouts::Shared; 2]);
-    assert_eq!(whereabouts(session("b", false).pull(&["m.toml"]).unwrap()), [Whereabouts::Fetched; 2]);
-    assert_eq!(whereabouts(session("b", false).pull(&["m.toml"]).unwrap()), [Whereabouts::Local; 2]);
+    assert_eq!(
+        whereabouts(session("a", true).push(&["m.toml"]).unwrap()),
+        [Whereabouts::Shared; 2]
+    );
+    assert_eq!(
+        whereabouts(session("b", false).pull(&["m.toml"]).unwrap()),
+        [Whereabouts::Fetched; 2]
+    );
+    assert_eq!(
+        whereabouts(session("b", false).pull(&["m.toml"]).unwrap()),
+        [Whereabouts::Local; 2]
+    );
     let none = Session::new(package.options(Path::new(NOWHERE)));
     assert!(none.pull(&["m.toml"]).unwrap_err().to_string().contains("there is no remote cache"));
     assert_eq!(entries_of(&package.path("cache-b/v1/tmp")), [] as [PathBuf; 0]);
@@ -162,16 +188,19 @@ fn fetching_makes_an_offline_build_possible() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let location = package.path("remote").display().to_string();
     build(machine(&package, "a", &python.python(), &location, true), "m.toml");
-    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false)).prefetch(&["m.toml"]);
+    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
+        .prefetch(&["m.toml"]);
     assert_eq!((moves.models[0].whereabouts, moves.errors.len()), (Whereabouts::Fetched, 0));
     package.write("net.py", "# another");
-    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false)).prefetch(&["m.toml"]);
+    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
+        .prefetch(&["m.toml"]);
     assert_eq!(moves.models[0].whereabouts, Whereabouts::Nowhere);
     assert!(
         moves.errors[0].to_string().contains("COREML_PYTHON"),
         "the interpreter is looked for now, not in the build"
     );
-    let ready = Session::new(machine(&package, "b", &python.python(), &location, false)).prefetch(&["m.toml"]);
+    let ready = Session::new(machine(&package, "b", &python.python(), &location, false))
+        .prefetch(&["m.toml"]);
     assert_eq!((ready.models[0].whereabouts, ready.errors.len()), (Whereabouts::Nowhere, 0));
     assert_eq!(python.starts(), 1, "nothing is converted");
 }

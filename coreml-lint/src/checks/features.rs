@@ -12,31 +12,56 @@ use coreml_spec::{ComputeUnits, DataType, Feature, FeatureKind, Flexibility, Fun
 const STATE_ALIGNMENT: usize = 32;
 
 /// Applies the rules about inputs, outputs and states.
-pub(crate) fn interface(scope: &Scope<'_>, function: &Function, options: &Options, findings: &mut Findings) {
+pub(crate) fn interface(
+    scope: &Scope<'_>,
+    function: &Function,
+    options: &Options,
+    findings: &mut Findings,
+) {
     for (role, features) in [("input", &function.inputs), ("output", &function.outputs)] {
         for feature in features {
             if is_flexible(feature) {
-                findings.of_feature(ANE001, scope.name, &feature.name, format!("the {role} is {}", feature.kind));
+                findings.of_feature(
+                    ANE001,
+                    scope.name,
+                    &feature.name,
+                    format!("the {role} is {}", feature.kind),
+                );
             }
-            if let FeatureKind::MultiArray { data_type: data_type @ (DataType::Float32 | DataType::Float64), .. } =
-                feature.kind
+            if let FeatureKind::MultiArray {
+                data_type: data_type @ (DataType::Float32 | DataType::Float64),
+                ..
+            } = feature.kind
             {
-                findings.of_feature(ANE004, scope.name, &feature.name, format!("the {role} is {data_type}"));
+                findings.of_feature(
+                    ANE004,
+                    scope.name,
+                    &feature.name,
+                    format!("the {role} is {data_type}"),
+                );
             }
         }
     }
     for state in &function.states {
         let FeatureKind::MultiArray { shape, .. } = &state.kind else { continue };
-        if let Some(last) = shape.default.last().filter(|last| !last.is_multiple_of(STATE_ALIGNMENT)) {
+        if let Some(last) =
+            shape.default.last().filter(|last| !last.is_multiple_of(STATE_ALIGNMENT))
+        {
             let padded = last.next_multiple_of(STATE_ALIGNMENT);
             let detail = format!("the state is {}: {last} could become {padded}", state.kind);
             findings.of_feature(ANE010, scope.name, &state.name, detail);
         }
     }
-    let may_be_cpu_and_ne = options.compute_units.is_none_or(|units| matches!(units, ComputeUnits::CpuAndNeuralEngine));
+    let may_be_cpu_and_ne =
+        options.compute_units.is_none_or(|units| matches!(units, ComputeUnits::CpuAndNeuralEngine));
     if may_be_cpu_and_ne && !function.states.is_empty() {
         let names: Vec<&str> = function.states.iter().map(|state| state.name.as_str()).collect();
-        findings.of_feature(ANE011, scope.name, "", format!("the function has the states {}", names.join(", ")));
+        findings.of_feature(
+            ANE011,
+            scope.name,
+            "",
+            format!("the function has the states {}", names.join(", ")),
+        );
     }
 }
 

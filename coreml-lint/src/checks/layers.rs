@@ -3,7 +3,9 @@
 //! Flow: `checks.rs` → [`layer`], once per operation that computes something.
 
 use super::Findings;
-use crate::rules::{ANE020, ANE021, ANE022, ANE030, ANE031, ANE032, ANE040, ANE041, ANE042, ANE043, ANE044, ANE051};
+use crate::rules::{
+    ANE020, ANE021, ANE022, ANE030, ANE031, ANE032, ANE040, ANE041, ANE042, ANE043, ANE044, ANE051,
+};
 use crate::scope::{Scope, Tensor};
 use coreml_spec::Error;
 use coreml_spec::proto::Operation;
@@ -14,18 +16,24 @@ const KERNEL_LIMIT: i64 = 13;
 /// Strides that pooling is fast with.
 const POOL_STRIDES: [i64; 3] = [1, 2, 4];
 
-/// Elements from which `sin`, `cos` and `exp` are expensive; the sources say "large". An activation of a small layer is
-/// below it, the phases of a vocoder are not.
+/// Elements from which `sin`, `cos` and `exp` are expensive; the sources say "large". An activation
+/// of a small layer is below it, the phases of a vocoder are not.
 const LARGE_ELEMENTS: usize = 1 << 16;
 
 /// Applies the rules that belong to an operation's name.
 ///
 /// Errors: an argument that must be a constant cannot be read.
-pub(super) fn layer<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut Findings) -> Result<(), Error> {
+pub(super) fn layer<'a>(
+    scope: &Scope<'a>,
+    operation: &'a Operation,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     let kind = operation.r#type.as_str();
     let mut found = |rule, detail: String| findings.of_operation(rule, scope, operation, detail);
     match kind {
-        "lstm" | "gru" | "rnn" | "while_loop" | "cond" => found(ANE020, format!("the operation is {kind}")),
+        "lstm" | "gru" | "rnn" | "while_loop" | "cond" => {
+            found(ANE020, format!("the operation is {kind}"))
+        }
         _ if kind.starts_with("custom") => found(ANE020, format!("the operation is {kind}")),
         "topk"
         | "argsort"
@@ -41,7 +49,10 @@ pub(super) fn layer<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &
         }
         "gather" => {
             let table = scope.tensor(operation, "x").and_then(|tensor| tensor.shape());
-            found(ANE022, table.map_or_else(String::new, |shape| format!("it looks up in {shape:?}")));
+            found(
+                ANE022,
+                table.map_or_else(String::new, |shape| format!("it looks up in {shape:?}")),
+            );
         }
         "linear" => {
             let rank = scope.tensor(operation, "x").map_or(0, |tensor| tensor.dims.len());
@@ -69,23 +80,40 @@ pub(super) fn layer<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &
     Ok(())
 }
 
-/// Returns the number of heads, when a softmax looks like that of attention with all heads together.
+/// Returns the number of heads, when a softmax looks like that of attention with all heads
+/// together.
 fn heads<'a>(scope: &Scope<'a>, operation: &'a Operation) -> Result<Option<usize>, Error> {
     let output = operation.outputs.first().and_then(|output| output.r#type.as_ref()?.tensor());
-    let Some(tensor) = output.and_then(Tensor::new).filter(|tensor| tensor.dims.len() == 4) else { return Ok(None) };
-    let axis = scope.integers(operation, "axis")?.and_then(|axis| axis.first().copied()).unwrap_or(-1);
-    Ok(tensor.dims.get(1).copied().flatten().filter(|heads| *heads > 1 && (axis == -1 || axis == 3)))
+    let Some(tensor) = output.and_then(Tensor::new).filter(|tensor| tensor.dims.len() == 4) else {
+        return Ok(None);
+    };
+    let axis =
+        scope.integers(operation, "axis")?.and_then(|axis| axis.first().copied()).unwrap_or(-1);
+    Ok(tensor
+        .dims
+        .get(1)
+        .copied()
+        .flatten()
+        .filter(|heads| *heads > 1 && (axis == -1 || axis == 3)))
 }
 
 /// Applies the rules about convolutions.
-fn convolution<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut Findings) -> Result<(), Error> {
+fn convolution<'a>(
+    scope: &Scope<'a>,
+    operation: &'a Operation,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     let mut found = |rule, detail: String| findings.of_operation(rule, scope, operation, detail);
     if let Some(weight) = scope.argument(operation, "weight") {
         if !weight.is_constant() {
             found(ANE040, "its weight is the result of another operation".into());
         }
         // The first two dimensions are channels.
-        let dims = weight.tensor().and_then(Tensor::new).and_then(|tensor| tensor.shape()).unwrap_or_default();
+        let dims = weight
+            .tensor()
+            .and_then(Tensor::new)
+            .and_then(|tensor| tensor.shape())
+            .unwrap_or_default();
         let kernel = dims.get(2..).unwrap_or_default();
         if kernel.iter().any(|size| i64::try_from(*size).is_ok_and(|size| size > KERNEL_LIMIT)) {
             found(ANE041, format!("its kernel is {kernel:?}"));
@@ -101,10 +129,16 @@ fn convolution<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut F
 }
 
 /// Applies the rule about pooling.
-fn pooling<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut Findings) -> Result<(), Error> {
+fn pooling<'a>(
+    scope: &Scope<'a>,
+    operation: &'a Operation,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     let strides = scope.integers(operation, "strides")?.unwrap_or_default();
     let kernel = scope.integers(operation, "kernel_sizes")?.unwrap_or_default();
-    if strides.iter().any(|stride| !POOL_STRIDES.contains(stride)) || kernel.iter().any(|size| *size > KERNEL_LIMIT) {
+    if strides.iter().any(|stride| !POOL_STRIDES.contains(stride))
+        || kernel.iter().any(|size| *size > KERNEL_LIMIT)
+    {
         let detail = format!("its strides are {strides:?}, its kernel is {kernel:?}");
         findings.of_operation(ANE044, scope, operation, detail);
     }

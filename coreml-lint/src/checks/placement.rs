@@ -14,7 +14,8 @@ const SMALL: u64 = 50_000_000;
 /// Size of a package from which a device may run out of memory; the sources say "large".
 const LARGE: u64 = 1_000_000_000;
 
-/// Looks for operations that are not eligible and stand between eligible ones: each is a way to the CPU and back.
+/// Looks for operations that are not eligible and stand between eligible ones: each is a way to the
+/// CPU and back.
 ///
 /// Parameters: `eligible` — of each of the scope's operations.
 pub(crate) fn placement(scope: &Scope<'_>, eligible: &[bool], findings: &mut Findings) {
@@ -29,7 +30,8 @@ pub(crate) fn placement(scope: &Scope<'_>, eligible: &[bool], findings: &mut Fin
         }
     }
     let mut between = Vec::new();
-    for ((operation, eligible), follows) in scope.operations.iter().zip(eligible).zip(follows).rev() {
+    for ((operation, eligible), follows) in scope.operations.iter().zip(eligible).zip(follows).rev()
+    {
         let precedes = operation.outputs.iter().any(|output| before.contains(output.name.as_str()));
         if precedes || (*eligible && computes(operation)) {
             before.extend(names(operation));
@@ -44,16 +46,20 @@ pub(crate) fn placement(scope: &Scope<'_>, eligible: &[bool], findings: &mut Fin
     findings.of_feature(ANE060, scope.name, "", detail);
 }
 
-/// Returns whether an operation does something: constants need no place, and conversions happen at every border.
+/// Returns whether an operation does something: constants need no place, and conversions happen at
+/// every border.
 fn computes(operation: &Operation) -> bool {
     !is_constant(operation) && operation.r#type != "cast"
 }
 
-/// Returns the names that an operation is given. Those in nested blocks are the blocks' own operations'.
+/// Returns the names that an operation is given. Those in nested blocks are the blocks' own
+/// operations'.
 fn names(operation: &Operation) -> impl Iterator<Item = &str> {
-    operation.inputs.values().flat_map(|argument| &argument.arguments).filter_map(|binding| match &binding.kind {
-        Some(BindingKind::Name(name)) => Some(name.as_str()),
-        _ => None,
+    operation.inputs.values().flat_map(|argument| &argument.arguments).filter_map(|binding| {
+        match &binding.kind {
+            Some(BindingKind::Name(name)) => Some(name.as_str()),
+            _ => None,
+        }
     })
 }
 
@@ -62,7 +68,12 @@ fn names(operation: &Operation) -> impl Iterator<Item = &str> {
 /// Parameters: `bytes` — of the model's files; `eligible` — whether every operation is.
 pub(crate) fn size(bytes: u64, eligible: bool, findings: &mut Findings) {
     if bytes < SMALL {
-        findings.of_feature(ANE070, "", "", format!("its files have {bytes} bytes, less than {SMALL}"));
+        findings.of_feature(
+            ANE070,
+            "",
+            "",
+            format!("its files have {bytes} bytes, less than {SMALL}"),
+        );
     }
     if bytes >= LARGE && eligible {
         findings.of_feature(ANE071, "", "", format!("its files have {bytes} bytes"));

@@ -22,16 +22,23 @@ const SPATIAL_LIMIT: usize = 16_384;
 /// Magnitude beyond which half precision is about to overflow; its largest number is 65504.
 const MAGNITUDE_LIMIT: f32 = 65_000.0;
 
-/// Largest constant in a weight file that is read, in elements: masks are smaller, and gigabytes stay on disk.
+/// Largest constant in a weight file that is read, in elements: masks are smaller, and gigabytes
+/// stay on disk.
 const READ_LIMIT: usize = 1 << 20;
 
 /// Operations whose constants are masks and the like rather than weights.
-const ELEMENTWISE: [&str; 8] = ["add", "sub", "mul", "maximum", "minimum", "select", "where", "real_div"];
+const ELEMENTWISE: [&str; 8] =
+    ["add", "sub", "mul", "maximum", "minimum", "select", "where", "real_div"];
 
-/// Applies the rule about constants: those in place, and those in weight files that elementwise operations take.
+/// Applies the rule about constants: those in place, and those in weight files that elementwise
+/// operations take.
 ///
 /// Errors: a constant cannot be read.
-pub(super) fn constants<'a>(scope: &Scope<'a>, operation: &'a Operation, findings: &mut Findings) -> Result<(), Error> {
+pub(super) fn constants<'a>(
+    scope: &Scope<'a>,
+    operation: &'a Operation,
+    findings: &mut Findings,
+) -> Result<(), Error> {
     let elementwise = ELEMENTWISE.contains(&operation.r#type.as_str());
     for (parameter, given) in scope.given(operation) {
         let Some(value) = given.constant() else { continue };
@@ -40,9 +47,11 @@ pub(super) fn constants<'a>(scope: &Scope<'a>, operation: &'a Operation, finding
         }
         if let Some(extreme) = extreme(scope, value)? {
             let name = match given {
-                Given::Named(Named { operation: Some(source), .. }) => {
-                    source.outputs.first().map(|output| format!(" {}", output.name)).unwrap_or_default()
-                }
+                Given::Named(Named { operation: Some(source), .. }) => source
+                    .outputs
+                    .first()
+                    .map(|output| format!(" {}", output.name))
+                    .unwrap_or_default(),
                 _ => String::new(),
             };
             let detail = format!("the constant{name}, given as {parameter}, holds {extreme}");
@@ -52,18 +61,23 @@ pub(super) fn constants<'a>(scope: &Scope<'a>, operation: &'a Operation, finding
     Ok(())
 }
 
-/// Returns the first element of a constant that is not finite or too large; `None` when there is none, or the constant
-/// holds no floats or is too large to be read.
+/// Returns the first element of a constant that is not finite or too large; `None` when there is
+/// none, or the constant holds no floats or is too large to be read.
 fn extreme(scope: &Scope<'_>, value: &Value) -> Result<Option<f32>, Error> {
     let tensor = value.r#type.as_ref().and_then(|kind| kind.tensor()).and_then(Tensor::new);
     let Some(tensor) = tensor else { return Ok(None) };
-    let floats = matches!(tensor.data_type, DataType::Float16 | DataType::Float32 | DataType::BFloat16);
-    let elements = tensor.shape().and_then(|shape| shape.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim)));
+    let floats =
+        matches!(tensor.data_type, DataType::Float16 | DataType::Float32 | DataType::BFloat16);
+    let elements = tensor
+        .shape()
+        .and_then(|shape| shape.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim)));
     if !floats || elements.is_none_or(|elements| elements > READ_LIMIT) {
         return Ok(None);
     }
     let elements = scope.package.constant(value)?.to_f32s().unwrap_or_default();
-    Ok(elements.into_iter().find(|element| element.is_infinite() || element.abs() > MAGNITUDE_LIMIT))
+    Ok(elements
+        .into_iter()
+        .find(|element| element.is_infinite() || element.abs() > MAGNITUDE_LIMIT))
 }
 
 /// Applies the rules about the tensors that an operation gives.
@@ -77,14 +91,17 @@ pub(super) fn results<'a>(
 ) -> bool {
     let mut shapes_are_known = true;
     for output in &operation.outputs {
-        let Some(tensor) = output.r#type.as_ref().and_then(|kind| kind.tensor()).and_then(Tensor::new) else {
+        let Some(tensor) =
+            output.r#type.as_ref().and_then(|kind| kind.tensor()).and_then(Tensor::new)
+        else {
             continue;
         };
         shapes_are_known &= tensor.shape().is_some();
         let notation = notation(&tensor);
         let mut found = |rule, detail| findings.of_operation(rule, scope, operation, detail);
         match tensor.data_type {
-            // The conversion at the end of a half-precision program is a matter of the output, which has its own finding.
+            // The conversion at the end of a half-precision program is a matter of the output,
+            // which has its own finding.
             DataType::Float32 | DataType::Float64
                 if operation.r#type != "cast" || !scope.outputs.contains(&output.name) =>
             {
@@ -100,20 +117,29 @@ pub(super) fn results<'a>(
         }
         let limit = |axis: usize| if axis < 2 { OUTER_LIMIT } else { SPATIAL_LIMIT };
         let dims = tensor.dims.iter().enumerate();
-        if let Some((axis, size)) =
-            dims.filter_map(|(axis, dim)| Some((axis, (*dim)?))).find(|(axis, size)| *size > limit(*axis))
+        if let Some((axis, size)) = dims
+            .filter_map(|(axis, dim)| Some((axis, (*dim)?)))
+            .find(|(axis, size)| *size > limit(*axis))
         {
-            let detail = format!("{} is {notation}: axis {axis} has {size}, the limit is {}", output.name, limit(axis));
+            let detail = format!(
+                "{} is {notation}: axis {axis} has {size}, the limit is {}",
+                output.name,
+                limit(axis)
+            );
             found(ANE005, detail);
         }
-        let padding = tensor.shape().and_then(|shape| Padding::of(scope.name, &output.name, tensor.data_type, &shape));
+        let padding = tensor
+            .shape()
+            .and_then(|shape| Padding::of(scope.name, &output.name, tensor.data_type, &shape));
         let Some(padding) = padding else { continue };
         report.bytes = report.bytes.saturating_add(padding.bytes);
         report.padded = report.padded.saturating_add(padding.padded);
         if padding.is_wasteful() {
             let (bytes, padded, growth) = (padding.bytes, padding.padded, padding.growth());
-            let detail =
-                format!("{} is {notation}: {bytes} bytes become up to {padded}, {growth:.1} times", output.name);
+            let detail = format!(
+                "{} is {notation}: {bytes} bytes become up to {padded}, {growth:.1} times",
+                output.name
+            );
             found(ANE002, detail);
             report.padding.push(padding);
         }

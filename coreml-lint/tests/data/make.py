@@ -1,7 +1,8 @@
 """Makes the model packages that the tests of coreml-lint read.
 
-Owns: the content of `hostile.mlpackage`, which every rule but ANE071 finds fault with exactly once, and of
-`clean.mlpackage`, which is too small and otherwise without fault. Must not: run in a test; the packages are committed.
+Owns: the content of `hostile.mlpackage`, which every rule but ANE071 finds fault with exactly once,
+and of `clean.mlpackage`, which is too small and otherwise without fault. Must not: run in a test;
+the packages are committed.
 Flow: `python make.py` with coremltools 9.0 rewrites both, byte for byte the same every time.
 """
 
@@ -44,8 +45,17 @@ def save(name, program):
         ("model.mlmodel", "com.apple.CoreML/model.mlmodel", "CoreML Model Specification"),
     ):
         identifier = str(uuid.uuid5(uuid.NAMESPACE_URL, item))
-        entries[identifier] = {"author": "com.apple.CoreML", "description": text, "name": file, "path": item}
-    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": entries, "rootModelIdentifier": identifier}
+        entries[identifier] = {
+            "author": "com.apple.CoreML",
+            "description": text,
+            "name": file,
+            "path": item,
+        }
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": entries,
+        "rootModelIdentifier": identifier,
+    }
     (folder / "Manifest.json").write_text(json.dumps(manifest, indent=4, sort_keys=True) + "\n")
 
 
@@ -84,7 +94,9 @@ def hostile():
         long = mb.reshape(x=x, shape=[1, 1, 1, 32768], name="long")  # ANE005
         x = mb.reshape(x=long, shape=[1, 32, 32, 32], name="short")
         row = mb.reshape(x=x, shape=[1024, 32], name="row")
-        places = mb.reduce_argmax(x=row, axis=1, keep_dims=False, name="places")  # ANE006: int32, [1024]
+        places = mb.reduce_argmax(
+            x=row, axis=1, keep_dims=False, name="places"
+        )  # ANE006: int32, [1024]
         embedded = mb.gather(x=weight(32, 32), indices=places, axis=0, name="embedded")  # ANE022
         x = mb.reshape(x=embedded, shape=[1, 32, 32, 32], name="embedding")
 
@@ -99,7 +111,9 @@ def hostile():
             name="recurrent",
         )
         repeated = mb.tile(x=recurrent, reps=[8, 1, 32], name="repeated")  # ANE021
-        linear = mb.linear(x=sequence, weight=weight(32, 1024), bias=weight(32), name="product")  # ANE030: [32, 1, 32]
+        linear = mb.linear(
+            x=sequence, weight=weight(32, 1024), bias=weight(32), name="product"
+        )  # ANE030: [32, 1, 32]
         heads = mb.reshape(x=linear, shape=[1, 4, 8, 32], name="heads")
         attention = mb.softmax(x=heads, axis=-1, name="attention")  # ANE031
         fused = mb.scaled_dot_product_attention(  # ANE032
@@ -107,14 +121,26 @@ def hostile():
         )
         image = mb.reshape(x=fused, shape=[1, 1, 32, 32], name="image")
         image = mb.mul(
-            x=image, y=mb.slice_by_size(x=repeated, begin=[0, 0, 0], size=[1, 1, 32], name="slice"), name="i"
+            x=image,
+            y=mb.slice_by_size(x=repeated, begin=[0, 0, 0], size=[1, 1, 32], name="slice"),
+            name="i",
         )
-        kernel = mb.reshape(x=mb.slice_by_size(x=row, begin=[0, 0], size=[4, 32], name="part"), shape=[8, 1, 4, 4])
-        y = mb.conv(x=image, weight=kernel, pad_type="same", name="dynamic")  # ANE040: [1, 8, 32, 32]
+        kernel = mb.reshape(
+            x=mb.slice_by_size(x=row, begin=[0, 0], size=[4, 32], name="part"), shape=[8, 1, 4, 4]
+        )
+        y = mb.conv(
+            x=image, weight=kernel, pad_type="same", name="dynamic"
+        )  # ANE040: [1, 8, 32, 32]
         y = mb.conv(x=y, weight=weight(8, 8, 1, 15), pad_type="same", name="long_kernel")  # ANE041
-        y = mb.conv(x=y, weight=weight(8, 8, 1, 1), strides=[5, 1], pad_type="valid", name="stride")  # ANE042
-        y = mb.conv(x=y, weight=weight(8, 8, 1, 2), dilations=[1, 7], pad_type="valid", name="dilated")  # ANE043
-        y = mb.max_pool(x=y, kernel_sizes=[1, 3], strides=[1, 3], pad_type="valid", name="pooled")  # ANE044
+        y = mb.conv(
+            x=y, weight=weight(8, 8, 1, 1), strides=[5, 1], pad_type="valid", name="stride"
+        )  # ANE042
+        y = mb.conv(
+            x=y, weight=weight(8, 8, 1, 2), dilations=[1, 7], pad_type="valid", name="dilated"
+        )  # ANE043
+        y = mb.max_pool(
+            x=y, kernel_sizes=[1, 3], strides=[1, 3], pad_type="valid", name="pooled"
+        )  # ANE044
         y = mb.minimum(x=y, y=half(np.inf), name="bounded")  # ANE050
         plane = mb.mul(x=mean, y=weight(1, 1, 64, 1), name="plane")  # [1, 32, 64, 32]
         wave = mb.sin(x=plane, name="wave")  # ANE051
@@ -126,9 +152,14 @@ def hostile():
 def clean():
     """Makes a model that follows every advice."""
 
-    @mb.program(input_specs=[mb.TensorSpec((1, 64, 1, 128), dtype=types.fp16)], opset_version=ct.target.iOS18)
+    @mb.program(
+        input_specs=[mb.TensorSpec((1, 64, 1, 128), dtype=types.fp16)],
+        opset_version=ct.target.iOS18,
+    )
     def program(x):
-        y = mb.conv(x=x, weight=weight(64, 64, 1, 3), pad_type="same", strides=[1, 2], name="encoder_layer")
+        y = mb.conv(
+            x=x, weight=weight(64, 64, 1, 3), pad_type="same", strides=[1, 2], name="encoder_layer"
+        )
         y = mb.relu(x=y, name="activation")
         return mb.conv(x=y, weight=weight(64, 64, 1, 1), name="decoder_layer")
 

@@ -1,6 +1,7 @@
 //! The asynchronous twins of a generated `Model`, and batches.
 //!
-//! Owns: `load_async`, `predict_async`, `predict_into_async`, `predict_batch`, and what the runtime needs of an `Output` for them.
+//! Owns: `load_async`, `predict_async`, `predict_into_async`, `predict_batch`, and what the runtime
+//! needs of an `Output` for them.
 //! Must not: hold logic; `coreml_rt::private::Model` does.
 //! Flow: called by `expand.rs` per model, beside `model.rs`.
 
@@ -16,7 +17,8 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
     } else {
         quote!(::coreml_rt::private::BucketedModel::load_async(&BUCKETS, options, Self))
     };
-    let predicting = if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
+    let predicting =
+        if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
         impl Model {
             /// Finds and loads the model on a thread of its own.
@@ -39,14 +41,23 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
 fn stateless(model: &Model<'_>) -> TokenStream {
     let inputs = &model.inputs;
     let (once, batch) = if model.buckets.is_empty() {
-        let once = "Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied \
+        let once = "Runs the model once, without waiting for it; any number of predictions may be \
+            under way. The input is copied \
                     before this returns. Core ML can do so since macOS 14 and iOS 17.";
-        (once, "Runs the model once per input, as one request, and returns the outputs in the same order.")
+        (
+            once,
+            "Runs the model once per input, as one request, and returns the outputs in the same \
+            order.",
+        )
     } else {
-        let once = "Runs the smallest bucket that the input fits into, without waiting for it; any number of predictions may be \
-                    under way. The input is copied before this returns, and a bucket that is not loaded yet is loaded: see \
-                    [`load_bucket`](Self::load_bucket). Core ML can do so since macOS 14 and iOS 17.";
-        let batch = "Runs each input in its bucket, those of a bucket as one request, and returns the outputs in the order of \
+        let once = "Runs the smallest bucket that the input fits into, without waiting for it; any \
+            number of predictions may be \
+                    under way. The input is copied before this returns, and a bucket that is not \
+                    loaded yet is loaded: see \
+                    [`load_bucket`](Self::load_bucket). Core ML can do so since macOS 14 and iOS \
+                    17.";
+        let batch = "Runs each input in its bucket, those of a bucket as one request, and returns \
+            the outputs in the order of \
                      the inputs.";
         (once, batch)
     };
@@ -56,8 +67,8 @@ fn stateless(model: &Model<'_>) -> TokenStream {
             self.predict_into_async(input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-        /// they are.
+        /// Does the same into an output that exists already, and gives it back unless it fails:
+        /// large outputs are written where they are.
         pub fn predict_into_async(&self, input: &Input<'_>, output: Output) -> ::coreml_rt::Completion<Output> {
             self.0.predict_async([#(&input.#inputs),*], output)
         }
@@ -79,14 +90,14 @@ fn stateless(model: &Model<'_>) -> TokenStream {
 fn stateful(model: &Model<'_>) -> TokenStream {
     let inputs = &model.inputs;
     quote! {
-        /// Runs the model once, without waiting for it. The input is copied before this returns; the states come back with
-        /// the output, and are lost when the prediction fails.
+        /// Runs the model once, without waiting for it. The input is copied before this returns;
+        /// the states come back with the output, and are lost when the prediction fails.
         pub fn predict_async(&self, state: State, input: &Input<'_>) -> ::coreml_rt::Completion<(State, Output)> {
             self.predict_into_async(state, input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-        /// they are.
+        /// Does the same into an output that exists already, and gives it back unless it fails:
+        /// large outputs are written where they are.
         pub fn predict_into_async(
             &self,
             state: State,

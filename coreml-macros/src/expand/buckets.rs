@@ -1,6 +1,7 @@
 //! The `Model` of a model with buckets, and its `Bucket`.
 //!
-//! Owns: the enum, and what replaces `model.rs` for such a model. Must not: pad; `coreml_rt::private::BucketedModel` does.
+//! Owns: the enum, and what replaces `model.rs` for such a model. Must not: pad;
+//! `coreml_rt::private::BucketedModel` does.
 //! Flow: called by `expand.rs` per model; `features.rs` makes `Input` and `Output` of any length.
 
 use super::names::{Bucket, Model, Place};
@@ -12,8 +13,10 @@ use quote::{format_ident, quote};
 pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
     let summary = docs::model_summary(model);
     let about = format!(
-        "The model {summary}\n\nIt is there in several sizes ([`Bucket`]): a prediction runs the smallest that its input fits \
-         into, with the input padded and the output cut to the true length. Each is loaded when it is first needed.\n\n\
+        "The model {summary}\n\nIt is there in several sizes ([`Bucket`]): a prediction runs the \
+        smallest that its input fits \
+         into, with the input padded and the output cut to the true length. Each is loaded when it \
+         is first needed.\n\n\
          Threads can share it; each prediction runs on its own."
     );
     let (inputs, outputs) = (&model.inputs, &model.outputs);
@@ -31,7 +34,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 Self::load_with(&::coreml_rt::LoadOptions::new())
             }
 
-            /// Finds all buckets and loads the smallest; the others are loaded when they are first needed.
+            /// Finds all buckets and loads the smallest; the others are loaded when they are first
+            /// needed.
             pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 ::core::result::Result::Ok(Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?))
             }
@@ -53,8 +57,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 ::core::result::Result::Ok(output)
             }
 
-            /// Runs the smallest bucket that the input fits into, into an output that exists already: its memory, and that
-            /// of padding, is used again.
+            /// Runs the smallest bucket that the input fits into, into an output that exists
+            /// already: its memory, and that of padding, is used again.
             pub fn predict_into(
                 &self,
                 input: &Input<'_>,
@@ -73,14 +77,19 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
     }
 }
 
-/// Generates the constant of all buckets that the runtime loads by, and the functions of embedded packages.
+/// Generates the constant of all buckets that the runtime loads by, and the functions of embedded
+/// packages.
 fn descriptions(model: &Model<'_>, place: &Place) -> (TokenStream, TokenStream) {
     let count = Literal::usize_unsuffixed(model.buckets.len());
     let (mut rows, mut functions) = (TokenStream::new(), TokenStream::new());
     for (at, Bucket { size, indexed, function }) in model.buckets.iter().enumerate() {
         let embedded = (!indexed.embedded.is_empty()).then(|| {
             // Functions of one package have its files in common.
-            let first = model.buckets.iter().position(|other| other.indexed.package == indexed.package).unwrap_or(at);
+            let first = model
+                .buckets
+                .iter()
+                .position(|other| other.indexed.package == indexed.package)
+                .unwrap_or(at);
             let name = format_ident!("embedded_{}", model.buckets[first].size);
             if first == at {
                 functions.extend(one_model::embedded(&name, &indexed.embedded));
@@ -105,7 +114,8 @@ fn enumeration(model: &Model<'_>) -> TokenStream {
     let variants: Vec<Ident> = sizes.iter().map(|size| format_ident!("Size{size}")).collect();
     let (input, axis) = (docs::code(&buckets.input), buckets.axis);
     let about = format!(
-        "A size of `{}`: how long dimension {axis} of `{input}` is in it.\n\nManifest key: `{}.buckets`.",
+        "A size of `{}`: how long dimension {axis} of `{input}` is in it.\n\nManifest key: \
+        `{}.buckets`.",
         docs::code(model.name),
         docs::code(&model.key)
     );

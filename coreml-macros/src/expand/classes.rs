@@ -13,10 +13,14 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
     let Some(classifier) = &model.function.classifier else { return TokenStream::new() };
     let (texts, values): (Vec<String>, TokenStream) = match &classifier.labels {
         Labels::Strings(labels) => (labels.clone(), text_items(labels)),
-        Labels::Int64s(labels) => (labels.iter().map(i64::to_string).collect(), number_items(labels)),
+        Labels::Int64s(labels) => {
+            (labels.iter().map(i64::to_string).collect(), number_items(labels))
+        }
     };
-    let variants: Vec<Ident> =
-        rust_type_names(texts.iter().map(String::as_str)).iter().map(|name| identifier(name)).collect();
+    let variants: Vec<Ident> = rust_type_names(texts.iter().map(String::as_str))
+        .iter()
+        .map(|name| identifier(name))
+        .collect();
     let abouts = texts.iter().map(|text| format!("`{}`", docs::code(text)));
     let about = format!(
         "A class of `{}`, in the order of the network's output.\n\nManifest key: `{}.classifier`.",

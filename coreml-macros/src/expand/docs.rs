@@ -4,7 +4,9 @@
 //! Flow: called by the other files of this folder.
 
 use super::names::{Model, Package, key};
-use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange};
+use coreml_spec::{
+    ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange,
+};
 
 /// Describes the module of a manifest.
 pub(super) fn module(manifest: &str, packages: &[Package<'_>]) -> String {
@@ -22,12 +24,16 @@ pub(super) fn model_summary(model: &Model<'_>) -> String {
     } else {
         format!("`{name}`")
     };
-    sentences(&[format!("{what}, made from `{}`", code(&model.indexed.source)), prose(&model.indexed.description)])
+    sentences(&[
+        format!("{what}, made from `{}`", code(&model.indexed.source)),
+        prose(&model.indexed.description),
+    ])
 }
 
 /// Describes the module of a package with several functions.
 pub(super) fn package_module(package: &Package<'_>) -> String {
-    let functions: Vec<String> = package.functions.iter().map(|model| format!("- {}", model_summary(model))).collect();
+    let functions: Vec<String> =
+        package.functions.iter().map(|model| format!("- {}", model_summary(model))).collect();
     format!("Several functions of one package, which share weights:\n\n{}", functions.join("\n"))
 }
 
@@ -46,7 +52,9 @@ pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> Stri
         FeatureKind::Probabilities => "one probability per class".to_owned(),
         FeatureKind::Image { size, color_space } => image(size, *color_space),
     };
-    let optional = feature.default.map(|value| format!("Optional; `None` stands for {value} in every element"));
+    let optional = feature
+        .default
+        .map(|value| format!("Optional; `None` stands for {value} in every element"));
     let key = match feature.kind {
         FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => {
             format!("{}.classifier", model.key)
@@ -70,7 +78,10 @@ fn equal_sizes(model: &Model<'_>, feature: &Feature) -> String {
         for dimension in symbol.inputs.iter().skip(1).chain(&symbol.outputs) {
             let Some(first) = first.filter(|_| dimension.feature == feature.name) else { continue };
             let (axis, name) = (dimension.axis, code(&first.feature));
-            texts.push(format!("Dimension {axis} has the size of dimension {} of `{name}`", first.axis));
+            texts.push(format!(
+                "Dimension {axis} has the size of dimension {} of `{name}`",
+                first.axis
+            ));
         }
     }
     texts.join(". ")
@@ -104,7 +115,8 @@ fn image(size: &ImageSize, color_space: ColorSpace) -> String {
     if size.enumerated.is_empty() {
         return format!("{color} image, {} × {} pixels", size.width, size.height);
     }
-    let sizes: Vec<String> = size.enumerated.iter().map(|(width, height)| format!("{width} × {height}")).collect();
+    let sizes: Vec<String> =
+        size.enumerated.iter().map(|(width, height)| format!("{width} × {height}")).collect();
     format!("{color} image, {} pixels", sizes.join(" or "))
 }
 
@@ -122,8 +134,8 @@ pub(super) fn code(text: &str) -> String {
     one_line(text).replace('`', "'")
 }
 
-/// Returns an author's text as plain text: one line, nothing in it being markup, so that it is neither a heading nor a
-/// link nor a code block (which rustdoc would run as a test).
+/// Returns an author's text as plain text: one line, nothing in it being markup, so that it is
+/// neither a heading nor a link nor a code block (which rustdoc would run as a test).
 fn prose(text: &str) -> String {
     let mut escaped = String::new();
     for char in one_line(text).chars() {

@@ -1,4 +1,5 @@
-//! The enum of an input that has several shapes: one variant for each, whose tensor has that shape in its type.
+//! The enum of an input that has several shapes: one variant for each, whose tensor has that shape
+//! in its type.
 //!
 //! Owns: its name, its variants and its conversions. Flow: called by `features.rs`.
 
@@ -22,30 +23,44 @@ pub(super) fn type_name(model: &Model<'_>, feature: &Feature) -> Option<Ident> {
 /// Generates the enums of all inputs that have enumerated shapes.
 pub(super) fn items(model: &Model<'_>) -> TokenStream {
     let inputs = model.function.inputs.iter();
-    inputs.filter_map(|feature| Some(item(model, feature, &type_name(model, feature)?, shapes(feature)?))).collect()
+    inputs
+        .filter_map(|feature| {
+            Some(item(model, feature, &type_name(model, feature)?, shapes(feature)?))
+        })
+        .collect()
 }
 
 /// Returns the shapes of an input that enumerates them.
 fn shapes(feature: &Feature) -> Option<&[Vec<usize>]> {
     match &feature.kind {
-        FeatureKind::MultiArray { shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. }, .. } => {
-            Some(shapes)
-        }
+        FeatureKind::MultiArray {
+            shape: Shape { flexibility: Flexibility::Enumerated(shapes), .. },
+            ..
+        } => Some(shapes),
         _ => None,
     }
 }
 
 /// Generates one enum.
 fn item(model: &Model<'_>, feature: &Feature, name: &Ident, shapes: &[Vec<usize>]) -> TokenStream {
-    let FeatureKind::MultiArray { data_type, .. } = &feature.kind else { return TokenStream::new() };
+    let FeatureKind::MultiArray { data_type, .. } = &feature.kind else {
+        return TokenStream::new();
+    };
     let about = format!("The shapes of the input {}", docs::feature(model, "inputs", feature));
     let element = features::element(*data_type);
     let variants: Vec<Ident> = shapes
         .iter()
-        .map(|shape| format_ident!("Shape{}", shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")))
+        .map(|shape| {
+            format_ident!(
+                "Shape{}",
+                shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x")
+            )
+        })
         .collect();
-    let views: Vec<TokenStream> =
-        shapes.iter().map(|shape| features::tensor_view(*data_type, &Shape::fixed(shape.clone()))).collect();
+    let views: Vec<TokenStream> = shapes
+        .iter()
+        .map(|shape| features::tensor_view(*data_type, &Shape::fixed(shape.clone())))
+        .collect();
     let abouts = shapes.iter().map(|shape| format!("{data_type} `{shape:?}`."));
     let sizes: Vec<TokenStream> = shapes
         .iter()

@@ -1,18 +1,21 @@
 //! `Input` and `Output` of a generated module.
 //!
-//! Owns: the field of each feature. Flow: called by `expand.rs` per model; `enumerated.rs` has the types of inputs with
-//! several shapes.
+//! Owns: the field of each feature. Flow: called by `expand.rs` per model; `enumerated.rs` has the
+//! types of inputs with several shapes.
 
 use super::names::Model;
 use super::{docs, enumerated};
-use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange};
+use coreml_spec::{
+    ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange,
+};
 use proc_macro2::{Literal, TokenStream};
 use quote::quote;
 
 /// Generates both structs.
 pub(super) fn items(model: &Model<'_>) -> TokenStream {
     let name = docs::code(model.name);
-    let (about_input, about_output) = (format!("What `{name}` takes."), format!("What `{name}` gives."));
+    let (about_input, about_output) =
+        (format!("What `{name}` takes."), format!("What `{name}` gives."));
     let inputs = model.function.inputs.iter().zip(&model.inputs).map(|(feature, field)| {
         let about = docs::feature(model, "inputs", feature);
         let view = match enumerated::type_name(model, feature) {
@@ -35,7 +38,8 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
         quote!(#field: #zero)
     });
     let about_zeros = if model.function.outputs.iter().any(is_flexible) {
-        "Returns an output of zeros, to predict into. What is flexible has its smallest sizes, and takes those of the \
+        "Returns an output of zeros, to predict into. What is flexible has its smallest sizes, and \
+        takes those of the \
          prediction."
     } else {
         "Returns an output of zeros, to predict into."
@@ -76,14 +80,18 @@ fn input(feature: &Feature) -> TokenStream {
             quote!(::coreml_rt::ImageView<'a, #image>)
         }
         // Refused before: support.rs.
-        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => TokenStream::new(),
+        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => {
+            TokenStream::new()
+        }
     }
 }
 
 /// Returns the type and the zero of an output.
 fn output(feature: &Feature) -> (TokenStream, TokenStream) {
     match &feature.kind {
-        FeatureKind::StringLabel | FeatureKind::Int64Label => (quote!(Label), quote!(Label::ALL[0])),
+        FeatureKind::StringLabel | FeatureKind::Int64Label => {
+            (quote!(Label), quote!(Label::ALL[0]))
+        }
         FeatureKind::Probabilities => {
             (quote!(::coreml_rt::Probabilities<Label>), quote!(::coreml_rt::Probabilities::zeros()))
         }

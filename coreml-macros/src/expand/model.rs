@@ -12,16 +12,19 @@ use quote::{format_ident, quote};
 /// Generates loading and predicting.
 pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
     let summary = docs::model_summary(model);
-    let about = format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
+    let about =
+        format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
     let function = model.is_one_of_several.then_some(model.function.name.as_str());
     let name = format_ident!("embedded");
     let embedding = match model.indexed.embedded.as_slice() {
         [] => None,
         files => Some(embedded(&name, files)),
     };
-    let description = description(model.indexed, function, embedding.as_ref().map(|_| &name), place);
+    let description =
+        description(model.indexed, function, embedding.as_ref().map(|_| &name), place);
     let common = common();
-    let predicting = if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
+    let predicting =
+        if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
         #[doc = #about]
         #[derive(Debug)]
@@ -38,7 +41,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 ::core::result::Result::Ok(Self(::coreml_rt::private::Model::load(&MODEL, options)?))
             }
 
-            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the
+            /// others.
             pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.prewarm()
             }
@@ -47,7 +51,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
 
             #common
 
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4,
+            /// iOS 17.4.
             pub fn compute_plan(&self) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
@@ -70,7 +75,8 @@ pub(super) fn common() -> TokenStream {
             self.0.backend()
         }
 
-        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is
+        /// embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
@@ -88,7 +94,8 @@ fn stateless(model: &Model<'_>) -> TokenStream {
             ::core::result::Result::Ok(output)
         }
 
-        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        /// Runs the model once, into an output that exists already: nothing is allocated but what
+        /// the backend needs.
         pub fn predict_into(
             &self,
             input: &Input<'_>,
@@ -119,7 +126,8 @@ fn stateful(model: &Model<'_>) -> TokenStream {
             ::core::result::Result::Ok(output)
         }
 
-        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        /// Runs the model once, into an output that exists already: nothing is allocated but what
+        /// the backend needs.
         pub fn predict_into(
             &self,
             state: &mut State,
@@ -134,7 +142,8 @@ fn stateful(model: &Model<'_>) -> TokenStream {
 /// Generates what the runtime loads by.
 ///
 /// Called by: [`items`], `buckets.rs`.
-/// Parameters: `function` — of a package of several; `embedded` — the function that returns the files of the package.
+/// Parameters: `function` — of a package of several; `embedded` — the function that returns the
+/// files of the package.
 pub(super) fn description(
     indexed: &IndexedModel,
     function: Option<&str>,
@@ -143,7 +152,8 @@ pub(super) fn description(
 ) -> TokenStream {
     let (name, package, manifest) = (&indexed.name, &indexed.package, &place.manifest);
     let built = place.beside(package);
-    // The runtime compares it with the package; a string costs the compiler nothing, a tree of structs would.
+    // The runtime compares it with the package; a string costs the compiler nothing, a tree of
+    // structs would.
     let interface = serde_json::to_string(&indexed.interface).unwrap_or_default();
     let units = match indexed.compute_units {
         ComputeUnits::All => quote!(All),
@@ -195,7 +205,8 @@ pub(super) fn embedded(name: &Ident, files: &[EmbeddedFile]) -> TokenStream {
                     static #ends: u8;
                 )*
             }
-            // SAFETY: the build script assembled each file between its two symbols, in read-only data.
+            // SAFETY: the build script assembled each file between its two symbols, in read-only
+            // data.
             unsafe {
                 ::std::vec![#((
                     #paths,

@@ -4,7 +4,9 @@
 //! Flow: `expand.rs` makes these once; every other file of this folder reads them.
 
 use crate::load::Built;
-use coreml_spec::{Buckets, Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers};
+use coreml_spec::{
+    Buckets, Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers,
+};
 use proc_macro2::{Ident, Span};
 use std::borrow::Cow;
 use std::path::Path;
@@ -55,9 +57,11 @@ impl<'a> Model<'a> {
     /// Returns the samples, by their names.
     pub(super) fn samples(&self) -> impl Iterator<Item = &'a str> {
         let own = self.buckets.is_empty().then(|| self.indexed.samples_of(&self.function.name));
-        let mut packages: Vec<&'a IndexedModel> = self.buckets.iter().map(|bucket| bucket.indexed).collect();
+        let mut packages: Vec<&'a IndexedModel> =
+            self.buckets.iter().map(|bucket| bucket.indexed).collect();
         packages.dedup_by_key(|package| package.package.as_str());
-        let of_buckets = packages.into_iter().flat_map(|package| package.samples.iter().map(String::as_str));
+        let of_buckets =
+            packages.into_iter().flat_map(|package| package.samples.iter().map(String::as_str));
         own.into_iter().flatten().chain(of_buckets)
     }
 }
@@ -68,7 +72,9 @@ impl<'a> Model<'a> {
 pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
     let mut named: Vec<Package<'_>> = Vec::with_capacity(models.models.len());
     let groups: Vec<&[IndexedModel]> = models.models.chunk_by(is_same_model).collect();
-    for (packages, module) in groups.iter().zip(modules("models", groups.iter().filter_map(|group| name_of(group)))?) {
+    for (packages, module) in
+        groups.iter().zip(modules("models", groups.iter().filter_map(|group| name_of(group)))?)
+    {
         let Some((indexed, name)) = packages.first().zip(name_of(packages)) else { continue };
         let interface = &indexed.interface;
         let Some(default) = interface.function(None) else {
@@ -77,7 +83,8 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
                 interface.default_function
             ));
         };
-        let table = if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
+        let table =
+            if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
         if interface.buckets.is_some() || indexed.bucket_of.is_some() {
             let (function, buckets) = buckets(name, packages, default)?;
             let [inputs, outputs, states] = named_features(&function);
@@ -107,7 +114,18 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
                 (module.clone(), table.clone())
             };
             let (function, buckets) = (Cow::Borrowed(function), Vec::new());
-            Model { name, indexed, function, buckets, is_one_of_several, module, key, inputs, outputs, states }
+            Model {
+                name,
+                indexed,
+                function,
+                buckets,
+                is_one_of_several,
+                module,
+                key,
+                inputs,
+                outputs,
+                states,
+            }
         });
         named.push(Package { functions: functions.collect(), module });
     }
@@ -135,20 +153,25 @@ fn named_features(function: &Function) -> [Vec<Ident>; 3] {
 
 /// Returns what callers of a model with buckets see, and its sizes.
 ///
-/// Parameters: `packages` — one with a function for each size, or one for each size; `default` — a function of the first.
+/// Parameters: `packages` — one with a function for each size, or one for each size; `default` — a
+/// function of the first.
 /// Errors: the packages contradict themselves or each other.
 fn buckets<'a>(
     name: &str,
     packages: &'a [IndexedModel],
     default: &Function,
 ) -> Result<(Function, Vec<Bucket<'a>>), String> {
-    let wrong = |problem: &str| format!("the buckets of `{name}` {problem}: convert the model again");
+    let wrong =
+        |problem: &str| format!("the buckets of `{name}` {problem}: convert the model again");
     let mut found: Vec<Bucket<'_>> = Vec::new();
     let mut seen: Option<&Buckets> = None;
     for indexed in packages {
         let functions = &indexed.interface.functions;
-        let buckets = indexed.interface.buckets.as_ref().ok_or_else(|| wrong("are not described"))?;
-        buckets.check(functions).map_err(|problem| wrong(&format!("contradict themselves ({problem})")))?;
+        let buckets =
+            indexed.interface.buckets.as_ref().ok_or_else(|| wrong("are not described"))?;
+        buckets
+            .check(functions)
+            .map_err(|problem| wrong(&format!("contradict themselves ({problem})")))?;
         let first = *seen.get_or_insert(buckets);
         if (Buckets { sizes: first.sizes.clone(), ..buckets.clone() }) != *first {
             return Err(wrong("differ in more than their sizes"));
@@ -176,7 +199,9 @@ fn modules<'a>(what: &str, names: impl Iterator<Item = &'a str>) -> Result<Vec<I
     for name in names {
         let module = identifier(&rust_identifier(name));
         if let Some((other, _)) = modules.iter().find(|(_, other)| *other == module) {
-            return Err(format!("the {what} `{other}` and `{name}` would both be `{module}`: rename one of them"));
+            return Err(format!(
+                "the {what} `{other}` and `{name}` would both be `{module}`: rename one of them"
+            ));
         }
         modules.push((name, module));
     }
@@ -197,7 +222,11 @@ pub(super) fn identifier(name: &str) -> Ident {
 /// Returns `name` as a key of a TOML document: quoted where TOML asks for it.
 pub(super) fn key(name: &str) -> String {
     let is_bare = |char: char| char.is_ascii_alphanumeric() || char == '_' || char == '-';
-    if !name.is_empty() && name.chars().all(is_bare) { name.to_owned() } else { format!("{name:?}") }
+    if !name.is_empty() && name.chars().all(is_bare) {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    }
 }
 
 /// Where the manifest's build products lie, as text for generated code.
@@ -217,10 +246,17 @@ impl Place {
     pub(super) fn new(manifest: &str, built: &Built) -> Result<Self, String> {
         let text = |path: &Path| {
             path.to_str().map(str::to_owned).ok_or_else(|| {
-                format!("the path {} is not Unicode: build in another folder, or set CARGO_TARGET_DIR", path.display())
+                format!(
+                    "the path {} is not Unicode: build in another folder, or set CARGO_TARGET_DIR",
+                    path.display()
+                )
             })
         };
-        Ok(Self { manifest: manifest.to_owned(), folder: text(&built.folder)?, index_file: text(&built.index_file)? })
+        Ok(Self {
+            manifest: manifest.to_owned(),
+            folder: text(&built.folder)?,
+            index_file: text(&built.index_file)?,
+        })
     }
 
     /// Returns the absolute path of a file or folder beside the index.

@@ -1,6 +1,7 @@
 //! The generated test that compares a model with PyTorch.
 //!
-//! Owns: `mod parity`. Must not: judge; `coreml_rt::parity` does. Flow: called by `expand.rs` per model.
+//! Owns: `mod parity`. Must not: judge; `coreml_rt::parity` does. Flow: called by `expand.rs` per
+//! model.
 
 use super::names::{Model, Place};
 use coreml_spec::Tolerance;
@@ -35,7 +36,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {
-            /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+            /// Prints the figures of every sample, and fails when one is not what the manifest's
+            /// `parity` asks.
             #[test]
             fn matches_pytorch() {
                 let passed = ::coreml_rt::private::#test(
@@ -44,7 +46,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                     ::coreml_rt::Tolerance::#tolerance,
                     #metric,
                 );
-                ::core::assert!(passed, "the model does not match PyTorch: the figures stand above");
+                ::core::assert!(passed, "the model does not match PyTorch: the figures stand \
+                    above");
             }
         }
     }

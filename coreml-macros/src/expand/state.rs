@@ -1,6 +1,7 @@
 //! The `State` of a generated module.
 //!
-//! Owns: the struct, and the typed access to each state. Must not: hold tensors; `coreml_rt::private::State` does.
+//! Owns: the struct, and the typed access to each state. Must not: hold tensors;
+//! `coreml_rt::private::State` does.
 //! Flow: called by `expand.rs` per model.
 
 use super::names::Model;
@@ -15,32 +16,41 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
         return TokenStream::new();
     }
     let about = format!(
-        "What `{}` remembers between predictions of one sequence; zero at first.\n\nMade by [`Model::new_state`].",
+        "What `{}` remembers between predictions of one sequence; zero at first.\n\nMade by \
+        [`Model::new_state`].",
         docs::code(model.name)
     );
-    let accesses = model.function.states.iter().zip(&model.states).enumerate().map(|(at, (feature, getter))| {
-        // Whatever is no tensor was refused before: support.rs.
-        let FeatureKind::MultiArray { data_type, shape } = &feature.kind else { return TokenStream::new() };
-        let (setter, index) = (format_ident!("set_{getter}"), Literal::usize_unsuffixed(at));
-        let (element, dims, tensor) =
-            (features::element(*data_type), features::dims(shape), features::tensor(*data_type, shape));
-        let what = docs::feature(model, "states", feature);
-        let (about_get, about_set) = (format!("Copies the state {what}"), format!("Replaces the state {what}"));
-        quote! {
-            #[doc = #about_get]
-            pub fn #getter(&self) -> ::core::result::Result<#tensor, ::coreml_rt::Error> {
-                self.0.get(#index)
-            }
+    let accesses = model.function.states.iter().zip(&model.states).enumerate().map(
+        |(at, (feature, getter))| {
+            // Whatever is no tensor was refused before: support.rs.
+            let FeatureKind::MultiArray { data_type, shape } = &feature.kind else {
+                return TokenStream::new();
+            };
+            let (setter, index) = (format_ident!("set_{getter}"), Literal::usize_unsuffixed(at));
+            let (element, dims, tensor) = (
+                features::element(*data_type),
+                features::dims(shape),
+                features::tensor(*data_type, shape),
+            );
+            let what = docs::feature(model, "states", feature);
+            let (about_get, about_set) =
+                (format!("Copies the state {what}"), format!("Replaces the state {what}"));
+            quote! {
+                #[doc = #about_get]
+                pub fn #getter(&self) -> ::core::result::Result<#tensor, ::coreml_rt::Error> {
+                    self.0.get(#index)
+                }
 
-            #[doc = #about_set]
-            pub fn #setter(
-                &mut self,
-                value: ::coreml_rt::TensorView<'_, #element, #dims>,
-            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
-                self.0.set(#index, value)
+                #[doc = #about_set]
+                pub fn #setter(
+                    &mut self,
+                    value: ::coreml_rt::TensorView<'_, #element, #dims>,
+                ) -> ::core::result::Result<(), ::coreml_rt::Error> {
+                    self.0.set(#index, value)
+                }
             }
-        }
-    });
+        },
+    );
     quote! {
         #[doc = #about]
         #[derive(Debug)]

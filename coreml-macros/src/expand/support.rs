@@ -17,11 +17,15 @@ pub(super) fn check(manifest: &str, packages: &[Package<'_>]) -> Result<(), Stri
     let problems: Vec<String> = packages
         .iter()
         .flat_map(|package| &package.functions)
-        .flat_map(|model| problems(model).into_iter().map(|problem| format!("\n  {}: {problem}", model.key)))
+        .flat_map(|model| {
+            problems(model).into_iter().map(|problem| format!("\n  {}: {problem}", model.key))
+        })
         .collect();
     match problems.len() {
         0 => Ok(()),
-        _ => Err(format!("#[coreml_model] cannot make types for `{manifest}`:{}", problems.concat())),
+        _ => {
+            Err(format!("#[coreml_model] cannot make types for `{manifest}`:{}", problems.concat()))
+        }
     }
 }
 
@@ -40,7 +44,9 @@ fn problems(model: &Model<'_>) -> Vec<String> {
             problems.push(format!("{role} `{}`: {problem}", feature.name));
         }
     }
-    problems.extend(function.classifier.iter().filter_map(|classifier| label_problem(&classifier.labels)));
+    problems.extend(
+        function.classifier.iter().filter_map(|classifier| label_problem(&classifier.labels)),
+    );
     problems
 }
 
@@ -60,15 +66,20 @@ fn feature_problem(role: &str, kind: &FeatureKind, function: &Function) -> Optio
                 None
             }
         }
-        FeatureKind::Image { .. } => (role == "state").then(|| "a state is a tensor: convert again".to_owned()),
-        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => (role != "output"
-            || function.classifier.is_none())
-        .then(|| "only the output of a classifier can be a label or probabilities: convert again".to_owned()),
+        FeatureKind::Image { .. } => {
+            (role == "state").then(|| "a state is a tensor: convert again".to_owned())
+        }
+        FeatureKind::StringLabel | FeatureKind::Int64Label | FeatureKind::Probabilities => {
+            (role != "output" || function.classifier.is_none()).then(|| {
+                "only the output of a classifier can be a label or probabilities: convert again"
+                    .to_owned()
+            })
+        }
     }
 }
 
-/// Returns what is wrong with the labels of a classifier: equal ones are one class to Core ML, whose answer would then
-/// lack the others.
+/// Returns what is wrong with the labels of a classifier: equal ones are one class to Core ML,
+/// whose answer would then lack the others.
 fn label_problem(labels: &Labels) -> Option<String> {
     /// Returns the first element that occurred before.
     fn repeated<T: std::hash::Hash + Eq>(labels: &[T]) -> Option<&T> {
@@ -80,7 +91,9 @@ fn label_problem(labels: &Labels) -> Option<String> {
         Labels::Int64s(labels) => repeated(labels).map(i64::to_string),
     };
     match repeated {
-        Some(label) => Some(format!("the label {label} occurs twice: make the labels of the classifier distinct")),
+        Some(label) => Some(format!(
+            "the label {label} occurs twice: make the labels of the classifier distinct"
+        )),
         None if labels.is_empty() => Some("the classifier has no labels: add some".to_owned()),
         None => None,
     }

@@ -4,9 +4,9 @@
 
 use super::*;
 use coreml_spec::{
-    Bound, Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile, Feature, FeatureKind,
-    Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask, Metric, Models, Padded, Shape, SizeRange,
-    Symbol, Tolerance, Trimmed,
+    Bound, Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile,
+    Feature, FeatureKind, Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask,
+    Metric, Models, Padded, Shape, SizeRange, Symbol, Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -61,7 +61,8 @@ fn classify(model: &mut IndexedModel, labels: Labels) {
         Labels::Strings(_) => FeatureKind::StringLabel,
         Labels::Int64s(_) => FeatureKind::Int64Label,
     };
-    function.outputs = vec![feature("classLabel", label), feature("classLabel_probs", FeatureKind::Probabilities)];
+    function.outputs =
+        vec![feature("classLabel", label), feature("classLabel_probs", FeatureKind::Probabilities)];
     let (label, probabilities) = ("classLabel".to_owned(), "classLabel_probs".to_owned());
     function.classifier = Some(Classifier { label, probabilities, labels });
 }
@@ -70,8 +71,10 @@ fn classify(model: &mut IndexedModel, labels: Labels) {
 fn expanded(single: bool, models: Vec<IndexedModel>) -> Result<String, String> {
     let folder = PathBuf::from("/out/coreml/net.toml");
     let index_file = folder.join("index.json");
-    let items = expand("net.toml", &Built { models: Models { single, models }, folder, index_file })?;
-    let file: syn::File = syn::parse2(quote!(pub mod net { #items })).expect("generated code parses");
+    let items =
+        expand("net.toml", &Built { models: Models { single, models }, folder, index_file })?;
+    let file: syn::File =
+        syn::parse2(quote!(pub mod net { #items })).expect("generated code parses");
     Ok(prettyplease::unparse(&file))
 }
 
@@ -83,7 +86,11 @@ fn assert_snapshot(name: &str, code: &str) {
         std::fs::write(&path, &code).expect("the snapshot is written");
     }
     let snapshot = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(code == snapshot, "{} differs; look at the new one with BLESS=1 and `git diff`:\n{code}", path.display());
+    assert!(
+        code == snapshot,
+        "{} differs; look at the new one with BLESS=1 and `git diff`:\n{code}",
+        path.display()
+    );
 }
 
 #[test]
@@ -93,7 +100,10 @@ fn single_classifier() {
     let mut digits = model("digits", vec![image], Vec::new());
     digits.description = "Handwritten digits".to_owned();
     digits.content_digest = Some("0123456789abcdef".repeat(2));
-    classify(&mut digits, Labels::Strings(["zero", "one", "golden retriever"].map(str::to_owned).to_vec()));
+    classify(
+        &mut digits,
+        Labels::Strings(["zero", "one", "golden retriever"].map(str::to_owned).to_vec()),
+    );
     assert_snapshot("single_classifier.rs", &expanded(true, vec![digits]).unwrap());
 }
 
@@ -115,8 +125,15 @@ fn several_models() {
     step.default = Some(2.0);
     let mut decoder = model(
         "text decoder",
-        vec![tensor("token-1", DataType::Int32, &[1, 1]), tensor("token_1", DataType::Int8, &[4]), step],
-        vec![tensor("logits", DataType::Float32, &[1, 10]), tensor("Logits", DataType::Float64, &[1])],
+        vec![
+            tensor("token-1", DataType::Int32, &[1, 1]),
+            tensor("token_1", DataType::Int8, &[4]),
+            step,
+        ],
+        vec![
+            tensor("logits", DataType::Float32, &[1, 10]),
+            tensor("Logits", DataType::Float64, &[1]),
+        ],
     );
     decoder.samples.clear();
     assert_snapshot("several_models.rs", &expanded(false, vec![encoder, decoder]).unwrap());
@@ -126,7 +143,10 @@ fn several_models() {
 fn embedded_number_classifier() {
     let mut net = model("net", vec![tensor("x", DataType::Float32, &[2])], Vec::new());
     classify(&mut net, Labels::Int64s(vec![-1, 1]));
-    let file = |path: &str, at| EmbeddedFile { path: path.to_owned(), symbol: format!("coreml_00ff_{at}") };
+    let file = |path: &str, at| EmbeddedFile {
+        path: path.to_owned(),
+        symbol: format!("coreml_00ff_{at}"),
+    };
     net.embedded = vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
     net.samples.clear();
     assert_snapshot("embedded_number_classifier.rs", &expanded(true, vec![net]).unwrap());
@@ -147,14 +167,23 @@ fn image(name: &str, color_space: ColorSpace, ranges: Option<(SizeRange, SizeRan
 #[test]
 fn flexible_shapes_states_and_images() {
     let range = |min, max| SizeRange { min, max };
-    let ids = flexible("ids", &[1, 8], Flexibility::Ranges(vec![range(1, Some(1)), range(1, Some(512))]));
-    let mut mask = flexible("mask", &[1, 8], Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]));
+    let ids =
+        flexible("ids", &[1, 8], Flexibility::Ranges(vec![range(1, Some(1)), range(1, Some(512))]));
+    let mut mask =
+        flexible("mask", &[1, 8], Flexibility::Enumerated(vec![vec![1, 8], vec![1, 16]]));
     mask.default = Some(0.0);
     let photo = image("photo", ColorSpace::Bgr, Some((range(1, Some(64)), range(20, Some(20)))));
-    let open = flexible("logits", &[1, 0], Flexibility::Ranges(vec![range(1, Some(1)), range(0, None)]));
-    let mut net = model("net", vec![ids, mask, photo], vec![open, image("drawn", ColorSpace::Grayscale, None)]);
-    net.interface.functions[0].states =
-        vec![tensor("key.cache", DataType::Float16, &[1, 8, 32]), tensor("position", DataType::Float16, &[1])];
+    let open =
+        flexible("logits", &[1, 0], Flexibility::Ranges(vec![range(1, Some(1)), range(0, None)]));
+    let mut net = model(
+        "net",
+        vec![ids, mask, photo],
+        vec![open, image("drawn", ColorSpace::Grayscale, None)],
+    );
+    net.interface.functions[0].states = vec![
+        tensor("key.cache", DataType::Float16, &[1, 8, 32]),
+        tensor("position", DataType::Float16, &[1]),
+    ];
     let place = |feature: &str, axis| Dimension { feature: feature.to_owned(), axis };
     net.interface.functions[0].symbols = vec![Symbol {
         name: Some("T".to_owned()),
@@ -167,7 +196,8 @@ fn flexible_shapes_states_and_images() {
 #[test]
 fn several_functions_of_one_package() {
     let ids = tensor("ids", DataType::Int32, &[1, 8]);
-    let mut decoder = model("decoder", vec![ids], vec![tensor("logits", DataType::Float16, &[1, 10])]);
+    let mut decoder =
+        model("decoder", vec![ids], vec![tensor("logits", DataType::Float16, &[1, 10])]);
     let mut step = decoder.interface.functions[0].clone();
     step.name = "single step".to_owned();
     step.inputs = vec![tensor("id", DataType::Int32, &[1, 1])];
@@ -175,12 +205,16 @@ fn several_functions_of_one_package() {
     decoder.interface.functions.push(step);
     decoder.samples = vec!["decoder.samples.single step.0.safetensors".to_owned()];
     let other = model("other", vec![tensor("x", DataType::Float32, &[1])], Vec::new());
-    assert_snapshot("several_functions_of_one_package.rs", &expanded(false, vec![decoder.clone(), other]).unwrap());
+    assert_snapshot(
+        "several_functions_of_one_package.rs",
+        &expanded(false, vec![decoder.clone(), other]).unwrap(),
+    );
     decoder.interface.functions[0].name = "single_step".to_owned();
     decoder.interface.default_function = "single_step".to_owned();
     assert_eq!(
         expanded(false, vec![decoder]).unwrap_err(),
-        "the functions `single_step` and `single step` would both be `single_step`: rename one of them"
+        "the functions `single_step` and `single step` would both be `single_step`: rename one of \
+        them"
     );
 }
 
@@ -193,7 +227,10 @@ fn text(sizes: &[usize]) -> IndexedModel {
             tensor("mask", DataType::Float16, &[1, size]),
             tensor("temperature", DataType::Float32, &[1]),
         ],
-        outputs: vec![tensor("hidden", DataType::Float16, &[1, size, 4]), tensor("pooled", DataType::Float32, &[1, 4])],
+        outputs: vec![
+            tensor("hidden", DataType::Float16, &[1, size, 4]),
+            tensor("pooled", DataType::Float32, &[1, 4]),
+        ],
         states: Vec::new(),
         state_outputs: Vec::new(),
         symbols: Vec::new(),
@@ -217,7 +254,10 @@ fn text(sizes: &[usize]) -> IndexedModel {
 #[test]
 fn buckets_of_one_package() {
     let mut text = text(&[8, 16]);
-    text.samples = vec!["text.samples.bucket_8.0.safetensors".into(), "text.samples.bucket_16.0.safetensors".into()];
+    text.samples = vec![
+        "text.samples.bucket_8.0.safetensors".into(),
+        "text.samples.bucket_16.0.safetensors".into(),
+    ];
     assert_snapshot("buckets_of_one_package.rs", &expanded(true, vec![text]).unwrap());
 }
 
@@ -229,7 +269,10 @@ fn text_apart() -> Vec<IndexedModel> {
         text.bucket_of = Some("text".to_owned());
         text.package = format!("text_{size}.mlpackage");
         text.samples = vec![format!("text_{size}.samples.0.safetensors")];
-        text.embedded = vec![EmbeddedFile { path: "Manifest.json".to_owned(), symbol: format!("coreml_{size}_0") }];
+        text.embedded = vec![EmbeddedFile {
+            path: "Manifest.json".to_owned(),
+            symbol: format!("coreml_{size}_0"),
+        }];
         text
     };
     vec![package(8), package(16)]
@@ -250,7 +293,10 @@ fn buckets_that_contradict_themselves_are_refused() {
         expanded(true, models).unwrap_err()
     };
     let ending = ": convert the model again";
-    assert_eq!(message(|models| models.reverse()), format!("the buckets of `text` do not ascend{ending}"));
+    assert_eq!(
+        message(|models| models.reverse()),
+        format!("the buckets of `text` do not ascend{ending}")
+    );
     assert_eq!(
         message(|models| models[1].interface.buckets = None),
         format!("the buckets of `text` are not described{ending}")
@@ -259,7 +305,10 @@ fn buckets_that_contradict_themselves_are_refused() {
         let buckets = models[1].interface.buckets.as_mut().unwrap();
         buckets.padded[0].value = 0.0;
     });
-    assert_eq!(other_padding, format!("the buckets of `text` differ in more than their sizes{ending}"));
+    assert_eq!(
+        other_padding,
+        format!("the buckets of `text` differ in more than their sizes{ending}")
+    );
     let odd = message(|models| models[0].interface.buckets.as_mut().unwrap().sizes = vec![9]);
     assert!(odd.contains("contradict themselves (no function takes 9)"), "{odd}");
 }
@@ -280,7 +329,8 @@ fn what_has_no_types_yet_is_refused_all_at_once() {
          models.text: output `odd`: type uint8 is not supported: use float16, float32 or int32\n  \
          models.text: state `seen`: a state is a tensor: convert again\n  \
          models.none: a model without inputs is not supported: give it at least one\n  \
-         models.none: output `label`: only the output of a classifier can be a label or probabilities: convert again"
+         models.none: output `label`: only the output of a classifier can be a label or \
+         probabilities: convert again"
     );
 }
 
@@ -309,8 +359,10 @@ fn names_must_be_distinct() {
 fn paths_must_be_unicode() {
     use std::os::unix::ffi::OsStrExt;
     let folder = PathBuf::from(std::ffi::OsStr::from_bytes(b"/out/\xff"));
-    let models =
-        Models { single: true, models: vec![model("net", vec![tensor("x", DataType::Float32, &[2])], vec![])] };
+    let models = Models {
+        single: true,
+        models: vec![model("net", vec![tensor("x", DataType::Float32, &[2])], vec![])],
+    };
     let built = Built { models, index_file: folder.join("index.json"), folder };
     assert!(expand("net.toml", &built).unwrap_err().contains("is not Unicode"));
 }

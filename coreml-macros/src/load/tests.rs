@@ -12,7 +12,8 @@ fn package(files: &[(&str, &str)]) -> (tempfile::TempDir, Environment) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let environment = Environment { out_dir: Some(out_dir), package_root: Some(root.path().to_owned()) };
+    let environment =
+        Environment { out_dir: Some(out_dir), package_root: Some(root.path().to_owned()) };
     (root, environment)
 }
 
@@ -30,8 +31,10 @@ fn no_build_script() {
     environment.out_dir = None;
     assert_eq!(
         message("digits.toml", &environment),
-        "`digits.toml` has not been built, because this package has no build script. Add a file build.rs beside \
-         Cargo.toml:\n\n    fn main() {\n        coreml_build::compile(\"digits.toml\");\n    }\n\nand to \
+        "`digits.toml` has not been built, because this package has no build script. Add a file \
+        build.rs beside \
+         Cargo.toml:\n\n    fn main() \
+         {\n        coreml_build::compile(\"digits.toml\");\n    }\n\nand to \
          Cargo.toml:\n\n    [build-dependencies]\n    coreml-build = \"=0.1.0\""
     );
 }
@@ -46,10 +49,12 @@ fn build_script_that_did_not_run() {
 
 #[test]
 fn manifest_that_is_not_listed() {
-    let (_root, environment) = package(&[("m%2Fb.toml/index.json", "{}"), ("a.toml/index.json", "{}"), ("half/x", "")]);
+    let (_root, environment) =
+        package(&[("m%2Fb.toml/index.json", "{}"), ("a.toml/index.json", "{}"), ("half/x", "")]);
     assert_eq!(
         message("digits.toml", &environment),
-        "build.rs does not build `digits.toml` (it builds `a.toml`, `m/b.toml`). Add to its `main`:\n\n    \
+        "build.rs does not build `digits.toml` (it builds `a.toml`, `m/b.toml`). Add to its \
+        `main`:\n\n    \
          coreml_build::compile(\"digits.toml\");"
     );
     let (_root, environment) = package(&[]);
@@ -58,9 +63,13 @@ fn manifest_that_is_not_listed() {
 
 #[test]
 fn other_version() {
-    let (_root, environment) = package(&[("a.toml/index.json", r#"{"version": 99, "future": true}"#)]);
+    let (_root, environment) =
+        package(&[("a.toml/index.json", r#"{"version": 99, "future": true}"#)]);
     let message = message("a.toml", &environment);
-    assert!(message.contains("wrote version 99 of the index, and coreml-rt 0.1.0 reads version 1"), "{message}");
+    assert!(
+        message.contains("wrote version 99 of the index, and coreml-rt 0.1.0 reads version 1"),
+        "{message}"
+    );
     assert!(message.contains("coreml-build = \"=0.1.0\""));
 }
 
@@ -79,7 +88,8 @@ fn failed_build() {
         models: vec!["a".to_owned()],
     });
     let index = Index { version: INDEX_VERSION, manifest: "/p/a.toml".into(), outcome };
-    let (_root, environment) = package(&[("a.toml/index.json", &serde_json::to_string(&index).unwrap())]);
+    let (_root, environment) =
+        package(&[("a.toml/index.json", &serde_json::to_string(&index).unwrap())]);
     assert_eq!(message("./a.toml", &environment), "digits.toml:3:1: what\nand how");
 }
 

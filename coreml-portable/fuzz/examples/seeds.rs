@@ -1,4 +1,5 @@
-//! Fills the fuzzer's corpus with the packages of the case archives, in the form that the fuzz target reads.
+//! Fills the fuzzer's corpus with the packages of the case archives, in the form that the fuzz
+//! target reads.
 
 use safetensors::SafeTensors;
 use std::collections::BTreeMap;

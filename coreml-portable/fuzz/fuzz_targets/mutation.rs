@@ -1,4 +1,5 @@
-//! Changes of a program that leave it one that can be read: other operations, arguments, types, shapes and constants.
+//! Changes of a program that leave it one that can be read: other operations, arguments, types,
+//! shapes and constants.
 //!
 //! Owns: the kinds of change. Must not: know what operations mean.
 //! Flow: `translate.rs` hands a specification in and gets another one.

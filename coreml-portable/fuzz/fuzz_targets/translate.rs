@@ -1,8 +1,8 @@
 //! Translates programs that a fuzzer makes up.
 //!
-//! An input is a specification, then a weight file, then the size of the weight file in four bytes, little endian. Half of
-//! the mutations change bytes; the others change the program itself, so that it stays one that the reader accepts.
-//! How to run it stands in `docs/fuzzing.md`.
+//! An input is a specification, then a weight file, then the size of the weight file in four bytes,
+//! little endian. Half of the mutations change bytes; the others change the program itself, so that
+//! it stays one that the reader accepts. How to run it stands in `docs/fuzzing.md`.
 
 #![no_main]
 
@@ -37,7 +37,8 @@ fuzz_target!(|input: &[u8]| {
         file("Data/m", specification),
         file("Data/weights/weight.bin", weights),
     ]);
-    // Errors are what hostile input should give; only panics, endless work and endless memory are findings.
+    // Errors are what hostile input should give; only panics, endless work and endless memory are
+    // findings.
     let Ok(package) = package else { return };
     let Ok(interface) = package.interface() else { return };
     for function in &interface.functions {

@@ -44,18 +44,21 @@ pub(super) struct OnnxRuntime {
 impl OnnxRuntime {
     /// Loads a translated function.
     ///
-    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
+    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has
+    /// cores.
     pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
         let environment = environment()?;
         let Translation { mut model, weights, inputs, outputs, states } = translation;
         let builder = Session::builder(environment).map_err(failed)?;
-        let mut builder = builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
+        let mut builder =
+            builder.with_optimization_level(GraphOptimizationLevel::All).map_err(failed)?;
         if let Some(threads) = threads {
             builder = builder.with_intra_threads(threads.max(1)).map_err(failed)?;
         }
         // One by one, since the library copies all of a buffer that holds several.
         let initializers = model.graph.iter_mut().flat_map(|graph| &mut graph.initializer);
-        let large = initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
+        let large =
+            initializers.filter(|initializer| initializer.data_location == DATA_LOCATION_EXTERNAL);
         let mut folder = Folder::default();
         for (initializer, elements) in large.zip(weights.into_constants()) {
             if let Elements::Stored(stored) = &elements
@@ -64,7 +67,8 @@ impl OnnxRuntime {
                 continue;
             }
             let value = constant(initializer, elements)?;
-            builder = builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
+            builder =
+                builder.with_external_initializer(&initializer.name, value).map_err(failed)?;
         }
         if let Some(folder) = &folder.path {
             builder = builder.with_config_entry(FOLDER_OPTION, folder).map_err(failed)?;
@@ -72,8 +76,11 @@ impl OnnxRuntime {
         let graph = model.encode_to_vec();
         drop(model);
         let session = builder.commit_from_memory(&graph).map_err(failed)?;
-        let names =
-            inputs.iter().chain(states.iter().map(|state| &state.input)).map(|port| port.name.clone()).collect();
+        let names = inputs
+            .iter()
+            .chain(states.iter().map(|state| &state.input))
+            .map(|port| port.name.clone())
+            .collect();
         Ok(Self {
             name: name(),
             session: Mutex::new(session),
@@ -91,7 +98,8 @@ impl Engine for OnnxRuntime {
 
     fn run(&self, inputs: &[Input<'_>], states: &mut [Tensor]) -> Result<Vec<Tensor>, Error> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> = Vec::with_capacity(self.inputs.len());
+        let mut values: Vec<(Cow<'_, str>, SessionInputValue<'_>)> =
+            Vec::with_capacity(self.inputs.len());
         let held = states.iter().map(|state| (state.dims.as_slice(), state.buffer.numbers()));
         let given = inputs.iter().map(|input| (input.dims, input.numbers));
         for (name, (dims, numbers)) in self.inputs.iter().zip(given.chain(held)) {
@@ -117,22 +125,28 @@ impl Engine for OnnxRuntime {
 fn view<'a>(dims: &[usize], numbers: Numbers<'a>) -> Result<SessionInputValue<'a>, Error> {
     let shape: Vec<i64> = dims.iter().map(|size| *size as i64).collect();
     Ok(match numbers {
-        Numbers::Float(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
-        Numbers::Int(elements) => TensorRef::from_array_view((shape, elements)).map_err(failed)?.into(),
+        Numbers::Float(elements) => {
+            TensorRef::from_array_view((shape, elements)).map_err(failed)?.into()
+        }
+        Numbers::Int(elements) => {
+            TensorRef::from_array_view((shape, elements)).map_err(failed)?.into()
+        }
     })
 }
 
 /// The folder with the weight files that the library reads by itself.
 #[derive(Default)]
 struct Folder {
-    /// Its path with links resolved, since the library refuses links that leave it; that of the first file.
+    /// Its path with links resolved, since the library refuses links that leave it; that of the
+    /// first file.
     path: Option<String>,
     /// Each file that was asked for, with its name in the folder; `None` when it is not there.
     names: Vec<(Arc<WeightFile>, Option<String>)>,
 }
 
 impl Folder {
-    /// Has the library read a constant from the package's own file, which it maps, rather than from a copy of ours.
+    /// Has the library read a constant from the package's own file, which it maps, rather than from
+    /// a copy of ours.
     ///
     /// Returns: whether that can be: the file is on disk, and in the folder.
     fn refer(&mut self, initializer: &mut TensorProto, stored: &Stored) -> bool {
@@ -171,29 +185,44 @@ fn constant(initializer: &TensorProto, elements: Elements) -> Result<DynValue, E
         }
         Elements::Bytes(bytes) => bytes,
         Elements::Stored(stored) if initializer.data_type == ElementType::Float.code() => {
-            let floats: Vec<f32> =
-                stored.bytes().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+            let floats: Vec<f32> = stored
+                .bytes()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes))
+                .collect();
             return Ok(ort::value::Tensor::from_array((shape, floats)).map_err(failed)?.into_dyn());
         }
         Elements::Stored(stored) if initializer.data_type == ElementType::Float16.code() => {
-            let halves: Vec<f16> =
-                stored.bytes().as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes)).collect();
+            let halves: Vec<f16> = stored
+                .bytes()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|bytes| f16::from_le_bytes(*bytes))
+                .collect();
             return Ok(ort::value::Tensor::from_array((shape, halves)).map_err(failed)?.into_dyn());
         }
         Elements::Stored(stored) => stored.bytes().to_vec(),
     };
     let is = |element: ElementType| initializer.data_type == element.code();
     let value = if is(ElementType::Int32) {
-        let ints: Vec<i32> = bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
+        let ints: Vec<i32> =
+            bytes.as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
         ort::value::Tensor::from_array((shape, ints)).map_err(failed)?.into_dyn()
     } else if is(ElementType::Int64) {
-        let ints: Vec<i64> = bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
+        let ints: Vec<i64> =
+            bytes.as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes)).collect();
         ort::value::Tensor::from_array((shape, ints)).map_err(failed)?.into_dyn()
     } else if is(ElementType::Bool) {
         let bools: Vec<bool> = bytes.iter().map(|byte| *byte != 0).collect();
         ort::value::Tensor::from_array((shape, bools)).map_err(failed)?.into_dyn()
     } else {
-        return Err(failed(format!("a constant has the unexpected type {}", initializer.data_type)));
+        return Err(failed(format!(
+            "a constant has the unexpected type {}",
+            initializer.data_type
+        )));
     };
     Ok(value)
 }
@@ -211,9 +240,13 @@ impl Hold for Value {
     fn numbers(&self) -> Numbers<'_> {
         // The types were compared when the value was taken, so that nothing can be missing here.
         if self.float {
-            Numbers::Float(self.value.try_extract_tensor::<f32>().map_or(&[], |(_, elements)| elements))
+            Numbers::Float(
+                self.value.try_extract_tensor::<f32>().map_or(&[], |(_, elements)| elements),
+            )
         } else {
-            Numbers::Int(self.value.try_extract_tensor::<i32>().map_or(&[], |(_, elements)| elements))
+            Numbers::Int(
+                self.value.try_extract_tensor::<i32>().map_or(&[], |(_, elements)| elements),
+            )
         }
     }
 }
@@ -238,14 +271,20 @@ fn environment() -> Result<&'static Environment, Error> {
     let made = ENVIRONMENT.get_or_init(|| {
         let path = library::find().ok_or_else(|| {
             format!(
-                "its shared library was not found; set {} to libonnxruntime.so (.dylib, .dll), or activate \
+                "its shared library was not found; set {} to libonnxruntime.so (.dylib, .dll), or \
+                activate \
                  a Python environment that has the package `onnxruntime`",
                 library::LIBRARY_VARIABLE
             )
         })?;
         library::refuse_old(&path)?;
-        let builder = ort::init_from(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        builder.with_name("coreml-portable").with_telemetry(false).build().map_err(|error| error.to_string())
+        let builder =
+            ort::init_from(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        builder
+            .with_name("coreml-portable")
+            .with_telemetry(false)
+            .build()
+            .map_err(|error| error.to_string())
     });
     made.as_ref().map_err(|message| failed(message.clone()))
 }

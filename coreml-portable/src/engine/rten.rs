@@ -48,7 +48,8 @@ impl std::fmt::Debug for Rten {
 impl Rten {
     /// Loads a translated function.
     ///
-    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
+    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has
+    /// cores.
     pub(super) fn load(translation: Translation, threads: Option<usize>) -> Result<Self, Error> {
         let written = translation.states.iter().map(|state| state.output.is_some()).collect();
         let graph = translation.model.encode_to_vec();
@@ -91,7 +92,9 @@ impl Engine for Rten {
         let outputs = self.model.run(values, &self.outputs, Some(options)).map_err(failed)?;
         let mut outputs = outputs.into_iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
         let written = states.iter_mut().zip(&self.written).filter(|(_, written)| **written);
-        let after = outputs.split_off(self.outputs.len() - self.written.iter().filter(|written| **written).count());
+        let after = outputs.split_off(
+            self.outputs.len() - self.written.iter().filter(|written| **written).count(),
+        );
         written.zip(after).for_each(|((state, _), after)| *state = after);
         Ok(outputs)
     }
@@ -100,7 +103,9 @@ impl Engine for Rten {
 /// Borrows elements as a value.
 fn view<'a>(dims: &'a [usize], numbers: Numbers<'a>) -> Result<ValueOrView<'a>, Error> {
     let view: ValueView<'a> = match numbers {
-        Numbers::Float(elements) => TensorView::try_from_data(dims, elements).map_err(failed)?.into(),
+        Numbers::Float(elements) => {
+            TensorView::try_from_data(dims, elements).map_err(failed)?.into()
+        }
         Numbers::Int(elements) => TensorView::try_from_data(dims, elements).map_err(failed)?.into(),
     };
     Ok(view.into())
@@ -109,8 +114,12 @@ fn view<'a>(dims: &'a [usize], numbers: Numbers<'a>) -> Result<ValueOrView<'a>, 
 /// Makes elements a value.
 fn owned(dims: &[usize], buffer: Buffer) -> Result<ValueOrView<'static>, Error> {
     let value: Value = match buffer {
-        Buffer::Float(elements) => rten_tensor::Tensor::try_from_data(dims, elements).map_err(failed)?.into(),
-        Buffer::Int(elements) => rten_tensor::Tensor::try_from_data(dims, elements).map_err(failed)?.into(),
+        Buffer::Float(elements) => {
+            rten_tensor::Tensor::try_from_data(dims, elements).map_err(failed)?.into()
+        }
+        Buffer::Int(elements) => {
+            rten_tensor::Tensor::try_from_data(dims, elements).map_err(failed)?.into()
+        }
         #[cfg(feature = "onnxruntime")]
         Buffer::Held(_) => return Err(failed("a state is in the memory of another engine")),
     };

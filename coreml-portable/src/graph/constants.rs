@@ -1,6 +1,7 @@
 //! Constants of the graph: those of the program, and those that rows make up.
 //!
-//! Owns: which constants stand in the graph itself and which in the external buffer, and the layout of matrices.
+//! Owns: which constants stand in the graph itself and which in the external buffer, and the layout
+//! of matrices.
 //! Flow: rows and `args.rs` → here → `weights.rs`.
 
 use super::{Graph, Layout, Value, WEIGHTS_FILE, element_type};
@@ -11,12 +12,12 @@ use crate::weights::{Span, Stored};
 use coreml_spec::{Constant, DataType, WeightFile};
 use std::sync::Arc;
 
-/// Constants of at least this many bytes go to the external buffer; smaller ones stand in the graph itself, where an
-/// engine sees them when it folds shapes.
+/// Constants of at least this many bytes go to the external buffer; smaller ones stand in the graph
+/// itself, where an engine sees them when it folds shapes.
 const EXTERNAL_FROM: usize = 1024;
 
-/// Constants of at least this many bytes are read by the engine from the package's file; mapping a smaller one, and widening it
-/// in a node of its own, costs more than copying it.
+/// Constants of at least this many bytes are read by the engine from the package's file; mapping a
+/// smaller one, and widening it in a node of its own, costs more than copying it.
 const STORED_FROM: usize = 1 << 16;
 
 /// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has 64.
@@ -25,14 +26,19 @@ const STORED_ALIGNMENT: usize = 64;
 /// Rows and columns of the tiles in which matrices are transposed.
 const TILE: usize = 32;
 
-/// Most elements that a constant made up by a row may have; such constants are scales and offsets of normalizations.
+/// Most elements that a constant made up by a row may have; such constants are scales and offsets
+/// of normalizations.
 const LARGEST_FILLED: usize = 1 << 24;
 
 impl Graph {
     /// Returns a program's constant as a value of the graph, the same value each time.
     ///
     /// Errors: text, and integers beyond 32 bits.
-    pub(crate) fn constant(&mut self, entry: &ConstantEntry<'_>, layout: Layout) -> Result<Value, OpError> {
+    pub(crate) fn constant(
+        &mut self,
+        entry: &ConstantEntry<'_>,
+        layout: Layout,
+    ) -> Result<Value, OpError> {
         if let Some(value) = self.constants.get(&(entry.identity, layout)) {
             return Ok(value.clone());
         }
@@ -71,12 +77,14 @@ impl Graph {
             (DataType::Float32, _) => self.weights.push_f32_bytes(&constant.bytes),
             (DataType::Bool | DataType::Int32, _) => self.weights.push(&constant.bytes),
             (DataType::Float16, _) => self.weights.push_f16(&constant.bytes),
-            (_, ElementType::Float) => self.weights.push_f32(constant.to_f32s().unwrap_or_default()),
+            (_, ElementType::Float) => {
+                self.weights.push_f32(constant.to_f32s().unwrap_or_default())
+            }
             _ => {
                 let narrow = |value: i64| {
-                    i32::try_from(value)
-                        .map(i32::to_le_bytes)
-                        .map_err(|_| OpError::unsupported(format!("the constant {value} does not fit 32 bits")))
+                    i32::try_from(value).map(i32::to_le_bytes).map_err(|_| {
+                        OpError::unsupported(format!("the constant {value} does not fit 32 bits"))
+                    })
                 };
                 let elements: Result<Vec<_>, _> =
                     constant.to_i64s().unwrap_or_default().into_iter().map(narrow).collect();
@@ -86,10 +94,13 @@ impl Graph {
         Ok(self.initializer(element, &constant.dims, span))
     }
 
-    /// Returns the place of a large constant in the package, or `None` when it has none or is not aligned there.
+    /// Returns the place of a large constant in the package, or `None` when it has none or is not
+    /// aligned there.
     fn stored(&self, constant: &Constant<'_>) -> Option<Stored> {
         let bytes = Some(&*constant.bytes).filter(|bytes| bytes.len() >= STORED_FROM)?;
-        let place = |file: &Arc<WeightFile>| Some(Stored { file: Arc::clone(file), range: file.range_of(bytes)? });
+        let place = |file: &Arc<WeightFile>| {
+            Some(Stored { file: Arc::clone(file), range: file.range_of(bytes)? })
+        };
         let aligned = |stored: &Stored| stored.range.start.is_multiple_of(STORED_ALIGNMENT);
         self.files.iter().find_map(place).filter(aligned)
     }
@@ -143,12 +154,14 @@ impl Graph {
     pub(crate) fn filled(&mut self, dims: &[usize], fill: f32) -> Result<Value, OpError> {
         let count = dims.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
         let count = count.filter(|count| *count <= LARGEST_FILLED);
-        let count = count.ok_or_else(|| OpError::invalid(format!("its dimensions {dims:?} are too large")))?;
+        let count = count
+            .ok_or_else(|| OpError::invalid(format!("its dimensions {dims:?} are too large")))?;
         let span = self.weights.push_f32(vec![fill; count]);
         Ok(self.initializer(ElementType::Float, dims, span))
     }
 
-    /// Adds an initializer whose bytes are in the buffer already; a small one that the graph has already is not added again.
+    /// Adds an initializer whose bytes are in the buffer already; a small one that the graph has
+    /// already is not added again.
     fn initializer(&mut self, element: ElementType, dims: &[usize], span: Span) -> Value {
         let small = (span.length < EXTERNAL_FROM).then(|| self.weights.take(span));
         let key = small.as_ref().map(|bytes| (element.code(), dims.to_vec(), bytes.clone()));
@@ -188,11 +201,18 @@ pub(crate) fn le_bytes(elements: Vec<f32>) -> Vec<u8> {
 
 /// Returns a matrix with rows and columns exchanged, elements as stored.
 fn transposed(constant: &Constant<'_>) -> Result<Constant<'static>, OpError> {
-    let (&[rows, columns], bytes) = (constant.dims.as_slice(), constant.data_type.bits() / 8) else {
-        return Err(OpError::invalid(format!("a weight of shape {:?} is not a matrix", constant.dims)));
+    let (&[rows, columns], bytes) = (constant.dims.as_slice(), constant.data_type.bits() / 8)
+    else {
+        return Err(OpError::invalid(format!(
+            "a weight of shape {:?} is not a matrix",
+            constant.dims
+        )));
     };
     if bytes == 0 || constant.bytes.len() != rows * columns * bytes {
-        return Err(OpError::unsupported(format!("a {} matrix cannot be transposed", constant.data_type)));
+        return Err(OpError::unsupported(format!(
+            "a {} matrix cannot be transposed",
+            constant.data_type
+        )));
     }
     let exchanged = match bytes {
         1 => exchanged::<1>(&constant.bytes, rows, columns),

@@ -53,8 +53,16 @@ impl Graph {
     }
 
     /// Takes a range of each of `axes`, ends exclusive.
-    pub(crate) fn slice(&mut self, x: &Value, starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]) -> Value {
-        let (starts, ends, axes, steps) = (self.ints(starts), self.ints(ends), self.ints(axes), self.ints(steps));
+    pub(crate) fn slice(
+        &mut self,
+        x: &Value,
+        starts: &[i64],
+        ends: &[i64],
+        axes: &[i64],
+        steps: &[i64],
+    ) -> Value {
+        let (starts, ends, axes, steps) =
+            (self.ints(starts), self.ints(ends), self.ints(axes), self.ints(steps));
         self.node("Slice", &[x, &starts, &ends, &axes, &steps], Vec::new())
     }
 
@@ -64,7 +72,13 @@ impl Graph {
     }
 
     /// Reduces along `axes`; all when empty.
-    pub(crate) fn reduce(&mut self, op_type: &str, x: &Value, axes: &[i64], keep_dims: bool) -> Value {
+    pub(crate) fn reduce(
+        &mut self,
+        op_type: &str,
+        x: &Value,
+        axes: &[i64],
+        keep_dims: bool,
+    ) -> Value {
         let attributes = vec![AttributeProto::int("keepdims", i64::from(keep_dims))];
         if axes.is_empty() {
             return self.node(op_type, &[x], attributes);
@@ -76,7 +90,13 @@ impl Graph {
     /// Takes the elements of `x` where a condition holds, those of `y` elsewhere.
     ///
     /// Parameters: `element` — the type of both.
-    pub(crate) fn choose(&mut self, condition: &Value, x: &Value, y: &Value, element: ElementType) -> Value {
+    pub(crate) fn choose(
+        &mut self,
+        condition: &Value,
+        x: &Value,
+        y: &Value,
+        element: ElementType,
+    ) -> Value {
         if element != ElementType::Bool {
             return self.node("Where", &[condition, x, y], Vec::new());
         }
@@ -93,11 +113,21 @@ impl Graph {
     }
 
     /// Returns the position of the largest or smallest element along an axis, the first of equals.
-    pub(crate) fn position(&mut self, x: &Value, axis: i64, keep_dims: bool, largest: bool) -> Value {
+    pub(crate) fn position(
+        &mut self,
+        x: &Value,
+        axis: i64,
+        keep_dims: bool,
+        largest: bool,
+    ) -> Value {
         let axis_attribute = AttributeProto::int("axis", axis);
         if self.dialect().first_of_equals {
             let keep = AttributeProto::int("keepdims", i64::from(keep_dims));
-            return self.node(if largest { "ArgMax" } else { "ArgMin" }, &[x], vec![axis_attribute, keep]);
+            return self.node(
+                if largest { "ArgMax" } else { "ArgMin" },
+                &[x],
+                vec![axis_attribute, keep],
+            );
         }
         // TopK does take the first of equals in every engine.
         let one = self.ints(&[1]);

@@ -46,7 +46,8 @@ pub(super) const OPS: &[Op] = &[
     op("thresholded_relu", CoreML7, X_ALPHA, thresholded_relu),
 ];
 
-/// `x` clamped below by `alpha · x` and above by `beta`: `min(max(0, x), beta)` with slope `alpha` below zero.
+/// `x` clamped below by `alpha · x` and above by `beta`: `min(max(0, x), beta)` with slope `alpha`
+/// below zero.
 fn clamped_relu(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let leaky = g.node("LeakyRelu", &[&x], vec![AttributeProto::float("alpha", a.need("alpha")?)]);
@@ -70,7 +71,9 @@ fn gelu(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mode = a.get_or("mode", "EXACT".to_owned())?;
     let y = match mode.as_str() {
         "EXACT" => g.node("Gelu", &[&x], Vec::new()),
-        "TANH_APPROXIMATION" => g.node("Gelu", &[&x], vec![AttributeProto::string("approximate", "tanh")]),
+        "TANH_APPROXIMATION" => {
+            g.node("Gelu", &[&x], vec![AttributeProto::string("approximate", "tanh")])
+        }
         "SIGMOID_APPROXIMATION" => {
             // 1.702 is the slope that MIL defines for this mode.
             let steep = g.scale(&x, 1.702);
@@ -132,8 +135,10 @@ fn scaled_tanh(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// `min(max(alpha · x + beta, 0), 1)`.
 fn sigmoid_hard(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
-    let attributes =
-        vec![AttributeProto::float("alpha", a.need("alpha")?), AttributeProto::float("beta", a.need("beta")?)];
+    let attributes = vec![
+        AttributeProto::float("alpha", a.need("alpha")?),
+        AttributeProto::float("beta", a.need("beta")?),
+    ];
     let y = g.node("HardSigmoid", &[&x], attributes);
     g.give(y);
     Ok(())
@@ -165,7 +170,8 @@ fn softplus(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Returns `max(x, 0) + log(1 + exp(−|x|))`, which does not overflow for large `x` as the plain formula does.
+/// Returns `max(x, 0) + log(1 + exp(−|x|))`, which does not overflow for large `x` as the plain
+/// formula does.
 fn stable_softplus(g: &mut Graph, x: &Value) -> Value {
     let magnitude = g.node("Abs", &[x], Vec::new());
     let below = g.node("Neg", &[&magnitude], Vec::new());

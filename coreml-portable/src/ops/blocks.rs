@@ -1,7 +1,8 @@
-//! Rearrangement between channels, batch and space, in blocks and windows: `depth_to_space`, `space_to_batch`,
-//! `sliding_windows` and their kin of MIL's `tensor_transformation.py`.
+//! Rearrangement between channels, batch and space, in blocks and windows: `depth_to_space`,
+//! `space_to_batch`, `sliding_windows` and their kin of MIL's `tensor_transformation.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. Each is a reshape to more dimensions, a transpose, and a reshape back.
+//! Flow: rows of the table in `ops.rs`. Each is a reshape to more dimensions, a transpose, and a
+//! reshape back.
 
 use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::{Op, Param, op, opt, req};
@@ -16,8 +17,12 @@ const WINDOWS: &[Param] = &[req("x"), req("axis"), req("size"), opt("stride")];
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op("batch_to_space", CoreML5, &[req("x"), req("block_shape"), req("crops")], batch_to_space),
-    op("depth_to_space", CoreML5, &[req("x"), req("block_size")], |a, g| to_space(a, g, "block_size", "DCR")),
-    op("pixel_shuffle", CoreML5, &[req("x"), req("upscale_factor")], |a, g| to_space(a, g, "upscale_factor", "CRD")),
+    op("depth_to_space", CoreML5, &[req("x"), req("block_size")], |a, g| {
+        to_space(a, g, "block_size", "DCR")
+    }),
+    op("pixel_shuffle", CoreML5, &[req("x"), req("upscale_factor")], |a, g| {
+        to_space(a, g, "upscale_factor", "CRD")
+    }),
     op("pixel_unshuffle", CoreML6, &[req("x"), req("downscale_factor")], |a, g| {
         to_depth(a, g, "downscale_factor", &[0, 1, 3, 5, 2, 4])
     }),
@@ -29,10 +34,12 @@ pub(super) const OPS: &[Op] = &[
     }),
 ];
 
-/// Channels spread over blocks of space; the mode says which part of the channel number is the place in the block.
+/// Channels spread over blocks of space; the mode says which part of the channel number is the
+/// place in the block.
 fn to_space(a: &Args<'_, '_>, g: &mut Graph, name: &str, mode: &str) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
-    let attributes = vec![AttributeProto::int("blocksize", a.need(name)?), AttributeProto::string("mode", mode)];
+    let attributes =
+        vec![AttributeProto::int("blocksize", a.need(name)?), AttributeProto::string("mode", mode)];
     let y = g.node("DepthToSpace", &[&x], attributes);
     g.give(y);
     Ok(())
@@ -54,7 +61,8 @@ fn to_depth(a: &Args<'_, '_>, g: &mut Graph, name: &str, perm: &[i64]) -> Result
     let parts = source.reshape(g, &x, &sizes);
     let moved = g.transpose(&parts, perm);
     let channels = source.size(1, block * block, 1);
-    let sizes = [source.size(0, 1, 1), channels, source.size(2, 1, block), source.size(3, 1, block)];
+    let sizes =
+        [source.size(0, 1, 1), channels, source.size(2, 1, block), source.size(3, 1, block)];
     let y = source.reshape(g, &moved, &sizes);
     g.give(y);
     Ok(())
@@ -165,8 +173,12 @@ fn pair(a: &Args<'_, '_>, name: &str) -> Result<(i64, i64), OpError> {
 fn four(a: &Args<'_, '_>, name: &str) -> Result<[i64; 4], OpError> {
     let values: Vec<i64> = a.need(name)?;
     match <[i64; 4]>::try_from(values.as_slice()) {
-        Ok(values) if values.iter().all(|value| (0..i64::from(i32::MAX)).contains(value)) => Ok(values),
-        _ => Err(OpError::invalid(format!("its {name} {values:?} is not two pairs of natural numbers"))),
+        Ok(values) if values.iter().all(|value| (0..i64::from(i32::MAX)).contains(value)) => {
+            Ok(values)
+        }
+        _ => Err(OpError::invalid(format!(
+            "its {name} {values:?} is not two pairs of natural numbers"
+        ))),
     }
 }
 
@@ -194,7 +206,10 @@ impl Source {
     fn new(a: &Args<'_, '_>, tensor: &Value, dims: Vec<Option<usize>>) -> Result<Self, OpError> {
         if dims.len() != 4 {
             let kind = a.operation.kind;
-            return Err(OpError::invalid(format!("{kind} takes four dimensions, not {}", dims.len())));
+            return Err(OpError::invalid(format!(
+                "{kind} takes four dimensions, not {}",
+                dims.len()
+            )));
         }
         Ok(Self { tensor: tensor.clone(), dims, shape: None })
     }
@@ -209,8 +224,10 @@ impl Source {
 
     /// Reshapes a tensor to sizes derived from the source.
     fn reshape(&mut self, g: &mut Graph, x: &Value, sizes: &[Size]) -> Value {
-        let fixed: Option<Vec<i64>> =
-            sizes.iter().map(|size| if let Size::Fixed(size) = size { Some(*size) } else { None }).collect();
+        let fixed: Option<Vec<i64>> = sizes
+            .iter()
+            .map(|size| if let Size::Fixed(size) = size { Some(*size) } else { None })
+            .collect();
         if let Some(fixed) = fixed {
             return g.reshape(x, &fixed);
         }

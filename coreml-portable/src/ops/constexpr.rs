@@ -1,8 +1,8 @@
-//! Constants, and the compressed forms of weights: quantized, palettized, sparse, and their combinations
-//! (MIL's `constexpr_ops.py` of iOS 16 and `compression.py` of iOS 18).
+//! Constants, and the compressed forms of weights: quantized, palettized, sparse, and their
+//! combinations (MIL's `constexpr_ops.py` of iOS 16 and `compression.py` of iOS 18).
 //!
-//! Flow: rows of the table in `ops.rs`. Weights are expanded while the graph is built; there is no compressed
-//! computation.
+//! Flow: rows of the table in `ops.rs`. Weights are expanded while the graph is built; there is no
+//! compressed computation.
 
 use super::Opset::{CoreML5, CoreML6, CoreML8};
 use super::{Emit, Op, Param, constant, op, opt, req};
@@ -11,8 +11,8 @@ use crate::error::OpError;
 use crate::limit::{LONG_VECTOR, NEVER_WRITTEN};
 use coreml_spec::Constant;
 
-/// Longest vector of a look-up table. coremltools makes vectors of up to 8; the limit keeps a small file from becoming
-/// a huge weight.
+/// Longest vector of a look-up table. coremltools makes vectors of up to 8; the limit keeps a small
+/// file from becoming a huge weight.
 const LONGEST_VECTOR: usize = 256;
 
 /// Parameters of `constexpr_cast`.
@@ -21,7 +21,8 @@ const CAST: &[Param] = &[req("source_val"), req("output_dtype")];
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     Op { name: "const", since: CoreML5, params: &[req("val")], limits: &[], emit: Emit::Literal },
-    op("_const_symbolic", CoreML5, &[req("val")], |_, _| Err(NEVER_WRITTEN.error())).limited(&[NEVER_WRITTEN]),
+    op("_const_symbolic", CoreML5, &[req("val")], |_, _| Err(NEVER_WRITTEN.error()))
+        .limited(&[NEVER_WRITTEN]),
     constant(
         "constexpr_affine_dequantize",
         CoreML6,
@@ -36,9 +37,19 @@ pub(super) const OPS: &[Op] = &[
     ),
     constant("constexpr_cast", CoreML6, CAST, cast),
     constant("constexpr_cast", CoreML8, CAST, cast),
-    constant("constexpr_lut_to_dense", CoreML6, &[req("indices"), req("lut"), req("shape")], packed_lut_to_dense),
-    constant("constexpr_lut_to_dense", CoreML8, &[req("indices"), req("lut"), opt("vector_axis")], lut_to_dense)
-        .limited(&[LONG_VECTOR]),
+    constant(
+        "constexpr_lut_to_dense",
+        CoreML6,
+        &[req("indices"), req("lut"), req("shape")],
+        packed_lut_to_dense,
+    ),
+    constant(
+        "constexpr_lut_to_dense",
+        CoreML8,
+        &[req("indices"), req("lut"), opt("vector_axis")],
+        lut_to_dense,
+    )
+    .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_lut_to_sparse",
         CoreML8,
@@ -58,7 +69,12 @@ pub(super) const OPS: &[Op] = &[
         &[req("nonzero_data"), req("mask"), req("shape")],
         packed_sparse_to_dense,
     ),
-    constant("constexpr_sparse_to_dense", CoreML8, &[req("nonzero_data"), req("mask")], sparse_to_dense),
+    constant(
+        "constexpr_sparse_to_dense",
+        CoreML8,
+        &[req("nonzero_data"), req("mask")],
+        sparse_to_dense,
+    ),
 ];
 
 /// Returns the elements of a constant, whatever their type.
@@ -68,12 +84,14 @@ fn numbers(constant: &Constant<'_>) -> Result<Vec<f32>, OpError> {
 
 /// Returns the elements of a constant of integers.
 fn integers(constant: &Constant<'_>) -> Result<Vec<usize>, OpError> {
-    let elements = constant.to_i64s().ok_or_else(|| OpError::invalid("an argument is not of integers"))?;
+    let elements =
+        constant.to_i64s().ok_or_else(|| OpError::invalid("an argument is not of integers"))?;
     let natural = elements.into_iter().map(usize::try_from).collect::<Result<_, _>>();
     natural.map_err(|_| OpError::invalid("an argument has negative elements"))
 }
 
-/// `scale · (data − zero_point)`, with one scale and zero point, or one for each position along an axis.
+/// `scale · (data − zero_point)`, with one scale and zero point, or one for each position along an
+/// axis.
 fn affine_dequantize(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
     let data = a.need("quantized_data")?;
     let (scale, zero_point) = (numbers(&*a.need("scale")?)?, numbers(&*a.need("zero_point")?)?);
@@ -90,8 +108,11 @@ fn affine_dequantize(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
     let mut elements = numbers(&data)?;
     for (index, element) in elements.iter_mut().enumerate() {
         let position = index / after % size;
-        let (Some(scale), Some(zero_point)) = (pick(&scale, position), pick(&zero_point, position)) else {
-            return Err(OpError::invalid(format!("its scale or zero point does not fit the axis of {size}")));
+        let (Some(scale), Some(zero_point)) = (pick(&scale, position), pick(&zero_point, position))
+        else {
+            return Err(OpError::invalid(format!(
+                "its scale or zero point does not fit the axis of {size}"
+            )));
         };
         *element = scale * (*element - zero_point);
     }
@@ -106,12 +127,19 @@ fn blockwise_shift_scale(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
 }
 
 /// Applies `scale` and `offset` to elements of shape `dims`.
-fn shift_scale(a: &Arguments<'_>, dims: &[usize], mut elements: Vec<f32>) -> Result<Vec<f32>, OpError> {
+fn shift_scale(
+    a: &Arguments<'_>,
+    dims: &[usize],
+    mut elements: Vec<f32>,
+) -> Result<Vec<f32>, OpError> {
     let scale = a.need("scale")?;
     let blocks = Blocks::new(dims, &scale.dims)?;
     let scales = numbers(&scale)?;
-    let offsets =
-        a.get("offset")?.map(|offset| numbers(&offset)).transpose()?.unwrap_or_else(|| vec![0.0; scales.len()]);
+    let offsets = a
+        .get("offset")?
+        .map(|offset| numbers(&offset))
+        .transpose()?
+        .unwrap_or_else(|| vec![0.0; scales.len()]);
     if offsets.len() != scales.len() {
         return Err(OpError::invalid("its offset and scale differ in shape"));
     }
@@ -130,7 +158,8 @@ fn cast(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
 
 /// A table's elements by packed indices.
 fn packed_lut_to_dense(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
-    let (lut, indices, dims) = (numbers(&*a.need("lut")?)?, a.need("indices")?, integers(&*a.need("shape")?)?);
+    let (lut, indices, dims) =
+        (numbers(&*a.need("lut")?)?, a.need("indices")?, integers(&*a.need("shape")?)?);
     let bits = lut.len().trailing_zeros() as usize;
     if !lut.len().is_power_of_two() || !(1..=8).contains(&bits) {
         return Err(OpError::invalid(format!("its table has {} entries", lut.len())));
@@ -150,7 +179,8 @@ fn lut_to_dense(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
 fn look_up(a: &Arguments<'_>, dims: &[usize], indices: &[usize]) -> Result<Expanded, OpError> {
     let lut = a.need("lut")?;
     let rank = dims.len();
-    let (Some(groups), Some(&[entries, width])) = (lut.dims.get(..rank), lut.dims.get(rank..)) else {
+    let (Some(groups), Some(&[entries, width])) = (lut.dims.get(..rank), lut.dims.get(rank..))
+    else {
         return Err(OpError::invalid("the rank of its table is not that of its indices and two"));
     };
     if width > LONGEST_VECTOR {
@@ -161,7 +191,9 @@ fn look_up(a: &Arguments<'_>, dims: &[usize], indices: &[usize]) -> Result<Expan
     let entry = |index: usize, lane: usize| {
         let code = indices[index];
         if code >= entries {
-            return Err(OpError::invalid(format!("an index is {code}, but its table has {entries} entries")));
+            return Err(OpError::invalid(format!(
+                "an index is {code}, but its table has {entries} entries"
+            )));
         }
         Ok(table[(blocks.of(index) * entries + code) * width + lane])
     };
@@ -176,7 +208,8 @@ fn look_up(a: &Arguments<'_>, dims: &[usize], indices: &[usize]) -> Result<Expan
         None if width == 1 => 1,
         None => return Err(OpError::invalid("its table has vectors, but there is no vector_axis")),
     };
-    // The elements of a vector lie `after` apart: [.., position, after] of indices becomes [.., position, lane, after].
+    // The elements of a vector lie `after` apart: [.., position, after] of indices becomes [..,
+    // position, lane, after].
     let mut elements = Vec::with_capacity(indices.len() * width);
     for start in (0..indices.len()).step_by(after.max(1)) {
         for lane in 0..width {
@@ -201,10 +234,16 @@ fn lut_to_sparse(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
     let axis = axis.map_or(Ok(0), |axis| crate::args::normalized(axis, mask.dims.len()))? as usize;
     let after: usize = mask.dims.iter().skip(axis + 1).product();
     let chunks = set.chunks(after.max(1));
-    let wide: Vec<f32> =
-        chunks.flat_map(|chunk| std::iter::repeat_n(chunk, width).flatten()).map(|bit| *bit as f32).collect();
-    let kept: Vec<f32> = dense.elements.iter().zip(&wide).filter(|(_, bit)| **bit != 0.0).map(|(x, _)| *x).collect();
-    Ok(vec![Expanded { dims: dense.dims, elements: wide }, Expanded { dims: vec![kept.len()], elements: kept }])
+    let wide: Vec<f32> = chunks
+        .flat_map(|chunk| std::iter::repeat_n(chunk, width).flatten())
+        .map(|bit| *bit as f32)
+        .collect();
+    let kept: Vec<f32> =
+        dense.elements.iter().zip(&wide).filter(|(_, bit)| **bit != 0.0).map(|(x, _)| *x).collect();
+    Ok(vec![
+        Expanded { dims: dense.dims, elements: wide },
+        Expanded { dims: vec![kept.len()], elements: kept },
+    ])
 }
 
 /// A mask and the scaled elements where it is set.
@@ -212,14 +251,19 @@ fn sparse_blockwise_shift_scale(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpEr
     let (mask, data) = (a.need("data_mask")?, a.need("nonzero_data")?);
     let set = integers(&mask)?;
     let dense = shift_scale(a, &mask.dims, spread(&set, &numbers(&data)?)?)?;
-    let kept: Vec<f32> = dense.into_iter().zip(&set).filter(|(_, bit)| **bit != 0).map(|(x, _)| x).collect();
-    let mask = Expanded { dims: mask.dims.clone(), elements: set.into_iter().map(|bit| bit as f32).collect() };
+    let kept: Vec<f32> =
+        dense.into_iter().zip(&set).filter(|(_, bit)| **bit != 0).map(|(x, _)| x).collect();
+    let mask = Expanded {
+        dims: mask.dims.clone(),
+        elements: set.into_iter().map(|bit| bit as f32).collect(),
+    };
     Ok(vec![mask, Expanded { dims: vec![kept.len()], elements: kept }])
 }
 
 /// Elements where a packed mask is set, zero elsewhere.
 fn packed_sparse_to_dense(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
-    let (data, mask, dims) = (a.need("nonzero_data")?, a.need("mask")?, integers(&*a.need("shape")?)?);
+    let (data, mask, dims) =
+        (a.need("nonzero_data")?, a.need("mask")?, integers(&*a.need("shape")?)?);
     let set: Vec<usize> = unpacked(&mask.bytes, 1, &dims)?.into_iter().map(usize::from).collect();
     Ok(vec![Expanded { dims, elements: spread(&set, &numbers(&data)?)? }])
 }
@@ -237,7 +281,10 @@ fn spread(mask: &[usize], elements: &[f32]) -> Result<Vec<f32>, OpError> {
         return Err(OpError::invalid("its mask has not as many bits set as there are elements"));
     }
     let mut rest = elements.iter();
-    Ok(mask.iter().map(|bit| if *bit == 0 { 0.0 } else { rest.next().copied().unwrap_or(0.0) }).collect())
+    Ok(mask
+        .iter()
+        .map(|bit| if *bit == 0 { 0.0 } else { rest.next().copied().unwrap_or(0.0) })
+        .collect())
 }
 
 /// Returns codes of `bits` bits, packed low bits first, for a tensor of shape `dims`.
@@ -245,7 +292,10 @@ fn unpacked(bytes: &[u8], bits: usize, dims: &[usize]) -> Result<Vec<u8>, OpErro
     let count = dims.iter().try_fold(1_usize, |count, size| count.checked_mul(*size));
     let wanted = count.and_then(|count| count.checked_mul(bits)).map(|bits| bits.div_ceil(8));
     let (Some(count), true) = (count, wanted == Some(bytes.len())) else {
-        return Err(OpError::invalid(format!("{} bytes do not hold the shape {dims:?}", bytes.len())));
+        return Err(OpError::invalid(format!(
+            "{} bytes do not hold the shape {dims:?}",
+            bytes.len()
+        )));
     };
     let code = |index: usize| {
         let first = index * bits;
@@ -258,7 +308,8 @@ fn unpacked(bytes: &[u8], bits: usize, dims: &[usize]) -> Result<Vec<u8>, OpErro
 
 /// Which block each element of a tensor belongs to, when each dimension is cut into equal parts.
 struct Blocks {
-    /// For each dimension: product of the sizes after it, size of a part, and product of the numbers of parts after it.
+    /// For each dimension: product of the sizes after it, size of a part, and product of the
+    /// numbers of parts after it.
     dims: Vec<(usize, usize, usize, usize)>,
 }
 
@@ -279,6 +330,9 @@ impl Blocks {
 
     /// Returns the number of the block of an element.
     fn of(&self, index: usize) -> usize {
-        self.dims.iter().map(|(after, size, part, parts_after)| index / after % size / part * parts_after).sum()
+        self.dims
+            .iter()
+            .map(|(after, size, part, parts_after)| index / after % size / part * parts_after)
+            .sum()
     }
 }

@@ -1,6 +1,7 @@
 //! Branches and loops: MIL's `control_flow.py` without its lists.
 //!
-//! Flow: rows of the table in `ops.rs`; bodies are translated by `translate.rs` inside of the graph's bodies.
+//! Flow: rows of the table in `ops.rs`; bodies are translated by `translate.rs` inside of the
+//! graph's bodies.
 
 use super::Opset::CoreML5;
 use super::{Op, op, req};
@@ -12,10 +13,13 @@ use crate::program::{Port, TensorType, Type};
 use crate::scope::Entry;
 
 /// The rows.
-pub(super) const OPS: &[Op] =
-    &[op("cond", CoreML5, &[req("pred")], cond), op("while_loop", CoreML5, &[req("loop_vars")], while_loop)];
+pub(super) const OPS: &[Op] = &[
+    op("cond", CoreML5, &[req("pred")], cond),
+    op("while_loop", CoreML5, &[req("loop_vars")], while_loop),
+];
 
-/// Returns the tensor that a value is in the graph: of a list, the type of its elements with their number before.
+/// Returns the tensor that a value is in the graph: of a list, the type of its elements with their
+/// number before.
 fn tensor_type(port: &Port<'_>) -> Result<TensorType, OpError> {
     match &port.ty {
         Type::Tensor(ty) => Ok(ty.clone()),
@@ -32,7 +36,8 @@ fn declaration(value: &Value, port: &Port<'_>) -> Result<ValueInfoProto, OpError
     Ok(declared(value, element_type(tensor_type(port)?.data_type)?, None))
 }
 
-/// Appends nodes that give a body's results names of their own, since they may be values of the graph around it.
+/// Appends nodes that give a body's results names of their own, since they may be values of the
+/// graph around it.
 fn named(g: &mut Graph, results: &[Entry<'_>]) -> Result<Vec<Value>, OpError> {
     let mut values = Vec::new();
     for result in results {
@@ -47,7 +52,10 @@ fn cond(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let predicate = a.tensor(g, "pred")?;
     let predicate = g.reshape(&predicate, &[]);
     let [yes, no] = a.operation.blocks.as_slice() else {
-        return Err(OpError::invalid(format!("it has {} blocks instead of two", a.operation.blocks.len())));
+        return Err(OpError::invalid(format!(
+            "it has {} blocks instead of two",
+            a.operation.blocks.len()
+        )));
     };
     let outputs = &a.operation.outputs;
     let mut attributes = Vec::new();
@@ -55,7 +63,9 @@ fn cond(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         let body = g.body(|g| {
             let results = a.translator.emit_body(block, g, a.scope, Vec::new())?;
             if results.len() != outputs.len() {
-                return Err(OpError::invalid("a block does not give as many values as it has outputs"));
+                return Err(OpError::invalid(
+                    "a block does not give as many values as it has outputs",
+                ));
             }
             let values = named(g, &results)?;
             let types = values.iter().zip(outputs).map(|(value, port)| declaration(value, port));
@@ -71,22 +81,33 @@ fn cond(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// A block as often as another block says so.
 fn while_loop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let [condition, body] = a.operation.blocks.as_slice() else {
-        return Err(OpError::invalid(format!("it has {} blocks instead of two", a.operation.blocks.len())));
+        return Err(OpError::invalid(format!(
+            "it has {} blocks instead of two",
+            a.operation.blocks.len()
+        )));
     };
     let variables = a.entries("loop_vars")?;
     let ports = &a.operation.outputs;
-    if variables.len() != ports.len() || body.outputs.len() != ports.len() || condition.outputs.len() != 1 {
+    if variables.len() != ports.len()
+        || body.outputs.len() != ports.len()
+        || condition.outputs.len() != 1
+    {
         return Err(OpError::invalid("its variables, outputs and blocks do not fit each other"));
     }
-    let initial = variables.iter().map(|entry| as_tensor(g, entry, Layout::Plain)).collect::<Result<Vec<_>, _>>()?;
+    let initial = variables
+        .iter()
+        .map(|entry| as_tensor(g, entry, Layout::Plain))
+        .collect::<Result<Vec<_>, _>>()?;
     let first = a.translator.emit_body(condition, g, a.scope, variables)?;
     let first = as_tensor(g, &first[0], Layout::Plain)?;
     // Converters make conditions of one element where ONNX wants a scalar.
     let first = g.reshape(&first, &[]);
     let graph = g.body(|g| {
         let (number, proceed) = (g.input("iteration"), g.input("proceed"));
-        let mut inputs =
-            vec![declared(&number, ElementType::Int64, Some(0)), declared(&proceed, ElementType::Bool, Some(0))];
+        let mut inputs = vec![
+            declared(&number, ElementType::Int64, Some(0)),
+            declared(&proceed, ElementType::Bool, Some(0)),
+        ];
         let mut before = Vec::new();
         for port in ports {
             let value = g.input(port.name);
@@ -109,7 +130,8 @@ fn while_loop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     })?;
     let unlimited = Value::none();
     let operands: Vec<&Value> = [&unlimited, &first].into_iter().chain(&initial).collect();
-    let results = g.nodes("Loop", &operands, ports.len(), vec![AttributeProto::graph("body", graph)]);
+    let results =
+        g.nodes("Loop", &operands, ports.len(), vec![AttributeProto::graph("body", graph)]);
     results.into_iter().for_each(|result| g.give(result));
     Ok(())
 }

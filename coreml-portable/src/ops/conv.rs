@@ -58,14 +58,16 @@ fn conv(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Called by: `conv`, and `conv_quantized` of `quantize.rs`.
 pub(super) fn convolution(a: &Args<'_, '_>, g: &mut Graph, weight: &Value) -> Result<(), OpError> {
     let (x, bias) = (a.tensor(g, "x")?, a.optional(g, "bias")?);
-    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
+    let kernel =
+        fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
     let (window, groups) = (Window::read(a, &kernel)?, a.get_or("groups", 1)?);
     let y = if kernel.len() == 3 && !g.dialect().volumes {
         volume::convolve(a, g, [&x, weight, &bias], &window, groups)?
     } else {
         let mut attributes = window.attributes();
         attributes.push(AttributeProto::int("group", groups));
-        let inputs = if bias.name().is_empty() { vec![&x, weight] } else { vec![&x, weight, &bias] };
+        let inputs =
+            if bias.name().is_empty() { vec![&x, weight] } else { vec![&x, weight, &bias] };
         g.node("Conv", &inputs, attributes)
     };
     g.give(y);
@@ -75,7 +77,8 @@ pub(super) fn convolution(a: &Args<'_, '_>, g: &mut Graph, weight: &Value) -> Re
 /// Transposed convolution: the gradient of `conv` with respect to its input.
 fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, weight, bias) = (a.tensor(g, "x")?, a.tensor(g, "weight")?, a.optional(g, "bias")?);
-    let kernel = fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
+    let kernel =
+        fixed(&a.ty("weight")?.dims[2.min(a.rank("weight")?)..]).ok_or_else(varying_kernel)?;
     let spatial = kernel.len();
     let strides: Vec<i64> = a.get_or("strides", vec![1; spatial])?;
     let dilations: Vec<i64> = a.get_or("dilations", vec![1; spatial])?;
@@ -88,7 +91,8 @@ fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     match pad_type.as_str() {
         "custom" => {}
         "valid" => pads.fill(0),
-        // The output is `stride` times the input: what the kernel reaches beyond is cut off, the odd one at the end.
+        // The output is `stride` times the input: what the kernel reaches beyond is cut off, the
+        // odd one at the end.
         "same" => {
             for i in 0..spatial {
                 let excess = (extents[i] - strides[i]).max(0);
@@ -102,7 +106,8 @@ fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         (0..spatial).for_each(|i| output_padding[i] = (strides[i] - extents[i]).max(0));
     }
     if let Some(shape) = a.get::<Vec<i64>>("output_shape")? {
-        let x_dims = fixed(&a.ty("x")?.dims[2.min(a.rank("x")?)..]).ok_or_else(|| VARYING_OUTPUT_SHAPE.error())?;
+        let x_dims = fixed(&a.ty("x")?.dims[2.min(a.rank("x")?)..])
+            .ok_or_else(|| VARYING_OUTPUT_SHAPE.error())?;
         if shape.len() != spatial + 2 || x_dims.len() != spatial {
             return Err(OpError::invalid("its output_shape does not fit its kernel"));
         }
@@ -134,7 +139,8 @@ fn conv_transpose(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         if output_padding.iter().any(|extra| *extra != 0) {
             attributes.push(AttributeProto::ints("output_padding", &output_padding));
         }
-        let inputs = if bias.name().is_empty() { vec![&x, &weight] } else { vec![&x, &weight, &bias] };
+        let inputs =
+            if bias.name().is_empty() { vec![&x, &weight] } else { vec![&x, &weight, &bias] };
         g.node("ConvTranspose", &inputs, attributes)
     };
     g.give(y);
@@ -150,7 +156,8 @@ pub(super) struct Window {
     pub(super) strides: Vec<i64>,
     /// Distance of neighbouring elements of the window.
     pub(super) dilations: Vec<i64>,
-    /// Padding before each dimension, then after each; `None` when it follows from a size that varies.
+    /// Padding before each dimension, then after each; `None` when it follows from a size that
+    /// varies.
     pub(super) pads: Option<Vec<i64>>,
     /// Whether the odd element of unknown padding goes before.
     pub(super) lower: bool,
@@ -169,7 +176,9 @@ impl Window {
             || dilations.len() != spatial
             || pad.len() != 2 * spatial
         {
-            return Err(OpError::invalid("its kernel, strides, dilations or padding do not fit its input"));
+            return Err(OpError::invalid(
+                "its kernel, strides, dilations or padding do not fit its input",
+            ));
         }
         if kernel.iter().chain(&strides).chain(&dilations).any(|size| *size < 1) {
             return Err(OpError::invalid("its kernel, strides or dilations are not positive"));
@@ -185,7 +194,9 @@ impl Window {
         match pad_type.as_str() {
             "valid" => {}
             "custom" => {
-                window.pads = Some(pad.iter().step_by(2).chain(pad.iter().skip(1).step_by(2)).copied().collect())
+                window.pads = Some(
+                    pad.iter().step_by(2).chain(pad.iter().skip(1).step_by(2)).copied().collect(),
+                )
             }
             "same" | "same_lower" => window.pads = window.same(&dims[2..]),
             _ => return Err(OpError::unsupported(format!("its pad_type `{pad_type}` is unknown"))),
@@ -193,8 +204,8 @@ impl Window {
         Ok(window)
     }
 
-    /// Returns the padding with which the output has one element for each stride of the input; `None` when that
-    /// depends on a size that varies.
+    /// Returns the padding with which the output has one element for each stride of the input;
+    /// `None` when that depends on a size that varies.
     fn same(&self, dims: &[Option<usize>]) -> Option<Vec<i64>> {
         let spatial = self.kernel.len();
         let mut pads = vec![0; 2 * spatial];
@@ -211,14 +222,19 @@ impl Window {
 
     /// Returns the window as attributes of ONNX.
     pub(super) fn attributes(&self) -> Vec<AttributeProto> {
-        let mut attributes =
-            vec![AttributeProto::ints("kernel_shape", &self.kernel), AttributeProto::ints("strides", &self.strides)];
+        let mut attributes = vec![
+            AttributeProto::ints("kernel_shape", &self.kernel),
+            AttributeProto::ints("strides", &self.strides),
+        ];
         if self.dilations.iter().any(|dilation| *dilation != 1) {
             attributes.push(AttributeProto::ints("dilations", &self.dilations));
         }
         attributes.push(match &self.pads {
             Some(pads) => AttributeProto::ints("pads", pads),
-            None => AttributeProto::string("auto_pad", if self.lower { "SAME_LOWER" } else { "SAME_UPPER" }),
+            None => AttributeProto::string(
+                "auto_pad",
+                if self.lower { "SAME_LOWER" } else { "SAME_UPPER" },
+            ),
         });
         attributes
     }

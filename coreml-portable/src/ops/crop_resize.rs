@@ -128,13 +128,19 @@ fn crop_resize_boxes(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Samples one image for each box.
-fn crops(a: &Args<'_, '_>, g: &mut Graph, images: &Value, places: &Value) -> Result<Value, OpError> {
+fn crops(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    images: &Value,
+    places: &Value,
+) -> Result<Value, OpError> {
     let x = a.tensor(g, "x")?;
     let size = image_size(a, g, &x)?;
     Ok(sampled(g, images, places, &size, a.get_or("pad_value", 0.0)?))
 }
 
-/// Returns the places of all samples of all boxes, of shape [N, height, width, 2], (x, y) in pixels.
+/// Returns the places of all samples of all boxes, of shape [N, height, width, 2], (x, y) in
+/// pixels.
 fn box_places(a: &Args<'_, '_>, g: &mut Graph, x: &Value, boxes: &Value) -> Result<Value, OpError> {
     let sampling = Sampling::read(a)?;
     let (height, width): (i64, i64) = (a.get_or("target_height", 1)?, a.get_or("target_width", 1)?);
@@ -142,7 +148,11 @@ fn box_places(a: &Args<'_, '_>, g: &mut Graph, x: &Value, boxes: &Value) -> Resu
     let height_first = match mode.as_str() {
         "CORNERS_HEIGHT_FIRST" | "CENTER_SIZE_HEIGHT_FIRST" => true,
         "CORNERS_WIDTH_FIRST" | "CENTER_SIZE_WIDTH_FIRST" => false,
-        _ => return Err(OpError::unsupported(format!("its box_coordinate_mode `{mode}` is unknown"))),
+        _ => {
+            return Err(OpError::unsupported(format!(
+                "its box_coordinate_mode `{mode}` is unknown"
+            )));
+        }
     };
     // Each box as ((x, y), (x, y)): first and last corner, or centre and size.
     let order = if height_first { [1, 0, 3, 2] } else { [0, 1, 2, 3] };
@@ -182,11 +192,19 @@ fn box_places(a: &Args<'_, '_>, g: &mut Graph, x: &Value, boxes: &Value) -> Resu
     Ok(g.concat(&[&columns, &rows], 3))
 }
 
-/// Returns the places of `count` samples between `start` and `start + length`, along the last dimension.
-fn along(g: &mut Graph, sampling: Sampling, start: &Value, length: &Value, count: i64) -> Result<Value, OpError> {
+/// Returns the places of `count` samples between `start` and `start + length`, along the last
+/// dimension.
+fn along(
+    g: &mut Graph,
+    sampling: Sampling,
+    start: &Value,
+    length: &Value,
+    count: i64,
+) -> Result<Value, OpError> {
     let count = usize::try_from(count).ok().filter(|count| (1..=LARGEST_GRID).contains(count));
     let count = count.ok_or_else(|| OpError::invalid("its target size is not positive"))?;
-    let steps = |place: &dyn Fn(f32) -> f32| (0..count).map(|i| place(i as f32)).collect::<Vec<f32>>();
+    let steps =
+        |place: &dyn Fn(f32) -> f32| (0..count).map(|i| place(i as f32)).collect::<Vec<f32>>();
     let n = count as f32;
     let (one, zero) = (g.float(1.0), g.float(0.0));
     let offsets = match sampling {

@@ -1,7 +1,8 @@
 //! Selection among overlapping boxes: `non_maximum_suppression` of MIL's `tensor_operation.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. ONNX's own operator counts by class and engines disagree about it, so this is the
-//! definition as a loop: take the best box that is left, strike out what overlaps it, as often as boxes are wanted.
+//! Flow: rows of the table in `ops.rs`. ONNX's own operator counts by class and engines disagree
+//! about it, so this is the definition as a loop: take the best box that is left, strike out what
+//! overlaps it, as often as boxes are wanted.
 
 use super::Opset::{CoreML5, CoreML7};
 use super::{Op, op, opt, req};
@@ -28,7 +29,13 @@ pub(super) const OPS: &[Op] = &[
     op(
         "non_maximum_suppression",
         CoreML7,
-        &[req("boxes"), req("scores"), req("iou_threshold"), req("max_boxes"), opt("per_class_suppression")],
+        &[
+            req("boxes"),
+            req("scores"),
+            req("iou_threshold"),
+            req("max_boxes"),
+            opt("per_class_suppression"),
+        ],
         suppress_columns,
     ),
 ];
@@ -37,7 +44,8 @@ pub(super) const OPS: &[Op] = &[
 fn suppress_rows(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (boxes, scores) = (a.tensor(g, "boxes")?, a.tensor(g, "scores")?);
     let chosen = Chosen::select(a, g, &boxes, &scores)?;
-    let results = [chosen.rows(g, &boxes), chosen.rows(g, &scores), chosen.indices(g), chosen.number(g)];
+    let results =
+        [chosen.rows(g, &boxes), chosen.rows(g, &scores), chosen.indices(g), chosen.number(g)];
     results.into_iter().for_each(|result| g.give(result));
     Ok(())
 }
@@ -70,7 +78,8 @@ struct Boxes {
 impl Boxes {
     /// Takes boxes of shape [batch, boxes, 4] with centre x, centre y, width and height apart.
     fn new(g: &mut Graph, boxes: &Value, class: Option<Value>) -> Self {
-        let attributes = vec![AttributeProto::int("axis", 2), AttributeProto::int("num_outputs", 4)];
+        let attributes =
+            vec![AttributeProto::int("axis", 2), AttributeProto::int("num_outputs", 4)];
         let parts = g.nodes("Split", &[boxes], 4, attributes);
         let parts: Vec<Value> = parts.iter().map(|part| g.squeeze(part, &[2])).collect();
         let mut edges = Vec::new();
@@ -84,9 +93,11 @@ impl Boxes {
         Self { edges, area, class }
     }
 
-    /// Returns whether each box overlaps the box at `top`, of shape [batch, 1], by more than `threshold`.
+    /// Returns whether each box overlaps the box at `top`, of shape [batch, 1], by more than
+    /// `threshold`.
     fn overlap(&self, g: &mut Graph, top: &Value, threshold: &Value) -> Value {
-        let mut at = |x: &Value| g.node("GatherElements", &[x, top], vec![AttributeProto::int("axis", 1)]);
+        let mut at =
+            |x: &Value| g.node("GatherElements", &[x, top], vec![AttributeProto::int("axis", 1)]);
         let best: Vec<Value> = self.edges.iter().map(&mut at).collect();
         let best_area = at(&self.area);
         let best_class = self.class.as_ref().map(at);
@@ -128,8 +139,14 @@ struct Chosen {
 impl Chosen {
     /// Selects boxes. When no score passes the threshold, the best box is taken all the same.
     ///
-    /// Parameters: `boxes` — of shape [batch, boxes, 4]; `scores` — of shape [batch, boxes, classes].
-    fn select(a: &Args<'_, '_>, g: &mut Graph, boxes: &Value, scores: &Value) -> Result<Self, OpError> {
+    /// Parameters: `boxes` — of shape [batch, boxes, 4]; `scores` — of shape [batch, boxes,
+    /// classes].
+    fn select(
+        a: &Args<'_, '_>,
+        g: &mut Graph,
+        boxes: &Value,
+        scores: &Value,
+    ) -> Result<Self, OpError> {
         let limit = g.int(a.need("max_boxes")?);
         let threshold = g.float(a.need("iou_threshold")?);
         let best = g.reduce("ReduceMax", scores, &[2], false);
@@ -174,7 +191,12 @@ impl Chosen {
             ];
             Ok::<_, OpError>((inputs, outputs))
         })?;
-        let outputs = g.nodes("Loop", &[&limit, &always, &left], 3, vec![AttributeProto::graph("body", body)]);
+        let outputs = g.nodes(
+            "Loop",
+            &[&limit, &always, &left],
+            3,
+            vec![AttributeProto::graph("body", body)],
+        );
         // From [limit, batch, 1] to [batch, limit].
         let mut turned = outputs[1..].iter().map(|steps| {
             let flat = g.squeeze(steps, &[2]);
@@ -189,7 +211,8 @@ impl Chosen {
         Ok(Self { positions, chosen })
     }
 
-    /// Returns the rows of `x`, of shape [batch, boxes, …], for the chosen boxes; zeros behind them.
+    /// Returns the rows of `x`, of shape [batch, boxes, …], for the chosen boxes; zeros behind
+    /// them.
     fn rows(&self, g: &mut Graph, x: &Value) -> Value {
         let indices = g.unsqueeze(&self.positions, &[2]);
         let rows = g.node("GatherND", &[x, &indices], vec![AttributeProto::int("batch_dims", 1)]);

@@ -1,4 +1,5 @@
-//! Elementwise operations on one tensor or two: MIL's `elementwise_unary.py` and `elementwise_binary.py`.
+//! Elementwise operations on one tensor or two: MIL's `elementwise_unary.py` and
+//! `elementwise_binary.py`.
 //!
 //! Flow: rows of the table in `ops.rs`.
 
@@ -91,8 +92,8 @@ fn floor_div(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         let quotient = g.node("Div", &[&x, &y], Vec::new());
         g.node("Floor", &[&quotient], Vec::new())
     } else {
-        // ONNX cuts integer quotients off towards zero: subtracting the remainder, which has the divisor's sign, first
-        // makes the division exact.
+        // ONNX cuts integer quotients off towards zero: subtracting the remainder, which has the
+        // divisor's sign, first makes the division exact.
         let remainder = g.node("Mod", &[&x, &y], Vec::new());
         let multiple = g.node("Sub", &[&x, &remainder], Vec::new());
         g.node("Div", &[&multiple, &y], Vec::new())
@@ -105,8 +106,9 @@ fn floor_div(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 fn modulo(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, y) = (a.tensor(g, "x")?, a.tensor(g, "y")?);
     let remainder = if is_float(a, "x")? {
-        // For floats ONNX has only the remainder with the dividend's sign. Adding the divisor and taking the remainder
-        // again would lose precision, so the divisor is added only where the signs differ.
+        // For floats ONNX has only the remainder with the dividend's sign. Adding the divisor and
+        // taking the remainder again would lose precision, so the divisor is added only where the
+        // signs differ.
         let remainder = g.node("Mod", &[&x, &y], vec![AttributeProto::int("fmod", 1)]);
         let zero = g.float(0.0);
         let below = g.node("Less", &[&remainder, &zero], Vec::new());
@@ -163,7 +165,12 @@ fn cast(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Converts to a MIL type, with the wrap-around that its width has.
 ///
 /// Called by: `cast`, and rows whose output has a narrow integer type.
-pub(super) fn convert(g: &mut Graph, x: &Value, from: ElementType, to: DataType) -> Result<Value, OpError> {
+pub(super) fn convert(
+    g: &mut Graph,
+    x: &Value,
+    from: ElementType,
+    to: DataType,
+) -> Result<Value, OpError> {
     let element = element_type(to)?;
     if element == ElementType::Bool && from != element {
         // A conversion by the engine may keep the number, since some engines have no truth values.
@@ -191,7 +198,8 @@ fn narrow(g: &mut Graph, x: &Value, to: ElementType) -> Value {
 /// Wraps 32-bit integers around to the 2¹⁶ values from `lowest`.
 fn wrap(g: &mut Graph, x: &Value, lowest: i64) -> Value {
     let (offset, modulus) = (g.int(lowest), g.int(0x1_0000));
-    let (offset, modulus) = (g.cast(&offset, ElementType::Int32), g.cast(&modulus, ElementType::Int32));
+    let (offset, modulus) =
+        (g.cast(&offset, ElementType::Int32), g.cast(&modulus, ElementType::Int32));
     let shifted = g.node("Sub", &[x, &offset], Vec::new());
     let wrapped = g.node("Mod", &[&shifted, &modulus], Vec::new());
     g.node("Add", &[&wrapped, &offset], Vec::new())

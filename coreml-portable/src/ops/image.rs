@@ -1,8 +1,9 @@
-//! Resizing and cropping of images on a regular grid: the `resize`, `upsample` and `crop` operations of MIL's
-//! `image_resizing.py`.
+//! Resizing and cropping of images on a regular grid: the `resize`, `upsample` and `crop`
+//! operations of MIL's `image_resizing.py`.
 //!
-//! Flow: rows of the table in `ops.rs`; `resample.rs` has those that sample at computed places. Where ONNX has the same
-//! grid, its Resize does the work; any other grid of known sizes is two gathers for each axis.
+//! Flow: rows of the table in `ops.rs`; `resample.rs` has those that sample at computed places.
+//! Where ONNX has the same grid, its Resize does the work; any other grid of known sizes is two
+//! gathers for each axis.
 
 use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::resample::LARGEST_GRID;
@@ -21,7 +22,13 @@ pub(super) const OPS: &[Op] = &[
     op(
         "resize",
         CoreML7,
-        &[req("x"), req("shape"), req("resized_dims"), opt("interpolation_mode"), opt("sampling_mode")],
+        &[
+            req("x"),
+            req("shape"),
+            req("resized_dims"),
+            opt("interpolation_mode"),
+            opt("sampling_mode"),
+        ],
         resize,
     )
     .limited(&[NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE]),
@@ -93,7 +100,11 @@ fn crop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Returns the last two axes, with new sizes.
-fn image_axes(a: &Args<'_, '_>, height: Option<usize>, width: Option<usize>) -> Result<[Axis; 2], OpError> {
+fn image_axes(
+    a: &Args<'_, '_>,
+    height: Option<usize>,
+    width: Option<usize>,
+) -> Result<[Axis; 2], OpError> {
     let dims = a.ty("x")?.dims;
     let Some(first) = dims.len().checked_sub(2) else {
         return Err(OpError::invalid("its input has fewer than two dimensions"));
@@ -125,12 +136,16 @@ fn resize_nearest_neighbor(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpErro
 /// Returns a constant size; 1 when it is absent.
 fn size(a: &Args<'_, '_>, name: &str) -> Result<usize, OpError> {
     let size: i64 = a.get_or(name, 1)?;
-    usize::try_from(size).ok().filter(|size| *size > 0).ok_or_else(|| OpError::invalid(format!("its {name} is {size}")))
+    usize::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or_else(|| OpError::invalid(format!("its {name} is {size}")))
 }
 
 /// Scale factors of the last two axes, and the new sizes of those whose size is known.
 fn factors(a: &Args<'_, '_>, g: &mut Graph) -> Result<(Value, [Axis; 2]), OpError> {
-    let read = |constant: Constant<'_>| constant.to_f32s().and_then(|factors| factors.first().copied());
+    let read =
+        |constant: Constant<'_>| constant.to_f32s().and_then(|factors| factors.first().copied());
     let factor = |name: &str| Ok(a.constant(name)?.and_then(read).unwrap_or(1.0));
     let (height, width) = (factor("scale_factor_height")?, factor("scale_factor_width")?);
     let [mut rows, mut columns] = image_axes(a, None, None)?;
@@ -176,7 +191,9 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let count: i64 = a.need("resized_dims")?;
     let (rank, known) = (ty.rank(), a.is_constant("shape"));
     let count = usize::try_from(count).ok().filter(|count| *count <= rank);
-    let count = count.ok_or_else(|| OpError::invalid("its resized_dims is not a number of its input's dimensions"))?;
+    let count = count.ok_or_else(|| {
+        OpError::invalid("its resized_dims is not a number of its input's dimensions")
+    })?;
     let wanted: Vec<i64> = if known { a.need("shape")? } else { Vec::new() };
     if known && wanted.len() < count {
         return Err(OpError::invalid("its shape is shorter than resized_dims"));
@@ -226,7 +243,11 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         "NEAREST_NEIGHBOR" => {
             return Err(NEAREST_SAMPLED.error());
         }
-        other => return Err(OpError::unsupported(format!("its interpolation_mode `{other}` is unknown"))),
+        other => {
+            return Err(OpError::unsupported(format!(
+                "its interpolation_mode `{other}` is unknown"
+            )));
+        }
     };
     if element != ElementType::Float {
         y = g.cast(&y, element);
@@ -245,10 +266,16 @@ fn sized(
     sizes: Option<&Value>,
 ) -> Result<Value, OpError> {
     let Some(sizes) = sizes else { return linear(a, g, x, axes, sampling, None) };
-    let mode = if sampling == Sampling::AlignCorners { Some("align_corners") } else { sampling.onnx(None) };
+    let mode = if sampling == Sampling::AlignCorners {
+        Some("align_corners")
+    } else {
+        sampling.onnx(None)
+    };
     let mode = mode.ok_or_else(|| VARYING_GRID.error())?;
-    let attributes =
-        vec![AttributeProto::string("mode", "linear"), AttributeProto::string("coordinate_transformation_mode", mode)];
+    let attributes = vec![
+        AttributeProto::string("mode", "linear"),
+        AttributeProto::string("coordinate_transformation_mode", mode),
+    ];
     let none = Value::none();
     Ok(g.node("Resize", &[x, &none, &none, sizes], attributes))
 }
@@ -308,11 +335,18 @@ fn places(output: usize, place: impl Fn(usize) -> f64) -> Result<Vec<f64>, OpErr
 }
 
 /// Returns the sizes of all axes after resizing some.
-fn output_sizes(a: &Args<'_, '_>, g: &mut Graph, x: &Value, axes: &[Axis]) -> Result<Value, OpError> {
+fn output_sizes(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    x: &Value,
+    axes: &[Axis],
+) -> Result<Value, OpError> {
     let mut dims = a.ty("x")?.dims;
     axes.iter().for_each(|axis| dims[axis.axis] = axis.output);
-    if let Some(sizes) =
-        dims.iter().map(|size| size.and_then(|size| i64::try_from(size).ok())).collect::<Option<Vec<_>>>()
+    if let Some(sizes) = dims
+        .iter()
+        .map(|size| size.and_then(|size| i64::try_from(size).ok()))
+        .collect::<Option<Vec<_>>>()
     {
         return Ok(g.ints(&sizes));
     }
@@ -341,7 +375,9 @@ fn nearest(
     let known = axes.iter().all(|axis| axis.input.is_some() && axis.output.is_some());
     // Engines compute places in single precision, which is exact for powers of two only.
     let exact = axes.iter().all(|axis| match (axis.input, axis.output) {
-        (Some(input), Some(output)) => input > 0 && output % input == 0 && (output / input).is_power_of_two(),
+        (Some(input), Some(output)) => {
+            input > 0 && output % input == 0 && (output / input).is_power_of_two()
+        }
         _ => true,
     });
     let last_two = rank <= 4 && axes.iter().all(|axis| axis.axis + 2 >= rank);

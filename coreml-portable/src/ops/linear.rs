@@ -33,7 +33,8 @@ fn einsum(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// `x · weightᵀ + bias`. The weight stays as it is where the engine can multiply it so; otherwise it is stored transposed.
+/// `x · weightᵀ + bias`. The weight stays as it is where the engine can multiply it so; otherwise
+/// it is stored transposed.
 fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     if let Some(y) = linear_as_stored(a, g)? {
         g.give(y);
@@ -49,11 +50,13 @@ fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Returns a `linear` with the weight as MIL stores it; `None` when the engine has no such product, or the shape is not known
-/// well enough to make one matrix of `x` and to undo that.
+/// Returns a `linear` with the weight as MIL stores it; `None` when the engine has no such product,
+/// or the shape is not known well enough to make one matrix of `x` and to undo that.
 fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, OpError> {
     let (ty, weight) = (a.ty("x")?, a.ty("weight")?);
-    let (Some((Some(inner), rows)), &[Some(outer), Some(_)]) = (ty.dims.split_last(), weight.dims.as_slice()) else {
+    let (Some((Some(inner), rows)), &[Some(outer), Some(_)]) =
+        (ty.dims.split_last(), weight.dims.as_slice())
+    else {
         return Ok(None);
     };
     let varying = rows.iter().filter(|size| size.is_none()).count();
@@ -118,7 +121,8 @@ fn exchanged(a: &Args<'_, '_>, g: &mut Graph, name: &str, flag: &str) -> Result<
     Ok(g.transpose(&x, &perm))
 }
 
-/// Returns whether an argument is a constant of zeros: coremltools writes such biases where there are none.
+/// Returns whether an argument is a constant of zeros: coremltools writes such biases where there
+/// are none.
 pub(super) fn all_zero(a: &Args<'_, '_>, name: &str) -> Result<bool, OpError> {
     if !a.is_constant(name) {
         return Ok(false);

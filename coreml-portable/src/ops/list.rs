@@ -1,7 +1,8 @@
 //! Lists of tensors: the `list_*` operations of MIL's `control_flow.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. The elements of a list have one shape, so a list is one tensor with the elements
-//! along its first dimension; it grows when something is written behind its end.
+//! Flow: rows of the table in `ops.rs`. The elements of a list have one shape, so a list is one
+//! tensor with the elements along its first dimension; it grows when something is written behind
+//! its end.
 
 use super::Opset::CoreML5;
 use super::{Op, op, opt, req};
@@ -20,7 +21,12 @@ pub(super) const OPS: &[Op] = &[
     op("list_read", CoreML5, &[req("ls"), req("index")], |a, g| element(a, g, "index")),
     op("list_scatter", CoreML5, &[req("ls"), req("indices"), req("value")], list_scatter),
     op("list_write", CoreML5, &[req("ls"), req("index"), req("value")], list_write),
-    op("make_list", CoreML5, &[opt("init_length"), opt("dynamic_length"), req("elem_shape"), opt("dtype")], make_list),
+    op(
+        "make_list",
+        CoreML5,
+        &[opt("init_length"), opt("dynamic_length"), req("elem_shape"), opt("dtype")],
+        make_list,
+    ),
 ];
 
 /// A list of zeros. Sizes that are not known yet are 0 until the first element is written.
@@ -30,7 +36,9 @@ fn make_list(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     };
     let mut dims = Vec::new();
     for entry in a.entries("elem_shape")? {
-        let Entry::Constant(constant) = entry else { return Err(OpError::invalid("its elem_shape is not constant")) };
+        let Entry::Constant(constant) = entry else {
+            return Err(OpError::invalid("its elem_shape is not constant"));
+        };
         let constant = constant.value()?;
         match constant.data_type {
             DataType::String => dims.push(0),
@@ -116,7 +124,11 @@ fn written(
         g.node("Pad", &[&list, &pads, &fill], mode)
     };
     let rows = g.unsqueeze(indices, &[1]);
-    let y = g.node("ScatterND", &[&grown, &rows, values], vec![AttributeProto::string("reduction", "none")]);
+    let y = g.node(
+        "ScatterND",
+        &[&grown, &rows, values],
+        vec![AttributeProto::string("reduction", "none")],
+    );
     g.give(y);
     Ok(())
 }

@@ -11,7 +11,8 @@ use crate::limit::VARYING_CHANNELS;
 use crate::onnx::AttributeProto;
 
 /// Parameters of `batch_norm`.
-const BATCH: &[Param] = &[req("x"), req("mean"), req("variance"), opt("gamma"), opt("beta"), opt("epsilon")];
+const BATCH: &[Param] =
+    &[req("x"), req("mean"), req("variance"), opt("gamma"), opt("beta"), opt("epsilon")];
 /// Parameters of `instance_norm`.
 const INSTANCE: &[Param] = &[req("x"), opt("gamma"), opt("beta"), opt("epsilon")];
 /// Parameters of `l2_norm`.
@@ -81,7 +82,10 @@ fn layer_norm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     axes.sort_unstable();
     let epsilon: f32 = a.get_or("epsilon", 1e-5)?;
     let sizes: Option<Vec<usize>> = axes.iter().map(|axis| ty.dims[*axis as usize]).collect();
-    let trailing = axes.iter().zip(rank as i64 - axes.len() as i64..).all(|(axis, expected)| *axis == expected);
+    let trailing = axes
+        .iter()
+        .zip(rank as i64 - axes.len() as i64..)
+        .all(|(axis, expected)| *axis == expected);
     if let (true, Some(sizes)) = (trailing, &sizes) {
         let gamma = tensor_or(a, g, "gamma", sizes, 1.0)?;
         let axis = AttributeProto::int("axis", axes.first().copied().unwrap_or(-1));
@@ -120,12 +124,13 @@ fn local_response_norm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let rank = a.rank("x")? as i64;
     let size: i64 = a.need("size")?;
-    let (alpha, beta, k): (f32, f32, f32) = (a.get_or("alpha", 1e-4)?, a.get_or("beta", 0.75)?, a.get_or("k", 1.0)?);
+    let (alpha, beta, k): (f32, f32, f32) =
+        (a.get_or("alpha", 1e-4)?, a.get_or("beta", 0.75)?, a.get_or("k", 1.0)?);
     if size < 1 || rank < 3 {
         return Err(OpError::invalid("its size or its input's rank is too small"));
     }
-    // A mean over channels is an average pooling whose first spatial dimension is the channels: [n, C, …] is seen as
-    // [n, 1, C, rest].
+    // A mean over channels is an average pooling whose first spatial dimension is the channels: [n,
+    // C, …] is seen as [n, 1, C, rest].
     let squares = g.node("Mul", &[&x, &x], Vec::new());
     let flat = g.reshape(&squares, &[0, 0, -1]);
     let image = g.unsqueeze(&flat, &[1]);
@@ -149,11 +154,23 @@ fn local_response_norm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Returns a vector argument, or one of `length` equal elements when it is absent.
-fn vector_or(a: &Args<'_, '_>, g: &mut Graph, name: &str, length: usize, fill: f32) -> Result<Value, OpError> {
+fn vector_or(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    name: &str,
+    length: usize,
+    fill: f32,
+) -> Result<Value, OpError> {
     tensor_or(a, g, name, &[length], fill)
 }
 
 /// Returns a tensor argument, or one of equal elements when it is absent.
-fn tensor_or(a: &Args<'_, '_>, g: &mut Graph, name: &str, dims: &[usize], fill: f32) -> Result<Value, OpError> {
+fn tensor_or(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    name: &str,
+    dims: &[usize],
+    fill: f32,
+) -> Result<Value, OpError> {
     if a.has(name) { a.tensor(g, name) } else { g.filled(dims, fill) }
 }

@@ -1,5 +1,5 @@
-//! Order, counting and position: `argsort`, `topk`, `cumsum`, `one_hot`, `reverse` and others of MIL's
-//! `tensor_operation.py` and `tensor_transformation.py`.
+//! Order, counting and position: `argsort`, `topk`, `cumsum`, `one_hot`, `reverse` and others of
+//! MIL's `tensor_operation.py` and `tensor_transformation.py`.
 //!
 //! Flow: rows of the table in `ops.rs`.
 
@@ -25,7 +25,13 @@ pub(super) const OPS: &[Op] = &[
     op(
         "one_hot",
         CoreML5,
-        &[req("indices"), req("one_hot_vector_size"), opt("axis"), opt("on_value"), opt("off_value")],
+        &[
+            req("indices"),
+            req("one_hot_vector_size"),
+            opt("axis"),
+            opt("on_value"),
+            opt("off_value"),
+        ],
         one_hot,
     ),
     op("range_1d", CoreML5, &[req("end"), req("start"), req("step")], range_1d),
@@ -34,7 +40,12 @@ pub(super) const OPS: &[Op] = &[
     op("reverse_sequence", CoreML5, REVERSE_SEQUENCE, reverse_sequence),
     op("reverse_sequence", CoreML7, REVERSE_SEQUENCE, reverse_sequence),
     op("topk", CoreML5, &[req("x"), opt("k"), opt("axis"), opt("ascending")], topk),
-    op("topk", CoreML6, &[req("x"), opt("k"), opt("axis"), opt("ascending"), opt("sort"), opt("return_indices")], topk),
+    op(
+        "topk",
+        CoreML6,
+        &[req("x"), opt("k"), opt("axis"), opt("ascending"), opt("sort"), opt("return_indices")],
+        topk,
+    ),
     op(
         "topk",
         CoreML7,
@@ -66,7 +77,8 @@ fn argsort(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Returns the largest or smallest elements along an axis, and their positions.
 fn best(g: &mut Graph, x: &Value, count: &Value, axis: i64, ascending: bool) -> Vec<Value> {
     let largest = AttributeProto::int("largest", i64::from(!ascending));
-    let attributes = vec![AttributeProto::int("axis", axis), largest, AttributeProto::int("sorted", 1)];
+    let attributes =
+        vec![AttributeProto::int("axis", axis), largest, AttributeProto::int("sorted", 1)];
     g.nodes("TopK", &[x, count], 2, attributes)
 }
 
@@ -197,7 +209,8 @@ fn reverse_sequence(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = if element == ElementType::Bool { g.cast(&x, ElementType::Int32) } else { x };
     let moved = g.transpose(&x, &perm);
     let lengths = a.shape_tensor(g, "lengths")?;
-    let attributes = vec![AttributeProto::int("batch_axis", 0), AttributeProto::int("time_axis", 1)];
+    let attributes =
+        vec![AttributeProto::int("batch_axis", 0), AttributeProto::int("time_axis", 1)];
     let reversed = g.node("ReverseSequence", &[&moved, &lengths], attributes);
     let mut y = g.transpose(&reversed, &back);
     if element == ElementType::Bool {

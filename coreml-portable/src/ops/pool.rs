@@ -31,14 +31,28 @@ pub(super) const OPS: &[Op] = &[
     op(
         "l2_pool",
         CoreML5,
-        &[req("x"), req("kernel_sizes"), opt("strides"), req("pad_type"), opt("pad"), opt("ceil_mode")],
+        &[
+            req("x"),
+            req("kernel_sizes"),
+            opt("strides"),
+            req("pad_type"),
+            opt("pad"),
+            opt("ceil_mode"),
+        ],
         l2_pool,
     )
     .limited(&[VARYING_VOLUME]),
     op(
         "max_pool",
         CoreML5,
-        &[req("x"), req("kernel_sizes"), opt("strides"), req("pad_type"), opt("pad"), opt("ceil_mode")],
+        &[
+            req("x"),
+            req("kernel_sizes"),
+            opt("strides"),
+            req("pad_type"),
+            opt("pad"),
+            opt("ceil_mode"),
+        ],
         max_pool,
     )
     .limited(&[VARYING_VOLUME]),
@@ -48,7 +62,13 @@ pub(super) const OPS: &[Op] = &[
 fn avg_pool(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let count_padding = !a.get_or("exclude_padding_from_average", false)?;
-    let y = pool(a, g, "AveragePool", &x, vec![AttributeProto::int("count_include_pad", i64::from(count_padding))])?;
+    let y = pool(
+        a,
+        g,
+        "AveragePool",
+        &x,
+        vec![AttributeProto::int("count_include_pad", i64::from(count_padding))],
+    )?;
     g.give(y);
     Ok(())
 }
@@ -57,7 +77,8 @@ fn avg_pool(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 fn l2_pool(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let squares = g.node("Mul", &[&x, &x], Vec::new());
-    let means = pool(a, g, "AveragePool", &squares, vec![AttributeProto::int("count_include_pad", 1)])?;
+    let means =
+        pool(a, g, "AveragePool", &squares, vec![AttributeProto::int("count_include_pad", 1)])?;
     let count: i64 = a.need::<Vec<i64>>("kernel_sizes")?.iter().product();
     let sums = g.scale(&means, count as f32);
     let y = g.node("Sqrt", &[&sums], Vec::new());

@@ -1,8 +1,8 @@
-//! Quantization of activations, and convolution with quantized weights: MIL's `quantization_ops.py` and
-//! `conv_quantized`.
+//! Quantization of activations, and convolution with quantized weights: MIL's `quantization_ops.py`
+//! and `conv_quantized`.
 //!
-//! Flow: rows of the table in `ops.rs`. Quantized tensors are 32-bit integers in the graph; the arithmetic is that of the
-//! definition, in single precision, where all 8-bit numbers are exact.
+//! Flow: rows of the table in `ops.rs`. Quantized tensors are 32-bit integers in the graph; the
+//! arithmetic is that of the definition, in single precision, where all 8-bit numbers are exact.
 
 use super::Opset::{CoreML5, CoreML7};
 use super::conv::convolution;
@@ -35,7 +35,12 @@ pub(super) const OPS: &[Op] = &[
         conv_quantized,
     )
     .limited(&[NOT_LINEAR, NOT_EIGHT_BITS, VARYING_VOLUME]),
-    op("dequantize", CoreML7, &[req("input"), opt("zero_point"), req("scale"), opt("axis")], dequantize),
+    op(
+        "dequantize",
+        CoreML7,
+        &[req("input"), opt("zero_point"), req("scale"), opt("axis")],
+        dequantize,
+    ),
     op(
         "quantize",
         CoreML7,
@@ -49,7 +54,9 @@ fn quantize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (low, high) = match a.need::<String>("output_dtype")?.as_str() {
         "int8" => (-128.0, 127.0),
         "uint8" => (0.0, 255.0),
-        other => return Err(OpError::unsupported(format!("its output_dtype `{other}` is unknown"))),
+        other => {
+            return Err(OpError::unsupported(format!("its output_dtype `{other}` is unknown")));
+        }
     };
     let (x, scale) = (a.tensor(g, "input")?, spread(a, g, "scale")?);
     let quotient = g.node("Div", &[&x, &scale], Vec::new());
@@ -92,7 +99,8 @@ fn spread(a: &Args<'_, '_>, g: &mut Graph, name: &str) -> Result<Value, OpError>
     Ok(g.unsqueeze(&vector, &after))
 }
 
-/// Convolution with the weight `weight · quant_scale + quant_bias`, each for all or for each output channel.
+/// Convolution with the weight `weight · quant_scale + quant_bias`, each for all or for each output
+/// channel.
 fn conv_quantized(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let kind: String = a.need("quantization_type")?;
     if kind != "linear" {
@@ -107,7 +115,11 @@ fn conv_quantized(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mut weight = g.cast(&weight, ElementType::Float);
     for (name, op_type) in [("quant_scale", "Mul"), ("quant_bias", "Add")] {
         let vector = a.tensor(g, name)?;
-        let vector = if a.rank(name)? == 1 { g.unsqueeze(&vector, &(1..rank).collect::<Vec<_>>()) } else { vector };
+        let vector = if a.rank(name)? == 1 {
+            g.unsqueeze(&vector, &(1..rank).collect::<Vec<_>>())
+        } else {
+            vector
+        };
         weight = g.node(op_type, &[&weight, &vector], Vec::new());
     }
     convolution(a, g, &weight)

@@ -1,7 +1,7 @@
 //! Random numbers: MIL's `random.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. A seed makes an engine repeat its numbers; -1 means none. Which numbers they are
-//! is the engine's affair: only the distribution is MIL's.
+//! Flow: rows of the table in `ops.rs`. A seed makes an engine repeat its numbers; -1 means none.
+//! Which numbers they are is the engine's affair: only the distribution is MIL's.
 
 use super::Opset::CoreML5;
 use super::{Op, op, opt, req};
@@ -13,9 +13,24 @@ use crate::onnx::{AttributeProto, ElementType};
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op("random_bernoulli", CoreML5, &[req("shape"), opt("prob"), opt("seed")], random_bernoulli),
-    op("random_categorical", CoreML5, &[req("x"), opt("mode"), opt("size"), opt("seed")], random_categorical),
-    op("random_normal", CoreML5, &[req("shape"), opt("mean"), opt("stddev"), opt("seed")], random_normal),
-    op("random_uniform", CoreML5, &[req("shape"), opt("low"), opt("high"), opt("seed")], random_uniform),
+    op(
+        "random_categorical",
+        CoreML5,
+        &[req("x"), opt("mode"), opt("size"), opt("seed")],
+        random_categorical,
+    ),
+    op(
+        "random_normal",
+        CoreML5,
+        &[req("shape"), opt("mean"), opt("stddev"), opt("seed")],
+        random_normal,
+    ),
+    op(
+        "random_uniform",
+        CoreML5,
+        &[req("shape"), opt("low"), opt("high"), opt("seed")],
+        random_uniform,
+    ),
 ];
 
 /// Returns random numbers of a shape that `shape` holds.
@@ -56,7 +71,8 @@ fn random_uniform(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 fn random_normal(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let shape = a.shape_tensor(g, "shape")?;
     let (mean, deviation): (f32, f32) = (a.get_or("mean", 0.0)?, a.get_or("stddev", 1.0)?);
-    let attributes = vec![AttributeProto::float("mean", mean), AttributeProto::float("scale", deviation)];
+    let attributes =
+        vec![AttributeProto::float("mean", mean), AttributeProto::float("scale", deviation)];
     let y = drawn(a, g, "Normal", &shape, attributes)?;
     g.give(y);
     Ok(())
@@ -75,7 +91,8 @@ fn random_bernoulli(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 
 /// Positions along the last dimension, drawn by their logarithmic or plain probabilities.
 ///
-/// The position of the largest sum of logarithmic probability and Gumbel noise is distributed just so.
+/// The position of the largest sum of logarithmic probability and Gumbel noise is distributed just
+/// so.
 fn random_categorical(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let rank = a.rank("x")? as i64;

@@ -1,5 +1,6 @@
-//! Other shapes for the same elements, and joining and cutting of tensors: MIL's `tensor_transformation.py`, and
-//! `concat`, `split`, `stack`, `identity`, `shape`, `fill`, `tile`, `pad` of its `tensor_operation.py`.
+//! Other shapes for the same elements, and joining and cutting of tensors: MIL's
+//! `tensor_transformation.py`, and `concat`, `split`, `stack`, `identity`, `shape`, `fill`, `tile`,
+//! `pad` of its `tensor_operation.py`.
 //!
 //! Flow: rows of the table in `ops.rs`.
 
@@ -17,7 +18,8 @@ const SQUEEZE: &[Param] = &[req("x"), opt("axes")];
 /// Parameters of `reshape`.
 const RESHAPE: &[Param] = &[req("x"), req("shape")];
 /// Parameters of `reshape_like`.
-const LIKE: &[Param] = &[req("x"), req("ref_tensors"), req("begins"), req("ends"), req("end_masks")];
+const LIKE: &[Param] =
+    &[req("x"), req("ref_tensors"), req("begins"), req("ends"), req("end_masks")];
 /// Parameters of `transpose`.
 const TRANSPOSE: &[Param] = &[req("x"), req("perm")];
 
@@ -52,12 +54,16 @@ fn concat(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let rank = ranks.iter().copied().max().unwrap_or(0).max(1);
     let axis = a.axis("axis", 0, rank)?;
     // MIL joins scalars to a vector.
-    let parts: Vec<Value> =
-        values.iter().zip(&ranks).map(|(x, rank)| if *rank == 0 { g.reshape(x, &[1]) } else { x.clone() }).collect();
+    let parts: Vec<Value> = values
+        .iter()
+        .zip(&ranks)
+        .map(|(x, rank)| if *rank == 0 { g.reshape(x, &[1]) } else { x.clone() })
+        .collect();
     let y = if a.get_or("interleave", false)? {
         let spread: Vec<Value> = parts.iter().map(|x| g.unsqueeze(x, &[axis + 1])).collect();
         let pairs = g.concat(&spread.iter().collect::<Vec<_>>(), axis + 1);
-        // [.., d, n, ..] becomes [.., d · n, ..]: what stands before the axis is kept, what stands after too.
+        // [.., d, n, ..] becomes [.., d · n, ..]: what stands before the axis is kept, what stands
+        // after too.
         let shape = g.shape(&pairs);
         let before = g.slice(&shape, &[0], &[axis], &[0], &[1]);
         let after = g.slice(&shape, &[axis + 2], &[i64::from(i32::MAX)], &[0], &[1]);
@@ -76,7 +82,8 @@ fn expand_dims(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let axes: Vec<i64> = a.need("axes")?;
     let rank = a.rank("x")? + axes.len();
-    let mut axes = axes.into_iter().map(|axis| normalized(axis, rank)).collect::<Result<Vec<_>, _>>()?;
+    let mut axes =
+        axes.into_iter().map(|axis| normalized(axis, rank)).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     let y = g.unsqueeze(&x, &axes);
     g.give(y);
@@ -102,7 +109,8 @@ fn fill_like(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 
 /// Returns `value` repeated to a shape.
 fn filled(a: &Args<'_, '_>, g: &mut Graph, shape: &Value) -> Result<Value, OpError> {
-    let value = if a.has("value") { a.tensor(g, "value")? } else { g.scalar(a.output(0)?.data_type, 0.0)? };
+    let value =
+        if a.has("value") { a.tensor(g, "value")? } else { g.scalar(a.output(0)?.data_type, 0.0)? };
     Ok(g.node("Expand", &[&value, shape], Vec::new()))
 }
 
@@ -133,7 +141,8 @@ fn pad(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         if !pad.len().is_multiple_of(2) || pad.len() > 2 * rank {
             return Err(OpError::invalid("its pad does not fit its input"));
         }
-        // MIL names pairs for the last dimensions; ONNX wants all that stand before, then all that stand after.
+        // MIL names pairs for the last dimensions; ONNX wants all that stand before, then all that
+        // stand after.
         let mut pads = vec![0; 2 * rank];
         for (pair, axis) in pad.chunks_exact(2).zip(rank - pad.len() / 2..) {
             (pads[axis], pads[rank + axis]) = (pair[0], pair[1]);
@@ -177,7 +186,9 @@ fn reshape_like(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (begins, ends): (Vec<i64>, Vec<i64>) = (a.needs("begins")?, a.needs("ends")?);
     let masks: Vec<bool> = a.needs("end_masks")?;
     if [begins.len(), ends.len(), masks.len()] != [references.len(); 3] {
-        return Err(OpError::invalid("its begins, ends or end_masks are not as many as its ref_tensors"));
+        return Err(OpError::invalid(
+            "its begins, ends or end_masks are not as many as its ref_tensors",
+        ));
     }
     let mut parts = Vec::new();
     for (i, reference) in references.iter().enumerate() {
@@ -226,7 +237,8 @@ fn split(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 fn squeeze(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, ty) = (a.tensor(g, "x")?, a.ty("x")?);
     let named = a.axes("axes", ty.rank())?.unwrap_or_else(|| (0..ty.rank() as i64).collect());
-    let axes: Vec<i64> = named.into_iter().filter(|axis| ty.dims[*axis as usize] == Some(1)).collect();
+    let axes: Vec<i64> =
+        named.into_iter().filter(|axis| ty.dims[*axis as usize] == Some(1)).collect();
     let y = g.squeeze(&x, &axes);
     g.give(y);
     Ok(())

@@ -1,7 +1,8 @@
 //! Recurrent layers: MIL's `recurrent.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. An LSTM with the usual activations becomes ONNX's LSTM. All others become a loop
-//! over time, whose products with the input are taken out and computed at once: engines know few variants.
+//! Flow: rows of the table in `ops.rs`. An LSTM with the usual activations becomes ONNX's LSTM. All
+//! others become a loop over time, whose products with the input are taken out and computed at
+//! once: engines know few variants.
 
 use super::Opset::{CoreML5, CoreML7, CoreML8};
 use super::linear::all_zero;
@@ -104,15 +105,26 @@ fn activation(g: &mut Graph, name: &str, x: &Value) -> Result<Value, OpError> {
         "sigmoid" => g.node("Sigmoid", &[x], Vec::new()),
         "tanh" => g.node("Tanh", &[x], Vec::new()),
         "sigmoid_hard" | "hard_sigmoid" => {
-            let attributes = vec![AttributeProto::float("alpha", 0.2), AttributeProto::float("beta", 0.5)];
+            let attributes =
+                vec![AttributeProto::float("alpha", 0.2), AttributeProto::float("beta", 0.5)];
             g.node("HardSigmoid", &[x], attributes)
         }
-        _ => return Err(OpError::unsupported(format!("the activation `{name}` in a recurrent layer"))),
+        _ => {
+            return Err(OpError::unsupported(format!(
+                "the activation `{name}` in a recurrent layer"
+            )));
+        }
     })
 }
 
 /// Returns `x · weightᵀ + bias` for a whole sequence, or a step.
-fn projected(a: &Args<'_, '_>, g: &mut Graph, x: &Value, weight: &str, bias: &str) -> Result<Value, OpError> {
+fn projected(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    x: &Value,
+    weight: &str,
+    bias: &str,
+) -> Result<Value, OpError> {
     let weight = a.transposed(g, weight)?;
     let y = g.node("MatMul", &[x, &weight], Vec::new());
     if !a.has(bias) || all_zero(a, bias)? {
@@ -132,8 +144,8 @@ struct Unrolled {
 
 /// Runs `step` for each element of the first dimension of `inputs`.
 ///
-/// Parameters: `states` — at the start; `step` — from the graph, a step's input and the states before it, to the states
-/// after it.
+/// Parameters: `states` — at the start; `step` — from the graph, a step's input and the states
+/// before it, to the states after it.
 fn over_time(
     g: &mut Graph,
     inputs: &Value,
@@ -154,8 +166,10 @@ fn over_time(
         // A graph's outputs need names of their own even where values coincide.
         outputs.extend(after.iter().map(|state| g.node("Identity", &[state], Vec::new())));
         outputs.push(g.node("Identity", &[&after[0]], Vec::new()));
-        let mut ports: Vec<ValueInfoProto> =
-            vec![declared(&number, ElementType::Int64, Some(0)), declared(&proceed, ElementType::Bool, Some(0))];
+        let mut ports: Vec<ValueInfoProto> = vec![
+            declared(&number, ElementType::Int64, Some(0)),
+            declared(&proceed, ElementType::Bool, Some(0)),
+        ];
         ports.extend(before.iter().map(|state| declared(state, ElementType::Float, None)));
         let types = outputs.iter().enumerate().map(|(i, output)| match i {
             0 => declared(output, ElementType::Bool, Some(0)),
@@ -164,15 +178,19 @@ fn over_time(
         Ok::<_, OpError>((ports, types.collect()))
     })?;
     let operands: Vec<&Value> = [&count, &always].into_iter().chain(states).collect();
-    let mut outputs = g.nodes("Loop", &operands, states.len() + 1, vec![AttributeProto::graph("body", body)]);
+    let mut outputs =
+        g.nodes("Loop", &operands, states.len() + 1, vec![AttributeProto::graph("body", body)]);
     let sequence = outputs.pop().unwrap_or_else(Value::none);
     Ok(Unrolled { sequence, last: outputs })
 }
 
 /// Gives the results of a layer of one direction: the sequence or its end, then the last states.
 fn give(a: &Args<'_, '_>, g: &mut Graph, unrolled: Unrolled) -> Result<(), OpError> {
-    let first =
-        if a.get_or("output_sequence", false)? { unrolled.sequence } else { g.unsqueeze(&unrolled.last[0], &[0]) };
+    let first = if a.get_or("output_sequence", false)? {
+        unrolled.sequence
+    } else {
+        g.unsqueeze(&unrolled.last[0], &[0])
+    };
     g.give(first);
     unrolled.last.into_iter().for_each(|state| g.give(state));
     Ok(())
@@ -192,14 +210,16 @@ fn rnn(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     give(a, g, unrolled)
 }
 
-/// `h' = (1 − z) o + z h`, with reset gate `r`, output `o` and update gate `z` in this order in the weights.
+/// `h' = (1 − z) o + z h`, with reset gate `r`, output `o` and update gate `z` in this order in the
+/// weights.
 fn gru(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, h) = (directed(a, g)?, a.tensor(g, "initial_h")?);
     let inner = a.get_or("recurrent_activation", "sigmoid".to_owned())?;
     let outer = a.get_or("activation", "tanh".to_owned())?;
     let hidden = hidden_size(a)?;
     let after = a.get_or("reset_after", false)?;
-    // The bias belongs to the recurrent product, where `reset_after` resets it too; otherwise all biases just add up.
+    // The bias belongs to the recurrent product, where `reset_after` resets it too; otherwise all
+    // biases just add up.
     let mut inputs = projected(a, g, &x, "weight_ih", if after { "input_bias" } else { "bias" })?;
     if !after && a.has("input_bias") {
         let bias = a.tensor(g, "input_bias")?;
@@ -214,7 +234,9 @@ fn gru(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         let h = &states[0];
         let inputs = g.nodes("Split", &[input, &sizes], 3, vec![AttributeProto::int("axis", 1)]);
         let biases = match &bias {
-            Some(bias) => g.nodes("Split", &[bias, &sizes], 3, vec![AttributeProto::int("axis", 0)]),
+            Some(bias) => {
+                g.nodes("Split", &[bias, &sizes], 3, vec![AttributeProto::int("axis", 0)])
+            }
             None => Vec::new(),
         };
         let product = |g: &mut Graph, h: &Value, gate: usize| {
@@ -251,14 +273,18 @@ fn gru(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Returns the number of hidden units.
 fn hidden_size(a: &Args<'_, '_>) -> Result<i64, OpError> {
     let size = a.ty("weight_hh")?.dims.get(1).copied().flatten();
-    size.and_then(|size| i64::try_from(size).ok()).ok_or_else(|| OpError::invalid("its weight_hh is not a matrix"))
+    size.and_then(|size| i64::try_from(size).ok())
+        .ok_or_else(|| OpError::invalid("its weight_hh is not a matrix"))
 }
 
 /// Long short-term memory in one or both directions.
 fn lstm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let name = |key: &str, default: &str| a.get_or(key, default.to_owned());
-    let activations =
-        [name("recurrent_activation", "sigmoid")?, name("cell_activation", "tanh")?, name("activation", "tanh")?];
+    let activations = [
+        name("recurrent_activation", "sigmoid")?,
+        name("cell_activation", "tanh")?,
+        name("activation", "tanh")?,
+    ];
     let both = name("direction", "forward")? == "bidirectional";
     let usual = activations == ["sigmoid", "tanh", "tanh"].map(str::to_owned);
     let plain = !["peephole", "peephole_back", "clip"].into_iter().any(|name| a.has(name));
@@ -274,7 +300,8 @@ fn lstm(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let (h, c) = (a.tensor(g, "initial_h")?, a.tensor(g, "initial_c")?);
     let attributes = || vec![AttributeProto::int("axis", 1), AttributeProto::int("num_outputs", 2)];
-    let (h, c) = (g.nodes("Split", &[&h], 2, attributes()), g.nodes("Split", &[&c], 2, attributes()));
+    let (h, c) =
+        (g.nodes("Split", &[&h], 2, attributes()), g.nodes("Split", &[&c], 2, attributes()));
     let forth = unusual_lstm(a, g, &x, [h[0].clone(), c[0].clone()], "", &activations)?;
     let reversed = backwards(g, &x);
     let back = unusual_lstm(a, g, &reversed, [h[1].clone(), c[1].clone()], "_back", &activations)?;
@@ -314,7 +341,10 @@ fn usual_lstm(a: &Args<'_, '_>, g: &mut Graph, both: bool) -> Result<(), OpError
         states.push(g.transpose(&split, &[1, 0, 2]));
     }
     let direction = if both { "bidirectional" } else { "forward" };
-    let attributes = vec![AttributeProto::int("hidden_size", hidden), AttributeProto::string("direction", direction)];
+    let attributes = vec![
+        AttributeProto::int("hidden_size", hidden),
+        AttributeProto::string("direction", direction),
+    ];
     let lengths = Value::none();
     let operands = [&x, &stacked[0], &stacked[1], &stacked[2], &lengths, &states[0], &states[1]];
     let outputs = g.nodes("LSTM", &operands, 3, attributes);
@@ -328,8 +358,8 @@ fn usual_lstm(a: &Args<'_, '_>, g: &mut Graph, both: bool) -> Result<(), OpError
     give(a, g, Unrolled { sequence, last })
 }
 
-/// Returns a weight or bias with its gates in ONNX's order (input, output, forget, cell) instead of MIL's (input,
-/// forget, output, cell).
+/// Returns a weight or bias with its gates in ONNX's order (input, output, forget, cell) instead of
+/// MIL's (input, forget, output, cell).
 fn reordered(a: &Args<'_, '_>, g: &mut Graph, name: &str, hidden: i64) -> Result<Value, OpError> {
     let weight = a.tensor(g, name)?;
     let sizes = g.ints(&[hidden; 4]);
@@ -352,7 +382,8 @@ fn unusual_lstm(
     let recurrent = a.transposed(g, &key("weight_hh"))?;
     let peepholes = if a.has(&key("peephole")) {
         let all = a.tensor(g, &key("peephole"))?;
-        let attributes = vec![AttributeProto::int("axis", 0), AttributeProto::int("num_outputs", 3)];
+        let attributes =
+            vec![AttributeProto::int("axis", 0), AttributeProto::int("num_outputs", 3)];
         g.nodes("Split", &[&all], 3, attributes)
     } else {
         Vec::new()

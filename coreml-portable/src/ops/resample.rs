@@ -1,7 +1,8 @@
 //! Sampling of images at computed places: `affine` and `resample` of MIL's `image_resizing.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. Everything becomes places in pixels, to which padding and rounding are applied
-//! here, and one bilinear GridSample with zeros outside: the form that every engine has.
+//! Flow: rows of the table in `ops.rs`. Everything becomes places in pixels, to which padding and
+//! rounding are applied here, and one bilinear GridSample with zeros outside: the form that every
+//! engine has.
 
 use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::{Op, Param, op, req};
@@ -57,14 +58,24 @@ pub(super) fn image_size(a: &Args<'_, '_>, g: &mut Graph, x: &Value) -> Result<V
             let size = g.node("Gather", &[&shape, &order], vec![AttributeProto::int("axis", 0)]);
             Ok(g.cast(&size, ElementType::Float))
         }
-        _ => Err(OpError::invalid(format!("it takes images with four dimensions, not {}", dims.len()))),
+        _ => Err(OpError::invalid(format!(
+            "it takes images with four dimensions, not {}",
+            dims.len()
+        ))),
     }
 }
 
 /// Samples images bilinearly.
 ///
-/// Parameters: `places` — of shape [batch, height, width, 2], (x, y) in pixels; `outside` — what lies around the image.
-pub(super) fn sampled(g: &mut Graph, x: &Value, places: &Value, size: &Value, outside: f32) -> Value {
+/// Parameters: `places` — of shape [batch, height, width, 2], (x, y) in pixels; `outside` — what
+/// lies around the image.
+pub(super) fn sampled(
+    g: &mut Graph,
+    x: &Value,
+    places: &Value,
+    size: &Value,
+    outside: f32,
+) -> Value {
     // GridSample counts from -1 to 1 between the outer edges of the outermost pixels.
     let (half, two, one) = (g.float(0.5), g.float(2.0), g.float(1.0));
     let shifted = g.node("Add", &[places, &half], Vec::new());
@@ -100,7 +111,9 @@ fn resample(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
             in_pixels(g, &unit, &size, align)
         }
         "normalized_zero_to_one" => in_pixels(g, &coordinates, &size, align),
-        other => return Err(OpError::unsupported(format!("its coordinates_mode `{other}` is unknown"))),
+        other => {
+            return Err(OpError::unsupported(format!("its coordinates_mode `{other}` is unknown")));
+        }
     };
     let padding = a.need::<String>("padding_mode")?;
     let one = g.float(1.0);
@@ -116,13 +129,17 @@ fn resample(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
             let places = g.node("Sub", &[&folded, &half], Vec::new());
             within(g, &places, &last)
         }
-        other => return Err(OpError::unsupported(format!("its padding_mode `{other}` is unknown"))),
+        other => {
+            return Err(OpError::unsupported(format!("its padding_mode `{other}` is unknown")));
+        }
     };
     let places = match a.need::<String>("sampling_mode")?.as_str() {
         "bilinear" => places,
         // At the centre of a pixel the interpolation is the pixel.
         "nearest" => g.node("Round", &[&places], Vec::new()),
-        other => return Err(OpError::unsupported(format!("its sampling_mode `{other}` is unknown"))),
+        other => {
+            return Err(OpError::unsupported(format!("its sampling_mode `{other}` is unknown")));
+        }
     };
     let outside = if padding == "constant" { a.need("padding_value")? } else { 0.0 };
     let y = sampled(g, &x, &places, &size, outside);
@@ -130,7 +147,8 @@ fn resample(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Returns places in pixels for coordinates from 0 to 1: between the outer centres, or between the outer edges.
+/// Returns places in pixels for coordinates from 0 to 1: between the outer centres, or between the
+/// outer edges.
 fn in_pixels(g: &mut Graph, unit: &Value, size: &Value, align: bool) -> Value {
     if align {
         let one = g.float(1.0);
@@ -176,7 +194,9 @@ fn affine(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     for (name, wanted) in known {
         let given: String = a.need(name)?;
         if !given.eq_ignore_ascii_case(wanted) {
-            return Err(OpError::unsupported(format!("its {name} `{given}`; MIL defines only `{wanted}`")));
+            return Err(OpError::unsupported(format!(
+                "its {name} `{given}`; MIL defines only `{wanted}`"
+            )));
         }
     }
     if !a.need::<bool>("align_corners")? {
@@ -189,7 +209,8 @@ fn affine(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         return Err(LARGE_GRID.error());
     }
     // Rows (x, y, 1) for all places of the output, from -1 to 1.
-    let place = |i: usize, n: usize| if n < 2 { 0.0 } else { 2.0 * i as f32 / (n - 1) as f32 - 1.0 };
+    let place =
+        |i: usize, n: usize| if n < 2 { 0.0 } else { 2.0 * i as f32 / (n - 1) as f32 - 1.0 };
     let row = |i: usize| [place(i % columns, columns), place(i / columns, rows), 1.0];
     let base: Vec<f32> = (0..rows * columns).flat_map(row).collect();
     let base = g.floats(&base);

@@ -54,7 +54,9 @@ impl Sampling {
         match self {
             Self::Default => Some("asymmetric"),
             Self::StrictAlignCorners => Some("align_corners"),
-            Self::AlignCorners => output.is_some_and(|output| output != 1).then_some("align_corners"),
+            Self::AlignCorners => {
+                output.is_some_and(|output| output != 1).then_some("align_corners")
+            }
             Self::UnalignCorners => Some("half_pixel"),
             Self::OffsetCorners => None,
         }
@@ -62,7 +64,14 @@ impl Sampling {
 }
 
 /// Interpolates along one axis at given places.
-pub(super) fn interpolated(g: &mut Graph, x: &Value, axis: usize, rank: usize, input: usize, places: &[f64]) -> Value {
+pub(super) fn interpolated(
+    g: &mut Graph,
+    x: &Value,
+    axis: usize,
+    rank: usize,
+    input: usize,
+    places: &[f64],
+) -> Value {
     if places.len() == input && places.iter().enumerate().all(|(i, place)| *place == i as f64) {
         return x.clone();
     }

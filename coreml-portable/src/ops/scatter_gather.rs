@@ -1,7 +1,7 @@
 //! Elements by index: MIL's `scatter_gather.py`.
 //!
-//! Flow: rows of the table in `ops.rs`. What happens beyond the end of a dimension is undefined in MIL; engines report
-//! an error.
+//! Flow: rows of the table in `ops.rs`. What happens beyond the end of a dimension is undefined in
+//! MIL; engines report an error.
 
 use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::{Op, Param, op, opt, req};
@@ -14,8 +14,14 @@ use crate::onnx::{AttributeProto, ElementType};
 /// Parameters of `scatter` and `scatter_along_axis`.
 const SCATTER: &[Param] = &[req("data"), req("indices"), req("updates"), opt("axis"), opt("mode")];
 /// The same since iOS 17.
-const SCATTER_7: &[Param] =
-    &[req("data"), req("indices"), req("updates"), opt("axis"), opt("mode"), opt("validate_indices")];
+const SCATTER_7: &[Param] = &[
+    req("data"),
+    req("indices"),
+    req("updates"),
+    opt("axis"),
+    opt("mode"),
+    opt("validate_indices"),
+];
 /// Parameters of `gather_along_axis`.
 const ALONG: &[Param] = &[req("x"), req("indices"), opt("axis")];
 
@@ -26,7 +32,12 @@ const DIVISION: &[Limit] = &[INTEGER_DIVISION];
 pub(super) const OPS: &[Op] = &[
     op("gather", CoreML5, &[req("x"), req("indices"), opt("axis")], gather),
     op("gather", CoreML6, &[req("x"), req("indices"), opt("axis"), opt("batch_dims")], gather),
-    op("gather", CoreML7, &[req("x"), req("indices"), opt("axis"), opt("batch_dims"), opt("validate_indices")], gather),
+    op(
+        "gather",
+        CoreML7,
+        &[req("x"), req("indices"), opt("axis"), opt("batch_dims"), opt("validate_indices")],
+        gather,
+    ),
     op("gather_along_axis", CoreML5, ALONG, gather_along_axis),
     op("gather_along_axis", CoreML6, ALONG, gather_along_axis),
     op(
@@ -37,13 +48,23 @@ pub(super) const OPS: &[Op] = &[
     ),
     op("gather_nd", CoreML5, &[req("x"), req("indices")], gather_nd),
     op("gather_nd", CoreML6, &[req("x"), req("indices"), opt("batch_dims")], gather_nd),
-    op("gather_nd", CoreML7, &[req("x"), req("indices"), opt("batch_dims"), opt("validate_indices")], gather_nd),
+    op(
+        "gather_nd",
+        CoreML7,
+        &[req("x"), req("indices"), opt("batch_dims"), opt("validate_indices")],
+        gather_nd,
+    ),
     op("scatter", CoreML5, SCATTER, scatter).limited(DIVISION),
     op("scatter", CoreML7, SCATTER_7, scatter).limited(DIVISION),
     op("scatter_along_axis", CoreML5, SCATTER, scatter_along_axis).limited(DIVISION),
     op("scatter_along_axis", CoreML7, SCATTER_7, scatter_along_axis).limited(DIVISION),
-    op("scatter_nd", CoreML5, &[req("data"), req("indices"), req("updates"), opt("mode")], scatter_nd)
-        .limited(DIVISION),
+    op(
+        "scatter_nd",
+        CoreML5,
+        &[req("data"), req("indices"), req("updates"), opt("mode")],
+        scatter_nd,
+    )
+    .limited(DIVISION),
     op(
         "scatter_nd",
         CoreML7,
@@ -59,7 +80,8 @@ fn gather(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let axis = a.axis("axis", 0, rank as usize)?;
     let batch: i64 = a.get_or("batch_dims", 0)?;
     if batch == 0 && axis == 0 && rank == 2 && a.is_stored_transposed(g, "x")? {
-        // The embedding of a decoder that makes its logits, too: columns are gathered, and the matrix is not stored twice.
+        // The embedding of a decoder that makes its logits, too: columns are gathered, and the
+        // matrix is not stored twice.
         let (x, indices) = (a.transposed(g, "x")?, a.tensor(g, "indices")?);
         let columns = g.node("Gather", &[&x, &indices], vec![AttributeProto::int("axis", 1)]);
         let perm: Vec<i64> = (1..=indices_rank).chain([0]).collect();
@@ -74,14 +96,19 @@ fn gather(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         return Ok(());
     }
     if batch < 0 || batch > axis || batch > indices_rank {
-        return Err(OpError::invalid(format!("its batch_dims {batch} is negative or beyond its axis {axis}")));
+        return Err(OpError::invalid(format!(
+            "its batch_dims {batch} is negative or beyond its axis {axis}"
+        )));
     }
-    // The axis goes where the dimensions in step end, and the result's dimensions go back behind those it jumped over.
-    let perm: Vec<i64> = (0..batch).chain([axis]).chain(batch..axis).chain(axis + 1..rank).collect();
+    // The axis goes where the dimensions in step end, and the result's dimensions go back behind
+    // those it jumped over.
+    let perm: Vec<i64> =
+        (0..batch).chain([axis]).chain(batch..axis).chain(axis + 1..rank).collect();
     let moved = g.transpose(&x, &perm);
     let single = long(g, &indices);
     let single = g.unsqueeze(&single, &[indices_rank]);
-    let gathered = g.node("GatherND", &[&moved, &single], vec![AttributeProto::int("batch_dims", batch)]);
+    let gathered =
+        g.node("GatherND", &[&moved, &single], vec![AttributeProto::int("batch_dims", batch)]);
     let jumped = indices_rank..indices_rank + axis - batch;
     let rest = jumped.end..indices_rank + rank - batch - 1;
     let back: Vec<i64> = (0..batch).chain(jumped).chain(batch..indices_rank).chain(rest).collect();
@@ -149,7 +176,8 @@ fn scatter(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let rank = a.rank("data")? as i64;
     let axis = a.axis("axis", 0, rank as usize)?;
     let mode = Mode::read(a, g)?;
-    let to_front: Vec<i64> = [axis].into_iter().chain((0..rank).filter(|dim| *dim != axis)).collect();
+    let to_front: Vec<i64> =
+        [axis].into_iter().chain((0..rank).filter(|dim| *dim != axis)).collect();
     let back: Vec<i64> = (1..=axis).chain([0]).chain(axis + 1..rank).collect();
     let (data, updates) = (g.transpose(&data, &to_front), g.transpose(&mode.updates, &to_front));
     let indices = long(g, &indices);
@@ -165,7 +193,8 @@ fn scatter_along_axis(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (data, indices) = (a.tensor(g, "data")?, a.tensor(g, "indices")?);
     let mode = Mode::read(a, g)?;
     let axis = AttributeProto::int("axis", a.axis("axis", 0, a.rank("data")?)?);
-    let y = g.node("ScatterElements", &[&data, &indices, &mode.updates], vec![axis, mode.attribute()]);
+    let y =
+        g.node("ScatterElements", &[&data, &indices, &mode.updates], vec![axis, mode.attribute()]);
     g.give(y);
     Ok(())
 }

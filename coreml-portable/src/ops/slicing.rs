@@ -17,8 +17,15 @@ const BEFORE: i64 = -END;
 const LONGEST_LISTED: usize = 1 << 12;
 
 /// Parameters of `slice_by_index`.
-const BY_INDEX: &[Param] =
-    &[req("x"), req("begin"), req("end"), opt("stride"), opt("begin_mask"), opt("end_mask"), opt("squeeze_mask")];
+const BY_INDEX: &[Param] = &[
+    req("x"),
+    req("begin"),
+    req("end"),
+    opt("stride"),
+    opt("begin_mask"),
+    opt("end_mask"),
+    opt("squeeze_mask"),
+];
 /// Parameters of `slice_by_size`.
 const BY_SIZE: &[Param] = &[req("x"), req("begin"), req("size")];
 
@@ -159,7 +166,8 @@ fn slice_by_size(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
             0 if start < 0 => END,
             end => end,
         };
-        let ends: Vec<i64> = starts.iter().zip(&sizes).map(|(start, size)| end(*start, *size)).collect();
+        let ends: Vec<i64> =
+            starts.iter().zip(&sizes).map(|(start, size)| end(*start, *size)).collect();
         (g.ints(&starts), g.ints(&ends))
     } else {
         let (begin, size) = (a.shape_tensor(g, "begin")?, a.shape_tensor(g, "size")?);
@@ -179,8 +187,9 @@ fn slice_by_size(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 
 /// A tensor with a strided range of each dimension replaced.
 ///
-/// The range becomes row numbers of a matrix whose rows are the longest unbroken pieces: those after the last dimension
-/// that is not taken whole. That is one scatter, which engines do in place, and no index for each element.
+/// The range becomes row numbers of a matrix whose rows are the longest unbroken pieces: those
+/// after the last dimension that is not taken whole. That is one scatter, which engines do in
+/// place, and no index for each element.
 fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, update) = (a.tensor(g, "x")?, a.tensor(g, "update")?);
     let rank = a.rank("x")?;
@@ -188,22 +197,29 @@ fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let update = g.unsqueeze(&update, &range.squeezed);
     let begin_mask: Vec<bool> = a.get_or("begin_mask", vec![false; rank])?;
     let end_mask: Vec<bool> = a.get_or("end_mask", vec![false; rank])?;
-    let whole =
-        |i: usize| begin_mask[i] && end_mask[i] && range.strides[i] == 1 && !range.squeezed.contains(&(i as i64));
+    let whole = |i: usize| {
+        begin_mask[i]
+            && end_mask[i]
+            && range.strides[i] == 1
+            && !range.squeezed.contains(&(i as i64))
+    };
     let Some(last) = (0..rank).rev().find(|i| !whole(*i)) else {
         g.give(update);
         return Ok(());
     };
     let dims = a.ty("x")?.dims;
     // Sizes that are known need no nodes, which cost time whenever the model is loaded.
-    let known =
-        |from: usize| dims[from..].iter().map(|size| size.map(|size| size as i64)).collect::<Option<Vec<i64>>>();
+    let known = |from: usize| {
+        dims[from..].iter().map(|size| size.map(|size| size as i64)).collect::<Option<Vec<i64>>>()
+    };
     let shape = if let Some(sizes) = known(0) { g.ints(&sizes) } else { g.shape(&x) };
     let mut rows: Option<Value> = None;
     for (i, known_size) in dims.iter().enumerate().take(last + 1) {
         let axis = i as i64;
         let (size, positions) = match *known_size {
-            Some(size) if size <= LONGEST_LISTED => (g.int(size as i64), g.ints(&(0..size as i64).collect::<Vec<_>>())),
+            Some(size) if size <= LONGEST_LISTED => {
+                (g.int(size as i64), g.ints(&(0..size as i64).collect::<Vec<_>>()))
+            }
             _ => {
                 let size = g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]);
                 let size = g.squeeze(&size, &[0]);
@@ -239,7 +255,11 @@ fn slice_update(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         g.concat(&[&all, &piece], 0)
     };
     let matrix = g.node("Reshape", &[&x, &matrix_shape], Vec::new());
-    let scattered = g.node("ScatterND", &[&matrix, &rows, &update], vec![AttributeProto::string("reduction", "none")]);
+    let scattered = g.node(
+        "ScatterND",
+        &[&matrix, &rows, &update],
+        vec![AttributeProto::string("reduction", "none")],
+    );
     let y = g.node("Reshape", &[&scattered, &shape], Vec::new());
     g.give(y);
     Ok(())

@@ -1,7 +1,9 @@
-//! States: MIL's `states.py`, and `write_state`, which coremltools writes for its `coreml_update_state`.
+//! States: MIL's `states.py`, and `write_state`, which coremltools writes for its
+//! `coreml_update_state`.
 //!
-//! Flow: rows of the table in `ops.rs`. A program reads and writes states in its own order; the graph has no order but
-//! that of its values, so reading gives the value that was written last, and the last one becomes an output.
+//! Flow: rows of the table in `ops.rs`. A program reads and writes states in its own order; the
+//! graph has no order but that of its values, so reading gives the value that was written last, and
+//! the last one becomes an output.
 
 use super::Opset::CoreML8;
 use super::{Op, op, req};
@@ -20,7 +22,10 @@ pub(super) const OPS: &[Op] = &[
 /// What a state holds now.
 fn read_state(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let index = state(a)?;
-    let value = g.state(index).cloned().ok_or_else(|| OpError::invalid("its state is not one of the function's"))?;
+    let value = g
+        .state(index)
+        .cloned()
+        .ok_or_else(|| OpError::invalid("its state is not one of the function's"))?;
     g.give(value);
     Ok(())
 }

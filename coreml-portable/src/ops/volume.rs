@@ -1,7 +1,8 @@
 //! Convolution and pooling over three spatial dimensions, for engines that know only two.
 //!
-//! Flow: `conv.rs` and `pool.rs` come here when the graph's dialect has no volumes. Depth becomes part of the batch or of
-//! the channels, and what happens along it is a sum, or a pooling of its own.
+//! Flow: `conv.rs` and `pool.rs` come here when the graph's dialect has no volumes. Depth becomes
+//! part of the batch or of the channels, and what happens along it is a sum, or a pooling of its
+//! own.
 
 use super::conv::{Window, fixed};
 use crate::args::Args;
@@ -37,7 +38,8 @@ impl Plane {
     }
 }
 
-/// Returns the part of a window that moves over planes, and its padding in front of and behind the depth.
+/// Returns the part of a window that moves over planes, and its padding in front of and behind the
+/// depth.
 fn parts(window: &Window) -> Result<(Plane, i64, i64), OpError> {
     let (&[_, height, width], Some(&[front, top, left, back, bottom, right])) =
         (window.kernel.as_slice(), window.pads.as_deref())
@@ -56,8 +58,10 @@ fn parts(window: &Window) -> Result<(Plane, i64, i64), OpError> {
 /// Returns the sizes of the input and the output after the batch: channels, depth, height, width.
 fn sizes(a: &Args<'_, '_>) -> Result<([i64; 4], [i64; 4]), OpError> {
     let four = |dims: &[Option<usize>]| {
-        let sizes = fixed(dims.get(1..).unwrap_or_default()).ok_or_else(|| VARYING_VOLUME.error())?;
-        <[i64; 4]>::try_from(sizes).map_err(|_| OpError::invalid("its input or output has not five dimensions"))
+        let sizes =
+            fixed(dims.get(1..).unwrap_or_default()).ok_or_else(|| VARYING_VOLUME.error())?;
+        <[i64; 4]>::try_from(sizes)
+            .map_err(|_| OpError::invalid("its input or output has not five dimensions"))
     };
     Ok((four(&a.ty("x")?.dims)?, four(&a.output(0)?.dims)?))
 }
@@ -101,7 +105,8 @@ pub(super) fn convolve(
     groups: i64,
 ) -> Result<Value, OpError> {
     let (plane, front, back) = parts(window)?;
-    let ([channels, _, height, width], [out_channels, out_depth, out_height, out_width]) = sizes(a)?;
+    let ([channels, _, height, width], [out_channels, out_depth, out_height, out_width]) =
+        sizes(a)?;
     let mut padded = x.clone();
     if front != 0 || back != 0 {
         let pads = g.ints(&[0, 0, front, 0, 0, 0, 0, back, 0, 0]);
@@ -113,7 +118,8 @@ pub(super) fn convolve(
     let mut sum: Option<Value> = None;
     for slice in 0..window.kernel[0] {
         let first = slice * dilation;
-        let met = g.slice(&padded, &[first], &[first + (out_depth - 1) * stride + 1], &[2], &[stride]);
+        let met =
+            g.slice(&padded, &[first], &[first + (out_depth - 1) * stride + 1], &[2], &[stride]);
         let moved = g.transpose(&met, &[0, 2, 1, 3, 4]);
         let planes = g.reshape(&moved, &[-1, channels, height, width]);
         let kernel = kernel_slice(g, weight, slice);
@@ -139,7 +145,8 @@ fn kernel_slice(g: &mut Graph, weight: &Value, slice: i64) -> Value {
     g.squeeze(&kernel, &[2])
 }
 
-/// Spreads the planes with each slice of the kernel, and adds each result where it belongs in the depth.
+/// Spreads the planes with each slice of the kernel, and adds each result where it belongs in the
+/// depth.
 ///
 /// Parameters: `extra` — what the output has behind the natural depth, height and width.
 pub(super) fn spread(
@@ -151,7 +158,8 @@ pub(super) fn spread(
     groups: i64,
 ) -> Result<Value, OpError> {
     let (plane, front, back) = parts(window)?;
-    let ([channels, depth, height, width], [out_channels, out_depth, out_height, out_width]) = sizes(a)?;
+    let ([channels, depth, height, width], [out_channels, out_depth, out_height, out_width]) =
+        sizes(a)?;
     let (Some(behind), Some(planar)) = (extra.first(), extra.get(1..3)) else {
         return Err(OpError::invalid("its output shape has not five dimensions"));
     };
@@ -177,7 +185,8 @@ pub(super) fn spread(
             let all = g.reshape(&wide, &[0, -1, out_channels * out_height * out_width]);
             rows = g.slice(&all, &[0], &[(depth - 1) * stride + 1], &[1], &[1]);
         }
-        let pads = g.ints(&[0, slice * dilation, 0, 0, (slices - 1 - slice) * dilation + behind, 0]);
+        let pads =
+            g.ints(&[0, slice * dilation, 0, 0, (slices - 1 - slice) * dilation + behind, 0]);
         let placed = g.node("Pad", &[&rows, &pads], zeros());
         sum = Some(match sum {
             None => placed,

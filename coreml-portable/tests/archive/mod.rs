@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The families, each an archive.
-pub(crate) const FAMILIES: [&str; 7] = ["control", "elementwise", "images", "linear", "networks", "tensors", "weights"];
+pub(crate) const FAMILIES: [&str; 7] =
+    ["control", "elementwise", "images", "linear", "networks", "tensors", "weights"];
 
 /// One case of an archive.
 #[derive(Default)]
@@ -33,15 +34,19 @@ impl Case {
 
 /// Reads an archive into its cases. What they borrow is never freed: a test's process ends soon.
 pub(crate) fn read(family: &str) -> BTreeMap<String, Case> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(format!("{family}.safetensors"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/cases")
+        .join(format!("{family}.safetensors"));
     let bytes: &'static [u8] = std::fs::read(&path).unwrap().leak();
     let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
     let metadata = header.metadata().clone().unwrap();
-    let archive: &'static SafeTensors<'static> = Box::leak(Box::new(SafeTensors::deserialize(bytes).unwrap()));
+    let archive: &'static SafeTensors<'static> =
+        Box::leak(Box::new(SafeTensors::deserialize(bytes).unwrap()));
     let mut cases: BTreeMap<String, Case> = BTreeMap::new();
     for (key, view) in archive.tensors() {
         let mut parts = key.splitn(3, '/');
-        let (name, group, rest) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let (name, group, rest) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         let case = cases.entry(name.to_owned()).or_default();
         match group {
             "package" => case.files.push((rest.to_owned().leak(), view.data().to_vec().leak())),

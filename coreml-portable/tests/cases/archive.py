@@ -2,10 +2,12 @@
 
 Owns: the layout of an archive and how packages are made small and reproducible.
 Must not: know operations; the families do.
-Flow: `generate.py` → a family (`networks.py`, …) → `Archive.add_*` → `<family>.safetensors`, read by `cases.rs`.
+Flow: `generate.py` → a family (`networks.py`, …) → `Archive.add_*` → `<family>.safetensors`, read
+by `cases.rs`.
 
-Keys: `CASE/package/PATH` holds the bytes of a package's file, `CASE/in/NAME` and `CASE/out/NAME` are tensors. The
-metadata entry `CASE` is a JSON object: `tolerance` (largest difference relative to the largest expected magnitude).
+Keys: `CASE/package/PATH` holds the bytes of a package's file, `CASE/in/NAME` and `CASE/out/NAME`
+are tensors. The metadata entry `CASE` is a JSON object: `tolerance` (largest difference relative to
+the largest expected magnitude).
 """
 
 import json
@@ -27,7 +29,8 @@ logging.disable(logging.WARNING)
 # Identifier that replaces the random one of each package, so that archives are reproducible.
 IDENTIFIERS = ("00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002")
 
-# Largest difference from the reference, relative to its largest magnitude, for programs of each precision.
+# Largest difference from the reference, relative to its largest magnitude, for programs of each
+# precision.
 TOLERANCES = {"float32": 2e-5, "float16": 4e-3}
 
 
@@ -41,7 +44,8 @@ class Archive:
         self.failures = []
 
     def add(self, name, model, inputs, outputs, tolerance):
-        """Adds a converted model with inputs and expected outputs, both dictionaries of NumPy arrays."""
+        """Adds a converted model with inputs and expected outputs, both dictionaries of NumPy
+        arrays."""
         assert name not in self.metadata, f"two cases are called {name}"
         self.metadata[name] = json.dumps({"tolerance": tolerance}, sort_keys=True)
         for path, content in package_files(model).items():
@@ -53,10 +57,14 @@ class Archive:
     def write(self):
         """Writes the archive beside this file."""
         path = pathlib.Path(__file__).with_name(f"{self.family}.safetensors")
-        safetensors.numpy.save_file(self.tensors, path, metadata=dict(sorted(self.metadata.items())))
+        safetensors.numpy.save_file(
+            self.tensors, path, metadata=dict(sorted(self.metadata.items()))
+        )
         print(f"{path.name}: {len(self.metadata)} cases, {path.stat().st_size:,} bytes")
         if self.failures:
-            raise SystemExit("\n".join([f"{len(self.failures)} cases could not be made:", *self.failures]))
+            raise SystemExit(
+                "\n".join([f"{len(self.failures)} cases could not be made:", *self.failures])
+            )
 
 
 def package_files(model):
@@ -75,7 +83,9 @@ def package_files(model):
     manifest = json.loads(files["Manifest.json"])
     entries = manifest["itemInfoEntries"]
     renamed = {}
-    for number, (key, entry) in enumerate(sorted(entries.items(), key=lambda item: item[1]["path"])):
+    for number, (key, entry) in enumerate(
+        sorted(entries.items(), key=lambda item: item[1]["path"])
+    ):
         renamed[IDENTIFIERS[number]] = entry
         if key == manifest["rootModelIdentifier"]:
             manifest["rootModelIdentifier"] = IDENTIFIERS[number]
@@ -100,7 +110,8 @@ def convert(source, precision="float32", target="iOS16", **options):
 
 
 class Operations:
-    """Adds cases of single operations: a program of a few builder calls, and what NumPy or PyTorch says it gives."""
+    """Adds cases of single operations: a program of a few builder calls, and what NumPy or PyTorch
+    says it gives."""
 
     def __init__(self, archive):
         self.archive = archive
@@ -108,8 +119,9 @@ class Operations:
     def add(self, name, inputs, build, expected, targets=("iOS15",), tolerance=None):
         """Adds a case for each target.
 
-        `inputs` are NumPy arrays by name; `build(**variables)` makes the program and returns one variable or several;
-        `expected(*arrays)` returns as many arrays, or is them. Outputs are called y0, y1, ….
+        `inputs` are NumPy arrays by name; `build(**variables)` makes the program and returns one
+        variable or several; `expected(*arrays)` returns as many arrays, or is them. Outputs are
+        called y0, y1, ….
         """
         results = expected(*inputs.values()) if callable(expected) else expected
         results = results if isinstance(results, (tuple, list)) else (results,)
@@ -117,7 +129,9 @@ class Operations:
         for target in targets:
             try:
                 model = program(inputs, build, target)
-            except Exception as error:  # the other cases are still wanted; `write` reports all that failed
+            except (
+                Exception
+            ) as error:  # the other cases are still wanted; `write` reports all that failed
                 self.archive.failures.append(f"{name}_{target}: {type(error).__name__}: {error}")
                 continue
             limit = tolerance or TOLERANCES["float32"]
@@ -135,15 +149,26 @@ def plain(array):
 def program(inputs, build, target):
     """Returns a converted program that no pass has touched."""
     version = getattr(ct.target, target)
-    names = {np.dtype(np.float32): types.fp32, np.dtype(np.float16): types.fp16, np.dtype(np.int32): types.int32}
-    specs = {key: mb.TensorSpec(shape=value.shape, dtype=names[value.dtype]) for key, value in inputs.items()}
+    names = {
+        np.dtype(np.float32): types.fp32,
+        np.dtype(np.float16): types.fp16,
+        np.dtype(np.int32): types.int32,
+    }
+    specs = {
+        key: mb.TensorSpec(shape=value.shape, dtype=names[value.dtype])
+        for key, value in inputs.items()
+    }
 
     def body(**variables):
         results = build(**variables)
         results = results if isinstance(results, (tuple, list)) else (results,)
         finished = []
         for number, result in enumerate(results):
-            if not types.is_list(result.sym_type) and result.dtype not in (types.fp32, types.fp16, types.int32):
+            if not types.is_list(result.sym_type) and result.dtype not in (
+                types.fp32,
+                types.fp16,
+                types.int32,
+            ):
                 result = mb.cast(x=result, dtype="int32")
             # A scalar is no output of a model.
             if result.rank == 0:

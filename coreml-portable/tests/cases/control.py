@@ -1,7 +1,8 @@
 """Recurrent layers, branches, loops, lists, states and whole recurrent networks.
 
-The reference is the operations' definition in NumPy, or PyTorch. Stateful cases have several steps: their inputs and
-outputs are called `step0/NAME`, `step1/NAME`, …, and what the states hold at the end `final/NAME`.
+The reference is the operations' definition in NumPy, or PyTorch. Stateful cases have several steps:
+their inputs and outputs are called `step0/NAME`, `step1/NAME`, …, and what the states hold at the
+end `final/NAME`.
 
 Flow: `generate.py` → here → `archive.py`.
 """
@@ -55,19 +56,36 @@ def unrolled(x, states, step, reverse):
 
 def simple(ops):
     """Adds rnn."""
-    x, h, w, r, b = normal(4, 2, 3), normal(2, 5, seed=1), normal(5, 3, seed=2), normal(5, 5, seed=3), normal(5, seed=4)
-    for direction, sequence, activation in itertools.product(("forward", "reverse"), (True, False), ("tanh", "relu")):
+    x, h, w, r, b = (
+        normal(4, 2, 3),
+        normal(2, 5, seed=1),
+        normal(5, 3, seed=2),
+        normal(5, 5, seed=3),
+        normal(5, seed=4),
+    )
+    for direction, sequence, activation in itertools.product(
+        ("forward", "reverse"), (True, False), ("tanh", "relu")
+    ):
         act = ACTIVATIONS[activation]
 
         def expected(x, h, direction=direction, sequence=sequence, act=act):
-            ys, (last,) = unrolled(x, (h,), lambda row, h: (act(row @ w.T + h @ r.T + b),), direction == "reverse")
+            ys, (last,) = unrolled(
+                x, (h,), lambda row, h: (act(row @ w.T + h @ r.T + b),), direction == "reverse"
+            )
             return ys if sequence else ys[-1:], last
 
         ops.add(
             f"rnn_{direction}_{sequence}_{activation}",
             {"x": x, "h": h},
             lambda x, h, d=direction, s=sequence, a=activation: mb.rnn(
-                x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, direction=d, output_sequence=s, activation=a
+                x=x,
+                initial_h=h,
+                weight_ih=w,
+                weight_hh=r,
+                bias=b,
+                direction=d,
+                output_sequence=s,
+                activation=a,
             ),
             expected,
             BOTH,
@@ -75,9 +93,15 @@ def simple(ops):
 
 
 def gated(ops):
-    """Adds gru: MIL's own order of reset, output and update gate, reset before and after the product."""
+    """Adds gru: MIL's own order of reset, output and update gate, reset before and after the
+    product."""
     x, h = normal(4, 2, 3), normal(2, 5, seed=1)
-    w, r, b, b_in = normal(15, 3, seed=2), normal(15, 5, seed=3), normal(15, seed=4), normal(15, seed=5)
+    w, r, b, b_in = (
+        normal(15, 3, seed=2),
+        normal(15, 5, seed=3),
+        normal(15, seed=4),
+        normal(15, seed=5),
+    )
     (wr, wo, wz), (rr, ro, rz) = np.split(w, 3), np.split(r, 3)
     (br, bo, bz), (ir, io, iz) = np.split(b, 3), np.split(b_in, 3)
     for direction, sequence, (inner, outer) in itertools.product(
@@ -120,7 +144,14 @@ def gated(ops):
         "gru_reset_after",
         {"x": x, "h": h},
         lambda x, h: mb.gru(
-            x=x, initial_h=h, weight_ih=w, weight_hh=r, bias=b, input_bias=b_in, reset_after=True, output_sequence=True
+            x=x,
+            initial_h=h,
+            weight_ih=w,
+            weight_hh=r,
+            bias=b,
+            input_bias=b_in,
+            reset_after=True,
+            output_sequence=True,
         ),
         lambda x, h: (lambda ys, last: (ys, last[0]))(*unrolled(x, (h,), after, False)),
         ("iOS18",),
@@ -154,7 +185,11 @@ def long_short(ops):
 
     forth, back = weights(10), weights(20)
     usual = ("sigmoid", "tanh", "tanh")
-    options = [(d, s, usual, False, None) for d in ("forward", "reverse", "bidirectional") for s in (True, False)]
+    options = [
+        (d, s, usual, False, None)
+        for d in ("forward", "reverse", "bidirectional")
+        for s in (True, False)
+    ]
     options += [
         ("forward", True, ("tanh", "relu", "sigmoid"), False, None),
         ("reverse", False, usual, True, None),
@@ -163,9 +198,15 @@ def long_short(ops):
     ]
     for number, (direction, sequence, names, peephole, clip) in enumerate(options):
         both = direction == "bidirectional"
-        x, h, c = normal(4, 2, 3), normal(2, 10 if both else 5, seed=1), normal(2, 10 if both else 5, seed=2)
+        x, h, c = (
+            normal(4, 2, 3),
+            normal(2, 10 if both else 5, seed=1),
+            normal(2, 10 if both else 5, seed=2),
+        )
 
-        def expected(x, h, c, n=names, p=peephole, k=clip, both=both, direction=direction, sequence=sequence):
+        def expected(
+            x, h, c, n=names, p=peephole, k=clip, both=both, direction=direction, sequence=sequence
+        ):
             if not both:
                 ys, (h, c) = unrolled(x, (h, c), stepper(forth, n, p, k), direction == "reverse")
                 return ys if sequence else ys[-1:], h, c
@@ -186,7 +227,11 @@ def long_short(ops):
             "activation": names[2],
         }
         if both:
-            arguments |= {"weight_ih_back": back["w"], "weight_hh_back": back["r"], "bias_back": back["b"]}
+            arguments |= {
+                "weight_ih_back": back["w"],
+                "weight_hh_back": back["r"],
+                "bias_back": back["b"],
+            }
         if peephole:
             arguments |= {"peephole": forth["p"]} | ({"peephole_back": back["p"]} if both else {})
         if clip:
@@ -234,7 +279,11 @@ def branches(ops):
             f"cond_nested_{flag}",
             inputs,
             pair,
-            lambda p, x: (np.maximum(x, 0), np.full(2, 1.0, f32)) if p[0] else (np.abs(x), np.full(2, 2.0, f32)),
+            lambda p, x: (
+                (np.maximum(x, 0), np.full(2, 1.0, f32))
+                if p[0]
+                else (np.abs(x), np.full(2, 2.0, f32))
+            ),
         )
 
 
@@ -269,7 +318,9 @@ def loops(ops):
             )
             return mb.add(x=i, y=1), inner[1]
 
-        return mb.while_loop(_cond=lambda i, y: mb.less(x=i, y=limit), _body=body, loop_vars=(0, x))[1]
+        return mb.while_loop(
+            _cond=lambda i, y: mb.less(x=i, y=limit), _body=body, loop_vars=(0, x)
+        )[1]
 
     ops.add("while_nested", {"n": np.array([4], i32), "x": normal(2)}, nested, lambda n, x: x + 6)
 
@@ -285,16 +336,27 @@ def lists(ops):
         ls = mb.make_list(init_length=3, elem_shape=(2,), dtype="fp32")
         ls = mb.list_write(ls=ls, index=2, value=row(x, 0))
         ls = mb.list_write(ls=ls, index=0, value=row(x, 1))
-        return mb.list_read(ls=ls, index=2), mb.list_gather(ls=ls, indices=[1, 0]), mb.list_length(ls=ls)
+        return (
+            mb.list_read(ls=ls, index=2),
+            mb.list_gather(ls=ls, indices=[1, 0]),
+            mb.list_length(ls=ls),
+        )
 
-    ops.add("list_write", x, write, lambda x: (x[0], np.stack((np.zeros(2, f32), x[1])), np.array([3], i32)))
+    ops.add(
+        "list_write",
+        x,
+        write,
+        lambda x: (x[0], np.stack((np.zeros(2, f32), x[1])), np.array([3], i32)),
+    )
 
     def grow(x):
         ls = mb.make_list(init_length=1, elem_shape=(2,), dtype="fp32", dynamic_length=True)
         ls = mb.list_write(ls=ls, index=3, value=row(x, 2))
         return mb.list_gather(ls=ls, indices=[0, 3]), mb.list_length(ls=ls)
 
-    ops.add("list_grow", x, grow, lambda x: (np.stack((np.zeros(2, f32), x[2])), np.array([4], i32)))
+    ops.add(
+        "list_grow", x, grow, lambda x: (np.stack((np.zeros(2, f32), x[2])), np.array([4], i32))
+    )
 
     def scatter(x):
         ls = mb.make_list(init_length=4, elem_shape=(2,), dtype="fp32")
@@ -339,8 +401,18 @@ def networks(archive):
     for name, layer in layers.items():
         network, x = Recurrent(layer).eval(), torch.randn(1, 5, 4)
         traced = torch.jit.trace(network, x)
-        model = convert(traced, inputs=[ct.TensorType(name="x", shape=x.shape)], outputs=[ct.TensorType(name="y")])
-        archive.add(f"torch_{name}", model, {"x": x.numpy()}, {"y": network(x).detach().numpy()}, TOLERANCES["float32"])
+        model = convert(
+            traced,
+            inputs=[ct.TensorType(name="x", shape=x.shape)],
+            outputs=[ct.TensorType(name="y")],
+        )
+        archive.add(
+            f"torch_{name}",
+            model,
+            {"x": x.numpy()},
+            {"y": network(x).detach().numpy()},
+            TOLERANCES["float32"],
+        )
 
 
 class Sum(nn.Module):

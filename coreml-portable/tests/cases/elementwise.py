@@ -50,7 +50,13 @@ def activations(ops):
         lambda x: np.minimum(np.where(x >= 0, x, 0.25 * x), 2.0),
         both,
     )
-    ops.add("elu", x, lambda x: mb.elu(x=x, alpha=0.7), torched(lambda x: torch.nn.functional.elu(x, 0.7)), both)
+    ops.add(
+        "elu",
+        x,
+        lambda x: mb.elu(x=x, alpha=0.7),
+        torched(lambda x: torch.nn.functional.elu(x, 0.7)),
+        both,
+    )
     gelu = torch.nn.functional.gelu
     ops.add("gelu_exact", finite, lambda x: mb.gelu(x=x, mode="EXACT"), torched(gelu))
     ops.add(
@@ -73,7 +79,11 @@ def activations(ops):
         both,
     )
     ops.add(
-        "linear_activation", x, lambda x: mb.linear_activation(x=x, alpha=2.0, beta=-1.0), lambda x: 2 * x - 1, both
+        "linear_activation",
+        x,
+        lambda x: mb.linear_activation(x=x, alpha=2.0, beta=-1.0),
+        lambda x: 2 * x - 1,
+        both,
     )
     channels = {"x": values(2, 3, 2, 2)}
     alpha, beta = np.array([0.1, 0.2, 0.3], f32), np.array([1.0, 2.0, 0.5], f32)
@@ -94,7 +104,11 @@ def activations(ops):
     ops.add("relu", x, lambda x: mb.relu(x=x), torched(torch.relu))
     ops.add("relu6", x, lambda x: mb.relu6(x=x), torched(torch.nn.functional.relu6))
     ops.add(
-        "scaled_tanh", x, lambda x: mb.scaled_tanh(x=x, alpha=1.7, beta=0.6), lambda x: 1.7 * np.tanh(0.6 * x), both
+        "scaled_tanh",
+        x,
+        lambda x: mb.scaled_tanh(x=x, alpha=1.7, beta=0.6),
+        lambda x: 1.7 * np.tanh(0.6 * x),
+        both,
     )
     ops.add("sigmoid", x, lambda x: mb.sigmoid(x=x), torched(torch.sigmoid))
     ops.add(
@@ -125,7 +139,12 @@ def activations(ops):
         lambda x: alpha[:, None, None] * np.log1p(np.exp(beta[:, None, None] * x)),
         both,
     )
-    ops.add("softsign", {"x": values(2, 6)}, lambda x: mb.softsign(x=x), torched(torch.nn.functional.softsign))
+    ops.add(
+        "softsign",
+        {"x": values(2, 6)},
+        lambda x: mb.softsign(x=x),
+        torched(torch.nn.functional.softsign),
+    )
     ops.add(
         "thresholded_relu",
         {"x": special()},
@@ -168,7 +187,12 @@ def unary(ops):
     for name in ("abs", "exp", "floor", "relu", "sigmoid", "sqrt", "tanh"):
         ops.add(f"nan_{name}", nan, getattr(mb, name), torched(getattr(torch, name)))
     ops.add("nan_sign", nan, mb.sign, np.sign)
-    ops.add("nan_clip", nan, lambda x: mb.clip(x=x, alpha=0.0, beta=2.0), torched(lambda x: torch.clip(x, 0, 2)))
+    ops.add(
+        "nan_clip",
+        nan,
+        lambda x: mb.clip(x=x, alpha=0.0, beta=2.0),
+        torched(lambda x: torch.clip(x, 0, 2)),
+    )
     halves = {"x": np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5], f32)}
     ops.add("round_halves", halves, lambda x: mb.round(x=x), np.round)
     ops.add("erf", finite, lambda x: mb.erf(x=x), torched(torch.erf))
@@ -186,26 +210,57 @@ def unary(ops):
             lambda x, limits=limits: np.clip(x, *limits),
             both,
         )
-    ops.add("threshold", x, lambda x: mb.threshold(x=x, alpha=0.5), lambda x: np.maximum(x, f32(0.5)))
-    ops.add("threshold_int", integers, lambda x: mb.threshold(x=x, alpha=2), lambda x: np.maximum(x, 2))
+    ops.add(
+        "threshold", x, lambda x: mb.threshold(x=x, alpha=0.5), lambda x: np.maximum(x, f32(0.5))
+    )
+    ops.add(
+        "threshold_int", integers, lambda x: mb.threshold(x=x, alpha=2), lambda x: np.maximum(x, 2)
+    )
     away = {"x": np.array([[-2.0, -0.5, 0.3], [1.0, 4.0, INF]], f32)}
-    ops.add("inverse", away, lambda x: mb.inverse(x=x, epsilon=1e-4), lambda x: 1 / (x + f32(1e-4)), both)
-    ops.add("log", positive, lambda x: mb.log(x=x, epsilon=1e-3), lambda x: np.log(x + f32(1e-3)), both)
+    ops.add(
+        "inverse",
+        away,
+        lambda x: mb.inverse(x=x, epsilon=1e-4),
+        lambda x: 1 / (x + f32(1e-4)),
+        both,
+    )
+    ops.add(
+        "log", positive, lambda x: mb.log(x=x, epsilon=1e-3), lambda x: np.log(x + f32(1e-3)), both
+    )
     ops.add("log_default", {"x": values(4, low=0.1, high=9.0)}, lambda x: mb.log(x=x), np.log)
-    ops.add("rsqrt", positive, lambda x: mb.rsqrt(x=x, epsilon=1e-3), lambda x: 1 / np.sqrt(x + f32(1e-3)), both)
+    ops.add(
+        "rsqrt",
+        positive,
+        lambda x: mb.rsqrt(x=x, epsilon=1e-3),
+        lambda x: 1 / np.sqrt(x + f32(1e-3)),
+        both,
+    )
     flags = {"x": np.array([[1, 0, 3, -1]], np.int32)}
-    ops.add("logical_not", flags, lambda x: mb.logical_not(x=mb.cast(x=x, dtype="bool")), np.logical_not)
+    ops.add(
+        "logical_not", flags, lambda x: mb.logical_not(x=mb.cast(x=x, dtype="bool")), np.logical_not
+    )
 
 
 def casts(ops):
     """Adds conversions between element types."""
     x = {"x": np.array([[-2.7, -0.5, 0.0, 0.9, 1.0, 3.999]], f32)}
     both = ("iOS15", "iOS17")
-    ops.add("cast_int32", x, lambda x: mb.cast(x=x, dtype="int32"), lambda x: x.astype(np.int32), both)
+    ops.add(
+        "cast_int32", x, lambda x: mb.cast(x=x, dtype="int32"), lambda x: x.astype(np.int32), both
+    )
     ops.add("cast_bool", x, lambda x: mb.cast(x=x, dtype="bool"), lambda x: x != 0, both)
-    ops.add("cast_fp16", x, lambda x: mb.cast(x=mb.cast(x=x, dtype="fp16"), dtype="fp32"), lambda x: x, both, 1e-3)
+    ops.add(
+        "cast_fp16",
+        x,
+        lambda x: mb.cast(x=mb.cast(x=x, dtype="fp16"), dtype="fp32"),
+        lambda x: x,
+        both,
+        1e-3,
+    )
     integers = {"x": np.array([-3, 0, 1, 130], np.int32)}
-    ops.add("cast_fp32", integers, lambda x: mb.cast(x=x, dtype="fp32"), lambda x: x.astype(f32), both)
+    ops.add(
+        "cast_fp32", integers, lambda x: mb.cast(x=x, dtype="fp32"), lambda x: x.astype(f32), both
+    )
     ops.add(
         "cast_bool_fp32",
         integers,
@@ -227,10 +282,19 @@ def casts(ops):
 def binary(ops):
     """Adds functions of two numbers."""
     pairs = {"x": values(2, 3, 4, seed=1), "y": values(3, 1, seed=2)}
-    integers = {"x": np.array([[-7, -6, -1, 0, 5, 7]], np.int32), "y": np.array([[2], [-3]], np.int32)}
+    integers = {
+        "x": np.array([[-7, -6, -1, 0, 5, 7]], np.int32),
+        "y": np.array([[2], [-3]], np.int32),
+    }
     equalities = {"x": np.array([[-1, 0, 2, 2]], np.int32), "y": np.array([[2], [0]], np.int32)}
     same = {"x": np.array([1.0, 2.0, NAN, INF], f32), "y": np.array([1.0, 3.0, NAN, INF], f32)}
-    arithmetic = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "maximum": np.maximum, "minimum": np.minimum}
+    arithmetic = {
+        "add": np.add,
+        "sub": np.subtract,
+        "mul": np.multiply,
+        "maximum": np.maximum,
+        "minimum": np.minimum,
+    }
     for name, function in arithmetic.items():
         ops.add(name, pairs, getattr(mb, name), function)
         ops.add(f"{name}_int", integers, getattr(mb, name), function)
@@ -246,7 +310,11 @@ def binary(ops):
         ops.add(name, same, getattr(mb, name), function)
         ops.add(f"{name}_int", equalities, getattr(mb, name), function)
     truths = {"x": np.array([[0, 1, 1, 0]], np.int32), "y": np.array([[0], [1]], np.int32)}
-    for name, function in {"and": np.logical_and, "or": np.logical_or, "xor": np.logical_xor}.items():
+    for name, function in {
+        "and": np.logical_and,
+        "or": np.logical_or,
+        "xor": np.logical_xor,
+    }.items():
         ops.add(
             f"logical_{name}",
             truths,
@@ -255,19 +323,40 @@ def binary(ops):
             ),
             function,
         )
-    signs = {"x": np.array([[-7.5, -6.0, -1.0, 0.0, 5.25, 7.0]], f32), "y": np.array([[2.0], [-3.0]], f32)}
+    signs = {
+        "x": np.array([[-7.5, -6.0, -1.0, 0.0, 5.25, 7.0]], f32),
+        "y": np.array([[2.0], [-3.0]], f32),
+    }
     ops.add("floor_div", signs, mb.floor_div, np.floor_divide)
     ops.add("floor_div_int", integers, mb.floor_div, np.floor_divide)
     ops.add("mod", signs, mb.mod, np.mod)
     ops.add("mod_int", integers, mb.mod, np.mod)
-    ops.add("real_div", {"x": values(2, 3), "y": np.array([0.5, -2.0, 3.0], f32)}, mb.real_div, np.divide)
+    ops.add(
+        "real_div",
+        {"x": values(2, 3), "y": np.array([0.5, -2.0, 3.0], f32)},
+        mb.real_div,
+        np.divide,
+    )
     ops.add(
         "real_div_int",
         {"x": np.array([-7, 7, 9], np.int32), "y": np.array([2, 2, -4], np.int32)},
         mb.real_div,
         lambda x, y: np.trunc(x / y),
     )
-    ops.add("real_div_zero", {"x": np.array([1.0, -1.0, 0.0], f32), "y": np.zeros(3, f32)}, mb.real_div, np.divide)
-    bases = {"x": np.array([[0.0, 0.5, 2.0, 3.0]], f32), "y": np.array([[0.0], [0.5], [3.0], [-1.0]], f32)}
+    ops.add(
+        "real_div_zero",
+        {"x": np.array([1.0, -1.0, 0.0], f32), "y": np.zeros(3, f32)},
+        mb.real_div,
+        np.divide,
+    )
+    bases = {
+        "x": np.array([[0.0, 0.5, 2.0, 3.0]], f32),
+        "y": np.array([[0.0], [0.5], [3.0], [-1.0]], f32),
+    }
     ops.add("pow", bases, mb.pow, np.power)
-    ops.add("pow_int", {"x": np.array([-2, 3, 5], np.int32), "y": np.array([3, 2, 0], np.int32)}, mb.pow, np.power)
+    ops.add(
+        "pow_int",
+        {"x": np.array([-2, 3, 5], np.int32), "y": np.array([3, 2, 0], np.int32)},
+        mb.pow,
+        np.power,
+    )

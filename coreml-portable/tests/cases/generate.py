@@ -1,6 +1,7 @@
 """Writes the case archives beside this file: `python generate.py [FAMILY…]`.
 
-Needs torch 2.7.0, coremltools 9.0 and safetensors. The archives are committed, so the tests need no Python.
+Needs torch 2.7.0, coremltools 9.0 and safetensors. The archives are committed, so the tests need no
+Python.
 """
 
 import importlib
@@ -11,7 +12,17 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from archive import Archive  # noqa: E402  (found through the line above)
 
-FAMILIES = ["control", "distributions", "elementwise", "images", "limits", "linear", "networks", "tensors", "weights"]
+FAMILIES = [
+    "control",
+    "distributions",
+    "elementwise",
+    "images",
+    "limits",
+    "linear",
+    "networks",
+    "tensors",
+    "weights",
+]
 
 
 def main():

@@ -1,6 +1,7 @@
 """Resizing, cropping and sampling of images, and box selection.
 
-The reference computes MIL's documented sampling grids in double precision, or is PyTorch where PyTorch has the same.
+The reference computes MIL's documented sampling grids in double precision, or is PyTorch where
+PyTorch has the same.
 
 Flow: `generate.py` → here → `archive.py`.
 """
@@ -34,7 +35,8 @@ def normal(*shape, seed=0):
 
 
 def grid(mode, n, length, start=0.0):
-    """Returns the `n` grid points of a sampling mode on an interval of `length` pixels' distance."""
+    """Returns the `n` grid points of a sampling mode on an interval of `length` pixels'
+    distance."""
     x, i = length + 1, np.arange(n)
     if mode == "ALIGN_CORNERS" and n == 1:
         points = np.array([length / 2])
@@ -69,12 +71,16 @@ def bilinear(x, mode, height, width):
 
 def nearest(x, height, width):
     """Takes the pixel at or before each place."""
-    rows, columns = np.arange(height) * x.shape[-2] // height, np.arange(width) * x.shape[-1] // width
+    rows, columns = (
+        np.arange(height) * x.shape[-2] // height,
+        np.arange(width) * x.shape[-1] // width,
+    )
     return x[..., rows, :][..., columns]
 
 
 def resizes(ops):
-    """Adds resize_bilinear, resize_nearest_neighbor and resize for every sampling mode, larger, smaller and single."""
+    """Adds resize_bilinear, resize_nearest_neighbor and resize for every sampling mode, larger,
+    smaller and single."""
     for mode, (height, width) in itertools.product(MODES, ((7, 10), (3, 2), (1, 5))):
         x = {"x": normal(2, 3, 4, 5)}
         ops.add(
@@ -89,7 +95,11 @@ def resizes(ops):
             f"resize_linear_{mode}_{height}",
             x,
             lambda x, m=mode, h=height, w=width: mb.resize(
-                x=x, shape=[3, h, w], resized_dims=np.uint32(2), interpolation_mode="LINEAR", sampling_mode=m
+                x=x,
+                shape=[3, h, w],
+                resized_dims=np.uint32(2),
+                interpolation_mode="LINEAR",
+                sampling_mode=m,
             ),
             lambda x, m=mode, h=height, w=width: bilinear(x, m, h, w),
             ("iOS17",),
@@ -107,7 +117,9 @@ def resizes(ops):
         ops.add(
             f"resize_nearest_neighbor_{height}",
             {"x": normal(2, 3, 4, 5)},
-            lambda x, h=height, w=width: mb.resize_nearest_neighbor(x=x, target_size_height=h, target_size_width=w),
+            lambda x, h=height, w=width: mb.resize_nearest_neighbor(
+                x=x, target_size_height=h, target_size_width=w
+            ),
             lambda x, h=height, w=width: nearest(x, h, w),
         )
         ops.add(
@@ -146,14 +158,20 @@ def resizes(ops):
             interpolation_mode="LINEAR",
             sampling_mode="STRICT_ALIGN_CORNERS",
         ),
-        lambda x: bilinear(lerp(x, grid("STRICT_ALIGN_CORNERS", 5, 2), 1), "STRICT_ALIGN_CORNERS", 6, 7),
+        lambda x: bilinear(
+            lerp(x, grid("STRICT_ALIGN_CORNERS", 5, 2), 1), "STRICT_ALIGN_CORNERS", 6, 7
+        ),
         ("iOS17",),
     )
     ops.add(
         "resize_computed",
         {"x": normal(1, 2, 3, 4), "s": np.array([6, 0], i32)},
         lambda x, s: mb.resize(
-            x=x, shape=s, resized_dims=np.uint32(2), interpolation_mode="LINEAR", sampling_mode="UNALIGN_CORNERS"
+            x=x,
+            shape=s,
+            resized_dims=np.uint32(2),
+            interpolation_mode="LINEAR",
+            sampling_mode="UNALIGN_CORNERS",
         ),
         lambda x, s: bilinear(x, "UNALIGN_CORNERS", 6, 4),
         ("iOS17",),
@@ -181,7 +199,11 @@ def upsamples(ops):
             f"upsample_bilinear_{height}_legacy",
             x,
             lambda x, h=height, w=width: mb.upsample_bilinear(
-                x=x, scale_factor_height=h, scale_factor_width=w, align_corners=False, half_pixel_centers=False
+                x=x,
+                scale_factor_height=h,
+                scale_factor_width=w,
+                align_corners=False,
+                half_pixel_centers=False,
             ),
             lambda x, s=sizes: bilinear(x, "DEFAULT", *s),
             ("iOS16",),
@@ -189,7 +211,9 @@ def upsamples(ops):
         ops.add(
             f"upsample_nearest_neighbor_{height}",
             x,
-            lambda x, h=height, w=width: mb.upsample_nearest_neighbor(x=x, scale_factor_height=h, scale_factor_width=w),
+            lambda x, h=height, w=width: mb.upsample_nearest_neighbor(
+                x=x, scale_factor_height=h, scale_factor_width=w
+            ),
             lambda x, s=sizes: nearest(x, *s),
         )
     ops.add(
@@ -217,7 +241,8 @@ def crops(ops):
 
 
 def samples(ops):
-    """Adds resample for every mode of PyTorch's grid_sample and for those that it lacks, and affine."""
+    """Adds resample for every mode of PyTorch's grid_sample and for those that it lacks, and
+    affine."""
     x = normal(2, 3, 5, 6)
     points = np.random.default_rng(1).uniform(-1.7, 1.7, (2, 4, 7, 2)).astype(f32)
     paddings = {
@@ -226,7 +251,9 @@ def samples(ops):
         "reflection": ("reflection", True),
         "symmetric": ("reflection", False),
     }
-    for sampling, (padding, (torch_padding, only)) in itertools.product(("bilinear", "nearest"), paddings.items()):
+    for sampling, (padding, (torch_padding, only)) in itertools.product(
+        ("bilinear", "nearest"), paddings.items()
+    ):
         for align in (True, False):
             if only is not None and align != only:
                 continue
@@ -261,7 +288,9 @@ def samples(ops):
             coordinates_mode="normalized_zero_to_one",
             align_corners=False,
         ),
-        lambda x, c: F.grid_sample(torch.from_numpy(x), torch.from_numpy(points), align_corners=False).numpy(),
+        lambda x, c: F.grid_sample(
+            torch.from_numpy(x), torch.from_numpy(points), align_corners=False
+        ).numpy(),
         ("iOS15",),
         1e-4,
     )
@@ -279,7 +308,10 @@ def samples(ops):
             align_corners=True,
         ),
         lambda x, c: (
-            F.grid_sample(torch.from_numpy(x - 2.5), torch.from_numpy(points), align_corners=True).numpy() + f32(2.5)
+            F.grid_sample(
+                torch.from_numpy(x - 2.5), torch.from_numpy(points), align_corners=True
+            ).numpy()
+            + f32(2.5)
         ),
         ("iOS15",),
         1e-4,
@@ -306,7 +338,9 @@ def samples(ops):
 
         def expected(x, m):
             m = torch.from_numpy(m).reshape(-1, 2, 3).expand(2, 2, 3)
-            return F.grid_sample(torch.from_numpy(x), F.affine_grid(m, (2, 3, 4, 7), True), align_corners=True).numpy()
+            return F.grid_sample(
+                torch.from_numpy(x), F.affine_grid(m, (2, 3, 4, 7), True), align_corners=True
+            ).numpy()
 
         ops.add(
             f"affine_{name}",
@@ -343,16 +377,25 @@ def regions(ops):
             f"crop_resize_{mode}",
             {"x": x, "b": boxes},
             lambda x, b, mode=mode: mb.crop_resize(
-                x=x, boxes=b, box_indices=[1, 0], target_height=3, target_width=4, sampling_mode=mode
+                x=x,
+                boxes=b,
+                box_indices=[1, 0],
+                target_height=3,
+                target_width=4,
+                sampling_mode=mode,
             ),
-            lambda x, b, mode=mode: np.stack([cropped(x[1 - i], b[i], 3, 4, mode) for i in range(2)]).astype(f32),
+            lambda x, b, mode=mode: np.stack(
+                [cropped(x[1 - i], b[i], 3, 4, mode) for i in range(2)]
+            ).astype(f32),
             ("iOS17",),
             1e-4,
         )
         ops.add(
             f"crop_resize_region_{mode}",
             {"x": x, "b": boxes.reshape(2, 1, 4, 1, 1)},
-            lambda x, b, mode=mode: mb.crop_resize(x=x, roi=b, target_height=3, target_width=4, sampling_mode=mode),
+            lambda x, b, mode=mode: mb.crop_resize(
+                x=x, roi=b, target_height=3, target_width=4, sampling_mode=mode
+            ),
             lambda x, b, mode=mode: np.stack(
                 [[cropped(image, box, 3, 4, mode) for image in x] for box in b.reshape(2, 4)]
             ).astype(f32),
@@ -378,15 +421,22 @@ def regions(ops):
             f"crop_resize_{way}",
             {"x": x, "b": np.ascontiguousarray(said)},
             lambda x, b, way=way: mb.crop_resize(
-                x=x, boxes=b, target_height=3, target_width=4, box_coordinate_mode=way, sampling_mode="ALIGN_CORNERS"
+                x=x,
+                boxes=b,
+                target_height=3,
+                target_width=4,
+                box_coordinate_mode=way,
+                sampling_mode="ALIGN_CORNERS",
             ),
-            lambda x, b: np.stack([cropped(x[i], boxes[i], 3, 4, "ALIGN_CORNERS") for i in range(2)]).astype(f32),
+            lambda x, b: np.stack(
+                [cropped(x[i], boxes[i], 3, 4, "ALIGN_CORNERS") for i in range(2)]
+            ).astype(f32),
             ("iOS17",),
             1e-4,
         )
-    indexed = np.concatenate((np.array([[1.0], [0.0]], f32), boxes / np.array([5, 6, 5, 6], f32)), 1).reshape(
-        2, 1, 5, 1, 1
-    )
+    indexed = np.concatenate(
+        (np.array([[1.0], [0.0]], f32), boxes / np.array([5, 6, 5, 6], f32)), 1
+    ).reshape(2, 1, 5, 1, 1)
     ops.add(
         "crop_resize_normalized",
         {"x": x[:1].repeat(2, 0), "b": indexed},
@@ -405,7 +455,9 @@ def regions(ops):
             ),
             axes=[1],
         ),
-        lambda x, b: np.stack([cropped(x[0], boxes[i], 3, 4, "ALIGN_CORNERS") for i in range(2)]).astype(f32),
+        lambda x, b: np.stack(
+            [cropped(x[0], boxes[i], 3, 4, "ALIGN_CORNERS") for i in range(2)]
+        ).astype(f32),
         ("iOS15", "iOS16"),
         1e-4,
     )
@@ -413,9 +465,16 @@ def regions(ops):
         "crop_resize_scaled",
         {"x": x, "b": boxes * 2},
         lambda x, b: mb.crop_resize(
-            x=x, boxes=b, target_height=1, target_width=1, spatial_scale=0.5, sampling_mode="ALIGN_CORNERS"
+            x=x,
+            boxes=b,
+            target_height=1,
+            target_width=1,
+            spatial_scale=0.5,
+            sampling_mode="ALIGN_CORNERS",
         ),
-        lambda x, b: np.stack([cropped(x[i], boxes[i], 1, 1, "ALIGN_CORNERS") for i in range(2)]).astype(f32),
+        lambda x, b: np.stack(
+            [cropped(x[i], boxes[i], 1, 1, "ALIGN_CORNERS") for i in range(2)]
+        ).astype(f32),
         ("iOS17",),
         1e-4,
     )
@@ -423,13 +482,20 @@ def regions(ops):
 
     def padded(x, b):
         wide = np.pad(x, ((0, 0), (0, 0), (4, 4), (4, 4)), constant_values=1.5)
-        return np.stack([cropped(wide[i], b[i] + 4, 5, 5, "ALIGN_CORNERS") for i in range(2)]).astype(f32)
+        return np.stack(
+            [cropped(wide[i], b[i] + 4, 5, 5, "ALIGN_CORNERS") for i in range(2)]
+        ).astype(f32)
 
     ops.add(
         "crop_resize_outside",
         {"x": x, "b": outside},
         lambda x, b: mb.crop_resize(
-            x=x, boxes=b, target_height=5, target_width=5, sampling_mode="ALIGN_CORNERS", pad_value=1.5
+            x=x,
+            boxes=b,
+            target_height=5,
+            target_width=5,
+            sampling_mode="ALIGN_CORNERS",
+            pad_value=1.5,
         ),
         padded,
         ("iOS17",),
@@ -440,7 +506,12 @@ def regions(ops):
 def suppressed(boxes, scores, iou, threshold, limit, per_class):
     """Greedy non-maximum suppression as the operation documents it."""
     n, _, classes = scores.shape
-    out = np.zeros((n, limit, 4), f32), np.zeros((n, limit, classes), f32), -np.ones((n, limit), i32), np.zeros(n, i32)
+    out = (
+        np.zeros((n, limit, 4), f32),
+        np.zeros((n, limit, classes), f32),
+        -np.ones((n, limit), i32),
+        np.zeros(n, i32),
+    )
     for b in range(n):
         best, label = scores[b].max(-1), scores[b].argmax(-1)
         low, high = boxes[b, :, :2] - boxes[b, :, 2:] / 2, boxes[b, :, :2] + boxes[b, :, 2:] / 2
@@ -449,7 +520,9 @@ def suppressed(boxes, scores, iou, threshold, limit, per_class):
         for i in np.argsort(-best, kind="stable"):
 
             def overlap(j, i=i):
-                inside = np.maximum(np.minimum(high[i], high[j]) - np.maximum(low[i], low[j]), 0).prod()
+                inside = np.maximum(
+                    np.minimum(high[i], high[j]) - np.maximum(low[i], low[j]), 0
+                ).prod()
                 return inside / (area[i] + area[j] - inside)
 
             rivals = [j for j in chosen if not per_class or label[i] == label[j]]
@@ -465,14 +538,21 @@ def suppressed(boxes, scores, iou, threshold, limit, per_class):
 def suppression(ops):
     """Adds non_maximum_suppression over all and within each class."""
     rng = np.random.default_rng(3)
-    boxes = np.concatenate((rng.uniform(0, 4, (2, 12, 2)), rng.uniform(1, 3, (2, 12, 2))), 2).astype(f32)
+    boxes = np.concatenate(
+        (rng.uniform(0, 4, (2, 12, 2)), rng.uniform(1, 3, (2, 12, 2))), 2
+    ).astype(f32)
     scores = rng.uniform(0, 1, (2, 12, 3)).astype(f32)
     for per_class, threshold, limit in itertools.product((False, True), (0.7, 0.0, 2.0), (4, 20)):
         ops.add(
             f"nms_{per_class}_{threshold}_{limit}",
             {"b": boxes, "s": scores},
             lambda b, s, p=per_class, t=threshold, m=limit: mb.non_maximum_suppression(
-                boxes=b, scores=s, iou_threshold=0.3, score_threshold=t, max_boxes=m, per_class_suppression=p
+                boxes=b,
+                scores=s,
+                iou_threshold=0.3,
+                score_threshold=t,
+                max_boxes=m,
+                per_class_suppression=p,
             ),
             lambda b, s, p=per_class, t=threshold, m=limit: suppressed(b, s, 0.3, t, m, p),
         )
@@ -484,7 +564,8 @@ def suppression(ops):
                     boxes=b, scores=s, iou_threshold=0.3, max_boxes=m, per_class_suppression=p
                 ),
                 lambda b, s, p=per_class, m=limit: tuple(
-                    turned(x) if x.ndim == 3 else x for x in suppressed(turned(b), turned(s), 0.3, -np.inf, m, p)[:3]
+                    turned(x) if x.ndim == 3 else x
+                    for x in suppressed(turned(b), turned(s), 0.3, -np.inf, m, p)[:3]
                 ),
                 ("iOS17",),
             )

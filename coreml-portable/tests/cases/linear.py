@@ -45,10 +45,21 @@ def products(ops):
             lambda x: x @ weight.T + bias,
             both,
         )
-    ops.add("linear_plain", {"x": normal(3, 4)}, lambda x: mb.linear(x=x, weight=weight), lambda x: x @ weight.T, both)
+    ops.add(
+        "linear_plain",
+        {"x": normal(3, 4)},
+        lambda x: mb.linear(x=x, weight=weight),
+        lambda x: x @ weight.T,
+        both,
+    )
     pairs = {"x": normal(2, 3, 4), "y": normal(2, 4, 5, seed=1)}
     ops.add("matmul", pairs, lambda x, y: mb.matmul(x=x, y=y), np.matmul, both)
-    ops.add("matmul_broadcast", {"x": normal(2, 1, 3, 4), "y": normal(5, 4, 2, seed=1)}, mb.matmul, np.matmul)
+    ops.add(
+        "matmul_broadcast",
+        {"x": normal(2, 1, 3, 4), "y": normal(5, 4, 2, seed=1)},
+        mb.matmul,
+        np.matmul,
+    )
     ops.add(
         "matmul_transposed",
         {"x": normal(2, 4, 3), "y": normal(2, 5, 4, seed=1)},
@@ -64,7 +75,10 @@ def products(ops):
         lambda x: x @ constant.T,
     )
     ops.add("matmul_vector", {"x": normal(4), "y": normal(4, 3, seed=1)}, mb.matmul, np.matmul)
-    integers = {"x": np.arange(6, dtype=np.int32).reshape(2, 3), "y": np.arange(6, dtype=np.int32).reshape(3, 2) - 3}
+    integers = {
+        "x": np.arange(6, dtype=np.int32).reshape(2, 3),
+        "y": np.arange(6, dtype=np.int32).reshape(3, 2) - 3,
+    }
     ops.add("matmul_int", integers, mb.matmul, np.matmul)
     for equation, shapes in {
         "nchw,nwhu->nchu": ((2, 3, 4, 5), (2, 5, 4, 6)),
@@ -79,11 +93,20 @@ def products(ops):
 
 
 def attention(ops):
-    """Adds scaled_dot_product_attention without a mask, with one to add, and with one of truth values."""
-    inputs = {"q": normal(2, 3, 4, 8), "k": normal(2, 3, 5, 8, seed=1), "v": normal(2, 3, 5, 6, seed=2)}
+    """Adds scaled_dot_product_attention without a mask, with one to add, and with one of truth
+    values."""
+    inputs = {
+        "q": normal(2, 3, 4, 8),
+        "k": normal(2, 3, 5, 8, seed=1),
+        "v": normal(2, 3, 5, 6, seed=2),
+    }
     sdpa, target = F.scaled_dot_product_attention, ("iOS18",)
     ops.add(
-        "sdpa", inputs, lambda q, k, v: mb.scaled_dot_product_attention(query=q, key=k, value=v), torched(sdpa), target
+        "sdpa",
+        inputs,
+        lambda q, k, v: mb.scaled_dot_product_attention(query=q, key=k, value=v),
+        torched(sdpa),
+        target,
     )
     added = {**inputs, "m": normal(4, 5, seed=3)}
     ops.add(
@@ -133,12 +156,29 @@ def convolutions(ops):
     sizes = {1: (9,), 2: (7, 8), 3: (5, 6, 4)}
 
     def add(
-        name, rank, kernel, strides=None, dilations=None, groups=1, pad_type="valid", pad=None, targets=both, bias=True
+        name,
+        rank,
+        kernel,
+        strides=None,
+        dilations=None,
+        groups=1,
+        pad_type="valid",
+        pad=None,
+        targets=both,
+        bias=True,
     ):
         strides, dilations = strides or [1] * rank, dilations or [1] * rank
         x = normal(2, 4, *sizes[rank])
-        weight, offset = normal(6, 4 // groups, *kernel, seed=1), normal(6, seed=2) if bias else None
-        options = {"strides": strides, "dilations": dilations, "groups": groups, "pad_type": pad_type}
+        weight, offset = (
+            normal(6, 4 // groups, *kernel, seed=1),
+            normal(6, seed=2) if bias else None,
+        )
+        options = {
+            "strides": strides,
+            "dilations": dilations,
+            "groups": groups,
+            "pad_type": pad_type,
+        }
         if pad is not None:
             options["pad"] = pad
         if bias:
@@ -160,7 +200,13 @@ def convolutions(ops):
                 groups,
             ).numpy()
 
-        ops.add(f"conv_{name}", {"x": x}, lambda x: mb.conv(x=x, weight=weight, **options), reference, targets)
+        ops.add(
+            f"conv_{name}",
+            {"x": x},
+            lambda x: mb.conv(x=x, weight=weight, **options),
+            reference,
+            targets,
+        )
 
     add("1d", 1, (3,))
     add("1d_all", 1, (3,), strides=[2], dilations=[2], groups=2, pad_type="custom", pad=[1, 3])
@@ -203,7 +249,12 @@ def convolutions(ops):
         "conv_quantized",
         {"x": normal(2, 4, 7, 8)},
         lambda x: mb.conv_quantized(
-            x=x, weight=codes, quantization_type="linear", nbits=8, quant_scale=scale, quant_bias=offset
+            x=x,
+            weight=codes,
+            quantization_type="linear",
+            nbits=8,
+            quant_scale=scale,
+            quant_bias=offset,
         ),
         torched(lambda x: F.conv2d(x, torch.from_numpy(real))),
         ("iOS15",),
@@ -217,9 +268,24 @@ def transposed_convolutions(ops):
     functions = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
     sizes = {1: (5,), 2: (4, 5), 3: (3, 4, 3)}
 
-    def add(name, rank, kernel, strides=None, dilations=None, groups=1, pad=None, output=None, pad_type=None, extra=0):
+    def add(
+        name,
+        rank,
+        kernel,
+        strides=None,
+        dilations=None,
+        groups=1,
+        pad=None,
+        output=None,
+        pad_type=None,
+        extra=0,
+    ):
         strides, dilations = strides or [1] * rank, dilations or [1] * rank
-        x, weight, bias = normal(2, 4, *sizes[rank]), normal(4, 6 // groups, *kernel, seed=1), normal(6, seed=2)
+        x, weight, bias = (
+            normal(2, 4, *sizes[rank]),
+            normal(4, 6 // groups, *kernel, seed=1),
+            normal(6, seed=2),
+        )
         options = {"strides": strides, "dilations": dilations, "groups": groups, "bias": bias}
         pads = [(0, 0)] * rank
         if pad is not None:
@@ -248,7 +314,13 @@ def transposed_convolutions(ops):
                     ((have - want) // 2, have - want - (have - want) // 2)
                     for have, want in zip(y.shape[2:], wanted, strict=False)
                 ]
-            return y[(slice(None), slice(None), *(slice(a, y.shape[2 + i] - b) for i, (a, b) in enumerate(cuts)))]
+            return y[
+                (
+                    slice(None),
+                    slice(None),
+                    *(slice(a, y.shape[2 + i] - b) for i, (a, b) in enumerate(cuts)),
+                )
+            ]
 
         ops.add(
             f"conv_transpose_{name}",
@@ -282,7 +354,14 @@ def pools(ops):
             targets,
         )
 
-    add("max_pool_1d", (2, 3, 9), (3,), lambda x: F.max_pool1d(x, 3, 2), strides=[2], pad_type="valid")
+    add(
+        "max_pool_1d",
+        (2, 3, 9),
+        (3,),
+        lambda x: F.max_pool1d(x, 3, 2),
+        strides=[2],
+        pad_type="valid",
+    )
     add(
         "max_pool_2d",
         (2, 3, 7, 8),
@@ -346,13 +425,23 @@ def pools(ops):
         pad_type="valid",
     )
     average = {"op": mb.avg_pool}
-    add("avg_pool_1d", (2, 3, 9), (3,), lambda x: F.avg_pool1d(x, 3, 2), strides=[2], pad_type="valid", **average)
+    add(
+        "avg_pool_1d",
+        (2, 3, 9),
+        (3,),
+        lambda x: F.avg_pool1d(x, 3, 2),
+        strides=[2],
+        pad_type="valid",
+        **average,
+    )
     for exclude in (False, True):
         add(
             f"avg_pool_2d_{exclude}",
             (2, 3, 7, 8),
             (3, 2),
-            lambda x, exclude=exclude: F.avg_pool2d(x, (3, 2), (2, 1), (1, 1), count_include_pad=not exclude),
+            lambda x, exclude=exclude: F.avg_pool2d(
+                x, (3, 2), (2, 1), (1, 1), count_include_pad=not exclude
+            ),
             strides=[2, 1],
             pad_type="custom",
             pad=[1, 1, 1, 1],
@@ -363,7 +452,9 @@ def pools(ops):
             f"avg_pool_ceil_{exclude}",
             (1, 2, 6, 7),
             (2, 3),
-            lambda x, exclude=exclude: F.avg_pool2d(x, (2, 3), 2, ceil_mode=True, count_include_pad=not exclude),
+            lambda x, exclude=exclude: F.avg_pool2d(
+                x, (2, 3), 2, ceil_mode=True, count_include_pad=not exclude
+            ),
             strides=[2, 2],
             pad_type="valid",
             ceil_mode=True,
@@ -374,7 +465,9 @@ def pools(ops):
             f"avg_pool_3d_{exclude}",
             (1, 2, 5, 6, 4),
             (2, 3, 2),
-            lambda x, exclude=exclude: F.avg_pool3d(x, (2, 3, 2), (2, 1, 1), (1, 1, 0), count_include_pad=not exclude),
+            lambda x, exclude=exclude: F.avg_pool3d(
+                x, (2, 3, 2), (2, 1, 1), (1, 1, 0), count_include_pad=not exclude
+            ),
             strides=[2, 1, 1],
             pad_type="custom",
             pad=[1, 1, 1, 1, 0, 0],
@@ -424,10 +517,17 @@ def norms(ops):
         ops.add(
             f"batch_norm_rank{len(shape)}",
             {"x": normal(*shape)},
-            lambda x: mb.batch_norm(x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=1e-3),
+            lambda x: mb.batch_norm(
+                x=x, mean=mean, variance=variance, gamma=gamma, beta=beta, epsilon=1e-3
+            ),
             torched(
                 lambda x: F.batch_norm(
-                    x, tensors["mean"], tensors["variance"], tensors["gamma"], tensors["beta"], eps=1e-3
+                    x,
+                    tensors["mean"],
+                    tensors["variance"],
+                    tensors["gamma"],
+                    tensors["beta"],
+                    eps=1e-3,
                 )
             ),
             both,
@@ -444,7 +544,11 @@ def norms(ops):
             f"instance_norm_rank{len(shape)}",
             {"x": normal(*shape)},
             lambda x: mb.instance_norm(x=x, gamma=gamma, beta=beta, epsilon=1e-3),
-            torched(lambda x: F.instance_norm(x, weight=tensors["gamma"], bias=tensors["beta"], eps=1e-3)),
+            torched(
+                lambda x: F.instance_norm(
+                    x, weight=tensors["gamma"], bias=tensors["beta"], eps=1e-3
+                )
+            ),
             both,
             1e-4,
         )
@@ -475,7 +579,9 @@ def norms(ops):
         ops.add(
             f"layer_norm_{''.join(map(str, axes))}",
             {"x": normal(2, 3, 4)},
-            lambda x, axes=axes, s=scale, o=offset: mb.layer_norm(x=x, axes=list(axes), gamma=s, beta=o, epsilon=1e-3),
+            lambda x, axes=axes, s=scale, o=offset: mb.layer_norm(
+                x=x, axes=list(axes), gamma=s, beta=o, epsilon=1e-3
+            ),
             lambda x, axes=axes, s=scale, o=offset: layer_norm(x, axes, s, o, 1e-3),
             both,
         )
@@ -491,7 +597,9 @@ def norms(ops):
             ops.add(
                 f"local_response_norm_{len(shape)}_{size}",
                 {"x": normal(*shape)},
-                lambda x, size=size: mb.local_response_norm(x=x, size=size, alpha=0.5, beta=0.6, k=1.5),
+                lambda x, size=size: mb.local_response_norm(
+                    x=x, size=size, alpha=0.5, beta=0.6, k=1.5
+                ),
                 torched(lambda x, size=size: F.local_response_norm(x, size, 0.5, 0.6, 1.5)),
                 both,
             )

@@ -1,4 +1,5 @@
-"""Whole networks with random weights, small enough to commit; the reference is PyTorch in single precision.
+"""Whole networks with random weights, small enough to commit; the reference is PyTorch in single
+precision.
 
 Flow: `generate.py` → here → `archive.py`.
 """
@@ -15,7 +16,9 @@ class Mlp(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 5, bias=False), nn.Tanh())
+        self.layers = nn.Sequential(
+            nn.Linear(12, 24), nn.GELU(), nn.Linear(24, 5, bias=False), nn.Tanh()
+        )
 
     def forward(self, x):
         """Maps `[2, 12]` to `[2, 5]`."""
@@ -37,7 +40,9 @@ class Bottleneck(nn.Module):
             nn.Conv2d(width, 2 * wide, 1, bias=False),
             nn.BatchNorm2d(2 * wide),
         )
-        self.shortcut = nn.Sequential(nn.Conv2d(wide, 2 * wide, 1, stride, bias=False), nn.BatchNorm2d(2 * wide))
+        self.shortcut = nn.Sequential(
+            nn.Conv2d(wide, 2 * wide, 1, stride, bias=False), nn.BatchNorm2d(2 * wide)
+        )
 
     def forward(self, x):
         """Adds the body to the shortcut."""
@@ -50,7 +55,10 @@ class ResNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(3, 8, 7, 2, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+            nn.Conv2d(3, 8, 7, 2, 3, bias=False),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
         )
         self.blocks = nn.Sequential(Bottleneck(4, 8, 1), Bottleneck(8, 16, 2))
         self.head = nn.Linear(32, 10)
@@ -67,15 +75,23 @@ class InvertedResidual(nn.Module):
         super().__init__()
         inner = width * expand
         activation = nn.Hardswish if third else nn.ReLU6
-        self.expand = nn.Sequential(nn.Conv2d(width, inner, 1, bias=False), nn.BatchNorm2d(inner), activation())
+        self.expand = nn.Sequential(
+            nn.Conv2d(width, inner, 1, bias=False), nn.BatchNorm2d(inner), activation()
+        )
         self.depthwise = nn.Sequential(
-            nn.Conv2d(inner, inner, 5 if third else 3, 1, 2 if third else 1, groups=inner, bias=False),
+            nn.Conv2d(
+                inner, inner, 5 if third else 3, 1, 2 if third else 1, groups=inner, bias=False
+            ),
             nn.BatchNorm2d(inner),
             activation(),
         )
         self.excite = (
             nn.Sequential(
-                nn.AdaptiveAvgPool2d(1), nn.Conv2d(inner, 4, 1), nn.ReLU(), nn.Conv2d(4, inner, 1), nn.Hardsigmoid()
+                nn.AdaptiveAvgPool2d(1),
+                nn.Conv2d(inner, 4, 1),
+                nn.ReLU(),
+                nn.Conv2d(4, inner, 1),
+                nn.Hardsigmoid(),
             )
             if third
             else None
@@ -102,7 +118,9 @@ class MobileNet(nn.Module):
             InvertedResidual(8, 3, third),
             InvertedResidual(8, 4, third),
         )
-        self.head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(8, 6))
+        self.head = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(8, 6)
+        )
 
     def forward(self, x):
         """Maps images to logits."""
@@ -115,7 +133,9 @@ class UNet(nn.Module):
     def __init__(self):
         super().__init__()
         self.down = nn.Sequential(nn.Conv2d(1, 6, 3, padding=1), nn.LeakyReLU(0.1))
-        self.middle = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(6, 12, 3, padding=1), nn.GroupNorm(3, 12), nn.SiLU())
+        self.middle = nn.Sequential(
+            nn.AvgPool2d(2), nn.Conv2d(6, 12, 3, padding=1), nn.GroupNorm(3, 12), nn.SiLU()
+        )
         self.up = nn.ConvTranspose2d(12, 6, 2, 2)
         self.out = nn.Conv2d(12, 2, 1)
 
@@ -126,12 +146,15 @@ class UNet(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A BERT-like encoder: embeddings of tokens and positions, `nn.TransformerEncoder`, a pooled head."""
+    """A BERT-like encoder: embeddings of tokens and positions, `nn.TransformerEncoder`, a pooled
+    head."""
 
     def __init__(self):
         super().__init__()
         self.tokens, self.positions = nn.Embedding(50, 16), nn.Embedding(12, 16)
-        layer = nn.TransformerEncoderLayer(16, 4, 32, activation="gelu", batch_first=True, norm_first=False)
+        layer = nn.TransformerEncoderLayer(
+            16, 4, 32, activation="gelu", batch_first=True, norm_first=False
+        )
         self.layers = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
         self.norm, self.head = nn.LayerNorm(16), nn.Linear(16, 3)
 
@@ -166,7 +189,9 @@ class Attention(nn.Module):
         """Attends where the mask is one."""
         b, t, d = x.shape
         q, k, v = (z.reshape(b, t, 2, 8).transpose(1, 2) for z in self.qkv(x).chunk(3, -1))
-        y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=(mask[:, None, None, :] - 1.0) * 1e4)
+        y = nn.functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=(mask[:, None, None, :] - 1.0) * 1e4
+        )
         return self.out(y.transpose(1, 2).reshape(b, t, d))
 
 
@@ -234,7 +259,10 @@ def add(archive, name, network, inputs, precision, target, **options):
     expected = expected if isinstance(expected, tuple) else (expected,)
     half = precision == "float16" and target != "iOS15"
     types = [tensor_type(key, value, half) for key, value in inputs.items()]
-    outputs = [ct.TensorType(name=f"y{i}", dtype=np.float16 if half else np.float32) for i in range(len(expected))]
+    outputs = [
+        ct.TensorType(name=f"y{i}", dtype=np.float16 if half else np.float32)
+        for i in range(len(expected))
+    ]
     model = convert(traced, precision, target, inputs=types, outputs=outputs, **options)
     arrays = {key: as_array(value, half) for key, value in inputs.items()}
     results = {f"y{i}": value.numpy() for i, value in enumerate(expected)}
@@ -256,17 +284,26 @@ def classifiers(archive):
     """Adds classifiers with text and number labels."""
     network = nn.Sequential(nn.Flatten(), nn.Linear(16, 4), nn.Softmax(-1)).eval()
     x = torch.randn(1, 1, 4, 4)
-    for name, labels in (("classifier_text", ["ant", "bee", "cat", "dog"]), ("classifier_number", [7, 1, 4, 9])):
+    for name, labels in (
+        ("classifier_text", ["ant", "bee", "cat", "dog"]),
+        ("classifier_number", [7, 1, 4, 9]),
+    ):
         traced = torch.jit.trace(network, x)
         config = ct.ClassifierConfig(labels)
-        model = convert(traced, inputs=[ct.TensorType(name="x", shape=x.shape)], classifier_config=config)
+        model = convert(
+            traced, inputs=[ct.TensorType(name="x", shape=x.shape)], classifier_config=config
+        )
         expected = network(x).detach().numpy()[0]
-        outputs = {"classLabel_probs": expected, "classLabel": np.array([expected.argmax()], np.int32)}
+        outputs = {
+            "classLabel_probs": expected,
+            "classLabel": np.array([expected.argmax()], np.int32),
+        }
         archive.add(name, model, {"x": x.numpy()}, outputs, TOLERANCES["float32"])
 
 
 def flexible(archive):
-    """Adds one network per kind of flexible shape, each with two shapes that are not the default."""
+    """Adds one network per kind of flexible shape, each with two shapes that are not the
+    default."""
     network = Unmasked().eval()
     for kind in ("ranged", "enumerated"):
         shapes = [(1, length, 16) for length in (4, 7, 9)]
@@ -275,8 +312,12 @@ def flexible(archive):
             shape = ct.Shape((1, ct.RangeDim(2, 16, default=4), 16))
         else:
             shape = ct.EnumeratedShapes(shapes, default=shapes[0])
-        model = convert(traced, inputs=[ct.TensorType(name="x", shape=shape)], outputs=[ct.TensorType(name="y")])
+        model = convert(
+            traced, inputs=[ct.TensorType(name="x", shape=shape)], outputs=[ct.TensorType(name="y")]
+        )
         for _, length, _ in shapes[1:]:
             x = torch.randn(1, length, 16)
             expected = {"y": network(x).detach().numpy()}
-            archive.add(f"{kind}_{length}", model, {"x": x.numpy()}, expected, TOLERANCES["float32"])
+            archive.add(
+                f"{kind}_{length}", model, {"x": x.numpy()}, expected, TOLERANCES["float32"]
+            )

@@ -123,7 +123,9 @@ def shapes(ops):
     ops.add(
         "reshape_like",
         {"x": count(2, 3, 4), "y": count(6, 5), "z": count(7, 2, 2)},
-        lambda x, y, z: mb.reshape_like(x=x, ref_tensors=(y, z), begins=(0, 1), ends=(1, 0), end_masks=(False, True)),
+        lambda x, y, z: mb.reshape_like(
+            x=x, ref_tensors=(y, z), begins=(0, 1), ends=(1, 0), end_masks=(False, True)
+        ),
         lambda x, y, z: x.reshape(6, 2, 2),
         ("iOS16", "iOS17"),
     )
@@ -194,7 +196,12 @@ def joins(ops):
             ),
         )
     x = {"x": count(4, 6)}
-    ops.add("split_even", x, lambda x: mb.split(x=x, num_splits=3, axis=1), lambda x: tuple(np.split(x, 3, 1)))
+    ops.add(
+        "split_even",
+        x,
+        lambda x: mb.split(x=x, num_splits=3, axis=1),
+        lambda x: tuple(np.split(x, 3, 1)),
+    )
     ops.add(
         "split_sizes",
         x,
@@ -206,17 +213,31 @@ def joins(ops):
 def pads_and_fills(ops):
     """Adds pad, fill, fill_like and tile."""
     x = {"x": count(2, 3, 4)}
-    for mode, numpy_mode in {"constant": "constant", "reflect": "reflect", "replicate": "edge"}.items():
+    for mode, numpy_mode in {
+        "constant": "constant",
+        "reflect": "reflect",
+        "replicate": "edge",
+    }.items():
         options = {"constant_val": 7.5} if mode == "constant" else {}
         ops.add(
             f"pad_{mode}",
             x,
-            lambda x, mode=mode, options=options: mb.pad(x=x, pad=[1, 2, 2, 1], mode=mode, **options),
+            lambda x, mode=mode, options=options: mb.pad(
+                x=x, pad=[1, 2, 2, 1], mode=mode, **options
+            ),
             lambda x, m=numpy_mode: np.pad(
-                x, ((0, 0), (1, 2), (2, 1)), m, **({"constant_values": 7.5} if m == "constant" else {})
+                x,
+                ((0, 0), (1, 2), (2, 1)),
+                m,
+                **({"constant_values": 7.5} if m == "constant" else {}),
             ),
         )
-    ops.add("pad_all", x, lambda x: mb.pad(x=x, pad=[1, 0, 0, 2, 3, 0]), lambda x: np.pad(x, ((1, 0), (0, 2), (3, 0))))
+    ops.add(
+        "pad_all",
+        x,
+        lambda x: mb.pad(x=x, pad=[1, 0, 0, 2, 3, 0]),
+        lambda x: np.pad(x, ((1, 0), (0, 2), (3, 0))),
+    )
     ops.add(
         "pad_computed",
         {"x": count(2, 3), "p": np.array([0, 1, 2, 0], i32)},
@@ -224,9 +245,18 @@ def pads_and_fills(ops):
         lambda x, p: np.pad(x, ((0, 1), (2, 0))),
     )
     shape = {"s": np.array([2, 3], i32)}
-    ops.add("fill", shape, lambda s: mb.fill(shape=s, value=1.5), lambda s: np.full((2, 3), 1.5, f32))
-    ops.add("fill_int", shape, lambda s: mb.fill(shape=s, value=3), lambda s: np.full((2, 3), 3, i32))
-    ops.add("fill_bool", shape, lambda s: mb.fill(shape=s, value=True), lambda s: np.full((2, 3), 1, i32))
+    ops.add(
+        "fill", shape, lambda s: mb.fill(shape=s, value=1.5), lambda s: np.full((2, 3), 1.5, f32)
+    )
+    ops.add(
+        "fill_int", shape, lambda s: mb.fill(shape=s, value=3), lambda s: np.full((2, 3), 3, i32)
+    )
+    ops.add(
+        "fill_bool",
+        shape,
+        lambda s: mb.fill(shape=s, value=True),
+        lambda s: np.full((2, 3), 1, i32),
+    )
     ops.add("fill_default", shape, lambda s: mb.fill(shape=s), lambda s: np.zeros((2, 3), f32))
     ops.add(
         "fill_like",
@@ -235,7 +265,12 @@ def pads_and_fills(ops):
         lambda x: np.full((2, 3), 2.5, f32),
         ("iOS16",),
     )
-    ops.add("tile", {"x": count(2, 3)}, lambda x: mb.tile(x=x, reps=[2, 3]), lambda x: np.tile(x, (2, 3)))
+    ops.add(
+        "tile",
+        {"x": count(2, 3)},
+        lambda x: mb.tile(x=x, reps=[2, 3]),
+        lambda x: np.tile(x, (2, 3)),
+    )
     ops.add(
         "tile_computed",
         {"x": count(2, 3), "r": np.array([1, 2], i32)},
@@ -251,15 +286,27 @@ def pads_and_fills(ops):
 
 
 def slices(ops):
-    """Adds slice_by_index with every mask and sign, slice_by_size, sliding_windows, reverse and select."""
+    """Adds slice_by_index with every mask and sign, slice_by_size, sliding_windows, reverse and
+    select."""
     x = {"x": count(4, 5, 6)}
     options = {
         "plain": ({"begin": [1, 0, 2], "end": [3, 5, 6]}, np.s_[1:3, 0:5, 2:6]),
         "negative": ({"begin": [-3, -4, 0], "end": [-1, 5, -2]}, np.s_[-3:-1, -4:5, 0:-2]),
-        "strided": ({"begin": [0, 1, 0], "end": [4, 5, 6], "stride": [2, 3, 4]}, np.s_[0:4:2, 1:5:3, 0:6:4]),
-        "backwards": ({"begin": [3, 4, 5], "end": [0, 1, 0], "stride": [-1, -2, -3]}, np.s_[3:0:-1, 4:1:-2, 5:0:-3]),
+        "strided": (
+            {"begin": [0, 1, 0], "end": [4, 5, 6], "stride": [2, 3, 4]},
+            np.s_[0:4:2, 1:5:3, 0:6:4],
+        ),
+        "backwards": (
+            {"begin": [3, 4, 5], "end": [0, 1, 0], "stride": [-1, -2, -3]},
+            np.s_[3:0:-1, 4:1:-2, 5:0:-3],
+        ),
         "masks": (
-            {"begin": [2, 1, 3], "end": [3, 2, 4], "begin_mask": [True, False, True], "end_mask": [False, True, True]},
+            {
+                "begin": [2, 1, 3],
+                "end": [3, 2, 4],
+                "begin_mask": [True, False, True],
+                "end_mask": [False, True, True],
+            },
             np.s_[:3, 1:, :],
         ),
         "backwards_masks": (
@@ -272,7 +319,10 @@ def slices(ops):
             },
             np.s_[::-1, ::-1, ::-2],
         ),
-        "squeeze": ({"begin": [1, -1, 2], "end": [0, 0, 4], "squeeze_mask": [True, True, False]}, np.s_[1, -1, 2:4]),
+        "squeeze": (
+            {"begin": [1, -1, 2], "end": [0, 0, 4], "squeeze_mask": [True, True, False]},
+            np.s_[1, -1, 2:4],
+        ),
         "beyond": ({"begin": [-9, 0, 2], "end": [9, 5, 99]}, np.s_[-9:9, 0:5, 2:99]),
         "empty_begin": ({"begin": [0, 0, 0], "end": [1, 5, 6]}, np.s_[0:1]),
     }
@@ -297,7 +347,9 @@ def slices(ops):
     ops.add(
         "slice_by_index_computed_strided",
         {**x, "b": np.array([0, 1, 5], i32), "e": np.array([4, 5, 0], i32)},
-        lambda x, b, e: mb.slice_by_index(x=x, begin=b, end=e, stride=[1, 2, -2], begin_mask=[True, False, False]),
+        lambda x, b, e: mb.slice_by_index(
+            x=x, begin=b, end=e, stride=[1, 2, -2], begin_mask=[True, False, False]
+        ),
         lambda x, b, e: x[:4, 1:5:2, 5:0:-2],
         BOTH,
     )
@@ -332,7 +384,9 @@ def slices(ops):
         ops.add(
             f"sliding_windows_{axis}".replace("-", "n"),
             x,
-            lambda x, o=(axis, size, stride): mb.sliding_windows(x=x, axis=o[0], size=o[1], stride=o[2]),
+            lambda x, o=(axis, size, stride): mb.sliding_windows(
+                x=x, axis=o[0], size=o[1], stride=o[2]
+            ),
             windows,
             BOTH,
         )
@@ -340,7 +394,9 @@ def slices(ops):
         ops.add(
             f"reverse_{'all' if axes is None else '_'.join(map(str, axes))}".replace("-", "n"),
             x,
-            lambda x, axes=axes: mb.reverse(x=x) if axes is None else mb.reverse(x=x, axes=list(axes)),
+            lambda x, axes=axes: (
+                mb.reverse(x=x) if axes is None else mb.reverse(x=x, axes=list(axes))
+            ),
             lambda x, axes=axes: np.flip(x, axes),
             BOTH,
         )
@@ -375,7 +431,11 @@ def slices(ops):
     )
     ops.add(
         "select_bool",
-        {"c": np.array([[1, 0, 1, 0]], i32), "x": np.array([[1, 1, 0, 0]], i32), "y": np.array([[0, 1], [1, 0]], i32)},
+        {
+            "c": np.array([[1, 0, 1, 0]], i32),
+            "x": np.array([[1, 1, 0, 0]], i32),
+            "y": np.array([[0, 1], [1, 0]], i32),
+        },
         lambda c, x, y: mb.select(
             cond=mb.cast(x=c, dtype="bool"),
             a=mb.cast(x=x, dtype="bool"),
@@ -391,7 +451,12 @@ def updates(ops):
         "rows": (
             (4, 5, 6),
             np.s_[1:3],
-            {"begin": [1, 0, 0], "end": [3, 0, 0], "begin_mask": [False, True, True], "end_mask": [False, True, True]},
+            {
+                "begin": [1, 0, 0],
+                "end": [3, 0, 0],
+                "begin_mask": [False, True, True],
+                "end_mask": [False, True, True],
+            },
         ),
         "middle": ((4, 5, 6), np.s_[:, 2:4], {"begin": [0, 2, 0], "end": [4, 4, 6]}),
         "strided": (
@@ -442,7 +507,12 @@ def updates(ops):
         "slice_update_computed",
         cache,
         lambda x, u, b, e: mb.slice_update(
-            x=x, update=u, begin=b, end=e, begin_mask=[True, True, False, True], end_mask=[True, True, False, True]
+            x=x,
+            update=u,
+            begin=b,
+            end=e,
+            begin_mask=[True, True, False, True],
+            end_mask=[True, True, False, True],
         ),
         written,
         ("iOS18",),
@@ -470,7 +540,13 @@ def gathers(ops):
         lambda x, i: np.take(x, i, 1),
         ("iOS15", "iOS16"),
     )
-    ops.add("gather_scalar", {"x": x}, lambda x: mb.gather(x=x, indices=2, axis=1), lambda x: x[:, 2], all_targets)
+    ops.add(
+        "gather_scalar",
+        {"x": x},
+        lambda x: mb.gather(x=x, indices=2, axis=1),
+        lambda x: x[:, 2],
+        all_targets,
+    )
     ops.add(
         "gather_uint16",
         {"x": x, "i": np.array([2, 0], i32)},
@@ -551,7 +627,9 @@ def scatters(ops):
             ops.add(
                 f"scatter_{mode}_{axis}".replace("-", "n"),
                 {"d": data, "i": indices, "u": updates_},
-                lambda d, i, u, axis=axis, mode=mode: mb.scatter(data=d, indices=i, updates=u, axis=axis, mode=mode),
+                lambda d, i, u, axis=axis, mode=mode: mb.scatter(
+                    data=d, indices=i, updates=u, axis=axis, mode=mode
+                ),
                 expected,
                 BOTH if axis == 0 else ("iOS17",),
             )
@@ -568,7 +646,9 @@ def scatters(ops):
         ops.add(
             f"scatter_along_axis_{mode}",
             {"d": data[:2], "i": along, "u": inner},
-            lambda d, i, u, mode=mode: mb.scatter_along_axis(data=d, indices=i, updates=u, axis=1, mode=mode),
+            lambda d, i, u, mode=mode: mb.scatter_along_axis(
+                data=d, indices=i, updates=u, axis=1, mode=mode
+            ),
             along_axis,
             BOTH,
         )
@@ -588,7 +668,11 @@ def scatters(ops):
             nd,
             BOTH,
         )
-    integers = {"d": np.arange(6, dtype=i32), "i": np.array([[1], [4], [1]], i32), "u": np.array([10, 20, 30], i32)}
+    integers = {
+        "d": np.arange(6, dtype=i32),
+        "i": np.array([[1], [4], [1]], i32),
+        "u": np.array([10, 20, 30], i32),
+    }
     ops.add(
         "scatter_nd_int",
         integers,
@@ -623,7 +707,12 @@ def orders(ops):
                 best,
                 ("iOS15", "iOS16", "iOS17"),
             )
-    ops.add("argsort_int", {"x": np.array([[3, -1, 7]], i32)}, lambda x: mb.argsort(x=x), np.array([[2, 0, 1]], i32))
+    ops.add(
+        "argsort_int",
+        {"x": np.array([[3, -1, 7]], i32)},
+        lambda x: mb.argsort(x=x),
+        np.array([[2, 0, 1]], i32),
+    )
     ops.add(
         "topk_values",
         x,
@@ -644,7 +733,12 @@ def orders(ops):
             {"x": count(2, 4, 5) + 1},
             lambda x, b=(lower, upper): mb.band_part(x=x, lower=b[0], upper=b[1]),
             lambda x, lo=lower, up=upper: np.where(
-                [[(lo < 0 or m - n <= lo) and (up < 0 or n - m <= up) for n in range(5)] for m in range(4)], x, 0
+                [
+                    [(lo < 0 or m - n <= lo) and (up < 0 or n - m <= up) for n in range(5)]
+                    for m in range(4)
+                ],
+                x,
+                0,
             ),
         )
     ops.add(
@@ -668,18 +762,30 @@ def orders(ops):
                 cumulative,
             )
     ops.add(
-        "cumsum_int", {"x": np.arange(6, dtype=i32).reshape(2, 3)}, lambda x: mb.cumsum(x=x), lambda x: np.cumsum(x, 0)
+        "cumsum_int",
+        {"x": np.arange(6, dtype=i32).reshape(2, 3)},
+        lambda x: mb.cumsum(x=x),
+        lambda x: np.cumsum(x, 0),
     )
     holes = {"x": np.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]], f32)}
     ops.add("non_zero", holes, lambda x: mb.non_zero(x=x), lambda x: np.argwhere(x))
-    ops.add("non_zero_none", {"x": np.zeros((2, 2), f32)}, lambda x: mb.non_zero(x=x), np.zeros((0, 2), i32))
+    ops.add(
+        "non_zero_none",
+        {"x": np.zeros((2, 2), f32)},
+        lambda x: mb.non_zero(x=x),
+        np.zeros((0, 2), i32),
+    )
     hot = {"i": np.array([[2, 0], [1, 2]], i32)}
     for axis in (-1, 0, 1):
         ops.add(
             f"one_hot_{axis}".replace("-", "n"),
             hot,
-            lambda i, axis=axis: mb.one_hot(indices=i, one_hot_vector_size=4, axis=axis, on_value=2.5, off_value=-1.0),
-            lambda i, axis=axis: np.moveaxis(np.where(np.eye(4)[i] > 0, 2.5, -1.0), -1, axis).astype(f32),
+            lambda i, axis=axis: mb.one_hot(
+                indices=i, one_hot_vector_size=4, axis=axis, on_value=2.5, off_value=-1.0
+            ),
+            lambda i, axis=axis: np.moveaxis(
+                np.where(np.eye(4)[i] > 0, 2.5, -1.0), -1, axis
+            ).astype(f32),
         )
     ops.add(
         "one_hot_default",
@@ -694,7 +800,12 @@ def orders(ops):
         lambda i: np.eye(3)[i].astype(i32),
     )
     ends = {"e": np.array([7], i32)}
-    ops.add("range_1d", ends, lambda e: mb.range_1d(start=1, end=mb.squeeze(x=e), step=2), np.array([1, 3, 5], i32))
+    ops.add(
+        "range_1d",
+        ends,
+        lambda e: mb.range_1d(start=1, end=mb.squeeze(x=e), step=2),
+        np.array([1, 3, 5], i32),
+    )
     ops.add(
         "range_1d_float",
         {"e": np.array([2.0], f32)},
@@ -708,11 +819,19 @@ def blocks(ops):
 
     def to_space(x, b):
         n, c, h, w = x.shape
-        return x.reshape(n, b, b, c // b // b, h, w).transpose(0, 3, 4, 1, 5, 2).reshape(n, c // b // b, h * b, w * b)
+        return (
+            x.reshape(n, b, b, c // b // b, h, w)
+            .transpose(0, 3, 4, 1, 5, 2)
+            .reshape(n, c // b // b, h * b, w * b)
+        )
 
     def to_depth(x, b):
         n, c, h, w = x.shape
-        return x.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
+        return (
+            x.reshape(n, c, h // b, b, w // b, b)
+            .transpose(0, 3, 5, 1, 2, 4)
+            .reshape(n, c * b * b, h // b, w // b)
+        )
 
     ops.add(
         "depth_to_space",
@@ -756,7 +875,11 @@ def blocks(ops):
     def from_batch(x, b, p):
         n, c, h, w = x.shape
         n //= b[0] * b[1]
-        y = x.reshape(b[0], b[1], n, c, h, w).transpose(2, 3, 4, 0, 5, 1).reshape(n, c, h * b[0], w * b[1])
+        y = (
+            x.reshape(b[0], b[1], n, c, h, w)
+            .transpose(2, 3, 4, 0, 5, 1)
+            .reshape(n, c, h * b[0], w * b[1])
+        )
         return y[:, :, p[0][0] : y.shape[2] - p[0][1], p[1][0] : y.shape[3] - p[1][1]]
 
     ops.add(
@@ -775,7 +898,9 @@ def quantization(ops):
         ops.add(
             f"quantize_{dtype}",
             {"x": x},
-            lambda x, d=dtype, z=zero: mb.quantize(input=x, zero_point=z, scale=f32(0.5), output_dtype=d),
+            lambda x, d=dtype, z=zero: mb.quantize(
+                input=x, zero_point=z, scale=f32(0.5), output_dtype=d
+            ),
             lambda x, z=zero, n=limits: np.clip(np.round(x / f32(0.5)) + float(z), n.min, n.max),
             ("iOS17",),
         )
@@ -798,14 +923,18 @@ def quantization(ops):
     ops.add(
         "dequantize",
         {"x": codes},
-        lambda x: mb.dequantize(input=mb.cast(x=x, dtype="int8"), zero_point=np.int8(3), scale=f32(0.25)),
+        lambda x: mb.dequantize(
+            input=mb.cast(x=x, dtype="int8"), zero_point=np.int8(3), scale=f32(0.25)
+        ),
         lambda x: (x - 3) * f32(0.25),
         ("iOS17",),
     )
     ops.add(
         "dequantize_channel",
         {"x": codes},
-        lambda x: mb.dequantize(input=mb.cast(x=x, dtype="int8"), zero_point=zero, scale=scale, axis=0),
+        lambda x: mb.dequantize(
+            input=mb.cast(x=x, dtype="int8"), zero_point=zero, scale=scale, axis=0
+        ),
         lambda x: ((x - zero[:, None]) * scale[:, None]).astype(f32),
         ("iOS17",),
     )

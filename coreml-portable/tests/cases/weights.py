@@ -1,6 +1,8 @@
-"""Compressed weights: every `constexpr_*` operation, alone, combined, and as coremltools' optimizers write them.
+"""Compressed weights: every `constexpr_*` operation, alone, combined, and as coremltools'
+optimizers write them.
 
-The reference of single operations is coremltools' own decompression; of networks, PyTorch with the decompressed weights.
+The reference of single operations is coremltools' own decompression; of networks, PyTorch with the
+decompressed weights.
 
 Flow: `generate.py` → here → `archive.py`.
 """
@@ -46,7 +48,12 @@ def older(ops):
                 rng.uniform(0.1, 1, shape).astype(f32),
                 rng.integers(info.min, info.max + 1, shape).astype(dtype),
             )
-            arguments = {"quantized_data": codes, "zero_point": zero, "scale": scale, "axis": np.int32(axis)}
+            arguments = {
+                "quantized_data": codes,
+                "zero_point": zero,
+                "scale": scale,
+                "axis": np.int32(axis),
+            }
             expected = ios16.constexpr_affine_dequantize.decompress(codes, zero, scale, axis)
             add(
                 ops,
@@ -56,14 +63,25 @@ def older(ops):
                 ("iOS16",),
             )
     halves = rng.normal(size=(3, 4)).astype(np.float16)
-    add(ops, "cast", lambda: mb.constexpr_cast(source_val=halves, output_dtype="fp32"), halves, ("iOS16", "iOS18"))
+    add(
+        ops,
+        "cast",
+        lambda: mb.constexpr_cast(source_val=halves, output_dtype="fp32"),
+        halves,
+        ("iOS16", "iOS18"),
+    )
     for bits in (1, 2, 4, 6, 8):
-        lut, codes = rng.normal(size=2**bits).astype(f32), rng.integers(0, 2**bits, 35).astype(np.uint8)
+        lut, codes = (
+            rng.normal(size=2**bits).astype(f32),
+            rng.integers(0, 2**bits, 35).astype(np.uint8),
+        )
         packed = packing.pack_elements_into_bits(codes, bits)
         add(
             ops,
             f"lut_to_dense_{bits}",
-            lambda l=lut, p=packed: mb.constexpr_lut_to_dense(indices=p, lut=l, shape=np.uint32([5, 7])),
+            lambda l=lut, p=packed: mb.constexpr_lut_to_dense(
+                indices=p, lut=l, shape=np.uint32([5, 7])
+            ),
             lut[codes].reshape(5, 7),
             ("iOS16",),
         )
@@ -98,16 +116,26 @@ def newer(ops):
     for name, (kind, low, high) in kinds.items():
         for blocks in ((1, 1), (4, 1), (2, 3), (4, 6)):
             codes = narrow(rng.integers(low, high, (4, 6)), kind)
-            scale, offset = rng.uniform(0.1, 1, blocks).astype(f32), narrow(rng.integers(low, high, blocks), kind)
-            expected = ios18.constexpr_blockwise_shift_scale.decompress(codes.astype(f32), scale, offset.astype(f32))
+            scale, offset = (
+                rng.uniform(0.1, 1, blocks).astype(f32),
+                narrow(rng.integers(low, high, blocks), kind),
+            )
+            expected = ios18.constexpr_blockwise_shift_scale.decompress(
+                codes.astype(f32), scale, offset.astype(f32)
+            )
             add(
                 ops,
                 f"blockwise_{name}_{blocks[0]}_{blocks[1]}",
-                lambda c=codes, s=scale, o=offset: mb.constexpr_blockwise_shift_scale(data=c, scale=s, offset=o),
+                lambda c=codes, s=scale, o=offset: mb.constexpr_blockwise_shift_scale(
+                    data=c, scale=s, offset=o
+                ),
                 expected,
                 target,
             )
-    codes, scale = narrow(rng.integers(-128, 128, (4, 6)), types.int8), rng.uniform(0.1, 1, (1, 2)).astype(f32)
+    codes, scale = (
+        narrow(rng.integers(-128, 128, (4, 6)), types.int8),
+        rng.uniform(0.1, 1, (1, 2)).astype(f32),
+    )
     add(
         ops,
         "blockwise_plain",
@@ -130,11 +158,16 @@ def newer(ops):
                 target,
             )
     for axis in (0, 1, -1):
-        indices, lut = narrow(rng.integers(0, 4, (4, 6)), types.uint2), rng.normal(size=(2, 1, 4, 3)).astype(f32)
+        indices, lut = (
+            narrow(rng.integers(0, 4, (4, 6)), types.uint2),
+            rng.normal(size=(2, 1, 4, 3)).astype(f32),
+        )
         add(
             ops,
             f"lut_vector_{axis}".replace("-", "n"),
-            lambda i=indices, l=lut, a=axis: mb.constexpr_lut_to_dense(indices=i, lut=l, vector_axis=np.int32(a)),
+            lambda i=indices, l=lut, a=axis: mb.constexpr_lut_to_dense(
+                indices=i, lut=l, vector_axis=np.int32(a)
+            ),
             ios18.constexpr_lut_to_dense.decompress(indices, lut, axis),
             target,
         )
@@ -149,17 +182,31 @@ def newer(ops):
         target,
     )
     for axis, width in ((None, 1), (0, 2), (1, 3)):
-        indices, lut = narrow(rng.integers(0, 4, set_bits), types.uint2), rng.normal(size=(1, 1, 4, width)).astype(f32)
+        indices, lut = (
+            narrow(rng.integers(0, 4, set_bits), types.uint2),
+            rng.normal(size=(1, 1, 4, width)).astype(f32),
+        )
         options = {} if axis is None else {"vector_axis": np.int32(axis)}
 
         def sparse_lut(i=indices, l=lut, o=options):
-            wide, data = mb.constexpr_lut_to_sparse(indices_mask=mask, indices_nonzero_data=i, lut=l, **o)
+            wide, data = mb.constexpr_lut_to_sparse(
+                indices_mask=mask, indices_nonzero_data=i, lut=l, **o
+            )
             return mb.constexpr_sparse_to_dense(nonzero_data=data, mask=wide)
 
         wide, data = ios18.constexpr_lut_to_sparse.decompress(mask, indices, lut, axis)
-        add(ops, f"sparse_lut_{axis}", sparse_lut, ios18.constexpr_sparse_to_dense.decompress(data, wide), target)
+        add(
+            ops,
+            f"sparse_lut_{axis}",
+            sparse_lut,
+            ios18.constexpr_sparse_to_dense.decompress(data, wide),
+            target,
+        )
     codes = narrow(rng.integers(-128, 128, set_bits), types.int8)
-    scale, offset = rng.uniform(0.1, 1, (4, 1)).astype(f32), narrow(rng.integers(-128, 128, (4, 1)), types.int8)
+    scale, offset = (
+        rng.uniform(0.1, 1, (4, 1)).astype(f32),
+        narrow(rng.integers(-128, 128, (4, 1)), types.int8),
+    )
 
     def sparse_scale():
         same, data = mb.constexpr_sparse_blockwise_shift_scale(
@@ -168,7 +215,13 @@ def newer(ops):
         return mb.constexpr_sparse_to_dense(nonzero_data=data, mask=same)
 
     same, data = ios18.constexpr_sparse_blockwise_shift_scale.decompress(mask, codes, scale, offset)
-    add(ops, "sparse_blockwise", sparse_scale, ios18.constexpr_sparse_to_dense.decompress(data, same), target)
+    add(
+        ops,
+        "sparse_blockwise",
+        sparse_scale,
+        ios18.constexpr_sparse_to_dense.decompress(data, same),
+        target,
+    )
     indices, table = (
         narrow(rng.integers(0, 16, (4, 6)), types.uint4),
         narrow(rng.integers(-128, 128, (1, 1, 16, 1)), types.int8),
@@ -198,15 +251,24 @@ class Network(nn.Module):
 
 
 def optimized(archive):
-    """Adds a network with each of coremltools' compressions; the reference runs the decompressed weights."""
+    """Adds a network with each of coremltools' compressions; the reference runs the decompressed
+    weights."""
     torch.manual_seed(0)
     network, x = Network().eval(), torch.randn(1, 8, 8, 8)
     traced = torch.jit.trace(network, x)
     linear = {
-        "int8": cto.coreml.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=0),
-        "uint8": cto.coreml.OpLinearQuantizerConfig(mode="linear", dtype="uint8", weight_threshold=0),
+        "int8": cto.coreml.OpLinearQuantizerConfig(
+            mode="linear_symmetric", dtype="int8", weight_threshold=0
+        ),
+        "uint8": cto.coreml.OpLinearQuantizerConfig(
+            mode="linear", dtype="uint8", weight_threshold=0
+        ),
         "int4": cto.coreml.OpLinearQuantizerConfig(
-            mode="linear_symmetric", dtype="int4", granularity="per_block", block_size=8, weight_threshold=0
+            mode="linear_symmetric",
+            dtype="int4",
+            granularity="per_block",
+            block_size=8,
+            weight_threshold=0,
         ),
     }
     for name, config in linear.items():
@@ -245,19 +307,28 @@ def optimized(archive):
             network,
             x,
             target,
-            lambda model: cto.coreml.prune_weights(model, cto.coreml.OptimizationConfig(global_config=config)),
+            lambda model: cto.coreml.prune_weights(
+                model, cto.coreml.OptimizationConfig(global_config=config)
+            ),
         )
 
 
 def compress(archive, name, traced, network, x, target, optimize):
     """Converts, compresses, and adds the network."""
-    types_ = {"inputs": [ct.TensorType(name="x", shape=x.shape)], "outputs": [ct.TensorType(name="y", dtype=f32)]}
+    types_ = {
+        "inputs": [ct.TensorType(name="x", shape=x.shape)],
+        "outputs": [ct.TensorType(name="y", dtype=f32)],
+    }
     model = optimize(convert(traced, "float32", target, **types_))
     copy = Network().eval()
     copy.load_state_dict(network.state_dict())
-    for weight in cto.coreml.get_weights_metadata(cto.coreml.decompress_weights(model), weight_threshold=0).values():
+    for weight in cto.coreml.get_weights_metadata(
+        cto.coreml.decompress_weights(model), weight_threshold=0
+    ).values():
         for parameter in copy.parameters():
             if tuple(parameter.shape) == weight.val.shape:
                 parameter.data = torch.from_numpy(np.array(weight.val, f32))
     expected = {"y": copy(x).detach().numpy()}
-    archive.add(f"network_{name}_{target}", model, {"x": x.numpy()}, expected, TOLERANCES["float32"])
+    archive.add(
+        f"network_{name}_{target}", model, {"x": x.numpy()}, expected, TOLERANCES["float32"]
+    )

@@ -1,6 +1,7 @@
 //! Models that are loaded from memory.
 //!
-//! Owns: handing a package's files to Core ML without writing one. Must not: copy what is in the program already.
+//! Owns: handing a package's files to Core ML without writing one. Must not: copy what is in the
+//! program already.
 //! Flow: called by `loading.rs` when the options ask for it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
@@ -33,27 +34,36 @@ const MODEL_PATH: &str = "@model_path/";
 /// Loads a package from memory, and waits for it: Core ML has only the asynchronous form.
 ///
 /// Errors: [`CoreMlError::Unavailable`] on a system that cannot.
-pub(super) fn load(found: &Found, configuration: &MLModelConfiguration) -> Result<Retained<MLModel>, CoreMlError> {
+pub(super) fn load(
+    found: &Found,
+    configuration: &MLModelConfiguration,
+) -> Result<Retained<MLModel>, CoreMlError> {
     let asset = asset(found)?;
     let (sender, receiver) = sync_channel(1);
-    let handler: Handler<MLModel> = RcBlock::new(move |model: *mut MLModel, error: *mut NSError| {
-        // SAFETY: Core ML's own arguments.
-        let loaded = unsafe { answer(model, error) }.map(Loaded);
-        // The receiver waits, so it is there.
-        let _ = sender.send(loaded);
-    });
-    // SAFETY: an asset and a configuration that nobody changes; Core ML copies the handler, which owns all it uses.
-    unsafe { MLModel::loadModelAsset_configuration_completionHandler(&asset, configuration, &handler) };
+    let handler: Handler<MLModel> =
+        RcBlock::new(move |model: *mut MLModel, error: *mut NSError| {
+            // SAFETY: Core ML's own arguments.
+            let loaded = unsafe { answer(model, error) }.map(Loaded);
+            // The receiver waits, so it is there.
+            let _ = sender.send(loaded);
+        });
+    // SAFETY: an asset and a configuration that nobody changes; Core ML copies the handler, which
+    // owns all it uses.
+    unsafe {
+        MLModel::loadModelAsset_configuration_completionHandler(&asset, configuration, &handler)
+    };
     // The sender lives in the block: without this one, it ends with Core ML's.
     drop(handler);
-    let silent = || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
+    let silent =
+        || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
     receiver.recv().map_err(|_| silent())?.map(|Loaded(model)| model)
 }
 
 /// A model on its way to the thread that asked for it.
 struct Loaded(Retained<MLModel>);
 
-// SAFETY: Apple allows an MLModel on any thread as long as it is one at a time; the handler gives its only reference away.
+// SAFETY: Apple allows an MLModel on any thread as long as it is one at a time; the handler gives
+// its only reference away.
 unsafe impl Send for Loaded {}
 
 /// Makes an asset of a package.
@@ -65,8 +75,9 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
             Some(SPECIFICATION) => specification = Some(data),
             Some(weights) if weights.starts_with(WEIGHTS) => {
                 let url = format!("{MODEL_PATH}{weights}");
-                let url = NSURL::URLWithString(&NSString::from_str(&url))
-                    .ok_or_else(|| CoreMlError::Unexpected(format!("weights that no URL can name: {url}")))?;
+                let url = NSURL::URLWithString(&NSString::from_str(&url)).ok_or_else(|| {
+                    CoreMlError::Unexpected(format!("weights that no URL can name: {url}"))
+                })?;
                 blobs.insert(&*url, &data);
             }
             _ => {}
@@ -74,10 +85,17 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
         Ok::<(), CoreMlError>(())
     };
     match found {
-        Found::Embedded(files) => files.iter().try_for_each(|(name, bytes)| enter(name, of_program(bytes)))?,
+        Found::Embedded(files) => {
+            files.iter().try_for_each(|(name, bytes)| enter(name, of_program(bytes)))?
+        }
         Found::Folder(package) => {
-            enter(&format!("{CONTENT}{SPECIFICATION}"), of_file(&package.join(CONTENT).join(SPECIFICATION))?)?;
-            for entry in package.join(CONTENT).join(WEIGHTS).read_dir().into_iter().flatten().flatten() {
+            enter(
+                &format!("{CONTENT}{SPECIFICATION}"),
+                of_file(&package.join(CONTENT).join(SPECIFICATION))?,
+            )?;
+            for entry in
+                package.join(CONTENT).join(WEIGHTS).read_dir().into_iter().flatten().flatten()
+            {
                 let name = format!("{CONTENT}{WEIGHTS}{}", entry.file_name().to_string_lossy());
                 enter(&name, of_file(&entry.path())?)?;
             }
@@ -87,7 +105,9 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
     }
     let missing = || CoreMlError::Unexpected("a package without a specification".to_owned());
     let specification = specification.ok_or_else(missing)?;
-    let has = |selector| AnyClass::get(c"MLModelAsset").is_some_and(|class| class.class_method(selector).is_some());
+    let has = |selector| {
+        AnyClass::get(c"MLModelAsset").is_some_and(|class| class.class_method(selector).is_some())
+    };
     if blobs.is_empty() {
         if !has(sel!(modelAssetWithSpecificationData:error:)) {
             let api = "a model in memory";
@@ -101,14 +121,16 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
         return Err(CoreMlError::Unavailable { api, since: "macOS 15 or iOS 18" });
     }
     // SAFETY: as above; the keys are URLs, the values data.
-    Ok(unsafe { MLModelAsset::modelAssetWithSpecificationData_blobMapping_error(&specification, &blobs) }?)
+    Ok(unsafe {
+        MLModelAsset::modelAssetWithSpecificationData_blobMapping_error(&specification, &blobs)
+    }?)
 }
 
 /// Wraps a file that is part of the program, without a copy.
 fn of_program(bytes: &'static [u8]) -> Retained<NSData> {
     let first: NonNull<c_void> = NonNull::from(bytes).cast();
-    // SAFETY: the bytes live and stay as they are as long as the program; immutable data never writes them, and is told not
-    // to free them.
+    // SAFETY: the bytes live and stay as they are as long as the program; immutable data never
+    // writes them, and is told not to free them.
     unsafe { NSData::dataWithBytesNoCopy_length_freeWhenDone(first, bytes.len(), false) }
 }
 

@@ -1,9 +1,9 @@
 //! Predictions that nobody waits for.
 //!
-//! Owns: the completion handler, which runs on a thread of Core ML's. Must not: let an object of Objective-C out of it; what
-//! the application gets is copied inside.
-//! Flow: `session.rs` makes a [`Request`] and starts it, at once or when `gate.rs` lets it in; the handler reads its outputs
-//! through `results.rs` and answers what `awaited.rs` holds.
+//! Owns: the completion handler, which runs on a thread of Core ML's. Must not: let an object of
+//! Objective-C out of it; what the application gets is copied inside.
+//! Flow: `session.rs` makes a [`Request`] and starts it, at once or when `gate.rs` lets it in; the
+//! handler reads its outputs through `results.rs` and answers what `awaited.rs` holds.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::backing::{Backings, Refused};
@@ -40,22 +40,26 @@ pub(super) struct Request {
     pending: Pending,
 }
 
-// SAFETY: Apple allows asynchronous predictions of a model on any thread and at any time; the inputs and the options belong to
-// the request alone and are given to Core ML once; what the others hold is `Send`.
+// SAFETY: Apple allows asynchronous predictions of a model on any thread and at any time; the
+// inputs and the options belong to the request alone and are given to Core ML once; what the others
+// hold is `Send`.
 unsafe impl Send for Request {}
 
-/// What is waiting for an answer, taken by whoever has one: the handler, or the call that failed to start.
+/// What is waiting for an answer, taken by whoever has one: the handler, or the call that failed to
+/// start.
 type Pending = Arc<Mutex<Option<Job>>>;
 
 /// What a prediction gives back when it is over.
 struct Job {
-    /// Keeps other models from predicting meanwhile. The first field, so that it is dropped before somebody is woken.
+    /// Keeps other models from predicting meanwhile. The first field, so that it is dropped before
+    /// somebody is woken.
     pass: Option<Pass>,
     /// The outputs, and whoever waits for them.
     awaited: Box<dyn Awaited>,
     /// The states.
     state: Option<State>,
-    /// Memory of outputs that Core ML may write in place; kept until it is over, whoever waits or not.
+    /// Memory of outputs that Core ML may write in place; kept until it is over, whoever waits or
+    /// not.
     backings: Backings,
 }
 
@@ -79,7 +83,10 @@ impl Request {
         refused: Arc<Refused>,
         mut awaited: Box<dyn Awaited>,
         state: Option<State>,
-        feed: impl FnOnce(&Features, Option<&State>) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError>,
+        feed: impl FnOnce(
+            &Features,
+            Option<&State>,
+        ) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError>,
     ) -> Option<Self> {
         let mut backings = Backings::default();
         let ready = guard(|| {
@@ -119,9 +126,9 @@ impl Request {
             let handler = handler(&features, refused, &pending);
             let inputs = ProtocolObject::from_ref(&*inputs);
             match state {
-                // SAFETY: Core ML copies the handler, which owns all it uses and may run on any thread: what it holds is
-                // `Send`. The state is in `pending` until the handler has it back, so nobody else uses it; so is the memory
-                // of the backings.
+                // SAFETY: Core ML copies the handler, which owns all it uses and may run on any
+                // thread: what it holds is `Send`. The state is in `pending` until the handler has
+                // it back, so nobody else uses it; so is the memory of the backings.
                 Some(state) => unsafe {
                     model.predictionFromFeatures_usingState_options_completionHandler(
                         inputs, &state, &options, &handler,
@@ -129,7 +136,9 @@ impl Request {
                 },
                 // SAFETY: as above. Apple allows any number of asynchronous predictions at a time.
                 None => unsafe {
-                    model.predictionFromFeatures_options_completionHandler(inputs, &options, &handler);
+                    model.predictionFromFeatures_options_completionHandler(
+                        inputs, &options, &handler,
+                    );
                 },
             }
         });
@@ -179,14 +188,20 @@ fn handler(
 /// Returns what a completion handler was given.
 ///
 /// # Safety
-/// Both must be arguments of a completion handler that is running: objects that live during the call, or null.
-pub(super) unsafe fn answer<T: Message>(object: *mut T, error: *mut NSError) -> Result<Retained<T>, CoreMlError> {
+/// Both must be arguments of a completion handler that is running: objects that live during the
+/// call, or null.
+pub(super) unsafe fn answer<T: Message>(
+    object: *mut T,
+    error: *mut NSError,
+) -> Result<Retained<T>, CoreMlError> {
     // SAFETY: the caller's promise. They are not ours, so a reference is added, not taken over.
     let (object, error) = unsafe { (Retained::retain(object), Retained::retain(error)) };
     match (object, error) {
         (Some(object), _) => Ok(object),
         (None, Some(error)) => Err(error.into()),
-        (None, None) => Err(CoreMlError::Unexpected("Core ML gave neither a result nor an error".to_owned())),
+        (None, None) => {
+            Err(CoreMlError::Unexpected("Core ML gave neither a result nor an error".to_owned()))
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! Outputs that Core ML writes where the caller has them.
 //!
-//! Owns: lending the memory of outputs, and who has it when. Must not: lend what is only borrowed: the memory moves here and
-//! back, and where Core ML keeps it longer than the prediction, the caller gets a copy.
+//! Owns: lending the memory of outputs, and who has it when. Must not: lend what is only borrowed:
+//! the memory moves here and back, and where Core ML keeps it longer than the prediction, the
+//! caller gets a copy.
 //! Flow: called by `session.rs` and `asynchronous.rs` around a prediction.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
@@ -20,7 +21,8 @@ use std::any::Any;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Outputs of fewer bytes are copied: a backing takes an array, a dictionary and a block, which cost more than that.
+/// Outputs of fewer bytes are copied: a backing takes an array, a dictionary and a block, which
+/// cost more than that.
 const WORTH_LENDING: usize = 16 << 10;
 
 /// Which outputs Core ML has not written in place before, by position; they are not offered again.
@@ -46,12 +48,14 @@ struct Backing {
     is_used: bool,
 }
 
-// SAFETY: its array is only compared and released, which Apple allows on any thread; the memory is `Send`.
+// SAFETY: its array is only compared and released, which Apple allows on any thread; the memory is
+// `Send`.
 unsafe impl Send for Backing {}
 
 impl Backings {
-    /// Takes the memory of all outputs that are worth it, and returns the options that offer it to Core ML; no options when
-    /// there is none, or when the system (before macOS 13 and iOS 16) takes none.
+    /// Takes the memory of all outputs that are worth it, and returns the options that offer it to
+    /// Core ML; no options when there is none, or when the system (before macOS 13 and iOS 16)
+    /// takes none.
     ///
     /// Parameters: `refused` — of the same model.
     pub(super) fn lend(
@@ -62,7 +66,9 @@ impl Backings {
     ) -> Result<Option<Retained<MLPredictionOptions>>, CoreMlError> {
         let may = |index: usize| !refused.marks().get(index).copied().unwrap_or_default();
         let mut worth = outputs.iter_mut().enumerate().filter(|(index, _)| may(*index));
-        let Some((index, lent)) = worth.find_map(|(index, slot)| Some((index, slot.lend(WORTH_LENDING)?))) else {
+        let Some((index, lent)) =
+            worth.find_map(|(index, slot)| Some((index, slot.lend(WORTH_LENDING)?)))
+        else {
             return Ok(None);
         };
         // SAFETY: `new` of a class without demands on its caller.
@@ -77,7 +83,8 @@ impl Backings {
                 self.offer(features, index, lent, &arrays)?;
             }
         }
-        // SAFETY: a setter of a fresh object that nobody else holds; it copies the dictionary, whose values are arrays.
+        // SAFETY: a setter of a fresh object that nobody else holds; it copies the dictionary,
+        // whose values are arrays.
         unsafe { options.setOutputBackings(&arrays) };
         Ok(Some(options))
     }
@@ -92,13 +99,15 @@ impl Backings {
     ) -> Result<(), CoreMlError> {
         let Lent { dims, data_type, elements, memory } = lent;
         self.lent.push(Backing { index, memory: Arc::clone(&memory), array: None, is_used: false });
-        let (Some(output), Some(elements)) = (features.outputs.get(index), NonNull::new(elements)) else {
+        let (Some(output), Some(elements)) = (features.outputs.get(index), NonNull::new(elements))
+        else {
             return Ok(());
         };
         let (shape, strides) = (multi_array::shape_of(&dims), multi_array::strides_of(&dims));
-        // SAFETY: the memory has as many elements as its sizes say. Only Core ML has it until the prediction is over, and
-        // nobody writes it as long as it is shared.
-        let array = unsafe { multi_array::of_owner(elements, data_type, &shape, &strides, memory) }?;
+        // SAFETY: the memory has as many elements as its sizes say. Only Core ML has it until the
+        // prediction is over, and nobody writes it as long as it is shared.
+        let array =
+            unsafe { multi_array::of_owner(elements, data_type, &shape, &strides, memory) }?;
         arrays.insert(&*output.name, &array);
         if let Some(backing) = self.lent.last_mut() {
             backing.array = Some(array);
@@ -142,7 +151,8 @@ impl Backings {
         });
     }
 
-    /// Returns the memory that Core ML wrote, after [`Self::replace_refused`], for whoever takes the result to give it back.
+    /// Returns the memory that Core ML wrote, after [`Self::replace_refused`], for whoever takes
+    /// the result to give it back.
     pub(super) fn into_written(self) -> Vec<Written> {
         self.lent.into_iter().map(|backing| (backing.index, backing.memory)).collect()
     }

@@ -1,11 +1,12 @@
 //! Compiled models, kept so that a package is compiled once in its life.
 //!
-//! Owns: what compiled models are called, and which is taken. Must not: know Objective-C; compiler and folder are passed in.
+//! Owns: what compiled models are called, and which is taken. Must not: know Objective-C; compiler
+//! and folder are passed in.
 //! Flow: called by `session.rs` at every load; only the first of a package's content compiles.
 //!
-//! Compiling an `.mlpackage` is quick, but the system then specialises the `.mlmodelc` for its processors, which is slow,
-//! and remembers that by the path. So the path must be the same at every start: `DIGEST.mlmodelc` in one folder, or beside
-//! the package where an app ships it compiled.
+//! Compiling an `.mlpackage` is quick, but the system then specialises the `.mlmodelc` for its
+//! processors, which is slow, and remembers that by the path. So the path must be the same at every
+//! start: `DIGEST.mlmodelc` in one folder, or beside the package where an app ships it compiled.
 
 use super::failure::CoreMlError;
 use crate::search::Found;
@@ -16,8 +17,9 @@ use std::path::{Path, PathBuf};
 
 /// Returns the compiled model of what was found, compiling it when that has not been done yet.
 ///
-/// Parameters: `root` — names the folder of compiled models, made when missing; `compile` — takes an `.mlpackage` and returns
-/// an `.mlmodelc` in some temporary place. Neither is asked for a model that came compiled.
+/// Parameters: `root` — names the folder of compiled models, made when missing; `compile` — takes
+/// an `.mlpackage` and returns an `.mlmodelc` in some temporary place. Neither is asked for a model
+/// that came compiled.
 /// Errors: [`CoreMlError::File`], and those of `root` and `compile`.
 pub(super) fn model(
     found: &Found,
@@ -27,10 +29,16 @@ pub(super) fn model(
     match found {
         Found::Compiled(model) => Ok(model.clone()),
         Found::Folder(package) => {
-            let digest = digest_of_folder(package).map_err(|error| file("read", package, &error))?;
-            // An app may bring it along; the name says that it is this content, so it is never a stale one.
+            let digest =
+                digest_of_folder(package).map_err(|error| file("read", package, &error))?;
+            // An app may bring it along; the name says that it is this content, so it is never a
+            // stale one.
             let shipped = package.with_file_name(&digest).with_extension(COMPILED_EXTENSION);
-            if shipped.is_dir() { Ok(shipped) } else { kept(&root()?, &digest, || compile(package)) }
+            if shipped.is_dir() {
+                Ok(shipped)
+            } else {
+                kept(&root()?, &digest, || compile(package))
+            }
         }
         Found::Embedded(files) => {
             let (root, digest) = (root()?, digest_of_files(files));
@@ -65,7 +73,8 @@ fn publish(fresh: &Path, root: &Path, digest: &str, place: &Path) -> Result<(), 
         if error.kind() != io::ErrorKind::CrossesDevices {
             return Err(error);
         }
-        // The temporary folder is another volume: copy beside the place first, since only a move is atomic.
+        // The temporary folder is another volume: copy beside the place first, since only a move is
+        // atomic.
         let near = Temporary::of(root, digest, "part");
         copy(fresh, &near.0)?;
         fs::rename(&near.0, place)
@@ -135,7 +144,8 @@ mod tests {
     use std::cell::Cell;
 
     /// A package in the program.
-    const FILES: &[(&str, &[u8])] = &[("Manifest.json", b"{}"), ("Data/com.apple.CoreML/model.mlmodel", b"model")];
+    const FILES: &[(&str, &[u8])] =
+        &[("Manifest.json", b"{}"), ("Data/com.apple.CoreML/model.mlmodel", b"model")];
 
     /// Calls [`super::model`] with a folder that is known.
     fn model(
@@ -238,7 +248,10 @@ mod tests {
 
         let missing = folder.path().join("missing.mlpackage");
         let error = model(&Found::Folder(missing.clone()), &root, refuse).unwrap_err().to_string();
-        assert!(error.contains("missing.mlpackage") && error.contains("check the permissions"), "{error}");
+        assert!(
+            error.contains("missing.mlpackage") && error.contains("check the permissions"),
+            "{error}"
+        );
 
         fs::remove_dir(&root).unwrap();
         fs::write(&root, b"a file").unwrap();

@@ -1,7 +1,7 @@
 //! What Core ML raises, as values.
 //!
-//! Owns: [`CoreMlError`], its wording, what it is to the caller (`translate`), and `guard`, which every call into Objective-C
-//! stands in.
+//! Owns: [`CoreMlError`], its wording, what it is to the caller (`translate`), and `guard`, which
+//! every call into Objective-C stands in.
 //! Flow: `session.rs` turns it into the runtime's own error, which keeps it as its source.
 #![cfg_attr(target_vendor = "apple", allow(unsafe_code, reason = "reads errors of Objective-C"))]
 
@@ -23,7 +23,8 @@ pub enum CoreMlError {
         /// Its description, and those of the errors under it.
         message: String,
     },
-    /// An Objective-C exception. In a program built with `panic = "abort"` it ends the program instead.
+    /// An Objective-C exception. In a program built with `panic = "abort"` it ends the program
+    /// instead.
     Exception {
         /// Its name: `NSInvalidArgumentException`.
         name: String,
@@ -57,9 +58,14 @@ impl std::fmt::Display for CoreMlError {
                 write!(f, "{api} needs {since}: update the system, or choose another option")
             }
             Self::File { action, problem } => {
-                write!(f, "cannot {action}: {problem}; check the permissions and the free space there")
+                write!(
+                    f,
+                    "cannot {action}: {problem}; check the permissions and the free space there"
+                )
             }
-            Self::Unexpected(what) => write!(f, "{what}: build the program again, the package may be another one"),
+            Self::Unexpected(what) => {
+                write!(f, "{what}: build the program again, the package may be another one")
+            }
         }
     }
 }
@@ -85,12 +91,12 @@ mod objective_c {
 
     /// Runs `work` in an autorelease pool of its own and turns an exception into an error.
     ///
-    /// Called by: every entry into this backend. Without the pool, whatever Core ML autoreleases on a thread of Rust's
-    /// would live as long as the thread.
+    /// Called by: every entry into this backend. Without the pool, whatever Core ML autoreleases on
+    /// a thread of Rust's would live as long as the thread.
     pub(in crate::apple) fn guard<R>(work: impl FnOnce() -> R) -> Result<R, CoreMlError> {
         autoreleasepool(|_| {
-            // Unwinding leaves behind only what `work` owns, which is dropped, and the scratch of a session, which the
-            // next prediction overwrites.
+            // Unwinding leaves behind only what `work` owns, which is dropped, and the scratch of a
+            // session, which the next prediction overwrites.
             objc2::exception::catch(AssertUnwindSafe(work)).map_err(|exception| {
                 let exception = exception.map(NSException::from_exception);
                 let (name, reason) = match &exception {
@@ -99,7 +105,8 @@ mod objective_c {
                 };
                 CoreMlError::Exception {
                     name: name.unwrap_or_else(|| "an object that is no NSException".to_owned()),
-                    reason: reason.map_or_else(|| "no reason given".to_owned(), |reason| reason.to_string()),
+                    reason: reason
+                        .map_or_else(|| "no reason given".to_owned(), |reason| reason.to_string()),
                 }
             })
         })
@@ -108,12 +115,15 @@ mod objective_c {
     /// Keeps "not on this system", "wrong" and "failed" apart.
     pub(in crate::apple) fn translate(model: &str, error: CoreMlError) -> Error {
         let model = model.to_owned();
-        // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written again.
+        // SAFETY: a constant of Core ML, initialised when the framework is loaded and never written
+        // again.
         let core_ml = unsafe { MLModelErrorDomain };
         match &error {
             CoreMlError::Unavailable { .. } => Error::Unsupported { model, source: error.into() },
             CoreMlError::Unexpected(_) => Error::Invalid { model, source: error.into() },
-            CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. } if *domain == core_ml.to_string() => {
+            CoreMlError::Framework { domain, code: FEATURE_TYPE_ERROR, .. }
+                if *domain == core_ml.to_string() =>
+            {
                 Error::Invalid { model, source: error.into() }
             }
             _ => Error::Engine { model, source: error.into() },
@@ -126,7 +136,8 @@ mod objective_c {
             let mut message = error.localizedDescription().to_string();
             let mut innermost = error;
             for _ in 0..CHAIN_SHOWN {
-                // SAFETY: a constant of Foundation, initialised when the framework is loaded and never written again.
+                // SAFETY: a constant of Foundation, initialised when the framework is loaded and
+                // never written again.
                 let key = unsafe { NSUnderlyingErrorKey };
                 let under = innermost.userInfo().objectForKey(key);
                 let Some(Ok(under)) = under.map(|under| under.downcast::<NSError>()) else { break };
@@ -148,13 +159,20 @@ mod tests {
 
     #[test]
     fn messages_say_what_and_what_to_do() {
-        let old = CoreMlError::Unavailable { api: "ComputeUnits::CpuAndNeuralEngine", since: "macOS 13 or iOS 16" };
+        let old = CoreMlError::Unavailable {
+            api: "ComputeUnits::CpuAndNeuralEngine",
+            since: "macOS 13 or iOS 16",
+        };
         assert_eq!(
             old.to_string(),
-            "ComputeUnits::CpuAndNeuralEngine needs macOS 13 or iOS 16: update the system, or choose another option"
+            "ComputeUnits::CpuAndNeuralEngine needs macOS 13 or iOS 16: update the system, or \
+            choose another option"
         );
-        let framework =
-            CoreMlError::Framework { domain: "com.apple.CoreML".to_owned(), code: 3, message: "no file".to_owned() };
+        let framework = CoreMlError::Framework {
+            domain: "com.apple.CoreML".to_owned(),
+            code: 3,
+            message: "no file".to_owned(),
+        };
         assert_eq!(framework.to_string(), "no file (com.apple.CoreML 3)");
     }
 }

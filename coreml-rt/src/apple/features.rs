@@ -1,6 +1,7 @@
 //! What predictions need to know of a function.
 //!
-//! Owns: names, kinds and labels as Objective-C objects, made once per model and never changed; feature values of inputs.
+//! Owns: names, kinds and labels as Objective-C objects, made once per model and never changed;
+//! feature values of inputs.
 //! Flow: `session.rs` makes [`Features`] at load; every prediction reads it, on any thread.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
@@ -30,7 +31,8 @@ pub(super) struct Features {
     pub(super) function: Function,
 }
 
-// SAFETY: the objects are strings and numbers, which are immutable and belong to no thread; nothing here is ever changed.
+// SAFETY: the objects are strings and numbers, which are immutable and belong to no thread; nothing
+// here is ever changed.
 unsafe impl Send for Features {}
 // SAFETY: as above.
 unsafe impl Sync for Features {}
@@ -68,7 +70,9 @@ impl Features {
             Some(Labels::Strings(labels)) => {
                 labels.iter().map(|label| Retained::into_super(NSString::from_str(label))).collect()
             }
-            Some(Labels::Int64s(labels)) => labels.iter().map(|&label| object_of_number(label)).collect(),
+            Some(Labels::Int64s(labels)) => {
+                labels.iter().map(|&label| object_of_number(label)).collect()
+            }
             None => Vec::new(),
         };
         let input = |feature: &coreml_spec::Feature| Input {
@@ -90,7 +94,8 @@ impl Features {
 
     /// Copies the inputs of a prediction.
     ///
-    /// Parameters: `state` — fed besides where the program keeps it; `sizes` — those of earlier predictions.
+    /// Parameters: `state` — fed besides where the program keeps it; `sizes` — those of earlier
+    /// predictions.
     pub(super) fn provider(
         &self,
         inputs: &[InputRef<'_>],
@@ -110,7 +115,9 @@ impl Features {
                     of_planes(planes, color_space)?
                 }
                 (InputRef::Tensor(tensor), None) => sizes.value_of_tensor(tensor, None)?,
-                (InputRef::Shared(tensor, owner), None) => sizes.value_of_tensor(tensor, Some(*owner))?,
+                (InputRef::Shared(tensor, owner), None) => {
+                    sizes.value_of_tensor(tensor, Some(*owner))?
+                }
             };
             features.insert(&*input.name, &value);
         }
@@ -119,7 +126,10 @@ impl Features {
         }
         // SAFETY: the dictionary's values are feature values; the provider copies it.
         unsafe {
-            MLDictionaryFeatureProvider::initWithDictionary_error(MLDictionaryFeatureProvider::alloc(), &features)
+            MLDictionaryFeatureProvider::initWithDictionary_error(
+                MLDictionaryFeatureProvider::alloc(),
+                &features,
+            )
         }
         .map_err(CoreMlError::from)
     }
@@ -128,10 +138,15 @@ impl Features {
 impl Sizes {
     /// Returns those of no tensor.
     fn none() -> Self {
-        Self { dims: Vec::new(), shape: multi_array::shape_of(&[]), strides: multi_array::shape_of(&[]) }
+        Self {
+            dims: Vec::new(),
+            shape: multi_array::shape_of(&[]),
+            strides: multi_array::shape_of(&[]),
+        }
     }
 
-    /// Makes a feature value of a tensor: of its own memory when it has an owner, otherwise of a copy.
+    /// Makes a feature value of a tensor: of its own memory when it has an owner, otherwise of a
+    /// copy.
     fn value_of_tensor(
         &mut self,
         tensor: &TensorRef<'_>,
@@ -145,10 +160,16 @@ impl Sizes {
         }
         let data_type = tensor.elements.data_type();
         let array = match owner.map(Owner::share) {
-            // SAFETY: a tensor has as many elements as its sizes say, and they belong to the owner, which gives nobody a way to
-            // write them as long as it is shared.
+            // SAFETY: a tensor has as many elements as its sizes say, and they belong to the owner,
+            // which gives nobody a way to write them as long as it is shared.
             Some(owner) => unsafe {
-                multi_array::of_owner(multi_array::first(tensor.elements), data_type, &self.shape, &self.strides, owner)
+                multi_array::of_owner(
+                    multi_array::first(tensor.elements),
+                    data_type,
+                    &self.shape,
+                    &self.strides,
+                    owner,
+                )
             },
             None => multi_array::of_tensor(tensor, &self.shape),
         }?;

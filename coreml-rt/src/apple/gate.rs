@@ -1,9 +1,9 @@
 //! The gate of models that predict one at a time.
 //!
-//! Owns: who may predict, and the line of those who wait. Must not: know predictions, or bind a pass to a thread: an
-//! asynchronous prediction starts on one and ends on another.
-//! Flow: `session.rs` enters before a synchronous prediction, `asynchronous.rs` is let in; either drops its [`Pass`] when it is
-//! over.
+//! Owns: who may predict, and the line of those who wait. Must not: know predictions, or bind a
+//! pass to a thread: an asynchronous prediction starts on one and ends on another.
+//! Flow: `session.rs` enters before a synchronous prediction, `asynchronous.rs` is let in; either
+//! drops its [`Pass`] when it is over.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::sync_channel;
@@ -37,7 +37,13 @@ pub(super) struct Pass {
 impl Gate {
     /// Makes an open gate.
     pub(super) const fn new() -> Self {
-        Self { line: Mutex::new(Line { is_taken: false, is_letting_in: false, waiting: VecDeque::new() }) }
+        Self {
+            line: Mutex::new(Line {
+                is_taken: false,
+                is_letting_in: false,
+                waiting: VecDeque::new(),
+            }),
+        }
     }
 
     /// Waits for a pass.
@@ -45,7 +51,8 @@ impl Gate {
         loop {
             let receiver = {
                 let mut line = self.line();
-                // Also before those who are being let in: one of them may be below us on this thread's stack.
+                // Also before those who are being let in: one of them may be below us on this
+                // thread's stack.
                 if !line.is_taken {
                     line.is_taken = true;
                     return Pass { gate: self };
@@ -55,7 +62,8 @@ impl Gate {
                 line.waiting.push_back(Box::new(move |pass| drop(sender.send(pass))));
                 receiver
             };
-            // Every turn comes: nobody forgets a pass, and no turn is dropped. Where one is nevertheless, ask again.
+            // Every turn comes: nobody forgets a pass, and no turn is dropped. Where one is
+            // nevertheless, ask again.
             if let Ok(pass) = receiver.recv() {
                 return pass;
             }
@@ -68,7 +76,8 @@ impl Gate {
         self.advance();
     }
 
-    /// Lets in who waits, as long as the pass is here; a loop, so that those who leave at once do not pile up on the stack.
+    /// Lets in who waits, as long as the pass is here; a loop, so that those who leave at once do
+    /// not pile up on the stack.
     fn advance(&'static self) {
         let mut line = self.line();
         if line.is_letting_in {
@@ -111,7 +120,8 @@ mod tests {
 
     #[test]
     fn one_is_in_at_a_time_and_all_get_in() {
-        let (gate, inside, done) = (gate(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let (gate, inside, done) =
+            (gate(), Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         std::thread::scope(|scope| {
             for at in 0..8 {
                 let (inside, done) = (Arc::clone(&inside), Arc::clone(&done));

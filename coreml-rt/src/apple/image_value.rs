@@ -1,7 +1,7 @@
 //! Feature values of images.
 //!
-//! Owns: images whose kind is known only at run time, from pixels and from planes. Must not: touch the memory of pixel
-//! buffers; `pixel_buffer.rs` does.
+//! Owns: images whose kind is known only at run time, from pixels and from planes. Must not: touch
+//! the memory of pixel buffers; `pixel_buffer.rs` does.
 //! Flow: called by `session.rs` at each prediction for image features.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
@@ -27,7 +27,8 @@ pub(super) fn of_planes(
     color_space: ColorSpace,
 ) -> Result<Retained<MLFeatureValue>, CoreMlError> {
     let wrong = || CoreMlError::Unexpected(format!("an image of shape {:?}", planes.dims));
-    let (&[1, _, height, width], Elements::Float32(elements)) = (planes.dims, planes.elements) else {
+    let (&[1, _, height, width], Elements::Float32(elements)) = (planes.dims, planes.elements)
+    else {
         return Err(wrong());
     };
     let image = OwnedImage::read(color_space, [width, height], |pixels| {

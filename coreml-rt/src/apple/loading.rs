@@ -1,8 +1,9 @@
 //! From a package or a compiled model to an `MLModel`.
 //!
-//! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what predictions need.
-//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no file may be
-//! written.
+//! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what
+//! predictions need.
+//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no
+//! file may be written.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
@@ -11,7 +12,9 @@ use crate::options::{CompiledFolder, LoadOptions};
 use crate::search::Found;
 use objc2::rc::Retained;
 use objc2_core_ml::{MLModel, MLModelConfiguration};
-use objc2_foundation::{NSSearchPathDirectory, NSSearchPathDomainMask, NSSearchPathForDirectoriesInDomains, NSURL};
+use objc2_foundation::{
+    NSSearchPathDirectory, NSSearchPathDomainMask, NSSearchPathForDirectoriesInDomains, NSURL,
+};
 use std::path::{Path, PathBuf};
 
 /// Folder of compiled models in a folder of the user's, shared by all programs that use this crate.
@@ -39,7 +42,8 @@ impl Source<'_> {
         }
         let url = self.compiled()?;
         // SAFETY: a URL and a configuration that nobody else changes.
-        unsafe { MLModel::modelWithContentsOfURL_configuration_error(&url, &configuration) }.map_err(CoreMlError::from)
+        unsafe { MLModel::modelWithContentsOfURL_configuration_error(&url, &configuration) }
+            .map_err(CoreMlError::from)
     }
 
     /// Makes the configuration.
@@ -53,7 +57,11 @@ impl Source<'_> {
 
     /// Returns the URL of the compiled model, which is compiled when that has not been done yet.
     pub(super) fn compiled(&self) -> Result<Retained<NSURL>, CoreMlError> {
-        url(&compiled::model(self.found, || folder(self.options.chosen_compiled_folder()), compile)?)
+        url(&compiled::model(
+            self.found,
+            || folder(self.options.chosen_compiled_folder()),
+            compile,
+        )?)
     }
 }
 
@@ -62,7 +70,9 @@ fn compile(package: &Path) -> Result<PathBuf, CoreMlError> {
     // SAFETY: a URL of a folder; the call returns when the compiler is done.
     #[expect(deprecated, reason = "its successor is asynchronous and needs macOS 13")]
     let compiled = unsafe { MLModel::compileModelAtURL_error(&*url(package)?) }?;
-    compiled.to_file_path().ok_or_else(|| CoreMlError::Unexpected("a compiled model that is no file".to_owned()))
+    compiled
+        .to_file_path()
+        .ok_or_else(|| CoreMlError::Unexpected("a compiled model that is no file".to_owned()))
 }
 
 /// Returns the URL of a folder.
@@ -73,7 +83,8 @@ fn url(folder: &Path) -> Result<Retained<NSURL>, CoreMlError> {
     })
 }
 
-/// Returns the folder that compiled models are kept in; inside the container of an app that has one.
+/// Returns the folder that compiled models are kept in; inside the container of an app that has
+/// one.
 fn folder(chosen: &CompiledFolder) -> Result<PathBuf, CoreMlError> {
     let (directory, name) = match chosen {
         CompiledFolder::ApplicationSupport => {
@@ -82,7 +93,11 @@ fn folder(chosen: &CompiledFolder) -> Result<PathBuf, CoreMlError> {
         CompiledFolder::Caches => (NSSearchPathDirectory::CachesDirectory, "Caches"),
         CompiledFolder::At(folder) => return Ok(folder.clone()),
     };
-    let folders = NSSearchPathForDirectoriesInDomains(directory, NSSearchPathDomainMask::UserDomainMask, true);
+    let folders = NSSearchPathForDirectoriesInDomains(
+        directory,
+        NSSearchPathDomainMask::UserDomainMask,
+        true,
+    );
     let folder = folders.firstObject().ok_or_else(|| CoreMlError::File {
         action: format!("find the user's {name} folder"),
         problem: "the system names none".to_owned(),

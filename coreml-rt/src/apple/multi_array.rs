@@ -1,7 +1,8 @@
 //! Tensors to Core ML's multi-arrays and back.
 //!
-//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend Core ML memory that
-//! is only borrowed: an input may be read after the prediction returned, by a queue of Core ML's own.
+//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend Core ML
+//! memory that is only borrowed: an input may be read after the prediction returned, by a queue of
+//! Core ML's own.
 //! Flow: called by `session.rs` at each prediction; reading goes through `strides.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C and reads its memory")]
 
@@ -26,7 +27,8 @@ const WORTH_A_SURFACE: usize = 16 << 10;
 
 /// Returns a shape as Core ML takes it.
 pub(super) fn shape_of(dims: &[usize]) -> Retained<NSArray<NSNumber>> {
-    let numbers: Vec<Retained<NSNumber>> = dims.iter().map(|&dim| NSNumber::new_usize(dim)).collect();
+    let numbers: Vec<Retained<NSNumber>> =
+        dims.iter().map(|&dim| NSNumber::new_usize(dim)).collect();
     NSArray::from_retained_slice(&numbers)
 }
 
@@ -43,8 +45,11 @@ pub(super) fn of_tensor(
         return Ok(array);
     }
     let data_type = multi_array_type(tensor.elements.data_type());
-    // SAFETY: a shape of numbers and one of Apple's types; whatever Core ML dislikes about them it reports.
-    let array = unsafe { MLMultiArray::initWithShape_dataType_error(MLMultiArray::alloc(), shape, data_type) }?;
+    // SAFETY: a shape of numbers and one of Apple's types; whatever Core ML dislikes about them it
+    // reports.
+    let array = unsafe {
+        MLMultiArray::initWithShape_dataType_error(MLMultiArray::alloc(), shape, data_type)
+    }?;
     match tensor.elements {
         Elements::Float16(elements) => write(&array, elements),
         Elements::Float32(elements) => write(&array, elements),
@@ -55,29 +60,36 @@ pub(super) fn of_tensor(
     Ok(array)
 }
 
-/// Copies half-precision elements into IOSurface memory, from which the Neural Engine takes them without another copy.
+/// Copies half-precision elements into IOSurface memory, from which the Neural Engine takes them
+/// without another copy.
 ///
-/// Returns: `None` when there are too few to be worth it, or when the system cannot: before macOS 12 and iOS 16, and for sizes
-/// that Core Video does not make a pixel buffer of.
-fn of_surface(elements: &[f16], dims: &[usize], shape: &NSArray<NSNumber>) -> Option<Retained<MLMultiArray>> {
+/// Returns: `None` when there are too few to be worth it, or when the system cannot: before macOS
+/// 12 and iOS 16, and for sizes that Core Video does not make a pixel buffer of.
+fn of_surface(
+    elements: &[f16],
+    dims: &[usize],
+    shape: &NSArray<NSNumber>,
+) -> Option<Retained<MLMultiArray>> {
     let &columns = dims.last().filter(|_| size_of_val(elements) >= WORTH_A_SURFACE)?;
     if !MLMultiArray::class().responds_to(sel!(initWithPixelBuffer:shape:)) {
         return None;
     }
     let buffer = pixel_buffer::of_halves(elements, columns).ok()?;
-    // SAFETY: the system has the method; the buffer has half-precision floats in IOSurface memory, in rows of the last
-    // dimension and as many as the others make. The array keeps it alive.
+    // SAFETY: the system has the method; the buffer has half-precision floats in IOSurface memory,
+    // in rows of the last dimension and as many as the others make. The array keeps it alive.
     Some(unsafe { MLMultiArray::initWithPixelBuffer_shape(MLMultiArray::alloc(), &buffer, shape) })
 }
 
 /// Makes a multi-array of memory that somebody else owns, without a copy.
 ///
-/// Parameters: `elements` — the first one; `shape`, `strides` — of elements that follow each other without a gap, by
-/// [`shape_of`]; `owner` — keeps them alive, and is let go of when Core ML lets go of the array, on whatever thread.
+/// Parameters: `elements` — the first one; `shape`, `strides` — of elements that follow each other
+/// without a gap, by [`shape_of`]; `owner` — keeps them alive, and is let go of when Core ML lets
+/// go of the array, on whatever thread.
 ///
 /// # Safety
-/// As many elements of `data_type` as `shape` says must stand at `elements` as long as `owner` lives. Meanwhile Rust must not
-/// write them, and not read them either while Core ML writes: only a prediction that has the array as a backing does.
+/// As many elements of `data_type` as `shape` says must stand at `elements` as long as `owner`
+/// lives. Meanwhile Rust must not write them, and not read them either while Core ML writes: only a
+/// prediction that has the array as a backing does.
 pub(super) unsafe fn of_owner(
     elements: NonNull<c_void>,
     data_type: DataType,
@@ -85,8 +97,8 @@ pub(super) unsafe fn of_owner(
     strides: &NSArray<NSNumber>,
     owner: Arc<dyn Any + Send + Sync>,
 ) -> Result<Retained<MLMultiArray>, CoreMlError> {
-    // To Rust a block is a function that may be called again. Where Core ML makes no array it may not call it at all; then
-    // the owner goes with the block.
+    // To Rust a block is a function that may be called again. Where Core ML makes no array it may
+    // not call it at all; then the owner goes with the block.
     let owner = Cell::new(Some(owner));
     let release = RcBlock::new(move |_elements: NonNull<c_void>| drop(owner.take()));
     let (array, data_type) = (MLMultiArray::alloc(), multi_array_type(data_type));
@@ -124,7 +136,8 @@ pub(super) fn first(elements: Elements<'_>) -> NonNull<c_void> {
     }
 }
 
-/// Reads the sizes and strides of a multi-array, counted in elements, into vectors that keep their memory.
+/// Reads the sizes and strides of a multi-array, counted in elements, into vectors that keep their
+/// memory.
 pub(super) fn layout(array: &MLMultiArray, shape: &mut Vec<usize>, strides: &mut Vec<usize>) {
     // SAFETY: getters of immutable properties.
     let (ns_shape, ns_strides) = unsafe { (array.shape(), array.strides()) };
@@ -136,8 +149,10 @@ pub(super) fn layout(array: &MLMultiArray, shape: &mut Vec<usize>, strides: &mut
 
 /// Copies a multi-array out, past its padding.
 ///
-/// Parameters: `shape`, `strides` — by [`layout`]; `into` — as many elements as `shape` says, of the array's type.
-/// Errors: [`CoreMlError::Unexpected`] when the array holds another type or its numbers do not fit each other.
+/// Parameters: `shape`, `strides` — by [`layout`]; `into` — as many elements as `shape` says, of
+/// the array's type.
+/// Errors: [`CoreMlError::Unexpected`] when the array holds another type or its numbers do not fit
+/// each other.
 pub(super) fn copy_to(
     array: &MLMultiArray,
     shape: &[usize],
@@ -155,7 +170,9 @@ pub(super) fn copy_to(
     };
     if found != expected {
         let (found, expected) = (found.0, expected.0);
-        return Err(CoreMlError::Unexpected(format!("an array of type {found:#x} instead of {expected:#x}")));
+        return Err(CoreMlError::Unexpected(format!(
+            "an array of type {found:#x} instead of {expected:#x}"
+        )));
     }
     match into {
         ElementsMut::Float16(into) => read(array, shape, strides, into),
@@ -169,13 +186,16 @@ pub(super) fn copy_to(
 /// Replaces the elements of a multi-array of Core ML's own; its padding stays as it is.
 ///
 /// Parameters: `from` — as many elements as the array's shape says, of its type.
-/// Errors: [`CoreMlError::Unexpected`] when the array holds another type or another number of elements.
+/// Errors: [`CoreMlError::Unexpected`] when the array holds another type or another number of
+/// elements.
 pub(super) fn overwrite(array: &MLMultiArray, from: Elements<'_>) -> Result<(), CoreMlError> {
     // SAFETY: a getter of an immutable property.
     let (found, given) = (unsafe { array.dataType() }, multi_array_type(from.data_type()));
     if found != given {
         let (found, given) = (found.0, given.0);
-        return Err(CoreMlError::Unexpected(format!("an array of type {found:#x} instead of {given:#x}")));
+        return Err(CoreMlError::Unexpected(format!(
+            "an array of type {found:#x} instead of {given:#x}"
+        )));
     }
     match from {
         Elements::Float16(from) => scatter(array, from),
@@ -191,16 +211,24 @@ fn scatter<T: Plain>(array: &MLMultiArray, from: &[T]) -> Result<(), CoreMlError
     let (mut shape, mut strides) = (Vec::new(), Vec::new());
     layout(array, &mut shape, &mut strides);
     let result = Cell::new(None);
-    let block = StackBlock::new(|memory: NonNull<c_void>, size: NSInteger, _strides: NonNull<NSArray<NSNumber>>| {
-        let memory = memory.cast::<T>();
-        let Some(size) = usize::try_from(size).ok().filter(|_| memory.is_aligned()) else { return };
-        // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned, and nobody else reads or
-        // writes them meanwhile: the caller has the array alone. Every bit pattern is a `T`.
-        let elements = unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), size / size_of::<T>()) };
-        result.set(Some(strides::scatter(from, &shape, &strides, elements).map_err(CoreMlError::Unexpected)));
-    });
-    // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it. Systems that have
-    // states have this method.
+    let block = StackBlock::new(
+        |memory: NonNull<c_void>, size: NSInteger, _strides: NonNull<NSArray<NSNumber>>| {
+            let memory = memory.cast::<T>();
+            let Some(size) = usize::try_from(size).ok().filter(|_| memory.is_aligned()) else {
+                return;
+            };
+            // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned,
+            // and nobody else reads or writes them meanwhile: the caller has the array alone. Every
+            // bit pattern is a `T`.
+            let elements =
+                unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), size / size_of::<T>()) };
+            result.set(Some(
+                strides::scatter(from, &shape, &strides, elements).map_err(CoreMlError::Unexpected),
+            ));
+        },
+    );
+    // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives
+    // it. Systems that have states have this method.
     unsafe { array.getMutableBytesWithHandler(&block) };
     result.into_inner().unwrap_or_else(|| Err(unexpected_memory()))
 }
@@ -230,17 +258,23 @@ fn write<T: Plain>(array: &MLMultiArray, elements: &[T]) -> Result<(), CoreMlErr
     let written = Cell::new(false);
     let fill = |memory: NonNull<c_void>, size: NSInteger| {
         let memory = memory.cast::<T>();
-        if usize::try_from(size).is_ok_and(|size| size >= size_of_val(elements)) && memory.is_aligned() {
-            // SAFETY: Core ML gives `size` bytes to write for the duration of this call, which are enough and aligned,
-            // and nobody else has the array yet. They are its own, so they do not overlap the caller's elements.
+        if usize::try_from(size).is_ok_and(|size| size >= size_of_val(elements))
+            && memory.is_aligned()
+        {
+            // SAFETY: Core ML gives `size` bytes to write for the duration of this call, which are
+            // enough and aligned, and nobody else has the array yet. They are its own, so they do
+            // not overlap the caller's elements.
             unsafe { memory.as_ptr().copy_from_nonoverlapping(elements.as_ptr(), elements.len()) };
             written.set(true);
         }
     };
     // macOS 12.3, iOS 15.4; before, the pointer is the only way.
     if array.respondsToSelector(sel!(getMutableBytesWithHandler:)) {
-        let block = StackBlock::new(|memory, size, _strides: NonNull<NSArray<NSNumber>>| fill(memory, size));
-        // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it.
+        let block = StackBlock::new(|memory, size, _strides: NonNull<NSArray<NSNumber>>| {
+            fill(memory, size)
+        });
+        // SAFETY: the handler runs before the call returns and is not kept, so what it borrows
+        // outlives it.
         unsafe { array.getMutableBytesWithHandler(&block) };
     } else {
         // SAFETY: getters; the pointer is valid as long as the array, which outlives this call.
@@ -252,31 +286,46 @@ fn write<T: Plain>(array: &MLMultiArray, elements: &[T]) -> Result<(), CoreMlErr
 }
 
 /// Copies elements out of the memory of a multi-array.
-fn read<T: Plain>(array: &MLMultiArray, shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), CoreMlError> {
+fn read<T: Plain>(
+    array: &MLMultiArray,
+    shape: &[usize],
+    strides: &[usize],
+    into: &mut [T],
+) -> Result<(), CoreMlError> {
     let result = Cell::new(None);
     // The block is called once, but to Rust it is a function that may be called again.
     let into = RefCell::new(into);
     let take = |memory: NonNull<c_void>, size: NSInteger| {
         let memory = memory.cast::<T>();
-        let (Ok(size), Ok(mut into)) = (usize::try_from(size), into.try_borrow_mut()) else { return };
+        let (Ok(size), Ok(mut into)) = (usize::try_from(size), into.try_borrow_mut()) else {
+            return;
+        };
         if !memory.is_aligned() {
             return;
         }
-        // SAFETY: Core ML shows `size` readable bytes for the duration of this call, during which nothing writes them:
-        // the prediction is over and the array is ours. They are aligned, and every bit pattern is a `T`.
-        let elements = unsafe { std::slice::from_raw_parts(memory.as_ptr(), size / size_of::<T>()) };
-        result.set(Some(strides::copy(elements, shape, strides, &mut into).map_err(CoreMlError::Unexpected)));
+        // SAFETY: Core ML shows `size` readable bytes for the duration of this call, during which
+        // nothing writes them: the prediction is over and the array is ours. They are aligned, and
+        // every bit pattern is a `T`.
+        let elements =
+            unsafe { std::slice::from_raw_parts(memory.as_ptr(), size / size_of::<T>()) };
+        result.set(Some(
+            strides::copy(elements, shape, strides, &mut into).map_err(CoreMlError::Unexpected),
+        ));
     };
     if array.respondsToSelector(sel!(getBytesWithHandler:)) {
         let block = StackBlock::new(take);
-        // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it.
+        // SAFETY: the handler runs before the call returns and is not kept, so what it borrows
+        // outlives it.
         unsafe { array.getBytesWithHandler(&block) };
     } else {
         let extent = strides::extent(shape, strides).unwrap_or_default();
         // SAFETY: a getter; the pointer is valid as long as the array, which outlives this call.
         #[expect(deprecated, reason = "its successor does not exist on the running system")]
         let memory = unsafe { array.dataPointer() };
-        take(memory, NSInteger::try_from(extent.saturating_mul(size_of::<T>())).unwrap_or_default());
+        take(
+            memory,
+            NSInteger::try_from(extent.saturating_mul(size_of::<T>())).unwrap_or_default(),
+        );
     }
     result.into_inner().unwrap_or_else(|| Err(unexpected_memory()))
 }

@@ -1,8 +1,10 @@
 //! Pixels to Core Video's pixel buffers and back.
 //!
-//! Owns: the memory of pixel buffers, locked while it is used, and the only reads and writes of it. Must not: order channels as
-//! the model wants them; Core ML does that from BGRA, the only color format that all its versions take.
-//! Flow: called by `image_value.rs` and `results.rs` for image features, by `multi_array.rs` for arrays in IOSurface memory.
+//! Owns: the memory of pixel buffers, locked while it is used, and the only reads and writes of it.
+//! Must not: order channels as the model wants them; Core ML does that from BGRA, the only color
+//! format that all its versions take.
+//! Flow: called by `image_value.rs` and `results.rs` for image features, by `multi_array.rs` for
+//! arrays in IOSurface memory.
 #![allow(unsafe_code, reason = "calls Core Video and reads its memory")]
 
 use super::failure::CoreMlError;
@@ -13,10 +15,10 @@ use objc2::runtime::AnyObject;
 use objc2_core_foundation::{CFDictionary, CFRetained, Type};
 use objc2_core_video::{
     CVPixelBuffer, CVPixelBufferCreate, CVPixelBufferGetBaseAddress, CVPixelBufferGetBytesPerRow,
-    CVPixelBufferGetHeight, CVPixelBufferGetPixelFormatType, CVPixelBufferGetWidth, CVPixelBufferLockBaseAddress,
-    CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress, kCVPixelBufferIOSurfacePropertiesKey,
-    kCVPixelFormatType_32BGRA, kCVPixelFormatType_OneComponent8, kCVPixelFormatType_OneComponent16Half,
-    kCVReturnSuccess,
+    CVPixelBufferGetHeight, CVPixelBufferGetPixelFormatType, CVPixelBufferGetWidth,
+    CVPixelBufferLockBaseAddress, CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress,
+    kCVPixelBufferIOSurfacePropertiesKey, kCVPixelFormatType_32BGRA,
+    kCVPixelFormatType_OneComponent8, kCVPixelFormatType_OneComponent16Half, kCVReturnSuccess,
 };
 use objc2_foundation::{NSDictionary, NSString};
 use std::ptr::{NonNull, null_mut};
@@ -30,8 +32,8 @@ const BGRA: usize = 4;
 /// Alpha of a pixel that nothing shines through.
 const OPAQUE: u8 = 255;
 
-/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or BGRA. One that is in a
-/// pixel buffer stays there.
+/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or
+/// BGRA. One that is in a pixel buffer stays there.
 pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
     let format = match image.pixels {
         Pixels::Gray(_) => kCVPixelFormatType_OneComponent8,
@@ -47,7 +49,9 @@ pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>
             Pixels::GrayFloat16(floats) => locked.write_row(y, row(floats, y, image.width))?,
             Pixels::Color { bytes, stride, rgb: [red, green, blue] } => {
                 let pixels = row(bytes, y, image.width * stride).chunks_exact(stride);
-                let bgra: Vec<u8> = pixels.flat_map(|pixel| [pixel[blue], pixel[green], pixel[red], OPAQUE]).collect();
+                let bgra: Vec<u8> = pixels
+                    .flat_map(|pixel| [pixel[blue], pixel[green], pixel[red], OPAQUE])
+                    .collect();
                 locked.write_row(y, &bgra)?;
             }
             Pixels::Buffer(_) => {}
@@ -57,11 +61,15 @@ pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>
     Ok(buffer)
 }
 
-/// Copies half-precision elements into a buffer of one per pixel, which can be a multi-array as it is.
+/// Copies half-precision elements into a buffer of one per pixel, which can be a multi-array as it
+/// is.
 ///
 /// Parameters: `columns` — elements of a row; there are as many rows as it takes.
 /// Errors: those of Core Video, which limits how large a buffer may be.
-pub(super) fn of_halves(elements: &[f16], columns: usize) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
+pub(super) fn of_halves(
+    elements: &[f16],
+    columns: usize,
+) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
     let rows = elements.len().checked_div(columns).unwrap_or_default();
     let buffer = create(columns, rows, kCVPixelFormatType_OneComponent16Half)?;
     let locked = Locked::new(&buffer, CVPixelBufferLockFlags::empty())?;
@@ -71,21 +79,37 @@ pub(super) fn of_halves(elements: &[f16], columns: usize) -> Result<CFRetained<C
 }
 
 /// Makes a pixel buffer in IOSurface memory, which GPU and Neural Engine read where it is.
-fn create(width: usize, height: usize, format: u32) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
-    // SAFETY: a constant of Core Video, initialised when the framework is loaded and never written again; a `CFString` is
-    // an `NSString`.
-    let key = unsafe { &*std::ptr::from_ref(kCVPixelBufferIOSurfacePropertiesKey).cast::<NSString>() };
+fn create(
+    width: usize,
+    height: usize,
+    format: u32,
+) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
+    // SAFETY: a constant of Core Video, initialised when the framework is loaded and never written
+    // again; a `CFString` is an `NSString`.
+    let key =
+        unsafe { &*std::ptr::from_ref(kCVPixelBufferIOSurfacePropertiesKey).cast::<NSString>() };
     // No properties: Core Video chooses them by the format.
     let properties = NSDictionary::<NSString, AnyObject>::new();
     let attributes = NSDictionary::<NSString, AnyObject>::from_slices(&[key], &[&*properties]);
-    // SAFETY: an `NSDictionary` is a `CFDictionary`; its key is one of Core Video's, with a value of the type that it asks for.
+    // SAFETY: an `NSDictionary` is a `CFDictionary`; its key is one of Core Video's, with a value
+    // of the type that it asks for.
     let attributes = unsafe { &*Retained::as_ptr(&attributes).cast::<CFDictionary>() };
     let mut buffer: *mut CVPixelBuffer = null_mut();
-    // SAFETY: a place for the result, and attributes that live during the call; whatever Core Video dislikes about the size it
-    // reports.
-    let code =
-        unsafe { CVPixelBufferCreate(None, width, height, format, Some(attributes), NonNull::from(&mut buffer)) };
-    let buffer = NonNull::new(buffer).filter(|_| code == kCVReturnSuccess).ok_or_else(|| failed("create", code))?;
+    // SAFETY: a place for the result, and attributes that live during the call; whatever Core Video
+    // dislikes about the size it reports.
+    let code = unsafe {
+        CVPixelBufferCreate(
+            None,
+            width,
+            height,
+            format,
+            Some(attributes),
+            NonNull::from(&mut buffer),
+        )
+    };
+    let buffer = NonNull::new(buffer)
+        .filter(|_| code == kCVReturnSuccess)
+        .ok_or_else(|| failed("create", code))?;
     // SAFETY: a function that creates gives an object with one reference, which is ours.
     Ok(unsafe { CFRetained::from_raw(buffer) })
 }
@@ -103,7 +127,8 @@ pub(super) fn size(buffer: &CVPixelBuffer) -> (usize, usize) {
 /// Copies the pixels out, past the padding of rows.
 ///
 /// Parameters: `into` — as many pixels as the buffer has.
-/// Errors: [`CoreMlError::Unexpected`] when the buffer has another format or another number of pixels.
+/// Errors: [`CoreMlError::Unexpected`] when the buffer has another format or another number of
+/// pixels.
 pub(super) fn copy_to(buffer: &CVPixelBuffer, into: PixelsMut<'_>) -> Result<(), CoreMlError> {
     let (width, height) = size(buffer);
     let (format, len, channels) = match &into {
@@ -112,15 +137,22 @@ pub(super) fn copy_to(buffer: &CVPixelBuffer, into: PixelsMut<'_>) -> Result<(),
         PixelsMut::Rgb(into) => (kCVPixelFormatType_32BGRA, into.len(), 3),
     };
     let found = CVPixelBufferGetPixelFormatType(buffer);
-    if found != format || Some(len) != width.checked_mul(height).and_then(|count| count.checked_mul(channels)) {
+    if found != format
+        || Some(len) != width.checked_mul(height).and_then(|count| count.checked_mul(channels))
+    {
         return Err(CoreMlError::Unexpected(format!(
-            "an image of {width}x{height} pixels in format {found:#x} instead of {len} samples in {format:#x}"
+            "an image of {width}x{height} pixels in format {found:#x} instead of {len} samples in \
+            {format:#x}"
         )));
     }
     let locked = Locked::new(buffer, CVPixelBufferLockFlags::ReadOnly)?;
     match into {
-        PixelsMut::Gray(into) => (0..height).try_for_each(|y| locked.read_row(y, row_mut(into, y, width))),
-        PixelsMut::GrayFloat16(into) => (0..height).try_for_each(|y| locked.read_row(y, row_mut(into, y, width))),
+        PixelsMut::Gray(into) => {
+            (0..height).try_for_each(|y| locked.read_row(y, row_mut(into, y, width)))
+        }
+        PixelsMut::GrayFloat16(into) => {
+            (0..height).try_for_each(|y| locked.read_row(y, row_mut(into, y, width)))
+        }
         PixelsMut::Rgb(into) => {
             let mut bgra = vec![0u8; width * BGRA];
             for y in 0..height {
@@ -158,15 +190,22 @@ impl<'a> Locked<'a> {
     fn new(buffer: &'a CVPixelBuffer, flags: CVPixelBufferLockFlags) -> Result<Self, CoreMlError> {
         // SAFETY: `Drop` unlocks it with the same flags.
         let code = unsafe { CVPixelBufferLockBaseAddress(buffer, flags) };
-        if code == kCVReturnSuccess { Ok(Self { buffer, flags }) } else { Err(failed("lock", code)) }
+        if code == kCVReturnSuccess {
+            Ok(Self { buffer, flags })
+        } else {
+            Err(failed("lock", code))
+        }
     }
 
     /// Returns the memory of row `y`, when it has room for `len` samples.
     fn row<T: Plain>(&self, y: usize, len: usize) -> Result<*mut T, CoreMlError> {
-        let (memory, stride) = (CVPixelBufferGetBaseAddress(self.buffer), CVPixelBufferGetBytesPerRow(self.buffer));
+        let (memory, stride) =
+            (CVPixelBufferGetBaseAddress(self.buffer), CVPixelBufferGetBytesPerRow(self.buffer));
         let row = memory.cast::<u8>().wrapping_add(y * stride).cast::<T>();
         if memory.is_null() || !row.is_aligned() || len * size_of::<T>() > stride {
-            return Err(CoreMlError::Unexpected("Core Video showed no usable memory of an image".to_owned()));
+            return Err(CoreMlError::Unexpected(
+                "Core Video showed no usable memory of an image".to_owned(),
+            ));
         }
         Ok(row)
     }
@@ -174,8 +213,8 @@ impl<'a> Locked<'a> {
     /// Writes the samples of row `y`, of which the buffer has one.
     fn write_row<T: Plain>(&self, y: usize, from: &[T]) -> Result<(), CoreMlError> {
         let row = self.row::<T>(y, from.len())?;
-        // SAFETY: the buffer is locked for writing, the row lies within it and has room for all samples; memory of Core
-        // Video's does not overlap a slice of ours.
+        // SAFETY: the buffer is locked for writing, the row lies within it and has room for all
+        // samples; memory of Core Video's does not overlap a slice of ours.
         unsafe { row.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         Ok(())
     }
@@ -183,7 +222,8 @@ impl<'a> Locked<'a> {
     /// Reads the samples of row `y`, of which the buffer has one.
     fn read_row<T: Plain>(&self, y: usize, into: &mut [T]) -> Result<(), CoreMlError> {
         let row = self.row::<T>(y, into.len())?;
-        // SAFETY: the buffer is locked, the row lies within it and has that many samples; every bit pattern is a `T`.
+        // SAFETY: the buffer is locked, the row lies within it and has that many samples; every bit
+        // pattern is a `T`.
         unsafe { into.as_mut_ptr().copy_from_nonoverlapping(row, into.len()) };
         Ok(())
     }

@@ -12,8 +12,8 @@ use block2::RcBlock;
 use objc2::runtime::{AnyClass, AnyObject, ProtocolObject};
 use objc2::sel;
 use objc2_core_ml::{
-    MLCPUComputeDevice, MLComputeDeviceProtocol, MLComputePlan, MLGPUComputeDevice, MLModelStructureProgramBlock,
-    MLNeuralEngineComputeDevice,
+    MLCPUComputeDevice, MLComputeDeviceProtocol, MLComputePlan, MLGPUComputeDevice,
+    MLModelStructureProgramBlock, MLNeuralEngineComputeDevice,
 };
 use objc2_foundation::NSError;
 use std::sync::mpsc::sync_channel;
@@ -23,26 +23,38 @@ const DEPTH_LIMIT: usize = 32;
 
 /// Asks for the plan and waits for it.
 ///
-/// Errors: [`CoreMlError::Unavailable`] on a system without plans; [`CoreMlError::Unexpected`] for a model that is no ML
-/// Program.
+/// Errors: [`CoreMlError::Unavailable`] on a system without plans; [`CoreMlError::Unexpected`] for
+/// a model that is no ML Program.
 pub(super) fn of(source: &Source<'_>) -> Result<ComputePlan, CoreMlError> {
     let load = sel!(loadContentsOfURL:configuration:completionHandler:);
     if AnyClass::get(c"MLComputePlan").is_none_or(|class| class.class_method(load).is_none()) {
-        return Err(CoreMlError::Unavailable { api: "a compute plan", since: "macOS 14.4 or iOS 17.4" });
+        return Err(CoreMlError::Unavailable {
+            api: "a compute plan",
+            since: "macOS 14.4 or iOS 17.4",
+        });
     }
     let (url, configuration) = (source.compiled()?, source.configuration()?);
     let (sender, receiver) = sync_channel(1);
-    let handler: Handler<MLComputePlan> = RcBlock::new(move |plan: *mut MLComputePlan, error: *mut NSError| {
-        // Read on this thread: the plan's objects stay where they are.
-        // SAFETY: Core ML's own arguments.
-        let plan = guard(|| unsafe { answer(plan, error) }.and_then(|plan| read(&plan))).flatten();
-        // The receiver waits, so it is there.
-        let _ = sender.send(plan);
-    });
+    let handler: Handler<MLComputePlan> =
+        RcBlock::new(move |plan: *mut MLComputePlan, error: *mut NSError| {
+            // Read on this thread: the plan's objects stay where they are.
+            // SAFETY: Core ML's own arguments.
+            let plan =
+                guard(|| unsafe { answer(plan, error) }.and_then(|plan| read(&plan))).flatten();
+            // The receiver waits, so it is there.
+            let _ = sender.send(plan);
+        });
     // SAFETY: the system has the method; Core ML copies the handler, which owns all it uses.
-    unsafe { MLComputePlan::loadContentsOfURL_configuration_completionHandler(&url, &configuration, &handler) };
+    unsafe {
+        MLComputePlan::loadContentsOfURL_configuration_completionHandler(
+            &url,
+            &configuration,
+            &handler,
+        )
+    };
     drop(handler);
-    let silent = || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
+    let silent =
+        || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
     receiver.recv().map_err(|_| silent())?
 }
 
@@ -50,11 +62,13 @@ pub(super) fn of(source: &Source<'_>) -> Result<ComputePlan, CoreMlError> {
 fn read(plan: &MLComputePlan) -> Result<ComputePlan, CoreMlError> {
     // SAFETY: getters of immutable objects.
     let program = unsafe { plan.modelStructure().program() };
-    let program = program.ok_or_else(|| CoreMlError::Unexpected("a model that is no ML Program".to_owned()))?;
+    let program = program
+        .ok_or_else(|| CoreMlError::Unexpected("a model that is no ML Program".to_owned()))?;
     let mut operations = Vec::new();
     // SAFETY: as above.
     let (names, functions) = unsafe { program.functions() }.to_vecs();
-    let mut functions: Vec<(String, _)> = names.iter().map(ToString::to_string).zip(functions).collect();
+    let mut functions: Vec<(String, _)> =
+        names.iter().map(ToString::to_string).zip(functions).collect();
     functions.sort_by(|(left, _), (right, _)| left.cmp(right));
     for (name, function) in functions {
         // SAFETY: as above.
@@ -74,7 +88,8 @@ fn walk(
 ) {
     // SAFETY: a getter of an immutable object.
     for operation in unsafe { block.operations() } {
-        // SAFETY: getters of immutable objects, and two questions to the plan about an operation of its own.
+        // SAFETY: getters of immutable objects, and two questions to the plan about an operation of
+        // its own.
         let (operator, outputs, inner, usage, cost) = unsafe {
             (
                 operation.operatorName(),
@@ -86,13 +101,24 @@ fn walk(
         };
         let (preferred, supported) = usage.map_or((None, Vec::new()), |usage| {
             // SAFETY: getters of an immutable object.
-            let (preferred, supported) = unsafe { (usage.preferredComputeDevice(), usage.supportedComputeDevices()) };
-            (Some(device(&preferred)), supported.iter().map(|supported| device(&supported)).collect())
+            let (preferred, supported) =
+                unsafe { (usage.preferredComputeDevice(), usage.supportedComputeDevices()) };
+            (
+                Some(device(&preferred)),
+                supported.iter().map(|supported| device(&supported)).collect(),
+            )
         });
         // SAFETY: a getter of an immutable object.
         let outputs = outputs.iter().map(|output| unsafe { output.name() }.to_string()).collect();
         let (name, operator) = (function.to_owned(), operator.to_string());
-        operations.push(PlannedOperation { function: name, operator, outputs, preferred, supported, cost });
+        operations.push(PlannedOperation {
+            function: name,
+            operator,
+            outputs,
+            preferred,
+            supported,
+            cost,
+        });
         if depth > 0 {
             inner.iter().for_each(|inner| walk(plan, function, &inner, depth - 1, operations));
         }

@@ -1,7 +1,9 @@
 //! What a prediction gave, in Core ML's memory.
 //!
-//! Owns: finding the outputs in what Core ML returned, and copying them out. Must not: keep them longer than one prediction.
-//! Flow: called by `session.rs` and `asynchronous.rs`; reading goes through `multi_array.rs` and `pixel_buffer.rs`.
+//! Owns: finding the outputs in what Core ML returned, and copying them out. Must not: keep them
+//! longer than one prediction.
+//! Flow: called by `session.rs` and `asynchronous.rs`; reading goes through `multi_array.rs` and
+//! `pixel_buffer.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::backing::Backings;
@@ -19,7 +21,8 @@ use objc2::runtime::ProtocolObject;
 use objc2_core_ml::{MLFeatureProvider, MLFeatureValue, MLMultiArray};
 use objc2_core_video::CVPixelBuffer;
 
-/// What one prediction gave for one output. Its vectors keep their memory from prediction to prediction.
+/// What one prediction gave for one output. Its vectors keep their memory from prediction to
+/// prediction.
 #[derive(Default)]
 pub(super) struct Value {
     /// Sizes of the array, or the number of probabilities.
@@ -42,19 +45,22 @@ impl Value {
         labels: usize,
         results: &ProtocolObject<dyn MLFeatureProvider>,
     ) -> Result<(), CoreMlError> {
-        // SAFETY: the results are ours alone, and the getters give objects that are kept alive here.
+        // SAFETY: the results are ours alone, and the getters give objects that are kept alive
+        // here.
         let value = unsafe { results.featureValueForName(&output.name) }
             .ok_or_else(|| CoreMlError::Unexpected(format!("no output `{}`", output.name)))?;
         if matches!(output.kind, FeatureKind::MultiArray { .. }) {
             // SAFETY: as above.
-            let array = unsafe { value.multiArrayValue() }
-                .ok_or_else(|| CoreMlError::Unexpected(format!("the output `{}` is no array", output.name)))?;
+            let array = unsafe { value.multiArrayValue() }.ok_or_else(|| {
+                CoreMlError::Unexpected(format!("the output `{}` is no array", output.name))
+            })?;
             multi_array::layout(&array, &mut self.shape, &mut self.strides);
             self.array = Some(array);
         } else if color_space(&output.kind).is_some() {
             // SAFETY: as above.
-            let image = unsafe { value.imageBufferValue() }
-                .ok_or_else(|| CoreMlError::Unexpected(format!("the output `{}` is no image", output.name)))?;
+            let image = unsafe { value.imageBufferValue() }.ok_or_else(|| {
+                CoreMlError::Unexpected(format!("the output `{}` is no image", output.name))
+            })?;
             self.layout_image(&output.kind, &image);
             self.image = Some(image);
         } else {
@@ -114,38 +120,58 @@ impl CoreMlResults<'_> {
 
     /// Returns what Core ML gave.
     fn given<'v>(&self, output: &Output, value: &'v Value) -> Result<&'v MLFeatureValue, Error> {
-        value.value.as_deref().ok_or_else(|| self.mismatch(format!("its output `{}` has no value", output.name)))
+        value
+            .value
+            .as_deref()
+            .ok_or_else(|| self.mismatch(format!("its output `{}` has no value", output.name)))
     }
 
     /// Copies an image as planes.
-    fn copy_planes(&self, index: usize, color_space: ColorSpace, into: ElementsMut<'_>) -> Result<(), Error> {
+    fn copy_planes(
+        &self,
+        index: usize,
+        color_space: ColorSpace,
+        into: ElementsMut<'_>,
+    ) -> Result<(), Error> {
         let (ElementsMut::Float32(into), &[1, _, height, width]) = (into, self.dims(index)?) else {
             return Err(self.mismatch("the planes of an image are read as float32 only".to_owned()));
         };
-        let image = OwnedImage::read(color_space, [width, height], |pixels| self.copy_pixels(index, pixels))?;
+        let image = OwnedImage::read(color_space, [width, height], |pixels| {
+            self.copy_pixels(index, pixels)
+        })?;
         let mut planes = Vec::new();
         match planes::of_image(&image.borrow(), color_space, &mut planes) {
             Some(_) if planes.len() == into.len() => into.copy_from_slice(&planes),
-            _ => return Err(self.mismatch(format!("its output {index} is an image of another size"))),
+            _ => {
+                return Err(
+                    self.mismatch(format!("its output {index} is an image of another size"))
+                );
+            }
         }
         Ok(())
     }
 
     /// Copies the probability of each label.
-    fn copy_probabilities(&self, value: &MLFeatureValue, into: ElementsMut<'_>) -> Result<(), Error> {
+    fn copy_probabilities(
+        &self,
+        value: &MLFeatureValue,
+        into: ElementsMut<'_>,
+    ) -> Result<(), Error> {
         let ElementsMut::Float32(into) = into else {
             return Err(self.mismatch("probabilities are read as float32 only".to_owned()));
         };
         if into.len() != self.features.labels.len() {
             let (wanted, given) = (into.len(), self.features.labels.len());
-            return Err(self.mismatch(format!("{wanted} probabilities are asked for, there are {given}")));
+            return Err(
+                self.mismatch(format!("{wanted} probabilities are asked for, there are {given}"))
+            );
         }
         // SAFETY: a getter; the dictionary lives as long as it is held here.
         let probabilities = unsafe { value.dictionaryValue() };
         for (into, label) in into.iter_mut().zip(&self.features.labels) {
-            let probability = probabilities
-                .objectForKey(label)
-                .ok_or_else(|| self.mismatch(format!("it gave no probability for the label {label:?}")))?;
+            let probability = probabilities.objectForKey(label).ok_or_else(|| {
+                self.mismatch(format!("it gave no probability for the label {label:?}"))
+            })?;
             *into = probability.as_f32();
         }
         Ok(())
@@ -155,10 +181,16 @@ impl CoreMlResults<'_> {
 impl CoreMlResults<'_> {
     /// Copies every output that does not stand where the caller has it.
     ///
-    /// Parameters: `backings` — of the same prediction, compared with these values; those that Core ML refused are let go of.
-    pub(super) fn copy_all(&self, backings: &mut Backings, outputs: &mut [&mut dyn OutputSlot]) -> Result<(), Error> {
+    /// Parameters: `backings` — of the same prediction, compared with these values; those that Core
+    /// ML refused are let go of.
+    pub(super) fn copy_all(
+        &self,
+        backings: &mut Backings,
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
         backings.replace_refused(outputs);
-        let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
+        let mut copied =
+            outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
         copied.try_for_each(|(index, slot)| slot.take(self, index))
     }
 }
@@ -167,7 +199,9 @@ impl Results for CoreMlResults<'_> {
     fn dims(&self, index: usize) -> Result<&[usize], Error> {
         let (output, value) = self.output(index)?;
         match output.kind {
-            FeatureKind::MultiArray { .. } | FeatureKind::Probabilities | FeatureKind::Image { .. } => Ok(&value.shape),
+            FeatureKind::MultiArray { .. }
+            | FeatureKind::Probabilities
+            | FeatureKind::Image { .. } => Ok(&value.shape),
             _ => Err(self.mismatch(format!("its output `{}` has no shape", output.name))),
         }
     }
@@ -175,8 +209,12 @@ impl Results for CoreMlResults<'_> {
     fn copy_to(&self, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         let (output, value) = self.output(index)?;
         match (&output.kind, &value.array) {
-            (FeatureKind::Image { color_space, .. }, _) => self.copy_planes(index, *color_space, into),
-            (FeatureKind::Probabilities, _) => self.copy_probabilities(self.given(output, value)?, into),
+            (FeatureKind::Image { color_space, .. }, _) => {
+                self.copy_planes(index, *color_space, into)
+            }
+            (FeatureKind::Probabilities, _) => {
+                self.copy_probabilities(self.given(output, value)?, into)
+            }
             (_, Some(array)) => multi_array::copy_to(array, &value.shape, &value.strides, into)
                 .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name))),
             (_, None) => Err(self.mismatch(format!("its output `{}` is no tensor", output.name))),
@@ -186,24 +224,30 @@ impl Results for CoreMlResults<'_> {
     fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error> {
         let (output, value) = self.output(index)?;
         let image = value.image.as_ref();
-        let image = image.ok_or_else(|| self.mismatch(format!("its output `{}` is no image", output.name)))?;
+        let image = image
+            .ok_or_else(|| self.mismatch(format!("its output `{}` is no image", output.name)))?;
         pixel_buffer::copy_to(image, into)
             .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name)))
     }
 
     fn label(&self) -> Result<usize, Error> {
-        let is_label = |output: &Output| matches!(output.kind, FeatureKind::StringLabel | FeatureKind::Int64Label);
+        let is_label = |output: &Output| {
+            matches!(output.kind, FeatureKind::StringLabel | FeatureKind::Int64Label)
+        };
         let index = self.features.outputs.iter().position(is_label);
         let (output, value) = self.output(index.unwrap_or(usize::MAX))?;
         let value = self.given(output, value)?;
         let found = match output.kind {
-            // SAFETY: a getter; for a value of another kind Core ML raises an exception, which is caught, or gives "".
+            // SAFETY: a getter; for a value of another kind Core ML raises an exception, which is
+            // caught, or gives "".
             FeatureKind::StringLabel => Retained::into_super(unsafe { value.stringValue() }),
             // SAFETY: a getter; for a value of another kind it gives 0 or raises an exception.
             _ => object_of_number(unsafe { value.int64Value() }),
         };
         let found = self.features.labels.iter().position(|label| **label == *found);
-        found.ok_or_else(|| self.mismatch(format!("its output `{}` is none of its labels", output.name)))
+        found.ok_or_else(|| {
+            self.mismatch(format!("its output `{}` is none of its labels", output.name))
+        })
     }
 
     fn mismatch(&self, problem: String) -> Error {

@@ -1,7 +1,8 @@
-//! States between predictions: those that Core ML keeps, and those that are inputs and outputs of the model.
+//! States between predictions: those that Core ML keeps, and those that are inputs and outputs of
+//! the model.
 //!
-//! Owns: one `MLState`, or the arrays that stand for it, and reading and writing its tensors. Must not: be used by two
-//! predictions at once; `&mut` sees to that.
+//! Owns: one `MLState`, or the arrays that stand for it, and reading and writing its tensors. Must
+//! not: be used by two predictions at once; `&mut` sees to that.
 //! Flow: `session.rs` makes it and predicts with it; `crate::state` reads and writes it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
@@ -15,7 +16,9 @@ use coreml_spec::{DataType, Elements, ElementsMut, FeatureKind, Function, Tensor
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, NSObjectProtocol, ProtocolObject};
 use objc2::sel;
-use objc2_core_ml::{MLFeatureProvider, MLFeatureValue, MLModel, MLMultiArray, MLPredictionOptions, MLState};
+use objc2_core_ml::{
+    MLFeatureProvider, MLFeatureValue, MLModel, MLMultiArray, MLPredictionOptions, MLState,
+};
 use objc2_foundation::{NSMutableDictionary, NSString};
 use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
@@ -32,7 +35,8 @@ enum Kept {
         /// Names, in the order of the function's states.
         names: Vec<Retained<NSString>>,
     },
-    /// The program, in the order of the function's states: each is fed, and taken from an output afterwards.
+    /// The program, in the order of the function's states: each is fed, and taken from an output
+    /// afterwards.
     AsArrays(Vec<Held>),
 }
 
@@ -42,7 +46,8 @@ struct Held {
     input: Retained<NSString>,
     /// Name of the output.
     output: Retained<NSString>,
-    /// What it holds. Never written to: Core ML may still read what an earlier prediction was fed with.
+    /// What it holds. Never written to: Core ML may still read what an earlier prediction was fed
+    /// with.
     array: Retained<MLMultiArray>,
     /// Element type.
     data_type: DataType,
@@ -50,9 +55,9 @@ struct Held {
     dims: Vec<usize>,
 }
 
-// SAFETY: Apple declares MLState as sendable; names are immutable strings, and arrays are only read. Concurrent use is
-// undefined, and impossible: whoever predicts or writes needs `&mut`, and reading through `&` happens on one thread, since
-// `State` is not `Sync`.
+// SAFETY: Apple declares MLState as sendable; names are immutable strings, and arrays are only
+// read. Concurrent use is undefined, and impossible: whoever predicts or writes needs `&mut`, and
+// reading through `&` happens on one thread, since `State` is not `Sync`.
 unsafe impl Send for State {}
 
 impl State {
@@ -66,7 +71,10 @@ impl State {
             return Ok(Self(Kept::AsArrays(held.collect::<Result<_, _>>()?)));
         }
         if !model.respondsToSelector(sel!(newState)) {
-            return Err(CoreMlError::Unavailable { api: "a model with states", since: "macOS 15 or iOS 18" });
+            return Err(CoreMlError::Unavailable {
+                api: "a model with states",
+                since: "macOS 15 or iOS 18",
+            });
         }
         // SAFETY: the system has the method, which gives an object of our own.
         let state = unsafe { model.newState() };
@@ -84,9 +92,11 @@ impl State {
         }
     }
 
-    /// Returns what Core ML holds, for an asynchronous prediction; `None` for states that are inputs and outputs.
+    /// Returns what Core ML holds, for an asynchronous prediction; `None` for states that are
+    /// inputs and outputs.
     ///
-    /// Parameters: `self` — kept by the caller until the prediction is over, and used by nobody else meanwhile.
+    /// Parameters: `self` — kept by the caller until the prediction is over, and used by nobody
+    /// else meanwhile.
     pub(super) fn object(&self) -> Option<Retained<MLState>> {
         match &self.0 {
             Kept::ByCoreMl { state, .. } => Some(state.clone()),
@@ -96,8 +106,8 @@ impl State {
 
     /// Predicts, and leaves the states as they are after it.
     ///
-    /// Parameters: `model` — the one that made the state, which no other thread uses now; `inputs` — those of
-    /// [`Self::feed`] among them; `options` — with the backings of outputs.
+    /// Parameters: `model` — the one that made the state, which no other thread uses now; `inputs`
+    /// — those of [`Self::feed`] among them; `options` — with the backings of outputs.
     pub(super) fn predict(
         &mut self,
         model: &MLModel,
@@ -106,12 +116,15 @@ impl State {
     ) -> Result<Retained<ProtocolObject<dyn MLFeatureProvider>>, CoreMlError> {
         let results = match (&mut self.0, options) {
             (Kept::ByCoreMl { state, .. }, None) => {
-                // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only use of the state.
+                // SAFETY: the caller holds the model's lock, and `&mut self` makes this the only
+                // use of the state.
                 unsafe { model.predictionFromFeatures_usingState_error(inputs, state) }?
             }
             (Kept::ByCoreMl { state, .. }, Some(options)) => {
                 // SAFETY: as above; the backings hold what Core ML writes into.
-                unsafe { model.predictionFromFeatures_usingState_options_error(inputs, state, options) }?
+                unsafe {
+                    model.predictionFromFeatures_usingState_options_error(inputs, state, options)
+                }?
             }
             (Kept::AsArrays(_), None) => {
                 // SAFETY: the caller holds the model's lock.
@@ -126,11 +139,16 @@ impl State {
         Ok(results)
     }
 
-    /// Takes what the states are after a prediction from its results, where Core ML does not keep them.
-    pub(super) fn advance(&mut self, results: &ProtocolObject<dyn MLFeatureProvider>) -> Result<(), CoreMlError> {
+    /// Takes what the states are after a prediction from its results, where Core ML does not keep
+    /// them.
+    pub(super) fn advance(
+        &mut self,
+        results: &ProtocolObject<dyn MLFeatureProvider>,
+    ) -> Result<(), CoreMlError> {
         let Kept::AsArrays(held) = &mut self.0 else { return Ok(()) };
         // All of them before the first is replaced: after an error the states are those before.
-        let arrays: Vec<_> = held.iter().map(|state| state.next(results)).collect::<Result<_, _>>()?;
+        let arrays: Vec<_> =
+            held.iter().map(|state| state.next(results)).collect::<Result<_, _>>()?;
         held.iter_mut().zip(arrays).for_each(|(state, array)| state.array = array);
         Ok(())
     }
@@ -138,7 +156,12 @@ impl State {
     /// Copies state `index` out.
     ///
     /// Parameters: `model` — its name, for errors; `into` — of the state's type and length.
-    pub(crate) fn copy_to(&self, model: &str, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
+    pub(crate) fn copy_to(
+        &self,
+        model: &str,
+        index: usize,
+        into: ElementsMut<'_>,
+    ) -> Result<(), Error> {
         let into = Cell::new(Some(into));
         self.with_array(model, index, |array| {
             let (mut shape, mut strides) = (Vec::new(), Vec::new());
@@ -150,7 +173,12 @@ impl State {
     /// Replaces state `index`.
     ///
     /// Parameters: `model` — its name, for errors; `from` — of the state's type and length.
-    pub(crate) fn copy_from(&mut self, model: &str, index: usize, from: Elements<'_>) -> Result<(), Error> {
+    pub(crate) fn copy_from(
+        &mut self,
+        model: &str,
+        index: usize,
+        from: Elements<'_>,
+    ) -> Result<(), Error> {
         let Kept::AsArrays(held) = &mut self.0 else {
             return self.with_array(model, index, |array| multi_array::overwrite(array, from));
         };
@@ -184,7 +212,8 @@ impl State {
                 let array = unsafe { array.as_ref() };
                 *result.borrow_mut() = access(array);
             });
-            // SAFETY: the handler runs before the call returns and is not kept, so what it borrows outlives it.
+            // SAFETY: the handler runs before the call returns and is not kept, so what it borrows
+            // outlives it.
             unsafe { state.getMultiArrayForStateNamed_handler(name, &block) };
         });
         run.and_then(|()| result.into_inner()).map_err(|error| translate(model, error))
@@ -194,22 +223,38 @@ impl State {
 impl Held {
     /// Returns a state of zeros.
     fn zero(input: &str, output: &str, kind: &FeatureKind) -> Result<Self, CoreMlError> {
-        let no_tensor = || CoreMlError::Unexpected(format!("the state `{input}` is no tensor of a fixed size"));
+        let no_tensor =
+            || CoreMlError::Unexpected(format!("the state `{input}` is no tensor of a fixed size"));
         let FeatureKind::MultiArray { data_type, shape } = kind else { return Err(no_tensor()) };
         let (data_type, dims) = (*data_type, shape.default.clone());
         let count = element_count(&dims).ok_or_else(no_tensor)?;
         let zeros = Buffer::from_f64s(data_type, &vec![0.0; count]).ok_or_else(no_tensor)?;
         let zeros = TensorRef { dims: &dims, elements: zeros.elements() };
         let array = multi_array::of_tensor(&zeros, &multi_array::shape_of(&dims))?;
-        Ok(Self { input: NSString::from_str(input), output: NSString::from_str(output), array, data_type, dims })
+        Ok(Self {
+            input: NSString::from_str(input),
+            output: NSString::from_str(output),
+            array,
+            data_type,
+            dims,
+        })
     }
 
     /// Returns what the state is after a prediction.
-    fn next(&self, results: &ProtocolObject<dyn MLFeatureProvider>) -> Result<Retained<MLMultiArray>, CoreMlError> {
-        // SAFETY: the results are ours alone, and the getters give objects that are kept alive here.
-        let array = unsafe { results.featureValueForName(&self.output).and_then(|value| value.multiArrayValue()) };
+    fn next(
+        &self,
+        results: &ProtocolObject<dyn MLFeatureProvider>,
+    ) -> Result<Retained<MLMultiArray>, CoreMlError> {
+        // SAFETY: the results are ours alone, and the getters give objects that are kept alive
+        // here.
+        let array = unsafe {
+            results.featureValueForName(&self.output).and_then(|value| value.multiArrayValue())
+        };
         array.ok_or_else(|| {
-            CoreMlError::Unexpected(format!("no array `{}` for the state `{}`", self.output, self.input))
+            CoreMlError::Unexpected(format!(
+                "no array `{}` for the state `{}`",
+                self.output, self.input
+            ))
         })
     }
 
@@ -217,7 +262,10 @@ impl Held {
     fn replace(&mut self, from: Elements<'_>) -> Result<(), CoreMlError> {
         if from.data_type() != self.data_type || Some(from.len()) != element_count(&self.dims) {
             let (name, given, count) = (&self.input, from.data_type(), from.len());
-            let problem = format!("{count} elements of type {given} for the state `{name}` of shape {:?}", self.dims);
+            let problem = format!(
+                "{count} elements of type {given} for the state `{name}` of shape {:?}",
+                self.dims
+            );
             return Err(CoreMlError::Unexpected(problem));
         }
         let tensor = TensorRef { dims: &self.dims, elements: from };

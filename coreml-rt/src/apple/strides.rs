@@ -1,14 +1,20 @@
 //! Reading multi-arrays whose rows are padded.
 //!
-//! Owns: the arithmetic of strides, which count in elements. Must not: trust them; they come from outside.
+//! Owns: the arithmetic of strides, which count in elements. Must not: trust them; they come from
+//! outside.
 //! Flow: called by `multi_array.rs` with the memory that Core ML shows.
 
 /// Copies an array into contiguous row-major order.
 ///
-/// Parameters: `from` — the array's memory; `shape`, `strides` — one entry per dimension; `into` — as many elements as
-/// `shape` says.
+/// Parameters: `from` — the array's memory; `shape`, `strides` — one entry per dimension; `into` —
+/// as many elements as `shape` says.
 /// Errors: a text when the numbers do not fit each other; nothing outside `from` is ever read.
-pub(super) fn copy<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), String> {
+pub(super) fn copy<T: Copy>(
+    from: &[T],
+    shape: &[usize],
+    strides: &[usize],
+    into: &mut [T],
+) -> Result<(), String> {
     check(from.len(), shape, strides, into.len())?;
     runs(shape, strides, (0, 0), &mut |strided, plain, len| {
         into[plain..plain + len].copy_from_slice(&from[strided..strided + len]);
@@ -18,11 +24,16 @@ pub(super) fn copy<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into
 
 /// Copies contiguous elements in row-major order into an array; its padding stays as it is.
 ///
-/// Parameters: `from` — as many elements as `shape` says; `shape`, `strides` — one entry per dimension; `into` — the array's
-/// memory.
+/// Parameters: `from` — as many elements as `shape` says; `shape`, `strides` — one entry per
+/// dimension; `into` — the array's memory.
 /// Errors: as for [`copy`].
 #[cfg_attr(not(target_vendor = "apple"), allow(dead_code, reason = "elsewhere only tested"))]
-pub(super) fn scatter<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], into: &mut [T]) -> Result<(), String> {
+pub(super) fn scatter<T: Copy>(
+    from: &[T],
+    shape: &[usize],
+    strides: &[usize],
+    into: &mut [T],
+) -> Result<(), String> {
     check(into.len(), shape, strides, from.len())?;
     runs(shape, strides, (0, 0), &mut |strided, plain, len| {
         into[strided..strided + len].copy_from_slice(&from[plain..plain + len]);
@@ -30,7 +41,8 @@ pub(super) fn scatter<T: Copy>(from: &[T], shape: &[usize], strides: &[usize], i
     Ok(())
 }
 
-/// Checks that an array of these numbers lies within its memory and has as many elements as a slice.
+/// Checks that an array of these numbers lies within its memory and has as many elements as a
+/// slice.
 fn check(memory: usize, shape: &[usize], strides: &[usize], elements: usize) -> Result<(), String> {
     let count = shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size));
     // One check for all: the last element is the farthest, since strides are not negative.
@@ -38,21 +50,25 @@ fn check(memory: usize, shape: &[usize], strides: &[usize], elements: usize) -> 
     if shape.len() == strides.len() && count == Some(elements) && within {
         return Ok(());
     }
-    Err(format!("an array of shape {shape:?} and strides {strides:?} in memory for {memory} elements"))
+    Err(format!(
+        "an array of shape {shape:?} and strides {strides:?} in memory for {memory} elements"
+    ))
 }
 
-/// Returns how many elements of memory an array spans, without the padding behind its last element; `None` when there
-/// are more than can be counted.
+/// Returns how many elements of memory an array spans, without the padding behind its last element;
+/// `None` when there are more than can be counted.
 pub(super) fn extent(shape: &[usize], strides: &[usize]) -> Option<usize> {
     if shape.contains(&0) {
         return Some(0);
     }
     let mut dimensions = shape.iter().zip(strides);
-    dimensions.try_fold(1usize, |extent, (&size, &stride)| extent.checked_add((size - 1).checked_mul(stride)?))
+    dimensions.try_fold(1usize, |extent, (&size, &stride)| {
+        extent.checked_add((size - 1).checked_mul(stride)?)
+    })
 }
 
-/// Calls `run` for each longest run of elements that are neighbours in the array, with the position of its first element
-/// in the array's memory and in row-major order, and its length.
+/// Calls `run` for each longest run of elements that are neighbours in the array, with the position
+/// of its first element in the array's memory and in row-major order, and its length.
 ///
 /// Parameters: `start` — both positions of the first element of all.
 fn runs(

@@ -1,6 +1,7 @@
 //! Buckets without waiting, and in batches.
 //!
-//! Owns: loading on a thread, asynchronous predictions, batches. Must not: pad or trim by itself; `bucketed.rs` does.
+//! Owns: loading on a thread, asynchronous predictions, batches. Must not: pad or trim by itself;
+//! `bucketed.rs` does.
 //! Flow: a generated `Model` → here → the requests of `model.rs` for the bucket of each input.
 
 use super::BucketedModel;
@@ -47,8 +48,8 @@ impl BucketedModel {
         load_async(name, move || Self::load(descriptions, &options).map(wrap))
     }
 
-    /// Runs the smallest bucket that the inputs fit into, without waiting for it. The inputs are copied before this returns; a
-    /// bucket that is not loaded yet is loaded before, too.
+    /// Runs the smallest bucket that the inputs fit into, without waiting for it. The inputs are
+    /// copied before this returns; a bucket that is not loaded yet is loaded before, too.
     ///
     /// Called by: the generated `Model::predict_into_async`.
     /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — come back, filled.
@@ -61,7 +62,11 @@ impl BucketedModel {
     }
 
     /// Starts a prediction.
-    fn start<O: Outputs>(&self, inputs: &[InputRef<'_>], outputs: O) -> Result<Completion<O>, Error> {
+    fn start<O: Outputs>(
+        &self,
+        inputs: &[InputRef<'_>],
+        outputs: O,
+    ) -> Result<Completion<O>, Error> {
         let length = self.length(inputs)?;
         let position = self.position(length)?;
         let (size, model) = (self.sizes[position], self.slots[position].model()?);
@@ -86,11 +91,16 @@ impl BucketedModel {
         batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
     ) -> Result<Vec<O>, Error> {
         let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(&inputs)).collect();
-        let lengths = fed.iter().map(|inputs| self.length(inputs)).collect::<Result<Vec<_>, Error>>()?;
-        let positions = lengths.iter().map(|&length| self.position(length)).collect::<Result<Vec<_>, Error>>()?;
+        let lengths =
+            fed.iter().map(|inputs| self.length(inputs)).collect::<Result<Vec<_>, Error>>()?;
+        let positions = lengths
+            .iter()
+            .map(|&length| self.position(length))
+            .collect::<Result<Vec<_>, Error>>()?;
         let mut outputs: Vec<O> = fed.iter().map(|_| O::default()).collect();
         for (position, (&size, slot)) in self.sizes.iter().zip(&self.slots).enumerate() {
-            let group: Vec<usize> = (0..fed.len()).filter(|&at| positions[at] == position).collect();
+            let group: Vec<usize> =
+                (0..fed.len()).filter(|&at| positions[at] == position).collect();
             if group.is_empty() {
                 continue;
             }
@@ -103,8 +113,9 @@ impl BucketedModel {
                 scratch.push(memory);
             }
             let requests = scratch.iter().zip(&group);
-            let requests: Vec<Vec<InputRef<'_>>> =
-                requests.map(|(memory, &at)| self.feed(memory, &fed[at], size == lengths[at])).collect();
+            let requests: Vec<Vec<InputRef<'_>>> = requests
+                .map(|(memory, &at)| self.feed(memory, &fed[at], size == lengths[at]))
+                .collect();
             let requests: Vec<&[InputRef<'_>]> = requests.iter().map(Vec::as_slice).collect();
             let axes = self.trimmed_axes(function);
             let mut next = group.iter().zip(&scratch);
@@ -112,7 +123,9 @@ impl BucketedModel {
                 let Some((&at, memory)) = next.next() else { return Ok(()) };
                 let mut taken = Ok(());
                 outputs[at].slots(&mut |slots| {
-                    trim(slots, &axes, lengths[at], &memory.outputs, &mut |slots| taken = take_all(slots, results));
+                    trim(slots, &axes, lengths[at], &memory.outputs, &mut |slots| {
+                        taken = take_all(slots, results)
+                    });
                 });
                 taken
             })?;

@@ -25,13 +25,20 @@ fn function(inputs: Vec<Feature>, outputs: Vec<Feature>) -> Function {
 /// A classifier of the given classes.
 fn classifier(labels: &[&str]) -> Option<Classifier> {
     let labels = Labels::Strings(labels.iter().map(|&label| label.to_owned()).collect());
-    Some(Classifier { label: "classLabel".to_owned(), probabilities: "classLabel_probs".to_owned(), labels })
+    Some(Classifier {
+        label: "classLabel".to_owned(),
+        probabilities: "classLabel_probs".to_owned(),
+        labels,
+    })
 }
 
 #[test]
 fn every_difference_is_named() {
     let types = function(
-        vec![tensor("mel", DataType::Float16, &[1, 80, 3000]), tensor("gone", DataType::Int32, &[1])],
+        vec![
+            tensor("mel", DataType::Float16, &[1, 80, 3000]),
+            tensor("gone", DataType::Int32, &[1]),
+        ],
         vec![tensor("audio", DataType::Float32, &[1, 1500])],
     );
     let mut ranged = tensor("mel", DataType::Float16, &[1, 80, 3000]);
@@ -40,19 +47,27 @@ fn every_difference_is_named() {
         data_type: DataType::Float16,
         shape: Shape {
             default: vec![1, 80, 3000],
-            flexibility: Flexibility::Ranges(vec![range(1, Some(1)), range(80, Some(80)), range(1, None)]),
+            flexibility: Flexibility::Ranges(vec![
+                range(1, Some(1)),
+                range(80, Some(80)),
+                range(1, None),
+            ]),
         },
     };
     let package = function(vec![ranged], vec![tensor("audio", DataType::Float16, &[1, 1500])]);
     assert_eq!(
         differences(&types, &package),
         [
-            "input `mel`: the types say float16 [1, 80, 3000], the package says float16 [1, 80, 1..]",
+            "input `mel`: the types say float16 [1, 80, 3000], the package says float16 [1, 80, \
+            1..]",
             "input `gone` is missing in the package",
             "output `audio`: the types say float32 [1, 1500], the package says float16 [1, 1500]",
         ]
     );
-    assert_eq!(differences(&package, &types)[1], "input `gone` (int32 [1]) is unknown to the types",);
+    assert_eq!(
+        differences(&package, &types)[1],
+        "input `gone` (int32 [1]) is unknown to the types",
+    );
 }
 
 #[test]
@@ -82,11 +97,20 @@ fn what_no_type_depends_on_is_no_difference() {
 
 #[test]
 fn labels_are_compared_in_order() {
-    let with = |labels: &[&str]| Function { classifier: classifier(labels), ..function(Vec::new(), Vec::new()) };
+    let with = |labels: &[&str]| Function {
+        classifier: classifier(labels),
+        ..function(Vec::new(), Vec::new())
+    };
     assert_eq!(
         differences(&with(&["cat", "dog"]), &with(&["dog", "cat"])),
         ["label 0: the types say `cat`, the package says `dog`; there may be more"]
     );
-    assert_eq!(differences(&with(&["cat"]), &with(&[])), ["the types have 1 labels, the package has 0"]);
-    assert_eq!(differences(&with(&["cat"]), &function(Vec::new(), Vec::new())), ["the package is no classifier"]);
+    assert_eq!(
+        differences(&with(&["cat"]), &with(&[])),
+        ["the types have 1 labels, the package has 0"]
+    );
+    assert_eq!(
+        differences(&with(&["cat"]), &function(Vec::new(), Vec::new())),
+        ["the package is no classifier"]
+    );
 }

@@ -1,7 +1,8 @@
 //! A model without waiting, and in batches.
 //!
 //! Owns: loading on a thread, asynchronous predictions, batches. Must not: know which backend runs.
-//! Flow: a generated `Model` → here → `awaited.rs` holds the outputs, `backend.rs` fills them, `completion.rs` tells who waits.
+//! Flow: a generated `Model` → here → `awaited.rs` holds the outputs, `backend.rs` fills them,
+//! `completion.rs` tells who waits.
 
 use super::Model;
 use crate::awaited::{OutputSet, Waiting};
@@ -14,7 +15,8 @@ use crate::slot::{InputRef, InputSlot, Outputs, Results};
 use crate::state::State;
 
 impl Model {
-    /// Does what [`Self::load`] does on a thread of its own: finding, checking and compiling a package block as much as loading it.
+    /// Does what [`Self::load`] does on a thread of its own: finding, checking and compiling a
+    /// package block as much as loading it.
     ///
     /// Called by: the generated `Model::load_async`.
     /// Parameters: `wrap` — makes the generated type.
@@ -26,10 +28,12 @@ impl Model {
         load_async(description.name, move || Self::load(description, &options).map(wrap))
     }
 
-    /// Runs a model without states once, without waiting for it. The inputs are copied before this returns.
+    /// Runs a model without states once, without waiting for it. The inputs are copied before this
+    /// returns.
     ///
     /// Called by: the generated `Model::predict_into_async`.
-    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend can in place, and come back.
+    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend
+    /// can in place, and come back.
     pub fn predict_async<const INPUTS: usize, O: Outputs>(
         &self,
         inputs: [&dyn InputSlot; INPUTS],
@@ -38,7 +42,8 @@ impl Model {
         self.predict_features_async(None, &self.fed(inputs), outputs, |outputs, _| Ok(outputs))
     }
 
-    /// Runs a model with states once, without waiting for it. When it fails, the states are lost with it.
+    /// Runs a model with states once, without waiting for it. When it fails, the states are lost
+    /// with it.
     ///
     /// Called by: the generated `Model::predict_into_async`.
     /// Parameters: as for [`Self::predict_async`]; `wrap` — makes the generated type of the states.
@@ -70,7 +75,11 @@ impl Model {
     ) -> Completion<R> {
         let (completer, completion) = pair(&self.name);
         match self.agreement.check(inputs) {
-            Ok(()) => self.backend.predict_async(state, inputs, Box::new(Waiting { outputs, completer, wrap })),
+            Ok(()) => self.backend.predict_async(
+                state,
+                inputs,
+                Box::new(Waiting { outputs, completer, wrap }),
+            ),
             Err(error) => completer.complete(Err(error.into())),
         }
         completion

@@ -1,7 +1,9 @@
 //! A tensor of a sample, as numbers.
 //!
-//! Owns: which element types a sample may have, and what becomes of them in the type that a model declares.
-//! Flow: `sample.rs` reads each tensor of a file into an [`Array`]; `step.rs` converts those that are fed.
+//! Owns: which element types a sample may have, and what becomes of them in the type that a model
+//! declares.
+//! Flow: `sample.rs` reads each tensor of a file into an [`Array`]; `step.rs` converts those that
+//! are fed.
 
 use super::file::Entry;
 use crate::buffer::Buffer;
@@ -39,13 +41,17 @@ impl Array {
     /// Converts to the type that an input declares.
     ///
     /// Floats are rounded to a declared float type; nothing else loses anything.
-    /// Returns: the elements and whether one was rounded, or what does not fit, to follow the tensor's key.
+    /// Returns: the elements and whether one was rounded, or what does not fit, to follow the
+    /// tensor's key.
     pub(super) fn convert(&self, data_type: DataType) -> Result<(Buffer, bool), String> {
         let buffer = Buffer::from_f64s(data_type, &self.values);
-        let buffer = buffer.ok_or_else(|| format!("has values that do not fit the input's type {data_type}"))?;
+        let buffer = buffer
+            .ok_or_else(|| format!("has values that do not fit the input's type {data_type}"))?;
         let converted = buffer.to_f64s();
         let pairs = || self.values.iter().zip(&converted);
-        if let Some((value, _)) = pairs().find(|(value, converted)| value.is_finite() && !converted.is_finite()) {
+        if let Some((value, _)) =
+            pairs().find(|(value, converted)| value.is_finite() && !converted.is_finite())
+        {
             return Err(format!("has {value}, which is beyond the input's type {data_type}"));
         }
         Ok((buffer, pairs().any(|(value, converted)| value.is_finite() && value != converted)))
@@ -59,10 +65,14 @@ impl Array {
 
 /// Converts little-endian elements.
 ///
-/// Returns: what is wrong, for a type that is no number, and for a value that is not exact in double precision.
+/// Returns: what is wrong, for a type that is no number, and for a value that is not exact in
+/// double precision.
 fn values(dtype: &str, bytes: &[u8]) -> Result<Vec<f64>, String> {
     /// Converts elements of `N` bytes each.
-    fn each<const N: usize>(bytes: &[u8], element: impl Fn([u8; N]) -> f64) -> Result<Vec<f64>, String> {
+    fn each<const N: usize>(
+        bytes: &[u8],
+        element: impl Fn([u8; N]) -> f64,
+    ) -> Result<Vec<f64>, String> {
         Ok(bytes.as_chunks::<N>().0.iter().map(|&chunk| element(chunk)).collect())
     }
     /// Converts integers of 64 bits.
@@ -70,7 +80,8 @@ fn values(dtype: &str, bytes: &[u8]) -> Result<Vec<f64>, String> {
         let number = |chunk: &[u8; 8]| {
             let value = element(*chunk);
             let fits = value.unsigned_abs() <= u128::from(LARGEST_EXACT);
-            fits.then_some(value as f64).ok_or_else(|| format!("has {value}, and parity compares integers up to 2⁵³"))
+            fits.then_some(value as f64)
+                .ok_or_else(|| format!("has {value}, and parity compares integers up to 2⁵³"))
         };
         bytes.as_chunks::<8>().0.iter().map(number).collect()
     }
@@ -107,7 +118,8 @@ mod tests {
         assert!(!ids.convert(DataType::Float16).unwrap().1);
         let flags = array("BOOL", &[0, 1]).unwrap();
         assert_eq!(flags.convert(DataType::Int8), Ok((Buffer::Int8(vec![0, 1]), false)));
-        let odd = array("F32", [f32::NAN, f32::INFINITY, 0.5].map(f32::to_le_bytes).as_flattened()).unwrap();
+        let odd = array("F32", [f32::NAN, f32::INFINITY, 0.5].map(f32::to_le_bytes).as_flattened())
+            .unwrap();
         assert!(!odd.convert(DataType::Float16).unwrap().1);
     }
 
@@ -131,6 +143,9 @@ mod tests {
         let message = array("I64", &value.to_le_bytes()).unwrap_err();
         assert_eq!(message, "has 9007199254740993, and parity compares integers up to 2⁵³");
         assert!(array("U64", &u64::MAX.to_le_bytes()).is_err());
-        assert_eq!(array("I64", &(1i64 << 53).to_le_bytes()).unwrap().values, [9_007_199_254_740_992.0]);
+        assert_eq!(
+            array("I64", &(1i64 << 53).to_le_bytes()).unwrap().values,
+            [9_007_199_254_740_992.0]
+        );
     }
 }

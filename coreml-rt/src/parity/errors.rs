@@ -17,8 +17,9 @@ const DECADES: usize = 14;
 pub struct Errors {
     /// Number of elements that do not differ at all.
     pub equal: usize,
-    /// Number of elements by their difference, two bins for each power of ten from [`Errors::lower_bound`] on; what is smaller
-    /// than the first bin or larger than the last is counted there. An element that is finite on one side only is in none.
+    /// Number of elements by their difference, two bins for each power of ten from
+    /// [`Errors::lower_bound`] on; what is smaller than the first bin or larger than the last is
+    /// counted there. An element that is finite on one side only is in none.
     pub bins: Vec<usize>,
     /// The element that differs most, when one does.
     pub worst: Option<Worst>,
@@ -92,11 +93,19 @@ mod tests {
 
     #[test]
     fn differences_are_counted_by_their_size() {
-        let errors = Errors::of(&[0.0, 0.0, 0.0, 1.0, f64::NAN, 5.0], &[0.0, 0.02, 0.05, 1e9, f64::NAN, 5.0], &[2, 3]);
+        let errors = Errors::of(
+            &[0.0, 0.0, 0.0, 1.0, f64::NAN, 5.0],
+            &[0.0, 0.02, 0.05, 1e9, f64::NAN, 5.0],
+            &[2, 3],
+        );
         let filled: Vec<_> = (0..errors.bins.len()).filter(|bin| errors.bins[*bin] > 0).collect();
         assert_eq!((errors.equal, errors.bins.iter().sum::<usize>(), filled.len()), (3, 3, 3));
-        assert!(Errors::lower_bound(filled[0]) <= 0.02 && 0.02 < Errors::lower_bound(filled[0] + 1));
-        assert!(Errors::lower_bound(filled[1]) <= 0.05 && 0.05 < Errors::lower_bound(filled[1] + 1));
+        assert!(
+            Errors::lower_bound(filled[0]) <= 0.02 && 0.02 < Errors::lower_bound(filled[0] + 1)
+        );
+        assert!(
+            Errors::lower_bound(filled[1]) <= 0.05 && 0.05 < Errors::lower_bound(filled[1] + 1)
+        );
         assert_eq!(filled[2], errors.bins.len() - 1);
         assert_eq!(errors.worst, Some(Worst { at: vec![1, 0], expected: 1.0, got: 1e9 }));
     }
@@ -105,7 +114,10 @@ mod tests {
     fn nothing_that_differs_has_no_worst_and_infinity_is_the_worst() {
         assert_eq!(Errors::of(&[1.0], &[1.0], &[1]).worst, None);
         let errors = Errors::of(&[1.0, 2.0], &[3.0, f64::INFINITY], &[2]);
-        assert_eq!((errors.worst.map(|worst| worst.at), errors.bins.iter().sum::<usize>()), (Some(vec![1]), 1));
+        assert_eq!(
+            (errors.worst.map(|worst| worst.at), errors.bins.iter().sum::<usize>()),
+            (Some(vec![1]), 1)
+        );
         assert_eq!(Errors::of(&[1e-30], &[0.0], &[]).bins[0], 1);
     }
 }

@@ -5,25 +5,27 @@
 
 use coreml_spec::Tolerance;
 
-/// Smallest peak that a signal-to-noise ratio is taken of: the smallest normal half-precision number. An output that
-/// never reaches it is zero as far as Core ML's arithmetic goes, and any noise would otherwise count as infinitely loud.
+/// Smallest peak that a signal-to-noise ratio is taken of: the smallest normal half-precision
+/// number. An output that never reaches it is zero as far as Core ML's arithmetic goes, and any
+/// noise would otherwise count as infinitely loud.
 const SMALLEST_PEAK: f64 = 6.103_515_625e-5;
 
 /// The difference of an output from its reference.
 ///
-/// A pair of equal infinities, or of two NaNs, is equal. Any other pair with an infinity or a NaN counts as
-/// [`non_finite`](Self::non_finite), fails every tolerance, and is left out of the other figures.
+/// A pair of equal infinities, or of two NaNs, is equal. Any other pair with an infinity or a NaN
+/// counts as [`non_finite`](Self::non_finite), fails every tolerance, and is left out of the other
+/// figures.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Figures {
     /// Number of elements.
     pub elements: usize,
     /// Largest absolute difference.
     pub max_abs: f64,
-    /// [`max_abs`](Self::max_abs) relative to the largest absolute value of the reference; NaN when that is zero and the
-    /// difference is not.
+    /// [`max_abs`](Self::max_abs) relative to the largest absolute value of the reference; NaN when
+    /// that is zero and the difference is not.
     pub max_relative: f64,
-    /// Peak signal-to-noise ratio in decibels: the square of the reference's largest absolute value over the mean
-    /// squared difference; infinite when there is no difference.
+    /// Peak signal-to-noise ratio in decibels: the square of the reference's largest absolute value
+    /// over the mean squared difference; infinite when there is no difference.
     pub psnr: f64,
     /// Number of rows along the last axis.
     pub rows: usize,
@@ -39,7 +41,8 @@ impl Figures {
     /// Compares `got` with `expected`, of equal length.
     ///
     /// Called by: [`crate::parity`].
-    /// Parameters: `row` — size of the last axis; `tolerance` — what [`outside`](Self::outside) counts against.
+    /// Parameters: `row` — size of the last axis; `tolerance` — what [`outside`](Self::outside)
+    /// counts against.
     pub(super) fn of(expected: &[f64], got: &[f64], row: usize, tolerance: Tolerance) -> Self {
         let (mut max_abs, mut squares, mut peak) = (0.0f64, 0.0f64, 0.0f64);
         let (mut finite, mut non_finite, mut outside) = (0usize, 0usize, 0usize);
@@ -65,7 +68,8 @@ impl Figures {
         let max_relative = if max_abs == 0.0 { 0.0 } else { max_abs / peak };
         let max_relative = if max_relative.is_infinite() { f64::NAN } else { max_relative };
         let rows = expected.chunks_exact(row.max(1)).zip(got.chunks_exact(row.max(1)));
-        let rows_agreeing = rows.clone().filter(|(expected, got)| argmax(expected) == argmax(got)).count();
+        let rows_agreeing =
+            rows.clone().filter(|(expected, got)| argmax(expected) == argmax(got)).count();
         Self {
             elements: expected.len(),
             max_abs,
@@ -93,7 +97,8 @@ impl Figures {
     }
 }
 
-/// Returns the position of the largest element, the first of equal ones; a NaN is never the largest.
+/// Returns the position of the largest element, the first of equal ones; a NaN is never the
+/// largest.
 fn argmax(row: &[f64]) -> Option<usize> {
     let mut best: Option<(usize, f64)> = None;
     for (at, &value) in row.iter().enumerate() {
@@ -137,7 +142,8 @@ mod tests {
         let figures = Figures::of(&[nan, infinity, 1.0], &[nan, infinity, 1.0], 3, DECIBELS);
         assert!(figures.is_equal() && figures.meets(DECIBELS));
         assert_eq!(figures.rows_agreeing, 1);
-        for (expected, got) in [(1.0, nan), (nan, 1.0), (infinity, -infinity), (70_000.0, infinity)] {
+        for (expected, got) in [(1.0, nan), (nan, 1.0), (infinity, -infinity), (70_000.0, infinity)]
+        {
             let figures = Figures::of(&[expected, 1.0], &[got, 1.0], 2, DECIBELS);
             assert_eq!(figures.non_finite, 1);
             assert!(!figures.meets(DECIBELS) && !figures.is_equal());

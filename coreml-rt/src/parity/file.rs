@@ -1,7 +1,8 @@
 //! Reading safetensors files.
 //!
-//! Owns: the format: eight bytes with the length of a JSON header, the header, the tensors' bytes. Must not: know what the keys of a
-//! sample mean. The crate of the same name would bring five crates to every app for this one file.
+//! Owns: the format: eight bytes with the length of a JSON header, the header, the tensors' bytes.
+//! Must not: know what the keys of a sample mean. The crate of the same name would bring five
+//! crates to every app for this one file.
 //! Flow: called by `sample.rs`; `array.rs` converts the bytes.
 
 use serde_json::Value;
@@ -32,8 +33,8 @@ pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Entry<'_>>, String> {
     let (length, rest) = file.split_first_chunk::<LENGTH_SIZE>().ok_or_else(short)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
     let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
-    let header: BTreeMap<String, Value> =
-        serde_json::from_slice(header).map_err(|error| format!("its header is no JSON: {error}"))?;
+    let header: BTreeMap<String, Value> = serde_json::from_slice(header)
+        .map_err(|error| format!("its header is no JSON: {error}"))?;
     let mut entries = BTreeMap::new();
     for (key, value) in header {
         if key == METADATA {
@@ -41,12 +42,15 @@ pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Entry<'_>>, String> {
         }
         let wrong = || format!("its header is wrong about `{key}`");
         let dtype = value["dtype"].as_str().ok_or_else(wrong)?.to_owned();
-        let (shape, offsets) = (numbers(&value["shape"]).ok_or_else(wrong)?, numbers(&value["data_offsets"]));
+        let (shape, offsets) =
+            (numbers(&value["shape"]).ok_or_else(wrong)?, numbers(&value["data_offsets"]));
         let [start, end] = offsets.and_then(|offsets| offsets.try_into().ok()).ok_or_else(wrong)?;
-        let size = size_of(&dtype).ok_or_else(|| format!("`{key}` has the unknown type {dtype}"))?;
+        let size =
+            size_of(&dtype).ok_or_else(|| format!("`{key}` has the unknown type {dtype}"))?;
         let len = shape.iter().try_fold(size, |len, &dim| len.checked_mul(dim));
         let bytes = data.get(start..end).filter(|bytes| Some(bytes.len()) == len);
-        let bytes = bytes.ok_or_else(|| format!("`{key}` does not have the bytes of {dtype} {shape:?}"))?;
+        let bytes =
+            bytes.ok_or_else(|| format!("`{key}` does not have the bytes of {dtype} {shape:?}"))?;
         entries.insert(key, Entry { dtype, dims: shape, bytes });
     }
     Ok(entries)
@@ -89,7 +93,8 @@ mod tests {
             ("none", view(safetensors::Dtype::U8, &[0, 5], 0)),
         ];
         let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        let written = safetensors::serialize(tensors, Some(metadata.into_iter().collect())).unwrap();
+        let written =
+            safetensors::serialize(tensors, Some(metadata.into_iter().collect())).unwrap();
         let read = read(&written).unwrap();
         assert_eq!(read.keys().collect::<Vec<_>>(), ["in/x", "none", "out/y"]);
         let x = &read["in/x"];
@@ -105,13 +110,24 @@ mod tests {
         assert!(wrong(&file("[]", b"")).contains("no JSON"));
         assert!(wrong(&file(r#"{"x":{"dtype":"F32"}}"#, b"")).contains("wrong about `x`"));
         let entry = |dtype: &str, shape: &str, offsets: &str| {
-            file(&format!(r#"{{"x":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}}}"#), &[0; 8])
+            file(
+                &format!(
+                    r#"{{"x":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}}}"#
+                ),
+                &[0; 8],
+            )
         };
         assert!(read(&entry("F32", "[2]", "[0,8]")).is_ok());
-        for (shape, offsets) in
-            [("[2]", "[0,7]"), ("[2]", "[4,12]"), ("[2]", "[8,0]"), ("[4611686018427387905]", "[0,4]")]
-        {
-            assert!(wrong(&entry("F32", shape, offsets)).contains("does not have the bytes"), "{shape} {offsets}");
+        for (shape, offsets) in [
+            ("[2]", "[0,7]"),
+            ("[2]", "[4,12]"),
+            ("[2]", "[8,0]"),
+            ("[4611686018427387905]", "[0,4]"),
+        ] {
+            assert!(
+                wrong(&entry("F32", shape, offsets)).contains("does not have the bytes"),
+                "{shape} {offsets}"
+            );
         }
         assert!(wrong(&entry("F3", "[2]", "[0,8]")).contains("unknown type F3"));
     }

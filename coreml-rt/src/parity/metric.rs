@@ -1,7 +1,9 @@
 //! A command that judges what a model gives: a task's own metric.
 //!
-//! Owns: the file that the command reads, running it, and reading its figure. Must not: know any metric.
-//! Flow: `parity.rs` records each step in a [`Record`] → a safetensors file and the command → [`Measured`] in the report.
+//! Owns: the file that the command reads, running it, and reading its figure. Must not: know any
+//! metric.
+//! Flow: `parity.rs` records each step in a [`Record`] → a safetensors file and the command →
+//! [`Measured`] in the report.
 
 use super::output::Output;
 use super::step::Step;
@@ -72,15 +74,18 @@ impl Record {
         function: &Function,
         outputs: &[Output],
     ) -> Result<(), Error> {
-        let prefix = step.number().map_or(format!("{number}"), |step| format!("{number}/step{step}"));
+        let prefix =
+            step.number().map_or(format!("{number}"), |step| format!("{number}/step{step}"));
         for input in &function.inputs {
             if let Some((dims, values)) = step.given(&input.name) {
                 self.add(format!("{prefix}/in/{}", input.name), dims, values.to_vec());
             }
         }
         for (feature, output) in function.outputs.iter().zip(outputs) {
-            let (expected, got) =
-                (format!("{prefix}/expected/{}", feature.name), format!("{prefix}/got/{}", feature.name));
+            let (expected, got) = (
+                format!("{prefix}/expected/{}", feature.name),
+                format!("{prefix}/got/{}", feature.name),
+            );
             match output {
                 Output::Label(label) => {
                     self.add(expected, &[], vec![step.label(&feature.name)? as f64]);
@@ -112,11 +117,18 @@ impl Record {
     /// Returns the figure, or why there is none.
     fn figure(self, metric: &Metric, package: &Path) -> Result<f64, String> {
         let file = Temporary::new();
-        fs::write(&file.0, self.bytes()).map_err(|error| format!("{} cannot be written: {error}", file.0.display()))?;
+        fs::write(&file.0, self.bytes())
+            .map_err(|error| format!("{} cannot be written: {error}", file.0.display()))?;
         let mut shell = Command::new("sh");
-        shell.args(["-c", &metric.command]).current_dir(&metric.folder).env(COMPARISON, &file.0).env(PACKAGE, package);
+        shell
+            .args(["-c", &metric.command])
+            .current_dir(&metric.folder)
+            .env(COMPARISON, &file.0)
+            .env(PACKAGE, package);
         let ran = shell.output();
-        let ran = ran.map_err(|error| format!("it cannot be started in {}: {error}", metric.folder.display()))?;
+        let ran = ran.map_err(|error| {
+            format!("it cannot be started in {}: {error}", metric.folder.display())
+        })?;
         if !ran.status.success() {
             return Err(format!("it failed ({}): {}", ran.status, end_of(&ran.stderr)));
         }
@@ -131,7 +143,10 @@ impl Record {
         for (key, (dims, values)) in &self.tensors {
             let start = data.len();
             data.extend(values.iter().flat_map(|value| value.to_le_bytes()));
-            header.insert(key.clone(), json!({ "dtype": "F64", "shape": dims, "data_offsets": [start, data.len()] }));
+            header.insert(
+                key.clone(),
+                json!({ "dtype": "F64", "shape": dims, "data_offsets": [start, data.len()] }),
+            );
         }
         let mut header = serde_json::Value::Object(header).to_string().into_bytes();
         // The data begin at a multiple of an element's size.
@@ -181,7 +196,8 @@ mod tests {
         let mut record = Record::default();
         record.add("0/got/y".to_owned(), &[2, 1], vec![0.5, -1.0]);
         record.add("0/expected/label".to_owned(), &[], vec![3.0]);
-        let metric = Metric { command: command.to_owned(), folder: folder.path().to_owned(), bound };
+        let metric =
+            Metric { command: command.to_owned(), folder: folder.path().to_owned(), bound };
         record.measured_by(&metric, Path::new("/a/b.mlpackage"))
     }
 
@@ -190,7 +206,10 @@ mod tests {
         let measured = measured("cat here; echo; echo 0.75; echo", Bound::AtLeast(0.75));
         assert_eq!(measured.figure, Ok(0.75));
         assert!(measured.passed());
-        assert_eq!(measured.to_string(), "0.75, at least 0.75 is asked  pass: cat here; echo; echo 0.75; echo");
+        assert_eq!(
+            measured.to_string(),
+            "0.75, at least 0.75 is asked  pass: cat here; echo; echo 0.75; echo"
+        );
         assert!(!super::tests::measured("echo 0.75", Bound::AtMost(0.7)).passed());
         let nothing = super::tests::measured("echo NaN", Bound::AtMost(0.7));
         assert!(!nothing.passed(), "{nothing}");
@@ -200,7 +219,10 @@ mod tests {
     fn a_command_reads_the_file_that_the_crate_of_the_format_reads() {
         let folder = tempfile::tempdir().unwrap();
         let kept = folder.path().join("kept");
-        let command = format!("cp \"$COREML_COMPARISON\" {0} && echo $COREML_PACKAGE >&2 && echo 1", kept.display());
+        let command = format!(
+            "cp \"$COREML_COMPARISON\" {0} && echo $COREML_PACKAGE >&2 && echo 1",
+            kept.display()
+        );
         assert_eq!(measured(&command, Bound::AtLeast(1.0)).figure, Ok(1.0));
         let bytes = fs::read(kept).unwrap();
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
@@ -215,11 +237,19 @@ mod tests {
         let shown = |command: &str| measured(command, Bound::AtMost(1.0)).to_string();
         assert_eq!(
             shown("echo \"cannot read $COREML_PACKAGE\" >&2; exit 3"),
-            "no figure, at most 1 is asked  FAIL: echo \"cannot read $COREML_PACKAGE\" >&2; exit 3: it failed (exit status: 3): \
+            "no figure, at most 1 is asked  FAIL: echo \"cannot read $COREML_PACKAGE\" >&2; exit \
+            3: it failed (exit status: 3): \
              cannot read /a/b.mlpackage"
         );
-        assert!(shown("echo almost 1").ends_with("its last line must be the figure alone, and is `almost 1`"));
-        let metric = Metric { command: "true".to_owned(), folder: "/no/where".into(), bound: Bound::AtMost(1.0) };
+        assert!(
+            shown("echo almost 1")
+                .ends_with("its last line must be the figure alone, and is `almost 1`")
+        );
+        let metric = Metric {
+            command: "true".to_owned(),
+            folder: "/no/where".into(),
+            bound: Bound::AtMost(1.0),
+        };
         let measured = Record::default().measured_by(&metric, Path::new("x"));
         assert!(measured.to_string().contains("cannot be started in /no/where"), "{measured}");
     }

@@ -46,7 +46,9 @@ impl OutputSlot for Output {
             Self::Tensor { data_type, dims, elements } => {
                 *dims = results.dims(index)?.to_vec();
                 let buffer = self::elements(*data_type, dims, |into| results.copy_to(index, into));
-                let problem = || format!("output {index} of type {data_type} and shape {dims:?} cannot be read");
+                let problem = || {
+                    format!("output {index} of type {data_type} and shape {dims:?} cannot be read")
+                };
                 *elements = Some(buffer.unwrap_or_else(|| Err(results.mismatch(problem())))?);
             }
         }
@@ -54,7 +56,8 @@ impl OutputSlot for Output {
     }
 }
 
-/// Makes a buffer and lets `copy` fill it; `None` when no model has tensors of such a type and size.
+/// Makes a buffer and lets `copy` fill it; `None` when no model has tensors of such a type and
+/// size.
 pub(super) fn elements(
     data_type: DataType,
     dims: &[usize],

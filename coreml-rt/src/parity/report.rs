@@ -19,7 +19,8 @@ pub struct Report {
     pub tolerance: Tolerance,
     /// One per output of each step of each sample, and one per state at the end.
     pub comparisons: Vec<Comparison>,
-    /// What commands say of all samples together; one for each function that was compared, none without a metric.
+    /// What commands say of all samples together; one for each function that was compared, none
+    /// without a metric.
     pub metrics: Vec<Measured>,
     /// What was done to the samples so that the model could take them, each once.
     pub remarks: Vec<String>,
@@ -58,7 +59,8 @@ pub enum Stage {
 pub enum Verdict {
     /// A tensor, or the probabilities of a classifier.
     Tensor(Figures),
-    /// A label; it passes when it is the expected one, or when the reference is a tie within the accepted difference.
+    /// A label; it passes when it is the expected one, or when the reference is a tie within the
+    /// accepted difference.
     Label {
         /// Position of PyTorch's class.
         expected: usize,
@@ -103,7 +105,8 @@ impl Report {
 
     /// Returns whether every output passed, and there was one; and every metric.
     pub fn passed(&self) -> bool {
-        let outputs = !self.comparisons.is_empty() && self.comparisons.iter().all(|comparison| comparison.passed);
+        let outputs = !self.comparisons.is_empty()
+            && self.comparisons.iter().all(|comparison| comparison.passed);
         outputs && self.metrics.iter().all(Measured::passed)
     }
 }
@@ -121,18 +124,30 @@ impl Comparison {
 
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "parity of `{}` with PyTorch on {}; an output passes ", self.model, self.backend)?;
+        write!(
+            f,
+            "parity of `{}` with PyTorch on {}; an output passes ",
+            self.model, self.backend
+        )?;
         match self.tolerance {
             Tolerance::Psnr(decibels) => write!(f, "at a PSNR of {decibels} dB")?,
-            Tolerance::Absolute { atol, rtol } => write!(f, "within {atol} + {rtol} × |reference|")?,
+            Tolerance::Absolute { atol, rtol } => {
+                write!(f, "within {atol} + {rtol} × |reference|")?
+            }
         }
         if self.comparisons.is_empty() {
             f.write_str("\n  there is no sample, so nothing was compared: this fails")?;
         }
         let width = |text: fn(&Comparison) -> String, title: &str| {
-            self.comparisons.iter().map(|row| text(row).chars().count()).max().unwrap_or(0).max(title.len())
+            self.comparisons
+                .iter()
+                .map(|row| text(row).chars().count())
+                .max()
+                .unwrap_or(0)
+                .max(title.len())
         };
-        let (sample, output) = (width(Comparison::place, "sample"), width(|row| row.output.clone(), "output"));
+        let (sample, output) =
+            (width(Comparison::place, "sample"), width(|row| row.output.clone(), "output"));
         write!(
             f,
             "\n  {:sample$}  {:output$}  {:>9}  {:>9}  {:>8}  {:>9}",
@@ -144,7 +159,10 @@ impl std::fmt::Display for Report {
                 Verdict::Tensor(figures) => {
                     let Figures { max_abs, max_relative, psnr, rows, rows_agreeing, .. } = figures;
                     let agreement = format!("{rows_agreeing}/{rows}");
-                    write!(f, "{max_abs:>9.2e}  {max_relative:>9.2e}  {psnr:>5.1} dB  {agreement:>9}")?;
+                    write!(
+                        f,
+                        "{max_abs:>9.2e}  {max_relative:>9.2e}  {psnr:>5.1} dB  {agreement:>9}"
+                    )?;
                 }
                 Verdict::Label { expected, got } => {
                     let text = match got == expected {
@@ -155,7 +173,9 @@ impl std::fmt::Display for Report {
                 }
             }
             f.write_str(if row.passed { "  pass" } else { "  FAIL" })?;
-            let Verdict::Tensor(Figures { elements, non_finite, outside, .. }) = row.verdict else { continue };
+            let Verdict::Tensor(Figures { elements, non_finite, outside, .. }) = row.verdict else {
+                continue;
+            };
             if non_finite > 0 {
                 write!(f, "; NaN or infinite on one side only: {non_finite} of {elements}")?;
             }
@@ -183,14 +203,30 @@ mod tests {
         let mut report = Report::new("digits", "portable (engine 1)", tolerance);
         assert!(!report.passed());
         let figures = Figures::of(&[1.0, 2.0, f64::NAN], &[1.0, 2.5, 0.0], 3, tolerance);
-        report.add("0.safetensors", Stage::Only, "probs", Verdict::Tensor(figures), None, figures.meets(tolerance));
-        report.add("0.safetensors", Stage::Only, "label", Verdict::Label { expected: 3, got: 3 }, None, true);
+        report.add(
+            "0.safetensors",
+            Stage::Only,
+            "probs",
+            Verdict::Tensor(figures),
+            None,
+            figures.meets(tolerance),
+        );
+        report.add(
+            "0.safetensors",
+            Stage::Only,
+            "label",
+            Verdict::Label { expected: 3, got: 3 },
+            None,
+            true,
+        );
         assert!(!report.passed());
         assert_eq!(
             report.to_string(),
-            "parity of `digits` with PyTorch on portable (engine 1); an output passes within 0.1 + 0 × |reference|\n  \
+            "parity of `digits` with PyTorch on portable (engine 1); an output passes within 0.1 + \
+            0 × |reference|\n  \
              sample         output    max |d|   relative      PSNR     argmax\n  \
-             0.safetensors  probs     5.00e-1    2.50e-1   15.1 dB        1/1  FAIL; NaN or infinite on one side only: 1 of 3; \
+             0.safetensors  probs     5.00e-1    2.50e-1   15.1 dB        1/1  FAIL; NaN or \
+             infinite on one side only: 1 of 3; \
              outside: 1 of 3\n  \
              0.safetensors  label                                     class 3  pass"
         );

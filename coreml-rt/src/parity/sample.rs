@@ -1,4 +1,5 @@
-//! One sample: a safetensors file of inputs and reference outputs, for one prediction or for several in a row.
+//! One sample: a safetensors file of inputs and reference outputs, for one prediction or for
+//! several in a row.
 //!
 //! Owns: [`Sample`] and the meaning of its keys. Must not: know which of them a model has.
 //! Flow: read by `parity.rs`, which takes one `step.rs` after the other; written by the conversion.
@@ -23,7 +24,8 @@ pub(super) const OUTPUT_PREFIX: &str = "out/";
 const FINAL_STATE_PREFIX: &str = "final_state/";
 
 /// The keys that there may be, for messages.
-const KEYS: &str = "`in/NAME`, `out/NAME`, `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, …, `final_state/NAME`";
+const KEYS: &str = "`in/NAME`, `out/NAME`, `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, …, \
+    `final_state/NAME`";
 
 /// Inputs as PyTorch was fed, and its outputs.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,14 +41,18 @@ pub struct Sample {
 impl Sample {
     /// Reads a file.
     ///
-    /// Errors: [`Error::Sample`] when it is no safetensors file, has an unknown key, or holds a type that is no number.
+    /// Errors: [`Error::Sample`] when it is no safetensors file, has an unknown key, or holds a
+    /// type that is no number.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| {
-            let problem = format!("it cannot be read ({error}); check the path, or build again after `cargo clean`");
+            let problem = format!(
+                "it cannot be read ({error}); check the path, or build again after `cargo clean`"
+            );
             Error::Sample { sample: name.clone(), problem }
         })?;
-        let short = path.file_name().map_or(name.clone(), |file| file.to_string_lossy().into_owned());
+        let short =
+            path.file_name().map_or(name.clone(), |file| file.to_string_lossy().into_owned());
         Self::from_bytes(&short, &bytes)
     }
 
@@ -55,8 +61,9 @@ impl Sample {
     /// Parameters: `name` — what messages call the sample.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let mut sample = Self { name: name.to_owned(), tensors: BTreeMap::new(), steps: None };
-        let file = file::read(bytes)
-            .map_err(|problem| sample.error(format!("it is no safetensors file ({problem}); write it again")))?;
+        let file = file::read(bytes).map_err(|problem| {
+            sample.error(format!("it is no safetensors file ({problem}); write it again"))
+        })?;
         let (mut numbers, mut plain) = (BTreeSet::new(), None);
         for (key, tensor) in &file {
             let (number, rest) = split(key);
@@ -66,18 +73,24 @@ impl Sample {
                     None => plain = Some(key),
                 }
             } else if number.is_some() || !rest.starts_with(FINAL_STATE_PREFIX) {
-                return Err(sample.error(format!("its key `{key}` is none of {KEYS}; rename or remove it")));
+                return Err(
+                    sample.error(format!("its key `{key}` is none of {KEYS}; rename or remove it"))
+                );
             }
-            let array = Array::read(tensor).map_err(|problem| sample.error(format!("`{key}` {problem}")))?;
+            let array = Array::read(tensor)
+                .map_err(|problem| sample.error(format!("`{key}` {problem}")))?;
             sample.tensors.insert(key.to_owned(), array);
         }
         if let (Some(key), Some(step)) = (plain, numbers.first()) {
-            let both =
-                format!("it has both `{key}` and keys of step {step}; give every input and output a step, or none");
+            let both = format!(
+                "it has both `{key}` and keys of step {step}; give every input and output a step, \
+                or none"
+            );
             return Err(sample.error(both));
         }
         if let Some(missing) = (0..numbers.len()).find(|number| !numbers.contains(number)) {
-            return Err(sample.error(format!("it has {} steps, but none of number {missing}", numbers.len())));
+            return Err(sample
+                .error(format!("it has {} steps, but none of number {missing}", numbers.len())));
         }
         sample.steps = Some(numbers.len()).filter(|count| *count > 0);
         Ok(sample)
@@ -85,14 +98,19 @@ impl Sample {
 
     /// Makes up inputs for a function: every input of its default size. There are no references.
     ///
-    /// Called by: [`crate::timing::measure`]. Floats are a pattern from -1 to 1 and integers 0, so that they are right as an
-    /// index; values of an image go from 0 to 255.
+    /// Called by: [`crate::timing::measure`]. Floats are a pattern from -1 to 1 and integers 0, so
+    /// that they are right as an index; values of an image go from 0 to 255.
     pub(crate) fn made_up(function: &Function) -> Result<Self, Error> {
         let name = "(made up)".to_owned();
         let mut sample = Self { name, tensors: BTreeMap::new(), steps: None };
         for input in &function.inputs {
             let tensor = default_tensor(&input.kind);
-            let neither = || sample.error(format!("`{}` is neither a tensor nor an image in the model", input.name));
+            let neither = || {
+                sample.error(format!(
+                    "`{}` is neither a tensor nor an image in the model",
+                    input.name
+                ))
+            };
             let (data_type, dims) = tensor.ok_or_else(neither)?;
             let (scale, offset) = match (&input.kind, data_type) {
                 (FeatureKind::Image { .. }, _) => (127.0, 128.0),
@@ -100,7 +118,8 @@ impl Sample {
                 _ => (1.0, 0.0),
             };
             let count = element_count(&dims);
-            let count = count.ok_or_else(|| sample.error(format!("`{}` is too large: {dims:?}", input.name)))?;
+            let count = count
+                .ok_or_else(|| sample.error(format!("`{}` is too large: {dims:?}", input.name)))?;
             let values = (0..count).map(|at| offset + scale * ((at % 255) as f64 / 127.0 - 1.0));
             let array = Array::made(dims, values.collect());
             sample.tensors.insert(format!("{INPUT_PREFIX}{}", input.name), array);
@@ -119,7 +138,8 @@ impl Sample {
         (0..count).map(|number| Step::new(self, self.steps.map(|_| number)))
     }
 
-    /// Returns what the state `name` should hold at the end, or `None` when the sample does not say.
+    /// Returns what the state `name` should hold at the end, or `None` when the sample does not
+    /// say.
     ///
     /// Parameters: `dims` — the state's sizes.
     pub(super) fn final_state(&self, name: &str, dims: &[usize]) -> Result<Option<&[f64]>, Error> {
@@ -133,14 +153,27 @@ impl Sample {
     }
 
     /// Refuses tensors whose keys start with `prefix` and end in no feature's name.
-    pub(super) fn refuse_unknown(&self, role: &str, prefix: &str, features: &[Feature]) -> Result<(), Error> {
+    pub(super) fn refuse_unknown(
+        &self,
+        role: &str,
+        prefix: &str,
+        features: &[Feature],
+    ) -> Result<(), Error> {
         let known = |name: &str| features.iter().any(|feature| feature.name == name);
-        match self.tensors.keys().filter_map(|key| key.strip_prefix(prefix)).find(|name| !known(name)) {
+        match self
+            .tensors
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix))
+            .find(|name| !known(name))
+        {
             None => Ok(()),
             Some(name) => {
-                let names: Vec<&str> = features.iter().map(|feature| feature.name.as_str()).collect();
+                let names: Vec<&str> =
+                    features.iter().map(|feature| feature.name.as_str()).collect();
                 let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-                let problem = format!("it has `{prefix}{name}`, but the model has no {role} `{name}`; it has {has}");
+                let problem = format!(
+                    "it has `{prefix}{name}`, but the model has no {role} `{name}`; it has {has}"
+                );
                 Err(self.error(problem))
             }
         }
@@ -155,10 +188,13 @@ impl Sample {
     pub(super) fn reference(&self, key: &str, dims: &[usize]) -> Result<&[f64], Error> {
         let array = self.find(key).ok_or_else(|| self.lacks(key, "gives"))?;
         // PyTorch's scalars have no dimension where Core ML has one of size 1.
-        let same = array.dims == dims || (array.values.len() == 1 && element_count(dims) == Some(1));
+        let same =
+            array.dims == dims || (array.values.len() == 1 && element_count(dims) == Some(1));
         if !same {
             let expected = &array.dims;
-            return Err(self.error(format!("`{key}` has shape {expected:?}, the model gave {dims:?}")));
+            return Err(
+                self.error(format!("`{key}` has shape {expected:?}, the model gave {dims:?}"))
+            );
         }
         Ok(&array.values)
     }

@@ -50,7 +50,8 @@ impl<'a> Step<'a> {
         self.number
     }
 
-    /// Returns sizes and elements of an input as the sample has them, or `None` when it leaves the input out.
+    /// Returns sizes and elements of an input as the sample has them, or `None` when it leaves the
+    /// input out.
     pub(super) fn given(&self, input: &str) -> Option<(&'a [usize], &'a [f64])> {
         let array = self.sample.find(&self.key(INPUT_PREFIX, input))?;
         Some((&array.dims, &array.values))
@@ -67,10 +68,15 @@ impl<'a> Step<'a> {
             FeatureKind::MultiArray { data_type, .. } => *data_type,
             // Values from 0 to 255, one plane for each channel.
             FeatureKind::Image { .. } => DataType::Float32,
-            _ => return Err(self.sample.error(format!("`{key}` is neither a tensor nor an image in the model"))),
+            _ => {
+                return Err(self
+                    .sample
+                    .error(format!("`{key}` is neither a tensor nor an image in the model")));
+            }
         };
         let converted = array.convert(data_type);
-        let (buffer, rounded) = converted.map_err(|problem| self.sample.error(format!("`{key}` {problem}")))?;
+        let (buffer, rounded) =
+            converted.map_err(|problem| self.sample.error(format!("`{key}` {problem}")))?;
         let rounded = rounded.then(|| {
             let (sample, dtype, name) = (self.sample(), array.dtype(), &input.name);
             format!("{sample}: in/{name} is {dtype} and was rounded to the model's {data_type}")
@@ -78,12 +84,18 @@ impl<'a> Step<'a> {
         Ok(Some(Fed { dims: &array.dims, buffer, rounded }))
     }
 
-    /// Refuses a mask that the runtime fills otherwise: samples of buckets are not padded, so that a mask has ones alone.
+    /// Refuses a mask that the runtime fills otherwise: samples of buckets are not padded, so that
+    /// a mask has ones alone.
     pub(super) fn refuse_zeros(&self, mask: &Feature) -> Result<(), Error> {
         let key = self.key(INPUT_PREFIX, &mask.name);
-        match self.sample.find(&key).is_some_and(|array| array.values.iter().any(|value| *value != 1.0)) {
+        match self
+            .sample
+            .find(&key)
+            .is_some_and(|array| array.values.iter().any(|value| *value != 1.0))
+        {
             true => Err(self.sample.error(format!(
-                "`{key}` is the mask of buckets, and has other values than 1: leave it out, and give the inputs without \
+                "`{key}` is the mask of buckets, and has other values than 1: leave it out, and \
+                give the inputs without \
                  padding"
             ))),
             false => Ok(()),
@@ -91,8 +103,14 @@ impl<'a> Step<'a> {
     }
 
     /// Refuses inputs and outputs that the model does not have.
-    pub(super) fn refuse_unknown(&self, inputs: &[Feature], outputs: &[Feature]) -> Result<(), Error> {
-        for (role, prefix, features) in [("input", INPUT_PREFIX, inputs), ("output", OUTPUT_PREFIX, outputs)] {
+    pub(super) fn refuse_unknown(
+        &self,
+        inputs: &[Feature],
+        outputs: &[Feature],
+    ) -> Result<(), Error> {
+        for (role, prefix, features) in
+            [("input", INPUT_PREFIX, inputs), ("output", OUTPUT_PREFIX, outputs)]
+        {
             self.sample.refuse_unknown(role, &self.key(prefix, ""), features)?;
         }
         Ok(())
@@ -108,7 +126,9 @@ impl<'a> Step<'a> {
         let key = self.key(OUTPUT_PREFIX, name);
         match self.sample.find(&key).ok_or_else(|| self.sample.lacks(&key, "gives"))?.values[..] {
             [value] if value >= 0.0 && value.fract() == 0.0 => Ok(value as usize),
-            _ => Err(self.sample.error(format!("`{key}` must hold one number, the position of the class"))),
+            _ => Err(self
+                .sample
+                .error(format!("`{key}` must hold one number, the position of the class"))),
         }
     }
 

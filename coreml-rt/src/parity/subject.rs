@@ -23,8 +23,13 @@ pub(super) enum Subject {
 impl Subject {
     /// Opens a package that no types were made from.
     ///
-    /// Parameters: `function` — of a multifunction package; `None` for its default, or for all of its buckets.
-    pub(super) fn open(path: &Path, function: Option<&str>, options: &LoadOptions) -> Result<Self, Error> {
+    /// Parameters: `function` — of a multifunction package; `None` for its default, or for all of
+    /// its buckets.
+    pub(super) fn open(
+        path: &Path,
+        function: Option<&str>,
+        options: &LoadOptions,
+    ) -> Result<Self, Error> {
         if function.is_none() {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
             let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
@@ -63,7 +68,8 @@ impl Subject {
     pub(super) fn given(&self) -> Result<Function, Error> {
         let mut function = self.function()?.clone();
         let inputs = std::mem::take(&mut function.inputs).into_iter().enumerate();
-        function.inputs = inputs.filter(|(at, _)| !self.fills(*at)).map(|(_, input)| input).collect();
+        function.inputs =
+            inputs.filter(|(at, _)| !self.fills(*at)).map(|(_, input)| input).collect();
         Ok(function)
     }
 

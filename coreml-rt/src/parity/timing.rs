@@ -22,29 +22,35 @@ pub struct Timing {
     pub load: Duration,
     /// The first prediction, which may still prepare something.
     pub first: Duration,
-    /// The predictions after it, in order; with a sample of several steps all of its steps, again and again.
+    /// The predictions after it, in order; with a sample of several steps all of its steps, again
+    /// and again.
     pub predictions: Vec<Duration>,
 }
 
 impl Timing {
-    /// Returns the duration that a part of the predictions do not exceed: 0.5 for the median, 0.0 for the least.
+    /// Returns the duration that a part of the predictions do not exceed: 0.5 for the median, 0.0
+    /// for the least.
     pub fn quantile(&self, part: f64) -> Duration {
         let mut sorted = self.predictions.clone();
         sorted.sort_unstable();
         let last = sorted.len().saturating_sub(1);
-        sorted.get((part.clamp(0.0, 1.0) * last as f64).round() as usize).copied().unwrap_or_default()
+        sorted
+            .get((part.clamp(0.0, 1.0) * last as f64).round() as usize)
+            .copied()
+            .unwrap_or_default()
     }
 }
 
 /// Loads a package and predicts again and again.
 ///
-/// Parameters: `function` — of a multifunction package, `None` for its default; `options` — a path in them is not used;
-/// `sample` — what is fed, `None` for made-up inputs of the default sizes; `runs`, `time` — predictions after the first, and how
-/// long they take together, at least.
-/// Errors: those of loading and predicting, and [`Error::Sample`] when the sample does not fit the model.
+/// Parameters: `function` — of a multifunction package, `None` for its default; `options` — a path
+/// in them is not used; `sample` — what is fed, `None` for made-up inputs of the default sizes;
+/// `runs`, `time` — predictions after the first, and how long they take together, at least.
+/// Errors: those of loading and predicting, and [`Error::Sample`] when the sample does not fit the
+/// model.
 ///
-/// What is measured is a prediction with its outputs copied out, as `predict` does it. States begin at zero at the first step of a
-/// sample; making them is not measured.
+/// What is measured is a prediction with its outputs copied out, as `predict` does it. States begin
+/// at zero at the first step of a sample; making them is not measured.
 pub fn measure(
     package: &Path,
     function: Option<&str>,

@@ -27,7 +27,10 @@ fn package(path: &Path) -> PathBuf {
 
 /// A process whose program lies at `executable`.
 fn process(model_dir: Option<&Path>, executable: &Path) -> Surroundings {
-    Surroundings { model_dir: model_dir.map(Path::to_owned), executable: Some(executable.to_owned()) }
+    Surroundings {
+        model_dir: model_dir.map(Path::to_owned),
+        executable: Some(executable.to_owned()),
+    }
 }
 
 #[test]
@@ -39,18 +42,29 @@ fn places_are_tried_in_order() {
     std::fs::create_dir_all(root.join("override")).unwrap();
     let built = package(&root.join("out/encoder.mlpackage"));
     let mut description = description(String::leak(built.to_str().unwrap().to_owned()));
-    let found = |description: &Description, options: LoadOptions| find(description, &options, &surroundings).unwrap();
+    let found = |description: &Description, options: LoadOptions| {
+        find(description, &options, &surroundings).unwrap()
+    };
 
     assert_eq!(found(&description, LoadOptions::new()), Found::Folder(built));
     let beside = package(&root.join("bin/encoder.mlpackage"));
     assert_eq!(found(&description, LoadOptions::new()), Found::Folder(beside));
     description.embedded = Some(|| vec![("Manifest.json", b"{}")]);
-    assert_eq!(found(&description, LoadOptions::new()), Found::Embedded(vec![("Manifest.json", b"{}")]));
+    assert_eq!(
+        found(&description, LoadOptions::new()),
+        Found::Embedded(vec![("Manifest.json", b"{}")])
+    );
     let preferred = package(&root.join("override/encoder.mlpackage"));
     assert_eq!(found(&description, LoadOptions::new()), Found::Folder(preferred));
     let chosen = package(&root.join("chosen/encoder.mlpackage"));
-    assert_eq!(found(&description, LoadOptions::new().path(&chosen)), Found::Folder(chosen.clone()));
-    assert_eq!(found(&description, LoadOptions::new().path(root.join("chosen"))), Found::Folder(chosen));
+    assert_eq!(
+        found(&description, LoadOptions::new().path(&chosen)),
+        Found::Folder(chosen.clone())
+    );
+    assert_eq!(
+        found(&description, LoadOptions::new().path(root.join("chosen"))),
+        Found::Folder(chosen)
+    );
 }
 
 #[test]
@@ -58,19 +72,24 @@ fn an_app_has_resources() {
     let root = tempfile::tempdir().unwrap();
     let executable = root.path().join("Whisper.app/Contents/MacOS/whisper");
     let resource = package(&root.path().join("Whisper.app/Contents/Resources/encoder.mlpackage"));
-    let found = find(&description("/nowhere"), &LoadOptions::new(), &process(None, &executable)).unwrap();
+    let found =
+        find(&description("/nowhere"), &LoadOptions::new(), &process(None, &executable)).unwrap();
     assert_eq!(found, Found::Folder(resource));
 }
 
 #[test]
 fn the_error_names_every_place_and_what_to_do() {
-    let error = find(&description("/nowhere"), &LoadOptions::new(), &process(None, Path::new("/bin/app"))).unwrap_err();
+    let error =
+        find(&description("/nowhere"), &LoadOptions::new(), &process(None, Path::new("/bin/app")))
+            .unwrap_err();
     assert_eq!(
         error.to_string(),
         "the model `encoder` was not found\n  looked at:\n    COREML_MODEL_DIR: not set\n    \
          beside the executable: /bin/encoder.mlpackage\n    where it was built: /nowhere\n  \
-         what to do: put encoder.mlpackage beside the executable, or set COREML_MODEL_DIR to the folder that holds \
-         it, or pass LoadOptions::path, or write `embed = true` for the model in whisper.toml and build again"
+         what to do: put encoder.mlpackage beside the executable, or set COREML_MODEL_DIR to the \
+         folder that holds \
+         it, or pass LoadOptions::path, or write `embed = true` for the model in whisper.toml and \
+         build again"
     );
 }
 
@@ -81,8 +100,12 @@ fn a_wrong_path_never_selects_another_model() {
     let description = description(String::leak(built.to_str().unwrap().to_owned()));
 
     let options = LoadOptions::new().path("/no/such/folder");
-    let error = find(&description, &options, &process(None, Path::new("/bin/app"))).unwrap_err().to_string();
-    assert!(error.contains("LoadOptions::path, as the folder of the package: /no/such/folder/encoder.mlpackage"));
+    let error = find(&description, &options, &process(None, Path::new("/bin/app")))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(
+        "LoadOptions::path, as the folder of the package: /no/such/folder/encoder.mlpackage"
+    ));
 
     let surroundings = process(Some(Path::new("/no/such/folder")), Path::new("/bin/app"));
     let error = find(&description, &LoadOptions::new(), &surroundings).unwrap_err().to_string();
@@ -95,7 +118,9 @@ fn a_build_without_models_says_so() {
     let built = root.path().join("encoder.mlpackage");
     std::fs::write(root.path().join("encoder.mlpackage.absent"), "it was left out\n").unwrap();
     let description = description(String::leak(built.to_str().unwrap().to_owned()));
-    let error = find(&description, &LoadOptions::new(), &process(None, Path::new("/bin/app"))).unwrap_err().to_string();
+    let error = find(&description, &LoadOptions::new(), &process(None, Path::new("/bin/app")))
+        .unwrap_err()
+        .to_string();
     assert!(error.ends_with("what to do: it was left out"), "{error}");
 }
 
@@ -122,7 +147,11 @@ fn compiled_models_of_the_content_are_found_where_packages_are() {
     for folder in ["override", "X.app/Contents/MacOS", "X.app/Contents/Resources", "out"] {
         for name in ["encoder.mlpackage", "0123.mlmodelc"] {
             let place = root.join(folder).join(name);
-            assert!(error.contains(&format!(": {}\n", place.display())), "{}: {error}", place.display());
+            assert!(
+                error.contains(&format!(": {}\n", place.display())),
+                "{}: {error}",
+                place.display()
+            );
         }
     }
     assert!(error.contains("beside the executable, compiled: "), "{error}");
@@ -137,11 +166,15 @@ fn compiled_models_of_the_content_are_found_where_packages_are() {
     assert_eq!(found(LoadOptions::new()).unwrap(), Found::Folder(package));
 
     let chosen = compiled(&root.join("chosen/0123.mlmodelc"));
-    assert_eq!(found(LoadOptions::new().path(root.join("chosen"))).unwrap(), Found::Compiled(chosen));
+    assert_eq!(
+        found(LoadOptions::new().path(root.join("chosen"))).unwrap(),
+        Found::Compiled(chosen)
+    );
     // By its path any name will do.
     let named = compiled(&root.join("chosen/any name.mlmodelc"));
     assert_eq!(found(LoadOptions::new().path(&named)).unwrap(), Found::Compiled(named));
-    let error = found(LoadOptions::new().path(root.join("chosen/none.mlmodelc"))).unwrap_err().to_string();
+    let error =
+        found(LoadOptions::new().path(root.join("chosen/none.mlmodelc"))).unwrap_err().to_string();
     assert!(error.contains("LoadOptions::path: ") && error.contains("none.mlmodelc"), "{error}");
 }
 
@@ -150,9 +183,11 @@ fn a_program_that_was_built_without_its_content_finds_packages_alone() {
     let root = tempfile::tempdir().unwrap();
     compiled(&root.path().join("0123.mlmodelc"));
     let surroundings = process(Some(root.path()), Path::new("/bin/app"));
-    let error = find(&description("/nowhere"), &LoadOptions::new(), &surroundings).unwrap_err().to_string();
+    let error =
+        find(&description("/nowhere"), &LoadOptions::new(), &surroundings).unwrap_err().to_string();
     assert!(
-        !error.contains(", compiled: ") && error.contains("put encoder.mlpackage beside the executable"),
+        !error.contains(", compiled: ")
+            && error.contains("put encoder.mlpackage beside the executable"),
         "{error}"
     );
 }

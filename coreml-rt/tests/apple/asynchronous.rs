@@ -37,7 +37,8 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Starts `encoder` once.
 fn start(encoder: &Model, seed: f32) -> Completion<Code> {
-    let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
+    let image =
+        Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
     encoder.predict_async([&image.view()], Code::default())
 }
 
@@ -140,12 +141,16 @@ fn failures_reach_who_waits() {
 #[test]
 fn models_that_wait_predict_one_at_a_time_without_anybody_waiting() {
     let double = Double::take();
-    for (options, alone) in [(LoadOptions::new(), false), (LoadOptions::new().one_model_at_a_time(true), true)] {
-        let models: Vec<_> = (0..4).map(|_| Model::load(&description("encoder"), &options).unwrap()).collect();
+    for (options, alone) in
+        [(LoadOptions::new(), false), (LoadOptions::new().one_model_at_a_time(true), true)]
+    {
+        let models: Vec<_> =
+            (0..4).map(|_| Model::load(&description("encoder"), &options).unwrap()).collect();
         let expected = encode(&models[0], 1.0).unwrap();
         settle();
         double_reset_most();
-        let started: Vec<_> = (0..6).flat_map(|_| models.iter().map(|model| start(model, 1.0))).collect();
+        let started: Vec<_> =
+            (0..6).flat_map(|_| models.iter().map(|model| start(model, 1.0))).collect();
         // A thread that waits stands in the same line.
         assert_eq!(encode(&models[3], 1.0).unwrap(), expected);
         for (at, completion) in started.into_iter().enumerate() {
@@ -155,7 +160,12 @@ fn models_that_wait_predict_one_at_a_time_without_anybody_waiting() {
             }
         }
         settle();
-        assert_eq!(double_most_predicting() == 1, alone, "{} predicted at a time", double_most_predicting());
+        assert_eq!(
+            double_most_predicting() == 1,
+            alone,
+            "{} predicted at a time",
+            double_most_predicting()
+        );
         // Who fails leaves the gate open.
         for fail in [Fail::Error, Fail::Exception, Fail::MissingOutput, Fail::Silent] {
             double.fail(fail);
@@ -179,17 +189,26 @@ fn states_travel_with_the_prediction() {
     let double = Double::take();
     {
         let memory = load("memory");
-        let numbers = Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, _]| f16::from_f32(row as f32));
+        let numbers =
+            Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, _]| f16::from_f32(row as f32));
         let mut state = memory.new_state().unwrap();
         for step in 1..=3_u8 {
-            let completion = memory.predict_with_state_async(state, [&numbers.view()], Mean::default(), |state| state);
+            let completion = memory.predict_with_state_async(
+                state,
+                [&numbers.view()],
+                Mean::default(),
+                |state| state,
+            );
             let (after, mean) = completion.wait().unwrap();
             assert_eq!(mean.0, numbers);
             assert_eq!(after.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::from(step)]);
             state = after;
         }
         // Abandoned with its state.
-        drop(memory.predict_with_state_async(state, [&numbers.view()], Mean::default(), |state| state));
+        drop(
+            memory
+                .predict_with_state_async(state, [&numbers.view()], Mean::default(), |state| state),
+        );
         settle();
         assert_eq!(double_live() - double.live, 1);
     }

@@ -1,6 +1,7 @@
 //! Steering the double.
 //!
-//! Owns: its functions in C, its lock, and the counting of its objects. Flow: used by every test of this folder.
+//! Owns: its functions in C, its lock, and the counting of its objects. Flow: used by every test of
+//! this folder.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use coreml_rt::{CoreMlError, Error};
@@ -89,7 +90,8 @@ impl Drop for Double {
 
 /// Returns what compiled model was loaded last.
 pub(crate) fn last_path() -> PathBuf {
-    // SAFETY: a text of the double's, which ends with a zero and stays where it is; tests have the double one at a time.
+    // SAFETY: a text of the double's, which ends with a zero and stays where it is; tests have the
+    // double one at a time.
     unsafe { CStr::from_ptr(double_last_path()) }.to_str().unwrap().into()
 }
 
@@ -102,5 +104,8 @@ pub(crate) fn settle() {
 
 /// Returns what Core ML said.
 pub(crate) fn cause(error: &Error) -> CoreMlError {
-    std::error::Error::source(error).and_then(|source| source.downcast_ref::<CoreMlError>()).unwrap().clone()
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<CoreMlError>())
+        .unwrap()
+        .clone()
 }

@@ -6,7 +6,8 @@ use coreml_rt::{Error, Fixed, GrayscaleFloat16, Image, ImageView, Rgb, ShapeErro
 use objc2_core_foundation::CFRetained;
 use objc2_core_video::{
     CVPixelBuffer, CVPixelBufferCreate, CVPixelBufferGetBaseAddress, CVPixelBufferGetBytesPerRow,
-    CVPixelBufferLockBaseAddress, CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress, kCVPixelFormatType_32BGRA,
+    CVPixelBufferLockBaseAddress, CVPixelBufferLockFlags, CVPixelBufferUnlockBaseAddress,
+    kCVPixelFormatType_32BGRA,
 };
 use std::ptr::{NonNull, null_mut};
 
@@ -14,15 +15,24 @@ use std::ptr::{NonNull, null_mut};
 fn frame(width: usize, height: usize, bgra: [u8; 4]) -> CFRetained<CVPixelBuffer> {
     let mut made: *mut CVPixelBuffer = null_mut();
     // SAFETY: a place for the result, and no attributes.
-    let code =
-        unsafe { CVPixelBufferCreate(None, width, height, kCVPixelFormatType_32BGRA, None, NonNull::from(&mut made)) };
+    let code = unsafe {
+        CVPixelBufferCreate(
+            None,
+            width,
+            height,
+            kCVPixelFormatType_32BGRA,
+            None,
+            NonNull::from(&mut made),
+        )
+    };
     assert_eq!(code, 0);
     // SAFETY: a function that creates gives an object with one reference.
     let frame = unsafe { CFRetained::from_raw(NonNull::new(made).unwrap()) };
     let flags = CVPixelBufferLockFlags::empty();
     // SAFETY: it is unlocked below, with the same flags.
     unsafe { CVPixelBufferLockBaseAddress(&frame, flags) };
-    let (memory, stride) = (CVPixelBufferGetBaseAddress(&frame).cast::<u8>(), CVPixelBufferGetBytesPerRow(&frame));
+    let (memory, stride) =
+        (CVPixelBufferGetBaseAddress(&frame).cast::<u8>(), CVPixelBufferGetBytesPerRow(&frame));
     for y in 0..height {
         // SAFETY: the row lies in the buffer, which is locked.
         let row = unsafe { std::slice::from_raw_parts_mut(memory.add(y * stride), 4 * width) };
@@ -56,10 +66,15 @@ fn frames_go_in_as_they_are() {
         let wide = frame(5, 3, [0; 4]);
         let error = ImageView::<Rgb, Fixed<4>, Fixed<2>>::from_pixel_buffer(&wide).unwrap_err();
         assert!(matches!(error, ShapeError::ImageSize { width: 5, height: 3, .. }), "{error}");
-        let picture = ImageView::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::from_pixel_buffer(&wide).unwrap();
+        let picture =
+            ImageView::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::from_pixel_buffer(&wide).unwrap();
         let mut deeper = Image::<GrayscaleFloat16, Fixed<5>, Fixed<3>>::black();
         let error = load("depth").predict([&picture], &mut [&mut deeper]).unwrap_err();
-        assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains("supported format"), "{error}");
+        assert!(
+            matches!(error, Error::Invalid { .. })
+                && error.to_string().contains("supported format"),
+            "{error}"
+        );
     }
     double.assert_nothing_leaks();
 }

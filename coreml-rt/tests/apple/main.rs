@@ -1,10 +1,15 @@
 //! The Core ML backend against the double of `double/`: what the public API cannot show of it.
 //!
-//! Owns: memory, threads, errors and old systems. What models compute on this backend, `predict.rs` tests as on any other.
+//! Owns: memory, threads, errors and old systems. What models compute on this backend, `predict.rs`
+//! tests as on any other.
 //! Flow: `tools/apple-double` builds and runs both; without it this file is empty.
 #![allow(unexpected_cfgs, reason = "`coreml_double` is set by tools/apple-double")]
 #![cfg(coreml_double)]
-#![allow(unsafe_code, clippy::unwrap_used, reason = "this file is tests, and steers a library in C")]
+#![allow(
+    unsafe_code,
+    clippy::unwrap_used,
+    reason = "this file is tests, and steers a library in C"
+)]
 
 mod asynchronous;
 mod double;
@@ -17,7 +22,9 @@ mod plan;
 mod shipped;
 
 use coreml_rt::private::{Description, Model};
-use coreml_rt::{ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16};
+use coreml_rt::{
+    ComputeUnits, CoreMlError, Error, Fixed, Image, ImageView, LoadOptions, Rgb, Tensor, f16,
+};
 use double::*;
 use fixture::{data, description};
 
@@ -28,7 +35,8 @@ fn load(name: &str) -> Model {
 
 /// Runs `encoder` once.
 fn encode(encoder: &Model, seed: f32) -> Result<Tensor<f32, (Fixed<1>, Fixed<3>)>, Error> {
-    let image = Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
+    let image =
+        Tensor::<f32, (Fixed<2>, Fixed<4>)>::from_fn(|[row, column]| seed * (row + column) as f32);
     let mut code = Tensor::zeros();
     encoder.predict([&image.view()], &mut [&mut code])?;
     Ok(code)
@@ -48,8 +56,11 @@ fn loading_and_predicting_leaves_nothing_behind() {
             let mut scaled = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
             let mut doubled = Tensor::<i32, (Fixed<4>,)>::zeros();
             let mut sums = Tensor::<f32, (Fixed<2>,)>::zeros();
-            mix.predict([&half.view(), &ids.view(), &scale.view()], &mut [&mut scaled, &mut doubled, &mut sums])
-                .unwrap();
+            mix.predict(
+                [&half.view(), &ids.view(), &scale.view()],
+                &mut [&mut scaled, &mut doubled, &mut sums],
+            )
+            .unwrap();
             assert_eq!(doubled.as_slice(), [2, 4, 6, 8]);
         }
         settle();
@@ -72,7 +83,8 @@ fn states_leave_nothing_behind() {
             state.get::<f16, (Fixed<1>,)>(1).unwrap();
             state.set(0, numbers.view()).unwrap();
         }
-        // The double raises an exception for a name that it does not know, and knows no third state.
+        // The double raises an exception for a name that it does not know, and knows no third
+        // state.
         assert!(state.get::<f16, (Fixed<1>,)>(2).is_err());
         let error = state.set::<f16, (Fixed<2>,)>(1, Tensor::zeros().view()).unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
@@ -92,8 +104,9 @@ fn states_as_inputs_and_outputs_leave_nothing_behind_and_need_no_new_system() {
     {
         double_old_system(1);
         let memory = load("memory_io");
-        let numbers =
-            Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| f16::from_f32((row + column) as f32));
+        let numbers = Tensor::<f16, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| {
+            f16::from_f32((row + column) as f32)
+        });
         let mut mean = Tensor::<f16, (Fixed<2>, Fixed<3>)>::zeros();
         let mut state = memory.new_state().unwrap();
         for _ in 0..20 {
@@ -103,7 +116,9 @@ fn states_as_inputs_and_outputs_leave_nothing_behind_and_need_no_new_system() {
         assert_eq!(state.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::from_f32(20.0)]);
         // What fails leaves the states as they were.
         double.fail(Fail::MissingOutput);
-        assert!(memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).is_err());
+        assert!(
+            memory.predict_with_state(&mut state, [&numbers.view()], &mut [&mut mean]).is_err()
+        );
         double.fail(Fail::Nothing);
         assert_eq!(state.get::<f16, (Fixed<1>,)>(1).unwrap().as_slice(), [f16::from_f32(20.0)]);
         assert!(state.get::<f16, (Fixed<1>,)>(2).is_err());
@@ -146,7 +161,8 @@ fn images_leave_nothing_behind_and_nothing_locked() {
         }
         assert_eq!(double_surfaces() - surfaces, 20, "every picture is in IOSurface memory");
         assert_eq!(negative.pixel(3, 1), Some(&[248, 248, 248][..]));
-        // An image of the wrong colors is refused by the types; one of the wrong size by the double.
+        // An image of the wrong colors is refused by the types; one of the wrong size by the
+        // double.
         let mut wrong = Image::<Rgb, Fixed<5>, Fixed<2>>::black();
         let error = photo.predict([&picture], &mut [&mut wrong, &mut brightness]).unwrap_err();
         assert!(error.to_string().contains("4x2 pixels"), "{error}");
@@ -216,7 +232,10 @@ fn a_model_is_used_by_one_thread_at_a_time() {
         std::thread::scope(|scope| {
             for (seed, expected) in alone.iter().enumerate() {
                 let encoder = &encoder;
-                scope.spawn(move || (0..50).for_each(|_| assert_eq!(&encode(encoder, seed as f32).unwrap(), expected)));
+                scope.spawn(move || {
+                    (0..50)
+                        .for_each(|_| assert_eq!(&encode(encoder, seed as f32).unwrap(), expected))
+                });
             }
         });
         assert_eq!(double_overlaps(), 0);
@@ -235,16 +254,24 @@ fn errors_of_the_framework_are_typed() {
         let error = encode(&encoder, 1.0).unwrap_err();
         assert!(matches!(error, Error::Engine { .. }), "{error}");
         let message = "Unable to compute: the device is gone".to_owned();
-        assert_eq!(cause(&error), CoreMlError::Framework { domain: "com.apple.CoreML".to_owned(), code: 0, message });
+        assert_eq!(
+            cause(&error),
+            CoreMlError::Framework { domain: "com.apple.CoreML".to_owned(), code: 0, message }
+        );
 
         double.fail(Fail::WrongFeature);
         let error = encode(&encoder, 1.0).unwrap_err();
         assert!(matches!(error, Error::Invalid { .. }), "{error}");
 
-        for (fail, part) in [(Fail::MissingOutput, "no output `code`"), (Fail::Type, "an array of type 0x10040")] {
+        for (fail, part) in
+            [(Fail::MissingOutput, "no output `code`"), (Fail::Type, "an array of type 0x10040")]
+        {
             double.fail(fail);
             let error = encode(&encoder, 1.0).unwrap_err();
-            assert!(matches!(error, Error::Invalid { .. }) && error.to_string().contains(part), "{error}");
+            assert!(
+                matches!(error, Error::Invalid { .. }) && error.to_string().contains(part),
+                "{error}"
+            );
         }
         double.fail(Fail::Nothing);
         encode(&encoder, 1.0).unwrap();
@@ -260,7 +287,8 @@ fn exceptions_are_typed_and_leak_nothing() {
         double.fail(Fail::Exception);
         for _ in 0..5 {
             let error = encode(&encoder, 1.0).unwrap_err();
-            let (name, reason) = ("NSGenericException".to_owned(), "the network cannot be planned".to_owned());
+            let (name, reason) =
+                ("NSGenericException".to_owned(), "the network cannot be planned".to_owned());
             assert_eq!(cause(&error), CoreMlError::Exception { name, reason });
         }
         // The model is not poisoned.
@@ -283,8 +311,12 @@ fn failures_of_loading_are_typed() {
     let folder = tempfile::tempdir().unwrap();
     fixture::copy(&data("pets.mlpackage"), &folder.path().join("pets.mlpackage"));
     std::fs::write(folder.path().join("pets.mlpackage/unique"), "content").unwrap();
-    let error = Model::load(&description("pets"), &LoadOptions::new().path(folder.path())).unwrap_err();
-    assert!(error.to_string().contains("pets.mlpackage: the file does not exist (com.apple.CoreML 3)"), "{error}");
+    let error =
+        Model::load(&description("pets"), &LoadOptions::new().path(folder.path())).unwrap_err();
+    assert!(
+        error.to_string().contains("pets.mlpackage: the file does not exist (com.apple.CoreML 3)"),
+        "{error}"
+    );
     double.assert_nothing_leaks();
 }
 

@@ -16,7 +16,8 @@ fn ramp(step: f32) -> Wide {
 
 /// Asserts that `grown` is twice the ramp.
 fn assert_grown(grown: &Wide, step: f32) {
-    let wrong = grown.as_slice().iter().enumerate().find(|(at, value)| **value != 2.0 * step * *at as f32);
+    let wrong =
+        grown.as_slice().iter().enumerate().find(|(at, value)| **value != 2.0 * step * *at as f32);
     assert_eq!(wrong, None);
 }
 
@@ -131,14 +132,18 @@ fn outputs_have_their_memory_after_a_failure() {
         for fail in [Fail::Error, Fail::Exception, Fail::MissingOutput] {
             double.fail(fail);
             let error = wide.predict([&ramp(1.0).view()], &mut [&mut grown]).unwrap_err();
-            assert_eq!(matches!(cause(&error), CoreMlError::Unexpected(_)), matches!(fail, Fail::MissingOutput));
+            assert_eq!(
+                matches!(cause(&error), CoreMlError::Unexpected(_)),
+                matches!(fail, Fail::MissingOutput)
+            );
             assert_eq!(grown.as_slice().len(), 64 * 128);
         }
     }
     double.assert_nothing_leaks();
 }
 
-/// Waits until the double has let go of everything, so that whoever takes a result is alone with it.
+/// Waits until the double has let go of everything, so that whoever takes a result is alone with
+/// it.
 fn settled<T>(completion: coreml_rt::Completion<T>) -> T {
     settle();
     completion.wait().unwrap()
@@ -198,7 +203,10 @@ fn abandoned_futures_do_not_free_a_backing_in_use() {
         drop(wide);
         settle();
         assert_eq!(double_backings_used() - used, 16);
-        assert!(others.iter().flatten().all(|&number| number == 7.0), "Core ML wrote memory that was freed");
+        assert!(
+            others.iter().flatten().all(|&number| number == 7.0),
+            "Core ML wrote memory that was freed"
+        );
     }
     double.assert_nothing_leaks();
 }
@@ -232,7 +240,9 @@ fn large_half_precision_inputs_are_in_surfaces() {
         let mut halved = Halves::zeros();
         let mut surfaces = double_surfaces();
         // As it should be; on a system without such arrays; where Core Video makes no such surface.
-        for (old, fail, count) in [(0, Fail::Nothing, 1), (1, Fail::Nothing, 0), (0, Fail::Surface, 0)] {
+        for (old, fail, count) in
+            [(0, Fail::Nothing, 1), (1, Fail::Nothing, 0), (0, Fail::Surface, 0)]
+        {
             double_old_system(old);
             double.fail(fail);
             for _ in 0..5 {
@@ -241,7 +251,9 @@ fn large_half_precision_inputs_are_in_surfaces() {
                 assert_eq!(double_surfaces() - surfaces, count);
                 surfaces = double_surfaces();
                 let halves = halved.as_slice().iter().zip(input.as_slice());
-                assert!(halves.into_iter().all(|(half, whole)| half.to_f32() == whole.to_f32() / 2.0));
+                assert!(
+                    halves.into_iter().all(|(half, whole)| half.to_f32() == whole.to_f32() / 2.0)
+                );
             }
         }
         settle();

@@ -4,7 +4,9 @@ use super::double::*;
 use super::fixture::{data, description};
 use super::{encode, load};
 use coreml_rt::private::{Description, Model};
-use coreml_rt::{ComputeUnits, CoreMlError, Error, LoadOptions, ReshapeFrequency, SpecializationStrategy};
+use coreml_rt::{
+    ComputeUnits, CoreMlError, Error, LoadOptions, ReshapeFrequency, SpecializationStrategy,
+};
 
 /// Loads `encoder`.
 fn encoder(options: &LoadOptions) -> Result<Model, Error> {
@@ -15,26 +17,43 @@ fn encoder(options: &LoadOptions) -> Result<Model, Error> {
 fn assert_needs(result: Result<Model, Error>, system: &str) {
     let error = result.unwrap_err();
     assert!(matches!(error, Error::Unsupported { .. }), "{error}");
-    assert!(matches!(cause(&error), CoreMlError::Unavailable { since, .. } if since.contains(system)), "{error}");
+    assert!(
+        matches!(cause(&error), CoreMlError::Unavailable { since, .. } if since.contains(system)),
+        "{error}"
+    );
 }
 
 #[test]
 fn hints_reach_core_ml() {
     let double = Double::take();
     encoder(&LoadOptions::new()).unwrap();
-    assert_eq!((double_last_strategy(), double_last_frequency(), double_last_low_precision()), (-1, -1, 0));
-    let options = LoadOptions::new().specialization_strategy(SpecializationStrategy::FastPrediction);
+    assert_eq!(
+        (double_last_strategy(), double_last_frequency(), double_last_low_precision()),
+        (-1, -1, 0)
+    );
+    let options =
+        LoadOptions::new().specialization_strategy(SpecializationStrategy::FastPrediction);
     encoder(&options.clone().reshape_frequency(ReshapeFrequency::Infrequent)).unwrap();
     assert_eq!((double_last_strategy(), double_last_frequency()), (1, 1));
-    encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Frequent).low_precision_accumulation(true))
-        .unwrap();
-    assert_eq!((double_last_strategy(), double_last_frequency(), double_last_low_precision()), (0, 0, 1));
+    encoder(
+        &LoadOptions::new()
+            .reshape_frequency(ReshapeFrequency::Frequent)
+            .low_precision_accumulation(true),
+    )
+    .unwrap();
+    assert_eq!(
+        (double_last_strategy(), double_last_frequency(), double_last_low_precision()),
+        (0, 0, 1)
+    );
 
     double_old_system(2);
     assert_needs(encoder(&options), "macOS 15");
     encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Infrequent)).unwrap();
     double_old_system(1);
-    assert_needs(encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Infrequent)), "macOS 14.4");
+    assert_needs(
+        encoder(&LoadOptions::new().reshape_frequency(ReshapeFrequency::Infrequent)),
+        "macOS 14.4",
+    );
     double.assert_nothing_leaks();
 }
 
@@ -42,7 +61,9 @@ fn hints_reach_core_ml() {
 fn the_neural_engine_alone_needs_a_system() {
     // A program asks for the version of its system once: another system takes another program.
     let mut program = std::process::Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", "options::on_macos_12", "--ignored"]).env("COREML_DOUBLE_MACOS", "12.6");
+    program
+        .args(["--exact", "options::on_macos_12", "--ignored"])
+        .env("COREML_DOUBLE_MACOS", "12.6");
     let output = program.output().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && stdout.contains("1 passed"), "{stdout}");
@@ -52,7 +73,10 @@ fn the_neural_engine_alone_needs_a_system() {
 #[ignore = "started by the test above, on a system of its own"]
 fn on_macos_12() {
     let double = Double::take();
-    assert_needs(encoder(&LoadOptions::new().compute_units(ComputeUnits::CpuAndNeuralEngine)), "macOS 13");
+    assert_needs(
+        encoder(&LoadOptions::new().compute_units(ComputeUnits::CpuAndNeuralEngine)),
+        "macOS 13",
+    );
     encoder(&LoadOptions::new().compute_units(ComputeUnits::CpuAndGpu)).unwrap();
     double.assert_nothing_leaks();
 }
@@ -60,7 +84,9 @@ fn on_macos_12() {
 #[test]
 fn models_that_wait_predict_one_at_a_time() {
     let double = Double::take();
-    for (options, alone) in [(LoadOptions::new(), false), (LoadOptions::new().one_model_at_a_time(true), true)] {
+    for (options, alone) in
+        [(LoadOptions::new(), false), (LoadOptions::new().one_model_at_a_time(true), true)]
+    {
         let models: Vec<Model> = (0..4).map(|_| encoder(&options).unwrap()).collect();
         double_reset_most();
         std::thread::scope(|scope| {
@@ -68,7 +94,12 @@ fn models_that_wait_predict_one_at_a_time() {
                 scope.spawn(move || (0..50).for_each(|_| drop(encode(model, 1.0).unwrap())));
             }
         });
-        assert_eq!(double_most_predicting() == 1, alone, "{} predicted at a time", double_most_predicting());
+        assert_eq!(
+            double_most_predicting() == 1,
+            alone,
+            "{} predicted at a time",
+            double_most_predicting()
+        );
     }
     double.assert_nothing_leaks();
 }
@@ -77,9 +108,15 @@ fn models_that_wait_predict_one_at_a_time() {
 fn a_model_is_loaded_from_memory() {
     /// The files of `encoder`, as the linker would bring them.
     fn embedded() -> coreml_rt::private::EmbeddedFiles {
-        ["Manifest.json", "Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"]
-            .map(|name| (name, &*Vec::leak(std::fs::read(data("encoder.mlpackage").join(name)).unwrap())))
-            .to_vec()
+        [
+            "Manifest.json",
+            "Data/com.apple.CoreML/model.mlmodel",
+            "Data/com.apple.CoreML/weights/weight.bin",
+        ]
+        .map(|name| {
+            (name, &*Vec::leak(std::fs::read(data("encoder.mlpackage").join(name)).unwrap()))
+        })
+        .to_vec()
     }
     let double = Double::take();
     let expected = encode(&load("encoder"), 1.0).unwrap();

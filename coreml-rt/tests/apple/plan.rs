@@ -9,11 +9,18 @@ fn a_plan_tells_where_operations_run() {
     let double = Double::take();
     {
         let plan = load("encoder").compute_plan().unwrap();
-        let operators: Vec<&str> = plan.operations.iter().map(|operation| &*operation.operator).collect();
-        assert_eq!(operators, ["const", "ios17.conv", "ios17.gather", "ios17.cond", "ios17.mul", "ios17.linear"]);
+        let operators: Vec<&str> =
+            plan.operations.iter().map(|operation| &*operation.operator).collect();
+        assert_eq!(
+            operators,
+            ["const", "ios17.conv", "ios17.gather", "ios17.cond", "ios17.mul", "ios17.linear"]
+        );
         assert_eq!((plan.operations[0].preferred, plan.operations[0].cost), (None, None));
         let conv = &plan.operations[1];
-        assert_eq!((&*conv.function, &*conv.outputs[0], conv.cost), ("main", "ios17.conv_0", Some(0.5)));
+        assert_eq!(
+            (&*conv.function, &*conv.outputs[0], conv.cost),
+            ("main", "ios17.conv_0", Some(0.5))
+        );
         assert_eq!(conv.supported, [Device::Cpu, Device::Gpu, Device::NeuralEngine]);
         let expected = "\
 device         operations   of all     cost
@@ -36,7 +43,13 @@ not on the Neural Engine:
         double_old_system(1);
         let error = load("encoder").compute_plan().unwrap_err();
         assert!(matches!(error, Error::Unsupported { .. }), "{error}");
-        assert!(matches!(cause(&error), CoreMlError::Unavailable { since: "macOS 14.4 or iOS 17.4", .. }), "{error}");
+        assert!(
+            matches!(
+                cause(&error),
+                CoreMlError::Unavailable { since: "macOS 14.4 or iOS 17.4", .. }
+            ),
+            "{error}"
+        );
     }
     double.assert_nothing_leaks();
 }

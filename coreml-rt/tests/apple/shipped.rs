@@ -1,6 +1,7 @@
 //! Models that come compiled, functions by their names, and where compiled models are kept.
 //!
-//! Owns: loading without a package. Flow: each test has the double compile into a folder of its own, without the package.
+//! Owns: loading without a package. Flow: each test has the double compile into a folder of its
+//! own, without the package.
 
 use super::double::*;
 use super::fixture::{self, data, description};
@@ -40,7 +41,8 @@ fn built_in(name: &str, folder: &Path) -> Description {
 fn a_compiled_model_alone_is_taken_for_its_content() {
     let double = Double::take();
     {
-        let names = ["encoder", "mix", "memory", "memory_io", "photo", "text", "pets", "species", "masked"];
+        let names =
+            ["encoder", "mix", "memory", "memory_io", "photo", "text", "pets", "species", "masked"];
         let folder = compiled(&names);
         // Those that are compared with are compiled, too, if no other test has done it.
         names.iter().for_each(|name| drop(load(name)));
@@ -55,7 +57,8 @@ fn a_compiled_model_alone_is_taken_for_its_content() {
         let expected = encode(&load("encoder"), 1.0).unwrap();
         let encoder: &'static Description = Box::leak(Box::new(built_in("encoder", folder.path())));
         // Nothing is written for it, so whoever must not write files may load it, too.
-        for options in [LoadOptions::new().path(folder.path()), LoadOptions::new().in_memory(true)] {
+        for options in [LoadOptions::new().path(folder.path()), LoadOptions::new().in_memory(true)]
+        {
             assert_eq!(encode(&Model::load(encoder, &options).unwrap(), 1.0).unwrap(), expected);
         }
         let awaited = Model::load_async(encoder, LoadOptions::new(), |model| model).wait().unwrap();
@@ -88,10 +91,14 @@ fn a_compiled_model_of_another_content_is_not_taken() {
     let folder = compiled(&["decoder"]);
     let error = Model::load(&built_in("encoder", folder.path()), &LoadOptions::new()).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
-    let place = format!("where it was built, compiled: {}", folder.path().join(file_name("encoder")).display());
+    let place = format!(
+        "where it was built, compiled: {}",
+        folder.path().join(file_name("encoder")).display()
+    );
     assert!(error.to_string().contains(&place), "{error}");
     // Beside its package one of another content does not matter either.
-    fs::rename(folder.path().join(file_name("decoder")), folder.path().join("other.mlmodelc")).unwrap();
+    fs::rename(folder.path().join(file_name("decoder")), folder.path().join("other.mlmodelc"))
+        .unwrap();
     fixture::copy(&data("encoder.mlpackage"), &folder.path().join("encoder.mlpackage"));
     let model = Model::load(&built_in("encoder", folder.path()), &LoadOptions::new()).unwrap();
     assert_eq!(encode(&model, 1.0).unwrap(), encode(&load("encoder"), 1.0).unwrap());
@@ -108,7 +115,8 @@ fn a_compiled_model_by_its_path_is_what_its_user_says() {
         fs::rename(path(&file_name("encoder")), path("right.mlmodelc")).unwrap();
         fs::rename(path(&file_name("decoder")), path("wrong.mlmodelc")).unwrap();
         fs::create_dir(path("empty.mlmodelc")).unwrap();
-        let load_from = |name: &str| Model::load(&description("encoder"), &LoadOptions::new().path(path(name)));
+        let load_from =
+            |name: &str| Model::load(&description("encoder"), &LoadOptions::new().path(path(name)));
         let right = load_from("right.mlmodelc").unwrap();
         assert_eq!(encode(&right, 1.0).unwrap(), encode(&load("encoder"), 1.0).unwrap());
         // Another model has other names.
@@ -143,38 +151,52 @@ fn functions_are_chosen_by_their_names() {
             let decode = Model::load(&function("decode", folder), &LoadOptions::new()).unwrap();
             // The first row and the first column of the matrix that both have.
             let mut secret = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
-            let plain = Tensor::<f32, (Fixed<1>, Fixed<4>)>::from_fn(|[_, column]| f32::from(column == 0));
+            let plain =
+                Tensor::<f32, (Fixed<1>, Fixed<4>)>::from_fn(|[_, column]| f32::from(column == 0));
             encode.predict([&plain.view()], &mut [&mut secret]).unwrap();
             let step = |at: u8| (2.0 * f64::from(at) / 11.0 - 1.0) as f32;
             assert_eq!(secret.as_slice(), [0, 1, 2].map(step));
             let mut restored = Tensor::<f32, (Fixed<1>, Fixed<4>)>::zeros();
-            let one = Tensor::<f32, (Fixed<1>, Fixed<3>)>::from_fn(|[_, column]| f32::from(column == 0));
+            let one =
+                Tensor::<f32, (Fixed<1>, Fixed<3>)>::from_fn(|[_, column]| f32::from(column == 0));
             decode.predict([&one.view()], &mut [&mut restored]).unwrap();
             assert_eq!(restored.as_slice(), [0, 3, 6, 9].map(step));
             let inputs: [&dyn InputSlot; 1] = [&one.view()];
             let completion = decode.predict_async(inputs, fixture::One(restored.clone()));
             assert_eq!(completion.wait().unwrap().0, restored);
-            let batch: Vec<fixture::One<Tensor<f32, (Fixed<1>, Fixed<4>)>>> = decode.predict_batch([inputs]).unwrap();
+            let batch: Vec<fixture::One<Tensor<f32, (Fixed<1>, Fixed<4>)>>> =
+                decode.predict_batch([inputs]).unwrap();
             assert_eq!(batch[0].0, restored);
             for (model, name) in [(&encode, "encode"), (&decode, "decode")] {
                 model.prewarm().unwrap();
                 let plan = model.compute_plan().unwrap();
                 assert!(
-                    !plan.operations.is_empty() && plan.operations.iter().all(|operation| operation.function == name)
+                    !plan.operations.is_empty()
+                        && plan.operations.iter().all(|operation| operation.function == name)
                 );
             }
             let error = Model::load(&function("sign", folder), &LoadOptions::new()).unwrap_err();
             assert!(error.to_string().contains("no function `sign`; it has"), "{error}");
             double_old_system(2);
             let error = Model::load(&function("decode", folder), &LoadOptions::new()).unwrap_err();
-            assert!(matches!(cause(&error), CoreMlError::Unavailable { since: "macOS 15 or iOS 18", .. }), "{error}");
+            assert!(
+                matches!(
+                    cause(&error),
+                    CoreMlError::Unavailable { since: "macOS 15 or iOS 18", .. }
+                ),
+                "{error}"
+            );
             double_old_system(0);
         }
         // Whoever gives the path of another model is told that it lacks the function.
         compile("encoder", alone.path());
         let options = LoadOptions::new().path(alone.path().join(file_name("encoder")));
         let error = Model::load(&function("decode", alone.path()), &options).unwrap_err();
-        assert!(matches!(error, Error::Engine { .. }) && error.to_string().contains("no function decode"), "{error}");
+        assert!(
+            matches!(error, Error::Engine { .. })
+                && error.to_string().contains("no function decode"),
+            "{error}"
+        );
     }
     double.assert_nothing_leaks();
 }
@@ -184,18 +206,29 @@ fn buckets_come_compiled_in_one_model_and_in_several() {
     let double = Double::take();
     {
         let folder = compiled(&["letters", "letters_4", "letters_8"]);
-        let one = |function| Description { function: Some(function), ..built_in("letters", folder.path()) };
+        let one = |function| Description {
+            function: Some(function),
+            ..built_in("letters", folder.path())
+        };
         let in_one: &'static [_] = Vec::leak(vec![(4, one("bucket_4")), (8, one("bucket_8"))]);
         let several = |name| built_in(name, folder.path());
-        let in_several: &'static [_] = Vec::leak(vec![(4, several("letters_4")), (8, several("letters_8"))]);
+        let in_several: &'static [_] =
+            Vec::leak(vec![(4, several("letters_4")), (8, several("letters_8"))]);
         let compilations = double_compilations();
         for buckets in [in_one, in_several] {
-            let model = BucketedModel::load_async(buckets, LoadOptions::new(), |model| model).wait().unwrap();
+            let model = BucketedModel::load_async(buckets, LoadOptions::new(), |model| model)
+                .wait()
+                .unwrap();
             for length in [3, 4, 7] {
-                let ids =
-                    Tensor::<i32, (Fixed<1>, Range<0, 99>)>::from_vec_with_dims(vec![6; length], [1, length]).unwrap();
-                let rows =
-                    Tensor::<f32, (Range<0, 99>, Fixed<2>)>::from_vec_with_dims(vec![1.0; 2 * length], [length, 2]);
+                let ids = Tensor::<i32, (Fixed<1>, Range<0, 99>)>::from_vec_with_dims(
+                    vec![6; length],
+                    [1, length],
+                )
+                .unwrap();
+                let rows = Tensor::<f32, (Range<0, 99>, Fixed<2>)>::from_vec_with_dims(
+                    vec![1.0; 2 * length],
+                    [length, 2],
+                );
                 let (rows, scale) = (rows.unwrap(), Tensor::<f32, (Fixed<1>,)>::from([0.5]));
                 let mut scaled = Tensor::<f32, (Fixed<1>, Range<2, 8>)>::smallest();
                 let mut products = Tensor::<f32, (Range<2, 8>, Range<2, 8>)>::smallest();
@@ -203,7 +236,10 @@ fn buckets_come_compiled_in_one_model_and_in_several() {
                 let inputs: [&dyn InputSlot; 3] = [&ids.view(), &rows.view(), &scale.view()];
                 model.predict(inputs, &mut [&mut scaled, &mut products, &mut mean]).unwrap();
                 assert_eq!(scaled.as_slice(), vec![3.0; length]);
-                assert_eq!((products.as_slice(), mean.as_slice()), (&*vec![2.0; length * length], &[6.0][..]));
+                assert_eq!(
+                    (products.as_slice(), mean.as_slice()),
+                    (&*vec![2.0; length * length], &[6.0][..])
+                );
             }
             assert!(model.is_loaded(0) && model.is_loaded(1));
         }
@@ -221,9 +257,11 @@ fn compiled_models_are_kept_where_the_options_say() {
     let double = Double::take();
     let (folder, package) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut loaded = Vec::new();
-    for place in
-        [CompiledFolder::ApplicationSupport, CompiledFolder::Caches, CompiledFolder::At(folder.path().join("kept"))]
-    {
+    for place in [
+        CompiledFolder::ApplicationSupport,
+        CompiledFolder::Caches,
+        CompiledFolder::At(folder.path().join("kept")),
+    ] {
         // A content that no other test has compiled.
         fixture::copy(&data("encoder.mlpackage"), &package.path().join("encoder.mlpackage"));
         fs::write(package.path().join("encoder.mlpackage/unique"), format!("{place:?}")).unwrap();
@@ -237,7 +275,11 @@ fn compiled_models_are_kept_where_the_options_say() {
         // What the system removes is made again, in the same place.
         fs::remove_dir_all(&path).unwrap();
         Model::load(&description("encoder"), &options).unwrap();
-        assert_eq!((double_compilations(), last_path()), (compilations + 2, path.clone()), "{place:?}");
+        assert_eq!(
+            (double_compilations(), last_path()),
+            (compilations + 2, path.clone()),
+            "{place:?}"
+        );
         loaded.push(path);
     }
     let folders: Vec<_> = loaded.iter().map(|path| path.parent().unwrap()).collect();

@@ -1,8 +1,8 @@
 """Makes the model packages and parity samples that the tests of coreml-rt use.
 
 Owns: the content of `packages/`. Must not: run in a test; the packages are committed.
-Flow: `python make.py` with torch 2.7.0, coremltools 9.0 and safetensors rewrites `packages/`; `fixture.rs` lays them out
-as a build would.
+Flow: `python make.py` with torch 2.7.0, coremltools 9.0 and safetensors rewrites `packages/`;
+`fixture.rs` lays them out as a build would.
 """
 
 import json
@@ -111,7 +111,8 @@ class Pair(torch.nn.Module):
 
 
 class Letters(torch.nn.Module):
-    """Scales numbers, multiplies all pairs of rows, and finds the mean of those numbers that the mask says are real."""
+    """Scales numbers, multiplies all pairs of rows, and finds the mean of those numbers that the
+    mask says are real."""
 
     def forward(self, ids, rows, mask, scale):
         real = ids.float() * mask
@@ -149,7 +150,8 @@ class Photo(torch.nn.Module):
 def write(name, module, inputs, outputs, fed, target=ct.target.iOS16, **options):
     """Converts a module and writes its package and one sample."""
     tensors = [
-        torch.from_numpy(values).to(torch.float32 if values.dtype == np.float16 else None) for values in fed.values()
+        torch.from_numpy(values).to(torch.float32 if values.dtype == np.float16 else None)
+        for values in fed.values()
     ]
     traced = torch.jit.trace(module.eval(), tuple(tensors), check_trace=False)
     model = ct.convert(
@@ -173,10 +175,15 @@ def write(name, module, inputs, outputs, fed, target=ct.target.iOS16, **options)
     results = results if isinstance(results, tuple) else (results,)
     names = [output.name for output in outputs] if outputs else ["classLabel_probs"]
     sample = {f"in/{key}": values for key, values in fed.items()}
-    sample |= {f"out/{key}": result.detach().numpy() for key, result in zip(names, results, strict=True)}
+    sample |= {
+        f"out/{key}": result.detach().numpy() for key, result in zip(names, results, strict=True)
+    }
     if not outputs:
         label = np.array([int(results[0].argmax())], dtype=np.int32)
-        sample = {key: value.reshape(-1) if key.startswith("out/") else value for key, value in sample.items()}
+        sample = {
+            key: value.reshape(-1) if key.startswith("out/") else value
+            for key, value in sample.items()
+        }
         sample["out/classLabel"] = label
     save_file(sample, PACKAGES / f"{name}.safetensors")
     (PACKAGES / f"{name}.safetensors").chmod(0o644)
@@ -185,7 +192,9 @@ def write(name, module, inputs, outputs, fed, target=ct.target.iOS16, **options)
 def letters(size, name, folder, target):
     """Converts the letters for one length."""
     types = {"ids": (1, size), "rows": (size, 2), "mask": (1, size), "scale": (1,)}
-    traced = torch.jit.trace(Letters(), tuple(torch.ones(shape) for shape in types.values()), check_trace=False)
+    traced = torch.jit.trace(
+        Letters(), tuple(torch.ones(shape) for shape in types.values()), check_trace=False
+    )
     kinds = {"ids": np.int32, "mask": np.float16, "scale": np.float32, "rows": np.float32}
     default = {"scale": np.array([2.0], dtype=np.float32)}
     model = ct.convert(
@@ -200,7 +209,8 @@ def letters(size, name, folder, target):
 
 
 def write_letters(name, sizes):
-    """Writes a package with a function for each size, or with one alone, and what it says of its buckets."""
+    """Writes a package with a function for each size, or with one alone, and what it says of its
+    buckets."""
     with tempfile.TemporaryDirectory() as folder:
         target = ct.target.iOS18 if len(sizes) > 1 else ct.target.iOS16
         for size in sizes:
@@ -210,7 +220,9 @@ def write_letters(name, sizes):
             package = Path(folder) / "all.mlpackage"
             descriptor = ct.utils.MultiFunctionDescriptor()
             for size in sizes:
-                descriptor.add_function(str(Path(folder) / f"bucket_{size}.mlpackage"), "main", f"bucket_{size}")
+                descriptor.add_function(
+                    str(Path(folder) / f"bucket_{size}.mlpackage"), "main", f"bucket_{size}"
+                )
             descriptor.default_function_name = f"bucket_{sizes[-1]}"
             ct.utils.save_multifunction(descriptor, str(package))
         path = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
@@ -227,7 +239,9 @@ def write_letters(name, sizes):
             "mask": {"input": "mask", "axis": 1},
             "trimmed": [{"output": "scaled", "axes": [1]}, {"output": "products", "axes": [0, 1]}],
         }
-        specification.description.metadata.userDefined["coreml-build.buckets"] = json.dumps(buckets, sort_keys=True)
+        specification.description.metadata.userDefined["coreml-build.buckets"] = json.dumps(
+            buckets, sort_keys=True
+        )
         path.write_bytes(specification.SerializeToString(deterministic=True))
         make_repeatable(package)
         shutil.copytree(package, PACKAGES / f"{name}.mlpackage")
@@ -235,7 +249,10 @@ def write_letters(name, sizes):
 
 def write_cipher():
     """Writes a package with two functions that have nothing in common but a matrix."""
-    functions = {"encode": (Encoding(), "plain", 4, "secret"), "decode": (Decoding(), "secret", 3, "restored")}
+    functions = {
+        "encode": (Encoding(), "plain", 4, "secret"),
+        "decode": (Decoding(), "secret", 3, "restored"),
+    }
     with tempfile.TemporaryDirectory() as folder:
         descriptor = ct.utils.MultiFunctionDescriptor()
         for name, (module, fed, size, output) in functions.items():
@@ -266,7 +283,9 @@ def write_samples_of_letters():
             "mask": np.ones((1, length), dtype=np.float16),
             "scale": np.array([0.5], dtype=np.float32),
         }
-        results = Letters()(*(torch.from_numpy(fed[key]) for key in ("ids", "rows", "mask", "scale")))
+        results = Letters()(
+            *(torch.from_numpy(fed[key]) for key in ("ids", "rows", "mask", "scale"))
+        )
         sample = {f"in/{key}": values for key, values in fed.items()}
         named = zip(("scaled", "products", "mean"), results, strict=True)
         sample |= {f"out/{key}": result.to(torch.float32).numpy() for key, result in named}
@@ -281,13 +300,18 @@ def steps(module, tensors, fed, outputs):
     sample = {}
     for step in range(3):
         result = module(*(tensor * (step + 1) for tensor in tensors))
-        sample |= {f"step{step}/in/{key}": values * np.float16(step + 1) for key, values in fed.items()}
+        sample |= {
+            f"step{step}/in/{key}": values * np.float16(step + 1) for key, values in fed.items()
+        }
         sample[f"step{step}/out/{outputs[0].name}"] = result.detach().numpy().copy()
-    return sample | {f"final_state/{key}": buffer.numpy().copy() for key, buffer in module.named_buffers()}
+    return sample | {
+        f"final_state/{key}": buffer.numpy().copy() for key, buffer in module.named_buffers()
+    }
 
 
 def write_functional(name):
-    """Writes the package and the sample of `name` once more, its states being inputs and outputs: `NAME_io`."""
+    """Writes the package and the sample of `name` once more, its states being inputs and outputs:
+    `NAME_io`."""
     package = PACKAGES / f"{name}_io.mlpackage"
     shutil.copytree(PACKAGES / f"{name}.mlpackage", package)
     functional.to_inputs_and_outputs(package, canonical.read_specification(package), {})
@@ -309,7 +333,10 @@ def make_repeatable(package):
     path.chmod(0o644)
     path = package / "Manifest.json"
     manifest = json.loads(path.read_text())
-    items = {str(uuid.uuid5(NAMESPACE, item["path"])).upper(): item for item in manifest["itemInfoEntries"].values()}
+    items = {
+        str(uuid.uuid5(NAMESPACE, item["path"])).upper(): item
+        for item in manifest["itemInfoEntries"].values()
+    }
     root = next(key for key, item in items.items() if item["path"].endswith(".mlmodel"))
     manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": root}
     path.write_text(json.dumps(manifest, indent=4, sort_keys=True))
@@ -335,7 +362,9 @@ def main():
         [tensor("x", (1, 4), np.float32)],
         None,
         {"x": np.array([[0.5, -1.0, 2.0, 0.25]], dtype=np.float32)},
-        classifier_config=ct.ClassifierConfig([40, -2, 3_000_000_000], predicted_feature_name="species"),
+        classifier_config=ct.ClassifierConfig(
+            [40, -2, 3_000_000_000], predicted_feature_name="species"
+        ),
         compute_precision=ct.precision.FLOAT32,
     )
     write(
@@ -346,7 +375,11 @@ def main():
             tensor("ids", (4,), np.int32),
             tensor("scale", (1,), np.float32, default_value=np.array([2.0], dtype=np.float32)),
         ],
-        [tensor("scaled", dtype=np.float16), tensor("doubled", dtype=np.int32), tensor("sums", dtype=np.float32)],
+        [
+            tensor("scaled", dtype=np.float16),
+            tensor("doubled", dtype=np.int32),
+            tensor("sums", dtype=np.float32),
+        ],
         {
             "half": np.array([[0.5, -1.5, 2.0], [4.0, 0.125, -3.0]], dtype=np.float16),
             "ids": np.array([1, -2, 3, 1000], dtype=np.int32),
@@ -432,7 +465,10 @@ def main():
         Masked(),
         [tensor("ids", (1, length), np.float32), tensor("mask", (length, 1), np.float32)],
         [tensor("kept"), tensor("sum")],
-        {"ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32), "mask": np.array([[1], [1], [0], [1]], np.float32)},
+        {
+            "ids": np.array([[1.0, 2.0, 3.0, 4.0]], dtype=np.float32),
+            "mask": np.array([[1], [1], [0], [1]], np.float32),
+        },
         compute_precision=ct.precision.FLOAT32,
     )
     write_symbols("masked", [symbols.Symbol("T", (("ids", 1), ("mask", 0)), (("kept", 1),))])

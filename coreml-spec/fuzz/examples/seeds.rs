@@ -1,4 +1,5 @@
-//! Fills the fuzzer's corpus with the packages of the tests, in the form that the fuzz target reads.
+//! Fills the fuzzer's corpus with the packages of the tests, in the form that the fuzz target
+//! reads.
 
 use std::error::Error;
 use std::fs;

@@ -1,6 +1,7 @@
 //! Reads packages that a fuzzer makes up, all of each.
 //!
-//! An input is a specification, then a weight file, then the size of the weight file in two bytes, little endian.
+//! An input is a specification, then a weight file, then the size of the weight file in two bytes,
+//! little endian.
 //!
 //! ```sh
 //! cargo install cargo-fuzz
@@ -8,7 +9,8 @@
 //! cargo run --example seeds                  # fills corpus/package from the packages of the tests
 //! cargo +nightly fuzz run package -- -max_total_time=600 -max_len=16384
 //! ```
-//! Without a nightly toolchain: `cargo fuzz run --sanitizer none package`, which finds panics but no memory errors.
+//! Without a nightly toolchain: `cargo fuzz run --sanitizer none package`, which finds panics but
+//! no memory errors.
 
 #![no_main]
 #![allow(clippy::unwrap_used, reason = "a finding is a panic")]

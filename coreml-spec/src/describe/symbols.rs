@@ -1,6 +1,7 @@
 //! Symbols that a package claims, held against its function.
 //!
-//! Owns: the check that they fit, and what they tell of outputs, whose sizes Core ML does not record. Must not: read metadata.
+//! Owns: the check that they fit, and what they tell of outputs, whose sizes Core ML does not
+//! record. Must not: read metadata.
 //! Flow: `describe.rs` → [`apply`] → [`Function::symbols`].
 
 use crate::{Dimension, Feature, FeatureKind, Flexibility, Function, SizeRange, Symbol};
@@ -20,17 +21,23 @@ pub(super) fn apply(symbols: Vec<Symbol>, function: &mut Function) -> Result<(),
             }
         }
         for dimension in &symbol.inputs {
-            let range = find(&function.inputs, dimension).and_then(|input| range(input, dimension.axis));
+            let range =
+                find(&function.inputs, dimension).and_then(|input| range(input, dimension.axis));
             let range = range.ok_or_else(|| format!("{dimension} is no range of an input"))?;
             if *common.get_or_insert(range) != range {
                 return Err(format!("{dimension} has other bounds than {}", symbol.inputs[0]));
             }
         }
         let common = common.ok_or("a size belongs to no input")?;
-        let default = symbol.inputs.first().and_then(|first| size(find(&function.inputs, first)?, first.axis));
+        let default = symbol
+            .inputs
+            .first()
+            .and_then(|first| size(find(&function.inputs, first)?, first.axis));
         for dimension in &symbol.outputs {
-            let output = function.outputs.iter_mut().find(|output| output.name == dimension.feature);
-            let narrowed = output.and_then(|output| narrow(output, dimension.axis, common, default));
+            let output =
+                function.outputs.iter_mut().find(|output| output.name == dimension.feature);
+            let narrowed =
+                output.and_then(|output| narrow(output, dimension.axis, common, default));
             narrowed.ok_or_else(|| format!("{dimension} is no open size of an output"))?;
         }
     }
@@ -69,8 +76,14 @@ fn size(feature: &Feature, axis: usize) -> Option<usize> {
     }
 }
 
-/// Gives a dimension of an output, which Core ML leaves open, its bounds; `None` when it is not open.
-fn narrow(output: &mut Feature, axis: usize, bounds: SizeRange, default: Option<usize>) -> Option<()> {
+/// Gives a dimension of an output, which Core ML leaves open, its bounds; `None` when it is not
+/// open.
+fn narrow(
+    output: &mut Feature,
+    axis: usize,
+    bounds: SizeRange,
+    default: Option<usize>,
+) -> Option<()> {
     let FeatureKind::MultiArray { shape, .. } = &mut output.kind else { return None };
     let Flexibility::Ranges(ranges) = &mut shape.flexibility else { return None };
     let (range, size) = ranges.get_mut(axis).zip(shape.default.get_mut(axis))?;
@@ -98,9 +111,11 @@ mod tests {
     /// A function of ids, a mask and a picture, with scores of the same length.
     fn function() -> Function {
         let range = SizeRange { min: 2, max: Some(9) };
-        let size = ImageSize { width: 4, height: 5, ranges: Some((range, range)), enumerated: Vec::new() };
+        let size =
+            ImageSize { width: 4, height: 5, ranges: Some((range, range)), enumerated: Vec::new() };
         let kind = FeatureKind::Image { size, color_space: ColorSpace::Rgb };
-        let photo = Feature { name: "photo".to_owned(), description: String::new(), kind, default: None };
+        let photo =
+            Feature { name: "photo".to_owned(), description: String::new(), kind, default: None };
         Function {
             name: "main".to_owned(),
             inputs: vec![ranged("ids", 1, Some(32), 8), ranged("mask", 1, Some(32), 8), photo],
@@ -125,7 +140,11 @@ mod tests {
                 inputs: vec![place("ids", 1), place("mask", 1)],
                 outputs: vec![place("scores", 1)],
             },
-            Symbol { name: None, inputs: vec![place("photo", 2)], outputs: vec![place("heights", 1)] },
+            Symbol {
+                name: None,
+                inputs: vec![place("photo", 2)],
+                outputs: vec![place("heights", 1)],
+            },
         ]
     }
 
@@ -133,8 +152,12 @@ mod tests {
     fn outputs_have_the_ranges_of_what_they_follow() {
         let mut function = function();
         apply(symbols(), &mut function).unwrap();
-        let kinds: Vec<String> = function.outputs.iter().map(|output| output.kind.to_string()).collect();
-        assert_eq!(kinds, ["float32 [1, 1..=32], default [1, 8]", "float32 [1, 2..=9], default [1, 5]"]);
+        let kinds: Vec<String> =
+            function.outputs.iter().map(|output| output.kind.to_string()).collect();
+        assert_eq!(
+            kinds,
+            ["float32 [1, 1..=32], default [1, 8]", "float32 [1, 2..=9], default [1, 5]"]
+        );
         let texts: Vec<String> = function.symbols.iter().map(Symbol::to_string).collect();
         assert_eq!(
             texts,
@@ -152,15 +175,25 @@ mod tests {
             ("dimension 0 of `ids` stands there twice", |symbols, _| {
                 symbols[0].inputs = vec![place("ids", 0), place("ids", 0)];
             }),
-            ("dimension 1 of `ids` stands there twice", |symbols, _| symbols[1].inputs.push(place("ids", 1))),
-            ("dimension 1 of `nothing` is no range", |symbols, _| symbols[0].inputs[1] = place("nothing", 1)),
-            ("dimension 7 of `mask` is no range", |symbols, _| symbols[0].inputs[1] = place("mask", 7)),
-            ("dimension 1 of `photo` is no range", |symbols, _| symbols[1].inputs[0] = place("photo", 1)),
+            ("dimension 1 of `ids` stands there twice", |symbols, _| {
+                symbols[1].inputs.push(place("ids", 1))
+            }),
+            ("dimension 1 of `nothing` is no range", |symbols, _| {
+                symbols[0].inputs[1] = place("nothing", 1)
+            }),
+            ("dimension 7 of `mask` is no range", |symbols, _| {
+                symbols[0].inputs[1] = place("mask", 7)
+            }),
+            ("dimension 1 of `photo` is no range", |symbols, _| {
+                symbols[1].inputs[0] = place("photo", 1)
+            }),
             ("dimension 1 of `mask` has other bounds than dimension 1 of `ids`", |_, function| {
                 function.inputs[1] = ranged("mask", 1, Some(31), 8);
             }),
             ("a size belongs to no input", |symbols, _| symbols[1].inputs.clear()),
-            ("dimension 0 of `scores` is no open size", |symbols, _| symbols[0].outputs[0] = place("scores", 0)),
+            ("dimension 0 of `scores` is no open size", |symbols, _| {
+                symbols[0].outputs[0] = place("scores", 0)
+            }),
             ("dimension 1 of `ids` is no open size", |symbols, _| {
                 symbols[0].inputs.remove(0);
                 symbols[0].outputs[0] = place("ids", 1);

@@ -1,7 +1,7 @@
 //! Which weights of two packages differ.
 //!
-//! Owns: reading weights a piece at a time, so that gigabytes need no memory. Must not: map them: what was looked at in a
-//! mapping stays in memory.
+//! Owns: reading weights a piece at a time, so that gigabytes need no memory. Must not: map them:
+//! what was looked at in a mapping stays in memory.
 //! Flow: `difference.rs` → [`Weights`] → the packages' weight files.
 
 use super::Change;
@@ -28,9 +28,15 @@ impl Weights {
         Self { before: Elements::of(before), after: Elements::of(after) }
     }
 
-    /// Returns which weights differ: those of the same name by their bytes; of the others, those that were only renamed.
-    pub(super) fn changes(&self, before: &[Weight<'_>], after: &[Weight<'_>]) -> Result<Vec<Change>, Error> {
-        let by_name: HashMap<&str, &Weight<'_>> = after.iter().map(|weight| (weight.name.as_str(), weight)).collect();
+    /// Returns which weights differ: those of the same name by their bytes; of the others, those
+    /// that were only renamed.
+    pub(super) fn changes(
+        &self,
+        before: &[Weight<'_>],
+        after: &[Weight<'_>],
+    ) -> Result<Vec<Change>, Error> {
+        let by_name: HashMap<&str, &Weight<'_>> =
+            after.iter().map(|weight| (weight.name.as_str(), weight)).collect();
         let old: HashSet<&str> = before.iter().map(|weight| weight.name.as_str()).collect();
         // Those that have come, by what a renamed one has in common with what it was.
         let mut new: HashMap<u64, Vec<&Weight<'_>>> = HashMap::new();
@@ -39,7 +45,11 @@ impl Weights {
         }
         let mut all = Vec::new();
         for was in before {
-            let change = |after: Option<String>| Change { what: was.name.clone(), before: Some(notation(was)), after };
+            let change = |after: Option<String>| Change {
+                what: was.name.clone(),
+                before: Some(notation(was)),
+                after,
+            };
             match by_name.get(was.name.as_str()) {
                 Some(is) if self.same(was, is)? => {}
                 Some(is) if notation(was) == notation(is) => {
@@ -62,20 +72,29 @@ impl Weights {
         }
         let mut new: Vec<&Weight<'_>> = new.into_values().flatten().collect();
         new.sort_by_key(|weight| &weight.name);
-        all.extend(new.into_iter().map(|is| Change { what: is.name.clone(), before: None, after: Some(notation(is)) }));
+        all.extend(new.into_iter().map(|is| Change {
+            what: is.name.clone(),
+            before: None,
+            after: Some(notation(is)),
+        }));
         Ok(all)
     }
 
     /// Returns whether two weights are the same tensor.
     fn same(&self, was: &Weight<'_>, is: &Weight<'_>) -> Result<bool, Error> {
         let (one, other) = (&was.constant, &is.constant);
-        if one.data_type != other.data_type || one.dims != other.dims || one.bytes.len() != other.bytes.len() {
+        if one.data_type != other.data_type
+            || one.dims != other.dims
+            || one.bytes.len() != other.bytes.len()
+        {
             return Ok(false);
         }
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for start in (0..one.bytes.len()).step_by(PIECE) {
             let piece = start..one.bytes.len().min(start + PIECE);
-            if self.before.read(was, piece.clone(), &mut ours)? != self.after.read(is, piece, &mut theirs)? {
+            if self.before.read(was, piece.clone(), &mut ours)?
+                != self.after.read(is, piece, &mut theirs)?
+            {
                 return Ok(false);
             }
         }
@@ -89,7 +108,8 @@ const PIECE: usize = 1 << 20;
 /// Bytes of a weight that tell it from most others.
 const TELLING: usize = 4096;
 
-/// Elements of a package's weights, read from their files: a mapping would keep in memory whatever was looked at.
+/// Elements of a package's weights, read from their files: a mapping would keep in memory whatever
+/// was looked at.
 struct Elements {
     /// The package's weight files, each opened once it is needed.
     files: Vec<(Arc<WeightFile>, OnceCell<File>)>,
@@ -106,11 +126,21 @@ impl Elements {
     ///
     /// Parameters: `buffer` — takes them where they are read from a file.
     /// Errors: [`Error::Io`].
-    fn read<'b>(&self, weight: &'b Weight<'_>, part: Range<usize>, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Error> {
+    fn read<'b>(
+        &self,
+        weight: &'b Weight<'_>,
+        part: Range<usize>,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<&'b [u8], Error> {
         let bytes: &[u8] = &weight.constant.bytes;
         let in_memory = bytes.get(part.clone()).unwrap_or_default();
-        let place = self.files.iter().find_map(|(file, opened)| Some((file, opened, file.range_of(bytes)?)));
-        let Some((file, opened, place)) = place.filter(|(file, ..)| file.is_on_disk()) else { return Ok(in_memory) };
+        let place = self
+            .files
+            .iter()
+            .find_map(|(file, opened)| Some((file, opened, file.range_of(bytes)?)));
+        let Some((file, opened, place)) = place.filter(|(file, ..)| file.is_on_disk()) else {
+            return Ok(in_memory);
+        };
         let io = |error| Error::io(file.path(), error);
         if opened.get().is_none() {
             // Nobody else sets it: this is one thread.

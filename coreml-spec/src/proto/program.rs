@@ -96,7 +96,8 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Returns the constants that stand in the operation: its attributes, and arguments given in place.
+    /// Returns the constants that stand in the operation: its attributes, and arguments given in
+    /// place.
     pub fn values(&self) -> impl Iterator<Item = &Value> {
         let bindings = self.inputs.values().flat_map(|argument| &argument.arguments);
         let in_place = bindings.filter_map(|binding| match &binding.kind {

@@ -148,7 +148,8 @@ pub struct Doubles {
 /// Packed elements.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct Bytes {
-    /// The elements, row by row, little endian; several to a byte for types under 8 bits, low bits first.
+    /// The elements, row by row, little endian; several to a byte for types under 8 bits, low bits
+    /// first.
     #[prost(bytes = "vec", tag = "1")]
     pub values: Vec<u8>,
 }

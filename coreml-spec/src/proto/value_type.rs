@@ -78,8 +78,8 @@ impl TensorType {
         DataType::from_mil(self.data_type)
     }
 
-    /// Returns the dimensions, `None` for each that is only known at run time; no list at all when even the rank is
-    /// not known, or when a size does not fit in memory.
+    /// Returns the dimensions, `None` for each that is only known at run time; no list at all when
+    /// even the rank is not known, or when a size does not fit in memory.
     pub fn dims(&self) -> Option<Vec<Option<usize>>> {
         let dim = |dimension: &Dimension| match dimension.kind.as_ref()? {
             DimensionKind::Constant(constant) => usize::try_from(constant.size).ok().map(Some),

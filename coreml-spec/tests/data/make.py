@@ -1,7 +1,8 @@
 """Makes the model packages that the tests of coreml-spec read.
 
 Owns: the content of `packages/`. Must not: run in a test; the packages are committed.
-Flow: `python make.py` with torch 2.7.0 and coremltools 9.0 rewrites `packages/`, byte for byte the same every time.
+Flow: `python make.py` with torch 2.7.0 and coremltools 9.0 rewrites `packages/`, byte for byte the
+same every time.
 """
 
 import json
@@ -20,7 +21,8 @@ from coremltools.proto import Model_pb2
 
 PACKAGES = Path(__file__).parent / "packages"
 
-# Elements of each tensor in `constants`: not a multiple of 8, so that packed types end inside a byte.
+# Elements of each tensor in `constants`: not a multiple of 8, so that packed types end inside a
+# byte.
 COUNT = 21
 
 
@@ -74,7 +76,9 @@ class Where(torch.nn.Module):
 def convert(module, shapes, **options):
     """Traces and converts a module, iOS 16 unless said otherwise."""
     options.setdefault("minimum_deployment_target", ct.target.iOS16)
-    traced = torch.jit.trace(module.eval(), tuple(torch.rand(shape) for shape in shapes), check_trace=False)
+    traced = torch.jit.trace(
+        module.eval(), tuple(torch.rand(shape) for shape in shapes), check_trace=False
+    )
     return ct.convert(traced, convert_to="mlprogram", **options)
 
 
@@ -86,7 +90,8 @@ def save(name, model):
 
 
 def canonicalize(folder):
-    """Makes a package the same on every run: ordered maps, fixed identifiers, no date, no machine-specific version."""
+    """Makes a package the same on every run: ordered maps, fixed identifiers, no date, no
+    machine-specific version."""
     path = folder / "Data/com.apple.CoreML/model.mlmodel"
     model = Model_pb2.Model.FromString(path.read_bytes())
     for key in ("conversion_date", "source"):
@@ -100,14 +105,25 @@ def canonicalize(folder):
     entries = {}
     for file, item, text in items:
         identifier = str(uuid.uuid5(uuid.NAMESPACE_URL, item))
-        entries[identifier] = {"author": "com.apple.CoreML", "description": text, "name": file, "path": item}
-    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": entries, "rootModelIdentifier": identifier}
+        entries[identifier] = {
+            "author": "com.apple.CoreML",
+            "description": text,
+            "name": file,
+            "path": item,
+        }
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": entries,
+        "rootModelIdentifier": identifier,
+    }
     (folder / "Manifest.json").write_text(json.dumps(manifest, indent=4, sort_keys=True) + "\n")
 
 
 def tensors():
     """Shapes of tensors: fixed, ranged, enumerated, exported, of unknown size."""
-    described = convert(Linear(), [(1, 16)], inputs=[ct.TensorType("x", (1, 16))], outputs=[ct.TensorType("y")])
+    described = convert(
+        Linear(), [(1, 16)], inputs=[ct.TensorType("x", (1, 16))], outputs=[ct.TensorType("y")]
+    )
     described.short_description = "A matrix."
     described.author = "The tests"
     described.license = "MIT"
@@ -145,7 +161,9 @@ def tensors():
             outputs=[ct.TensorType("z", dtype=np.float32)],
             inputs=[
                 ct.TensorType("x", (batch, 3), np.float32),
-                ct.TensorType("y", (batch, 3), np.float32, default_value=np.full((4, 3), 2.5, np.float32)),
+                ct.TensorType(
+                    "y", (batch, 3), np.float32, default_value=np.full((4, 3), 2.5, np.float32)
+                ),
             ],
         ),
     )
@@ -160,7 +178,9 @@ def tensors():
         ),
     )
     exported = torch.export.export(
-        Scale().eval(), (torch.rand(4, 3),), dynamic_shapes={"x": {0: torch.export.Dim("batch", min=2, max=64)}}
+        Scale().eval(),
+        (torch.rand(4, 3),),
+        dynamic_shapes={"x": {0: torch.export.Dim("batch", min=2, max=64)}},
     )
     save(
         "exported",
@@ -210,14 +230,20 @@ def images():
     save(
         "image_ranges",
         convert(
-            Scale(), [(1, 3, 8, 6)], inputs=[ct.ImageType("x", ranged)], outputs=[ct.TensorType("y", dtype=np.float32)]
+            Scale(),
+            [(1, 3, 8, 6)],
+            inputs=[ct.ImageType("x", ranged)],
+            outputs=[ct.TensorType("y", dtype=np.float32)],
         ),
     )
     shapes = ct.EnumeratedShapes(shapes=[(1, 3, 4, 4), (1, 3, 8, 6)], default=(1, 3, 8, 6))
     save(
         "image_enumerated",
         convert(
-            Scale(), [(1, 3, 8, 6)], inputs=[ct.ImageType("x", shapes)], outputs=[ct.TensorType("y", dtype=np.float32)]
+            Scale(),
+            [(1, 3, 8, 6)],
+            inputs=[ct.ImageType("x", shapes)],
+            outputs=[ct.TensorType("y", dtype=np.float32)],
         ),
     )
 
@@ -286,25 +312,34 @@ def compressed():
     def config(options):
         return cto.OptimizationConfig(global_config=options)
 
-    int4 = cto.OpLinearQuantizerConfig(dtype="int4", granularity="per_block", block_size=8, weight_threshold=0)
+    int4 = cto.OpLinearQuantizerConfig(
+        dtype="int4", granularity="per_block", block_size=8, weight_threshold=0
+    )
     save("int4", cto.linear_quantize_weights(matrix(), config(int4)))
     int8 = cto.OpLinearQuantizerConfig(mode="linear_symmetric", dtype="int8", weight_threshold=0)
     save(
         "int8",
-        cto.linear_quantize_weights(convert(Linear(), [(1, 16)], inputs=[ct.TensorType("x", (1, 16))]), config(int8)),
+        cto.linear_quantize_weights(
+            convert(Linear(), [(1, 16)], inputs=[ct.TensorType("x", (1, 16))]), config(int8)
+        ),
     )
     save(
         "palettized",
-        cto.palettize_weights(matrix(), config(cto.OpPalettizerConfig(mode="uniform", nbits=3, weight_threshold=0))),
+        cto.palettize_weights(
+            matrix(), config(cto.OpPalettizerConfig(mode="uniform", nbits=3, weight_threshold=0))
+        ),
     )
     save(
         "sparse",
-        cto.prune_weights(matrix(), config(cto.OpMagnitudePrunerConfig(target_sparsity=0.5, weight_threshold=0))),
+        cto.prune_weights(
+            matrix(), config(cto.OpMagnitudePrunerConfig(target_sparsity=0.5, weight_threshold=0))
+        ),
     )
 
 
 def constants():
-    """A tensor of every element type, in a weight file and in place; element `i` is `i` as far as the type goes."""
+    """A tensor of every element type, in a weight file and in place; element `i` is `i` as far as
+    the type goes."""
     model = Model_pb2.Model(specificationVersion=9)
     output = model.description.output.add(name="float32")
     output.type.multiArrayType.dataType = 65568
@@ -342,7 +377,9 @@ def constants():
     for bits in (1, 2, 3, 4, 6):
         code = getattr(mil, f"UINT{bits}")
         values = numbers % 2**bits
-        place(f"uint{bits}", code, getattr(writer, f"write_uint{bits}_data")(values.astype(np.uint8)))
+        place(
+            f"uint{bits}", code, getattr(writer, f"write_uint{bits}_data")(values.astype(np.uint8))
+        )
         constant(f"uint{bits}_here", code).immediateValue.tensor.bytes.values = pack(values, bits)
     signed = (numbers % 16) - 8
     place("int4", mil.INT4, writer.write_int4_data(signed.astype(np.int8)))
@@ -369,14 +406,26 @@ def constants():
     place("float32", mil.FLOAT32, writer.write_float_data(numbers.astype(np.float32)))
     constant("float32_here", mil.FLOAT32).immediateValue.tensor.floats.values.extend(numbers)
     constant("float64_here", mil.FLOAT64).immediateValue.tensor.doubles.values.extend(numbers)
-    constant("int64_here", mil.INT64).immediateValue.tensor.longInts.values.extend((numbers - 10).tolist())
-    constant("uint64_here", mil.UINT64).immediateValue.tensor.longInts.values.extend(numbers.tolist())
-    constant("bool_here", mil.BOOL).immediateValue.tensor.bools.values.extend((numbers % 2 == 1).tolist())
-    constant("string_here", mil.STRING).immediateValue.tensor.strings.values.extend(map(str, numbers))
+    constant("int64_here", mil.INT64).immediateValue.tensor.longInts.values.extend(
+        (numbers - 10).tolist()
+    )
+    constant("uint64_here", mil.UINT64).immediateValue.tensor.longInts.values.extend(
+        numbers.tolist()
+    )
+    constant("bool_here", mil.BOOL).immediateValue.tensor.bools.values.extend(
+        (numbers % 2 == 1).tolist()
+    )
+    constant("string_here", mil.STRING).immediateValue.tensor.strings.values.extend(
+        map(str, numbers)
+    )
     del writer
     # coremltools has no writer for these: a second file in the same format.
     small = {
-        "bfloat16": (mil.BFLOAT16, 5, torch.arange(COUNT).to(torch.bfloat16).view(torch.uint8).numpy().tobytes()),
+        "bfloat16": (
+            mil.BFLOAT16,
+            5,
+            torch.arange(COUNT).to(torch.bfloat16).view(torch.uint8).numpy().tobytes(),
+        ),
         "float8e4m3fn": (
             mil.FLOAT8E4M3FN,
             16,

@@ -22,7 +22,11 @@ fn block(model: &mut proto::Model) -> &mut proto::Block {
 
 /// Returns the value of a `const` operation.
 fn constant<'a>(model: &'a mut proto::Model, name: &str) -> &'a mut proto::Value {
-    let operation = block(model).operations.iter_mut().find(|operation| operation.outputs[0].name == name).unwrap();
+    let operation = block(model)
+        .operations
+        .iter_mut()
+        .find(|operation| operation.outputs[0].name == name)
+        .unwrap();
     operation.attributes.get_mut("val").unwrap()
 }
 
@@ -39,7 +43,8 @@ fn weight_references_stay_inside() {
     let set = |name: &str, offset: u64| {
         let reference = proto::BlobFileValue { file_name: name.into(), offset };
         error_of("fixed", |model| {
-            constant(model, "linear_weight_to_fp16").kind = Some(proto::ValueKind::BlobFile(reference));
+            constant(model, "linear_weight_to_fp16").kind =
+                Some(proto::ValueKind::BlobFile(reference));
         })
     };
     for offset in [1, 64 * 3 + 1, 1 << 20, u64::MAX - 63, u64::MAX] {
@@ -59,7 +64,12 @@ fn weight_references_stay_inside() {
         "@model_path/weights/weight.bin\0",
     ] {
         let error = set(name, 64);
-        assert!(error.contains(&format!("refers to the weight file {name:?}, which is not in the package")), "{error}");
+        assert!(
+            error.contains(&format!(
+                "refers to the weight file {name:?}, which is not in the package"
+            )),
+            "{error}"
+        );
     }
 }
 
@@ -72,19 +82,34 @@ fn weight_headers_are_checked() {
     };
     // The matrix is the first blob: its metadata stands at 64.
     for (at, bytes, expected) in [
-        (4, &1_u32.to_le_bytes()[..], "the weight file has version 1; convert the model with coremltools 5 or later"),
+        (
+            4,
+            &1_u32.to_le_bytes()[..],
+            "the weight file has version 1; convert the model with coremltools 5 or later",
+        ),
         (64, &[0, 0, 0, 0], "no tensor at offset 64: the sentinel is 0x0"),
         (68, &99_u32.to_le_bytes(), "the tensor at offset 64 has the unknown type 99"),
-        (68, &2_u32.to_le_bytes(), "the tensor at offset 64 is float32, but the program says float16"),
+        (
+            68,
+            &2_u32.to_le_bytes(),
+            "the tensor at offset 64 is float32, but the program says float16",
+        ),
         (72, &u64::MAX.to_le_bytes(), "but the file has"),
-        (72, &1022_u64.to_le_bytes(), "a constant of type float16 and shape [32, 16] has 1022 bytes"),
+        (
+            72,
+            &1022_u64.to_le_bytes(),
+            "a constant of type float16 and shape [32, 16] has 1022 bytes",
+        ),
         (80, &u64::MAX.to_le_bytes(), "claims bytes 18446744073709551615 and 1024 on"),
         (80, &(u64::MAX - 1023).to_le_bytes(), "but the file has"),
         (80, &(1_u64 << 40).to_le_bytes(), "but the file has"),
     ] {
         let error = with(at, bytes);
         assert!(error.contains(expected), "{error}");
-        assert!(error.contains("; the package is damaged: convert or copy the model again") || at == 4, "{error}");
+        assert!(
+            error.contains("; the package is damaged: convert or copy the model again") || at == 4,
+            "{error}"
+        );
     }
 }
 
@@ -95,19 +120,25 @@ fn constants_must_fit_their_types() {
             kind: Some(proto::DimensionKind::Constant(proto::ConstantDimension { size: *size })),
         };
         let dimensions = sizes.iter().map(constant_dimension).collect();
-        error_of("constants", |model| match &mut constant(model, "uint3").r#type.as_mut().unwrap().kind {
-            Some(proto::ValueTypeKind::Tensor(tensor)) => tensor.dimensions = dimensions,
-            kind => panic!("{kind:?}"),
+        error_of("constants", |model| {
+            match &mut constant(model, "uint3").r#type.as_mut().unwrap().kind {
+                Some(proto::ValueTypeKind::Tensor(tensor)) => tensor.dimensions = dimensions,
+                kind => panic!("{kind:?}"),
+            }
         })
     };
-    for sizes in [&[0][..], &[], &[22], &[1 << 61], &[1 << 63, 2], &[u64::MAX], &[u64::MAX, u64::MAX, 0]] {
+    for sizes in
+        [&[0][..], &[], &[22], &[1 << 61], &[1 << 63, 2], &[u64::MAX], &[u64::MAX, u64::MAX, 0]]
+    {
         let error = resized(sizes);
         assert!(error.contains("shape [") && error.contains("; the package is damaged"), "{error}");
     }
     let retyped = |code: i32| {
-        error_of("constants", |model| match &mut constant(model, "int16_here").r#type.as_mut().unwrap().kind {
-            Some(proto::ValueTypeKind::Tensor(tensor)) => tensor.data_type = code,
-            kind => panic!("{kind:?}"),
+        error_of("constants", |model| {
+            match &mut constant(model, "int16_here").r#type.as_mut().unwrap().kind {
+                Some(proto::ValueTypeKind::Tensor(tensor)) => tensor.data_type = code,
+                kind => panic!("{kind:?}"),
+            }
         })
     };
     assert!(retyped(0).contains("a constant has the unknown element type 0"));
@@ -125,16 +156,22 @@ fn descriptions_must_be_possible() {
         error_of("fixed", |model| change(array(&mut model.description.as_mut().unwrap().input)))
     };
     let range = |bounds_of: &[(u64, i64)]| {
-        let bounds = |&(lower_bound, upper_bound): &(u64, i64)| proto::SizeBounds { lower_bound, upper_bound };
+        let bounds = |&(lower_bound, upper_bound): &(u64, i64)| proto::SizeBounds {
+            lower_bound,
+            upper_bound,
+        };
         let size_ranges: Vec<_> = bounds_of.iter().map(bounds).collect();
         input(&|array| {
-            array.shape_flexibility = Some(Range(proto::ShapeRange { size_ranges: size_ranges.clone() }));
+            array.shape_flexibility =
+                Some(Range(proto::ShapeRange { size_ranges: size_ranges.clone() }));
         })
     };
     let shapes = |shapes: &[&[i64]]| {
-        let shapes: Vec<_> = shapes.iter().map(|shape| proto::ArrayShape { shape: shape.to_vec() }).collect();
+        let shapes: Vec<_> =
+            shapes.iter().map(|shape| proto::ArrayShape { shape: shape.to_vec() }).collect();
         input(&|array| {
-            array.shape_flexibility = Some(Enumerated(proto::EnumeratedShapes { shapes: shapes.clone() }));
+            array.shape_flexibility =
+                Some(Enumerated(proto::EnumeratedShapes { shapes: shapes.clone() }));
         })
     };
     for (error, expected) in [
@@ -142,7 +179,10 @@ fn descriptions_must_be_possible() {
         (input(&|array| array.shape = vec![i64::MAX, 0, 3]), "has the impossible shape"),
         (input(&|array| array.data_type = 7), "has the unknown element type 7"),
         (range(&[(1, 1)]), "has the default shape [1, 16], which is not within its ranges"),
-        (range(&[(1, 1), (17, 20)]), "has the default shape [1, 16], which is not within its ranges"),
+        (
+            range(&[(1, 1), (17, 20)]),
+            "has the default shape [1, 16], which is not within its ranges",
+        ),
         (range(&[(1, 1), (20, 17)]), "has the impossible range 20 to 17"),
         (shapes(&[]), "has an empty list of shapes"),
         (shapes(&[&[1, 16], &[1]]), "has shapes of different ranks"),
@@ -159,31 +199,45 @@ fn description_and_program_must_agree() {
     let output = error_of("fixed", |model| block(model).outputs.clear());
     assert!(output.contains("the function \"main\" does not give the output \"y\""), "{output}");
     let opset = error_of("fixed", |model| {
-        model.ml_program.as_mut().unwrap().functions.get_mut("main").unwrap().opset = "CoreML99".into();
+        model.ml_program.as_mut().unwrap().functions.get_mut("main").unwrap().opset =
+            "CoreML99".into();
     });
-    assert!(opset.contains("the function \"main\" has no block for its opset \"CoreML99\""), "{opset}");
+    assert!(
+        opset.contains("the function \"main\" has no block for its opset \"CoreML99\""),
+        "{opset}"
+    );
     let function = error_of("multifunction", |model| {
         model.ml_program.as_mut().unwrap().functions.remove("one").unwrap();
     });
-    assert!(function.contains("the description names the function \"one\", the program has none"), "{function}");
+    assert!(
+        function.contains("the description names the function \"one\", the program has none"),
+        "{function}"
+    );
     let default = error_of("multifunction", |model| {
         model.description.as_mut().unwrap().default_function_name = "five".into();
     });
     assert!(default.contains("the default function \"five\" is not described"), "{default}");
     let other = error_of("fixed", |model| model.ml_program = None);
-    assert!(
-        other
-            .ends_with("not an ML Program; only ML Programs are read: convert the model with convert_to=\"mlprogram\"")
-    );
+    assert!(other.ends_with(
+        "not an ML Program; only ML Programs are read: convert the model with \
+                convert_to=\"mlprogram\""
+    ));
     let labels = error_of("classifier_strings", |model| {
         block(model).operations.retain(|operation| operation.r#type != "classify");
     });
-    assert!(labels.contains("the classifier of function \"main\" has no classify operation"), "{labels}");
+    assert!(
+        labels.contains("the classifier of function \"main\" has no classify operation"),
+        "{labels}"
+    );
     let infinite = error_of("ranges", |model| {
         let inputs = &mut model.description.as_mut().unwrap().input;
-        array(&mut inputs[1..]).default_value = Some(proto::DefaultValueKind::Float(f32::NEG_INFINITY));
+        array(&mut inputs[1..]).default_value =
+            Some(proto::DefaultValueKind::Float(f32::NEG_INFINITY));
     });
-    assert!(infinite.contains("has the default value -inf; give it a finite default value"), "{infinite}");
+    assert!(
+        infinite.contains("has the default value -inf; give it a finite default value"),
+        "{infinite}"
+    );
 }
 
 #[test]
@@ -209,12 +263,23 @@ fn buckets_fit_the_functions_that_they_describe() {
         ("\"sizes\":[1,4]", "\"sizes\":[]", "do not ascend"),
         ("\"sizes\":[1,4]", "\"sizes\":[18446744073709551616]", "invalid type"),
         ("\"axes\":[0],\"value\"", "\"axes\":[],\"value\"", "is not among those that are padded"),
-        ("\"axes\":[0],\"value\"", "\"axes\":[0,9],\"value\"", "does not have 1 in the dimensions [0, 9]"),
-        ("\"axes\":[0],\"value\"", &format!("\"axes\":{long},\"value\""), "does not have 1 in the dimensions"),
+        (
+            "\"axes\":[0],\"value\"",
+            "\"axes\":[0,9],\"value\"",
+            "does not have 1 in the dimensions [0, 9]",
+        ),
+        (
+            "\"axes\":[0],\"value\"",
+            &format!("\"axes\":{long},\"value\""),
+            "does not have 1 in the dimensions",
+        ),
         ("{\"output\":\"y\"", "{\"output\":\"z\"", "\"z\" of"),
     ] {
         let error = with(&right.replacen(from, to, 1)).unwrap_err();
-        assert!(error.contains("the metadata \"coreml-build.buckets\" does not fit the model"), "{error:.300}");
+        assert!(
+            error.contains("the metadata \"coreml-build.buckets\" does not fit the model"),
+            "{error:.300}"
+        );
         assert!(error.contains(problem), "{problem}: {error:.300}");
     }
 }

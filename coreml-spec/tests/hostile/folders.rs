@@ -26,8 +26,14 @@ fn manifests_are_checked() {
         ("{}".into(), "not a package manifest: missing field `fileFormatVersion`"),
         (manifest("1.0.0", "x", "B"), "rootModelIdentifier \"B\" is not among itemInfoEntries"),
         (manifest("2.0.0", "x", "A"), "the package format has version \"2.0.0\""),
-        (manifest("1.0.0", "../../secret", "A"), "the path \"../../secret\" leads out of the package"),
-        (manifest("1.0.0", "/etc/passwd", "A"), "the path \"/etc/passwd\" leads out of the package"),
+        (
+            manifest("1.0.0", "../../secret", "A"),
+            "the path \"../../secret\" leads out of the package",
+        ),
+        (
+            manifest("1.0.0", "/etc/passwd", "A"),
+            "the path \"/etc/passwd\" leads out of the package",
+        ),
         (manifest("1.0.0", "a\\..\\b", "A"), "leads out of the package"),
         (manifest("1.0.0", "", "A"), "the path \"\" leads out of the package"),
         (manifest("1.0.0", "none.mlmodel", "A"), "none.mlmodel: No such file or directory"),
@@ -38,8 +44,13 @@ fn manifests_are_checked() {
         assert!(error.contains("Manifest.json") || error.contains("none.mlmodel"), "{error}");
     }
     let missing = Package::open("/nonexistent/m.mlpackage").unwrap_err().to_string();
-    assert!(missing.contains("/nonexistent/m.mlpackage/Manifest.json: ") && missing.ends_with("check the path"));
-    let file = Package::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap_err().to_string();
+    assert!(
+        missing.contains("/nonexistent/m.mlpackage/Manifest.json: ")
+            && missing.ends_with("check the path")
+    );
+    let file = Package::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .unwrap_err()
+        .to_string();
     assert!(file.contains("a model package is a folder"), "{file}");
 }
 
@@ -71,7 +82,12 @@ fn folders_on_disk_are_survived() {
         assert!(error.contains("weight.bin"), "{harm}: {error}");
     }
     // A specification beyond the limit; sparse, so that the disk does not notice.
-    fs::File::options().write(true).open(folder.path().join(MODEL)).unwrap().set_len((64 << 20) + 1).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(folder.path().join(MODEL))
+        .unwrap()
+        .set_len((64 << 20) + 1)
+        .unwrap();
     let error = Package::open(folder.path()).unwrap_err().to_string();
     assert!(error.contains("model.mlmodel: the file is larger than 64 MiB"), "{error}");
     fs::remove_file(folder.path().join(MODEL)).unwrap();

@@ -5,7 +5,8 @@ use crate::reading::read_everything;
 use coreml_spec::proto;
 use prost::Message;
 
-/// Wraps nothing in length-delimited fields: first those of `path`, outermost first, inside them `cycle` over and over.
+/// Wraps nothing in length-delimited fields: first those of `path`, outermost first, inside them
+/// `cycle` over and over.
 fn nest(path: &[u32], cycle: &[u32], levels: usize) -> Vec<u8> {
     // Built backwards, so that a million levels take linear time.
     let mut reversed: Vec<u8> = Vec::new();
@@ -61,7 +62,10 @@ fn nesting_is_limited() {
         assert!(!shallow.contains("recursion limit"), "{what}: {shallow}");
         for levels in [110, 1_000_000] {
             let error = decode(nest(path, cycle, levels));
-            assert!(error.contains("cannot be decoded") && error.contains("recursion limit"), "{what}: {error}");
+            assert!(
+                error.contains("cannot be decoded") && error.contains("recursion limit"),
+                "{what}: {error}"
+            );
         }
     }
     // Groups of an unknown field, which a decoder skips by recursion too.

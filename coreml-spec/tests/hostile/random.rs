@@ -21,8 +21,13 @@ fn every_truncation_is_survived() {
                 files.insert(file.clone(), whole[..size].to_vec());
                 errors += usize::from(read_everything(&files).is_err());
             }
-            // A file may end in bytes that nothing needs; a specification may be cut between two fields.
-            assert!(errors * 10 >= whole.len() * 9, "{name}: {file}: {errors} errors in {} truncations", whole.len());
+            // A file may end in bytes that nothing needs; a specification may be cut between two
+            // fields.
+            assert!(
+                errors * 10 >= whole.len() * 9,
+                "{name}: {file}: {errors} errors in {} truncations",
+                whole.len()
+            );
         }
     }
 }

@@ -9,9 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The files of a package by path.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Opens a package and reads all that can be read of it, errors or not; the first error is returned.
+/// Opens a package and reads all that can be read of it, errors or not; the first error is
+/// returned.
 pub(crate) fn read_everything(files: &Files) -> Result<usize, Error> {
-    let package = Package::from_files(files.iter().map(|(path, bytes)| (path.clone(), Cow::Owned(bytes.clone()))))?;
+    let package = Package::from_files(
+        files.iter().map(|(path, bytes)| (path.clone(), Cow::Owned(bytes.clone()))),
+    )?;
     let mut first = Ok(0);
     let mut keep = |result: Result<usize, Error>| match (&mut first, result) {
         (Ok(sum), Ok(more)) => *sum += more,
@@ -23,12 +26,20 @@ pub(crate) fn read_everything(files: &Files) -> Result<usize, Error> {
         interface.functions.len()
     }));
     keep(package.summary().map(|summary| summary.functions.len()));
-    for block in package.program()?.functions.values().flat_map(|function| function.block_specializations.values()) {
+    for block in package
+        .program()?
+        .functions
+        .values()
+        .flat_map(|function| function.block_specializations.values())
+    {
         block.visit(&mut |operation| {
             for value in operation.values() {
                 // Lists, as of class labels, are no tensors; the interface has read them.
-                let is_list = |value: &proto::ImmediateValue| matches!(value.kind, Some(proto::ImmediateKind::List(_)));
-                if matches!(&value.kind, Some(proto::ValueKind::Immediate(value)) if is_list(value)) {
+                let is_list = |value: &proto::ImmediateValue| {
+                    matches!(value.kind, Some(proto::ImmediateKind::List(_)))
+                };
+                if matches!(&value.kind, Some(proto::ValueKind::Immediate(value)) if is_list(value))
+                {
                     continue;
                 }
                 keep(package.constant(value).map(|constant| {

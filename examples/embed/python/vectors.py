@@ -1,7 +1,8 @@
 """Asks the package of the encoder for its own tokens and vectors, for the tests to compare with.
 
 Owns: `data/vectors.safetensors`.   Must not: be needed by a build.
-Flow: run by hand, `python python/vectors.py`, where the packages of `embed.toml` are installed. Seconds on one core.
+Flow: run by hand, `python python/vectors.py`, where the packages of `embed.toml` are installed.
+Seconds on one core.
 """
 
 from pathlib import Path
@@ -38,7 +39,9 @@ def main() -> None:
     """Writes the tokens and the vectors of all texts."""
     model, chosen = load_model(device="cpu"), texts()
     model.max_seq_length = LONGEST
-    tokens = [model.tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text in chosen]
+    tokens = [
+        model.tokenizer(text, truncation=True, max_length=LONGEST)["input_ids"] for text in chosen
+    ]
     tensors = {
         "texts": torch.tensor(list("\x1f".join(chosen).encode()), dtype=torch.uint8),
         "lengths": torch.tensor([len(row) for row in tokens], dtype=torch.int32),

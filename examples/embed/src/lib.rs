@@ -1,10 +1,13 @@
-//! Sentence embeddings: what a text means, as 384 numbers of length 1; texts of like meaning have vectors that point alike.
+//! Sentence embeddings: what a text means, as 384 numbers of length 1; texts of like meaning have
+//! vectors that point alike.
 //!
-//! Owns: the generated types, and how a text becomes tokens and a vector. Must not: print; know which sizes are converted.
-//! Flow: `build.rs` converts `embed.toml` → the attribute below makes types of it → `main.rs` searches sentences.
+//! Owns: the generated types, and how a text becomes tokens and a vector. Must not: print; know
+//! which sizes are converted.
+//! Flow: `build.rs` converts `embed.toml` → the attribute below makes types of it → `main.rs`
+//! searches sentences.
 //!
-//! The weights are published ones, those of sentence-transformers/all-MiniLM-L6-v2. Neither the sizes of `embed.toml` nor
-//! the mask are seen here: the input has the text's own length.
+//! The weights are published ones, those of sentence-transformers/all-MiniLM-L6-v2. Neither the
+//! sizes of `embed.toml` nor the mask are seen here: the input has the text's own length.
 
 mod words;
 
@@ -34,7 +37,8 @@ impl Embedder {
         Ok(Self { model: model::Model::load_with(options)?, words: Words::new()? })
     }
 
-    /// Returns the vector of a text, in the smallest bucket that it fits into; of a long text, that of its first 512 tokens.
+    /// Returns the vector of a text, in the smallest bucket that it fits into; of a long text, that
+    /// of its first 512 tokens.
     ///
     /// Returns: `DIMENSIONS` numbers, whose squares have the sum 1.
     /// Errors: as `predict`.
@@ -45,14 +49,17 @@ impl Embedder {
     }
 }
 
-/// Returns the cosine of the angle between two vectors of length 1: 1 for the same meaning, about 0 for unrelated ones.
+/// Returns the cosine of the angle between two vectors of length 1: 1 for the same meaning, about 0
+/// for unrelated ones.
 pub fn cosine(one: &[f32], other: &[f32]) -> f32 {
     one.iter().zip(other).map(|(a, b)| a * b).sum()
 }
 
-/// Returns the positions of the vectors that are nearest to `query`, with their cosines, the nearest first.
+/// Returns the positions of the vectors that are nearest to `query`, with their cosines, the
+/// nearest first.
 pub fn nearest(query: &[f32], vectors: &[Vec<f32>], count: usize) -> Vec<(usize, f32)> {
-    let mut found: Vec<(usize, f32)> = vectors.iter().map(|vector| cosine(query, vector)).enumerate().collect();
+    let mut found: Vec<(usize, f32)> =
+        vectors.iter().map(|vector| cosine(query, vector)).enumerate().collect();
     found.sort_by(|one, other| other.1.total_cmp(&one.1));
     found.truncate(count);
     found

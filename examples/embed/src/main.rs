@@ -1,7 +1,8 @@
 //! Searches sentences by meaning, and measures how well and how fast that works.
 //!
 //! Owns: what is printed. Must not: know Python, Core ML, an engine or tokens.
-//! Flow: `lib.rs` makes the vectors; this program compares those of the sentences with that of each query.
+//! Flow: `lib.rs` makes the vectors; this program compares those of the sentences with that of each
+//! query.
 
 use coreml_rt::LoadOptions;
 use embed::{Embedder, nearest};
@@ -50,7 +51,10 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         return Ok(());
     }
     let own = match &arguments.file {
-        Some(file) => Some(std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?),
+        Some(file) => Some(
+            std::fs::read_to_string(file)
+                .map_err(|error| format!("{}: {error}", file.display()))?,
+        ),
         None => None,
     };
     let sentences: Vec<&str> = match &own {
@@ -59,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     };
     let embedder = Embedder::load(&LoadOptions::new())?;
     let start = Instant::now();
-    let vectors = sentences.iter().map(|sentence| embedder.embed(sentence)).collect::<Result<Vec<_>, _>>()?;
+    let vectors =
+        sentences.iter().map(|sentence| embedder.embed(sentence)).collect::<Result<Vec<_>, _>>()?;
     let each = 1e3 * start.elapsed().as_secs_f64() / sentences.len().max(1) as f64;
     println!("{} sentences, {each:.1} ms each\n", sentences.len());
 
@@ -83,7 +88,11 @@ fn measure(embedder: &Embedder, vectors: &[Vec<f32>]) -> Result<(), Box<dyn Erro
     for (topic, query) in pairs(QUERIES) {
         let found = nearest(&embedder.embed(query)?, vectors, SHOWN);
         let hits: Vec<bool> = found.iter().map(|&(at, _)| topics[at] == topic).collect();
-        println!("{query:34} {} of {} of the topic \"{topic}\"", hits.iter().filter(|hit| **hit).count(), hits.len());
+        println!(
+            "{query:34} {} of {} of the topic \"{topic}\"",
+            hits.iter().filter(|hit| **hit).count(),
+            hits.len()
+        );
         first += usize::from(hits.first() == Some(&true));
         right += hits.iter().filter(|hit| **hit).count();
         (all, queries) = (all + hits.len(), queries + 1);
@@ -107,8 +116,12 @@ fn arguments() -> Result<Arguments, Box<dyn Error + Send + Sync>> {
     while let Some(word) = words.next() {
         match word.as_str() {
             "--help" | "-h" => arguments.help = true,
-            "--file" => arguments.file = Some(words.next().ok_or("--file needs the name of a file")?.into()),
-            option if option.starts_with("--") => return Err(format!("unknown option {option}; see --help").into()),
+            "--file" => {
+                arguments.file = Some(words.next().ok_or("--file needs the name of a file")?.into())
+            }
+            option if option.starts_with("--") => {
+                return Err(format!("unknown option {option}; see --help").into());
+            }
             _ => arguments.queries.push(word),
         }
     }

@@ -1,6 +1,7 @@
 //! Tests: tokens and vectors against those of the package's own Python code, and search.
 //!
-//! `data/vectors.safetensors` holds what sentence-transformers makes of some texts (`python/vectors.py`).
+//! `data/vectors.safetensors` holds what sentence-transformers makes of some texts
+//! (`python/vectors.py`).
 
 use super::*;
 use safetensors::SafeTensors;
@@ -20,10 +21,12 @@ fn references() -> Vec<Reference> {
     let bytes = include_bytes!("../data/vectors.safetensors");
     let file = SafeTensors::deserialize(bytes).unwrap();
     let data = |name: &str| file.tensor(name).unwrap().data().to_vec();
-    let integers =
-        |name: &str| -> Vec<i32> { data(name).as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect() };
+    let integers = |name: &str| -> Vec<i32> {
+        data(name).as_chunks().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect()
+    };
     let texts = String::from_utf8(data("texts")).unwrap();
-    let vectors: Vec<f32> = data("vectors").as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    let vectors: Vec<f32> =
+        data("vectors").as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     let mut tokens = integers("tokens").into_iter();
     let rows = texts.split('\u{1f}').zip(integers("lengths")).zip(vectors.chunks(DIMENSIONS));
     rows.map(|((text, length), vector)| Reference {
@@ -71,9 +74,15 @@ fn vectors_are_those_of_the_original_in_every_bucket() {
 #[test]
 fn what_is_near_in_meaning_is_found() {
     let embedder = Embedder::load(&LoadOptions::new()).unwrap();
-    let texts = ["The cat sleeps on the warm radiator.", "The judge dismissed the case.", "Knead the dough."];
+    let texts = [
+        "The cat sleeps on the warm radiator.",
+        "The judge dismissed the case.",
+        "Knead the dough.",
+    ];
     let vectors: Vec<Vec<f32>> = texts.iter().map(|text| embedder.embed(text).unwrap()).collect();
-    for (query, expected) in [("a pet takes a nap", 0), ("a trial at court", 1), ("making bread", 2)] {
+    for (query, expected) in
+        [("a pet takes a nap", 0), ("a trial at court", 1), ("making bread", 2)]
+    {
         let found = nearest(&embedder.embed(query).unwrap(), &vectors, 2);
         assert_eq!(found.len(), 2);
         assert_eq!(found[0].0, expected, "{query}");

@@ -1,4 +1,5 @@
-//! Text to tokens: the tokenizer that the encoder was trained with, made from its vocabulary by the crate `tokenizers`.
+//! Text to tokens: the tokenizer that the encoder was trained with, made from its vocabulary by the
+//! crate `tokenizers`.
 //!
 //! Owns: the parts of that tokenizer and their settings. Must not: know the network.
 //! Flow: `lib.rs` asks for the tokens of each text.
@@ -25,8 +26,11 @@ const UNKNOWN: &str = "[UNK]";
 /// Positions that the network has weights for; what is behind them is left out.
 const LONGEST: usize = 512;
 
-/// A tokenizer: lower case, no accents, words and punctuation apart, and words in the longest known pieces.
-pub(crate) struct Words(TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, NoDecoder>);
+/// A tokenizer: lower case, no accents, words and punctuation apart, and words in the longest known
+/// pieces.
+pub(crate) struct Words(
+    TokenizerImpl<WordPiece, BertNormalizer, BertPreTokenizer, BertProcessing, NoDecoder>,
+);
 
 /// Tokens are never turned back into text here.
 type NoDecoder = tokenizers::decoders::wordpiece::WordPiece;
@@ -43,7 +47,10 @@ impl Words {
             .with_normalizer(Some(BertNormalizer::new(true, true, None, true)))
             .with_pre_tokenizer(Some(BertPreTokenizer))
             .with_post_processor(Some(BertProcessing::new(own(SEPARATOR), own(CLASS))))
-            .with_truncation(Some(TruncationParams { max_length: LONGEST, ..TruncationParams::default() }))?;
+            .with_truncation(Some(TruncationParams {
+                max_length: LONGEST,
+                ..TruncationParams::default()
+            }))?;
         Ok(Self(tokenizer))
     }
 

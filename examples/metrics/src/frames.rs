@@ -7,9 +7,14 @@ use realfft::RealFftPlanner;
 
 /// Returns the power spectrum of each windowed frame: `fft / 2 + 1` numbers.
 ///
-/// Parameters: `window` — its length is that of a frame, at most `fft`; the frame is padded with zeros behind. A last frame
-/// that the signal does not fill is left out.
-pub(crate) fn power_spectra(signal: &[f64], window: &[f64], hop: usize, fft: usize) -> Vec<Vec<f64>> {
+/// Parameters: `window` — its length is that of a frame, at most `fft`; the frame is padded with
+/// zeros behind. A last frame that the signal does not fill is left out.
+pub(crate) fn power_spectra(
+    signal: &[f64],
+    window: &[f64],
+    hop: usize,
+    fft: usize,
+) -> Vec<Vec<f64>> {
     let transform = RealFftPlanner::<f64>::new().plan_fft_forward(fft);
     let (mut frame, mut spectrum) = (transform.make_input_vec(), transform.make_output_vec());
     let mut powers = Vec::new();

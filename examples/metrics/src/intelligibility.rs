@@ -1,4 +1,5 @@
-//! STOI: how much of a speech signal a listener would still understand (Taal, Hendriks, Heusdens and Jensen, 2011).
+//! STOI: how much of a speech signal a listener would still understand (Taal, Hendriks, Heusdens
+//! and Jensen, 2011).
 //!
 //! Owns: the measure, and the resampling to 10 kHz that it is defined at. Must not: know models.
 //! Flow: `lib.rs` → here → `frames.rs`.
@@ -42,7 +43,8 @@ const CLIP: f64 = 15.0;
 /// Keeps logarithms and quotients finite.
 const EPSILON: f64 = f64::EPSILON;
 
-/// Returns the short-time objective intelligibility of a signal: 1.0 is the reference itself, 0.0 is nothing of it.
+/// Returns the short-time objective intelligibility of a signal: 1.0 is the reference itself, 0.0
+/// is nothing of it.
 ///
 /// Errors: the lengths differ; less than 30 frames, 384 ms, are not silence.
 pub fn stoi(reference: &[f32], other: &[f32]) -> Result<f64, MetricError> {
@@ -66,7 +68,8 @@ pub fn stoi(reference: &[f32], other: &[f32]) -> Result<f64, MetricError> {
     Ok(sum / (segments * BANDS) as f64)
 }
 
-/// Returns the correlation of a band's amplitudes in a segment, after the other's were scaled to the reference's and clipped.
+/// Returns the correlation of a band's amplitudes in a segment, after the other's were scaled to
+/// the reference's and clipped.
 fn correlation(mut reference: [f64; SEGMENT], mut other: [f64; SEGMENT]) -> f64 {
     let scale = norm(&reference) / (norm(&other) + EPSILON);
     let limit = 1.0 + 10.0f64.powf(CLIP / 20.0);
@@ -85,18 +88,26 @@ fn correlation(mut reference: [f64; SEGMENT], mut other: [f64; SEGMENT]) -> f64 
 /// Returns the amplitude of each band in each frame.
 fn band_amplitudes(signal: &[f64]) -> Vec<[f64; BANDS]> {
     let nearest = |hertz: f64| ((hertz * FFT as f64 / RATE).round() as usize).min(FFT / 2);
-    let edge = |band: usize, side: f64| nearest(LOWEST * 2.0f64.powf((2.0 * band as f64 + side) / 6.0));
+    let edge =
+        |band: usize, side: f64| nearest(LOWEST * 2.0f64.powf((2.0 * band as f64 + side) / 6.0));
     let bins: Vec<_> = (0..BANDS).map(|band| edge(band, -1.0)..edge(band, 1.0)).collect();
     // A frame that ends exactly with the signal is left out, as the authors do.
-    let spectra =
-        power_spectra(signal.get(..signal.len().saturating_sub(1)).unwrap_or_default(), &hann(FRAME), HOP, FFT);
+    let spectra = power_spectra(
+        signal.get(..signal.len().saturating_sub(1)).unwrap_or_default(),
+        &hann(FRAME),
+        HOP,
+        FFT,
+    );
     let of_frame = |powers: &Vec<f64>| {
-        std::array::from_fn(|band| powers.get(bins[band].clone()).map_or(0.0, |bins| bins.iter().sum::<f64>().sqrt()))
+        std::array::from_fn(|band| {
+            powers.get(bins[band].clone()).map_or(0.0, |bins| bins.iter().sum::<f64>().sqrt())
+        })
     };
     spectra.iter().map(of_frame).collect()
 }
 
-/// Returns both signals without the frames in which the reference is silent, the others overlapped and added again.
+/// Returns both signals without the frames in which the reference is silent, the others overlapped
+/// and added again.
 fn without_silence(reference: &[f64], other: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let window = hann(FRAME);
     let starts = (0..reference.len().saturating_sub(FRAME)).step_by(HOP);
@@ -106,10 +117,14 @@ fn without_silence(reference: &[f64], other: &[f64]) -> (Vec<f64>, Vec<f64>) {
     let energy = |start: usize| 20.0 * (norm(&frame(reference, start)) + EPSILON).log10();
     let energies: Vec<(usize, f64)> = starts.map(|start| (start, energy(start))).collect();
     let loudest = energies.iter().map(|(_, energy)| *energy).fold(f64::NEG_INFINITY, f64::max);
-    let kept: Vec<usize> =
-        energies.iter().filter(|(_, energy)| loudest - DYNAMIC_RANGE < *energy).map(|(start, _)| *start).collect();
+    let kept: Vec<usize> = energies
+        .iter()
+        .filter(|(_, energy)| loudest - DYNAMIC_RANGE < *energy)
+        .map(|(start, _)| *start)
+        .collect();
     let joined = |signal: &[f64]| {
-        let mut joined = vec![0.0; if kept.is_empty() { 0 } else { (kept.len() - 1) * HOP + FRAME }];
+        let mut joined =
+            vec![0.0; if kept.is_empty() { 0 } else { (kept.len() - 1) * HOP + FRAME }];
         for (at, &start) in kept.iter().enumerate() {
             for (sum, sample) in joined.iter_mut().skip(at * HOP).zip(frame(signal, start)) {
                 *sum += sample;
@@ -120,7 +135,8 @@ fn without_silence(reference: &[f64], other: &[f64]) -> (Vec<f64>, Vec<f64>) {
     (joined(reference), joined(other))
 }
 
-/// Returns a signal of 16 kHz at 10 kHz: a windowed sinc, the one that the measure's authors used (Octave's `resample`).
+/// Returns a signal of 16 kHz at 10 kHz: a windowed sinc, the one that the measure's authors used
+/// (Octave's `resample`).
 fn resampled(signal: &[f64]) -> Vec<f64> {
     const REJECTION: f64 = 60.0; // decibels
     let cutoff = 0.5 / UP.max(DOWN) as f64;
@@ -141,7 +157,9 @@ fn resampled(signal: &[f64]) -> Vec<f64> {
         let middle = at * DOWN + half;
         let first = (at * DOWN).saturating_sub(half).div_ceil(UP);
         let last = (middle / UP).min(signal.len().saturating_sub(1));
-        (first..=last).map(|of| taps.get(middle - of * UP).unwrap_or(&0.0) * signal.get(of).unwrap_or(&0.0)).sum()
+        (first..=last)
+            .map(|of| taps.get(middle - of * UP).unwrap_or(&0.0) * signal.get(of).unwrap_or(&0.0))
+            .sum()
     };
     (0..length).map(sample).collect()
 }

@@ -1,9 +1,12 @@
-//! What the speech examples are judged by: the tasks' own metrics instead of differences of single numbers.
+//! What the speech examples are judged by: the tasks' own metrics instead of differences of single
+//! numbers.
 //!
-//! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ ([`pesq()`]) and PSNR ([`psnr`]).
+//! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ
+//! ([`pesq()`]) and PSNR ([`psnr`]).
 //! Must not: know models, read files, print.
-//! Flow: `whisper`, `speak` and their tests → here, and manifests through `main.rs`. PESQ is the crate `pesq`; the others are a page of code each, and
-//! `tests/references.rs` compares all of them with the Python packages that papers use.
+//! Flow: `whisper`, `speak` and their tests → here, and manifests through `main.rs`. PESQ is the
+//! crate `pesq`; the others are a page of code each, and `tests/references.rs` compares all of them
+//! with the Python packages that papers use.
 //!
 //! Signals are mono, sampled at 16 kHz, and 1.0 is full scale.
 
@@ -44,9 +47,15 @@ impl std::fmt::Display for MetricError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Lengths { reference, other } => {
-                write!(f, "the signals have {reference} and {other} samples: cut or pad one to the other's length")
+                write!(
+                    f,
+                    "the signals have {reference} and {other} samples: cut or pad one to the \
+                    other's length"
+                )
             }
-            Self::TooShort { needs } => write!(f, "a signal is too short: the metric needs {needs}"),
+            Self::TooShort { needs } => {
+                write!(f, "a signal is too short: the metric needs {needs}")
+            }
             Self::Pesq(reason) => write!(f, "PESQ gives no score: {reason}"),
         }
     }

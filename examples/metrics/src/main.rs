@@ -1,7 +1,10 @@
-//! A metric as a manifest's `parity.metric` asks for it: it reads what a model gave, and prints one figure.
+//! A metric as a manifest's `parity.metric` asks for it: it reads what a model gave, and prints one
+//! figure.
 //!
-//! Owns: the command line, and reading the comparison. Must not: compute a metric: `lib.rs` has them.
-//! Flow: `coreml_rt::parity` writes `COREML_COMPARISON` and runs this → the figure of the worst sample.
+//! Owns: the command line, and reading the comparison. Must not: compute a metric: `lib.rs` has
+//! them.
+//! Flow: `coreml_rt::parity` writes `COREML_COMPARISON` and runs this → the figure of the worst
+//! sample.
 
 use clap::{Parser, ValueEnum};
 use safetensors::{Dtype, SafeTensors};
@@ -11,7 +14,8 @@ use std::path::PathBuf;
 
 /// What is said after the options.
 const EXAMPLES: &str = "\
-Each sample is judged by itself, and the figure of the worst one is printed. Samples that are too short to be judged are passed
+Each sample is judged by itself, and the figure of the worst one is printed. Samples that are too \
+short to be judged are passed
 over, and it is an error when none is left.
 
 Examples, in a manifest:
@@ -47,7 +51,8 @@ enum Metric {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let path = arguments.comparison.or_else(|| std::env::var_os("COREML_COMPARISON").map(PathBuf::from));
+    let path =
+        arguments.comparison.or_else(|| std::env::var_os("COREML_COMPARISON").map(PathBuf::from));
     let path = path.ok_or("name a file by --comparison, or in COREML_COMPARISON")?;
     let shown = path.display();
     let bytes = std::fs::read(&path).map_err(|error| format!("{shown}: {error}"))?;
@@ -67,13 +72,19 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(MetricError::TooShort { .. }) => continue,
             figure => figure?,
         };
-        let worse = |worst: f64| if matches!(arguments.metric, Metric::Mcd) { figure > worst } else { figure < worst };
+        let worse = |worst: f64| {
+            if matches!(arguments.metric, Metric::Mcd) { figure > worst } else { figure < worst }
+        };
         if worst.is_none_or(worse) {
             worst = Some(figure);
         }
     }
     let Some(worst) = worst else {
-        return Err(format!("no sample has the output `{}`, long enough to be judged", arguments.output).into());
+        return Err(format!(
+            "no sample has the output `{}`, long enough to be judged",
+            arguments.output
+        )
+        .into());
     };
     println!("{worst}");
     Ok(())

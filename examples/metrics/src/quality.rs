@@ -5,8 +5,8 @@
 
 use crate::{MetricError, same_length};
 
-/// Returns the wideband PESQ score of a signal (P.862.2) as a mean opinion score, MOS-LQO: 1.0 is bad, and from 4.5 on nobody
-/// tells it from the reference.
+/// Returns the wideband PESQ score of a signal (P.862.2) as a mean opinion score, MOS-LQO: 1.0 is
+/// bad, and from 4.5 on nobody tells it from the reference.
 ///
 /// Errors: a signal shorter than a quarter of a second, or without speech.
 pub fn pesq(reference: &[f32], other: &[f32]) -> Result<f32, MetricError> {
@@ -18,9 +18,11 @@ pub fn pesq(reference: &[f32], other: &[f32]) -> Result<f32, MetricError> {
     ::pesq::pesq_wb(&reference, &other).map_err(|error| MetricError::Pesq(error.to_string()))
 }
 
-/// Returns the peak signal-to-noise ratio in decibels: the reference's largest magnitude against the mean square difference.
+/// Returns the peak signal-to-noise ratio in decibels: the reference's largest magnitude against
+/// the mean square difference.
 ///
-/// Returns: infinity where the signals are equal. Any numbers will do: samples, a spectrogram, pixels.
+/// Returns: infinity where the signals are equal. Any numbers will do: samples, a spectrogram,
+/// pixels.
 ///
 /// Errors: the lengths differ, or there is nothing.
 pub fn psnr(reference: &[f32], other: &[f32]) -> Result<f64, MetricError> {
@@ -28,7 +30,10 @@ pub fn psnr(reference: &[f32], other: &[f32]) -> Result<f64, MetricError> {
     if reference.is_empty() {
         return Err(MetricError::TooShort { needs: "a number" });
     }
-    let squares = reference.iter().zip(other).map(|(&one, &other)| (f64::from(one) - f64::from(other)).powi(2));
+    let squares = reference
+        .iter()
+        .zip(other)
+        .map(|(&one, &other)| (f64::from(one) - f64::from(other)).powi(2));
     let mean = squares.sum::<f64>() / reference.len() as f64;
     let peak = reference.iter().map(|&value| f64::from(value).abs()).fold(0.0, f64::max);
     Ok(if mean == 0.0 { f64::INFINITY } else { 10.0 * (peak * peak / mean).log10() })
@@ -36,7 +41,10 @@ pub fn psnr(reference: &[f32], other: &[f32]) -> Result<f64, MetricError> {
 
 /// Returns 16-bit samples, which PESQ is defined for.
 fn pcm(signal: &[f32]) -> Vec<i16> {
-    signal.iter().map(|&sample| (sample * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16).collect()
+    signal
+        .iter()
+        .map(|&sample| (sample * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16)
+        .collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,8 @@ impl Edits {
         self.substitutions + self.deletions + self.insertions
     }
 
-    /// Returns the edits for each word of the reference: 0.0 is perfect, and insertions may make it more than 1.0.
+    /// Returns the edits for each word of the reference: 0.0 is perfect, and insertions may make it
+    /// more than 1.0.
     ///
     /// Returns: 0.0 where neither text has a word, and infinity where the reference alone has none.
     pub fn rate(self) -> f64 {
@@ -48,7 +49,8 @@ impl AddAssign for Edits {
     }
 }
 
-/// Returns the edits of a whole corpus, whose `rate` is its word error rate: all edits over all words, not a mean of rates.
+/// Returns the edits of a whole corpus, whose `rate` is its word error rate: all edits over all
+/// words, not a mean of rates.
 ///
 /// Parameters: `pairs` — of each utterance the reference, then the transcript.
 pub fn wer<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Edits {
@@ -61,7 +63,8 @@ pub fn wer<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Edits {
 
 /// Returns a text in lower case, without punctuation, with single spaces.
 ///
-/// An apostrophe inside a word stays, because `it's` is a word; a hyphen is a space, because `twenty-one` is two.
+/// An apostrophe inside a word stays, because `it's` is a word; a hyphen is a space, because
+/// `twenty-one` is two.
 pub fn normalized(text: &str) -> String {
     let characters: Vec<char> = text.to_lowercase().replace('\u{2019}', "'").chars().collect();
     let letter = |at: Option<&char>| at.is_some_and(|character| character.is_alphanumeric());
@@ -83,17 +86,23 @@ pub fn normalized(text: &str) -> String {
 /// Of several shortest ways it takes the one with the most substitutions, as the usual tools do.
 fn align(reference: &[String], hypothesis: &[String]) -> Edits {
     let words = reference.len();
-    // A row for each word of the reference so far: the cheapest edits to each prefix of the hypothesis.
-    let mut row: Vec<Edits> =
-        (0..=hypothesis.len()).map(|insertions| Edits { insertions, words, ..Edits::default() }).collect();
+    // A row for each word of the reference so far: the cheapest edits to each prefix of the
+    // hypothesis.
+    let mut row: Vec<Edits> = (0..=hypothesis.len())
+        .map(|insertions| Edits { insertions, words, ..Edits::default() })
+        .collect();
     for (at, word) in reference.iter().enumerate() {
         let mut next = vec![Edits { deletions: at + 1, words, ..Edits::default() }];
         for (said, (diagonal, above)) in hypothesis.iter().zip(row.iter().zip(row.iter().skip(1))) {
             let left = next.last().copied().unwrap_or_default();
-            let matched = Edits { substitutions: diagonal.substitutions + usize::from(word != said), ..*diagonal };
+            let matched = Edits {
+                substitutions: diagonal.substitutions + usize::from(word != said),
+                ..*diagonal
+            };
             let deleted = Edits { deletions: above.deletions + 1, ..*above };
             let inserted = Edits { insertions: left.insertions + 1, ..left };
-            let cheaper = |one: Edits, other: Edits| if other.total() < one.total() { other } else { one };
+            let cheaper =
+                |one: Edits, other: Edits| if other.total() < one.total() { other } else { one };
             next.push(cheaper(cheaper(matched, deleted), inserted));
         }
         row = next;

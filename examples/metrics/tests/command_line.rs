@@ -9,11 +9,14 @@ use safetensors::tensor::TensorView;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// Writes a comparison of two samples, the second of which is half as loud as it should be, and runs the program on it.
+/// Writes a comparison of two samples, the second of which is half as loud as it should be, and
+/// runs the program on it.
 fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let tone: Vec<f64> = (0..16_000).map(|at| (f64::from(at) * 0.2).sin() * f64::from(at % 4000) / 8000.0).collect();
+    let tone: Vec<f64> =
+        (0..16_000).map(|at| (f64::from(at) * 0.2).sin() * f64::from(at % 4000) / 8000.0).collect();
     let half: Vec<f64> = tone.iter().map(|sample| sample / 2.0).collect();
-    let bytes = |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
+    let bytes =
+        |values: &[f64]| values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>();
     let (tone, half) = (bytes(&tone), bytes(&half));
     let view = |bytes| TensorView::new(Dtype::F64, vec![1, 16_000], bytes).unwrap();
     let tensors = [
@@ -24,7 +27,11 @@ fn run(folder: &Path, arguments: &[&str]) -> Output {
     ];
     let path = folder.join("comparison.safetensors");
     std::fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_speech-metrics")).args(arguments).env("COREML_COMPARISON", path).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_speech-metrics"))
+        .args(arguments)
+        .env("COREML_COMPARISON", path)
+        .output()
+        .unwrap()
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Compares every metric with the Python package that papers use.
 //!
-//! Owns: the comparison. Must not: compute a reference: `data/references.py` did, and says with which versions.
+//! Owns: the comparison. Must not: compute a reference: `data/references.py` did, and says with
+//! which versions.
 
 #![expect(clippy::unwrap_used, reason = "this file is tests")]
 
@@ -15,7 +16,8 @@ fn references() -> Value {
     serde_json::from_str(include_str!("data/references.json")).unwrap()
 }
 
-/// Returns the clean sentence, and the versions of it that `references.py` makes in the same whole numbers.
+/// Returns the clean sentence, and the versions of it that `references.py` makes in the same whole
+/// numbers.
 fn signals() -> (Vec<f32>, Vec<(&'static str, Vec<i64>)>) {
     let samples = include_bytes!("data/speech.wav")[HEADER..].as_chunks().0.iter();
     let clean: Vec<i64> = samples.map(|&sample| i64::from(i16::from_le_bytes(sample))).collect();
@@ -32,7 +34,10 @@ fn signals() -> (Vec<f32>, Vec<(&'static str, Vec<i64>)>) {
         ("noisy", clean.iter().zip(&noise).map(|(sample, noise)| sample + noise).collect()),
         ("dull", (0..clean.len()).map(dull).collect()),
         ("clipped", clean.iter().map(|sample| sample.clamp(&-3000, &3000)).copied().collect()),
-        ("faint", clean.iter().zip(&noise).map(|(sample, noise)| sample.div_euclid(8) + noise).collect()),
+        (
+            "faint",
+            clean.iter().zip(&noise).map(|(sample, noise)| sample.div_euclid(8) + noise).collect(),
+        ),
     ];
     (unit(&clean), made)
 }
@@ -47,8 +52,13 @@ fn signals_are_judged_as_the_reference_packages_judge_them() {
     let (references, (clean, versions)) = (references(), signals());
     for (name, samples) in versions {
         let other = unit(&samples);
-        let late: Vec<i64> =
-            samples.iter().skip(1600).enumerate().filter(|(at, _)| at % 10 != 0).map(|(_, sample)| *sample).collect();
+        let late: Vec<i64> = samples
+            .iter()
+            .skip(1600)
+            .enumerate()
+            .filter(|(at, _)| at % 10 != 0)
+            .map(|(_, sample)| *sample)
+            .collect();
         let results = [
             ("stoi", stoi(&clean, &other).unwrap(), 1e-4),
             ("pesq", f64::from(pesq(&clean, &other).unwrap()), 0.02),
@@ -58,7 +68,10 @@ fn signals_are_judged_as_the_reference_packages_judge_them() {
         for (metric, ours, tolerance) in results {
             let theirs = references["signals"][name][metric].as_f64().unwrap();
             println!("{name:8} {metric:12} {ours:9.5} {theirs:9.5}");
-            assert!((ours - theirs).abs() <= tolerance, "{name}: {metric} is {ours}, and {theirs} by the reference");
+            assert!(
+                (ours - theirs).abs() <= tolerance,
+                "{name}: {metric} is {ours}, and {theirs} by the reference"
+            );
         }
     }
 }
@@ -67,7 +80,8 @@ fn signals_are_judged_as_the_reference_packages_judge_them() {
 fn word_errors_are_those_of_jiwer() {
     let references = references();
     let texts = references["texts"].as_array().unwrap();
-    let edits = wer(texts.iter().map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())));
+    let edits =
+        wer(texts.iter().map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap())));
     let count = |name: &str| references["words"][name].as_u64().unwrap() as usize;
     assert_eq!(edits.substitutions, count("substitutions"));
     assert_eq!(edits.deletions, count("deletions"));

@@ -1,8 +1,9 @@
-"""The two networks of the pipeline: an encoder that sums a digit up in a few numbers, a decoder that draws it again.
+"""The two networks of the pipeline: an encoder that sums a digit up in a few numbers, a decoder
+that draws it again.
 
 Owns: the architectures.   Must not: train, read files, know Core ML.
-Flow: `restore.toml` names `encoder` and `decoder` as entries of two models; `train.py` trains both together, so that
-what the encoder keeps is the digit, and what it drops is the noise.
+Flow: `restore.toml` names `encoder` and `decoder` as entries of two models; `train.py` trains both
+together, so that what the encoder keeps is the digit, and what it drops is the noise.
 """
 
 import torch

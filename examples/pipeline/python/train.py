@@ -1,8 +1,9 @@
 """Trains the pipeline's two networks and writes what the example commits.
 
 Owns: `weights/*.safetensors` and `data/noisy.safetensors`.   Must not: be needed by a build.
-Flow: run by hand, `python python/train.py`, where torch, safetensors and scikit-learn are installed. One core, less
-than a minute. Seeds are fixed, so the same versions give the same weights.
+Flow: run by hand, `python python/train.py`, where torch, safetensors and scikit-learn are
+installed. One core, less than a minute. Seeds are fixed, so the same versions give the same
+weights.
 """
 
 import argparse
@@ -34,7 +35,9 @@ def main() -> None:
     """Trains, measures once on images that training never saw, and writes the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/")
+    parser.add_argument(
+        "--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/"
+    )
     options = parser.parse_args()
 
     torch.set_num_threads(1)
@@ -42,14 +45,17 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     images = torch.from_numpy(load_digits().images).to(torch.float32).unsqueeze(1) / INK
     train, test = (
-        images[part] for part in train_test_split(range(len(images)), test_size=TEST_IMAGES, random_state=SEED)
+        images[part]
+        for part in train_test_split(range(len(images)), test_size=TEST_IMAGES, random_state=SEED)
     )
 
     models = torch.nn.ModuleDict({"encoder": encoder(), "decoder": decoder()})
     restore = torch.nn.Sequential(models["encoder"], models["decoder"])
     steps = options.epochs * -(-len(train) // BATCH)
     optimizer = torch.optim.AdamW(restore.parameters(), lr=PEAK_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=PEAK_LEARNING_RATE, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=PEAK_LEARNING_RATE, total_steps=steps
+    )
     for _ in range(options.epochs):
         for batch in torch.randperm(len(train)).split(BATCH):
             clean = train[batch]
@@ -71,7 +77,10 @@ def main() -> None:
     for name, model in models.items():
         save_file(model.state_dict(), options.out / "weights" / f"{name}.safetensors")
     # `restored` is PyTorch's result, one image at a time, for the example to compare with.
-    save_file({"clean": test, "noisy": noisy, "restored": restored}, options.out / "data" / "noisy.safetensors")
+    save_file(
+        {"clean": test, "noisy": noisy, "restored": restored},
+        options.out / "data" / "noisy.safetensors",
+    )
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-//! Removes the noise from handwritten digits with two PyTorch models that `cargo build` made Rust types of.
+//! Removes the noise from handwritten digits with two PyTorch models that `cargo build` made Rust
+//! types of.
 //!
 //! Owns: what is printed. Must not: know Python, Core ML or an engine.
-//! Flow: `lib.rs` runs the two models; this program shows what they do to images that training never saw.
+//! Flow: `lib.rs` runs the two models; this program shows what they do to images that training
+//! never saw.
 
 use pipeline::restore::Models;
 use safetensors::SafeTensors;
@@ -13,12 +15,14 @@ const PIXELS: usize = 64;
 /// Images that are drawn.
 const DRAWN: usize = 4;
 
-/// From paper to ink; each pixel is two characters wide, because a character is twice as high as wide.
+/// From paper to ink; each pixel is two characters wide, because a character is twice as high as
+/// wide.
 const SHADES: [&str; 5] = ["  ", "░░", "▒▒", "▓▓", "██"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let file = SafeTensors::deserialize(include_bytes!("../data/noisy.safetensors"))?;
-    let [clean, noisy, pytorch] = [images(&file, "clean")?, images(&file, "noisy")?, images(&file, "restored")?];
+    let [clean, noisy, pytorch] =
+        [images(&file, "clean")?, images(&file, "noisy")?, images(&file, "restored")?];
     let models = Models::load()?;
     let mut restored = Vec::with_capacity(noisy.len());
     for image in &noisy {
@@ -28,12 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (index, (noisy, restored)) in noisy.iter().zip(&restored).enumerate().take(DRAWN) {
         println!("{:18} {:18} restored", format!("image {index}"), "noisy");
         for row in 0..8 {
-            let strip = |image: &[f32]| image.iter().skip(row * 8).take(8).map(|&ink| shade(ink)).collect::<String>();
+            let strip = |image: &[f32]| {
+                image.iter().skip(row * 8).take(8).map(|&ink| shade(ink)).collect::<String>()
+            };
             println!("{}   {}   {}", strip(&clean[index]), strip(noisy), strip(restored));
         }
         println!();
     }
-    let largest = restored.iter().flatten().zip(pytorch.iter().flatten()).map(|(a, b)| (a - b).abs());
+    let largest =
+        restored.iter().flatten().zip(pytorch.iter().flatten()).map(|(a, b)| (a - b).abs());
     println!("images               {}", noisy.len());
     println!("error before         {:.4} (mean square)", mean_square(&noisy, &clean));
     println!("error after          {:.4}", mean_square(&restored, &clean));
@@ -45,10 +52,16 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Returns the images called `name`: 64 pixels each, row by row.
 ///
 /// Errors: the file in the source tree is not what `python/train.py` writes.
-fn images(file: &SafeTensors<'_>, name: &str) -> Result<Vec<Vec<f32>>, safetensors::SafeTensorError> {
+fn images(
+    file: &SafeTensors<'_>,
+    name: &str,
+) -> Result<Vec<Vec<f32>>, safetensors::SafeTensorError> {
     let tensor = file.tensor(name)?;
     let (pixels, _) = tensor.data().as_chunks::<{ size_of::<f32>() }>();
-    Ok(pixels.chunks(PIXELS).map(|image| image.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()).collect())
+    Ok(pixels
+        .chunks(PIXELS)
+        .map(|image| image.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+        .collect())
 }
 
 /// Returns a pixel in text.
@@ -59,7 +72,8 @@ fn shade(ink: f32) -> &'static str {
 
 /// Returns the mean of the squared differences of all pixels.
 fn mean_square(images: &[Vec<f32>], truth: &[Vec<f32>]) -> f32 {
-    let squares = images.iter().flatten().zip(truth.iter().flatten()).map(|(a, b)| (a - b) * (a - b));
+    let squares =
+        images.iter().flatten().zip(truth.iter().flatten()).map(|(a, b)| (a - b) * (a - b));
     squares.sum::<f32>() / (images.len() * PIXELS) as f32
 }
 
@@ -70,9 +84,12 @@ mod tests {
     #[test]
     fn noise_goes_and_pytorch_agrees() {
         let file = SafeTensors::deserialize(include_bytes!("../data/noisy.safetensors")).unwrap();
-        let [clean, noisy, pytorch] = ["clean", "noisy", "restored"].map(|name| images(&file, name).unwrap());
+        let [clean, noisy, pytorch] =
+            ["clean", "noisy", "restored"].map(|name| images(&file, name).unwrap());
         let models = Models::load().unwrap();
-        let restore = |image: &Vec<f32>| pipeline::restored(&models, image.as_slice().try_into().unwrap()).unwrap();
+        let restore = |image: &Vec<f32>| {
+            pipeline::restored(&models, image.as_slice().try_into().unwrap()).unwrap()
+        };
         let restored: Vec<Vec<f32>> = noisy.iter().map(|image| restore(image).into_vec()).collect();
         assert!(mean_square(&restored, &clean) < 0.4 * mean_square(&noisy, &clean));
         assert!(mean_square(&restored, &pytorch) < 1e-5);

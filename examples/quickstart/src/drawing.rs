@@ -5,7 +5,8 @@
 
 use crate::test_split::PIXELS;
 
-/// From paper to ink; each pixel is two characters wide, because a character is twice as high as wide.
+/// From paper to ink; each pixel is two characters wide, because a character is twice as high as
+/// wide.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
 /// Characters of an image's row.
@@ -16,12 +17,14 @@ const GAP: &str = "   ";
 
 /// Returns the lines of a row of images, each with its caption below it.
 ///
-/// Parameters: `images` — pixels from 0.0 to 1.0, row by row, and a caption of at most 16 characters.
+/// Parameters: `images` — pixels from 0.0 to 1.0, row by row, and a caption of at most 16
+/// characters.
 pub(crate) fn side_by_side(images: &[(&[f32; PIXELS], String)]) -> Vec<String> {
     let mut lines: Vec<String> = (0..8)
         .map(|row| {
-            let strips =
-                images.iter().map(|(pixels, _)| pixels.iter().skip(row * 8).take(8).flat_map(|&ink| shade(ink)));
+            let strips = images
+                .iter()
+                .map(|(pixels, _)| pixels.iter().skip(row * 8).take(8).flat_map(|&ink| shade(ink)));
             strips.map(String::from_iter).collect::<Vec<_>>().join(GAP)
         })
         .collect();

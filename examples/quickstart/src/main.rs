@@ -1,7 +1,8 @@
 //! Tells handwritten digits apart with a PyTorch model that `cargo build` made a Rust type of.
 //!
 //! Owns: the measurements that the program prints. Must not: know Python, Core ML or an engine.
-//! Flow: `build.rs` converts `digits.toml` → the attribute below makes types of it → this program predicts the test split.
+//! Flow: `build.rs` converts `digits.toml` → the attribute below makes types of it → this program
+//! predicts the test split.
 
 mod drawing;
 mod test_split;
@@ -37,7 +38,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("backend              {}\n", model.backend());
 
     let step = examples.len() / (DRAWN.0 * DRAWN.1);
-    let drawn: Vec<&Example> = examples.iter().step_by(step.max(1)).take(DRAWN.0 * DRAWN.1).collect();
+    let drawn: Vec<&Example> =
+        examples.iter().step_by(step.max(1)).take(DRAWN.0 * DRAWN.1).collect();
     for row in drawn.chunks(DRAWN.0) {
         let mut images = Vec::new();
         for example in row {
@@ -48,12 +50,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let measured = measure(&model, &examples)?;
-    let percent = |correct: usize| format!("{:.2} %", correct as f64 / examples.len() as f64 * 100.0);
+    let percent =
+        |correct: usize| format!("{:.2} %", correct as f64 / examples.len() as f64 * 100.0);
     println!("test split           {} images that training never saw", examples.len());
     println!("accuracy             {} ({} right)", percent(measured.correct), measured.correct);
-    println!("PyTorch's accuracy   {} ({} right)", percent(measured.pytorch_correct), measured.pytorch_correct);
+    println!(
+        "PyTorch's accuracy   {} ({} right)",
+        percent(measured.pytorch_correct),
+        measured.pytorch_correct
+    );
     println!("largest difference   {:.6} in a probability", measured.largest_difference);
-    println!("time per prediction  {:.1?} (median of {})", median_time(&model, &examples)?, ROUNDS * examples.len());
+    println!(
+        "time per prediction  {:.1?} (median of {})",
+        median_time(&model, &examples)?,
+        ROUNDS * examples.len()
+    );
     Ok(())
 }
 
@@ -76,7 +87,8 @@ fn measure(model: &Model, examples: &[Example]) -> Result<Measured, Box<dyn Erro
             .map(|(ours, theirs)| (ours - theirs).abs());
         measured.largest_difference = differences.fold(measured.largest_difference, f32::max);
         measured.correct += usize::from(digit(output.class_label) == example.digit);
-        measured.pytorch_correct += usize::from(most_probable(&example.pytorch) == usize::from(example.digit));
+        measured.pytorch_correct +=
+            usize::from(most_probable(&example.pytorch) == usize::from(example.digit));
     }
     Ok(measured)
 }
@@ -99,7 +111,11 @@ fn digit(label: Label) -> u8 {
 
 /// Returns the position of the largest probability.
 fn most_probable(probabilities: &[f32]) -> usize {
-    probabilities.iter().enumerate().max_by(|(_, left), (_, right)| left.total_cmp(right)).map_or(0, |(index, _)| index)
+    probabilities
+        .iter()
+        .enumerate()
+        .max_by(|(_, left), (_, right)| left.total_cmp(right))
+        .map_or(0, |(index, _)| index)
 }
 
 /// Predicts the whole split several times and returns the median time of one prediction.
@@ -137,7 +153,12 @@ mod tests {
         let examples = test_split::read().unwrap();
         assert!(examples.len() >= 300);
         let measured = measure(&Model::load().unwrap(), &examples).unwrap();
-        assert!(measured.correct * 100 >= examples.len() * 97, "{} of {}", measured.correct, examples.len());
+        assert!(
+            measured.correct * 100 >= examples.len() * 97,
+            "{} of {}",
+            measured.correct,
+            examples.len()
+        );
         assert!(measured.correct.abs_diff(measured.pytorch_correct) <= 1);
         assert!(measured.largest_difference < 0.02, "{}", measured.largest_difference);
     }

@@ -1,7 +1,9 @@
-"""The three networks of the speaking example: phonemes to durations, to frames of a spectrogram, to samples.
+"""The three networks of the speaking example: phonemes to durations, to frames of a spectrogram, to
+samples.
 
 Owns: the architecture.   Must not: train, read files, know Core ML.
-Flow: `speak.toml` names `encoder`, `decoder` and `vocoder` as entries; `train.py` trains what they return.
+Flow: `speak.toml` names `encoder`, `decoder` and `vocoder` as entries; `train.py` trains what they
+return.
 """
 
 import torch
@@ -39,10 +41,20 @@ class Layer(nn.Module):
         self.before_attention, self.before_feed = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out = nn.Linear(width, width)
-        self.feed = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.feed = nn.Sequential(
+            nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width)
+        )
 
-    def attend(self, x: torch.Tensor, normal: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor):
-        """Attends from `normal` to keys and values, and feeds forward. `bias` is added to the scores."""
+    def attend(
+        self,
+        x: torch.Tensor,
+        normal: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        bias: torch.Tensor,
+    ):
+        """Attends from `normal` to keys and values, and feeds forward. `bias` is added to the
+        scores."""
         scores = functional.scaled_dot_product_attention
         seen = scores(heads(self.query(normal)), heads(key), heads(value), attn_mask=bias)
         x = x + self.out(seen.transpose(1, 2).reshape(x.shape))
@@ -55,18 +67,23 @@ class Layer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Phonemes, [batch, length], to what the decoder is told of each, and to how long each sounds."""
+    """Phonemes, [batch, length], to what the decoder is told of each, and to how long each
+    sounds."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.phonemes, self.positions = nn.Embedding(PHONEMES, ENCODED), nn.Embedding(LONGEST, ENCODED)
+        self.phonemes, self.positions = (
+            nn.Embedding(PHONEMES, ENCODED),
+            nn.Embedding(LONGEST, ENCODED),
+        )
         self.near = nn.Conv1d(ENCODED, ENCODED, 5, padding=2)
         self.layers = nn.ModuleList(Layer(ENCODED) for _ in range(LAYERS))
         self.last = nn.LayerNorm(ENCODED)
         self.duration = nn.Sequential(nn.Linear(ENCODED, ENCODED), nn.GELU(), nn.Linear(ENCODED, 1))
 
     def forward(self, phonemes: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Returns the encoding and the logarithm of each duration in frames. `mask` is 1 where there is a phoneme."""
+        """Returns the encoding and the logarithm of each duration in frames. `mask` is 1 where
+        there is a phoneme."""
         real = mask.to(torch.float32)
         position = torch.arange(phonemes.shape[1], device=phonemes.device)
         x = (self.phonemes(phonemes) + self.positions(position)) * real[..., None]
@@ -83,22 +100,35 @@ class Decoder(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard = nn.Sequential(nn.Linear(GROUP * MELS, WIDTH), nn.ReLU(), nn.Dropout(0.3), nn.Linear(WIDTH, WIDTH))
+        self.heard = nn.Sequential(
+            nn.Linear(GROUP * MELS, WIDTH), nn.ReLU(), nn.Dropout(0.3), nn.Linear(WIDTH, WIDTH)
+        )
         self.told = nn.Linear(GROUP * (ENCODED + 2), WIDTH)
         self.positions = nn.Embedding(STEPS, WIDTH)
         self.layers = nn.ModuleList(Layer(WIDTH) for _ in range(LAYERS))
         self.last = nn.LayerNorm(WIDTH)
-        self.frames = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, GROUP * MELS))
+        self.frames = nn.Sequential(
+            nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, GROUP * MELS)
+        )
         for name in ("key_cache", "value_cache"):
             self.register_buffer(name, torch.zeros(LAYERS, 1, STEPS, WIDTH), persistent=False)
 
-    def embed(self, previous: torch.Tensor, encoded: torch.Tensor, place: torch.Tensor, position: torch.Tensor):
+    def embed(
+        self,
+        previous: torch.Tensor,
+        encoded: torch.Tensor,
+        place: torch.Tensor,
+        position: torch.Tensor,
+    ):
         """Returns the input of the first layer, [batch, steps, width]."""
         told = torch.cat([encoded, place], dim=-1).flatten(-2)
         return self.heard(previous.flatten(-2)) + self.told(told) + self.positions(position)
 
-    def train_steps(self, previous: torch.Tensor, encoded: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-        """Returns the frames of all steps at once, [batch, steps, group, mels]; each step sees those before it.
+    def train_steps(
+        self, previous: torch.Tensor, encoded: torch.Tensor, place: torch.Tensor
+    ) -> torch.Tensor:
+        """Returns the frames of all steps at once, [batch, steps, group, mels]; each step sees
+        those before it.
 
         Called by: `train.py`, with the true frames as `previous`.
         """
@@ -110,12 +140,17 @@ class Decoder(nn.Module):
         return self.frames(self.last(x)).reshape(previous.shape)
 
     def forward(
-        self, previous: torch.Tensor, encoded: torch.Tensor, place: torch.Tensor, position: torch.Tensor
+        self,
+        previous: torch.Tensor,
+        encoded: torch.Tensor,
+        place: torch.Tensor,
+        position: torch.Tensor,
     ) -> torch.Tensor:
         """Returns the next frames, [1, group, mels].
 
-        Parameters: `previous` is what the last step returned, zeros at first; `encoded` [1, group, 64] is the encoding of
-        each frame's phoneme; `place` [1, group, 2] is how far into it the frame is, 0 to 1, and a tenth of its frames.
+        Parameters: `previous` is what the last step returned, zeros at first; `encoded` [1, group,
+        64] is the encoding of each frame's phoneme; `place` [1, group, 2] is how far into it the
+        frame is, 0 to 1, and a tenth of its frames.
         """
         now = position[0]
         x = self.embed(previous[None], encoded[None], place[None], position)
@@ -129,17 +164,21 @@ class Decoder(nn.Module):
 
 
 class Residual(nn.Module):
-    """Convolutions that look further and further, each added to what it looked at: HiFi-GAN's residual block."""
+    """Convolutions that look further and further, each added to what it looked at: HiFi-GAN's
+    residual block."""
 
     def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
         super().__init__()
         self.looks = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2)
+            nn.Conv1d(
+                channels, channels, kernel, dilation=dilation, padding=dilation * (kernel - 1) // 2
+            )
             for dilation in dilations
         )
 
     def forward(self, x: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-        """Returns [batch, channels, length]. `real` zeroes what is behind the end before each convolution reads it."""
+        """Returns [batch, channels, length]. `real` zeroes what is behind the end before each
+        convolution reads it."""
         for look in self.looks:
             x = x + look(functional.leaky_relu(x, SLOPE) * real)
         return x
@@ -148,8 +187,9 @@ class Residual(nn.Module):
 class Vocoder(nn.Module):
     """Frames, [batch, length, mels], to samples, [batch, length, hop]: HiFi-GAN's generator, small.
 
-    The last transposed convolution is a filter bank without residual blocks behind it: at 16 kHz those would cost more
-    than all others. `noise` is what hissing is made of; the generator shapes it.
+    The last transposed convolution is a filter bank without residual blocks behind it: at 16 kHz
+    those would cost more than all others. `noise` is what hissing is made of; the generator shapes
+    it.
     """
 
     def __init__(self) -> None:
@@ -157,14 +197,21 @@ class Vocoder(nn.Module):
         first, second, third = CHANNELS
         self.before = nn.Conv1d(MELS, first, 7, padding=3)
         self.slow = nn.ConvTranspose1d(first, second, 16, 8, 4)
-        self.slow_blocks = nn.ModuleList([Residual(second, 3, (1, 3, 9)), Residual(second, 7, (1, 3))])
+        self.slow_blocks = nn.ModuleList(
+            [Residual(second, 3, (1, 3, 9)), Residual(second, 7, (1, 3))]
+        )
         self.fast = nn.ConvTranspose1d(second, third, 16, 8, 4)
         self.noise = nn.Conv1d(NOISES, third, 1)
-        self.fast_blocks = nn.ModuleList([Residual(third, 3, (1, 3, 9)), Residual(third, 7, (1, 3))])
+        self.fast_blocks = nn.ModuleList(
+            [Residual(third, 3, (1, 3, 9)), Residual(third, 7, (1, 3))]
+        )
         self.after = nn.ConvTranspose1d(third, 1, 32, 4, 14)
 
-    def forward(self, frames: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Returns samples in [-1, 1]. `mask` is 1 where there is a frame; `noise` is [batch, length, hop]."""
+    def forward(
+        self, frames: torch.Tensor, noise: torch.Tensor, mask: torch.Tensor
+    ) -> torch.Tensor:
+        """Returns samples in [-1, 1]. `mask` is 1 where there is a frame; `noise` is [batch,
+        length, hop]."""
         batch, length, _ = frames.shape
         real = mask.to(torch.float32)[:, None, :]
         slow_real, fast_real = longer(real, 8), longer(real, 64)

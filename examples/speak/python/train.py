@@ -1,9 +1,11 @@
 """Trains the three networks of the speaking example and writes what it commits.
 
-Owns: `weights/*.safetensors`, `data/words.txt`, `data/texts.safetensors`.   Must not: be needed by a build.
-Flow: run by hand, `python python/train.py`, where torch, scipy, safetensors and espeakng-loader are installed. One core,
-about 14 minutes. `--only PART` does one part, of `acoustic`, `vocoder` and `keep`, from what the others wrote;
-the first two can run at once. Seeds are fixed for each part, so the same versions give the same weights.
+Owns: `weights/*.safetensors`, `data/words.txt`, `data/texts.safetensors`. Must not: be needed by a
+build.
+Flow: run by hand, `python python/train.py`, where torch, scipy, safetensors and espeakng-loader are
+installed. One core, about 14 minutes. `--only PART` does one part, of `acoustic`, `vocoder` and
+`keep`, from what the others wrote; the first two can run at once. Seeds are fixed for each part, so
+the same versions give the same weights.
 """
 
 import argparse
@@ -14,7 +16,17 @@ from pathlib import Path
 import torch
 from networks import GROUP, HOP, MELS, decoder, encoder, vocoder
 from safetensors.torch import load_file, save_file
-from utterances import CENTRE, FLOOR, SCALE, Utterance, Voice, hiss, mel_filters, phrases, spectrogram
+from utterances import (
+    CENTRE,
+    FLOOR,
+    SCALE,
+    Utterance,
+    Voice,
+    hiss,
+    mel_filters,
+    phrases,
+    spectrogram,
+)
 
 EXAMPLE = Path(__file__).resolve().parent.parent
 TRAINING, TESTS = 900, 40  # phrases
@@ -28,7 +40,11 @@ HEARD_NOISE = 0.1
 
 VOCODER_STEPS, VOCODER_BATCH, VOCODER_RATE = 2200, 8, 1.5e-3
 SEGMENT, MARGIN = 40, 4  # frames of a segment, and of either side of it that is not judged
-RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # of the vocoder's loss: samples of a transform, of a hop
+RESOLUTIONS = (
+    (256, 64),
+    (512, 128),
+    (1024, 256),
+)  # of the vocoder's loss: samples of a transform, of a hop
 KEPT = (
     "one two three",
     "seven",
@@ -40,7 +56,8 @@ KEPT = (
 
 
 def folded(utterances: list[Utterance]) -> dict[str, torch.Tensor]:
-    """Returns a batch: phonemes and durations padded with 0, frames with silence, and what tells them apart."""
+    """Returns a batch: phonemes and durations padded with 0, frames with silence, and what tells
+    them apart."""
     most = max(len(one.phonemes) for one in utterances)
     steps = max(len(one.frames) for one in utterances) // GROUP
     batch = {
@@ -65,7 +82,10 @@ def folded(utterances: list[Utterance]) -> dict[str, torch.Tensor]:
 
 def places(durations: torch.Tensor) -> torch.Tensor:
     """Returns where each frame is in its phoneme, as `Decoder.forward` takes it: [frames, 2]."""
-    each = [((torch.arange(int(count)) + 0.5) / count, torch.full((int(count),), count / 10)) for count in durations]
+    each = [
+        ((torch.arange(int(count)) + 0.5) / count, torch.full((int(count),), count / 10))
+        for count in durations
+    ]
     return torch.stack([torch.cat(parts) for parts in zip(*each, strict=True)], dim=-1)
 
 
@@ -79,14 +99,20 @@ def later(frames: torch.Tensor) -> torch.Tensor:
     return torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], dim=1)
 
 
-def told(encoded: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Returns what the decoder is told: the encoding of each frame's phoneme, and the place in it."""
+def told(
+    encoded: torch.Tensor, batch: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns what the decoder is told: the encoding of each frame's phoneme, and the place in
+    it."""
     of_frame = batch["of_phoneme"][..., None].expand(-1, -1, encoded.shape[-1])
     return grouped(encoded.gather(1, of_frame)), grouped(batch["place"])
 
 
-def train_acoustic(utterances: list[Utterance], tests: list[Utterance], steps: int) -> dict[str, torch.nn.Module]:
-    """Trains encoder and decoder together, on L1 and L2 of the frames and L2 of the logarithms of durations."""
+def train_acoustic(
+    utterances: list[Utterance], tests: list[Utterance], steps: int
+) -> dict[str, torch.nn.Module]:
+    """Trains encoder and decoder together, on L1 and L2 of the frames and L2 of the logarithms of
+    durations."""
     torch.manual_seed(SEED)
     shuffle = random.Random(SEED)
     networks = {"encoder": encoder().train(), "decoder": decoder().train()}
@@ -118,12 +144,18 @@ def train_acoustic(utterances: list[Utterance], tests: list[Utterance], steps: i
         schedule.step()
         if step % 50 == 0 or step == steps - 1:
             seconds = time.process_time() - began
-            print(f"acoustic {step} {seconds:.0f} s: frames {spectral:.4f} durations {timing:.4f}", flush=True)
+            print(
+                f"acoustic {step} {seconds:.0f} s: frames {spectral:.4f} durations {timing:.4f}",
+                flush=True,
+            )
     for network in networks.values():
         network.eval()
     spoken = free(networks, tests)
     apart = [(one - test.frames).abs().mean() for one, test in zip(spoken, tests, strict=True)]
-    print(f"acoustic: frames {sum(apart) / len(apart):.4f} apart from those of {len(tests)} phrases that never trained")
+    print(
+        f"acoustic: frames {sum(apart) / len(apart):.4f} apart from those of {len(tests)} phrases "
+        "that never trained"
+    )
     return networks
 
 
@@ -134,7 +166,9 @@ def free(networks: dict[str, torch.nn.Module], utterances: list[Utterance]) -> l
     for begin in range(0, len(utterances), 32):
         part = utterances[begin : begin + 32]
         batch = folded(part)
-        encoded = networks["encoder"](batch["phonemes"], (batch["durations"] > 0).float())["encoded"]
+        encoded = networks["encoder"](batch["phonemes"], (batch["durations"] > 0).float())[
+            "encoded"
+        ]
         parts = told(encoded, batch)
         frames = torch.zeros_like(grouped(batch["frames"]))
         for step in range(frames.shape[1]):
@@ -149,7 +183,10 @@ def vocoder_loss(made: torch.Tensor, truth: torch.Tensor, filters: torch.Tensor)
     loss = 2 * (spectrogram(made, filters) - spectrogram(truth, filters)).abs().mean()
     for size, hop in RESOLUTIONS:
         window = torch.hann_window(size)
-        spectra = (torch.stft(sound, size, hop, window=window, return_complex=True) for sound in (made, truth))
+        spectra = (
+            torch.stft(sound, size, hop, window=window, return_complex=True)
+            for sound in (made, truth)
+        )
         one, other = ((part.real.square() + part.imag.square() + 1e-8).sqrt() for part in spectra)
         loss = loss + (one - other).norm() / other.norm().clamp_min(0.1)
         loss = loss + ((one + 1e-3).log() - (other + 1e-3).log()).abs().mean()
@@ -174,7 +211,9 @@ def train_vocoder(utterances: list[Utterance], steps: int) -> torch.nn.Module:
             begin = shuffle.randrange(len(one.frames) - SEGMENT + 1)
             frames.append(one.frames[begin : begin + SEGMENT])
             samples.append(one.samples[begin * HOP : (begin + SEGMENT) * HOP])
-        made = network(torch.stack(frames), torch.randn(VOCODER_BATCH, SEGMENT, HOP), mask).flatten(1)
+        made = network(torch.stack(frames), torch.randn(VOCODER_BATCH, SEGMENT, HOP), mask).flatten(
+            1
+        )
         loss = vocoder_loss(made[:, judged], torch.stack(samples)[:, judged], filters)
         optimizer.zero_grad()
         loss.backward()
@@ -183,13 +222,16 @@ def train_vocoder(utterances: list[Utterance], steps: int) -> torch.nn.Module:
         schedule.step()
         shown = loss.item() if step == 0 else 0.95 * shown + 0.05 * loss.item()
         if step % 50 == 0 or step == steps - 1:
-            print(f"vocoder {step} {time.process_time() - began:.0f} s: loss {shown:.3f}", flush=True)
+            print(
+                f"vocoder {step} {time.process_time() - began:.0f} s: loss {shown:.3f}", flush=True
+            )
     return network.eval()
 
 
 @torch.no_grad()
 def speak(networks: dict[str, torch.nn.Module], phonemes: list[int]) -> torch.Tensor:
-    """Returns the samples of a phrase, as `src/` makes them: step by step, with the decoder's caches."""
+    """Returns the samples of a phrase, as `src/` makes them: step by step, with the decoder's
+    caches."""
     ids = torch.tensor([phonemes])
     result = networks["encoder"](ids, torch.ones_like(ids))
     ends = result["log_duration"][0].exp().cumsum(0)
@@ -204,17 +246,25 @@ def speak(networks: dict[str, torch.nn.Module], phonemes: list[int]) -> torch.Te
         cache.zero_()
     frames = [torch.zeros(1, GROUP, MELS)]
     for step in range(encoded.shape[1]):
-        frames.append(networks["decoder"](frames[-1], encoded[:, step], place[:, step], torch.tensor([step])))
+        frames.append(
+            networks["decoder"](frames[-1], encoded[:, step], place[:, step], torch.tensor([step]))
+        )
     frames = torch.cat(frames[1:], dim=1)
-    return networks["vocoder"](frames, hiss(frames.shape[1]), torch.ones(1, frames.shape[1])).flatten()
+    return networks["vocoder"](
+        frames, hiss(frames.shape[1]), torch.ones(1, frames.shape[1])
+    ).flatten()
 
 
 def keep(networks: dict[str, torch.nn.Module], voice: Voice, file: Path) -> None:
-    """Writes what PyTorch makes of some texts, and how the synthesiser says them, as 16-bit samples."""
+    """Writes what PyTorch makes of some texts, and how the synthesiser says them, as 16-bit
+    samples."""
     kept = {}
     for text in KEPT:
         utterance = voice.say(text.split())
-        for name, samples in (("pytorch", speak(networks, utterance.phonemes)), ("synthesiser", utterance.samples)):
+        for name, samples in (
+            ("pytorch", speak(networks, utterance.phonemes)),
+            ("synthesiser", utterance.samples),
+        ):
             kept[f"{name}/{text}"] = (samples.clamp(-1, 1) * 32767).round().to(torch.int16)
     save_file(kept, file)
 
@@ -228,7 +278,9 @@ def save(folder: Path, networks: dict[str, torch.nn.Module]) -> None:
 
 def load(folder: Path, *names: str) -> dict[str, torch.nn.Module]:
     """Reads what `save` wrote."""
-    networks = {name: {"encoder": encoder, "decoder": decoder, "vocoder": vocoder}[name]() for name in names}
+    networks = {
+        name: {"encoder": encoder, "decoder": decoder, "vocoder": vocoder}[name]() for name in names
+    }
     for name, network in networks.items():
         weights = load_file(folder / f"{name}.safetensors")
         network.load_state_dict({key: value.float() for key, value in weights.items()})
@@ -240,7 +292,9 @@ def main() -> None:
     """Trains what is asked for, and writes the files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PARTS)
-    parser.add_argument("--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/")
+    parser.add_argument(
+        "--out", type=Path, default=EXAMPLE, help="folder that gets weights/ and data/"
+    )
     parser.add_argument("--part", type=float, default=1.0, help="of the steps")
     options = parser.parse_args()
     parts = [options.only] if options.only else PARTS
@@ -256,7 +310,10 @@ def main() -> None:
     utterances, tests = utterances[:TRAINING], utterances[TRAINING:]
     print(f"{len(utterances)} phrases, {len(voice.phonemes)} phonemes", flush=True)
     if "acoustic" in parts:
-        lines = [" ".join(voice.phonemes), *(f"{word} {' '.join(names)}" for word, names in voice.words.items())]
+        lines = [
+            " ".join(voice.phonemes),
+            *(f"{word} {' '.join(names)}" for word, names in voice.words.items()),
+        ]
         (data / "words.txt").write_text("\n".join(lines) + "\n")
         save(weights, train_acoustic(utterances, tests, int(ACOUSTIC_STEPS * options.part)))
     if "vocoder" in parts:

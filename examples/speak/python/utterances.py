@@ -1,6 +1,8 @@
-"""What the speaking example trains on: phrases of a few words, said by one voice of espeak-ng, cut into phonemes.
+"""What the speaking example trains on: phrases of a few words, said by one voice of espeak-ng, cut
+into phonemes.
 
-Owns: the words, how often a phrase has how many, spectrograms.   Must not: know networks, be needed by a build.
+Owns: the words, how often a phrase has how many, spectrograms. Must not: know networks, be needed
+by a build.
 Flow: `train.py` → here → `tools/speech-data`.
 """
 
@@ -28,7 +30,8 @@ CENTRE, SCALE = -4.0, 4.0  # logarithms minus the one, divided by the other, are
 
 @dataclass
 class Utterance:
-    """A phrase as it is trained on. The duration of the last silence makes the frames whole steps."""
+    """A phrase as it is trained on. The duration of the last silence makes the frames whole
+    steps."""
 
     text: str
     phonemes: list[int]
@@ -52,11 +55,15 @@ class Voice:
             word: [plain(name) for name, _ in phonemes if not name.startswith(SILENCE)]
             for word, phonemes in zip(WORDS, spoken, strict=True)
         }
-        self.phonemes = [SILENCE, *sorted({name for names in self.words.values() for name in names})]
+        self.phonemes = [
+            SILENCE,
+            *sorted({name for names in self.words.values() for name in names}),
+        ]
         self._filters = mel_filters()
 
     def say(self, words: list[str]) -> Utterance:
-        """Says a phrase. What joins words in speech (`four r one`) counts as part of the phoneme before it."""
+        """Says a phrase. What joins words in speech (`four r one`) counts as part of the phoneme
+        before it."""
         speech = self._speaker.say(" ".join(words), **VOICE)
         if len(speech.phonemes) != len(words):
             raise RuntimeError(f"espeak-ng says {len(speech.phonemes)} words of {words}")
@@ -77,13 +84,17 @@ class Voice:
         for start in starts[1:]:
             bounds.append(max(bounds[-1] + 1, round((start + LEAD) / HOP)))
         count = -(-max(-(-(LEAD + len(speech.samples)) // HOP), bounds[-1] + 1) // GROUP) * GROUP
-        durations = [after - before for before, after in zip(bounds, [*bounds[1:], count], strict=True)]
+        durations = [
+            after - before for before, after in zip(bounds, [*bounds[1:], count], strict=True)
+        ]
         if count > STEPS * GROUP or len(names) > LONGEST:
             raise RuntimeError(f"{words}: {len(names)} phonemes, {durations} frames")
         samples = torch.zeros(count * HOP)
         samples[LEAD : LEAD + len(speech.samples)] = torch.from_numpy(speech.samples)
         ids = [self.phonemes.index(name) for name in names]
-        return Utterance(" ".join(words), ids, durations, samples, spectrogram(samples, self._filters))
+        return Utterance(
+            " ".join(words), ids, durations, samples, spectrogram(samples, self._filters)
+        )
 
 
 def phrases(count: int, seed: int) -> list[list[str]]:
@@ -93,7 +104,12 @@ def phrases(count: int, seed: int) -> list[list[str]]:
     for _ in range(count):
         words = DIGITS if generator.random() < DIGITS_ALONE else WORDS
         drawn.append(
-            [words[index] for index in generator.integers(0, len(words), generator.integers(1, MOST_WORDS + 1))]
+            [
+                words[index]
+                for index in generator.integers(
+                    0, len(words), generator.integers(1, MOST_WORDS + 1)
+                )
+            ]
         )
     return drawn
 
@@ -104,7 +120,8 @@ def hiss(frames: int) -> torch.Tensor:
 
 
 def mel_filters() -> torch.Tensor:
-    """Returns triangles of equal width in mel (Slaney's scale is linear to 1 kHz, then logarithmic), [mels, bins]."""
+    """Returns triangles of equal width in mel (Slaney's scale is linear to 1 kHz, then
+    logarithmic), [mels, bins]."""
     step = np.log(6.4) / 27
     top = 15 + np.log(RATE / 2 / 1000) / step
     mels = np.linspace(0, top, MELS + 2)

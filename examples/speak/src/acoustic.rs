@@ -1,7 +1,9 @@
 //! Phonemes to frames of a spectrogram: the encoder once, then the decoder step by step.
 //!
-//! Owns: durations, what the decoder is told at each step, its state. Must not: know texts or sound.
-//! Flow: [`crate::Speaker`] → here, one [`Utterance`] for a phrase; `stream.rs` takes its frames as they come.
+//! Owns: durations, what the decoder is told at each step, its state. Must not: know texts or
+//! sound.
+//! Flow: [`crate::Speaker`] → here, one [`Utterance`] for a phrase; `stream.rs` takes its frames as
+//! they come.
 
 use crate::Error;
 use crate::voice::{decoder, encoder};
@@ -65,7 +67,9 @@ impl<'a> Utterance<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<&[f32]>, Error> {
         let first = self.step * GROUP;
         let Some(now) = self.places.get(first..first + GROUP) else { return Ok(None) };
-        let encoded = now.iter().flat_map(|(phoneme, _)| self.encoded.iter().skip(phoneme * ENCODED).take(ENCODED));
+        let encoded = now
+            .iter()
+            .flat_map(|(phoneme, _)| self.encoded.iter().skip(phoneme * ENCODED).take(ENCODED));
         let encoded = Tensor::from_vec(encoded.copied().collect())?;
         let place = Tensor::from_vec(now.iter().flat_map(|(_, place)| *place).collect())?;
         let position = Tensor::from_fn(|_| i32::try_from(self.step).unwrap_or(i32::MAX));
@@ -82,10 +86,11 @@ impl<'a> Utterance<'a> {
     }
 }
 
-/// Returns the place of each frame: its phoneme, how far into it the frame is (0 to 1), and a tenth of its frames.
+/// Returns the place of each frame: its phoneme, how far into it the frame is (0 to 1), and a tenth
+/// of its frames.
 ///
-/// Ends are rounded, not durations, so that the whole is not longer or shorter than it should be; each phoneme has a frame
-/// at least. The last phoneme, silence, fills the last step.
+/// Ends are rounded, not durations, so that the whole is not longer or shorter than it should be;
+/// each phoneme has a frame at least. The last phoneme, silence, fills the last step.
 fn places(log_durations: &[f32]) -> Vec<(usize, [f32; 2])> {
     let (mut places, mut end, mut begin) = (Vec::new(), 0.0, 0);
     for (phoneme, log_duration) in log_durations.iter().enumerate() {
@@ -95,7 +100,8 @@ fn places(log_durations: &[f32]) -> Vec<(usize, [f32; 2])> {
             next = next.next_multiple_of(GROUP);
         }
         let count = (next - begin) as f32;
-        let inside = (0..next - begin).map(|frame| (phoneme, [(frame as f32 + 0.5) / count, count / 10.0]));
+        let inside =
+            (0..next - begin).map(|frame| (phoneme, [(frame as f32 + 0.5) / count, count / 10.0]));
         places.extend(inside);
         begin = next;
     }

@@ -9,7 +9,8 @@ use std::fmt;
 pub enum Error {
     /// A model could not be loaded or run.
     Model(coreml_rt::Error),
-    /// The text has words that the voice was not trained on, or none at all; the message says which it knows.
+    /// The text has words that the voice was not trained on, or none at all; the message says which
+    /// it knows.
     Text(String),
     /// A phrase lasts longer than the decoder has steps for.
     TooLong {
@@ -26,7 +27,11 @@ impl fmt::Display for Error {
             Self::Model(error) => error.fmt(f),
             Self::Text(message) => f.write_str(message),
             Self::TooLong { frames, most } => {
-                write!(f, "a phrase takes {frames} frames, and the decoder has {most}: cut it in two with a comma")
+                write!(
+                    f,
+                    "a phrase takes {frames} frames, and the decoder has {most}: cut it in two \
+                    with a comma"
+                )
             }
         }
     }

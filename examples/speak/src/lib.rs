@@ -1,8 +1,10 @@
 //! Says numbers: text to speech with three networks that `cargo build` converted.
 //!
-//! Owns: the generated types, and the order in which the networks run. Must not: print, read or write files.
-//! Flow: `build.rs` converts `speak.toml` → the attribute below makes types of it → [`Speaker`]: `words.rs` (text to phonemes)
-//! → `acoustic.rs` (encoder, decoder with states) → `stream.rs` (vocoder with buckets) → `main.rs` writes a file.
+//! Owns: the generated types, and the order in which the networks run. Must not: print, read or
+//! write files.
+//! Flow: `build.rs` converts `speak.toml` → the attribute below makes types of it → [`Speaker`]:
+//! `words.rs` (text to phonemes) → `acoustic.rs` (encoder, decoder with states) → `stream.rs`
+//! (vocoder with buckets) → `main.rs` writes a file.
 
 mod acoustic;
 mod error;
@@ -28,7 +30,8 @@ pub const RATE: usize = 16_000;
 /// Samples of a frame: 16 ms.
 pub const HOP: usize = 256;
 
-/// Frames of a chunk, where the caller does not choose: 256 ms. With its context it fits the vocoder's smallest bucket.
+/// Frames of a chunk, where the caller does not choose: 256 ms. With its context it fits the
+/// vocoder's smallest bucket.
 pub const CHUNK: usize = 16;
 
 /// Samples of silence between two phrases: 150 ms.
@@ -87,11 +90,17 @@ impl Speaker {
     /// Hands out the speech of a text in chunks of so many frames, each as soon as it can be heard.
     ///
     /// Errors: the text has no word or an unknown one; a phrase is too long; as `predict`.
-    pub fn stream(&self, text: &str, frames: usize, mut heard: impl FnMut(Chunk<'_>)) -> Result<(), Error> {
+    pub fn stream(
+        &self,
+        text: &str,
+        frames: usize,
+        mut heard: impl FnMut(Chunk<'_>),
+    ) -> Result<(), Error> {
         let phrases = self.vocabulary.phrases(text)?;
         let count = phrases.len();
         for (place, phrase) in phrases.iter().enumerate() {
-            let mut heard = |samples: &[f32]| heard(Chunk { samples, phrase: place, phrases: count });
+            let mut heard =
+                |samples: &[f32]| heard(Chunk { samples, phrase: place, phrases: count });
             if place > 0 {
                 heard(&[0.0; PAUSE]);
             }
@@ -106,7 +115,8 @@ impl Speaker {
     }
 }
 
-/// Returns the speech of a text, with networks that are loaded for it: 16,000 samples a second, in [-1, 1].
+/// Returns the speech of a text, with networks that are loaded for it: 16,000 samples a second, in
+/// [-1, 1].
 ///
 /// Errors: as [`Speaker::load`] and [`Speaker::stream`].
 pub fn speak(text: &str) -> Result<Vec<f32>, Error> {

@@ -33,7 +33,8 @@ struct Arguments {
     /// Frames of a chunk, each of 16 ms: fewer are heard sooner, more cost less.
     #[arg(long, value_name = "FRAMES", default_value_t = CHUNK, value_parser = at_least_one)]
     chunk: usize,
-    /// Threads to compute with; as many as there are cores without it. No effect on Apple's systems.
+    /// Threads to compute with; as many as there are cores without it. No effect on Apple's
+    /// systems.
     #[arg(long, value_name = "COUNT", value_parser = at_least_one)]
     threads: Option<usize>,
     /// Prints the words that the voice knows, and ends.
@@ -43,7 +44,10 @@ struct Arguments {
 
 /// Parses a count.
 fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "a number from 1 on is needed".to_owned())
+    text.parse()
+        .ok()
+        .filter(|&count| count > 0)
+        .ok_or_else(|| "a number from 1 on is needed".to_owned())
 }
 
 fn main() -> std::process::ExitCode {
@@ -70,14 +74,20 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         }
         text => text.unwrap_or_default().to_owned(),
     };
-    // A text that cannot be said is known before the models are loaded, and leaves no empty file behind.
+    // A text that cannot be said is known before the models are loaded, and leaves no empty file
+    // behind.
     Vocabulary::new()?.phrases(&text)?;
     let options = LoadOptions::new();
     let options = arguments.threads.map_or(options.clone(), |threads| options.threads(threads));
     let speaker = Speaker::load(&options)?;
 
     let shown = std::io::stderr().is_terminal();
-    let spec = WavSpec { channels: 1, sample_rate: RATE as u32, bits_per_sample: 16, sample_format: SampleFormat::Int };
+    let spec = WavSpec {
+        channels: 1,
+        sample_rate: RATE as u32,
+        bits_per_sample: 16,
+        sample_format: SampleFormat::Int,
+    };
     let named = |error: hound::Error| format!("{}: {error}", arguments.file.display());
     let mut file = WavWriter::create(&arguments.file, spec).map_err(named)?;
     let (mut written, mut first, mut count, mut reached) = (Ok(()), None, 0, usize::MAX);
@@ -91,7 +101,8 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         }
         for sample in chunk.samples {
             if written.is_ok() {
-                written = file.write_sample((sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16);
+                written = file
+                    .write_sample((sample.clamp(-1.0, 1.0) * f32::from(i16::MAX)).round() as i16);
             }
         }
     })?;

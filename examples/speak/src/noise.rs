@@ -1,6 +1,7 @@
 //! The noise that the vocoder makes hissing of.
 //!
-//! Owns: [`frame`]. Must not: keep a state: a frame's noise depends on its place alone, so that a chunk has what the whole has.
+//! Owns: [`frame`]. Must not: keep a state: a frame's noise depends on its place alone, so that a
+//! chunk has what the whole has.
 //! Flow: `stream.rs` → here.
 
 use crate::HOP;

@@ -1,18 +1,20 @@
 //! Frames to samples in chunks that join without a click.
 //!
 //! Owns: which frames a chunk is made of. Must not: know texts or the decoder.
-//! Flow: [`crate::Speaker::stream`] pushes frames as the decoder makes them → the vocoder, a chunk at a time → the caller.
+//! Flow: [`crate::Speaker::stream`] pushes frames as the decoder makes them → the vocoder, a chunk
+//! at a time → the caller.
 //!
-//! A sample depends on the frames near it, up to [`CONTEXT`] before and after. So a chunk is computed with that many more
-//! on either side, and their samples are dropped: what is left is the same as if the whole phrase had been computed at once.
+//! A sample depends on the frames near it, up to [`CONTEXT`] before and after. So a chunk is
+//! computed with that many more on either side, and their samples are dropped: what is left is the
+//! same as if the whole phrase had been computed at once.
 
 use crate::acoustic::MELS;
 use crate::voice::vocoder;
 use crate::{Error, HOP, noise};
 use coreml_rt::TensorView;
 
-/// Frames on either side that a sample can depend on: the first convolution reaches over 3, those at 8 times the rate over
-/// 2 more, the rest over less than 1.
+/// Frames on either side that a sample can depend on: the first convolution reaches over 3, those
+/// at 8 times the rate over 2 more, the rest over less than 1.
 pub const CONTEXT: usize = 6;
 
 /// Makes samples of the frames of a phrase.
@@ -36,7 +38,11 @@ impl<'a> Stream<'a> {
     /// Takes frames, and hands out the samples of each chunk whose context is complete.
     ///
     /// Errors: as `predict`.
-    pub(crate) fn push(&mut self, frames: &[f32], heard: &mut impl FnMut(&[f32])) -> Result<(), Error> {
+    pub(crate) fn push(
+        &mut self,
+        frames: &[f32],
+        heard: &mut impl FnMut(&[f32]),
+    ) -> Result<(), Error> {
         self.frames.extend_from_slice(frames);
         while self.done + self.chunk + CONTEXT <= self.frames.len() / MELS {
             self.chunk(self.done + self.chunk, heard)?;
@@ -57,7 +63,8 @@ impl<'a> Stream<'a> {
 
     /// Hands out the samples of the frames from the last chunk's end to `end`.
     fn chunk(&mut self, end: usize, heard: &mut impl FnMut(&[f32])) -> Result<(), Error> {
-        let (first, last) = (self.done.saturating_sub(CONTEXT), (end + CONTEXT).min(self.frames.len() / MELS));
+        let (first, last) =
+            (self.done.saturating_sub(CONTEXT), (end + CONTEXT).min(self.frames.len() / MELS));
         let length = last - first;
         let noise: Vec<f32> = (first..last).flat_map(noise::frame).collect();
         let frames = self.frames.get(first * MELS..last * MELS).unwrap_or_default();

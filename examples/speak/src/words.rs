@@ -6,7 +6,8 @@
 use crate::Error;
 use std::collections::HashMap;
 
-/// What `python/train.py` wrote: the names of all phonemes, then a line for each word with those it is made of.
+/// What `python/train.py` wrote: the names of all phonemes, then a line for each word with those it
+/// is made of.
 const WORDS: &str = include_str!("../data/words.txt");
 
 /// Words of a phrase, as many as phrases had in training.
@@ -70,7 +71,9 @@ impl Vocabulary {
             let places = parts.map(|part| names.iter().position(|name| *name == part));
             let places: Option<Vec<i32>> = places.map(|place| i32::try_from(place?).ok()).collect();
             let places = places.ok_or_else(|| {
-                Error::Text(format!("data/words.txt: `{word}` has a phoneme that the first line lacks: train again"))
+                Error::Text(format!(
+                    "data/words.txt: `{word}` has a phoneme that the first line lacks: train again"
+                ))
             })?;
             words.push(word);
             phonemes.insert(word, places);
@@ -85,17 +88,22 @@ impl Vocabulary {
 
     /// Cuts a text into phrases: at punctuation, and after 7 words.
     ///
-    /// Digits and the signs + - × = % are words, and so is a point between two digits; all else has to be in the vocabulary.
+    /// Digits and the signs + - × = % are words, and so is a point between two digits; all else has
+    /// to be in the vocabulary.
     /// Errors: no word, or unknown ones; the message names all of those.
     pub fn phrases(&self, text: &str) -> Result<Vec<Phrase>, Error> {
         let (mut phrases, mut unknown) = (Vec::new(), Vec::new());
         for part in spoken(text).split(ENDS) {
             let words: Vec<&str> = part.split_whitespace().collect();
             unknown.extend(
-                words.iter().filter(|word| !self.phonemes.contains_key(**word)).map(|word| format!("`{word}`")),
+                words
+                    .iter()
+                    .filter(|word| !self.phonemes.contains_key(**word))
+                    .map(|word| format!("`{word}`")),
             );
             for words in words.chunks(MOST_WORDS) {
-                let phonemes = words.iter().filter_map(|word| self.phonemes.get(word)).flatten().copied();
+                let phonemes =
+                    words.iter().filter_map(|word| self.phonemes.get(word)).flatten().copied();
                 let phonemes = std::iter::once(SILENCE).chain(phonemes).chain([SILENCE]).collect();
                 phrases.push(Phrase { text: words.join(" "), phonemes });
             }
@@ -104,10 +112,16 @@ impl Vocabulary {
         if !unknown.is_empty() {
             unknown.dedup();
             let unknown = unknown.join(", ");
-            return Err(Error::Text(format!("the voice does not know {unknown}: it was trained on {}", known())));
+            return Err(Error::Text(format!(
+                "the voice does not know {unknown}: it was trained on {}",
+                known()
+            )));
         }
         if phrases.is_empty() {
-            return Err(Error::Text(format!("there is no word to say in {text:?}: the voice knows {}", known())));
+            return Err(Error::Text(format!(
+                "there is no word to say in {text:?}: the voice knows {}",
+                known()
+            )));
         }
         Ok(phrases)
     }
@@ -116,7 +130,9 @@ impl Vocabulary {
 /// Returns a text in lower case with digits and signs as words.
 fn spoken(text: &str) -> String {
     let characters: Vec<char> = text.to_lowercase().chars().collect();
-    let digit = |place: Option<usize>| place.and_then(|place| characters.get(place)).is_some_and(char::is_ascii_digit);
+    let digit = |place: Option<usize>| {
+        place.and_then(|place| characters.get(place)).is_some_and(char::is_ascii_digit)
+    };
     let mut spoken = String::new();
     for (place, &character) in characters.iter().enumerate() {
         let word = SPOKEN.iter().find(|(sign, _)| *sign == character).map(|(_, word)| *word);
@@ -135,7 +151,13 @@ mod tests {
 
     /// Returns the words of each phrase.
     fn texts(text: &str) -> Vec<String> {
-        Vocabulary::new().unwrap().phrases(text).unwrap().into_iter().map(|phrase| phrase.text).collect()
+        Vocabulary::new()
+            .unwrap()
+            .phrases(text)
+            .unwrap()
+            .into_iter()
+            .map(|phrase| phrase.text)
+            .collect()
     }
 
     #[test]
@@ -163,7 +185,9 @@ mod tests {
         let vocabulary = Vocabulary::new().unwrap();
         let message = vocabulary.phrases("one hello two world").unwrap_err().to_string();
         assert!(
-            message.starts_with("the voice does not know `hello`, `world`: it was trained on zero, one,"),
+            message.starts_with(
+                "the voice does not know `hello`, `world`: it was trained on zero, one,"
+            ),
             "{message}"
         );
         let message = vocabulary.phrases(" ,.").unwrap_err().to_string();

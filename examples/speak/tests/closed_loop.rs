@@ -1,9 +1,10 @@
 //! What this example says, written down by the example that listens (`examples/whisper`).
 //!
-//! Owns: the word error rate of the closed loop. Must not: judge either alone: `speech.rs` and whisper's tests do.
+//! Owns: the word error rate of the closed loop. Must not: judge either alone: `speech.rs` and
+//! whisper's tests do.
 //!
-//! The listener learnt from other voices of the same synthesiser that the speaker learnt from: the figure says that both work
-//! together, and nothing about natural speech.
+//! The listener learnt from other voices of the same synthesiser that the speaker learnt from: the
+//! figure says that both work together, and nothing about natural speech.
 
 use coreml_rt::LoadOptions;
 use speak::Speaker;

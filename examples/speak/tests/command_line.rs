@@ -20,7 +20,10 @@ fn writes_a_sound_file() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(printed.contains("real-time factor"), "{printed}");
     let sound = hound::WavReader::open(folder.path().join("numbers.wav")).unwrap();
-    assert_eq!((sound.spec().channels, sound.spec().sample_rate, sound.spec().bits_per_sample), (1, 16_000, 16));
+    assert_eq!(
+        (sound.spec().channels, sound.spec().sample_rate, sound.spec().bits_per_sample),
+        (1, 16_000, 16)
+    );
     // Three words take about a second.
     assert!((10_000..32_000).contains(&sound.duration()), "{} samples", sound.duration());
 }
@@ -32,7 +35,9 @@ fn says_what_it_cannot_say_and_leaves_no_file() {
     let printed = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
     assert!(
-        printed.starts_with("error: the voice does not know `hello`: it was trained on zero, one, two"),
+        printed.starts_with(
+            "error: the voice does not know `hello`: it was trained on zero, one, two"
+        ),
         "{printed}"
     );
     assert!(!folder.path().join("none.wav").exists());
@@ -41,5 +46,9 @@ fn says_what_it_cannot_say_and_leaves_no_file() {
 #[test]
 fn lists_its_words() {
     let output = run(&["--words"], Path::new("."));
-    assert!(String::from_utf8(output.stdout).unwrap().starts_with("zero one two three four five six seven eight nine"));
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .starts_with("zero one two three four five six seven eight nine")
+    );
 }

@@ -1,7 +1,7 @@
 """Windows of spoken digits with what Whisper's decoder should write about them.
 
-Owns: the small vocabulary, and how phrases become windows and tokens.   Must not: know the model or the synthesiser's
-library (`tools/speech-data`).
+Owns: the small vocabulary, and how phrases become windows and tokens. Must not: know the model or
+the synthesiser's library (`tools/speech-data`).
 Flow: `train.py` draws endless windows from here; `test_set.py` makes the committed recordings.
 """
 
@@ -25,7 +25,10 @@ LONGEST_PHRASE = 7  # words
 PAUSE = (0.4, 1.6)  # seconds between phrases; words of one phrase are closer
 CUT = 0.03  # seconds: a word that ends later than this before the window's end is not whole
 SILENT = 0.06  # part of the windows where nobody speaks
-ENDS, ENDS_WHOLE = 0.15, 0.25  # parts of the windows whose sound ends anywhere within, and behind what is said
+ENDS, ENDS_WHOLE = (
+    0.15,
+    0.25,
+)  # parts of the windows whose sound ends anywhere within, and behind what is said
 MARGIN = speech_data.MARGIN / RATE  # seconds of silence at both ends of a phrase
 
 
@@ -39,7 +42,8 @@ class Phrase:
 
 @dataclass
 class Segment:
-    """A phrase in a window: its times in seconds, and its digits; `end` is None where the window cuts it.
+    """A phrase in a window: its times in seconds, and its digits; `end` is None where the window
+    cuts it.
 
     `spans` are the begin and the end of each digit.
     """
@@ -66,7 +70,8 @@ def phrase(speaker: speech_data.Speaker, voice: str, generator: np.random.Genera
 
 
 def tail(spoken: Phrase, first: int, jitter: int) -> Phrase:
-    """Returns a phrase from its word `first` on, as a window sees it that begins between two words."""
+    """Returns a phrase from its word `first` on, as a window sees it that begins between two
+    words."""
     begin = max(0, spoken.speech.words[first] + jitter)
     words = [max(0, start - begin) for start in spoken.speech.words[first:]]
     return Phrase(Speech(spoken.speech.samples[begin:], words), spoken.digits[first:])
@@ -86,11 +91,16 @@ def varied(spoken: Phrase, generator: np.random.Generator) -> Phrase:
 
 
 def window(
-    phrases: list[Phrase], generator: np.random.Generator, seconds: float, decibels: tuple[float, float] = (8.0, 45.0)
+    phrases: list[Phrase],
+    generator: np.random.Generator,
+    seconds: float,
+    decibels: tuple[float, float] = (8.0, 45.0),
 ) -> tuple[np.ndarray, list[Segment]]:
-    """Returns a window with some of the phrases in it, at times with none, and the segments of what is heard.
+    """Returns a window with some of the phrases in it, at times with none, and the segments of what
+    is heard.
 
-    Some end early, as the last window of a file does: behind its sound, noise included, `transcribe.rs` has exact zeros.
+    Some end early, as the last window of a file does: behind its sound, noise included,
+    `transcribe.rs` has exact zeros.
     """
     count = end = int(seconds * RATE)
     ending = generator.random()
@@ -102,7 +112,13 @@ def window(
     latest = 1.2 if generator.random() < 0.75 else seconds - 0.5
     at = 0 if continues else int(generator.uniform(0, latest) * RATE)
     spoken_end = 0
-    left = 0 if generator.random() < SILENT else int(generator.integers(1, 4)) if generator.random() < 0.5 else 99
+    left = (
+        0
+        if generator.random() < SILENT
+        else int(generator.integers(1, 4))
+        if generator.random() < 0.5
+        else 99
+    )
     level = np.exp(generator.uniform(np.log(0.08), 0))
     while left > 0 and at < end - int(0.15 * RATE):
         one = varied(phrases[generator.integers(len(phrases))], generator)
@@ -111,7 +127,9 @@ def window(
             one = tail(one, int(generator.integers(1, len(one.digits))), jitter)
         sound = one.speech.samples
         # Phrases of one window are about equally loud.
-        sound = sound * (level * generator.uniform(0.7, 1.0) / max(1e-3, float(np.abs(sound).max())))
+        sound = sound * (
+            level * generator.uniform(0.7, 1.0) / max(1e-3, float(np.abs(sound).max()))
+        )
         part = sound[: end - at]
         samples[at : at + len(part)] += part
         energy, spoken_samples = energy + float(np.square(part).sum()), spoken_samples + len(part)
@@ -122,7 +140,10 @@ def window(
     if ENDS <= ending < ENDS + ENDS_WHOLE and spoken_end < end:
         end = spoken_end + int((end - spoken_end) * generator.random() ** 2)
     if generator.random() < 0.1:
-        return samples, segments  # silence between words is true silence, as in sound that a program made
+        return (
+            samples,
+            segments,
+        )  # silence between words is true silence, as in sound that a program made
     power = energy / spoken_samples if spoken_samples else level**2 * 0.02
     colour = generator.uniform(0.3, 0.97) if generator.random() < 0.5 else 0.0
     noisy = speech_data.with_noise(
@@ -133,14 +154,18 @@ def window(
 
 
 def heard(spoken: Phrase, at: int, count: int) -> list[Segment]:
-    """Returns the segments of a phrase that begins `at` in a sound of `count` samples: two where its end is cut off."""
+    """Returns the segments of a phrase that begins `at` in a sound of `count` samples: two where
+    its end is cut off."""
     starts = spoken.speech.words
     ends = [*starts[1:], len(spoken.speech.samples) - speech_data.MARGIN]
     whole = [end for end in ends if at + end <= count - int(CUT * RATE)]
     begin = at / RATE + (MARGIN if starts[0] == 0 else 0.0)
     segments = []
     if whole:
-        spans = [((at + first) / RATE, (at + last) / RATE) for first, last in zip(starts, whole, strict=False)]
+        spans = [
+            ((at + first) / RATE, (at + last) / RATE)
+            for first, last in zip(starts, whole, strict=False)
+        ]
         segments.append(Segment(begin, (at + whole[-1]) / RATE, spoken.digits[: len(whole)], spans))
         begin = (at + whole[-1]) / RATE
     if len(whole) < len(ends):
@@ -153,8 +178,11 @@ def timestamp(seconds: float) -> int:
     return FIRST_TIMESTAMP + min(round(WINDOW / PRECISION), max(0, round(seconds / PRECISION)))
 
 
-def tokens(segments: list[Segment], timestamps: bool) -> tuple[list[int], list[tuple[float, float] | None]]:
-    """Returns what the decoder is to write behind its start token, the end included, and where each token is heard."""
+def tokens(
+    segments: list[Segment], timestamps: bool
+) -> tuple[list[int], list[tuple[float, float] | None]]:
+    """Returns what the decoder is to write behind its start token, the end included, and where each
+    token is heard."""
     if not segments:
         return [NO_SPEECH, END], [None, None]
     written, places = ([], []) if timestamps else ([NO_TIMESTAMPS], [None])
@@ -171,10 +199,11 @@ def tokens(segments: list[Segment], timestamps: bool) -> tuple[list[int], list[t
 
 
 def shown(written: list[int], generator: np.random.Generator) -> list[int]:
-    """Returns what the decoder reads while it learns to write: its start token and what it wrote, without the end.
+    """Returns what the decoder reads while it learns to write: its start token and what it wrote,
+    without the end.
 
-    Decoding forbids the token of silence and goes on behind a time, or behind the token that there are none. So silence is
-    shown behind these too, and there it ends.
+    Decoding forbids the token of silence and goes on behind a time, or behind the token that there
+    are none. So silence is shown behind these too, and there it ends.
     """
     if written[0] == NO_SPEECH and generator.random() < 0.8:
         time = FIRST_TIMESTAMP + int(generator.integers(0, round(WINDOW / PRECISION) + 1))

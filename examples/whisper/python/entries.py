@@ -1,7 +1,8 @@
 """What the manifests convert: the front end, the encoder, and one step of the decoder.
 
 Owns: how Whisper is cut for a program that decodes token by token.   Must not: know Core ML.
-Flow: the manifests name these functions; `whisper_model.py` has the layers, `reference.py` asks whether they agree.
+Flow: the manifests name these functions; `whisper_model.py` has the layers, `reference.py` asks
+whether they agree.
 """
 
 import torch
@@ -25,7 +26,8 @@ class SpectrogramOfWindow(nn.Module):
 
 
 class EncoderWithCross(nn.Module):
-    """A spectrogram to what every step of the decoder attends to: computed once for a window, not once for a token."""
+    """A spectrogram to what every step of the decoder attends to: computed once for a window, not
+    once for a token."""
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
@@ -33,7 +35,8 @@ class EncoderWithCross(nn.Module):
         self.cross = nn.ModuleList(block.cross_attn for block in model.decoder.blocks)
 
     def forward(self, mel: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Returns keys [layers, heads, width, positions] and values [layers, heads, positions, width] of all layers."""
+        """Returns keys [layers, heads, width, positions] and values [layers, heads, positions,
+        width] of all layers."""
         audio = self.encoder(mel)
         keys = [cross.split(cross.key(audio)).transpose(2, 3) for cross in self.cross]
         values = [cross.split(cross.value(audio)) for cross in self.cross]
@@ -41,16 +44,21 @@ class EncoderWithCross(nn.Module):
 
 
 class DecoderStep(nn.Module):
-    """One token at its position to the logits of the next. Keys and values of the tokens before it are states.
+    """One token at its position to the logits of the next. Keys and values of the tokens before it
+    are states.
 
-    A layer attends to the cache and to the new token's own key apart, so that both caches are read as they were and
-    written once, behind all layers.
+    A layer attends to the cache and to the new token's own key apart, so that both caches are read
+    as they were and written once, behind all layers.
     """
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.decoder, dimensions = model.decoder, model.dimensions
-        layers, heads, length = dimensions.n_text_layer, dimensions.n_text_head, dimensions.n_text_ctx
+        layers, heads, length = (
+            dimensions.n_text_layer,
+            dimensions.n_text_head,
+            dimensions.n_text_ctx,
+        )
         width = dimensions.n_text_state // heads
         self.scale = width**-0.5
         self.register_buffer("key_cache", torch.zeros(layers, heads, width, length))
@@ -58,7 +66,11 @@ class DecoderStep(nn.Module):
         self.register_buffer("places", torch.arange(length, dtype=torch.int32), persistent=False)
 
     def forward(
-        self, token: torch.Tensor, position: torch.Tensor, cross_key: torch.Tensor, cross_value: torch.Tensor
+        self,
+        token: torch.Tensor,
+        position: torch.Tensor,
+        cross_key: torch.Tensor,
+        cross_value: torch.Tensor,
     ) -> dict[str, torch.Tensor]:
         """Returns logits, [1, vocabulary]. `token` and `position` are [1]."""
         decoder, length = self.decoder, self.places.shape[0]
@@ -71,7 +83,10 @@ class DecoderStep(nn.Module):
             key, value = own.split(own.key(normal)).transpose(2, 3), own.split(own.value(normal))
             before = query @ self.key_cache[layer : layer + 1] + future
             weights = torch.cat([before, query @ key], dim=-1).softmax(-1)
-            seen = weights[..., :length] @ self.value_cache[layer : layer + 1] + weights[..., length:] * value
+            seen = (
+                weights[..., :length] @ self.value_cache[layer : layer + 1]
+                + weights[..., length:] * value
+            )
             x = x + own.out(seen.transpose(1, 2).reshape(x.shape))
             keys.append(key)
             values.append(value)

@@ -1,8 +1,8 @@
 """Writes what openai-whisper's tokenizer knows, for the test that compares ours with it.
 
 Owns: `data/openai_tokens.json`.   Must not: be needed by a build or a test.
-Flow: run by hand, `python python/openai_tokens.py`, where openai-whisper, tiktoken and regex are installed;
-`tests/openai.rs` reads the file.
+Flow: run by hand, `python python/openai_tokens.py`, where openai-whisper, tiktoken and regex are
+installed; `tests/openai.rs` reads the file.
 """
 
 import json
@@ -27,8 +27,15 @@ TEXTS = [
 
 
 def suppressed(tokenizer) -> list[int]:
-    """Returns what `DecodingOptions(suppress_tokens="-1")` never writes, as `DecodingTask._get_suppress_tokens` has it."""
-    special = (tokenizer.transcribe, tokenizer.translate, tokenizer.sot, tokenizer.sot_prev, tokenizer.sot_lm)
+    """Returns what `DecodingOptions(suppress_tokens="-1")` never writes, as
+    `DecodingTask._get_suppress_tokens` has it."""
+    special = (
+        tokenizer.transcribe,
+        tokenizer.translate,
+        tokenizer.sot,
+        tokenizer.sot_prev,
+        tokenizer.sot_lm,
+    )
     return sorted({*tokenizer.non_speech_tokens, *special, tokenizer.no_speech})
 
 

@@ -1,7 +1,8 @@
 """Writes what PyTorch makes of the committed recordings, for the program to be compared with.
 
-Owns: `data/reference.safetensors`: `tokens.SET.CONDITION`, what PyTorch wrote about each utterance, in single precision and
-without caches, padded with the end token; `samples` and `mel`, a window and its spectrogram by torch's own FFT.
+Owns: `data/reference.safetensors`: `tokens.SET.CONDITION`, what PyTorch wrote about each utterance,
+in single precision and without caches, padded with the end token; `samples` and `mel`, a window and
+its spectrogram by torch's own FFT.
 Must not: be needed by a build.
 Flow: run by hand after `train.py` and `test_set.py`: `python python/reference.py`.
 """
@@ -23,7 +24,8 @@ HIDDEN = float("-inf")
 
 
 def restrict(logits: torch.Tensor, tokens: list[int]) -> torch.Tensor:
-    """Returns the logits that may follow, by the rules of OpenAI's `ApplyTimestampRules` (`src/decode.rs` has them too)."""
+    """Returns the logits that may follow, by the rules of OpenAI's `ApplyTimestampRules`
+    (`src/decode.rs` has them too)."""
     logits = logits.clone()
     logits[[START, NO_SPEECH, NO_TIMESTAMPS]] = HIDDEN
     last = bool(tokens) and tokens[-1] >= FIRST_TIMESTAMP
@@ -66,21 +68,28 @@ def heard(samples: np.ndarray, index: int, least: float, most: float, window: in
     """Returns an utterance with its noise, as `Set::heard` in `src/recordings.rs` does."""
     power = float(np.square(samples).mean())
     level, colour = least + (most - least) * (index % 8) / 7, 0.0 if index % 2 == 0 else 0.9
-    return speech_data.with_noise(np.pad(samples, (0, window - len(samples))), level, power, index, colour)
+    return speech_data.with_noise(
+        np.pad(samples, (0, window - len(samples))), level, power, index, colour
+    )
 
 
 def main() -> None:
     """Writes the file."""
     torch.set_num_threads(1)
     size = SIZES["digits"]
-    model, window = whisper("digits", str(EXAMPLE / "weights" / "digits.safetensors")), size.frames * HOP
+    model, window = (
+        whisper("digits", str(EXAMPLE / "weights" / "digits.safetensors")),
+        size.frames * HOP,
+    )
     filters = mel_filters(size.n_mels)
     kept = {}
     for at, recordings in enumerate(json.loads((EXAMPLE / "data" / "recordings.json").read_text())):
         sound, _ = soundfile.read(EXAMPLE / "data" / recordings["file"], dtype="float32")
         for condition, (least, most) in enumerate(CONDITIONS):
             parts = [sound[one["begin"] : one["end"]] for one in recordings["utterances"]]
-            samples = np.stack([heard(part, index, least, most, window) for index, part in enumerate(parts)])
+            samples = np.stack(
+                [heard(part, index, least, most, window) for index, part in enumerate(parts)]
+            )
             mels = log_mel(torch.from_numpy(samples), filters)
             tokens = [row for part in mels.split(40) for row in written(model, part)]
             width = max(map(len, tokens))

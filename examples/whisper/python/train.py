@@ -1,9 +1,10 @@
 """Trains the size "digits": a Whisper that writes spoken digits, with timestamps.
 
 Owns: `weights/digits.safetensors`.   Must not: be needed by a build.
-Flow: run by hand, `python python/train.py`, where torch, safetensors, scipy and espeakng-loader are installed. One core,
-about half an hour. Seeds are fixed, so the same versions on the same processor give the same weights, bit for bit: two
-runs of `train.py --steps 20 --phrases 2 --out FILE` print the same hashes of speech and weights.
+Flow: run by hand, `python python/train.py`, where torch, safetensors, scipy and espeakng-loader are
+installed. One core, about half an hour. Seeds are fixed, so the same versions on the same processor
+give the same weights, bit for bit: two runs of `train.py --steps 20 --phrases 2 --out FILE` print
+the same hashes of speech and weights.
 """
 
 import argparse
@@ -24,7 +25,9 @@ EXAMPLE = Path(__file__).resolve().parent.parent
 SEED = 5
 PHRASES = 30  # of each voice
 STEPS = 1800
-SHORT_STEPS = 350  # that begin with windows of half the length: cheaper, and attention finds its place sooner
+SHORT_STEPS = (
+    350  # that begin with windows of half the length: cheaper, and attention finds its place sooner
+)
 BATCH = 32
 ADAM_RATE, MUON_RATE = 2e-3, 0.02  # at the peak
 WARM_UP = 60  # steps
@@ -38,7 +41,9 @@ CHECKS = 160  # windows of unseen voices
 class Bank:
     """Phrases of many voices, made once; windows are mixed from them without end."""
 
-    def __init__(self, variants: list[str], accents: tuple[str, ...], phrases: int, seed: int) -> None:
+    def __init__(
+        self, variants: list[str], accents: tuple[str, ...], phrases: int, seed: int
+    ) -> None:
         speaker, self.generator = speech_data.Speaker(), np.random.default_rng(seed)
         self.voices = []
         for accent in accents:
@@ -58,14 +63,18 @@ class Bank:
         generator = self.generator
         chosen = [self.voices[generator.integers(len(self.voices))] for _ in range(count)]
         drawn = [window(phrases, generator, seconds, **options) for phrases in chosen]
-        return torch.from_numpy(np.stack([samples for samples, _ in drawn])), [segments for _, segments in drawn]
+        return torch.from_numpy(np.stack([samples for samples, _ in drawn])), [
+            segments for _, segments in drawn
+        ]
 
 
 def masked(mel: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     """Returns spectrograms with a random slope over the bands, and some bands at their floor."""
     bands = mel.shape[1]
     slope = torch.linspace(-1, 1, bands)[None, :, None]
-    mel = mel + slope * torch.tensor(generator.uniform(-0.15, 0.15, (len(mel), 1, 1)), dtype=torch.float32)
+    mel = mel + slope * torch.tensor(
+        generator.uniform(-0.15, 0.15, (len(mel), 1, 1)), dtype=torch.float32
+    )
     for row in mel:
         width = int(generator.integers(0, 12))
         first = int(generator.integers(0, bands - width))
@@ -73,8 +82,11 @@ def masked(mel: torch.Tensor, generator: np.random.Generator) -> torch.Tensor:
     return mel
 
 
-def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns the decoder's inputs, what it should say, and where that is heard: [batch, length, positions], 1 there."""
+def batch(
+    segments: list, generator: np.random.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Returns the decoder's inputs, what it should say, and where that is heard: [batch, length,
+    positions], 1 there."""
     pairs = [tokens(one, timestamps=bool(generator.random() >= NO_TIMESTAMPS)) for one in segments]
     length = max(len(written) for written, _ in pairs)
     inputs = [shown(written, generator) + [END] * (length - len(written)) for written, _ in pairs]
@@ -91,8 +103,8 @@ def batch(segments: list, generator: np.random.Generator) -> tuple[torch.Tensor,
 class Guide:
     """Teaches one head of the decoder's last cross attention to look where the next token is heard.
 
-    Without it, training has to find by itself that what is written goes along with what is heard, which takes most of the
-    time; with it, the head also tells when each word was said.
+    Without it, training has to find by itself that what is written goes along with what is heard,
+    which takes most of the time; with it, the head also tells when each word was said.
     """
 
     def __init__(self, model: Whisper) -> None:
@@ -105,7 +117,10 @@ class Guide:
     def loss(self, heard: torch.Tensor) -> torch.Tensor:
         """Returns how little of the head's attention is where it should be."""
         attention = self.attention
-        query, key = (part[:, 0] for part in map(attention.split, (attention.query(self.x), attention.key(self.audio))))
+        query, key = (
+            part[:, 0]
+            for part in map(attention.split, (attention.query(self.x), attention.key(self.audio)))
+        )
         weights = (query @ key.transpose(1, 2) / query.shape[-1] ** 0.5).softmax(-1)
         inside = (weights * heard[..., : weights.shape[-1]]).sum(-1)
         placed = heard[..., : weights.shape[-1]].sum(-1) > 0
@@ -113,7 +128,8 @@ class Guide:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose steps are made orthogonal, for the matrices of the layers (Keller Jordan, 2024)."""
+    """Momentum whose steps are made orthogonal, for the matrices of the layers (Keller Jordan,
+    2024)."""
 
     def __init__(self, parameters, lr: float, momentum: float = 0.95) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
@@ -129,7 +145,9 @@ class Muon(torch.optim.Optimizer):
                 tall = step.shape[0] > step.shape[1]
                 step = step.t() if tall else step
                 step = step / (step.norm() + 1e-7)
-                for _ in range(5):  # Newton and Schulz, with the coefficients that Muon is known for
+                for _ in range(
+                    5
+                ):  # Newton and Schulz, with the coefficients that Muon is known for
                     square = step @ step.t()
                     step = 3.4445 * step + (-4.7750 * square + 2.0315 * square @ square) @ step
                 step = (step.t() if tall else step).reshape(parameter.shape)
@@ -156,7 +174,10 @@ def edits(reference: list[int], hypothesis: list[int]) -> int:
     for i, expected in enumerate(reference, 1):
         diagonal, row[0] = row[0], i
         for j, found in enumerate(hypothesis, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (expected != found))
+            diagonal, row[j] = (
+                row[j],
+                min(row[j] + 1, row[j - 1] + 1, diagonal + (expected != found)),
+            )
     return row[-1]
 
 
@@ -165,7 +186,9 @@ def word_error_rate(model: Whisper, mels: torch.Tensor, segments: list) -> float
     model.eval()
     found = [row for part in mels.split(40) for row in greedy(model, part)]
     truth = [[digit for segment in one for digit in segment.digits] for one in segments]
-    errors = sum(edits(t, [x for x in f if x < len(WORDS)]) for t, f in zip(truth, found, strict=True))
+    errors = sum(
+        edits(t, [x for x in f if x < len(WORDS)]) for t, f in zip(truth, found, strict=True)
+    )
     model.train()
     return errors / sum(map(len, truth))
 
@@ -191,7 +214,11 @@ def main() -> None:
         samples, segments = unseen.draw(CHECKS, WINDOW, decibels=decibels)
         checks[name] = log_mel(samples, filters), segments
     seconds = time.process_time() - began
-    print(f"{len(bank.voices)} voices after {seconds:.0f} s, speech {bank.digest()} {unseen.digest()}", flush=True)
+    print(
+        f"{len(bank.voices)} voices after {seconds:.0f} s, speech {bank.digest()} "
+        f"{unseen.digest()}",
+        flush=True,
+    )
 
     model = Whisper(SIZES["digits"])
     # A head on the encoder, for training alone: the words in their order, without alignment (CTC).
@@ -235,13 +262,19 @@ def main() -> None:
             terms = ", ".join(f"{name} {float(term):.3f}" for name, term in terms.items())
             print(f"{step}: {seconds:.0f} s, {terms}", flush=True)
         if step % 600 == 599 or step + 1 == options.steps:
-            rates = {name: f"{100 * word_error_rate(model, *check):.2f} %" for name, check in checks.items()}
+            rates = {
+                name: f"{100 * word_error_rate(model, *check):.2f} %"
+                for name, check in checks.items()
+            }
             print(f"{step}: word error rates of unseen voices {rates}", flush=True)
 
     weights = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, options.out)
-    minutes, hashed = (time.process_time() - began) / 60, speech_data.digest(part.numpy() for part in weights.values())
+    minutes, hashed = (
+        (time.process_time() - began) / 60,
+        speech_data.digest(part.numpy() for part in weights.values()),
+    )
     print(f"{options.out} after {minutes:.1f} minutes, weights {hashed}", flush=True)
 
 

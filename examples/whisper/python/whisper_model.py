@@ -1,7 +1,9 @@
 """Whisper's architecture, with the parameter names of openai-whisper's checkpoints.
 
-Owns: dimensions and layers, and the whole model as it trains.   Must not: train, know Core ML or the manifest.
-Flow: `entries.py` cuts the model into what the manifest converts; `train.py` trains the size "digits".
+Owns: dimensions and layers, and the whole model as it trains. Must not: train, know Core ML or the
+manifest.
+Flow: `entries.py` cuts the model into what the manifest converts; `train.py` trains the size
+"digits".
 """
 
 import math
@@ -37,7 +39,9 @@ class Dimensions:
         return 2 * self.n_audio_ctx
 
 
-def _openai(state: int, heads: int, layers: int, mels: int = 80, vocabulary: int = 51865) -> Dimensions:
+def _openai(
+    state: int, heads: int, layers: int, mels: int = 80, vocabulary: int = 51865
+) -> Dimensions:
     return Dimensions(mels, 1500, state, heads, layers, vocabulary, 448, state, heads, layers)
 
 
@@ -77,26 +81,37 @@ class Attention(nn.Module):
         return x.view(batch, length, self.heads, state // self.heads).transpose(1, 2)
 
     def attend(
-        self, x: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        mask: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Attends from `x`, [batch, length, state], to keys and values that are split already."""
-        seen = functional.scaled_dot_product_attention(self.split(self.query(x)), key, value, attn_mask=mask)
+        seen = functional.scaled_dot_product_attention(
+            self.split(self.query(x)), key, value, attn_mask=mask
+        )
         return self.out(seen.transpose(1, 2).reshape(x.shape))
 
-    def forward(self, x: torch.Tensor, source: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, source: torch.Tensor, mask: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Attends from `x` to `source`."""
         return self.attend(x, self.split(self.key(source)), self.split(self.value(source)), mask)
 
 
 class ResidualAttentionBlock(nn.Module):
-    """Attention, cross attention in the decoder, and a feed-forward network, each behind a normalisation."""
+    """Attention, cross attention in the decoder, and a feed-forward network, each behind a
+    normalisation."""
 
     def __init__(self, state: int, heads: int, cross_attention: bool = False) -> None:
         super().__init__()
         self.attn, self.attn_ln = Attention(state, heads), nn.LayerNorm(state)
         self.cross_attn = Attention(state, heads) if cross_attention else None
         self.cross_attn_ln = nn.LayerNorm(state) if cross_attention else None
-        self.mlp = nn.Sequential(nn.Linear(state, 4 * state), nn.GELU(), nn.Linear(4 * state, state))
+        self.mlp = nn.Sequential(
+            nn.Linear(state, 4 * state), nn.GELU(), nn.Linear(4 * state, state)
+        )
         self.mlp_ln = nn.LayerNorm(state)
 
     def forward(
@@ -119,7 +134,10 @@ class AudioEncoder(nn.Module):
         self.conv1 = nn.Conv1d(dimensions.n_mels, state, kernel_size=3, padding=1)
         self.conv2 = nn.Conv1d(state, state, kernel_size=3, stride=2, padding=1)
         self.register_buffer("positional_embedding", sinusoids(dimensions.n_audio_ctx, state))
-        blocks = (ResidualAttentionBlock(state, dimensions.n_audio_head) for _ in range(dimensions.n_audio_layer))
+        blocks = (
+            ResidualAttentionBlock(state, dimensions.n_audio_head)
+            for _ in range(dimensions.n_audio_layer)
+        )
         self.blocks = nn.ModuleList(blocks)
         self.ln_post = nn.LayerNorm(state)
 
@@ -134,14 +152,18 @@ class AudioEncoder(nn.Module):
 
 
 class TextDecoder(nn.Module):
-    """Tokens, [batch, length], and features to logits, [batch, length, vocabulary]: all positions at once."""
+    """Tokens, [batch, length], and features to logits, [batch, length, vocabulary]: all positions
+    at once."""
 
     def __init__(self, dimensions: Dimensions) -> None:
         super().__init__()
         state = dimensions.n_text_state
         self.token_embedding = nn.Embedding(dimensions.n_vocab, state)
         self.positional_embedding = nn.Parameter(torch.empty(dimensions.n_text_ctx, state))
-        blocks = (ResidualAttentionBlock(state, dimensions.n_text_head, True) for _ in range(dimensions.n_text_layer))
+        blocks = (
+            ResidualAttentionBlock(state, dimensions.n_text_head, True)
+            for _ in range(dimensions.n_text_layer)
+        )
         self.blocks = nn.ModuleList(blocks)
         self.ln = nn.LayerNorm(state)
 
@@ -195,17 +217,20 @@ def _of_transformers(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor
             continue  # the token embedding once more
         for theirs, ours in _NAMES:
             name = re.sub(r"(^|\.)" + theirs, r"\1" + ours, name)
-        name = name.replace("encoder.layer_norm.", "encoder.ln_post.").replace("decoder.layer_norm.", "decoder.ln.")
+        name = name.replace("encoder.layer_norm.", "encoder.ln_post.").replace(
+            "decoder.layer_norm.", "decoder.ln."
+        )
         renamed[name] = tensor
     return renamed
 
 
 def whisper(size: str, checkpoint: str | None = None) -> Whisper:
-    """Returns a model with the weights of a checkpoint, or with random ones that are always the same.
+    """Returns a model with the weights of a checkpoint, or with random ones that are always the
+    same.
 
-    `checkpoint` is a `.safetensors` of this example or of the library transformers (`hf download openai/whisper-tiny
-    model.safetensors`), or a `.pt` as openai-whisper downloads it. It is opened by Python itself, so that the build sees that
-    the conversion depends on it.
+    `checkpoint` is a `.safetensors` of this example or of the library transformers
+    (`hf download openai/whisper-tiny model.safetensors`), or a `.pt` as openai-whisper downloads
+    it. It is opened by Python itself, so that the build sees that the conversion depends on it.
     """
     with torch.random.fork_rng():
         torch.manual_seed(SEED)

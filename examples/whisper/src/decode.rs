@@ -14,11 +14,13 @@ use std::io::Write;
 /// How a window is decoded.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    /// 0 takes the most probable token; above it tokens are drawn, the more freely the higher it is.
+    /// 0 takes the most probable token; above it tokens are drawn, the more freely the higher it
+    /// is.
     pub temperature: f32,
     /// Whether times are written.
     pub timestamps: bool,
-    /// The most tokens that are written for a window; half of the decoder's context, as OpenAI has it, unless this is less.
+    /// The most tokens that are written for a window; half of the decoder's context, as OpenAI has
+    /// it, unless this is less.
     pub most_tokens: usize,
     /// The seed of drawing.
     pub seed: u64,
@@ -47,7 +49,11 @@ pub struct Decoding {
 }
 
 /// Writes the tokens of the window that the network has heard.
-pub fn decode(network: &mut dyn Network, vocabulary: &Vocabulary, manner: &Manner) -> Result<Decoding, Error> {
+pub fn decode(
+    network: &mut dyn Network,
+    vocabulary: &Vocabulary,
+    manner: &Manner,
+) -> Result<Decoding, Error> {
     network.begin()?;
     let mut prompt = vocabulary.prompt.clone();
     if !manner.timestamps {
@@ -59,7 +65,11 @@ pub fn decode(network: &mut dyn Network, vocabulary: &Vocabulary, manner: &Manne
     let (mut logits, mut counted) = (Vec::new(), 0usize);
     for position in 0..prompt.len() + most {
         let written = position.checked_sub(prompt.len());
-        let token = written.and_then(|at| tokens.get(at)).or(prompt.get(position)).copied().unwrap_or(vocabulary.end);
+        let token = written
+            .and_then(|at| tokens.get(at))
+            .or(prompt.get(position))
+            .copied()
+            .unwrap_or(vocabulary.end);
         logits.clear();
         logits.extend_from_slice(network.step(token, position)?);
         if position == 0 {
@@ -69,8 +79,11 @@ pub fn decode(network: &mut dyn Network, vocabulary: &Vocabulary, manner: &Manne
             continue;
         }
         restrict(&mut logits, &tokens, vocabulary, manner.timestamps);
-        let next =
-            if manner.temperature > 0.0 { drawn(&logits, manner.temperature, &mut drawing) } else { largest(&logits) };
+        let next = if manner.temperature > 0.0 {
+            drawn(&logits, manner.temperature, &mut drawing)
+        } else {
+            largest(&logits)
+        };
         sum += logits[next] - log_sum_exp(&logits);
         counted += 1;
         let next = next as u32;
@@ -91,8 +104,8 @@ pub fn decode(network: &mut dyn Network, vocabulary: &Vocabulary, manner: &Manne
 
 /// Forbids, by negative infinity, what must not follow the tokens.
 ///
-/// Timestamps come in pairs, but for the end of a text; they do not go back; the first comes early; and where all
-/// timestamps together are more probable than the best word, it is one.
+/// Timestamps come in pairs, but for the end of a text; they do not go back; the first comes early;
+/// and where all timestamps together are more probable than the best word, it is one.
 fn restrict(logits: &mut [f32], tokens: &[u32], vocabulary: &Vocabulary, timestamps: bool) {
     let forbid = |logits: &mut [f32], from: u32, to: usize| {
         if let Some(range) = logits.get_mut(from as usize..to) {
@@ -122,7 +135,8 @@ fn restrict(logits: &mut [f32], tokens: &[u32], vocabulary: &Vocabulary, timesta
     }
     if tokens.is_empty() {
         forbid(logits, 0, first as usize);
-        let latest = first as usize + (vocabulary.latest_begin / vocabulary.precision).round() as usize;
+        let latest =
+            first as usize + (vocabulary.latest_begin / vocabulary.precision).round() as usize;
         forbid(logits, (latest + 1).min(count) as u32, count);
     }
     let (words, times) = logits.split_at(first as usize);
@@ -134,10 +148,9 @@ fn restrict(logits: &mut [f32], tokens: &[u32], vocabulary: &Vocabulary, timesta
 
 /// Returns the index of the largest.
 fn largest(logits: &[f32]) -> usize {
-    let best = logits
-        .iter()
-        .enumerate()
-        .fold((0, f32::NEG_INFINITY), |best, (at, logit)| if *logit > best.1 { (at, *logit) } else { best });
+    let best = logits.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (at, logit)| {
+        if *logit > best.1 { (at, *logit) } else { best }
+    });
     best.0
 }
 

@@ -1,8 +1,8 @@
 //! Whisper's log-mel spectrogram, on the CPU and without Core ML.
 //!
 //! Owns: [`LogMel`]. Must not: know models, read files.
-//! Flow: `transcribe.rs` gives a window of samples → here → the encoder. `python/log_mel.py` is the same in PyTorch, and
-//! what the model `log_mel` of the manifest is converted from.
+//! Flow: `transcribe.rs` gives a window of samples → here → the encoder. `python/log_mel.py` is the
+//! same in PyTorch, and what the model `log_mel` of the manifest is converted from.
 
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
@@ -52,7 +52,8 @@ impl LogMel {
 
     /// Returns the spectrogram, band by band: `[bands, samples / HOP]`.
     ///
-    /// Parameters: `samples` — at 16 kHz; whole hops, and more than half a frame of them, because both ends are mirrored.
+    /// Parameters: `samples` — at 16 kHz; whole hops, and more than half a frame of them, because
+    /// both ends are mirrored.
     pub fn spectrogram(&self, samples: &[f32]) -> Vec<f32> {
         let frames = samples.len() / HOP;
         let mut spectrogram = vec![0.0; self.bands.len() * frames];
@@ -64,7 +65,11 @@ impl LogMel {
         for frame in 0..frames {
             let begin = (frame * HOP) as isize - (FRAME / 2) as isize;
             for ((at, sample), weight) in input.iter_mut().enumerate().zip(&self.window) {
-                *sample = weight * samples.get(mirrored(begin + at as isize, samples.len())).copied().unwrap_or(0.0);
+                *sample = weight
+                    * samples
+                        .get(mirrored(begin + at as isize, samples.len()))
+                        .copied()
+                        .unwrap_or(0.0);
             }
             // The lengths of all buffers are those of the plan, so the transform cannot fail.
             let _ = self.fft.process_with_scratch(&mut input, &mut spectrum, &mut scratch);
@@ -72,8 +77,12 @@ impl LogMel {
                 *power = value.norm_sqr();
             }
             for (row, band) in self.bands.iter().enumerate() {
-                let sum: f32 =
-                    band.weights.iter().zip(&power[band.first..]).map(|(weight, power)| weight * power).sum();
+                let sum: f32 = band
+                    .weights
+                    .iter()
+                    .zip(&power[band.first..])
+                    .map(|(weight, power)| weight * power)
+                    .sum();
                 let level = sum.max(FLOOR).log10();
                 loudest = loudest.max(level);
                 spectrogram[row * frames + frame] = level;
@@ -98,17 +107,24 @@ fn mel_bands(count: usize) -> Vec<Band> {
     // Linear up to 1 kHz, 15 mels of 200 / 3 Hz; logarithmic above, 27 mels from 1 to 6.4 kHz.
     let per_mel = 6.4f64.ln() / 27.0;
     let highest = 15.0 + (RATE as f64 / 2.0 / 1000.0).ln() / per_mel;
-    let hertz = |mel: f64| if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * (per_mel * (mel - 15.0)).exp() };
-    let edges: Vec<f64> = (0..count + 2).map(|edge| hertz(highest * edge as f64 / (count + 1) as f64)).collect();
+    let hertz = |mel: f64| {
+        if mel < 15.0 { mel * 200.0 / 3.0 } else { 1000.0 * (per_mel * (mel - 15.0)).exp() }
+    };
+    let edges: Vec<f64> =
+        (0..count + 2).map(|edge| hertz(highest * edge as f64 / (count + 1) as f64)).collect();
     let band = |edges: &[f64]| {
         let &[low, middle, high] = edges else { return Band { first: 0, weights: Vec::new() } };
         let weight = |bin: usize| {
             let frequency = (RATE as f64 / FRAME as f64) * bin as f64;
-            let slope = ((frequency - low) / (middle - low)).min((high - frequency) / (high - middle));
+            let slope =
+                ((frequency - low) / (middle - low)).min((high - frequency) / (high - middle));
             (slope.max(0.0) * 2.0 / (high - low)) as f32
         };
         let first = (0..BINS).find(|bin| weight(*bin) > 0.0).unwrap_or(BINS);
-        Band { first, weights: (first..BINS).map(weight).take_while(|weight| *weight > 0.0).collect() }
+        Band {
+            first,
+            weights: (first..BINS).map(weight).take_while(|weight| *weight > 0.0).collect(),
+        }
     };
     edges.windows(3).map(band).collect()
 }

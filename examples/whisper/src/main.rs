@@ -48,11 +48,17 @@ struct Arguments {
     /// Who keeps the decoder's caches: Core ML, or the program (`digits` only).
     #[arg(long, value_enum, default_value = "coreml")]
     caches: Keeper,
-    /// Threads to compute with; as many as there are cores without it. No effect on Apple's systems.
+    /// Threads to compute with; as many as there are cores without it. No effect on Apple's
+    /// systems.
     #[arg(long, value_name = "COUNT")]
     threads: Option<usize>,
     /// Temperatures, tried one after the other until the text is good enough.
-    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "0,0.2,0.4,0.6,0.8,1")]
+    #[arg(
+        long,
+        value_name = "NUMBERS",
+        value_delimiter = ',',
+        default_value = "0,0.2,0.4,0.6,0.8,1"
+    )]
     temperatures: Vec<f32>,
     /// No timestamps: windows overlap, and their texts are joined.
     #[arg(long)]
@@ -63,7 +69,8 @@ struct Arguments {
     /// The most tokens of a window.
     #[arg(long, value_name = "COUNT", default_value_t = usize::MAX, hide_default_value = true)]
     most_tokens: usize,
-    /// Whisper's ranks file, `multilingual.tiktoken`, for OpenAI's sizes; without it tokens are written as numbers.
+    /// Whisper's ranks file, `multilingual.tiktoken`, for OpenAI's sizes; without it tokens are
+    /// written as numbers.
     #[arg(long, value_name = "FILE")]
     words: Option<PathBuf>,
     /// The language that is spoken, for OpenAI's sizes.
@@ -139,7 +146,9 @@ impl Size {
         match caches {
             Keeper::Coreml => Ok(loader),
             Keeper::Io => {
-                Err("only `digits` is converted with caches in and out; its manifest shows how (decoder_io)".to_owned())
+                Err("only `digits` is converted with caches in and out; its manifest shows how \
+                    (decoder_io)"
+                    .to_owned())
             }
         }
     }
@@ -168,7 +177,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let tokens = network.layout().vocabulary;
     let vocabulary = match (arguments.size, &arguments.words) {
         (Size::Digits, _) => Vocabulary::digits(),
-        (_, Some(words)) => Vocabulary::multilingual(words, tokens, &arguments.language, arguments.translate)?,
+        (_, Some(words)) => {
+            Vocabulary::multilingual(words, tokens, &arguments.language, arguments.translate)?
+        }
         (_, None) => Vocabulary::numbers(tokens),
     };
     let front_end = match arguments.front_end {
@@ -183,21 +194,27 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         ..Options::default()
     };
     let out: Box<dyn Write> = match &arguments.output {
-        Some(path) => Box::new(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?),
+        Some(path) => {
+            Box::new(File::create(path).map_err(|error| format!("{}: {error}", path.display()))?)
+        }
         None => Box::new(std::io::stdout()),
     };
     let mut writer = Writer::new(arguments.format, out)?;
     let (duration, begun) = (sound.duration(), Instant::now());
     // Progress would stand between the lines of a text that is written to the same terminal.
-    let shown = std::io::stderr().is_terminal() && (arguments.output.is_some() || !std::io::stdout().is_terminal());
-    let length = transcribe(&mut sound, &front_end, network.as_mut(), &vocabulary, &how, &mut |event| {
-        match event {
-            Event::Segment(segment) => writer.segment(segment)?,
-            Event::Position(position) if shown => progress(position, duration, begun.elapsed().as_secs_f64()),
-            Event::Position(_) => {}
-        }
-        Ok(())
-    })?;
+    let shown = std::io::stderr().is_terminal()
+        && (arguments.output.is_some() || !std::io::stdout().is_terminal());
+    let length =
+        transcribe(&mut sound, &front_end, network.as_mut(), &vocabulary, &how, &mut |event| {
+            match event {
+                Event::Segment(segment) => writer.segment(segment)?,
+                Event::Position(position) if shown => {
+                    progress(position, duration, begun.elapsed().as_secs_f64())
+                }
+                Event::Position(_) => {}
+            }
+            Ok(())
+        })?;
     writer.finish()?;
     let seconds = begun.elapsed().as_secs_f64();
     eprintln!(
@@ -215,7 +232,11 @@ fn progress(position: f64, duration: Option<f64>, seconds: f64) {
     match duration {
         Some(duration) => {
             let share = 100.0 * (position / duration.max(1e-9)).min(1.0);
-            eprint!("\r{share:5.1} %  {} of {}, {speed:.0}× real time ", clock(position, '.'), clock(duration, '.'));
+            eprint!(
+                "\r{share:5.1} %  {} of {}, {speed:.0}× real time ",
+                clock(position, '.'),
+                clock(duration, '.')
+            );
         }
         None => eprint!("\r{}, {speed:.0}× real time ", clock(position, '.')),
     }

@@ -1,6 +1,7 @@
 //! The models of one size behind one interface: what the manifest's types differ in ends here.
 //!
-//! Owns: [`Network`], and its implementation for each manifest. Must not: know sound, words or rules of decoding.
+//! Owns: [`Network`], and its implementation for each manifest. Must not: know sound, words or
+//! rules of decoding.
 //! Flow: `build.rs` converts → `lib.rs` has the generated types → here → `decode.rs` takes logits.
 
 use crate::error::Error;
@@ -22,7 +23,8 @@ pub struct Layout {
 
 /// An encoder and a decoder, with the window that they are at.
 ///
-/// A window is heard once; then sequences of tokens about it are begun as often as wanted, which fallback does.
+/// A window is heard once; then sequences of tokens about it are begun as often as wanted, which
+/// fallback does.
 pub trait Network {
     /// Returns the numbers of this size.
     fn layout(&self) -> Layout;
@@ -51,8 +53,9 @@ pub type Loader = fn(&LoadOptions) -> Result<Box<dyn Network>, Error>;
 
 /// Implements [`Network`] for the encoder and the decoder of a manifest.
 ///
-/// Their tensors have other shapes for each size, and so other types; the code is the same. A spectrogram of the wrong
-/// length is an error at run time, a decoder that does not fit its encoder one of the compiler.
+/// Their tensors have other shapes for each size, and so other types; the code is the same. A
+/// spectrogram of the wrong length is an error at run time, a decoder that does not fit its encoder
+/// one of the compiler.
 macro_rules! network {
     ($(#[$attribute:meta])* $name:ident, $layout:expr, $log_mel:path, $encoder:path, $decoder:path) => {
         $(#[$attribute])*
@@ -72,7 +75,8 @@ macro_rules! network {
                 encoder: encoder::Model,
                 /// Tokens to logits.
                 decoder: decoder::Model,
-                /// The window that was heard last: shared, so that no step has to copy or to widen it again.
+                /// The window that was heard last: shared, so that no step has to copy or to widen
+                /// it again.
                 heard: Arc<encoder::Output>,
                 /// The caches of the sequence.
                 state: decoder::State,
@@ -144,7 +148,8 @@ macro_rules! network {
                 load_with(options, options)
             }
 
-            /// Loads the network of this size, its decoder with options of its own: another package, say.
+            /// Loads the network of this size, its decoder with options of its own: another
+            /// package, say.
             pub fn load_with(options: &LoadOptions, of_decoder: &LoadOptions) -> Result<Box<dyn Network>, Error> {
                 Ok(Box::new(Loaded::load(options, of_decoder)?))
             }
@@ -156,7 +161,13 @@ macro_rules! network {
 pub const DIGITS: Layout = Layout { mels: 80, frames: 600, context: 64, vocabulary: 135 };
 
 /// OpenAI's sizes up to `large`.
-#[cfg(any(feature = "tiny", feature = "base", feature = "small", feature = "medium", feature = "large"))]
+#[cfg(any(
+    feature = "tiny",
+    feature = "base",
+    feature = "small",
+    feature = "medium",
+    feature = "large"
+))]
 const MULTILINGUAL: Layout = Layout { mels: 80, frames: 3000, context: 448, vocabulary: 51865 };
 
 network!(

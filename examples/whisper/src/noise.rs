@@ -37,7 +37,8 @@ impl SplitMix64 {
     }
 }
 
-/// Returns noise of unit power: white, or with `colour` between 0 and 1 more of the low frequencies.
+/// Returns noise of unit power: white, or with `colour` between 0 and 1 more of the low
+/// frequencies.
 pub fn noise(count: usize, seed: u64, colour: f64) -> Vec<f32> {
     let mut generator = SplitMix64::new(seed);
     let (gain, mut last) = ((1.0 - colour * colour).sqrt(), 0.0);
@@ -69,7 +70,9 @@ mod tests {
         for (value, expected) in noise(3, 5, 0.0).iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6, "{value} is not {expected}");
         }
-        let power = |values: &[f32]| values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32;
+        let power = |values: &[f32]| {
+            values.iter().map(|value| value * value).sum::<f32>() / values.len() as f32
+        };
         assert!((power(&noise(100_000, 5, 0.0)) - 1.0).abs() < 0.02);
         assert!((power(&noise(100_000, 5, 0.9)) - 1.0).abs() < 0.1);
     }

@@ -13,7 +13,8 @@ use std::io::Write;
 pub enum Format {
     /// A line for each segment, with its times.
     Text,
-    /// An object with `segments`, as OpenAI's `transcribe` names their members, and the whole `text`.
+    /// An object with `segments`, as OpenAI's `transcribe` names their members, and the whole
+    /// `text`.
     Json,
     /// SubRip subtitles.
     Srt,
@@ -94,7 +95,8 @@ impl Writer {
             }
             Format::Srt => {
                 // A blank line ends a subtitle, so a text must have none.
-                let (start, end, text) = (clock(*start, ','), clock(*end, ','), text.replace("\n\n", "\n"));
+                let (start, end, text) =
+                    (clock(*start, ','), clock(*end, ','), text.replace("\n\n", "\n"));
                 writeln!(out, "{}\n{start} --> {end}\n{text}\n", self.count)
             }
             Format::Vtt => {

@@ -10,9 +10,13 @@ use crate::sound::Sound;
 use serde::Deserialize;
 use std::path::Path;
 
-/// How the same recordings are heard: a name, and the least and most decibels that the speech is above the noise.
-pub const CONDITIONS: [(&str, Option<(f32, f32)>); 3] =
-    [("near-clean", Some((30.0, 45.0))), ("noise 8 to 20 dB", Some((8.0, 20.0))), ("noise 8 dB", Some((8.0, 8.0)))];
+/// How the same recordings are heard: a name, and the least and most decibels that the speech is
+/// above the noise.
+pub const CONDITIONS: [(&str, Option<(f32, f32)>); 3] = [
+    ("near-clean", Some((30.0, 45.0))),
+    ("noise 8 to 20 dB", Some((8.0, 20.0))),
+    ("noise 8 dB", Some((8.0, 8.0))),
+];
 
 /// One utterance in the file of its set.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,14 +46,18 @@ pub struct Set {
 impl Set {
     /// Returns the samples of an utterance in a condition.
     ///
-    /// Parameters: `index` — of the utterance; the noise depends on it alone; `window` — how many samples to return.
+    /// Parameters: `index` — of the utterance; the noise depends on it alone; `window` — how many
+    /// samples to return.
     pub fn heard(&self, index: usize, decibels: Option<(f32, f32)>, window: usize) -> Vec<f32> {
-        let span = self.utterances.get(index).map_or(0..0, |utterance| utterance.begin..utterance.end);
+        let span =
+            self.utterances.get(index).map_or(0..0, |utterance| utterance.begin..utterance.end);
         let mut samples = self.samples.get(span).unwrap_or_default().to_vec();
-        let power = samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
+        let power =
+            samples.iter().map(|sample| sample * sample).sum::<f32>() / samples.len().max(1) as f32;
         samples.resize(window, 0.0);
         if let Some((least, most)) = decibels {
-            // Eight levels, and every other noise is coloured: the same rule as in `python/reference.py`.
+            // Eight levels, and every other noise is coloured: the same rule as in
+            // `python/reference.py`.
             let level = least + (most - least) * (index % 8) as f32 / 7.0;
             let colour = if index.is_multiple_of(2) { 0.0 } else { 0.9 };
             add_noise(&mut samples, level, power, index as u64, colour);
@@ -70,14 +78,18 @@ pub fn load() -> Result<Vec<Set>, Error> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data");
     let path = folder.join("recordings.json");
     let text = std::fs::read_to_string(&path).map_err(|error| Error::file(&path, error))?;
-    let mut sets: Vec<Set> = serde_json::from_str(&text).map_err(|error| Error::file(&path, error))?;
+    let mut sets: Vec<Set> =
+        serde_json::from_str(&text).map_err(|error| Error::file(&path, error))?;
     for set in &mut sets {
         let mut sound = Sound::open(&folder.join(&set.file))?;
         sound.fill(&mut set.samples, usize::MAX)?;
         let needed = set.utterances.iter().map(|utterance| utterance.end).max().unwrap_or(0);
         if set.samples.len() < needed {
             let found = set.samples.len() / RATE;
-            return Err(Error::file(&folder.join(&set.file), format!("it is too short: {found} s")));
+            return Err(Error::file(
+                &folder.join(&set.file),
+                format!("it is too short: {found} s"),
+            ));
         }
     }
     Ok(sets)

@@ -49,13 +49,24 @@ impl Sound {
     /// Returns a sound of samples that are at hand, at 16 kHz.
     pub fn from_samples(samples: Vec<f32>) -> Self {
         let duration = Some(samples.len() as f64 / RATE as f64);
-        Self { blocks: Box::new(std::iter::empty()), resample: None, ready: samples, ended: true, duration }
+        Self {
+            blocks: Box::new(std::iter::empty()),
+            resample: None,
+            ready: samples,
+            ended: true,
+            duration,
+        }
     }
 
     /// Returns a sound of blocks at a rate.
     ///
     /// Called by: [`Self::wav`], `formats.rs`.
-    fn from_blocks(path: &Path, blocks: Blocks, rate: u32, frames: Option<u64>) -> Result<Self, Error> {
+    fn from_blocks(
+        path: &Path,
+        blocks: Blocks,
+        rate: u32,
+        frames: Option<u64>,
+    ) -> Result<Self, Error> {
         let resample = (rate as usize != RATE).then(|| Resample::new(rate as usize)).transpose();
         let resample = resample.map_err(|error| Error::file(path, error))?;
         let duration = frames.map(|frames| frames as f64 / f64::from(rate));
@@ -72,9 +83,11 @@ impl Sound {
             let wanted = BLOCK * channels;
             let samples: Result<Vec<f32>, hound::Error> = match spec.sample_format {
                 hound::SampleFormat::Float => reader.samples::<f32>().take(wanted).collect(),
-                hound::SampleFormat::Int => {
-                    reader.samples::<i32>().take(wanted).map(|sample| Ok(sample? as f32 * scale)).collect()
-                }
+                hound::SampleFormat::Int => reader
+                    .samples::<i32>()
+                    .take(wanted)
+                    .map(|sample| Ok(sample? as f32 * scale))
+                    .collect(),
             };
             match samples {
                 Ok(samples) if samples.is_empty() => None,

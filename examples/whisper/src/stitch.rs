@@ -1,6 +1,7 @@
 //! Joining the texts of windows that overlap.
 //!
-//! Owns: where one text ends and the next begins. Flow: `transcribe.rs`, for texts without timestamps.
+//! Owns: where one text ends and the next begins. Flow: `transcribe.rs`, for texts without
+//! timestamps.
 
 use crate::decode::Decoding;
 
@@ -20,8 +21,9 @@ impl Join {
 
 /// Takes the text of the next window, and returns the one before without what both have.
 ///
-/// The texts are cut in the middle of the longest run of tokens that is both in the second half of the first and in the
-/// first half of the second: words that a window's edge has damaged are outside of it.
+/// The texts are cut in the middle of the longest run of tokens that is both in the second half of
+/// the first and in the first half of the second: words that a window's edge has damaged are
+/// outside of it.
 pub(crate) fn join(
     join: &mut Join,
     start: f64,
@@ -47,7 +49,8 @@ fn longest_run(one: &[u32], other: &[u32]) -> (usize, usize, usize) {
     let mut best = (0, 0, 0);
     for first in 0..one.len() {
         for second in 0..other.len() {
-            let length = one[first..].iter().zip(&other[second..]).take_while(|(a, b)| a == b).count();
+            let length =
+                one[first..].iter().zip(&other[second..]).take_while(|(a, b)| a == b).count();
             // Of runs of the same length the last of the first text: the overlap is at its end.
             if length > 0 && length >= best.2 {
                 best = (first, second, length);
@@ -77,7 +80,11 @@ mod tests {
         let mut waiting = Join::default();
         let mut all = Vec::new();
         for text in texts {
-            all.extend(join(&mut waiting, 0.0, text, &decoding()).into_iter().flat_map(|(_, tokens, _)| tokens));
+            all.extend(
+                join(&mut waiting, 0.0, text, &decoding())
+                    .into_iter()
+                    .flat_map(|(_, tokens, _)| tokens),
+            );
         }
         all.extend(waiting.take().into_iter().flat_map(|(_, tokens, _)| tokens));
         all
@@ -85,10 +92,17 @@ mod tests {
 
     #[test]
     fn what_two_windows_heard_is_said_once() {
-        assert_eq!(joined(&[&[1, 2, 3, 4, 5, 6], &[4, 5, 6, 7, 8, 9]]), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        // The last word of the first and the first word of the second were cut, and heard as something else.
+        assert_eq!(
+            joined(&[&[1, 2, 3, 4, 5, 6], &[4, 5, 6, 7, 8, 9]]),
+            [1, 2, 3, 4, 5, 6, 7, 8, 9]
+        );
+        // The last word of the first and the first word of the second were cut, and heard as
+        // something else.
         assert_eq!(joined(&[&[1, 2, 3, 4, 5, 0], &[9, 4, 5, 6, 7, 8]]), [1, 2, 3, 4, 5, 6, 7, 8]);
-        assert_eq!(joined(&[&[1, 2, 3, 4], &[3, 4, 5, 6], &[5, 6, 7, 8]]), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(
+            joined(&[&[1, 2, 3, 4], &[3, 4, 5, 6], &[5, 6, 7, 8]]),
+            [1, 2, 3, 4, 5, 6, 7, 8]
+        );
     }
 
     #[test]

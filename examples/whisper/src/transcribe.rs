@@ -1,10 +1,12 @@
 //! Sound of any length to segments of text, window after window.
 //!
-//! Owns: fallback at higher temperatures, silence, and where the next window begins. Must not: hold more than one window.
-//! Flow: `main.rs` → here → `sound.rs`, `log_mel.rs`, `network.rs`, `decode.rs`; segments go to `output.rs`.
+//! Owns: fallback at higher temperatures, silence, and where the next window begins. Must not: hold
+//! more than one window.
+//! Flow: `main.rs` → here → `sound.rs`, `log_mel.rs`, `network.rs`, `decode.rs`; segments go to
+//! `output.rs`.
 //!
-//! With timestamps a window begins where the last whole segment of the one before ends, as in OpenAI's `transcribe`.
-//! Without them windows overlap, and `stitch.rs` joins their texts.
+//! With timestamps a window begins where the last whole segment of the one before ends, as in
+//! OpenAI's `transcribe`. Without them windows overlap, and `stitch.rs` joins their texts.
 
 use crate::decode::{Decoding, Manner, decode};
 use crate::error::Error;
@@ -110,8 +112,8 @@ pub fn transcribe(
         };
         network.hear(&mel)?;
         let decoding = with_fallback(network, vocabulary, options)?;
-        let silent =
-            decoding.no_speech > options.no_speech && decoding.average_log_probability <= options.log_probability;
+        let silent = decoding.no_speech > options.no_speech
+            && decoding.average_log_probability <= options.log_probability;
         let advance = if silent {
             length
         } else if options.timestamps {
@@ -123,14 +125,21 @@ pub fn transcribe(
             let advance = found.advance.map(|advance| (f64::from(advance) * RATE as f64) as usize);
             advance.filter(|advance| (HOP..length).contains(advance)).unwrap_or(length)
         } else {
-            let text: Vec<u32> = decoding.tokens.iter().copied().filter(|token| vocabulary.is_word(*token)).collect();
+            let text: Vec<u32> = decoding
+                .tokens
+                .iter()
+                .copied()
+                .filter(|token| vocabulary.is_word(*token))
+                .collect();
             let (start, end) = (seconds(done), seconds(done + length));
             if overlap == 0 {
                 // What both say is said twice.
                 if !text.is_empty() {
                     tell(Event::Segment(&untimed(vocabulary, start, end, text, decoding)))?;
                 }
-            } else if let Some((start, tokens, decoding)) = join(&mut join_texts, start, &text, &decoding) {
+            } else if let Some((start, tokens, decoding)) =
+                join(&mut join_texts, start, &text, &decoding)
+            {
                 tell(Event::Segment(&untimed(vocabulary, start, seconds(done), tokens, decoding)))?;
             }
             if last && let Some((start, tokens, decoding)) = join_texts.take() {
@@ -150,7 +159,11 @@ pub fn transcribe(
 }
 
 /// Decodes a window, at higher and higher temperatures while the text is bad.
-fn with_fallback(network: &mut dyn Network, vocabulary: &Vocabulary, options: &Options) -> Result<Decoding, Error> {
+fn with_fallback(
+    network: &mut dyn Network,
+    vocabulary: &Vocabulary,
+    options: &Options,
+) -> Result<Decoding, Error> {
     let mut best: Option<Decoding> = None;
     for (seed, temperature) in (1u64..).zip(&options.temperatures) {
         let (timestamps, most_tokens) = (options.timestamps, options.most_tokens);
@@ -169,7 +182,13 @@ fn with_fallback(network: &mut dyn Network, vocabulary: &Vocabulary, options: &O
 }
 
 /// Returns a segment of a text without timestamps.
-fn untimed(vocabulary: &Vocabulary, start: f64, end: f64, tokens: Vec<u32>, decoding: Decoding) -> Segment {
+fn untimed(
+    vocabulary: &Vocabulary,
+    start: f64,
+    end: f64,
+    tokens: Vec<u32>,
+    decoding: Decoding,
+) -> Segment {
     Segment { start, end, text: vocabulary.text(&tokens), tokens, decoding }
 }
 
@@ -189,14 +208,21 @@ fn segments(decoding: &Decoding, vocabulary: &Vocabulary, offset: f64, length: f
     let time = |at: usize| tokens.get(at).and_then(|token| vocabulary.time(*token));
     let segment = |tokens: &[u32], start: f64, end: f64| {
         let text = vocabulary.text(tokens);
-        let segment = Segment { start, end, text, tokens: tokens.to_vec(), decoding: decoding.clone() };
+        let segment =
+            Segment { start, end, text, tokens: tokens.to_vec(), decoding: decoding.clone() };
         (!segment.text.is_empty() && end > start).then_some(segment)
     };
-    let mut cuts: Vec<usize> = (1..tokens.len()).filter(|at| time(at - 1).is_some() && time(*at).is_some()).collect();
+    let mut cuts: Vec<usize> =
+        (1..tokens.len()).filter(|at| time(at - 1).is_some() && time(*at).is_some()).collect();
     // A text that ends with one timestamp is complete: nothing behind it is spoken in this window.
-    let complete = tokens.len() >= 2 && time(tokens.len() - 2).is_none() && time(tokens.len() - 1).is_some();
+    let complete =
+        tokens.len() >= 2 && time(tokens.len() - 2).is_none() && time(tokens.len() - 1).is_some();
     if cuts.is_empty() {
-        let last = tokens.iter().rev().find_map(|token| vocabulary.time(*token)).filter(|time| *time > 0.0);
+        let last = tokens
+            .iter()
+            .rev()
+            .find_map(|token| vocabulary.time(*token))
+            .filter(|time| *time > 0.0);
         let begin = time(0).filter(|_| complete).map_or(0.0, f64::from);
         let end = last.map_or(length, |last| f64::from(last).min(length));
         let segments = segment(tokens, offset + begin, offset + end).into_iter().collect();

@@ -9,13 +9,18 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// What the model of this repository can write.
-const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+const DIGITS: [&str; 10] =
+    ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
 
 /// The languages of OpenAI's models, in the order of their tokens; the last came with `large-v3`.
-const LANGUAGES: &str = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu ta no th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su yue";
+const LANGUAGES: &str = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms \
+    cs ro da hu ta no th ur hr bg lt la mi ml cy sk te fa lv bn sr az sl kn et mk br eu is hy ne \
+    mn bs kk sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa \
+    lb my bo tl mg as tt haw ln ha ba jw su yue";
 
 /// What OpenAI's decoding never writes: signs that subtitles have for what is not speech.
-const SIGNS: &str = "\" # ( ) * + / : ; < = > @ [ \\ ] ^ _ ` { | } ~ 「 」 『 』 << >> <<< >>> -- --- -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪";
+const SIGNS: &str = "\" # ( ) * + / : ; < = > @ [ \\ ] ^ _ ` { | } ~ 「 」 『 』 << >> <<< >>> -- --- \
+    -( -[ (' (\" (( )) ((( ))) [[ ]] {{ }} ♪♪ ♪♪♪";
 
 /// Notes, whose first bytes are enough.
 const NOTES: &str = "♩ ♪ ♫ ♬ ♭ ♮ ♯";
@@ -64,24 +69,43 @@ impl Vocabulary {
 
     /// Reads one of Whisper's ranks files, such as `multilingual.tiktoken`.
     ///
-    /// Parameters: `tokens` — how many the model has, which tells its generation; `language` — such as `en`;
-    /// `translate` — write English, whatever is spoken.
+    /// Parameters: `tokens` — how many the model has, which tells its generation; `language` — such
+    /// as `en`; `translate` — write English, whatever is spoken.
     /// Errors: the file cannot be read or has not that many words; there is no such language.
-    pub fn multilingual(ranks: &Path, tokens: usize, language: &str, translate: bool) -> Result<Self, Error> {
+    pub fn multilingual(
+        ranks: &Path,
+        tokens: usize,
+        language: &str,
+        translate: bool,
+    ) -> Result<Self, Error> {
         let text = std::fs::read_to_string(ranks).map_err(|error| Error::file(ranks, error))?;
         let words = parse(&text).map_err(|line| {
-            Error::file(ranks, format!("line {line} is not a word in base64 and its rank; is it a .tiktoken file?"))
+            Error::file(
+                ranks,
+                format!(
+                    "line {line} is not a word in base64 and its rank; is it a .tiktoken file?"
+                ),
+            )
         })?;
         // Words, end, start, languages, six tokens for tasks, and 1501 timestamps.
         let languages: Vec<&str> = LANGUAGES.split(' ').collect();
-        let known = tokens.checked_sub(words.len() + 8 + 1501).filter(|known| (1..=languages.len()).contains(known));
+        let known = tokens
+            .checked_sub(words.len() + 8 + 1501)
+            .filter(|known| (1..=languages.len()).contains(known));
         let Some(known) = known else {
             let count = words.len();
-            return Err(Error::file(ranks, format!("its {count} words do not belong to a model of {tokens} tokens")));
+            return Err(Error::file(
+                ranks,
+                format!("its {count} words do not belong to a model of {tokens} tokens"),
+            ));
         };
-        let chosen = languages.iter().take(known).position(|known| *known == language).ok_or_else(|| {
-            Error::Options(format!("no language `{language}`; there are {}", languages[..known].join(", ")))
-        })?;
+        let chosen =
+            languages.iter().take(known).position(|known| *known == language).ok_or_else(|| {
+                Error::Options(format!(
+                    "no language `{language}`; there are {}",
+                    languages[..known].join(", ")
+                ))
+            })?;
         let end = words.len() as u32;
         let (start, first_language) = (end + 1, end + 2);
         let translation = first_language + known as u32;
@@ -105,7 +129,8 @@ impl Vocabulary {
         })
     }
 
-    /// Returns a vocabulary of numbers for a model whose words are not at hand: one with random weights.
+    /// Returns a vocabulary of numbers for a model whose words are not at hand: one with random
+    /// weights.
     ///
     /// Parameters: `tokens` — 51865 or 51866.
     pub fn numbers(tokens: usize) -> Self {
@@ -120,7 +145,14 @@ impl Vocabulary {
             first_timestamp: translation + 6,
             precision: 0.02,
             latest_begin: 1.0,
-            suppressed: vec![end + 1, translation, translation + 1, translation + 2, translation + 3, translation + 4],
+            suppressed: vec![
+                end + 1,
+                translation,
+                translation + 1,
+                translation + 2,
+                translation + 3,
+                translation + 4,
+            ],
             blank: vec![220, end],
         }
     }
@@ -131,7 +163,8 @@ impl Vocabulary {
         String::from_utf8_lossy(&words.flatten().copied().collect::<Vec<u8>>()).trim().to_owned()
     }
 
-    /// Returns the time of a timestamp, in seconds from the window's begin; `None` for any other token.
+    /// Returns the time of a timestamp, in seconds from the window's begin; `None` for any other
+    /// token.
     pub fn time(&self, token: u32) -> Option<f32> {
         token.checked_sub(self.first_timestamp).map(|steps| steps as f32 * self.precision)
     }
@@ -153,15 +186,16 @@ fn parse(text: &str) -> Result<Vec<Vec<u8>>, usize> {
             // The files of OpenAI are in the order of the ranks.
             // A word that has no bytes, which the multilingual file ends with, is written as `=`.
             let word = word.trim_end_matches('=');
-            (rank == words.len()).then(|| base64::engine::general_purpose::STANDARD_NO_PAD.decode(word).ok())?
+            (rank == words.len())
+                .then(|| base64::engine::general_purpose::STANDARD_NO_PAD.decode(word).ok())?
         });
         words.push(word.ok_or(index + 1)?);
     }
     Ok(words)
 }
 
-/// Returns the tokens of [`SIGNS`] and [`NOTES`], with and without a space before them, and those of dashes and quotation
-/// marks that begin a word.
+/// Returns the tokens of [`SIGNS`] and [`NOTES`], with and without a space before them, and those
+/// of dashes and quotation marks that begin a word.
 fn signs(words: &[Vec<u8>]) -> Vec<u32> {
     let tokens: HashMap<&[u8], u32> = words.iter().map(Vec::as_slice).zip(0..).collect();
     let whole = |sign: &str| tokens.get(sign.as_bytes()).copied();
@@ -172,7 +206,11 @@ fn signs(words: &[Vec<u8>]) -> Vec<u32> {
     for note in NOTES.split(' ') {
         for text in [note.to_owned(), format!(" {note}")] {
             let bytes = text.as_bytes();
-            found.extend((1..=bytes.len()).rev().find_map(|length| tokens.get(bytes.get(..length)?).copied()));
+            found.extend(
+                (1..=bytes.len())
+                    .rev()
+                    .find_map(|length| tokens.get(bytes.get(..length)?).copied()),
+            );
         }
     }
     found.sort_unstable();

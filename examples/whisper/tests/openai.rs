@@ -1,7 +1,8 @@
 //! The vocabulary of OpenAI's sizes against openai-whisper's own tokenizer.
 //!
-//! Owns: the comparison. `python/openai_tokens.py` wrote what is expected. OpenAI's ranks file is not part of this repository:
-//! `COREML_TEST_WHISPER_RANKS` names it, and without that the test says so and compares nothing.
+//! Owns: the comparison. `python/openai_tokens.py` wrote what is expected. OpenAI's ranks file is
+//! not part of this repository: `COREML_TEST_WHISPER_RANKS` names it, and without that the test
+//! says so and compares nothing.
 
 use serde::Deserialize;
 use std::path::Path;
@@ -41,14 +42,23 @@ struct Text {
 #[test]
 fn tokens_are_those_of_openai() {
     let Some(ranks) = std::env::var_os("COREML_TEST_WHISPER_RANKS") else {
-        eprintln!("skipped: COREML_TEST_WHISPER_RANKS does not name OpenAI's multilingual.tiktoken");
+        eprintln!(
+            "skipped: COREML_TEST_WHISPER_RANKS does not name OpenAI's multilingual.tiktoken"
+        );
         return;
     };
-    let expected: Expected = serde_json::from_str(include_str!("../data/openai_tokens.json")).unwrap();
+    let expected: Expected =
+        serde_json::from_str(include_str!("../data/openai_tokens.json")).unwrap();
     assert_eq!(expected.models.len(), 8);
     for model in &expected.models {
         let what = format!("{} tokens, {}", model.tokens, model.language);
-        let ours = Vocabulary::multilingual(Path::new(&ranks), model.tokens, &model.language, model.translate).unwrap();
+        let ours = Vocabulary::multilingual(
+            Path::new(&ranks),
+            model.tokens,
+            &model.language,
+            model.translate,
+        )
+        .unwrap();
         assert_eq!(ours.prompt, model.prompt, "{what}");
         assert_eq!(ours.end, model.end, "{what}");
         assert_eq!(ours.no_speech, model.no_speech, "{what}");

@@ -1,4 +1,5 @@
-//! The portable backend behind a C interface: what the double of Core ML computes models with that it does not know itself.
+//! The portable backend behind a C interface: what the double of Core ML computes models with that
+//! it does not know itself.
 //!
 //! Owns: the C interface of `coreml-rt/tests/double/engine.m`. Must not: know Objective-C.
 //! Flow: `tools/apple-double` builds it; the double opens it by the path in `COREML_DOUBLE_ENGINE`.
@@ -37,7 +38,8 @@ pub struct Array {
 }
 
 /// Takes one output: context, name, type or kind, rank, sizes, elements.
-pub type Give = unsafe extern "C" fn(*mut c_void, *const c_char, i32, usize, *const usize, *const c_void);
+pub type Give =
+    unsafe extern "C" fn(*mut c_void, *const c_char, i32, usize, *const usize, *const c_void);
 
 /// Loads a package; null when that fails, and the reason is on standard error.
 ///
@@ -50,7 +52,8 @@ pub unsafe extern "C" fn engine_load(path: *const c_char) -> *mut Session {
     let mut options = Options::default();
     options.threads = Some(1);
     let package = Package::open(&*path).map_err(|error| error.to_string());
-    let session = package.and_then(|package| Session::load(&package, &options).map_err(|error| error.to_string()));
+    let session = package
+        .and_then(|package| Session::load(&package, &options).map_err(|error| error.to_string()));
     match session {
         Ok(session) => Box::into_raw(Box::new(session)),
         Err(error) => {
@@ -72,10 +75,12 @@ pub unsafe extern "C" fn engine_free(session: *mut Session) {
     }
 }
 
-/// Runs a model and gives its outputs; returns 0, or 1 when that fails, and the reason is on standard error.
+/// Runs a model and gives its outputs; returns 0, or 1 when that fails, and the reason is on
+/// standard error.
 ///
 /// # Safety
-/// `session` must come from [`engine_load`]; `inputs` must be `count` arrays; `give` must take what its type says.
+/// `session` must come from [`engine_load`]; `inputs` must be `count` arrays; `give` must take what
+/// its type says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn engine_run(
     session: *const Session,
@@ -109,8 +114,9 @@ fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), Strin
     let mut tensors = Vec::new();
     for feature in &function.inputs {
         // SAFETY: the names are C strings, by the contract of `engine_run`.
-        let found =
-            inputs.iter().find(|array| unsafe { CStr::from_ptr(array.name) }.to_bytes() == feature.name.as_bytes());
+        let found = inputs.iter().find(|array| {
+            unsafe { CStr::from_ptr(array.name) }.to_bytes() == feature.name.as_bytes()
+        });
         let array = found.ok_or_else(|| format!("the input `{}` is missing", feature.name))?;
         // SAFETY: the arrays are what they say, by the contract of `engine_run`, and row-major.
         tensors.push(unsafe { tensor(array) }?);
@@ -129,7 +135,8 @@ fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), Strin
         }
         let dims = outputs.dims(index).map_err(|error| error.to_string())?.to_vec();
         let len = dims.iter().product();
-        let copied = |into: ElementsMut<'_>| outputs.copy_to(index, into).map_err(|error| error.to_string());
+        let copied =
+            |into: ElementsMut<'_>| outputs.copy_to(index, into).map_err(|error| error.to_string());
         match &feature.kind {
             FeatureKind::Probabilities => {
                 let mut elements = vec![0.0_f32; len];
@@ -154,7 +161,12 @@ fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), Strin
                 copied(ElementsMut::Float32(&mut elements))?;
                 give(&feature.name, FLOAT32, &dims, elements.as_ptr().cast());
             }
-            kind => return Err(format!("the output `{}` is a {kind:?}, which the double does not have", feature.name)),
+            kind => {
+                return Err(format!(
+                    "the output `{}` is a {kind:?}, which the double does not have",
+                    feature.name
+                ));
+            }
         }
     }
     Ok(())
@@ -174,7 +186,9 @@ unsafe fn tensor<'a>(array: &'a Array) -> Result<TensorRef<'a>, String> {
             FLOAT16 => Elements::Float16(std::slice::from_raw_parts(array.elements.cast(), len)),
             FLOAT32 => Elements::Float32(std::slice::from_raw_parts(array.elements.cast(), len)),
             INT32 => Elements::Int32(std::slice::from_raw_parts(array.elements.cast(), len)),
-            other => return Err(format!("an input of type {other:#x}, which the double does not feed")),
+            other => {
+                return Err(format!("an input of type {other:#x}, which the double does not feed"));
+            }
         }
     };
     Ok(TensorRef { dims, elements })

@@ -28,7 +28,11 @@ def convolutions() -> nn.Module:
     layers: list[nn.Module] = []
     channels = 3
     for width in (16, 32, 64, 128):
-        layers += [nn.Conv2d(channels, width, 3, stride=2, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [
+            nn.Conv2d(channels, width, 3, stride=2, padding=1),
+            nn.BatchNorm2d(width),
+            nn.ReLU(),
+        ]
         channels = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
@@ -36,7 +40,9 @@ def convolutions() -> nn.Module:
 def perceptron() -> nn.Module:
     """Returns a multi-layer perceptron for [1, 256]."""
     torch.manual_seed(2)
-    return nn.Sequential(nn.Linear(256, 512), nn.GELU(), nn.Linear(512, 512), nn.GELU(), nn.Linear(512, 16))
+    return nn.Sequential(
+        nn.Linear(256, 512), nn.GELU(), nn.Linear(512, 512), nn.GELU(), nn.Linear(512, 16)
+    )
 
 
 class Attention(nn.Module):
@@ -61,7 +67,8 @@ class Attention(nn.Module):
         """Returns the encoded sequence, of the shape of `x`."""
         for block in self.blocks:
             q, k, v = (
-                part.reshape(1, 32, 4, 32).transpose(1, 2) for part in block["qkv"](block["before"](x)).chunk(3, dim=-1)
+                part.reshape(1, 32, 4, 32).transpose(1, 2)
+                for part in block["qkv"](block["before"](x)).chunk(3, dim=-1)
             )
             attended = nn.functional.scaled_dot_product_attention(q, k, v)
             x = x + block["out"](attended.transpose(1, 2).reshape(1, 32, 128))

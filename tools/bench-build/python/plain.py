@@ -14,5 +14,7 @@ entry, output, *shape = sys.argv[1:]
 shape = [int(size) for size in shape]
 model = getattr(networks, entry)().eval()
 traced = torch.jit.trace(model, torch.rand(shape))
-converted = ct.convert(traced, inputs=[ct.TensorType(name="x", shape=shape)], convert_to="mlprogram")
+converted = ct.convert(
+    traced, inputs=[ct.TensorType(name="x", shape=shape)], convert_to="mlprogram"
+)
 converted.save(output)

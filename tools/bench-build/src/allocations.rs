@@ -14,7 +14,8 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 /// The system's allocator, counted.
 struct Counted;
 
-// SAFETY: every call goes to the system's allocator with the arguments that it came with, and counting allocates nothing.
+// SAFETY: every call goes to the system's allocator with the arguments that it came with, and
+// counting allocates nothing.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.fetch_add(1, Ordering::Relaxed);

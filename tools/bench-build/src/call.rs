@@ -32,25 +32,30 @@ const THREADS: usize = 1;
 
 /// Measures time and allocations of both sides.
 pub(crate) fn rows() -> Vec<Row> {
-    let model =
-        network::Model::load_with(&LoadOptions::new().threads(THREADS)).unwrap_or_else(|error| panic!("{error}"));
+    let model = network::Model::load_with(&LoadOptions::new().threads(THREADS))
+        .unwrap_or_else(|error| panic!("{error}"));
     let path = Path::new(env!("OUT_DIR")).join("coreml/call.toml/call.mlpackage");
     let package = Package::open(path).unwrap_or_else(|error| panic!("{error}"));
     let mut options = Options::default();
     options.threads = Some(THREADS);
     let session = Session::load(&package, &options).unwrap_or_else(|error| panic!("{error}"));
 
-    let pixels: Vec<f32> = (0..DIMS.iter().product::<usize>()).map(|at| (at % 255) as f32 / 255.0).collect();
+    let pixels: Vec<f32> =
+        (0..DIMS.iter().product::<usize>()).map(|at| (at % 255) as f32 / 255.0).collect();
     let mut output = network::Output::default();
     let mut scores = [0.0_f32; SCORES];
     let mut typed = || {
         let image = pixels.as_slice().try_into().unwrap_or_else(|error| panic!("{error}"));
-        model.predict_into(&network::Input { image }, &mut output).unwrap_or_else(|error| panic!("{error}"));
+        model
+            .predict_into(&network::Input { image }, &mut output)
+            .unwrap_or_else(|error| panic!("{error}"));
     };
     let mut direct = || {
         let input = TensorRef { dims: &DIMS, elements: f32::elements(&pixels) };
         let outputs = session.run(&[input]).unwrap_or_else(|error| panic!("{error}"));
-        outputs.copy_to(0, f32::elements_mut(&mut scores)).unwrap_or_else(|error| panic!("{error}"));
+        outputs
+            .copy_to(0, f32::elements_mut(&mut scores))
+            .unwrap_or_else(|error| panic!("{error}"));
     };
     let mut allocating = || {
         let image = pixels.as_slice().try_into().unwrap_or_else(|error| panic!("{error}"));
@@ -73,8 +78,18 @@ pub(crate) fn rows() -> Vec<Row> {
     assert!(scores.iter().any(|&score| score != 0.0), "the network does nothing");
     vec![
         Row::ratio("typed `predict`, against the engine's session", median(predict), by_hand, 1.05),
-        Row::ratio("typed `predict_into`, against the engine's session", median(into), by_hand, 1.05),
-        Row::absolute("heap allocations of a `predict_into`, besides the engine's", ours as f64, 0.0, ""),
+        Row::ratio(
+            "typed `predict_into`, against the engine's session",
+            median(into),
+            by_hand,
+            1.05,
+        ),
+        Row::absolute(
+            "heap allocations of a `predict_into`, besides the engine's",
+            ours as f64,
+            0.0,
+            "",
+        ),
     ]
 }
 
@@ -85,7 +100,8 @@ fn measured(call: &mut impl FnMut()) -> Duration {
     start.elapsed()
 }
 
-/// Returns the fewest heap allocations of one call among several: the engine's own vary while its pools settle.
+/// Returns the fewest heap allocations of one call among several: the engine's own vary while its
+/// pools settle.
 fn allocations_of(call: &mut impl FnMut()) -> u64 {
     let counts = (0..WARM_UP).map(|_| {
         let before = allocations::count();

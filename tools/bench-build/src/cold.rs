@@ -1,8 +1,10 @@
-//! A build that converts three models, against three Python scripts that do the same one after the other.
+//! A build that converts three models, against three Python scripts that do the same one after the
+//! other.
 //!
-//! Owns: the measurement of a cold build. Must not: count what is done once per machine, the Python environment and the
-//! compilation of dependencies.
-//! Flow: a throw-away crate with an empty conversion cache per round, and `python/plain.py` three times.
+//! Owns: the measurement of a cold build. Must not: count what is done once per machine, the Python
+//! environment and the compilation of dependencies.
+//! Flow: a throw-away crate with an empty conversion cache per round, and `python/plain.py` three
+//! times.
 
 use bench_table::{Row, median};
 use coreml_tests::{UserCrate, python, run};
@@ -50,7 +52,10 @@ fn build() -> Duration {
         )
     });
     user.write("model.toml", tables.join("\n"));
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"model.toml\")]\nmod model {}\n\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"model.toml\")]\nmod model {}\n\nfn main() {}\n",
+    );
     let build = user.cargo(&["build"]).succeeds();
     assert_eq!(user.cached(NAME, "model.toml"), [false; MODELS.len()], "the cache was not empty");
     build.time
@@ -63,7 +68,9 @@ fn scripts() -> Duration {
     user.write("plain.py", include_str!("../python/plain.py"));
     let times = MODELS.map(|(entry, shape)| {
         let mut command = Command::new(python());
-        command.args(["-B", "plain.py", entry, &format!("{entry}.mlpackage")]).current_dir(user.path(""));
+        command
+            .args(["-B", "plain.py", entry, &format!("{entry}.mlpackage")])
+            .current_dir(user.path(""));
         command.args(shape.iter().map(usize::to_string));
         run(&mut command).succeeds().time
     });

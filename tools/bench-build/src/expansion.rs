@@ -1,4 +1,5 @@
-//! `cargo check` of a crate with ten generated models, against the same crate with hand-written structs.
+//! `cargo check` of a crate with ten generated models, against the same crate with hand-written
+//! structs.
 //!
 //! Owns: the measurement of what the generated code costs rustc. Must not: count conversions.
 //! Flow: two throw-away crates, checked in turn after an edit of each.
@@ -83,7 +84,10 @@ pub(crate) fn rows() -> Vec<Row> {
 
 /// Changes a crate and returns how long its check takes.
 fn check(user: &UserCrate, round: usize) -> Duration {
-    user.write("src/round.rs", format!("/// Changes with each round.\npub const ROUND: usize = {round};\n"));
+    user.write(
+        "src/round.rs",
+        format!("/// Changes with each round.\npub const ROUND: usize = {round};\n"),
+    );
     user.cargo(&["check"]).succeeds().time
 }
 
@@ -100,7 +104,8 @@ fn generated() -> UserCrate {
         .map(model)
         .map(|(name, size)| {
             format!(
-                "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", args = {{ inputs = {size}, \
+                "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", \
+                args = {{ inputs = {size}, \
                  outputs = 4 }} }}\ninputs.x = {{ shape = [1, {size}], dtype = \"float32\" }}\n\
                  outputs.y = {{ dtype = \"float32\" }}\n"
             )
@@ -117,14 +122,22 @@ fn generated() -> UserCrate {
 fn by_hand() -> UserCrate {
     let user = UserCrate::new("bench-by-hand", &[]);
     let root = coreml_tests::workspace().display().to_string();
-    let manifest = std::fs::read_to_string(user.path("Cargo.toml")).unwrap_or_else(|error| panic!("{error}"));
-    let more =
-        ["coreml-portable", "coreml-spec"].map(|name| format!("{name} = {{ path = \"{root}/{name}\" }}\n")).concat();
-    user.write("Cargo.toml", manifest.replace("[dependencies]\n", &format!("[dependencies]\n{more}")));
+    let manifest =
+        std::fs::read_to_string(user.path("Cargo.toml")).unwrap_or_else(|error| panic!("{error}"));
+    let more = ["coreml-portable", "coreml-spec"]
+        .map(|name| format!("{name} = {{ path = \"{root}/{name}\" }}\n"))
+        .concat();
+    user.write(
+        "Cargo.toml",
+        manifest.replace("[dependencies]\n", &format!("[dependencies]\n{more}")),
+    );
     let modules: String = (0..MODELS)
         .map(model)
         .map(|(name, size)| BY_HAND.replace("NAME", &name).replace("SIZE", &size.to_string()))
         .collect();
-    user.write("src/lib.rs", format!("//! Ten models.\n\nmod round;\npub use round::ROUND;\n{modules}"));
+    user.write(
+        "src/lib.rs",
+        format!("//! Ten models.\n\nmod round;\npub use round::ROUND;\n{modules}"),
+    );
     user
 }

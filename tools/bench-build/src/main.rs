@@ -1,8 +1,10 @@
-//! What a build and a typed call cost, against doing the same by hand: `cargo run --release -p bench-build`.
+//! What a build and a typed call cost, against doing the same by hand:
+//! `cargo run --release -p bench-build`.
 //!
 //! Owns: the order of the benchmarks. Must not: measure anything itself.
-//! Flow: each module makes throw-away crates where it needs them, measures both sides in turn, and returns table rows.
-//! Ratios are taken within one run: the two sides of each alternate, so that a busy machine slows both.
+//! Flow: each module makes throw-away crates where it needs them, measures both sides in turn, and
+//! returns table rows. Ratios are taken within one run: the two sides of each alternate, so that a
+//! busy machine slows both.
 #![allow(clippy::panic, reason = "a benchmark that cannot run has nothing to say")]
 
 mod allocations;
@@ -16,10 +18,19 @@ type Benchmark = fn() -> Vec<bench_table::Row>;
 
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    let benchmarks: [(&str, Benchmark); 4] =
-        [("call", call::rows), ("expansion", expansion::rows), ("warm", warm::rows), ("cold", cold::rows)];
-    if let Some(unknown) = wanted.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted)) {
-        eprintln!("there is no benchmark `{unknown}`: name some of call, expansion, warm, cold, or none for all");
+    let benchmarks: [(&str, Benchmark); 4] = [
+        ("call", call::rows),
+        ("expansion", expansion::rows),
+        ("warm", warm::rows),
+        ("cold", cold::rows),
+    ];
+    if let Some(unknown) =
+        wanted.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted))
+    {
+        eprintln!(
+            "there is no benchmark `{unknown}`: name some of call, expansion, warm, cold, or none \
+            for all"
+        );
         std::process::exit(2);
     }
     println!("{}\n", machine());
@@ -39,5 +50,8 @@ fn machine() -> String {
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("machine: {system} {architecture}, {cores} cores, {}", model.trim_matches([' ', '\t', ':']))
+    format!(
+        "machine: {system} {architecture}, {cores} cores, {}",
+        model.trim_matches([' ', '\t', ':'])
+    )
 }

@@ -1,7 +1,9 @@
-//! Builds that find everything in the cache: after `cargo clean` with 200 MB of packages, and when nothing changed.
+//! Builds that find everything in the cache: after `cargo clean` with 200 MB of packages, and when
+//! nothing changed.
 //!
 //! Owns: the measurement of a warm build. Must not: count rustc's work, only the build script's.
-//! Flow: a throw-away crate whose build script notes its own time; the second build may find no Python.
+//! Flow: a throw-away crate whose build script notes its own time; the second build may find no
+//! Python.
 
 use bench_table::{Row, median};
 use coreml_tests::UserCrate;
@@ -37,13 +39,18 @@ pub(crate) fn rows() -> Vec<Row> {
     let tables = ["left", "right"].map(|name| {
         // Another seed for each, so that they are two packages.
         format!(
-            "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", args = {{ inputs = {SIDE}, \
-             outputs = {SIDE}, seed = {} }} }}\ninputs.x = {{ shape = [1, {SIDE}], dtype = \"float32\" }}\n",
+            "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", args \
+            = {{ inputs = {SIDE}, \
+             outputs = {SIDE}, seed = {} }} }}\ninputs.x = {{ shape = [1, {SIDE}], dtype = \
+             \"float32\" }}\n",
             name.len()
         )
     });
     user.write(MANIFEST, tables.join("\n"));
-    user.write("src/main.rs", "#[coreml_rt::coreml_model(\"model.toml\")]\nmod model {}\n\nfn main() {}\n");
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"model.toml\")]\nmod model {}\n\nfn main() {}\n",
+    );
     user.cargo(&["build"]).succeeds();
     assert_eq!(user.cached(NAME, MANIFEST), [false, false]);
 
@@ -54,7 +61,9 @@ pub(crate) fn rows() -> Vec<Row> {
         user.cargo(&["build"]).succeeds();
         assert_eq!(user.cached(NAME, MANIFEST), [true, true], "the second build converts nothing");
         let noted = std::fs::read_to_string(noted(&user)).unwrap_or_else(|error| panic!("{error}"));
-        scripts.push(Duration::from_nanos(noted.parse().unwrap_or_else(|error| panic!("{noted}: {error}"))));
+        scripts.push(Duration::from_nanos(
+            noted.parse().unwrap_or_else(|error| panic!("{noted}: {error}")),
+        ));
     }
     let ran = modified(&user);
     let idle: Vec<Duration> = (0..ROUNDS).map(|_| user.cargo(&["build"]).succeeds().time).collect();
@@ -66,7 +75,12 @@ pub(crate) fn rows() -> Vec<Row> {
             100.0,
             " ms",
         ),
-        Row::absolute("`cargo build` without a change", median(idle).as_secs_f64() * 1e3, 1000.0, " ms"),
+        Row::absolute(
+            "`cargo build` without a change",
+            median(idle).as_secs_f64() * 1e3,
+            1000.0,
+            " ms",
+        ),
         Row::absolute("build scripts that it runs", f64::from(runs), 0.0, ""),
     ]
 }
@@ -78,5 +92,8 @@ fn noted(user: &UserCrate) -> PathBuf {
 
 /// Returns when the build script last ran.
 fn modified(user: &UserCrate) -> SystemTime {
-    noted(user).metadata().and_then(|file| file.modified()).unwrap_or_else(|error| panic!("{error}"))
+    noted(user)
+        .metadata()
+        .and_then(|file| file.modified())
+        .unwrap_or_else(|error| panic!("{error}"))
 }

@@ -1,6 +1,8 @@
-//! What coreml-build costs whoever depends on it: crates, and CPU seconds of a `cargo build` from nothing.
+//! What coreml-build costs whoever depends on it: crates, and CPU seconds of a `cargo build` from
+//! nothing.
 //!
-//! Owns: throw-away crates whose build script does nothing else. Must not: depend on what was compiled before.
+//! Owns: throw-away crates whose build script does nothing else. Must not: depend on what was
+//! compiled before.
 
 use crate::machine;
 use bench_table::Row;
@@ -23,14 +25,16 @@ fn row(folder: &Path, feature: &str) -> Row {
     std::fs::create_dir_all(package.join("src")).unwrap();
     let features = if feature.is_empty() { String::new() } else { format!("{feature:?}") };
     let manifest = format!(
-        "[package]\nname = \"user\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[build-dependencies]\ncoreml-build = {{ path = \
+        "[package]\nname = \"user\"\nversion = \"0.0.0\"\nedition = \
+        \"2024\"\n\n[build-dependencies]\ncoreml-build = {{ path = \
          {:?}, features = [{features}] }}\n\n[workspace]\n",
         root.join("coreml-build")
     );
     std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
     // The same versions as here.
     std::fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    let script = "fn main() {\n    if std::env::var_os(\"NEVER\").is_some() {\n        coreml_build::compile(\"m.toml\");\n    }\n}\n";
+    let script = "fn main() {\n    if std::env::var_os(\"NEVER\").is_some() \
+        {\n        coreml_build::compile(\"m.toml\");\n    }\n}\n";
     std::fs::write(package.join("build.rs"), script).unwrap();
     std::fs::write(package.join("src/lib.rs"), "").unwrap();
     let before = children();
@@ -44,9 +48,14 @@ fn row(folder: &Path, feature: &str) -> Row {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
     // All but the crate itself.
-    let crates = text.lines().filter(|line| line.trim_start().starts_with("Compiling ")).count() - 1;
+    let crates =
+        text.lines().filter(|line| line.trim_start().starts_with("Compiling ")).count() - 1;
     std::fs::remove_dir_all(package.join("target")).unwrap();
-    let name = if feature.is_empty() { "no feature".to_owned() } else { format!("the feature `{feature}`") };
+    let name = if feature.is_empty() {
+        "no feature".to_owned()
+    } else {
+        format!("the feature `{feature}`")
+    };
     Row::stated(
         format!("compiling coreml-build with {name}, from nothing"),
         format!("{crates} crates, {seconds:.0} CPU s"),

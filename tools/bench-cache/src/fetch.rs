@@ -1,4 +1,5 @@
-//! A hit in a remote cache behind nginx, against `curl` of the same bytes and `sha256sum` of the file.
+//! A hit in a remote cache behind nginx, against `curl` of the same bytes and `sha256sum` of the
+//! file.
 //!
 //! Owns: nginx and the two sides. Must not: count the conversion, or the upload.
 //! Flow: one machine converts and gives; then a new machine fetches, and curl does, in turn.
@@ -37,13 +38,22 @@ impl Nginx {
             .map(|name| format!("{name}_temp_path {here}/{name}; "))
             .concat();
         let config = format!(
-            "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; events {{ worker_connections 512; }} \
-             http {{ access_log off; sendfile on; {temporary} server {{ listen 127.0.0.1:{port} backlog=512; root {here}/data; \
-             client_max_body_size 0; location / {{ dav_methods PUT; create_full_put_path on; }} }} }}"
+            "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; events {{ \
+            worker_connections 512; }} \
+             http {{ access_log off; sendfile on; {temporary} server {{ listen 127.0.0.1:{port} \
+             backlog=512; root {here}/data; \
+             client_max_body_size 0; location / {{ dav_methods PUT; create_full_put_path on; }} }} \
+             }}"
         );
         std::fs::write(folder.join("nginx.conf"), config).unwrap();
         let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).arg("-e").arg(folder.join("error.log"));
+        command
+            .arg("-p")
+            .arg(folder)
+            .arg("-c")
+            .arg(folder.join("nginx.conf"))
+            .arg("-e")
+            .arg(folder.join("error.log"));
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -79,8 +89,10 @@ pub(crate) fn rows() -> Vec<Row> {
     };
     let writer = machine("writer", true);
     assert_eq!(converted(&writer.build(&["m.toml"])), 1);
-    let archives: Vec<_> =
-        std::fs::read_dir(folder.path().join("data/team/cas")).unwrap().map(Result::unwrap).collect();
+    let archives: Vec<_> = std::fs::read_dir(folder.path().join("data/team/cas"))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
     let [archive] = &archives[..] else { panic!("there is one archive") };
     let url = format!("{}/cas/{}", nginx.url(), archive.file_name().display());
     std::fs::remove_dir_all(writer.cache()).unwrap();
@@ -98,10 +110,21 @@ pub(crate) fn rows() -> Vec<Row> {
         let file = folder.path().join("by-hand");
         settle();
         let started = Instant::now();
-        assert!(Command::new("curl").args(["-s", "-o"]).arg(&file).arg(&url).status().unwrap().success());
+        assert!(
+            Command::new("curl")
+                .args(["-s", "-o"])
+                .arg(&file)
+                .arg(&url)
+                .status()
+                .unwrap()
+                .success()
+        );
         let output = Command::new("sha256sum").arg(&file).output().unwrap();
         by_hand.push(started.elapsed());
-        assert!(output.stdout.starts_with(archive.file_name().as_encoded_bytes()), "the digest is the name");
+        assert!(
+            output.stdout.starts_with(archive.file_name().as_encoded_bytes()),
+            "the digest is the name"
+        );
         std::fs::remove_file(file).unwrap();
     }
     let what = format!("a remote hit of {} MiB, against `curl` and `sha256sum`", BYTES >> 20);

@@ -1,7 +1,8 @@
 //! Finding one entry among 10 000, against finding it among 10.
 //!
 //! Owns: two caches. Must not: count conversions.
-//! Flow: both are filled by conversions of the real code; then builds of one model alternate between them.
+//! Flow: both are filled by conversions of the real code; then builds of one model alternate
+//! between them.
 
 use crate::machine::{self, Machine, converted, manifest};
 use bench_table::{Row, median};
@@ -22,7 +23,8 @@ const TARGET: f64 = 1.1;
 /// Measures both in turn.
 pub(crate) fn rows() -> Vec<Row> {
     let folder = machine::folder();
-    let machines = ENTRIES.map(|entries| filled(&Machine::new(folder.path(), &format!("of-{entries}")), entries));
+    let machines = ENTRIES
+        .map(|entries| filled(&Machine::new(folder.path(), &format!("of-{entries}")), entries));
     let mut times = [const { Vec::new() }; 2];
     for _ in 0..ROUNDS {
         for (machine, times) in machines.iter().zip(&mut times) {
@@ -33,7 +35,12 @@ pub(crate) fn rows() -> Vec<Row> {
         }
     }
     let [few, many] = times.map(median);
-    vec![Row::ratio("a build with a hit among 10 000 entries, against one among 10", many, few, TARGET)]
+    vec![Row::ratio(
+        "a build with a hit among 10 000 entries, against one among 10",
+        many,
+        few,
+        TARGET,
+    )]
 }
 
 /// Fills the cache of a machine, the model of `m.toml` among the entries.

@@ -16,7 +16,8 @@ pub(crate) fn folder() -> TempDir {
     let base = std::env::var_os(FOLDER).map_or_else(std::env::temp_dir, PathBuf::from);
     let folder = tempfile::Builder::new().prefix("bench-cache-").tempdir_in(base).unwrap();
     // A link would do too, but not a copy: it would be as large as this program for each benchmark.
-    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), folder.path().join(stub::NAME)).unwrap();
+    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), folder.path().join(stub::NAME))
+        .unwrap();
     folder
 }
 
@@ -38,7 +39,12 @@ impl Machine {
     pub(crate) fn new(folder: &Path, name: &str) -> Self {
         let own = folder.join(name);
         std::fs::create_dir_all(own.join("checkout")).unwrap();
-        Self { cache: own.join("cache"), folder: own, python: folder.join(stub::NAME), remote: None }
+        Self {
+            cache: own.join("cache"),
+            folder: own,
+            python: folder.join(stub::NAME),
+            remote: None,
+        }
     }
 
     /// Shares a cache with others.
@@ -109,7 +115,8 @@ pub(crate) fn converted(builds: &[Build]) -> usize {
 pub(crate) fn manifest(file: &str, models: &[(String, u64)]) -> String {
     let tables = models.iter().map(|(name, bytes)| {
         format!(
-            "[models.{name}]\nsource = {{ file = \"{file}\", entry = \"net\", args = {{ bytes = {bytes}, name = \
+            "[models.{name}]\nsource = {{ file = \"{file}\", entry = \"net\", args = {{ bytes = \
+            {bytes}, name = \
              \"{name}\" }} }}\ninputs.x = {{ shape = [1, 3] }}\n"
         )
     });

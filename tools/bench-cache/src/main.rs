@@ -1,11 +1,16 @@
 //! What the caches cost, against doing the same by hand: `cargo run --release -p bench-cache`.
 //!
 //! Owns: the order of the benchmarks. Must not: measure anything itself.
-//! Flow: each module makes throw-away packages, measures, and returns table rows. The program is its own stand-in for
-//! Python: under the name `python` it answers as the driver would (`stub.rs`), so that a conversion costs next to nothing.
-//! Needs nginx, curl and sha256sum for `fetch`, and 3 GB of disk for `warm`; `BENCH_FOLDER` says where, if not the
-//! system's folder for temporary files.
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a benchmark that cannot run has nothing to say")]
+//! Flow: each module makes throw-away packages, measures, and returns table rows. The program is
+//! its own stand-in for Python: under the name `python` it answers as the driver would (`stub.rs`),
+//! so that a conversion costs next to nothing. Needs nginx, curl and sha256sum for `fetch`, and 3
+//! GB of disk for `warm`; `BENCH_FOLDER` says where, if not the system's folder for temporary
+//! files.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a benchmark that cannot run has nothing to say"
+)]
 
 mod compile;
 mod fetch;
@@ -30,10 +35,19 @@ fn main() {
         Some("simulate") => return simulate::run(&arguments[1..]),
         _ => {}
     }
-    let benchmarks: [(&str, Benchmark); 4] =
-        [("fetch", fetch::rows), ("warm", warm::rows), ("lookup", lookup::rows), ("compile", compile::rows)];
-    if let Some(unknown) = arguments.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted)) {
-        eprintln!("there is no benchmark `{unknown}`: name some of fetch, warm, lookup, compile, or simulate");
+    let benchmarks: [(&str, Benchmark); 4] = [
+        ("fetch", fetch::rows),
+        ("warm", warm::rows),
+        ("lookup", lookup::rows),
+        ("compile", compile::rows),
+    ];
+    if let Some(unknown) =
+        arguments.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted))
+    {
+        eprintln!(
+            "there is no benchmark `{unknown}`: name some of fetch, warm, lookup, compile, or \
+            simulate"
+        );
         std::process::exit(2);
     }
     println!("{}\n", bench_table::machine());

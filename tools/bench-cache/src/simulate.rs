@@ -1,9 +1,12 @@
-//! A team at work: many processes build models out of 10 000 entries, on the real code with stub conversions.
+//! A team at work: many processes build models out of 10 000 entries, on the real code with stub
+//! conversions.
 //!
-//! Owns: who builds what when, and the table of throughput and latency. Must not: leave anything wrong unnoticed: at the
-//! end every byte of the cache is verified, and no model may have been converted twice on one machine.
-//! Flow: `bench-cache simulate [ENTRIES [PROCESSES [SECONDS]]]` fills a cache and a remote one, then starts workers
-//! ([`work`]) over one cache, and workers with a cache of their own before the remote one.
+//! Owns: who builds what when, and the table of throughput and latency. Must not: leave anything
+//! wrong unnoticed: at the end every byte of the cache is verified, and no model may have been
+//! converted twice on one machine.
+//! Flow: `bench-cache simulate [ENTRIES [PROCESSES [SECONDS]]]` fills a cache and a remote one,
+//! then starts workers ([`work`]) over one cache, and workers with a cache of their own before the
+//! remote one.
 
 use crate::fetch::Nginx;
 use crate::machine::{self, Machine, converted, manifest};
@@ -30,7 +33,8 @@ const NEWEST: f64 = 90.0;
 /// Of 100 builds, how many want an older one; the others are commits that change a model.
 const OLDER: f64 = 8.0;
 
-/// How long a commit is the latest one, in milliseconds: whoever builds it meanwhile wants the same conversion.
+/// How long a commit is the latest one, in milliseconds: whoever builds it meanwhile wants the same
+/// conversion.
 const COMMIT: u128 = 2000;
 
 /// How long the conversion of a commit takes, in milliseconds.
@@ -49,7 +53,9 @@ struct Told {
 /// Runs the simulation, and prints the table.
 pub(crate) fn run(arguments: &[String]) {
     let number = |position: usize| {
-        arguments.get(position).map_or(DEFAULTS[position], |text| text.parse().unwrap_or_else(|_| panic!("{text}?")))
+        arguments
+            .get(position)
+            .map_or(DEFAULTS[position], |text| text.parse().unwrap_or_else(|_| panic!("{text}?")))
     };
     let (entries, processes, seconds) = (number(0), number(1), number(2));
     let folder = machine::folder();
@@ -75,9 +81,17 @@ pub(crate) fn run(arguments: &[String]) {
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut twice = 0;
     for count in [1, processes.div_ceil(8), processes] {
-        let told = start(folder.path(), "shared", count, versions, seconds, filler.cache().to_str().unwrap());
+        let told = start(
+            folder.path(),
+            "shared",
+            count,
+            versions,
+            seconds,
+            filler.cache().to_str().unwrap(),
+        );
         print(&told, count, "one cache for all", seconds);
-        let conversions: Vec<_> = told.iter().filter(|told| told.kind == "converted").map(|told| &told.what).collect();
+        let conversions: Vec<_> =
+            told.iter().filter(|told| told.kind == "converted").map(|told| &told.what).collect();
         twice += conversions.len() - conversions.iter().collect::<BTreeSet<_>>().len();
     }
     let told = start(folder.path(), "fresh", processes, versions, seconds, &nginx.url());
@@ -85,7 +99,8 @@ pub(crate) fn run(arguments: &[String]) {
     let started = Instant::now();
     let damaged = filler.verify();
     println!(
-        "\nafterwards: {damaged} damaged entries, read in {}; {twice} conversions that had been done already",
+        "\nafterwards: {damaged} damaged entries, read in {}; {twice} conversions that had been \
+        done already",
         time(started.elapsed())
     );
     let left = std::fs::read_dir(filler.cache().join("v1/tmp")).unwrap().count();
@@ -99,7 +114,10 @@ fn write_manifests(machine: &Machine) -> Vec<String> {
     names
         .enumerate()
         .map(|(model, name)| {
-            machine.write(&name, &manifest(&format!("net{model}.py"), &[(format!("model{model}"), 0)]));
+            machine.write(
+                &name,
+                &manifest(&format!("net{model}.py"), &[(format!("model{model}"), 0)]),
+            );
             name
         })
         .collect()
@@ -111,7 +129,14 @@ fn write_version(machine: &Machine, model: usize, version: &str) {
 }
 
 /// Starts workers and collects what they tell.
-fn start(folder: &Path, mode: &str, count: usize, versions: usize, seconds: usize, place: &str) -> Vec<Told> {
+fn start(
+    folder: &Path,
+    mode: &str,
+    count: usize,
+    versions: usize,
+    seconds: usize,
+    place: &str,
+) -> Vec<Told> {
     let running: Vec<_> = (0..count)
         .map(|number| {
             let mut command = Command::new(std::env::current_exe().unwrap());
@@ -137,12 +162,20 @@ fn start(folder: &Path, mode: &str, count: usize, versions: usize, seconds: usiz
 
 /// Builds until the time is over, and tells of each build.
 pub(crate) fn work(arguments: &[String]) {
-    let [folder, mode, place, numbers @ ..] = arguments else { panic!("a worker wants to know its place") };
+    let [folder, mode, place, numbers @ ..] = arguments else {
+        panic!("a worker wants to know its place")
+    };
     let numbers: Vec<usize> = numbers.iter().map(|text| text.parse().unwrap()).collect();
-    let [number, versions, seconds] = numbers[..] else { panic!("a worker wants to know its number") };
+    let [number, versions, seconds] = numbers[..] else {
+        panic!("a worker wants to know its number")
+    };
     let fresh = mode == "fresh";
     let machine = Machine::new(Path::new(folder), &format!("{mode}-{number}"));
-    let reading = if fresh { machine.with_remote(place, false) } else { machine.with_cache(Path::new(place)) };
+    let reading = if fresh {
+        machine.with_remote(place, false)
+    } else {
+        machine.with_cache(Path::new(place))
+    };
     write_manifests(&reading);
     // Only what is committed is given to the others.
     let writing = if fresh { reading.clone().with_remote(place, true) } else { reading.clone() };
@@ -162,7 +195,9 @@ pub(crate) fn work(arguments: &[String]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         let (version, machine) = match choice {
             ..NEWEST => ((versions - 1).to_string(), &reading),
-            _ if choice < NEWEST + OLDER => (((versions as f64 * roll()) as usize).to_string(), &reading),
+            _ if choice < NEWEST + OLDER => {
+                (((versions as f64 * roll()) as usize).to_string(), &reading)
+            }
             // The commits of a few models, so that several want the same.
             _ => (format!("{}{CONVERSION} {}", stub::PAUSE, now / COMMIT), &writing),
         };
@@ -202,7 +237,14 @@ fn print(told: &[Told], processes: usize, what: &str, seconds: usize) {
             "converted" => "converted",
             _ => "commits that somebody else converted",
         };
-        println!("{start}| {kind} | {} | {} | {} | {} | {} |", times.len(), at(0.5), at(0.95), at(0.99), at(1.0));
+        println!(
+            "{start}| {kind} | {} | {} | {} | {} | {} |",
+            times.len(),
+            at(0.5),
+            at(0.95),
+            at(0.99),
+            at(1.0)
+        );
         start = "| | | | ".to_owned();
     }
 }

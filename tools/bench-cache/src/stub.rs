@@ -1,7 +1,10 @@
-//! The driver's part without Python: "converts" by writing a small real package, and weights of any size beside it.
+//! The driver's part without Python: "converts" by writing a small real package, and weights of any
+//! size beside it.
 //!
-//! Owns: the driver's protocol, as far as a conversion that succeeds needs it. Must not: know the caches.
-//! Flow: `machine.rs` links this program to the name [`NAME`]; coreml-build starts it as the interpreter.
+//! Owns: the driver's protocol, as far as a conversion that succeeds needs it. Must not: know the
+//! caches.
+//! Flow: `machine.rs` links this program to the name [`NAME`]; coreml-build starts it as the
+//! interpreter.
 
 use serde_json::{Value, json};
 use std::io::Write;
@@ -12,7 +15,8 @@ use std::time::Duration;
 pub(crate) const NAME: &str = "python";
 
 /// The package that every conversion gives.
-const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../coreml-spec/tests/data/packages/fixed.mlpackage");
+const PACKAGE: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../coreml-spec/tests/data/packages/fixed.mlpackage");
 
 /// Argument of a model's source that says how many bytes its weights have.
 const BYTES: &str = "bytes";
@@ -26,16 +30,28 @@ const BLOCK: usize = 1 << 20;
 /// Answers as the interpreter.
 pub(crate) fn run(arguments: &[String]) {
     if arguments.iter().any(|argument| argument.contains("can_make_environments")) {
-        say(&json!({ "version": "3.11.7", "base": "/stub", "platform": "stub", "can_make_environments": true }));
+        say(
+            &json!({ "version": "3.11.7", "base": "/stub", "platform": "stub", "can_make_environments": true }),
+        );
         return;
     }
     let request: Value = serde_json::from_slice(&std::fs::read(&arguments[5]).unwrap()).unwrap();
-    say(&json!({ "event": "started", "versions": { "python": "3.11.7", "torch": "2.7.0", "coremltools": "9.0" } }));
+    say(
+        &json!({ "event": "started", "versions": { "python": "3.11.7", "torch": "2.7.0", "coremltools": "9.0" } }),
+    );
     for model in request["models"].as_array().unwrap() {
         let source = &model["table"]["source"];
-        pause(&Path::new(request["package_root"].as_str().unwrap()).join(source["file"].as_str().unwrap()));
-        convert(Path::new(model["output"].as_str().unwrap()), source["args"][BYTES].as_u64().unwrap_or(0));
-        say(&json!({ "event": "converted", "model": model["id"], "inputs": [source["file"]], "warnings": [] }));
+        pause(
+            &Path::new(request["package_root"].as_str().unwrap())
+                .join(source["file"].as_str().unwrap()),
+        );
+        convert(
+            Path::new(model["output"].as_str().unwrap()),
+            source["args"][BYTES].as_u64().unwrap_or(0),
+        );
+        say(
+            &json!({ "event": "converted", "model": model["id"], "inputs": [source["file"]], "warnings": [] }),
+        );
     }
     say(&json!({ "event": "finished" }));
 }
@@ -48,7 +64,8 @@ fn say(event: &Value) {
 /// Takes the time that a source asks for.
 fn pause(source: &Path) {
     let text = std::fs::read_to_string(source).unwrap();
-    let milliseconds = text.split_once(PAUSE).and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
+    let milliseconds =
+        text.split_once(PAUSE).and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
     std::thread::sleep(Duration::from_millis(milliseconds.unwrap_or(0)));
 }
 

@@ -1,7 +1,8 @@
 //! A build that finds 2 GB of packages in the cache, with an empty output folder.
 //!
 //! Owns: the time, and how many bytes the process reads. Must not: count rustc's work, or cargo's.
-//! Flow: each build is a process of its own ([`build_once`]), so that the system's count of its reads is the build's.
+//! Flow: each build is a process of its own ([`build_once`]), so that the system's count of its
+//! reads is the build's.
 
 use crate::machine::{self, Machine, converted, manifest};
 use bench_table::{Row, median};
@@ -25,17 +26,23 @@ const READ_TARGET: f64 = 1.0;
 pub(crate) fn rows() -> Vec<Row> {
     let folder = machine::folder();
     let machine = prepared(folder.path());
-    let models: Vec<_> = MODELS.iter().enumerate().map(|(number, bytes)| (format!("m{number}"), *bytes)).collect();
+    let models: Vec<_> =
+        MODELS.iter().enumerate().map(|(number, bytes)| (format!("m{number}"), *bytes)).collect();
     machine.write("net.py", "# a network\n");
     machine.write("m.toml", &manifest("net.py", &models));
     assert_eq!(converted(&machine.build(&["m.toml"])), MODELS.len());
     let (mut times, mut read) = (Vec::new(), 0);
     for _ in 0..ROUNDS {
         machine.clean();
-        let output = Command::new(std::env::current_exe().unwrap()).arg(CHILD).arg(folder.path()).output().unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .arg(CHILD)
+            .arg(folder.path())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).unwrap();
-        let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+        let numbers: Vec<u64> =
+            text.split_whitespace().map(|number| number.parse().unwrap()).collect();
         times.push(Duration::from_nanos(numbers[0]));
         read = read.max(numbers[1]);
     }

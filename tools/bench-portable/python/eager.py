@@ -1,7 +1,8 @@
 """Runs a network of `tools/whole-models` in PyTorch, once for each line of standard input.
 
 Owns: nothing; `whole-models` makes the network.   Must not: convert.
-Flow: `rival.rs` starts it with a name and a number of threads, and each answer is the nanoseconds of a run.
+Flow: `rival.rs` starts it with a name and a number of threads, and each answer is the nanoseconds
+of a run.
 """
 
 import pathlib

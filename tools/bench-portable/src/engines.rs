@@ -18,10 +18,12 @@ pub(crate) struct Ours {
 impl Ours {
     /// Opens and loads a package.
     pub(crate) fn load(package: &Path, engine: EngineKind, threads: usize) -> Self {
-        let opened = Package::open(package).unwrap_or_else(|error| panic!("{}: {error}", package.display()));
+        let opened =
+            Package::open(package).unwrap_or_else(|error| panic!("{}: {error}", package.display()));
         let mut options = Options::default();
         (options.engine, options.threads) = (engine, Some(threads));
-        let session = Session::load(&opened, &options).unwrap_or_else(|error| panic!("{}: {error}", package.display()));
+        let session = Session::load(&opened, &options)
+            .unwrap_or_else(|error| panic!("{}: {error}", package.display()));
         let state = session.new_state().expect("states have fixed shapes");
         Self { session, state }
     }

@@ -11,7 +11,9 @@ use std::path::Path;
 /// Measures each model with each number of threads.
 pub(crate) fn rows(folder: &Path) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (model, threads) in MODELS.into_iter().flat_map(|model| THREADS.map(|threads| (model, threads))) {
+    for (model, threads) in
+        MODELS.into_iter().flat_map(|model| THREADS.map(|threads| (model, threads)))
+    {
         let path = package(folder, model, "fp32");
         let sample = Sample::read(&path, 0);
         let mut ours = Ours::load(&path, EngineKind::OnnxRuntime, threads);

@@ -1,4 +1,5 @@
-//! Time from nothing to the first prediction: our package on the engine ONNX Runtime against PyTorch's export in it.
+//! Time from nothing to the first prediction: our package on the engine ONNX Runtime against
+//! PyTorch's export in it.
 
 use crate::MODELS;
 use crate::engines::{Ours, exported, package};
@@ -11,7 +12,9 @@ use std::path::Path;
 /// Measures each model in single and half precision.
 pub(crate) fn rows(folder: &Path) -> Vec<Row> {
     let mut rows = Vec::new();
-    for (model, variant) in MODELS.into_iter().flat_map(|model| ["fp32", "fp16"].map(|variant| (model, variant))) {
+    for (model, variant) in
+        MODELS.into_iter().flat_map(|model| ["fp32", "fp16"].map(|variant| (model, variant)))
+    {
         let path = package(folder, model, variant);
         let (sample, file) = (Sample::read(&path, 0), exported(folder, model));
         let mut plain = Rival::onnxruntime(&path, &file, 1);

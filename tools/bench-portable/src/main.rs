@@ -1,11 +1,14 @@
-//! What the portable backend costs: `cargo run --release -p bench-portable --features onnxruntime -- FOLDER [PART ...]`.
+//! What the portable backend costs:
+//! `cargo run --release -p bench-portable --features onnxruntime -- FOLDER [PART ...]`.
 //!
-//! `FOLDER` holds the models that `tools/whole-models/make.py FOLDER --onnx` writes. The parts are `latency`, `eager`, `load`,
-//! `memory` and `step`; without any all are measured. `ORT_DYLIB_PATH` names the library of ONNX Runtime, and
-//! `BENCH_PYTHON` the Python with torch and the packages of `tools/whole-models/requirements.txt`, for `eager`.
+//! `FOLDER` holds the models that `tools/whole-models/make.py FOLDER --onnx` writes. The parts are
+//! `latency`, `eager`, `load`, `memory` and `step`; without any all are measured. `ORT_DYLIB_PATH`
+//! names the library of ONNX Runtime, and `BENCH_PYTHON` the Python with torch and the packages of
+//! `tools/whole-models/requirements.txt`, for `eager`.
 //!
 //! Owns: the order of the measurements. Must not: measure anything itself.
-//! Flow: each module measures both sides of its comparison in turn, so that a busy machine slows both, and returns rows.
+//! Flow: each module measures both sides of its comparison in turn, so that a busy machine slows
+//! both, and returns rows.
 #![allow(clippy::panic, reason = "a benchmark that cannot run has nothing to say")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "likewise")]
 
@@ -50,8 +53,13 @@ fn main() {
         ("memory", memory::rows),
         ("step", step::rows),
     ];
-    if let Some(unknown) = rest.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted)) {
-        eprintln!("there is no part `{unknown}`: name some of latency, eager, load, memory, step, or none for all");
+    if let Some(unknown) =
+        rest.iter().find(|wanted| benchmarks.iter().all(|(name, _)| name != wanted))
+    {
+        eprintln!(
+            "there is no part `{unknown}`: name some of latency, eager, load, memory, step, or \
+            none for all"
+        );
         std::process::exit(2);
     }
     println!("{}\n", machine());
@@ -71,5 +79,8 @@ fn machine() -> String {
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("machine: {system} {architecture}, {cores} cores, {}", model.trim_matches([' ', '\t', ':']))
+    format!(
+        "machine: {system} {architecture}, {cores} cores, {}",
+        model.trim_matches([' ', '\t', ':'])
+    )
 }

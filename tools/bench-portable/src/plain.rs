@@ -1,7 +1,8 @@
-//! ONNX Runtime by itself with an ONNX file, in a process of its own: a process can have one environment of the library, and
-//! that of this project's engine is its own affair.
+//! ONNX Runtime by itself with an ONNX file, in a process of its own: a process can have one
+//! environment of the library, and that of this project's engine is its own affair.
 //!
-//! Owns: loading and running; the process tells how long each took. Flow: `rival.rs` starts it, [`child`] answers.
+//! Owns: loading and running; the process tells how long each took. Flow: `rival.rs` starts it,
+//! [`child`] answers.
 
 use crate::sample::{Numbers, Sample};
 use ort::environment::Environment;
@@ -17,18 +18,22 @@ use std::time::Instant;
 pub(crate) struct Plain {
     /// The session.
     session: ort::session::Session,
-    /// For each input that is no part of a sample, what it was after the last run, and the output that it then becomes.
+    /// For each input that is no part of a sample, what it was after the last run, and the output
+    /// that it then becomes.
     carried: Vec<(String, String, DynValue)>,
 }
 
 impl Plain {
-    /// Loads an ONNX file. Inputs that the sample lacks are states: zeros at first, then the outputs called `NAME/after`
-    /// or `SUFFIX_after`, which the run gives.
+    /// Loads an ONNX file. Inputs that the sample lacks are states: zeros at first, then the
+    /// outputs called `NAME/after` or `SUFFIX_after`, which the run gives.
     pub(crate) fn load(file: &Path, threads: usize, sample: &Sample) -> Self {
         let builder = ort::session::Session::builder(environment()).expect("a builder");
-        let builder = builder.with_optimization_level(GraphOptimizationLevel::All).expect("a level");
+        let builder =
+            builder.with_optimization_level(GraphOptimizationLevel::All).expect("a level");
         let mut builder = builder.with_intra_threads(threads).expect("threads");
-        let session = builder.commit_from_file(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let session = builder
+            .commit_from_file(file)
+            .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let mut carried = Vec::new();
         for input in session.inputs() {
             let name = input.name().to_owned();
@@ -40,12 +45,16 @@ impl Plain {
                 let stem = output.strip_suffix("/after").or_else(|| output.strip_suffix("_after"));
                 stem.is_some_and(|stem| name.ends_with(stem))
             });
-            let after = after.next().unwrap_or_else(|| panic!("no output follows the input {name}"));
+            let after =
+                after.next().unwrap_or_else(|| panic!("no output follows the input {name}"));
             let shape = input.dtype().tensor_shape().expect("states are tensors");
-            let count: usize =
-                shape.iter().map(|size| usize::try_from(*size).expect("states have fixed shapes")).product();
+            let count: usize = shape
+                .iter()
+                .map(|size| usize::try_from(*size).expect("states have fixed shapes"))
+                .product();
             let shape: Vec<i64> = shape.iter().copied().collect();
-            let zeros = ort::value::Tensor::from_array((shape, vec![0.0_f32; count])).expect("zeros");
+            let zeros =
+                ort::value::Tensor::from_array((shape, vec![0.0_f32; count])).expect("zeros");
             carried.push((name, after, zeros.into_dyn()));
         }
         Self { session, carried }
@@ -57,8 +66,12 @@ impl Plain {
         for (name, input) in &sample.0 {
             let shape: Vec<i64> = input.dims.iter().map(|size| *size as i64).collect();
             let value = match &input.numbers {
-                Numbers::Floats(floats) => TensorRef::from_array_view((shape, floats.as_slice())).expect("fits").into(),
-                Numbers::Ints(ints) => TensorRef::from_array_view((shape, ints.as_slice())).expect("fits").into(),
+                Numbers::Floats(floats) => {
+                    TensorRef::from_array_view((shape, floats.as_slice())).expect("fits").into()
+                }
+                Numbers::Ints(ints) => {
+                    TensorRef::from_array_view((shape, ints.as_slice())).expect("fits").into()
+                }
             };
             values.push((name.as_str().into(), value));
         }
@@ -77,16 +90,19 @@ impl Plain {
 fn environment() -> &'static Environment {
     static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
-        let path = std::env::var_os("ORT_DYLIB_PATH").expect("set ORT_DYLIB_PATH to the library of ONNX Runtime");
+        let path = std::env::var_os("ORT_DYLIB_PATH")
+            .expect("set ORT_DYLIB_PATH to the library of ONNX Runtime");
         let builder = ort::init_from(PathBuf::from(path)).expect("the library loads");
         builder.with_telemetry(false).build().expect("an environment")
     })
 }
 
-/// Answers each line of standard input: loads the model of the arguments when the line says so, runs it once, and tells the
-/// nanoseconds.
+/// Answers each line of standard input: loads the model of the arguments when the line says so,
+/// runs it once, and tells the nanoseconds.
 pub(crate) fn child(arguments: &[String]) {
-    let [package, file, threads] = arguments else { panic!("a package, a file and a number of threads") };
+    let [package, file, threads] = arguments else {
+        panic!("a package, a file and a number of threads")
+    };
     let sample = Sample::read(Path::new(package), 0);
     let threads = threads.parse().expect("a number of threads");
     // Made before time is taken: ours has an environment already when it loads.

@@ -1,4 +1,5 @@
-//! The other side of a comparison: a process that does one run for each line, and answers with the nanoseconds it took.
+//! The other side of a comparison: a process that does one run for each line, and answers with the
+//! nanoseconds it took.
 //!
 //! Owns: starting it and talking to it. Must not: know what runs there.
 
@@ -28,14 +29,19 @@ impl Rival {
 
     /// Starts PyTorch with a model of `tools/whole-models`.
     pub(crate) fn eager(model: &str, threads: usize) -> Self {
-        let python = std::env::var_os("BENCH_PYTHON").expect("set BENCH_PYTHON to a Python with torch");
+        let python =
+            std::env::var_os("BENCH_PYTHON").expect("set BENCH_PYTHON to a Python with torch");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/eager.py");
         Self::start(Command::new(python).arg(script).args([model, &threads.to_string()]))
     }
 
     /// Starts a process.
     fn start(command: &mut Command) -> Self {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the process starts");
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the process starts");
         let answers = BufReader::new(process.stdout.take().expect("it is piped"));
         Self { process, answers }
     }

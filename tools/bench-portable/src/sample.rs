@@ -30,7 +30,8 @@ impl Sample {
     /// Reads the first sample of a package, or step `number` where there are steps.
     pub(crate) fn read(package: &Path, number: usize) -> Self {
         let path = package.with_extension("safetensors");
-        let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let bytes =
+            std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let tensors = SafeTensors::deserialize(&bytes).expect("samples are sound");
         let (step, single) = (format!("step{number}/in/"), "in/");
         let named = tensors.tensors().into_iter().filter_map(|(key, view)| {
@@ -47,7 +48,9 @@ impl Sample {
 
     /// Returns the inputs in the order of a function.
     pub(crate) fn ordered(&self, function: &Function) -> Vec<TensorRef<'_>> {
-        let input = |name: &str| self.0.get(name).unwrap_or_else(|| panic!("the samples lack the input {name}"));
+        let input = |name: &str| {
+            self.0.get(name).unwrap_or_else(|| panic!("the samples lack the input {name}"))
+        };
         let inputs = function.inputs.iter().map(|feature| input(&feature.name));
         inputs.map(|input| TensorRef { dims: &input.dims, elements: input.elements() }).collect()
     }

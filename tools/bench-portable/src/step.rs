@@ -1,5 +1,5 @@
-//! What this project adds to a step of a decoder with states, besides the engine: our session against the engine itself with
-//! the same graph, which hands the states on by itself.
+//! What this project adds to a step of a decoder with states, besides the engine: our session
+//! against the engine itself with the same graph, which hands the states on by itself.
 
 use crate::engines::{Ours, package};
 use crate::rival::{Rival, timed};
@@ -65,13 +65,17 @@ impl PlainRten {
     fn load(file: &Path) -> Self {
         let bytes = std::fs::read(file).expect("the file was written");
         let model = ModelOptions::with_all_ops().load(bytes).expect("rten has all that it needs");
-        let name = |id: NodeId| model.node_info(id).and_then(|node| node.name().map(str::to_owned)).unwrap_or_default();
-        let inputs: Vec<(NodeId, String)> = model.input_ids().iter().map(|id| (*id, name(*id))).collect();
+        let name = |id: NodeId| {
+            model.node_info(id).and_then(|node| node.name().map(str::to_owned)).unwrap_or_default()
+        };
+        let inputs: Vec<(NodeId, String)> =
+            model.input_ids().iter().map(|id| (*id, name(*id))).collect();
         let after = |id: &NodeId| name(*id).strip_suffix("/after").map(str::to_owned);
         let (written, mut outputs): (Vec<NodeId>, Vec<NodeId>) =
             model.output_ids().iter().partition(|id| after(id).is_some());
         let zeros = |state: &str| {
-            let place = inputs.iter().position(|(_, input)| input == state).expect("a state is an input");
+            let place =
+                inputs.iter().position(|(_, input)| input == state).expect("a state is an input");
             let dims = model.input_shape(place).expect("states have fixed shapes");
             let size = |size: &rten::Dimension| match size {
                 rten::Dimension::Fixed(size) => *size,
@@ -80,7 +84,8 @@ impl PlainRten {
             let dims: Vec<usize> = dims.iter().map(size).collect();
             Value::from(Tensor::<f32>::zeros(&dims))
         };
-        let states = written.iter().filter_map(after).map(|state| (state.clone(), zeros(&state))).collect();
+        let states =
+            written.iter().filter_map(after).map(|state| (state.clone(), zeros(&state))).collect();
         outputs.extend(written);
         Self { inputs, states, outputs, threads: Arc::new(ThreadPool::with_num_threads(1)), model }
     }
@@ -96,17 +101,25 @@ impl PlainRten {
             values.push((
                 *id,
                 match &input.numbers {
-                    Numbers::Floats(floats) => TensorView::from_data(dims, floats.as_slice()).into(),
+                    Numbers::Floats(floats) => {
+                        TensorView::from_data(dims, floats.as_slice()).into()
+                    }
                     Numbers::Ints(ints) => TensorView::from_data(dims, ints.as_slice()).into(),
                 },
             ));
         }
         for (name, state) in states.drain(..) {
-            let id = self.inputs.iter().find(|(_, input)| *input == name).expect("a state is an input").0;
+            let id = self
+                .inputs
+                .iter()
+                .find(|(_, input)| *input == name)
+                .expect("a state is an input")
+                .0;
             values.push((id, state.into()));
         }
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.threads)));
-        let mut outputs = self.model.run(values, &self.outputs, Some(options)).expect("the sample fits");
+        let mut outputs =
+            self.model.run(values, &self.outputs, Some(options)).expect("the sample fits");
         let after = outputs.split_off(outputs.len() - names.len());
         self.states = names.into_iter().zip(after).collect();
         std::hint::black_box(&outputs);

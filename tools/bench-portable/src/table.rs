@@ -37,7 +37,14 @@ impl Row {
         let ratio = |pair: [Duration; 2]| pair[0].as_secs_f64() / pair[1].as_secs_f64();
         // The table comes at the end, which may be minutes away.
         eprintln!("{what}: {} against {}", text(0), text(1));
-        Self { what, ours: text(0), reference: text(1), least: ratio(least), middle: ratio(middle), target }
+        Self {
+            what,
+            ours: text(0),
+            reference: text(1),
+            least: ratio(least),
+            middle: ratio(middle),
+            target,
+        }
     }
 
     /// Makes a row of the sizes of two sides, in bytes.
@@ -48,7 +55,8 @@ impl Row {
     }
 }
 
-/// Runs both sides in turn, once to warm up and then often enough, and returns the times of each, which they tell.
+/// Runs both sides in turn, once to warm up and then often enough, and returns the times of each,
+/// which they tell.
 pub(crate) fn alternate(
     mut ours: impl FnMut() -> Duration,
     mut reference: impl FnMut() -> Duration,
@@ -68,11 +76,13 @@ pub(crate) fn alternate(
 
 /// Returns the rows as a table in Markdown.
 ///
-/// Both ratios are told, and both count: a target that only one of them meets is `unclear`, since noise decided it. On a quiet
-/// machine they agree; on a busy one the least times say more, since noise only adds.
+/// Both ratios are told, and both count: a target that only one of them meets is `unclear`, since
+/// noise decided it. On a quiet machine they agree; on a busy one the least times say more, since
+/// noise only adds.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut table = String::from(
-        "| measurement | ours: least (median) | reference | ratio of least | of medians | target | |\n|---|---|---|---|---|---|---|\n",
+        "| measurement | ours: least (median) | reference | ratio of least | of medians | target | \
+        |\n|---|---|---|---|---|---|---|\n",
     );
     for Row { what, ours, reference, least, middle, target } in rows {
         let (bound, verdict) = match target {

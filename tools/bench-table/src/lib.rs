@@ -13,21 +13,37 @@ pub struct Row {
     ours: String,
     /// What it is compared with, as text with its unit; empty where there is nothing.
     reference: String,
-    /// The number that the target bounds, the bound, and the unit of both; `None` for what is only stated.
+    /// The number that the target bounds, the bound, and the unit of both; `None` for what is only
+    /// stated.
     bound: Option<(f64, f64, &'static str)>,
 }
 
 impl Row {
     /// Makes a row of two times, whose ratio is bounded.
-    pub fn ratio(what: impl Into<String>, ours: Duration, reference: Duration, target: f64) -> Self {
+    pub fn ratio(
+        what: impl Into<String>,
+        ours: Duration,
+        reference: Duration,
+        target: f64,
+    ) -> Self {
         let value = ours.as_secs_f64() / reference.as_secs_f64();
-        Self { what: what.into(), ours: time(ours), reference: time(reference), bound: Some((value, target, "x")) }
+        Self {
+            what: what.into(),
+            ours: time(ours),
+            reference: time(reference),
+            bound: Some((value, target, "x")),
+        }
     }
 
     /// Makes a row of a number that is bounded itself.
     pub fn absolute(what: impl Into<String>, value: f64, target: f64, unit: &'static str) -> Self {
         let ours = format!("{value:.1}{unit}");
-        Self { what: what.into(), ours, reference: String::new(), bound: Some((value, target, unit)) }
+        Self {
+            what: what.into(),
+            ours,
+            reference: String::new(),
+            bound: Some((value, target, unit)),
+        }
     }
 
     /// Makes a row of what is only stated.
@@ -60,7 +76,9 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
 
 /// Returns the rows as a table in Markdown.
 pub fn markdown(rows: &[Row]) -> String {
-    let mut table = String::from("| measurement | ours | by hand | value | target | |\n|---|---|---|---|---|---|\n");
+    let mut table = String::from(
+        "| measurement | ours | by hand | value | target | |\n|---|---|---|---|---|---|\n",
+    );
     for Row { what, ours, reference, bound } in rows {
         let bound = bound.map_or("| | |".to_owned(), |(value, target, unit)| {
             let digits = if unit == "x" { 3 } else { 1 };
@@ -78,5 +96,8 @@ pub fn machine() -> String {
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
-    format!("machine: {system} {architecture}, {cores} cores, {}", model.trim_matches([' ', '\t', ':']))
+    format!(
+        "machine: {system} {architecture}, {cores} cores, {}",
+        model.trim_matches([' ', '\t', ':'])
+    )
 }

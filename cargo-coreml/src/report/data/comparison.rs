@@ -1,6 +1,7 @@
 //! The comparison with PyTorch as the page of a report has it.
 //!
-//! Owns: which samples count as the worst, and the names that `charts.js` reads. Must not: judge; `coreml_rt::parity` has.
+//! Owns: which samples count as the worst, and the names that `charts.js` reads. Must not: judge;
+//! `coreml_rt::parity` has.
 //! Flow: `data.rs` → [`of`].
 
 use coreml_rt::Tolerance;
@@ -98,7 +99,9 @@ struct Worst<'a> {
 pub(super) fn of(report: &Report) -> Parity<'_> {
     let tolerance = match report.tolerance {
         Tolerance::Psnr(decibels) => format!("a PSNR of {decibels} dB is close enough"),
-        Tolerance::Absolute { atol, rtol } => format!("{atol:e} + {rtol:e} × |reference| is close enough"),
+        Tolerance::Absolute { atol, rtol } => {
+            format!("{atol:e} + {rtol:e} × |reference| is close enough")
+        }
     };
     let mut names: Vec<&str> = Vec::new();
     for comparison in report.comparisons.iter().filter(|comparison| comparison.errors.is_some()) {
@@ -119,7 +122,12 @@ pub(super) fn of(report: &Report) -> Parity<'_> {
 /// Returns what a command says.
 fn metric(measured: &Measured) -> Metric<'_> {
     let figure = measured.figure.as_ref().map_or_else(Clone::clone, f64::to_string);
-    Metric { command: &measured.command, figure, bound: measured.bound.to_string(), passed: measured.passed() }
+    Metric {
+        command: &measured.command,
+        figure,
+        bound: measured.bound.to_string(),
+        passed: measured.passed(),
+    }
 }
 
 /// Returns one comparison.
@@ -149,7 +157,10 @@ fn row(comparison: &Comparison) -> Row<'_> {
 fn output<'a>(report: &'a Report, name: &'a str) -> Output<'a> {
     let (mut equal, mut bins, mut samples) = (0, Vec::new(), Vec::new());
     for comparison in report.comparisons.iter().filter(|comparison| comparison.output == name) {
-        let (Some(errors), Verdict::Tensor(figures)) = (&comparison.errors, &comparison.verdict) else { continue };
+        let (Some(errors), Verdict::Tensor(figures)) = (&comparison.errors, &comparison.verdict)
+        else {
+            continue;
+        };
         equal += errors.equal;
         bins.resize(errors.bins.len(), 0);
         bins.iter_mut().zip(&errors.bins).for_each(|(sum, count)| *sum += count);
@@ -160,15 +171,19 @@ fn output<'a>(report: &'a Report, name: &'a str) -> Output<'a> {
         }
     }
     samples.sort_by(|one, other| one.0.total_cmp(&other.0));
-    let worst = samples.into_iter().take(WORST_SHOWN).map(|(psnr, comparison, max_abs, worst)| Worst {
-        sample: comparison.place(),
-        psnr: if psnr.is_finite() { format!("{psnr:.1} dB") } else { "not finite".to_owned() },
-        difference: format!("{max_abs:.2e}"),
-        at: &worst.at,
-        expected: format!("{:.6}", worst.expected),
-        got: format!("{:.6}", worst.got),
-        passed: comparison.passed,
-    });
-    let bins = bins.into_iter().enumerate().map(|(bin, count)| Bin { from: Errors::lower_bound(bin), count });
+    let worst =
+        samples.into_iter().take(WORST_SHOWN).map(|(psnr, comparison, max_abs, worst)| Worst {
+            sample: comparison.place(),
+            psnr: if psnr.is_finite() { format!("{psnr:.1} dB") } else { "not finite".to_owned() },
+            difference: format!("{max_abs:.2e}"),
+            at: &worst.at,
+            expected: format!("{:.6}", worst.expected),
+            got: format!("{:.6}", worst.got),
+            passed: comparison.passed,
+        });
+    let bins = bins
+        .into_iter()
+        .enumerate()
+        .map(|(bin, count)| Bin { from: Errors::lower_bound(bin), count });
     Output { name, equal, bins: bins.collect(), worst: worst.collect() }
 }

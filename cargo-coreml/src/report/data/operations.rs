@@ -1,6 +1,7 @@
 //! The operations of a model as the page of a report has them, with what connects them.
 //!
-//! Owns: the names that `page.js` and `graph.js` read of an operation. Must not: judge; `coreml-lint` has.
+//! Owns: the names that `page.js` and `graph.js` read of an operation. Must not: judge;
+//! `coreml-lint` has.
 //! Flow: `data.rs` → [`operations`], [`functions`].
 
 use crate::Failure;
@@ -25,11 +26,13 @@ pub(super) struct Row<'a> {
     kind: &'a str,
     /// Name of the first output.
     name: &'a str,
-    /// Path of the PyTorch module that it comes from; empty for the outermost one, and where nobody knows.
+    /// Path of the PyTorch module that it comes from; empty for the outermost one, and where nobody
+    /// knows.
     module: &'a str,
     /// The line of Python that it comes from, `net.py:12`; empty where nobody knows.
     line: String,
-    /// Parameter, name and type or value of each argument; the name is empty for a constant in place.
+    /// Parameter, name and type or value of each argument; the name is empty for a constant in
+    /// place.
     inputs: Vec<(&'a str, &'a str, String)>,
     /// Name and type of each result.
     outputs: Vec<[String; 2]>,
@@ -55,7 +58,11 @@ pub(super) fn functions(package: &Package) -> Result<Vec<Ends<'_>>, Failure> {
     let functions = package.program()?.functions.iter();
     let ends = functions.filter_map(|(name, function)| {
         let outputs = function.block()?.outputs.iter().map(String::as_str).collect();
-        Some(Ends { name, inputs: function.inputs.iter().map(|input| input.name.as_str()).collect(), outputs })
+        Some(Ends {
+            name,
+            inputs: function.inputs.iter().map(|input| input.name.as_str()).collect(),
+            outputs,
+        })
     });
     Ok(ends.collect())
 }
@@ -68,7 +75,10 @@ pub(super) fn operations<'a>(
 ) -> Result<Vec<Row<'a>>, Failure> {
     let mut rules: HashMap<(&str, &str), Vec<&str>> = HashMap::new();
     for finding in report.findings.iter().filter(|finding| !finding.place.operation.is_empty()) {
-        rules.entry((&finding.place.function, &finding.place.name)).or_default().push(finding.rule.id);
+        rules
+            .entry((&finding.place.function, &finding.place.name))
+            .or_default()
+            .push(finding.rule.id);
     }
     let mut rows = Vec::new();
     for (function, body) in &package.program()?.functions {
@@ -78,7 +88,9 @@ pub(super) fn operations<'a>(
         block.visit(&mut |operation| {
             values.name(&operation.outputs);
             operation.blocks.iter().for_each(|block| values.name(&block.inputs));
-            if let Some((output, value)) = operation.outputs.first().zip(operation.attributes.get("val")) {
+            if let Some((output, value)) =
+                operation.outputs.first().zip(operation.attributes.get("val"))
+            {
                 values.constants.insert(output.name.as_str(), value);
             }
         });
@@ -88,7 +100,8 @@ pub(super) fn operations<'a>(
             if kind == "const" || kind.starts_with("constexpr_") {
                 return;
             }
-            let name = operation.outputs.first().map(|output| output.name.as_str()).unwrap_or_default();
+            let name =
+                operation.outputs.first().map(|output| output.name.as_str()).unwrap_or_default();
             let origin = origins.and_then(|origins| origins.get(name));
             let outputs = operation.outputs.iter();
             rows.push(Row {
@@ -98,7 +111,9 @@ pub(super) fn operations<'a>(
                 module: origin.map(|origin| origin.module.as_str()).unwrap_or_default(),
                 line: origin.and_then(coreml_spec::Origin::place).unwrap_or_default(),
                 inputs: values.inputs(operation),
-                outputs: outputs.map(|output| [output.name.clone(), notation(output.r#type.as_ref())]).collect(),
+                outputs: outputs
+                    .map(|output| [output.name.clone(), notation(output.r#type.as_ref())])
+                    .collect(),
                 // `lint` has gone through the same operations in the same order.
                 eligible: report.verdicts.get(rows.len()).is_some_and(|verdict| verdict.eligible),
                 rules: rules.get(&(function.as_str(), name)).cloned().unwrap_or_default(),
@@ -121,7 +136,9 @@ struct Values<'a> {
 impl<'a> Values<'a> {
     /// Takes the types of values.
     fn name(&mut self, values: &'a [NamedValueType]) {
-        self.types.extend(values.iter().filter_map(|value| Some((value.name.as_str(), value.r#type.as_ref()?))));
+        self.types.extend(
+            values.iter().filter_map(|value| Some((value.name.as_str(), value.r#type.as_ref()?))),
+        );
     }
 
     /// Returns the arguments of an operation.
@@ -132,8 +149,10 @@ impl<'a> Values<'a> {
                 match &binding.kind {
                     Some(BindingKind::Name(name)) => {
                         let kind = notation(self.types.get(name.as_str()).copied());
-                        let value = self.constants.get(name.as_str()).and_then(|value| self.shown(value));
-                        let text = value.map_or_else(|| kind.clone(), |value| format!("{kind} = {value}"));
+                        let value =
+                            self.constants.get(name.as_str()).and_then(|value| self.shown(value));
+                        let text =
+                            value.map_or_else(|| kind.clone(), |value| format!("{kind} = {value}"));
                         inputs.push((parameter.as_str(), name.as_str(), text));
                     }
                     Some(BindingKind::Value(value)) => {
@@ -148,21 +167,31 @@ impl<'a> Values<'a> {
         inputs
     }
 
-    /// Returns the elements of a small constant as text; `None` for a large one, and for one that cannot be read: a page about
-    /// a package says what it can.
+    /// Returns the elements of a small constant as text; `None` for a large one, and for one that
+    /// cannot be read: a page about a package says what it can.
     fn shown(&self, value: &'a Value) -> Option<String> {
-        let constant = self.package.constant(value).ok().filter(|constant| constant.len() <= ELEMENTS_SHOWN)?;
+        let constant = self
+            .package
+            .constant(value)
+            .ok()
+            .filter(|constant| constant.len() <= ELEMENTS_SHOWN)?;
         let elements: Vec<String> = match constant.data_type {
-            DataType::String => {
-                constant.strings.iter().map(|text| text.chars().take(LETTERS_SHOWN).collect()).collect()
-            }
+            DataType::String => constant
+                .strings
+                .iter()
+                .map(|text| text.chars().take(LETTERS_SHOWN).collect())
+                .collect(),
             DataType::Bool => constant.bytes.iter().map(|byte| (*byte != 0).to_string()).collect(),
             _ => match constant.to_i64s() {
                 Some(integers) => integers.iter().map(ToString::to_string).collect(),
                 None => constant.to_f32s()?.iter().map(ToString::to_string).collect(),
             },
         };
-        Some(if constant.dims.is_empty() { elements.concat() } else { format!("[{}]", elements.join(", ")) })
+        Some(if constant.dims.is_empty() {
+            elements.concat()
+        } else {
+            format!("[{}]", elements.join(", "))
+        })
     }
 }
 

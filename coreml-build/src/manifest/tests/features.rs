@@ -4,16 +4,25 @@ use super::*;
 
 #[test]
 fn inputs_and_outputs_keep_the_order_of_the_manifest() {
-    let lines = "inputs.b = { shape = [1] }\noutputs.z = {}\ninputs.a = { shape = [1] }\noutputs.y = {}\n";
-    let text = serde_json::to_string(&parse(&format!("{MODEL}{lines}")).unwrap().models[0].conversion).unwrap();
+    let lines =
+        "inputs.b = { shape = [1] }\noutputs.z = {}\ninputs.a = { shape = [1] }\noutputs.y = {}\n";
+    let text =
+        serde_json::to_string(&parse(&format!("{MODEL}{lines}")).unwrap().models[0].conversion)
+            .unwrap();
     let at = |what: &str| text.find(what).unwrap();
-    assert!(at("\"x\"") < at("\"b\"") && at("\"b\"") < at("\"a\"") && at("\"z\"") < at("\"y\""), "{text}");
+    assert!(
+        at("\"x\"") < at("\"b\"") && at("\"b\"") < at("\"a\"") && at("\"z\"") < at("\"y\""),
+        "{text}"
+    );
 }
 
 #[test]
 fn tolerances_follow_the_precision() {
     let tolerance = |lines: &str| parse(&format!("{MODEL}{lines}\n")).unwrap().models[0].tolerance;
-    assert_eq!(tolerance("compute-precision = \"float32\""), Tolerance::Absolute { atol: 1e-3, rtol: 1e-5 });
+    assert_eq!(
+        tolerance("compute-precision = \"float32\""),
+        Tolerance::Absolute { atol: 1e-3, rtol: 1e-5 }
+    );
     assert_eq!(tolerance("compute-precision = { float32-ops = [\"a\"] }"), Tolerance::Psnr(35.0));
     let half_output = "compute-precision = \"float32\"\noutputs.y = { dtype = \"float16\" }";
     assert_eq!(tolerance(half_output), Tolerance::Psnr(35.0));
@@ -23,17 +32,27 @@ fn tolerances_follow_the_precision() {
 
 #[test]
 fn wrong_inputs_and_outputs_stand_at_their_place() {
-    refused("inputs.y = {}", "m.toml:4:1: an input needs a shape: write for example `shape = [1, 3, 224, 224]`");
+    refused(
+        "inputs.y = {}",
+        "m.toml:4:1: an input needs a shape: write for example `shape = [1, 3, 224, 224]`",
+    );
     refused("inputs.y = { shape = [] }", "m.toml:4:14: a shape has 1 to 5 dimensions, found 0");
-    refused("inputs.y = { shape = [1, 1, 1, 1, 1, 1] }", "m.toml:4:14: a shape has 1 to 5 dimensions, found 6");
-    refused("inputs.y = { shape = [1, 0] }", "m.toml:4:26: `shape` is 0, but must lie between 1 and 2147483647");
+    refused(
+        "inputs.y = { shape = [1, 1, 1, 1, 1, 1] }",
+        "m.toml:4:14: a shape has 1 to 5 dimensions, found 6",
+    );
+    refused(
+        "inputs.y = { shape = [1, 0] }",
+        "m.toml:4:26: `shape` is 0, but must lie between 1 and 2147483647",
+    );
     refused(
         "inputs.y = { shape = [\"n\"] }",
         "m.toml:4:23: `shape` must be an integer of at most 64 bits, found the string \"n\"",
     );
     refused(
         "inputs.y = { shape = [99999999999999999999] }",
-        "m.toml:4:23: `shape` must be an integer of at most 64 bits, found the integer 99999999999999999999",
+        "m.toml:4:23: `shape` must be an integer of at most 64 bits, found the integer \
+        99999999999999999999",
     );
     refused(
         "inputs.y = { shape = [1], shapes = [[1]] }",
@@ -41,17 +60,20 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
     );
     refused(
         "inputs.\"a b\" = { shape = [1] }",
-        "m.toml:4:1: `a b` cannot name a feature: coremltools would rename it. Use letters, digits and `_`, not \
+        "m.toml:4:1: `a b` cannot name a feature: coremltools would rename it. Use letters, digits \
+        and `_`, not \
          starting with a digit",
     );
     refused(
         "outputs.y = { dtype = \"int64\" }",
-        "m.toml:4:15: `dtype` cannot be \"int64\": Core ML has no such inputs and outputs, and coremltools \
+        "m.toml:4:15: `dtype` cannot be \"int64\": Core ML has no such inputs and outputs, and \
+        coremltools \
          would change it silently. Use \"int32\"",
     );
     refused(
         "outputs.y = { dtype = \"half\" }",
-        "m.toml:4:15: `dtype` cannot be \"half\": it must be one of \"float16\", \"float32\", \"int32\", \"int8\"",
+        "m.toml:4:15: `dtype` cannot be \"half\": it must be one of \"float16\", \"float32\", \
+        \"int32\", \"int8\"",
     );
     refused(
         "inputs.y = { shape = [1], sample = { range = [2, 1] } }",
@@ -67,13 +89,15 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
     );
     refused(
         "outputs.y = { dtype = \"int8\" }",
-        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \"iOS26\"`, here it is \
+        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \
+        \"iOS26\"`, here it is \
          \"iOS18\"",
     );
     let int8 = "inputs.y = { shape = [1], dtype = \"int8\"";
     refused(
         &format!("{int8} }}"),
-        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \"iOS26\"`, here it is \"iOS18\"",
+        "m.toml:4:1: model `m`: `int8` inputs and outputs need `minimum-deployment-target = \
+        \"iOS26\"`, here it is \"iOS18\"",
     );
     refused(
         &format!("{int8}, sample = {{ range = [0, 128] }} }}"),
@@ -86,7 +110,8 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
     let float16 = "minimum-deployment-target = \"iOS15\"\noutputs.y = { dtype = \"float16\" }";
     refused(
         float16,
-        "m.toml:5:1: model `m`: `float16` inputs and outputs need `minimum-deployment-target = \"iOS16\"`, here \
+        "m.toml:5:1: model `m`: `float16` inputs and outputs need `minimum-deployment-target = \
+        \"iOS16\"`, here \
          it is \"iOS15\"",
     );
 }
@@ -95,17 +120,28 @@ fn wrong_inputs_and_outputs_stand_at_their_place() {
 fn states_may_be_inputs_and_outputs() {
     let mode = |lines: &str| table(lines).get("states-mode").cloned();
     assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"io\""), Some("io".into()));
-    assert_eq!(table("states.k = { shape = [1] }\nstates.mode = \"io\"")["states"].as_object().unwrap().len(), 1);
+    assert_eq!(
+        table("states.k = { shape = [1] }\nstates.mode = \"io\"")["states"]
+            .as_object()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(mode("states.k = { shape = [1] }\nstates.mode = \"coreml\""), None);
     assert_eq!(mode("states.mode = \"io\""), None, "there is no state");
-    refused("states.mode = \"out\"", "m.toml:4:1: `mode` cannot be \"out\": it must be one of \"coreml\", \"io\"");
+    refused(
+        "states.mode = \"out\"",
+        "m.toml:4:1: `mode` cannot be \"out\": it must be one of \"coreml\", \"io\"",
+    );
     refused(
         "states.mode = { shape = [1] }",
-        "m.toml:4:1: a state cannot be called `mode`: name its buffer, `states.other = { buffer = \"mode\", … }`",
+        "m.toml:4:1: a state cannot be called `mode`: name its buffer, `states.other = { buffer = \
+        \"mode\", … }`",
     );
     let defaults = "[defaults]\nstates.mode = \"io\"\n";
     let table = serde_json::to_value(
-        &parse(&format!("{defaults}{MODEL}states.k = {{ shape = [1] }}\n")).unwrap().models[0].conversion,
+        &parse(&format!("{defaults}{MODEL}states.k = {{ shape = [1] }}\n")).unwrap().models[0]
+            .conversion,
     );
     assert_eq!(table.unwrap()["states-mode"], "io");
 }
@@ -113,7 +149,8 @@ fn states_may_be_inputs_and_outputs() {
 #[test]
 fn states_are_read_with_their_steps() {
     let table = table(
-        "states.v = { shape = [1, 8], buffer = \"layers.0.v\" }\nstates.k = { shape = [2], dtype = \"float16\" }",
+        "states.v = { shape = [1, 8], buffer = \"layers.0.v\" }\nstates.k = { shape = [2], dtype = \
+        \"float16\" }",
     );
     assert_eq!(
         table["states"],
@@ -125,9 +162,12 @@ fn states_are_read_with_their_steps() {
     assert_eq!(table["parity"], serde_json::json!({ "samples": 3, "steps": 3 }));
     let steps = self::table("states.k = { shape = [2] }\nparity = { samples = 1, steps = 5 }");
     assert_eq!(steps["parity"], serde_json::json!({ "samples": 1, "steps": 5 }));
-    let start = self::table("inputs.p = { shape = [1], dtype = \"int32\", sample = { start = 0 } }");
+    let start =
+        self::table("inputs.p = { shape = [1], dtype = \"int32\", sample = { start = 0 } }");
     assert_eq!(start["inputs"]["p"]["sample"], serde_json::json!({ "start": 0 }));
-    let single = parse(&format!("{MODEL}compute-precision = \"float32\"\nstates.k = {{ shape = [2] }}\n")).unwrap();
+    let single =
+        parse(&format!("{MODEL}compute-precision = \"float32\"\nstates.k = {{ shape = [2] }}\n"))
+            .unwrap();
     assert_eq!(single.models[0].tolerance, Tolerance::Psnr(35.0), "states are in half precision");
 }
 
@@ -139,7 +179,8 @@ fn wrong_states_stand_at_their_place() {
     );
     refused(
         "states.k = {}",
-        "m.toml:4:1: `shape` is missing in `model.states.k`: write for example `shape = [1, 8, 64, 64]`",
+        "m.toml:4:1: `shape` is missing in `model.states.k`: write for example `shape = [1, 8, 64, \
+        64]`",
     );
     refused(
         "states.x = { shape = [1] }",
@@ -147,11 +188,13 @@ fn wrong_states_stand_at_their_place() {
     );
     refused(
         "parity.steps = 2",
-        "m.toml:4:1: model `m`: `steps` counts predictions of a model with `states`, and this has none",
+        "m.toml:4:1: model `m`: `steps` counts predictions of a model with `states`, and this has \
+        none",
     );
     refused(
         "minimum-deployment-target = \"iOS17\"\nstates.k = { shape = [1] }",
-        "m.toml:5:1: model `m`: states need `minimum-deployment-target = \"iOS18\"`, here it is \"iOS17\"",
+        "m.toml:5:1: model `m`: states need `minimum-deployment-target = \"iOS18\"`, here it is \
+        \"iOS17\"",
     );
     refused(
         "inputs.y = { shape = [1], sample = { range = [0, 1], start = 0 } }",
@@ -159,7 +202,8 @@ fn wrong_states_stand_at_their_place() {
     );
     refused(
         "inputs.y = { shape = [1], sample = {} }",
-        "m.toml:4:27: `sample` needs `range` or `start`: write for example `sample = { range = [0, 1] }`",
+        "m.toml:4:27: `sample` needs `range` or `start`: write for example `sample = { range = [0, \
+        1] }`",
     );
     refused(
         "inputs.y = { shape = [1], dtype = \"int32\", sample = { start = 0.5 } }",
@@ -170,7 +214,8 @@ fn wrong_states_stand_at_their_place() {
 #[test]
 fn flexible_shapes_are_read() {
     let table = table(
-        "inputs.a = { shape = [1, { min = 1, max = 512, default = 128 }, { symbol = \"T\", min = 2, max = 4 }] }\n\
+        "inputs.a = { shape = [1, { min = 1, max = 512, default = 128 }, { symbol = \"T\", min = \
+        2, max = 4 }] }\n\
          inputs.b = { shapes = [[1, 64], [1, 128]] }",
     );
     assert_eq!(
@@ -181,14 +226,20 @@ fn flexible_shapes_are_read() {
             { "default": 4, "max": 4, "min": 2, "symbol": "T" },
         ])
     );
-    assert_eq!(table["inputs"]["b"], serde_json::json!({ "dtype": "float32", "shapes": [[1, 64], [1, 128]] }));
+    assert_eq!(
+        table["inputs"]["b"],
+        serde_json::json!({ "dtype": "float32", "shapes": [[1, 64], [1, 128]] })
+    );
 }
 
 #[test]
 fn wrong_flexible_shapes_stand_at_their_place() {
     let bounds = "a flexible dimension needs `min` ≤ `default` ≤ `max`";
     refused("inputs.y = { shape = [{ min = 3, max = 2 }] }", &format!("m.toml:4:23: {bounds}"));
-    refused("inputs.y = { shape = [{ min = 1, max = 2, default = 3 }] }", &format!("m.toml:4:23: {bounds}"));
+    refused(
+        "inputs.y = { shape = [{ min = 1, max = 2, default = 3 }] }",
+        &format!("m.toml:4:23: {bounds}"),
+    );
     refused(
         "inputs.y = { shape = [1, { min = 2, max = 2 }] }",
         "m.toml:4:26: `min` and `max` are both 2: write 2 for a fixed size",
@@ -210,34 +261,44 @@ fn wrong_flexible_shapes_stand_at_their_place() {
         "inputs.y = { shapes = [[1], [1, 2]] }",
         "m.toml:4:29: all `shapes` of an input have the same number of dimensions",
     );
-    refused("inputs.y = { shapes = [[1], [1]] }", "m.toml:4:29: the shape [1] stands in `shapes` twice");
     refused(
-        "inputs.y = { shape = [{ symbol = \"T\", min = 1, max = 2 }] }\n\
-         inputs.z = { shape = [{ symbol = \"T\", min = 1, max = 3 }] }",
-        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal bounds",
+        "inputs.y = { shapes = [[1], [1]] }",
+        "m.toml:4:29: the shape [1] stands in `shapes` twice",
     );
     refused(
         "inputs.y = { shape = [{ symbol = \"T\", min = 1, max = 2 }] }\n\
-         inputs.z = { image = { color = \"rgb\", width = 4, height = { symbol = \"T\", min = 1, max = 3 } } }",
-        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal bounds",
+         inputs.z = { shape = [{ symbol = \"T\", min = 1, max = 3 }] }",
+        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal \
+        bounds",
+    );
+    refused(
+        "inputs.y = { shape = [{ symbol = \"T\", min = 1, max = 2 }] }\n\
+         inputs.z = { image = { color = \"rgb\", width = 4, height = { symbol = \"T\", min = 1, \
+         max = 3 } } }",
+        "m.toml:5:1: model `m`: the symbol `T` has other bounds in `y`: equal sizes have equal \
+        bounds",
     );
     let two = "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2]] }";
     assert!(parse(&format!("{MODEL}{two}\n")).is_ok());
     refused(
         &format!("minimum-deployment-target = \"iOS17\"\n{two}"),
-        "m.toml:6:1: model `m`: several inputs with `shapes` need `minimum-deployment-target = \"iOS18\"`, here it is \"iOS17\"",
+        "m.toml:6:1: model `m`: several inputs with `shapes` need `minimum-deployment-target = \
+        \"iOS18\"`, here it is \"iOS17\"",
     );
     refused(
         "inputs.y = { shapes = [[1], [2]] }\ninputs.z = { shapes = [[1], [2], [3]] }",
-        "m.toml:5:1: model `m`: `y` has 2 `shapes`, `z` has 3: enumerated shapes of several inputs pair by position",
+        "m.toml:5:1: model `m`: `y` has 2 `shapes`, `z` has 3: enumerated shapes of several inputs \
+        pair by position",
     );
 }
 
 #[test]
 fn images_are_read() {
     let table = table(
-        "inputs.a = { image = { width = 28, height = { min = 8, max = 32 }, color = \"rgb\", mean = [0.485, 0.456, 0.406], std = 0.5 } }\n\
-         inputs.b = { image = { width = 2, height = 3, color = \"grayscale\", scale = 0.5, bias = [-1] }, sample = { range = [0, 9] } }\n\
+        "inputs.a = { image = { width = 28, height = { min = 8, max = 32 }, color = \"rgb\", mean \
+        = [0.485, 0.456, 0.406], std = 0.5 } }\n\
+         inputs.b = { image = { width = 2, height = 3, color = \"grayscale\", scale = 0.5, bias = \
+         [-1] }, sample = { range = [0, 9] } }\n\
          outputs.y = { image = { color = \"bgr\" } }",
     );
     assert_eq!(
@@ -262,22 +323,31 @@ fn images_are_read() {
 
 #[test]
 fn wrong_images_stand_at_their_place() {
-    let image = |keys: &str| format!("inputs.y = {{ image = {{ width = 2, height = 2, {keys} }} }}");
+    let image =
+        |keys: &str| format!("inputs.y = {{ image = {{ width = 2, height = 2, {keys} }} }}");
     refused(
         &image("scale = 1"),
-        "m.toml:4:14: `color` is missing in `model.inputs.y.image`: write for example `color = \"rgb\"`",
+        "m.toml:4:14: `color` is missing in `model.inputs.y.image`: write for example `color = \
+        \"rgb\"`",
     );
     refused(
         &image("color = \"RGB\""),
-        "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \"grayscale\", \
+        "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \
+        \"grayscale\", \
          \"grayscale-float16\"; did you mean `rgb`?",
     );
-    refused(&image("color = \"rgb\", bias = [1, 2]"), "m.toml:4:62: the image has 3 channels, found 2 numbers");
+    refused(
+        &image("color = \"rgb\", bias = [1, 2]"),
+        "m.toml:4:62: the image has 3 channels, found 2 numbers",
+    );
     refused(
         &image("color = \"rgb\", scale = 2, std = 1"),
         "m.toml:4:73: an image has `scale` and `bias`, or `mean` and `std`, not both",
     );
-    refused(&image("color = \"rgb\", std = [1, 0, 1]"), "m.toml:4:62: `std` is zero: every pixel would be the same");
+    refused(
+        &image("color = \"rgb\", std = [1, 0, 1]"),
+        "m.toml:4:62: `std` is zero: every pixel would be the same",
+    );
     refused(
         "inputs.y = { image = { width = 2, height = 2, color = \"rgb\" }, dtype = \"float32\" }",
         "m.toml:4:64: an image has no `dtype` and no `default`: its `color` says what it holds",
@@ -287,7 +357,9 @@ fn wrong_images_stand_at_their_place() {
         "m.toml:4:15: an output has `dtype` or `image`, not both",
     );
     refused(
-        "minimum-deployment-target = \"iOS15\"\noutputs.y = { image = { color = \"grayscale-float16\" } }",
-        "m.toml:5:1: model `m`: `grayscale-float16` images need `minimum-deployment-target = \"iOS16\"`, here it is \"iOS15\"",
+        "minimum-deployment-target = \"iOS15\"\noutputs.y = { image = { color = \
+        \"grayscale-float16\" } }",
+        "m.toml:5:1: model `m`: `grayscale-float16` images need `minimum-deployment-target = \
+        \"iOS16\"`, here it is \"iOS15\"",
     );
 }

@@ -4,9 +4,12 @@ use super::*;
 
 #[test]
 fn sources_are_checked() {
-    let with =
-        |source: &str| parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err();
-    assert!(with("{ file = \"a.py\" }")[0].starts_with("m.toml:2:1: `source` needs `file` and `entry`"));
+    let with = |source: &str| {
+        parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err()
+    };
+    assert!(
+        with("{ file = \"a.py\" }")[0].starts_with("m.toml:2:1: `source` needs `file` and `entry`")
+    );
     assert_eq!(
         with("{ file = \"a.py\", entry = \"a-b\" }"),
         ["m.toml:2:27: `entry` cannot be \"a-b\": it is the name of a function in the file"]
@@ -15,7 +18,10 @@ fn sources_are_checked() {
         with("{ file = \"a.py\", entry = \"a\", args = [1] }"),
         ["m.toml:2:40: `args` must be a table of keyword arguments, found an array"]
     );
-    assert_eq!(with("\"a.py\""), ["m.toml:2:1: `source` must be a table, found the string \"a.py\""]);
+    assert_eq!(
+        with("\"a.py\""),
+        ["m.toml:2:1: `source` must be a table, found the string \"a.py\""]
+    );
 }
 
 #[test]
@@ -23,20 +29,24 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
     let python = "[python]\ndependencies = [\"transformers\"]\n";
     let with = |source: &str, more: &str| {
         parse(&format!(
-            "{python}[model]\nsource = {source}\ninputs.input_ids = {{ shape = [1, 8], dtype = \"int32\" }}\n{more}"
+            "{python}[model]\nsource = {source}\ninputs.input_ids = {{ shape = [1, 8], dtype = \
+            \"int32\" }}\n{more}"
         ))
     };
     let commit = "a".repeat(40);
-    let source = format!("{{ transformers = \"o/n\", task = \"fill-mask\", revision = \"{commit}\" }}");
+    let source =
+        format!("{{ transformers = \"o/n\", task = \"fill-mask\", revision = \"{commit}\" }}");
     let model = with(&source, "classifier = {}\n").unwrap().models.remove(0);
     let table = serde_json::to_value(&model.conversion).unwrap();
-    let expected = serde_json::json!({ "revision": commit, "task": "fill-mask", "transformers": "o/n" });
+    let expected =
+        serde_json::json!({ "revision": commit, "task": "fill-mask", "transformers": "o/n" });
     assert_eq!(table["source"], expected);
     assert!(table["classifier"].get("labels").is_none(), "{table}");
     assert_eq!(model.conversion.functions.sources(), "o/n@aaaaaaaaaaaa");
     assert!(model.declared_files().is_empty() && model.declared_folders().is_empty());
 
-    let folder = with("{ transformers = \"models/n\", task = \"fill-mask\" }", "").unwrap().models.remove(0);
+    let folder =
+        with("{ transformers = \"models/n\", task = \"fill-mask\" }", "").unwrap().models.remove(0);
     assert_eq!(folder.declared_folders(), [("source.transformers".to_owned(), "models/n")]);
     assert!(folder.declared_files().is_empty());
 
@@ -52,8 +62,13 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
         "`entry` goes with `file` and `mil`",
     );
     refused(&source, "weights = \"w.pt\"\n", "a repository has its weights already");
-    let error = parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err();
-    assert!(error[0].contains("m.toml:2:12") && error[0].contains("dependencies = [\"transformers>=5\"]"), "{error:?}");
+    let error =
+        parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err();
+    assert!(
+        error[0].contains("m.toml:2:12")
+            && error[0].contains("dependencies = [\"transformers>=5\"]"),
+        "{error:?}"
+    );
     let source = "{ file = \"a.py\", entry = \"n\", task = \"fill-mask\" }";
     refused(source, "", "`task` goes with `transformers`, not with `file`");
 }
@@ -61,7 +76,9 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
 #[test]
 fn the_tasks_are_those_of_the_driver() {
     let python = include_str!("../../../python/coreml_driver/pretrained.py");
-    let known = python.lines().filter(|line| line.starts_with("    \"") && line.contains("\": \"AutoModel"));
+    let known = python
+        .lines()
+        .filter(|line| line.starts_with("    \"") && line.contains("\": \"AutoModel"));
     let known: Vec<_> = known.map(|line| line.split('"').nth(1).unwrap()).collect();
     assert_eq!(known, source::TASKS);
 }
@@ -70,7 +87,10 @@ fn the_tasks_are_those_of_the_driver() {
 fn rewrites_are_asked_for() {
     assert_eq!(table("rewrite = [\"ane\"]")["rewrite"], serde_json::json!(["ane"]));
     assert!(table("rewrite = []").get("rewrite").is_none());
-    refused("rewrite = [\"gpu\"]", "m.toml:4:12: `rewrite` cannot be \"gpu\": it must be one of \"ane\"");
+    refused(
+        "rewrite = [\"gpu\"]",
+        "m.toml:4:12: `rewrite` cannot be \"gpu\": it must be one of \"ane\"",
+    );
     let saved = MODEL.replace("file = \"a.py\", entry = \"net\"", "torchscript = \"a.pt\"");
     let errors = parse(&format!("{saved}rewrite = [\"ane\"]\n")).unwrap_err();
     assert!(errors[0].contains("`rewrite` has no place beside `source.torchscript`"), "{errors:?}");
@@ -78,13 +98,16 @@ fn rewrites_are_asked_for() {
 
 #[test]
 fn python_requirements() {
-    let manifest =
-        parse(&format!("[python]\nrequires-python = \">=3.11\"\ndependencies = [\"torch==2.8\", \"x\"]\n{MODEL}"))
-            .unwrap();
+    let manifest = parse(&format!(
+        "[python]\nrequires-python = \">=3.11\"\ndependencies = [\"torch==2.8\", \"x\"]\n{MODEL}"
+    ))
+    .unwrap();
     assert_eq!(manifest.requirements.packages[0], "torch==2.8");
     assert_eq!(manifest.requirements.packages.last().unwrap(), "x");
     assert!(!manifest.requirements.range.contains([3, 10, 0]));
-    let wrong = parse(&format!("[python]\nrequires-python = \"three\"\ndependencies = \"x\"\n{MODEL}")).unwrap_err();
+    let wrong =
+        parse(&format!("[python]\nrequires-python = \"three\"\ndependencies = \"x\"\n{MODEL}"))
+            .unwrap_err();
     assert_eq!(
         wrong,
         [
@@ -97,30 +120,49 @@ fn python_requirements() {
 #[test]
 fn files_that_do_not_exist_are_named_with_their_key() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
+    let write =
+        |name: &str, content: &str| std::fs::write(folder.path().join(name), content).unwrap();
     let read = |name: &str| {
         let manifest = Manifest::read(folder.path(), name)?;
         manifest.check_files(folder.path()).map(|()| manifest)
     };
-    let text = |name: &str| read(name).unwrap_err().errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n");
-    assert!(text("m.toml").contains("there is no manifest `m.toml`: looked for "), "{}", text("m.toml"));
+    let text = |name: &str| {
+        read(name).unwrap_err().errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(
+        text("m.toml").contains("there is no manifest `m.toml`: looked for "),
+        "{}",
+        text("m.toml")
+    );
     assert!(text("m.toml").contains("relative to the package"));
-    write("whisper.toml", &format!("{MODEL}weights = \"w.pt\"\nclassifier = {{ labels = \"l.txt\" }}\n"));
-    assert!(text("wisper.toml").contains("there is a `whisper.toml` in that folder: did you mean it?"));
+    write(
+        "whisper.toml",
+        &format!("{MODEL}weights = \"w.pt\"\nclassifier = {{ labels = \"l.txt\" }}\n"),
+    );
+    assert!(
+        text("wisper.toml").contains("there is a `whisper.toml` in that folder: did you mean it?")
+    );
     std::fs::create_dir(folder.path().join("l.txt")).unwrap();
     let missing = text("whisper.toml");
     assert!(missing.contains("whisper.toml:2:12: model `whisper`: `source.file`: "), "{missing}");
     assert!(
-        missing.contains("whisper.toml:4:1: model `whisper`: `weights`: ") && missing.contains("w.pt does not exist")
+        missing.contains("whisper.toml:4:1: model `whisper`: `weights`: ")
+            && missing.contains("w.pt does not exist")
     );
-    assert!(missing.contains("whisper.toml:5:16: ") && missing.contains("l.txt is not a file"), "{missing}");
+    assert!(
+        missing.contains("whisper.toml:5:16: ") && missing.contains("l.txt is not a file"),
+        "{missing}"
+    );
     write("a.py", "");
     write("m.toml", MODEL);
     assert!(read("./m.toml").unwrap().warnings.is_empty());
     std::fs::create_dir(folder.path().join("inner")).unwrap();
     let inner = folder.path().join("inner");
     let missing = Manifest::read(&inner, "../m.toml").unwrap().check_files(&inner).unwrap_err();
-    assert!(missing.errors[0].to_string().contains("`source.file`"), "paths stay relative to the package");
+    assert!(
+        missing.errors[0].to_string().contains("`source.file`"),
+        "paths stay relative to the package"
+    );
     write("inner/a.py", "");
     let outside = Manifest::read(&folder.path().join("inner"), "../m.toml").unwrap();
     assert!(outside.warnings[0].contains("outside the package"), "{:?}", outside.warnings);
@@ -147,7 +189,10 @@ fn every_kind_of_source_is_read() {
     ] {
         let table = with_source(source, lines).unwrap();
         assert_eq!(table["source"], json);
-        assert_eq!(table["ops"], if lines.is_empty() { serde_json::Value::Null } else { "my_ops.py".into() });
+        assert_eq!(
+            table["ops"],
+            if lines.is_empty() { serde_json::Value::Null } else { "my_ops.py".into() }
+        );
     }
 }
 
@@ -157,13 +202,18 @@ fn keys_that_a_source_leaves_no_choice_are_refused() {
     let package = "package = \"A.mlpackage\"";
     assert_eq!(
         first(package, "quantize = { weights = \"int8\" }"),
-        "m.toml:3:1: model `m`: `quantize` has no place beside `source.package`: a ready package is taken as it is"
+        "m.toml:3:1: model `m`: `quantize` has no place beside `source.package`: a ready package \
+        is taken as it is"
     );
-    assert!(first(package, "inputs.x = { shape = [1] }").contains("m.toml:3:1: model `m`: `inputs` has no place"));
+    assert!(
+        first(package, "inputs.x = { shape = [1] }")
+            .contains("m.toml:3:1: model `m`: `inputs` has no place")
+    );
     assert!(with_source(package, "embed = true\ncompute-units = \"all\"").is_ok());
     assert!(
         parse(
-            "[defaults]\ncapture = \"trace\"\nweights = \"w.pt\"\n[models.a]\nsource = { package = \"A.mlpackage\" }\n"
+            "[defaults]\ncapture = \"trace\"\nweights = \"w.pt\"\n[models.a]\nsource = { package = \
+            \"A.mlpackage\" }\n"
         )
         .unwrap()
         .models[0]
@@ -177,7 +227,10 @@ fn keys_that_a_source_leaves_no_choice_are_refused() {
             .clone()
             .is_none()
     );
-    assert!(first("mil = \"a.py\", entry = \"b\"", "parity = { samples = 1 }").contains("nothing to compare with"));
+    assert!(
+        first("mil = \"a.py\", entry = \"b\"", "parity = { samples = 1 }")
+            .contains("nothing to compare with")
+    );
     assert!(
         first("torchscript = \"a.pt\"", "capture = \"export\"\ninputs.x = { shape = [1] }")
             .contains("its graph already")
@@ -189,9 +242,11 @@ fn keys_that_a_source_leaves_no_choice_are_refused() {
     );
     assert_eq!(
         first("file = \"a.py\", entry = \"b\", exported = \"c\"", "inputs.x = { shape = [1] }"),
-        "m.toml:2:40: `source` has one of `file`, `mil`, `torchscript`, `exported`, `transformers`, `package`, not several"
+        "m.toml:2:40: `source` has one of `file`, `mil`, `torchscript`, `exported`, \
+        `transformers`, `package`, not several"
     );
     assert!(
-        with_source("mil = \"a.py\"", "").unwrap_err()[1].starts_with("m.toml:2:1: `source` needs `file` and `entry`")
+        with_source("mil = \"a.py\"", "").unwrap_err()[1]
+            .starts_with("m.toml:2:1: `source` needs `file` and `entry`")
     );
 }

@@ -5,26 +5,30 @@
 
 use std::path::{Path, PathBuf};
 
-/// Oldest version that passes all of this crate's cases: older ones compute averages of padded pools, or reversed
-/// sequences, wrongly.
+/// Oldest version that passes all of this crate's cases: older ones compute averages of padded
+/// pools, or reversed sequences, wrongly.
 const OLDEST: Version = Version([1, 30, 0]);
 
 /// Variable with the path of the shared library; the one that `ort` itself reads.
 pub(super) const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
-/// Returns the path of the shared library: that of the variable, or that in the active Python environment.
+/// Returns the path of the shared library: that of the variable, or that in the active Python
+/// environment.
 pub(super) fn find() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
         return Some(path.into());
     }
     let environments = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(std::env::var_os);
-    environments.flat_map(|root| packages(Path::new(&root))).find_map(|packages| in_packages(&packages))
+    environments
+        .flat_map(|root| packages(Path::new(&root)))
+        .find_map(|packages| in_packages(&packages))
 }
 
 /// Returns the folders of a Python environment in which packages can be.
 fn packages(root: &Path) -> Vec<PathBuf> {
     let versions = std::fs::read_dir(root.join("lib")).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> = versions.map(|version| version.path().join("site-packages")).collect();
+    let mut folders: Vec<PathBuf> =
+        versions.map(|version| version.path().join("site-packages")).collect();
     folders.push(root.join("Lib").join("site-packages"));
     folders
 }
@@ -33,7 +37,8 @@ fn packages(root: &Path) -> Vec<PathBuf> {
 fn in_packages(packages: &Path) -> Option<PathBuf> {
     let files = std::fs::read_dir(packages.join("onnxruntime").join("capi")).ok()?.flatten();
     files.map(|file| file.path()).find(|path| {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name =
+            path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         // The version stands behind `.so`, and before `.dylib`.
         let right = name.starts_with("libonnxruntime.") || name == "onnxruntime.dll";
         right && (name.contains(".so") || name.ends_with(".dylib") || name.ends_with(".dll"))
@@ -46,7 +51,8 @@ fn in_packages(packages: &Path) -> Option<PathBuf> {
 pub(super) fn refuse_old(path: &Path) -> Result<(), String> {
     let Some(version) = version_of(path).filter(|version| *version < OLDEST) else { return Ok(()) };
     Err(format!(
-        "{} is version {version}, which computes some operations wrongly; install {OLDEST} or later: \
+        "{} is version {version}, which computes some operations wrongly; install {OLDEST} or \
+        later: \
          pip install 'onnxruntime>={OLDEST}'",
         path.display()
     ))
@@ -72,7 +78,8 @@ impl std::fmt::Display for Version {
     }
 }
 
-/// Returns the version that the file's name tells, with links resolved, or else the Python package that the file is in.
+/// Returns the version that the file's name tells, with links resolved, or else the Python package
+/// that the file is in.
 ///
 /// Returns: `None` for a library that tells neither way, which is then taken for new enough.
 pub(super) fn version_of(path: &Path) -> Option<Version> {
@@ -86,8 +93,9 @@ pub(super) fn version_of(path: &Path) -> Option<Version> {
     }
     let packages = std::fs::read_dir(path.ancestors().nth(3)?).ok()?.flatten();
     let names = packages.filter_map(|package| package.file_name().into_string().ok());
-    let mut versions =
-        names.filter_map(|name| Version::parse(name.strip_prefix("onnxruntime-")?.strip_suffix(".dist-info")?));
+    let mut versions = names.filter_map(|name| {
+        Version::parse(name.strip_prefix("onnxruntime-")?.strip_suffix(".dist-info")?)
+    });
     versions.next()
 }
 
@@ -107,7 +115,9 @@ mod tests {
     #[test]
     fn a_library_tells_its_version_by_its_name_or_its_python_package() {
         let folder = tempfile::tempdir().unwrap();
-        let version = |path: &str| version_of(&library_at(folder.path(), path)).map(|version| version.to_string());
+        let version = |path: &str| {
+            version_of(&library_at(folder.path(), path)).map(|version| version.to_string())
+        };
         assert_eq!(version("a/b/libonnxruntime.so.1.32.0").as_deref(), Some("1.32.0"));
         assert_eq!(version("a/b/libonnxruntime.1.9.10.dylib").as_deref(), Some("1.9.10"));
         assert_eq!(version("a/b/libonnxruntime.so"), None);
@@ -120,7 +130,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = |path: &str| refuse_old(&library_at(folder.path(), path));
         let message = refused("a/b/libonnxruntime.so.1.22.1").unwrap_err();
-        assert!(message.contains("version 1.22.1") && message.contains(&format!("onnxruntime>={OLDEST}")), "{message}");
+        assert!(
+            message.contains("version 1.22.1")
+                && message.contains(&format!("onnxruntime>={OLDEST}")),
+            "{message}"
+        );
         assert_eq!(refused(&format!("a/b/libonnxruntime.so.{OLDEST}")), Ok(()));
         assert_eq!(refused("a/b/libonnxruntime.so.10.0.0"), Ok(()));
         assert_eq!(refused("a/b/libonnxruntime.so"), Ok(()));

@@ -8,7 +8,8 @@ use safetensors::tensor::TensorView;
 
 /// A sample of bytes, two at each key.
 fn sample(keys: &[&str]) -> Result<Sample, Error> {
-    let views = keys.iter().map(|key| (*key, TensorView::new(Dtype::U8, vec![2], &[1, 2]).unwrap()));
+    let views =
+        keys.iter().map(|key| (*key, TensorView::new(Dtype::U8, vec![2], &[1, 2]).unwrap()));
     Sample::from_bytes("0.safetensors", &safetensors::serialize(views, None).unwrap())
 }
 
@@ -44,23 +45,47 @@ fn steps_run_in_the_order_of_their_numbers() {
     let last = sample.steps().last().unwrap();
     assert_eq!(last.output("y", &[2]).unwrap(), [1.0, 2.0]);
     assert_eq!(sample.final_state("s", &[2]).unwrap(), Some(&[1.0, 2.0][..]));
-    assert!(message(sample.final_state("s", &[3])).contains("`final_state/s` has shape [2], the model gave [3]"));
+    assert!(
+        message(sample.final_state("s", &[3]))
+            .contains("`final_state/s` has shape [2], the model gave [3]")
+    );
     let first = sample.steps().next().unwrap();
-    assert!(message(first.output("y", &[2])).starts_with("it lacks `step0/out/y`, which the model gives; it has "));
+    assert!(
+        message(first.output("y", &[2]))
+            .starts_with("it lacks `step0/out/y`, which the model gives; it has ")
+    );
 }
 
 #[test]
 fn keys_without_a_meaning_are_refused() {
-    for key in ["y", "step/in/x", "step01/in/x", "step-1/in/x", "step0/x", "step0/final_state/s", "input/x"] {
-        assert!(message(sample(&[key])).starts_with(&format!("its key `{key}` is none of")), "{key}");
+    for key in [
+        "y",
+        "step/in/x",
+        "step01/in/x",
+        "step-1/in/x",
+        "step0/x",
+        "step0/final_state/s",
+        "input/x",
+    ] {
+        assert!(
+            message(sample(&[key])).starts_with(&format!("its key `{key}` is none of")),
+            "{key}"
+        );
     }
     assert_eq!(
         message(sample(&["in/x", "step0/out/y"])),
         "it has both `in/x` and keys of step 0; give every input and output a step, or none"
     );
-    assert_eq!(message(sample(&["step0/in/x", "step2/in/x"])), "it has 2 steps, but none of number 1");
-    assert!(Sample::from_bytes("x", b"no").unwrap_err().to_string().contains("no safetensors file"));
-    assert!(Sample::read(Path::new("/no/such/file")).unwrap_err().to_string().contains("/no/such/file"));
+    assert_eq!(
+        message(sample(&["step0/in/x", "step2/in/x"])),
+        "it has 2 steps, but none of number 1"
+    );
+    assert!(
+        Sample::from_bytes("x", b"no").unwrap_err().to_string().contains("no safetensors file")
+    );
+    assert!(
+        Sample::read(Path::new("/no/such/file")).unwrap_err().to_string().contains("/no/such/file")
+    );
 }
 
 #[test]
@@ -69,14 +94,21 @@ fn what_does_not_fit_the_model_is_named() {
     let step = sample.steps().next().unwrap();
     let missing = feature("z", DataType::Int32, None);
     assert!(
-        message(step.input(&missing)).contains("it lacks `in/z`, which the model needs; it has final_state/s, in/x")
+        message(step.input(&missing))
+            .contains("it lacks `in/z`, which the model needs; it has final_state/s, in/x")
     );
     assert_eq!(step.input(&feature("z", DataType::Int32, Some(0.0))).unwrap(), None);
     let (x, y) = (feature("x", DataType::Int32, None), feature("y", DataType::Int32, None));
     let (x, y) = (std::slice::from_ref(&x), std::slice::from_ref(&y));
     assert!(step.refuse_unknown(x, y).is_ok());
-    assert_eq!(message(step.refuse_unknown(y, y)), "it has `in/x`, but the model has no input `x`; it has y");
-    assert_eq!(message(step.refuse_unknown(x, x)), "it has `out/y`, but the model has no output `y`; it has x");
+    assert_eq!(
+        message(step.refuse_unknown(y, y)),
+        "it has `in/x`, but the model has no input `x`; it has y"
+    );
+    assert_eq!(
+        message(step.refuse_unknown(x, x)),
+        "it has `out/y`, but the model has no output `y`; it has x"
+    );
     let problem = message(sample.refuse_unknown_states(&[]));
     assert_eq!(problem, "it has `final_state/s`, but the model has no state `s`; it has none");
     assert!(message(step.output("y", &[3])).contains("`out/y` has shape [2], the model gave [3]"));

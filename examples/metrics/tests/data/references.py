@@ -1,7 +1,8 @@
 """Computes what `tests/references.rs` compares with, by the Python packages that papers use.
 
 Owns: `speech.wav` and `references.json` beside this file.   Must not: be needed by a test.
-Flow: run by hand with espeakng-loader, jiwer 4.0.0, pystoi 0.4.1, pesq 0.0.4, mel-cepstral-distance 0.0.4, numpy and scipy.
+Flow: run by hand with espeakng-loader, jiwer 4.0.0, pystoi 0.4.1, pesq 0.0.4, mel-cepstral-distance
+0.0.4, numpy and scipy.
 """
 
 import ctypes
@@ -34,7 +35,9 @@ def speech() -> np.ndarray:
     """Returns a synthetic sentence as 16-bit samples of 16 kHz."""
     parts: list[np.ndarray] = []
     library = ctypes.CDLL(espeakng_loader.get_library_path())
-    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+    kind = ctypes.CFUNCTYPE(
+        ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+    )
 
     @kind
     def collect(samples: object, count: int, _: object) -> int:
@@ -67,7 +70,9 @@ def degraded(clean: np.ndarray) -> dict[str, np.ndarray]:
         "clipped": np.clip(clean, -3000, 3000),
         "faint": clean // 8 + noise,
     }
-    return {name: np.clip(signal, -32768, 32767).astype(np.int16) for name, signal in signals.items()}
+    return {
+        name: np.clip(signal, -32768, 32767).astype(np.int16) for name, signal in signals.items()
+    }
 
 
 def cepstra(signal: np.ndarray) -> np.ndarray:
@@ -86,7 +91,8 @@ def cepstra(signal: np.ndarray) -> np.ndarray:
 
 
 def distortion(clean: np.ndarray, other: np.ndarray) -> float:
-    """Returns the mel cepstral distortion in decibels, aligned by the package's dynamic time warping."""
+    """Returns the mel cepstral distortion in decibels, aligned by the package's dynamic time
+    warping."""
     one, two, _ = align_MC_s_D(cepstra(clean), cepstra(other), 0, 24, "dtw", None)
     return float(10 / np.log(10) * np.sqrt(2) * get_average_MCD(get_MCD_k(one, two, 0, 24)))
 
@@ -104,7 +110,8 @@ def main() -> None:
             "stoi": float(stoi(unit, other / 32768, RATE)),
             "pesq": float(pesq(RATE, clean, other, "wb")),
             "mcd": distortion(unit, other / 32768),
-            # Without its first tenth of a second and every tenth frame: the alignment has something to do.
+            # Without its first tenth of a second and every tenth frame: the alignment has something
+            # to do.
             "mcd_warped": distortion(unit, np.delete(other[1600:], np.s_[::10]) / 32768),
         }
     usual = jiwer.Compose(
@@ -118,7 +125,9 @@ def main() -> None:
     )
     references, hypotheses = zip(*TEXTS, strict=True)
     words = jiwer.process_words(list(references), list(hypotheses), usual, usual)
-    counts = {name: getattr(words, name) for name in ("substitutions", "deletions", "insertions", "wer")}
+    counts = {
+        name: getattr(words, name) for name in ("substitutions", "deletions", "insertions", "wer")
+    }
     result = {"texts": TEXTS, "words": counts, "signals": signals}
     (FOLDER / "references.json").write_text(json.dumps(result, indent=1) + "\n")
 

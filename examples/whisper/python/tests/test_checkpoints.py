@@ -1,7 +1,7 @@
 """Checkpoints as other libraries write them.
 
-Owns: that their weights land where they belong, by comparing the models' results. Needs the library transformers, and says so
-where it is missing.
+Owns: that their weights land where they belong, by comparing the models' results. Needs the library
+transformers, and says so where it is missing.
 """
 
 import sys
@@ -13,7 +13,9 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from whisper_model import SIZES, whisper  # noqa: E402
 
-transformers = pytest.importorskip("transformers", reason="the library transformers is not installed")
+transformers = pytest.importorskip(
+    "transformers", reason="the library transformers is not installed"
+)
 
 
 def test_a_checkpoint_of_transformers_computes_the_same(tmp_path: Path) -> None:
@@ -32,7 +34,9 @@ def test_a_checkpoint_of_transformers_computes_the_same(tmp_path: Path) -> None:
     )
     torch.manual_seed(1)
     theirs = transformers.WhisperForConditionalGeneration(config).eval()
-    for parameter in theirs.parameters():  # biases and norms begin with zeros and ones, which any mistake would keep
+    for parameter in (
+        theirs.parameters()
+    ):  # biases and norms begin with zeros and ones, which any mistake would keep
         parameter.data += 0.02 * torch.randn_like(parameter)
     theirs.save_pretrained(tmp_path)
     ours = whisper("tiny", str(tmp_path / "model.safetensors"))

@@ -1,7 +1,10 @@
-//! Prints the word error rates of the digits' models on the committed recordings, beside PyTorch's; or one rate alone.
+//! Prints the word error rates of the digits' models on the committed recordings, beside PyTorch's;
+//! or one rate alone.
 //!
-//! Owns: the table, and the figure that `quantized.toml` asks for as a metric. Flow: `recordings.rs` → `log_mel.rs`, `network.rs`, `decode.rs` → `speech-metrics`.
-//! PyTorch's own tokens for the same recordings are in `data/reference.safetensors`, which `python/reference.py` wrote.
+//! Owns: the table, and the figure that `quantized.toml` asks for as a metric. Flow:
+//! `recordings.rs` → `log_mel.rs`, `network.rs`, `decode.rs` → `speech-metrics`. PyTorch's own
+//! tokens for the same recordings are in `data/reference.safetensors`, which `python/reference.py`
+//! wrote.
 
 use clap::Parser;
 use coreml_rt::LoadOptions;
@@ -58,8 +61,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:.2}", 100.0 * one(name, arguments.decoder, set)?);
         return Ok(());
     }
-    let names: Vec<String> =
-        sets.iter().flat_map(|set| CONDITIONS.map(|(name, _)| format!("{}, {name}", set.name))).collect();
+    let names: Vec<String> = sets
+        .iter()
+        .flat_map(|set| CONDITIONS.map(|(name, _)| format!("{}, {name}", set.name)))
+        .collect();
     println!("| word error rate | {} |", names.join(" | "));
     println!("|---|{}", "---|".repeat(names.len()));
     row("PyTorch float32", &pytorch(&sets)?);
@@ -67,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for (_, name, load) in MODELS {
         row(name, &ours(load(&options, &options)?.as_mut(), &sets)?);
     }
-    let words: Vec<String> = sets.iter().map(|set| format!("{} ({} words)", set.name, words(set))).collect();
+    let words: Vec<String> =
+        sets.iter().map(|set| format!("{} ({} words)", set.name, words(set))).collect();
     println!("\nSynthetic speech throughout: {}.", words.join("; "));
     Ok(())
 }
@@ -76,7 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 ///
 /// Parameters: `decoder` — another package than the built one.
 fn one(name: &str, decoder: Option<PathBuf>, set: &Set) -> Result<f64, Box<dyn Error>> {
-    let (_, _, load) = MODELS.into_iter().find(|(known, ..)| *known == name).ok_or("there is no such model")?;
+    let (_, _, load) =
+        MODELS.into_iter().find(|(known, ..)| *known == name).ok_or("there is no such model")?;
     let options = LoadOptions::new().threads(1);
     let of_decoder = match decoder {
         Some(package) => options.clone().path(package),
@@ -99,7 +106,12 @@ fn words(set: &Set) -> usize {
 
 /// Returns the error rates of a set's texts.
 fn rate(set: &Set, texts: &[String]) -> f64 {
-    wer(set.utterances.iter().map(|utterance| utterance.text.as_str()).zip(texts.iter().map(String::as_str))).rate()
+    wer(set
+        .utterances
+        .iter()
+        .map(|utterance| utterance.text.as_str())
+        .zip(texts.iter().map(String::as_str)))
+    .rate()
 }
 
 /// Returns our error rate for each set in each condition.
@@ -114,7 +126,11 @@ fn ours(network: &mut dyn Network, sets: &[Set]) -> Result<Vec<f64>, Box<dyn Err
 }
 
 /// Returns what a network writes about a set in a condition: greedy, as PyTorch's.
-fn texts(network: &mut dyn Network, set: &Set, decibels: Option<(f32, f32)>) -> Result<Vec<String>, Box<dyn Error>> {
+fn texts(
+    network: &mut dyn Network,
+    set: &Set,
+    decibels: Option<(f32, f32)>,
+) -> Result<Vec<String>, Box<dyn Error>> {
     let vocabulary = Vocabulary::digits();
     let (layout, manner) = (network.layout(), Manner::greedy());
     let log_mel = LogMel::new(layout.mels);
@@ -138,7 +154,10 @@ fn pytorch(sets: &[Set]) -> Result<Vec<f64>, Box<dyn Error>> {
             let width = tokens.shape()[1];
             let rows = tokens.data().chunks(width);
             let texts: Vec<String> = rows
-                .map(|row| vocabulary.text(&row.iter().map(|token| u32::from(*token)).collect::<Vec<u32>>()))
+                .map(|row| {
+                    vocabulary
+                        .text(&row.iter().map(|token| u32::from(*token)).collect::<Vec<u32>>())
+                })
                 .collect();
             rates.push(rate(set, &texts));
         }

@@ -16,7 +16,11 @@ pub(crate) struct Scripted {
 impl Scripted {
     /// Returns a network of the digits' vocabulary.
     pub(crate) fn new(rows: &[&[(u32, f32)]]) -> Self {
-        Self { rows: rows.iter().map(|row| row.to_vec()).collect(), taken: Vec::new(), logits: Vec::new() }
+        Self {
+            rows: rows.iter().map(|row| row.to_vec()).collect(),
+            taken: Vec::new(),
+            logits: Vec::new(),
+        }
     }
 }
 
@@ -57,7 +61,12 @@ fn tokens(network: &mut Scripted) -> Vec<u32> {
 #[test]
 fn a_text_begins_with_a_time_and_times_do_not_go_back() {
     // A word is most probable, but a time must be first; 20 is before 30, so 31 is taken.
-    let mut network = Scripted::new(&[&[(3, 9.0), (30, 5.0)], &[(3, 9.0)], &[(20, 9.0), (31, 8.0)], &[(10, 9.0)]]);
+    let mut network = Scripted::new(&[
+        &[(3, 9.0), (30, 5.0)],
+        &[(3, 9.0)],
+        &[(20, 9.0), (31, 8.0)],
+        &[(10, 9.0)],
+    ]);
     assert_eq!(tokens(&mut network), [30, 3, 31]);
     assert_eq!(network.taken, [11, 30, 3, 31]);
 }
@@ -95,7 +104,8 @@ fn without_timestamps_none_is_written() {
 
 #[test]
 fn probabilities_are_those_of_what_was_written() {
-    let mut network = Scripted::new(&[&[(12, 9.0), (14, 4.0)], &[(3, 9.0)], &[(40, 9.0)], &[(10, 9.0)]]);
+    let mut network =
+        Scripted::new(&[&[(12, 9.0), (14, 4.0)], &[(3, 9.0)], &[(40, 9.0)], &[(10, 9.0)]]);
     let decoding = decode(&mut network, &Vocabulary::digits(), &Manner::greedy()).unwrap();
     assert!(decoding.no_speech > 0.9, "{decoding:?}");
     assert!((-0.2..0.0).contains(&decoding.average_log_probability), "{decoding:?}");

@@ -30,7 +30,9 @@ fn written(format: Format) -> String {
         compression_ratio: 1.5,
         temperature: 0.0,
     };
-    for (start, end, text) in [(0.5, 1.25, "one <two>"), (3661.0004, 3662.9996, "three --> \"four\"")] {
+    for (start, end, text) in
+        [(0.5, 1.25, "one <two>"), (3661.0004, 3662.9996, "three --> \"four\"")]
+    {
         let (text, decoding) = (text.to_owned(), decoding.clone());
         writer.segment(&Segment { start, end, text, tokens: vec![1, 2], decoding }).unwrap();
     }
@@ -41,7 +43,8 @@ fn written(format: Format) -> String {
 
 #[test]
 fn text_has_a_line_for_each_segment() {
-    let expected = "[00:00:00.500 → 00:00:01.250] one <two>\n[01:01:01.000 → 01:01:03.000] three --> \"four\"\n";
+    let expected = "[00:00:00.500 → 00:00:01.250] one <two>\n[01:01:01.000 → 01:01:03.000] three \
+        --> \"four\"\n";
     assert_eq!(written(Format::Text), expected);
 }
 
@@ -58,7 +61,8 @@ fn json_is_an_object_with_segments_and_text() {
 
 #[test]
 fn subtitles_keep_their_marks_out_of_the_text() {
-    let srt = "1\n00:00:00,500 --> 00:00:01,250\none <two>\n\n2\n01:01:01,000 --> 01:01:03,000\nthree --> \"four\"\n\n";
+    let srt = "1\n00:00:00,500 --> 00:00:01,250\none <two>\n\n2\n01:01:01,000 --> \
+        01:01:03,000\nthree --> \"four\"\n\n";
     assert_eq!(written(Format::Srt), srt);
     let vtt = "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\none &lt;two>\n\n\
                01:01:01.000 --> 01:01:03.000\nthree -> \"four\"\n";

@@ -22,9 +22,11 @@ pub(super) fn open(path: &Path) -> Result<Sound, Error> {
         hint.with_extension(extension);
     }
     let probe = symphonia::default::get_probe();
-    let mut format =
-        probe.probe(&hint, stream, Default::default(), Default::default()).map_err(|error| failed(&error))?;
-    let track = format.default_track(TrackType::Audio).ok_or_else(|| failed(&"there is no sound in it"))?;
+    let mut format = probe
+        .probe(&hint, stream, Default::default(), Default::default())
+        .map_err(|error| failed(&error))?;
+    let track =
+        format.default_track(TrackType::Audio).ok_or_else(|| failed(&"there is no sound in it"))?;
     let (id, frames) = (track.id, track.num_frames);
     let parameters = track.codec_params.as_ref().and_then(|parameters| parameters.audio());
     let parameters = parameters.ok_or_else(|| failed(&"its sound is of an unknown kind"))?;

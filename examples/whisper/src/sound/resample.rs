@@ -62,11 +62,18 @@ impl Resample {
     }
 
     /// Resamples one chunk, of which `partial` samples are real.
-    fn process(&mut self, chunk: &[f32], partial: Option<usize>, ready: &mut Vec<f32>) -> Result<(), Error> {
-        let failed = |error: &dyn std::fmt::Display| Error::Options(format!("cannot resample: {error}"));
+    fn process(
+        &mut self,
+        chunk: &[f32],
+        partial: Option<usize>,
+        ready: &mut Vec<f32>,
+    ) -> Result<(), Error> {
+        let failed =
+            |error: &dyn std::fmt::Display| Error::Options(format!("cannot resample: {error}"));
         let input = InterleavedSlice::new(chunk, 1, chunk.len()).map_err(|error| failed(&error))?;
         let indexing = Indexing { partial_len: partial, ..Indexing::new() };
-        let output = self.resampler.process(&input, Some(&indexing)).map_err(|error| failed(&error))?;
+        let output =
+            self.resampler.process(&input, Some(&indexing)).map_err(|error| failed(&error))?;
         let samples = output.take_data();
         let skipped = self.skip.min(samples.len());
         self.skip -= skipped;

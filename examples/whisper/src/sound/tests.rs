@@ -6,7 +6,8 @@ use super::*;
 fn sine(path: &Path, spec: hound::WavSpec) {
     let mut writer = hound::WavWriter::create(path, spec).unwrap();
     for at in 0..spec.sample_rate {
-        let value = 0.5 * (2.0 * std::f32::consts::PI * 440.0 * at as f32 / spec.sample_rate as f32).sin();
+        let value =
+            0.5 * (2.0 * std::f32::consts::PI * 440.0 * at as f32 / spec.sample_rate as f32).sin();
         for channel in 0..spec.channels {
             // The second channel is silent, so that the mix has half the level.
             let value = if channel == 0 { value } else { 0.0 };
@@ -24,9 +25,14 @@ fn any_rate_and_channels_become_sixteen_kilohertz_of_one() {
     let folder = tempfile::tempdir().unwrap();
     let float = (hound::SampleFormat::Float, 32);
     let int = (hound::SampleFormat::Int, 16);
-    for (rate, channels, (sample_format, bits_per_sample)) in
-        [(16_000, 1, int), (16_000, 2, float), (22_050, 1, int), (44_100, 2, int), (48_000, 1, float), (8_000, 1, int)]
-    {
+    for (rate, channels, (sample_format, bits_per_sample)) in [
+        (16_000, 1, int),
+        (16_000, 2, float),
+        (22_050, 1, int),
+        (44_100, 2, int),
+        (48_000, 1, float),
+        (8_000, 1, int),
+    ] {
         let path = folder.path().join("sine.wav");
         sine(&path, hound::WavSpec { channels, sample_rate: rate, bits_per_sample, sample_format });
         let mut sound = Sound::open(&path).unwrap();
@@ -39,11 +45,16 @@ fn any_rate_and_channels_become_sixteen_kilohertz_of_one() {
         assert_eq!(samples.len(), RATE, "{rate} Hz, {channels} channels");
         let level = if channels == 2 { 0.25 } else { 0.5 };
         let wrong = samples.iter().enumerate().skip(1000).take(14_000).map(|(at, sample)| {
-            (sample - level * (2.0 * std::f32::consts::PI * 440.0 * at as f32 / RATE as f32).sin()).abs()
+            (sample - level * (2.0 * std::f32::consts::PI * 440.0 * at as f32 / RATE as f32).sin())
+                .abs()
         });
         let wrong = wrong.fold(0.0, f32::max);
-        // The filter delays by a fraction of a sample, of which whole ones are taken off: at most half of one is left.
-        assert!(wrong < 0.045 && (rate != 16_000 || wrong < 1e-4), "{rate} Hz, {channels} channels: {wrong}");
+        // The filter delays by a fraction of a sample, of which whole ones are taken off: at most
+        // half of one is left.
+        assert!(
+            wrong < 0.045 && (rate != 16_000 || wrong < 1e-4),
+            "{rate} Hz, {channels} channels: {wrong}"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ fn decoding(tokens: &[u32]) -> Decoding {
 fn cut(tokens: &[u32]) -> (Vec<(String, i64, i64)>, Option<i64>) {
     let steps = |seconds: f64| (seconds * 20.0).round() as i64;
     let found = segments(&decoding(tokens), &Vocabulary::digits(), 60.0, 6.0);
-    let texts = found.segments.into_iter().map(|one| (one.text, steps(one.start - 60.0), steps(one.end - 60.0)));
+    let texts = found
+        .segments
+        .into_iter()
+        .map(|one| (one.text, steps(one.start - 60.0), steps(one.end - 60.0)));
     (texts.collect(), found.advance.map(|advance| steps(f64::from(advance))))
 }
 
@@ -26,7 +29,10 @@ fn cut(tokens: &[u32]) -> (Vec<(String, i64, i64)>, Option<i64>) {
 fn segments_are_cut_at_pairs_of_timestamps() {
     let text = |text: &str, begin, end| (text.to_owned(), begin, end);
     // Complete: two segments, and the next window begins behind this one.
-    assert_eq!(cut(&[16, 1, 34, 44, 2, 3, 64]), (vec![text("one", 2, 20), text("two three", 30, 50)], None));
+    assert_eq!(
+        cut(&[16, 1, 34, 44, 2, 3, 64]),
+        (vec![text("one", 2, 20), text("two three", 30, 50)], None)
+    );
     // The second is cut by the window's end: it is heard again from the end of the first.
     assert_eq!(cut(&[16, 1, 34, 44]), (vec![text("one", 2, 20)], Some(20)));
     assert_eq!(cut(&[16, 1, 34, 44, 2]), (vec![text("one", 2, 20)], Some(20)));
