@@ -67,6 +67,9 @@ driver_files!(
     "versions.py",
     "weights.py",
     "witness.py",
+    "translations/__init__.py",
+    "translations/elementary.py",
+    "translations/registry.py",
     "workers.py",
 );
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from coreml_driver import operations
+from coreml_driver import operations, translations
 from tests.test_failures import returning
 from tests.test_sources import OPS
 
@@ -99,12 +99,13 @@ FIXED = {
 }
 
 
-@pytest.mark.parametrize("name", operations.FIXES)
+@pytest.mark.parametrize(
+    "name", [row.kinds[0] for row in translations.ROWS if row.kinds[0] in FIXED]
+)
 def test_a_fix_is_needed_and_right(name):
     """Fails the day coremltools has the operation itself: then the fix is to be removed."""
-    assert name not in operations.ORIGINAL and not set(operations.FIXES[name][1]) & set(
-        operations.ORIGINAL
-    )
+    (row,) = [row for row in translations.ROWS if name in row.kinds]
+    assert not set(row.kinds) & set(translations.ORIGINAL)
     operations.register(None, None)
     value = table(2, 12) if name in ("swapaxes", "movedim") else table(2, 3)
 
