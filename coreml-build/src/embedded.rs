@@ -48,6 +48,7 @@ driver_files!(
     "operations.py",
     "operators.py",
     "origins.py",
+    "parity.py",
     "padding.py",
     "prepare.py",
     "pretrained.py",
