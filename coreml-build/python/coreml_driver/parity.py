@@ -31,7 +31,7 @@ class Parity:
     #: Predictions in a row of each sample; more than one only where there are states.
     steps: int
 
-    def seed(self, name: str, index: int, step: int) -> int:
+    def seed_of(self, name: str, index: int, step: int) -> int:
         """Return the seed of an input's values: it depends on nothing but these.
 
         Parameters: `index` — the number of the sample; `step` — that of the prediction in it.

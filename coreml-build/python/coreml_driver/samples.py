@@ -66,7 +66,7 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     and the numbers.
     """
     arrays = tuple(
-        _values(declared, shape, step, model.parity.seed(declared.name, index, step))
+        _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
     captured = tuple(
