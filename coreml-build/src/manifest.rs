@@ -9,14 +9,14 @@
 //! `function` have those of a model, one file each those of a table inside (`source`, `feature` for
 //! inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`, `parity`, `buckets`,
 //! `metadata`, `precision`, `python`). `text` and `section` walk a document by its places, `layers`
-//! puts tables one over another, `agreement` has the rules between keys, `conversion` the canonical
-//! table, `model` what the build gets.
+//! puts tables one over another, `completion` makes a `model` of its keys, `agreement` has the rules
+//! between them.
 
 mod agreement;
 mod buckets;
 mod classifier;
+mod completion;
 mod compression;
-mod conversion;
 #[cfg(test)]
 mod documents;
 mod feature;
@@ -41,14 +41,15 @@ mod target;
 mod tests;
 mod text;
 
-pub(crate) use conversion::Conversion;
+pub(crate) use keys::Conversion;
 pub(crate) use model::Model;
 
 use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 use crate::python::Requirements;
+use completion::Asked;
 use key::Key;
-use keys::{Asked, MODEL, check_defaults};
+use keys::{MODEL, check_defaults};
 use kind::{Absent, Kind, Table};
 use layers::Layers;
 use python::{PYTHON, python};

@@ -1,30 +1,28 @@
-//! The keys of a model.
+//! The keys of a model, and the canonical table that they are read into: all that decides what its
+//! conversion gives, and nothing else.
 //!
-//! Owns: which keys a model has beside those of its functions, what each may be, and what becomes
-//! of them together.
-//! Must not: know the keys of a table inside: each has a file of its own.
-//! Flow: `manifest.rs` gives it the table of each model → a [`Model`], or one for each bucket.
+//! Owns: which keys a model has beside those of its functions, and what each may be; the JSON form
+//! that is hashed into the fingerprint and sent to the driver. Its fields stand in one fixed order;
+//! functions, inputs and outputs keep the manifest's, which is the order of the model's own.
+//! Must not: know the keys of a table inside: each has a file of its own. Put what only concerns
+//! the Rust side (`embed`, `compute-units`, tolerances) into the table: it converts nothing.
+//! Flow: `completion.rs` reads a model's keys and adds what several of them make together;
+//! `fingerprint.rs` hashes the table, `driver.rs` sends it.
 
-use super::agreement;
-use super::buckets::{BUCKETS, BucketKeys, buckets};
-use super::classifier::{CLASSIFIER, classifier};
-use super::compression::{PALETTIZE, PRUNE, QUANTIZE, palettize, prune, quantize};
-use super::conversion::Conversion;
-use super::function::{self, FUNCTIONS, Function, Functions, function, function_rows, functions};
+use super::buckets::{BUCKETS, BucketKeys, Buckets, buckets};
+use super::classifier::{CLASSIFIER, Classifier, classifier};
+use super::compression::{Compression, PALETTIZE, PRUNE, QUANTIZE, palettize, prune, quantize};
+use super::function::{self, FUNCTIONS, Functions, function_rows};
 use super::key::{Key, fill, read_section, rows, set};
 use super::kind::{Absent, Goes, Kind, Row, Table, words};
-use super::layers::Layers;
-use super::metadata::{METADATA, metadata};
-use super::model::{Model, Settings};
-use super::parity::{PARITY, Parity, parity};
+use super::metadata::{METADATA, Metadata, metadata};
+use super::parity::{PARITY, Parity, Samples, parity};
 use super::precision::{PRECISION, Precision, precision};
-use super::section::{Item, Reader, Section};
+use super::section::{Item, Section};
 use super::source;
 use super::target::{DeploymentTarget, TARGETS};
-use crate::error::{Error, ErrorKind, Place};
-use crate::python::Requirements;
-use coreml_spec::{ComputeUnits, Tolerance};
-use std::collections::BTreeMap;
+use coreml_spec::ComputeUnits;
+use serde::Serialize;
 
 /// The table of a model.
 pub(super) static MODEL: Table =
@@ -47,7 +45,7 @@ const COMPUTE_UNITS: [(&str, ComputeUnits); 4] = [
 const COMPUTE_UNITS_WORDS: &[&str] = &words(&COMPUTE_UNITS);
 
 /// Keys of a model beside those of its functions.
-static KEYS: &[Key<Keys>] = &[
+pub(super) static KEYS: &[Key<Keys>] = &[
     Key {
         name: "ops",
         text: "A Python file that registers [operations](#operations-of-your-own) for coremltools.",
@@ -188,17 +186,62 @@ static KEYS: &[Key<Keys>] = &[
     },
 ];
 
+/// The canonical table of a model. Its JSON keys are the manifest's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Conversion {
+    /// The sizes that the model is made for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) buckets: Option<Buckets>,
+    /// The classifier at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) classifier: Option<Classifier>,
+    /// In which precision the program computes.
+    pub(crate) compute_precision: Precision,
+    /// What is written: `mlprogram`.
+    pub(crate) format: &'static str,
+    /// Its one function, or several.
+    #[serde(flatten)]
+    pub(crate) functions: Functions,
+    /// What the package says about itself.
+    pub(crate) metadata: Metadata,
+    /// Oldest system that must run the model.
+    pub(crate) minimum_deployment_target: DeploymentTarget,
+    /// Python file with operations and fixes of the user's own, relative to the package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ops: Option<String>,
+    /// What is kept to compare with.
+    pub(crate) parity: Samples,
+    /// How the weights are made smaller.
+    #[serde(flatten)]
+    pub(crate) compression: Compression,
+    /// Which rewrites of the module were asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) rewrite: Vec<&'static str>,
+}
+
+/// What of a model's keys changes no conversion.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// Compute units to ask of Core ML.
+    pub(crate) compute_units: ComputeUnits,
+    /// Whether the package is linked into the program.
+    pub(crate) embed: bool,
+    /// Rules of `cargo coreml lint` whose findings are not wanted.
+    pub(crate) allow: Vec<String>,
+}
+
 /// The keys of a model as they were written.
 #[derive(Default)]
-struct Keys {
+pub(super) struct Keys {
     /// What goes into the canonical table as it is.
-    conversion: Conversion,
+    pub(super) conversion: Conversion,
     /// What changes no conversion.
-    settings: Settings,
+    pub(super) settings: Settings,
     /// `parity`.
-    parity: Parity,
+    pub(super) parity: Parity,
     /// `buckets`.
-    buckets: Option<BucketKeys>,
+    pub(super) buckets: Option<BucketKeys>,
 }
 
 /// Checks `[defaults]`, which no model might take.
@@ -211,140 +254,6 @@ pub(super) fn check_defaults(defaults: &Section<'_>) {
     }
     function::check(defaults);
     read_section(defaults, KEYS.iter().filter(|key| key.shared), &mut Keys::default());
-}
-
-/// A model's table, to be read.
-pub(super) struct Asked<'r, 'a> {
-    /// The manifest.
-    pub(super) reader: &'r Reader<'a>,
-    /// The model's name.
-    pub(super) name: &'r str,
-    /// Where its table begins.
-    pub(super) place: Place,
-    /// Its table, and `[defaults]`.
-    pub(super) layers: Layers<'r, 'a>,
-    /// The Python packages of the manifest, if they are right.
-    pub(super) requirements: Option<&'r Requirements>,
-}
-
-impl Asked<'_, '_> {
-    /// Reads the model, or one for each bucket that is a package of its own.
-    ///
-    /// Returns: `None` when something needed is missing; it has been reported.
-    pub(super) fn read(self) -> Option<Vec<Model>> {
-        let Layers { own, defaults } = self.layers;
-        own.refuse_others(model_rows().iter().map(|row| row.name));
-        let report = |key: &str, message: String| self.report(key, message);
-        let several = own.get("functions", &Kind::Table(&FUNCTIONS));
-        let source = if several.is_some() { None } else { self.layers.source() };
-        let mut keys = Keys::default();
-        self.layers.read(KEYS, source.as_ref(), &mut keys, &report);
-        let Keys { mut conversion, settings, parity, buckets } = keys;
-        let target = conversion.minimum_deployment_target;
-        agreement::check_compression(&conversion.compression, target, self.requirements, &report);
-        let default_function = own.get("default-function", &Kind::Text);
-        conversion.functions = match several {
-            None => {
-                if let Some(item) = default_function
-                    && item.text().is_some()
-                {
-                    item.report("`default-function` names one of `functions`, and there are none");
-                }
-                function(self.layers, target, &report).map(Functions::One)
-            }
-            Some(several) => {
-                function::check(own);
-                for row in function_rows().iter().filter(|row| own.has(row.name)) {
-                    let key = row.name;
-                    report(
-                        key,
-                        format!(
-                            "`{key}` belongs to each of `functions`: write it into their tables"
-                        ),
-                    );
-                }
-                agreement::check_functions(target, conversion.classifier.is_some(), &report);
-                functions(&several, default_function.as_ref(), defaults, target, &report)
-            }
-        }?;
-        let any = |is: fn(&Function) -> bool| conversion.functions.iter().any(|(_, one)| is(one));
-        agreement::check_transformers(
-            any(|function| function.source.is_transformers()),
-            conversion.classifier.as_ref(),
-            self.requirements,
-            &report,
-        );
-        let mut in_one_package = true;
-        conversion.buckets = match (buckets, &conversion.functions) {
-            (None, _) => None,
-            (Some(buckets), Functions::One(function)) => {
-                let has_classifier = conversion.classifier.is_some();
-                let (buckets, shares) =
-                    buckets.complete(function, target, has_classifier, &report)?;
-                in_one_package = shares;
-                Some(buckets)
-            }
-            (Some(_), Functions::Several(_)) => {
-                let message = "`buckets` has no place beside `functions`: nothing says which of \
-                    them has the lengths. Make that function a model of its own, \
-                    `[models.NAME]`, in the same manifest";
-                report("buckets", message.into());
-                return None;
-            }
-        };
-        let has_states = any(|function| !function.states.is_empty());
-        if parity.has_steps && !has_states {
-            report(
-                "parity.steps",
-                "`steps` counts predictions of a model with `states`, and this has none".into(),
-            );
-        }
-        conversion.parity = parity.samples.of(has_states);
-        let half = conversion.compute_precision != Precision::Float32
-            || has_states
-            || any(Function::has_half_outputs);
-        let model = Model {
-            name: self.name.to_owned(),
-            bucket_of: None,
-            conversion,
-            settings,
-            tolerance: parity.tolerance.unwrap_or_else(|| Tolerance::of_precision(half)),
-            metric: parity.metric,
-            places: self.places(),
-            place: self.place,
-        };
-        Some(if in_one_package { vec![model] } else { model.in_packages() })
-    }
-
-    /// Reports an error at a key, by its path inside the model: its own, else that of `[defaults]`,
-    /// else at the model's table.
-    fn report(&self, key: &str, message: String) {
-        let Layers { own, defaults } = self.layers;
-        let place = [Some(own), defaults]
-            .into_iter()
-            .flatten()
-            .find_map(|section| self.reader.place(&format!("{}.{key}", section.path)))
-            .unwrap_or_else(|| self.place.clone());
-        let error = Error::new(ErrorKind::Manifest, message);
-        self.reader.report(error.at(place).of_model(self.name));
-    }
-
-    /// Returns the places of the model's keys by their path inside the model; those of `[defaults]`
-    /// where it has none itself, and those of `[python]`.
-    fn places(&self) -> BTreeMap<String, Place> {
-        let all = self.reader.places();
-        let inside = |section: &Section<'_>| {
-            let prefix = format!("{}.", section.path);
-            let entry = |(path, place): (&String, &Place)| {
-                Some((path.strip_prefix(&prefix)?.to_owned(), place.clone()))
-            };
-            all.iter().filter_map(entry).collect::<Vec<_>>()
-        };
-        let shared = all.iter().filter(|(path, _)| path.starts_with("python"));
-        let shared = shared.map(|(path, place)| (path.clone(), place.clone()));
-        let defaults = self.layers.defaults.map(inside).unwrap_or_default();
-        shared.chain(defaults).chain(inside(self.layers.own)).collect()
-    }
 }
 
 /// Reads `rewrite`.

@@ -2,14 +2,14 @@
 //!
 //! Owns: what a model is beside its canonical table, and where its keys stand.
 //! Must not: read a manifest.
-//! Flow: `keys.rs` makes it; the session looks for its conversion, the delivery describes it in the
+//! Flow: `completion.rs` makes it; the session looks for its conversion, the delivery describes it in the
 //! index.
 
 use super::classifier::Labels;
-use super::conversion::Conversion;
+use super::keys::{Conversion, Settings};
 use super::source::Source;
 use crate::error::Place;
-use coreml_spec::{Bound, ComputeUnits, Tolerance};
+use coreml_spec::{Bound, Tolerance};
 use std::collections::BTreeMap;
 
 /// A model of a manifest, complete and valid.
@@ -31,17 +31,6 @@ pub(crate) struct Model {
     pub(super) place: Place,
     /// Where its keys stand, by their path inside the model: `inputs.mel`.
     pub(super) places: BTreeMap<String, Place>,
-}
-
-/// What of a model's keys changes no conversion.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Settings {
-    /// Compute units to ask of Core ML.
-    pub(crate) compute_units: ComputeUnits,
-    /// Whether the package is linked into the program.
-    pub(crate) embed: bool,
-    /// Rules of `cargo coreml lint` whose findings are not wanted.
-    pub(crate) allow: Vec<String>,
 }
 
 impl Model {
