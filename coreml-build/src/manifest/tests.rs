@@ -20,14 +20,14 @@ const MODEL: &str =
 
 /// Returns the canonical table of [`MODEL`] with `lines` added.
 #[track_caller]
-fn table(lines: &str) -> serde_json::Value {
+pub(super) fn table(lines: &str) -> serde_json::Value {
     let manifest = parse(&format!("{MODEL}{lines}\n")).unwrap();
     serde_json::to_value(&manifest.models[0].conversion).unwrap()
 }
 
 /// Asserts that [`MODEL`] with `line` as its fourth line has exactly this error.
 #[track_caller]
-fn refused(line: &str, expected: &str) {
+pub(super) fn refused(line: &str, expected: &str) {
     assert_eq!(parse(&format!("{MODEL}{line}\n")).unwrap_err(), [expected], "{line}");
 }
 
