@@ -19,6 +19,7 @@ from coreml_driver.failures import Failure
 KEYS: Mapping[str, Any] = {
     "samples": 3,
     "steps": 3,
+    "seed": 0,
 }
 
 
@@ -30,13 +31,17 @@ class Parity:
     samples: int
     #: Predictions in a row of each sample; more than one only where there are states.
     steps: int
+    #: Which random values the samples have.
+    seed: int
 
     def seed_of(self, name: str, index: int, step: int) -> int:
-        """Return the seed of an input's values: it depends on nothing but these.
+        """Return the seed of an input's values: it depends on nothing but the table's and these.
 
         Parameters: `index` — the number of the sample; `step` — that of the prediction in it.
         """
         text = f"{name}/{index}/{step}" if step else f"{name}/{index}"
+        if self.seed:
+            text = f"{self.seed}/{text}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
@@ -51,4 +56,4 @@ def read(own: Mapping[str, Any], has_states: bool) -> Parity:
             raise Failure("not-supported", message, key=f"parity.{key}")
     table = {**KEYS, **own}
     # A model of several functions says `steps` for those that have states.
-    return Parity(int(table["samples"]), int(table["steps"]) if has_states else 1)
+    return Parity(int(table["samples"]), int(table["steps"]) if has_states else 1, table["seed"])

@@ -34,6 +34,9 @@ pub(super) struct Parity {
 pub(crate) struct Samples {
     /// Number of samples.
     samples: usize,
+    /// Which random values they have; the table leaves 0 out.
+    #[serde(skip_serializing_if = "is_zero")]
+    seed: usize,
     /// Predictions in a row that make a sample of a model with states.
     #[serde(skip_serializing_if = "Option::is_none")]
     steps: Option<usize>,
@@ -99,6 +102,14 @@ static KEYS: &[Key<Keys>] = &[
         absent: Absent::Is("3"),
         text: "Predictions in a row that make a sample of a model with states.",
         read: |keys, item| fill(&mut keys.samples.steps, item.count()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "seed",
+        kind: Kind::Integer(0, u32::MAX as i64),
+        absent: Absent::Is("0"),
+        text: "Which random values the samples have: another number draws others.",
+        read: |keys, item| set(&mut keys.samples.seed, item.count()),
         ..Key::PLAIN
     },
     Key {
@@ -198,4 +209,25 @@ fn metric(table: &Read<'_>, keys: Keys) -> Option<Option<(String, Bound)>> {
 /// Reads a number.
 fn number(item: &Item<'_>) -> Option<f64> {
     item.number()?.as_f64()
+}
+
+/// Returns whether a number is 0.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::manifest::tests::{refused, table};
+    use serde_json::json;
+
+    #[test]
+    fn a_seed_is_in_the_table_unless_it_is_zero() {
+        assert_eq!(table("parity.seed = 7")["parity"], json!({ "samples": 3, "seed": 7 }));
+        assert_eq!(table("parity.seed = 0")["parity"], json!({ "samples": 3 }));
+        refused(
+            "parity.seed = -1",
+            "m.toml:4:1: `seed` is -1, but must lie between 0 and 4294967295",
+        );
+    }
 }
