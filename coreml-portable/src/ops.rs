@@ -1,13 +1,15 @@
-//! The table of MIL operations: one row per operation and version.
+//! The table of MIL operations: one row per operation and meaning.
 //!
 //! Owns: [`Op`], lookup, and the list of families.
-//! Must not: compute; a row appends ONNX nodes and nothing else.
+//! Must not: compute on the inputs of a model. A row appends ONNX nodes; only `constexpr.rs`
+//! computes, constants from constants.
 //! Flow: `translate.rs` finds the row of each operation by name and opset, compares its parameters,
 //! and calls it.
 //!
-//! Adding an operation is adding a row to its family's `OPS` and a case to the tests. Adding a
-//! version is adding a row with a later `since`. An argument that the row does not declare is an
-//! error, never ignored.
+//! Adding an operation is adding a row to its family's `OPS` and a case to the tests. A new version
+//! that changes nothing here is another opset in its row; one with other parameters or another
+//! meaning is a row of its own. An argument that the row does not declare is an error, never
+//! ignored.
 
 mod activation;
 mod attention;
@@ -119,8 +121,8 @@ pub(crate) type EmitNodes = fn(&Args<'_, '_>, &mut Graph) -> Result<(), OpError>
 pub struct Op {
     /// Name, exactly MIL's.
     pub name: &'static str,
-    /// First opset whose meaning this row implements.
-    pub since: Opset,
+    /// The versions that this row implements, oldest first, each by the first opset that has it.
+    pub versions: &'static [Opset],
     /// The parameters.
     pub params: &'static [Param],
     /// What it cannot express.
@@ -130,6 +132,11 @@ pub struct Op {
 }
 
 impl Op {
+    /// Returns the latest version that a program of some opset can have of this row.
+    pub fn version_in(&self, opset: Opset) -> Option<Opset> {
+        self.versions.iter().copied().filter(|version| *version <= opset).max()
+    }
+
     /// Returns why an engine can never run the operation; `None` when it can.
     ///
     /// Parameters: `engine` — `None` for an engine that has all of ONNX.
@@ -148,21 +155,21 @@ impl Op {
 /// Returns the row of an operation that becomes nodes.
 pub(crate) const fn op(
     name: &'static str,
-    since: Opset,
+    versions: &'static [Opset],
     params: &'static [Param],
     emit: EmitNodes,
 ) -> Op {
-    Op { name, since, params, limits: &[], emit: Emit::Nodes(emit) }
+    Op { name, versions, params, limits: &[], emit: Emit::Nodes(emit) }
 }
 
 /// Returns the row of an operation that becomes constants.
 pub(crate) const fn constant(
     name: &'static str,
-    since: Opset,
+    versions: &'static [Opset],
     params: &'static [Param],
     expand: Expand,
 ) -> Op {
-    Op { name, since, params, limits: &[], emit: Emit::Constants(expand) }
+    Op { name, versions, params, limits: &[], emit: Emit::Constants(expand) }
 }
 
 /// The families, each a file.
@@ -202,8 +209,9 @@ pub fn operations() -> impl Iterator<Item = &'static Op> {
 
 /// Returns the row for an operation in a program of some opset: the latest version that the opset
 /// has.
-///
-/// Called by: `translate.rs`.
 pub(crate) fn find(name: &str, opset: Opset) -> Option<&'static Op> {
-    operations().filter(|op| op.name == name && op.since <= opset).max_by_key(|op| op.since)
+    let versions = operations()
+        .filter(|op| op.name == name)
+        .filter_map(|op| Some((op.version_in(opset)?, op)));
+    versions.max_by_key(|(version, _)| *version).map(|(_, op)| op)
 }

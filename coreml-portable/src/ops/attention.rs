@@ -13,7 +13,7 @@ use crate::onnx::{AttributeProto, ElementType};
 /// The rows.
 pub(super) const OPS: &[Op] = &[op(
     "scaled_dot_product_attention",
-    CoreML8,
+    &[CoreML8],
     &[req("query"), req("key"), req("value"), opt("attn_mask")],
     scaled_dot_product_attention,
 )

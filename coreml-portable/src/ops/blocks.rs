@@ -16,20 +16,24 @@ const WINDOWS: &[Param] = &[req("x"), req("axis"), req("size"), opt("stride")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("batch_to_space", CoreML5, &[req("x"), req("block_shape"), req("crops")], batch_to_space),
-    op("depth_to_space", CoreML5, &[req("x"), req("block_size")], |a, g| {
+    op("batch_to_space", &[CoreML5], &[req("x"), req("block_shape"), req("crops")], batch_to_space),
+    op("depth_to_space", &[CoreML5], &[req("x"), req("block_size")], |a, g| {
         to_space(a, g, "block_size", "DCR")
     }),
-    op("pixel_shuffle", CoreML5, &[req("x"), req("upscale_factor")], |a, g| {
+    op("pixel_shuffle", &[CoreML5], &[req("x"), req("upscale_factor")], |a, g| {
         to_space(a, g, "upscale_factor", "CRD")
     }),
-    op("pixel_unshuffle", CoreML6, &[req("x"), req("downscale_factor")], |a, g| {
+    op("pixel_unshuffle", &[CoreML6], &[req("x"), req("downscale_factor")], |a, g| {
         to_depth(a, g, "downscale_factor", &[0, 1, 3, 5, 2, 4])
     }),
-    op("sliding_windows", CoreML5, WINDOWS, sliding_windows),
-    op("sliding_windows", CoreML7, WINDOWS, sliding_windows),
-    op("space_to_batch", CoreML5, &[req("x"), req("block_shape"), req("paddings")], space_to_batch),
-    op("space_to_depth", CoreML5, &[req("x"), req("block_size")], |a, g| {
+    op("sliding_windows", &[CoreML5, CoreML7], WINDOWS, sliding_windows),
+    op(
+        "space_to_batch",
+        &[CoreML5],
+        &[req("x"), req("block_shape"), req("paddings")],
+        space_to_batch,
+    ),
+    op("space_to_depth", &[CoreML5], &[req("x"), req("block_size")], |a, g| {
         to_depth(a, g, "block_size", &[0, 3, 5, 1, 2, 4])
     }),
 ];

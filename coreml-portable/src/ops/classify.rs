@@ -11,7 +11,7 @@ use crate::onnx::ElementType;
 
 /// The rows.
 pub(super) const OPS: &[Op] =
-    &[op("classify", CoreML5, &[req("probabilities"), req("classes")], classify)];
+    &[op("classify", &[CoreML5], &[req("probabilities"), req("classes")], classify)];
 
 /// The position of the most probable class, and the probabilities as a vector.
 ///

@@ -20,58 +20,63 @@ const CAST: &[Param] = &[req("source_val"), req("output_dtype")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    Op { name: "const", since: CoreML5, params: &[req("val")], limits: &[], emit: Emit::Literal },
-    op("_const_symbolic", CoreML5, &[req("val")], |_, _| Err(NEVER_WRITTEN.error()))
+    Op {
+        name: "const",
+        versions: &[CoreML5],
+        params: &[req("val")],
+        limits: &[],
+        emit: Emit::Literal,
+    },
+    op("_const_symbolic", &[CoreML5], &[req("val")], |_, _| Err(NEVER_WRITTEN.error()))
         .limited(&[NEVER_WRITTEN]),
     constant(
         "constexpr_affine_dequantize",
-        CoreML6,
+        &[CoreML6],
         &[req("quantized_data"), req("zero_point"), req("scale"), req("axis")],
         affine_dequantize,
     ),
     constant(
         "constexpr_blockwise_shift_scale",
-        CoreML8,
+        &[CoreML8],
         &[req("data"), req("scale"), opt("offset")],
         blockwise_shift_scale,
     ),
-    constant("constexpr_cast", CoreML6, CAST, cast),
-    constant("constexpr_cast", CoreML8, CAST, cast),
+    constant("constexpr_cast", &[CoreML6, CoreML8], CAST, cast),
     constant(
         "constexpr_lut_to_dense",
-        CoreML6,
+        &[CoreML6],
         &[req("indices"), req("lut"), req("shape")],
         packed_lut_to_dense,
     ),
     constant(
         "constexpr_lut_to_dense",
-        CoreML8,
+        &[CoreML8],
         &[req("indices"), req("lut"), opt("vector_axis")],
         lut_to_dense,
     )
     .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_lut_to_sparse",
-        CoreML8,
+        &[CoreML8],
         &[req("indices_mask"), req("indices_nonzero_data"), req("lut"), opt("vector_axis")],
         lut_to_sparse,
     )
     .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_sparse_blockwise_shift_scale",
-        CoreML8,
+        &[CoreML8],
         &[req("data_mask"), req("nonzero_data"), req("scale"), opt("offset")],
         sparse_blockwise_shift_scale,
     ),
     constant(
         "constexpr_sparse_to_dense",
-        CoreML6,
+        &[CoreML6],
         &[req("nonzero_data"), req("mask"), req("shape")],
         packed_sparse_to_dense,
     ),
     constant(
         "constexpr_sparse_to_dense",
-        CoreML8,
+        &[CoreML8],
         &[req("nonzero_data"), req("mask")],
         sparse_to_dense,
     ),

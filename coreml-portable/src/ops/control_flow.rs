@@ -14,8 +14,8 @@ use crate::scope::Entry;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("cond", CoreML5, &[req("pred")], cond),
-    op("while_loop", CoreML5, &[req("loop_vars")], while_loop),
+    op("cond", &[CoreML5], &[req("pred")], cond),
+    op("while_loop", &[CoreML5], &[req("loop_vars")], while_loop),
 ];
 
 /// Returns the tensor that a value is in the graph: of a list, the type of its elements with their

@@ -41,10 +41,9 @@ const CONV_TRANSPOSE_LIMITS: &[Limit] = &[VARYING_OUTPUT_SHAPE, VARYING_VOLUME];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("conv", CoreML5, CONV, conv).limited(CONV_LIMITS),
-    op("conv", CoreML7, CONV, conv).limited(CONV_LIMITS),
-    op("conv_transpose", CoreML5, CONV_TRANSPOSE, conv_transpose).limited(CONV_TRANSPOSE_LIMITS),
-    op("conv_transpose", CoreML7, CONV_TRANSPOSE, conv_transpose).limited(CONV_TRANSPOSE_LIMITS),
+    op("conv", &[CoreML5, CoreML7], CONV, conv).limited(CONV_LIMITS),
+    op("conv_transpose", &[CoreML5, CoreML7], CONV_TRANSPOSE, conv_transpose)
+        .limited(CONV_TRANSPOSE_LIMITS),
 ];
 
 /// Convolution over one to three spatial dimensions.

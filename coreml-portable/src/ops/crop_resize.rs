@@ -15,7 +15,7 @@ use crate::onnx::{AttributeProto, ElementType};
 pub(super) const OPS: &[Op] = &[
     op(
         "crop_resize",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("roi"),
@@ -30,7 +30,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "crop_resize",
-        CoreML6,
+        &[CoreML6],
         &[
             req("x"),
             req("roi"),
@@ -46,7 +46,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "crop_resize",
-        CoreML7,
+        &[CoreML7],
         &[
             req("x"),
             req("boxes"),

@@ -15,7 +15,7 @@ use crate::onnx::{AttributeProto, ElementType};
 pub(super) const OPS: &[Op] = &[
     op(
         "non_maximum_suppression",
-        CoreML5,
+        &[CoreML5],
         &[
             req("boxes"),
             req("scores"),
@@ -28,7 +28,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "non_maximum_suppression",
-        CoreML7,
+        &[CoreML7],
         &[
             req("boxes"),
             req("scores"),

@@ -16,11 +16,9 @@ const MATMUL: &[Param] = &[req("x"), req("y"), opt("transpose_x"), opt("transpos
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("einsum", CoreML5, &[req("values"), req("equation")], einsum),
-    op("linear", CoreML5, LINEAR, linear),
-    op("linear", CoreML7, LINEAR, linear),
-    op("matmul", CoreML5, MATMUL, matmul),
-    op("matmul", CoreML7, MATMUL, matmul),
+    op("einsum", &[CoreML5], &[req("values"), req("equation")], einsum),
+    op("linear", &[CoreML5, CoreML7], LINEAR, linear),
+    op("matmul", &[CoreML5, CoreML7], MATMUL, matmul),
 ];
 
 /// Sum over products of elements, by an equation such as `nchw,nwhu->nchu`.

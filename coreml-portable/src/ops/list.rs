@@ -16,14 +16,14 @@ use coreml_spec::DataType;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("list_gather", CoreML5, &[req("ls"), req("indices")], |a, g| element(a, g, "indices")),
-    op("list_length", CoreML5, &[req("ls")], list_length),
-    op("list_read", CoreML5, &[req("ls"), req("index")], |a, g| element(a, g, "index")),
-    op("list_scatter", CoreML5, &[req("ls"), req("indices"), req("value")], list_scatter),
-    op("list_write", CoreML5, &[req("ls"), req("index"), req("value")], list_write),
+    op("list_gather", &[CoreML5], &[req("ls"), req("indices")], |a, g| element(a, g, "indices")),
+    op("list_length", &[CoreML5], &[req("ls")], list_length),
+    op("list_read", &[CoreML5], &[req("ls"), req("index")], |a, g| element(a, g, "index")),
+    op("list_scatter", &[CoreML5], &[req("ls"), req("indices"), req("value")], list_scatter),
+    op("list_write", &[CoreML5], &[req("ls"), req("index"), req("value")], list_write),
     op(
         "make_list",
-        CoreML5,
+        &[CoreML5],
         &[opt("init_length"), opt("dynamic_length"), req("elem_shape"), opt("dtype")],
         make_list,
     ),

@@ -24,16 +24,11 @@ const LOCAL_RESPONSE: &[Param] = &[req("x"), req("size"), opt("alpha"), opt("bet
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("batch_norm", CoreML5, BATCH, batch_norm),
-    op("batch_norm", CoreML7, BATCH, batch_norm),
-    op("instance_norm", CoreML5, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
-    op("instance_norm", CoreML7, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
-    op("l2_norm", CoreML5, L2, l2_norm),
-    op("l2_norm", CoreML7, L2, l2_norm),
-    op("layer_norm", CoreML5, LAYER, layer_norm),
-    op("layer_norm", CoreML7, LAYER, layer_norm),
-    op("local_response_norm", CoreML5, LOCAL_RESPONSE, local_response_norm),
-    op("local_response_norm", CoreML7, LOCAL_RESPONSE, local_response_norm),
+    op("batch_norm", &[CoreML5, CoreML7], BATCH, batch_norm),
+    op("instance_norm", &[CoreML5, CoreML7], INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
+    op("l2_norm", &[CoreML5, CoreML7], L2, l2_norm),
+    op("layer_norm", &[CoreML5, CoreML7], LAYER, layer_norm),
+    op("local_response_norm", &[CoreML5, CoreML7], LOCAL_RESPONSE, local_response_norm),
 ];
 
 /// `gamma · (x − mean) / sqrt(variance + epsilon) + beta`, each a vector over dimension 1.

@@ -15,7 +15,7 @@ use crate::onnx::AttributeProto;
 pub(super) const OPS: &[Op] = &[
     op(
         "avg_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             opt("exclude_padding_from_average"),
             req("x"),
@@ -30,7 +30,7 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[VARYING_VOLUME]),
     op(
         "l2_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("kernel_sizes"),
@@ -44,7 +44,7 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[VARYING_VOLUME]),
     op(
         "max_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("kernel_sizes"),

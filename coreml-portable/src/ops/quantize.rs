@@ -17,7 +17,7 @@ use crate::onnx::ElementType;
 pub(super) const OPS: &[Op] = &[
     op(
         "conv_quantized",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("weight"),
@@ -37,13 +37,13 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[NOT_LINEAR, NOT_EIGHT_BITS, VARYING_VOLUME]),
     op(
         "dequantize",
-        CoreML7,
+        &[CoreML7],
         &[req("input"), opt("zero_point"), req("scale"), opt("axis")],
         dequantize,
     ),
     op(
         "quantize",
-        CoreML7,
+        &[CoreML7],
         &[req("input"), opt("zero_point"), req("scale"), opt("axis"), req("output_dtype")],
         quantize,
     ),

@@ -12,22 +12,22 @@ use crate::onnx::{AttributeProto, ElementType};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("random_bernoulli", CoreML5, &[req("shape"), opt("prob"), opt("seed")], random_bernoulli),
+    op("random_bernoulli", &[CoreML5], &[req("shape"), opt("prob"), opt("seed")], random_bernoulli),
     op(
         "random_categorical",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), opt("mode"), opt("size"), opt("seed")],
         random_categorical,
     ),
     op(
         "random_normal",
-        CoreML5,
+        &[CoreML5],
         &[req("shape"), opt("mean"), opt("stddev"), opt("seed")],
         random_normal,
     ),
     op(
         "random_uniform",
-        CoreML5,
+        &[CoreML5],
         &[req("shape"), opt("low"), opt("high"), opt("seed")],
         random_uniform,
     ),

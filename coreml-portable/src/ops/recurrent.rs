@@ -72,13 +72,10 @@ const RNN: &[Param] = &[
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("gru", CoreML5, GRU, gru),
-    op("gru", CoreML7, GRU, gru),
-    op("gru", CoreML8, GRU_8, gru),
-    op("lstm", CoreML5, LSTM, lstm),
-    op("lstm", CoreML7, LSTM, lstm),
-    op("rnn", CoreML5, RNN, rnn),
-    op("rnn", CoreML7, RNN, rnn),
+    op("gru", &[CoreML5, CoreML7], GRU, gru),
+    op("gru", &[CoreML8], GRU_8, gru),
+    op("lstm", &[CoreML5, CoreML7], LSTM, lstm),
+    op("rnn", &[CoreML5, CoreML7], RNN, rnn),
 ];
 
 /// Returns the input in the order in which a layer of one direction reads it.

@@ -27,7 +27,7 @@ const RESAMPLE: &[Param] = &[
 pub(super) const OPS: &[Op] = &[
     op(
         "affine",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("transform_matrix"),
@@ -42,9 +42,7 @@ pub(super) const OPS: &[Op] = &[
         affine,
     )
     .limited(&[LARGE_GRID]),
-    op("resample", CoreML5, RESAMPLE, resample),
-    op("resample", CoreML6, RESAMPLE, resample),
-    op("resample", CoreML7, RESAMPLE, resample),
+    op("resample", &[CoreML5, CoreML6, CoreML7], RESAMPLE, resample),
 ];
 
 /// Returns width and height of an image as a vector of floats.

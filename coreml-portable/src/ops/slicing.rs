@@ -43,12 +43,10 @@ const UPDATE: &[Param] = &[
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("select", CoreML5, &[req("cond"), req("a"), req("b")], select),
-    op("slice_by_index", CoreML5, BY_INDEX, slice_by_index),
-    op("slice_by_index", CoreML7, BY_INDEX, slice_by_index),
-    op("slice_by_size", CoreML5, BY_SIZE, slice_by_size),
-    op("slice_by_size", CoreML7, BY_SIZE, slice_by_size),
-    op("slice_update", CoreML8, UPDATE, slice_update),
+    op("select", &[CoreML5], &[req("cond"), req("a"), req("b")], select),
+    op("slice_by_index", &[CoreML5, CoreML7], BY_INDEX, slice_by_index),
+    op("slice_by_size", &[CoreML5, CoreML7], BY_SIZE, slice_by_size),
+    op("slice_update", &[CoreML8], UPDATE, slice_update),
 ];
 
 /// Elements of `a` where the condition holds, of `b` elsewhere.

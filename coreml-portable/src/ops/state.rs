@@ -15,8 +15,9 @@ use crate::scope::Entry;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("read_state", CoreML8, &[req("input")], read_state),
-    op("write_state", CoreML8, &[req("input"), req("data")], write_state).limited(&[STATE_IN_BODY]),
+    op("read_state", &[CoreML8], &[req("input")], read_state),
+    op("write_state", &[CoreML8], &[req("input"), req("data")], write_state)
+        .limited(&[STATE_IN_BODY]),
 ];
 
 /// What a state holds now.
