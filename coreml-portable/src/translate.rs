@@ -15,7 +15,8 @@ use crate::onnx::{
     DimensionProto, DimensionValue, ElementType, ModelProto, TensorShapeProto, TensorTypeProto,
     TypeProto, TypeValue, ValueInfoProto,
 };
-use crate::ops::{Emit, Opset, find};
+use crate::op::{Emit, Opset};
+use crate::ops::find;
 use crate::program::{Binding, Block, Function, Operation, TensorType, Type};
 use crate::scope::{Entry, Scope};
 use crate::weights::Weights;

@@ -4,12 +4,12 @@
 //! Flow: rows of the table in `ops.rs`. Each is a reshape to more dimensions, a transpose, and a
 //! reshape back.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `sliding_windows`.
 const WINDOWS: &[Param] = &[req("x"), req("axis"), req("size"), opt("stride")];

@@ -4,11 +4,11 @@
 //! Flow: rows of the table in `ops.rs`. Weights are expanded while the graph is built; there is no
 //! compressed computation.
 
-use super::Opset::{CoreML5, CoreML6, CoreML8};
-use super::{Emit, Op, Param, constant, op, opt, req};
 use crate::constant::{Arguments, Expanded};
 use crate::error::OpError;
 use crate::limit::{LONG_VECTOR, NEVER_WRITTEN};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML8};
+use crate::op::{Emit, Op, Param, constant, op, opt, req};
 use coreml_spec::Constant;
 
 /// Longest vector of a look-up table. coremltools makes vectors of up to 8; the limit keeps a small

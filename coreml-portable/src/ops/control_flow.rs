@@ -3,12 +3,12 @@
 //! Flow: rows of the table in `ops.rs`; bodies are translated by `translate.rs` inside of the
 //! graph's bodies.
 
-use super::Opset::CoreML5;
-use super::{Op, op, req};
 use crate::args::{Args, as_tensor};
 use crate::error::OpError;
 use crate::graph::{Graph, Layout, Value, declared, element_type};
 use crate::onnx::{AttributeProto, ElementType, ValueInfoProto};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, req};
 use crate::program::{Port, TensorType, Type};
 use crate::scope::Entry;
 

@@ -2,13 +2,14 @@
 //!
 //! Flow: rows of the table in `ops.rs`; `pool.rs` shares the window arithmetic.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req, volume};
+use super::volume;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::{Limit, VARYING_OUTPUT_SHAPE, VARYING_VOLUME};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `conv`.
 const CONV: &[Param] = &[

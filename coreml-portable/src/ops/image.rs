@@ -5,15 +5,15 @@
 //! Where ONNX has the same grid, its Resize does the work; any other grid of known sizes is two
 //! gathers for each axis.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::resample::LARGEST_GRID;
 use super::sampling::{Sampling, interpolated};
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::limit::{ALIGNED_HALF_PIXELS, NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, op, opt, req};
 use coreml_spec::Constant;
 
 /// The rows.

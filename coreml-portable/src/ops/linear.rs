@@ -2,12 +2,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `linear`.
 const LINEAR: &[Param] = &[req("x"), req("weight"), opt("bias")];

@@ -4,12 +4,12 @@
 //! tensor with the elements along its first dimension; it grows when something is written behind
 //! its end.
 
-use super::Opset::CoreML5;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 use crate::program::{TensorType, Type};
 use crate::scope::Entry;
 use coreml_spec::DataType;

@@ -2,13 +2,13 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::VARYING_CHANNELS;
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `batch_norm`.
 const BATCH: &[Param] =

@@ -2,14 +2,15 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::CoreML5;
 use super::conv::Window;
-use super::{Op, op, opt, req, volume};
+use super::volume;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::VARYING_VOLUME;
 use crate::onnx::AttributeProto;
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[

@@ -3,12 +3,12 @@
 //! Flow: rows of the table in `ops.rs`. A seed makes an engine repeat its numbers; -1 means none.
 //! Which numbers they are is the engine's affair: only the distribution is MIL's.
 
-use super::Opset::CoreML5;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[

@@ -4,12 +4,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::{Args, normalized};
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `expand_dims`.
 const EXPAND_DIMS: &[Param] = &[req("x"), req("axes")];

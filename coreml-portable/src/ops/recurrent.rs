@@ -4,13 +4,13 @@
 //! others become a loop over time, whose products with the input are taken out and computed at
 //! once: engines know few variants.
 
-use super::Opset::{CoreML5, CoreML7, CoreML8};
 use super::linear::all_zero;
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, declared};
 use crate::onnx::{AttributeProto, ElementType, ValueInfoProto};
+use crate::op::Opset::{CoreML5, CoreML7, CoreML8};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `gru`.
 const GRU: &[Param] = &[

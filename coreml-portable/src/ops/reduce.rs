@@ -2,13 +2,13 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
 use super::elementwise::convert;
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::onnx::ElementType;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of a reduction to a number.
 const AXES: &[Param] = &[req("x"), opt("axes"), opt("keep_dims")];

@@ -4,13 +4,13 @@
 //! rounding are applied here, and one bilinear GridSample with zeros outside: the form that every
 //! engine has.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::LARGE_GRID;
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, req};
 
 /// Parameters of `resample`.
 const RESAMPLE: &[Param] = &[

@@ -3,13 +3,13 @@
 //! Flow: rows of the table in `ops.rs`. What happens beyond the end of a dimension is undefined in
 //! MIL; engines report an error.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::limit::{INTEGER_DIVISION, Limit};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `scatter` and `scatter_along_axis`.
 const SCATTER: &[Param] = &[req("data"), req("indices"), req("updates"), opt("axis"), opt("mode")];

@@ -2,12 +2,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7, CoreML8};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7, CoreML8};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Beyond the end of any dimension. 32 bits, since some engines keep positions in them.
 const END: i64 = i32::MAX as i64;
