@@ -3,7 +3,7 @@
 //! Owns: [`Error`] for callers and [`OpError`] for the rows of the operation table.
 //! Must not: mix "your model or input is wrong" with "this crate or its engine cannot do that yet".
 
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 use std::fmt;
 use std::path::PathBuf;
 

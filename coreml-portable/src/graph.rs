@@ -10,6 +10,7 @@ mod nodes;
 
 pub(crate) use constants::le_bytes;
 
+use crate::dialect::Dialect;
 use crate::error::OpError;
 use crate::limit::STATE_IN_BODY;
 use crate::onnx::{
@@ -49,32 +50,6 @@ pub(crate) enum Layout {
     Plain,
     /// A matrix with rows and columns exchanged, for weights that MIL stores as `[out, in]`.
     Transposed,
-}
-
-/// What ONNX an engine understands, where engines differ and a row can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// Convolution and pooling over three spatial dimensions.
-    pub(crate) volumes: bool,
-    /// Matrix products of integers.
-    pub(crate) integer_products: bool,
-    /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
-    pub(crate) transposed_weights: bool,
-    /// Half-precision constants are widened when the engine loads the model, not by us.
-    pub(crate) widens_constants: bool,
-    /// ArgMax and ArgMin take the first of equals, as ONNX says.
-    pub(crate) first_of_equals: bool,
-}
-
-impl Dialect {
-    /// All of ONNX.
-    pub(crate) const FULL: Self = Self {
-        volumes: true,
-        integer_products: true,
-        transposed_weights: true,
-        widens_constants: false,
-        first_of_equals: true,
-    };
 }
 
 /// The graph under construction.

@@ -8,7 +8,9 @@
 
 mod args;
 mod constant;
+mod dialect;
 mod engine;
+mod engine_kind;
 mod error;
 mod export;
 mod graph;
@@ -23,9 +25,10 @@ mod session;
 mod shape_check;
 mod state;
 mod translate;
+mod translation;
 mod weights;
 
-pub use engine::EngineKind;
+pub use engine_kind::EngineKind;
 pub use error::{Error, Problem, Unsupported};
 pub use export::{Onnx, to_onnx};
 pub use limit::Limit;

@@ -4,7 +4,7 @@
 //! Flow: a row of `ops/` names its limits and raises the same ones, so that the table tells before
 //! a model does; `translate.rs` raises those that forbid an operation altogether.
 
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 use crate::error::OpError;
 
 /// Something that MIL allows and a row of the table cannot express.

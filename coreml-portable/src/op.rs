@@ -6,7 +6,7 @@
 
 use crate::args::Args;
 use crate::constant::Expand;
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::limit::Limit;

@@ -5,12 +5,14 @@
 //! Must not: know operations.
 //! Flow: `coreml-rt` → [`Session`] → `translate.rs` at load, an engine at each run.
 
-use crate::engine::{Engine, EngineKind, Input, Numbers};
+use crate::engine::{self, Engine, Input, Numbers};
+use crate::engine_kind::EngineKind;
 use crate::error::{Error, Problem};
 use crate::outputs::Outputs;
 use crate::shape_check::{check, check_output};
 use crate::state::State;
-use crate::translate::{Port, Settings, Translation, translate};
+use crate::translate::{Settings, translate};
+use crate::translation::{Port, Translation};
 use coreml_spec::{Elements, Feature, Function, Interface, Package, TensorRef};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -135,7 +137,7 @@ impl Session {
             states: states.iter().map(|port| state(&port.input)).collect::<Result<_, Error>>()?,
             scratch: Mutex::default(),
             function: Arc::new(function.clone()),
-            engine: options.engine.load(translation, options.threads)?,
+            engine: engine::load(options.engine, translation, options.threads)?,
         })
     }
 

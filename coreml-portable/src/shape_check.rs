@@ -5,7 +5,7 @@
 
 use crate::engine::Tensor;
 use crate::error::Error;
-use crate::translate::Port;
+use crate::translation::Port;
 use coreml_spec::{DataType, Feature, FeatureKind, Flexibility, Shape, SizeRange, TensorRef};
 
 /// Compares an input with its feature.

@@ -7,7 +7,7 @@ use crate::engine::{Buffer, Tensor};
 use crate::error::Error;
 use crate::onnx::ElementType;
 use crate::outputs::{copy, data_type};
-use crate::translate::Port;
+use crate::translation::Port;
 use coreml_spec::{Elements, ElementsMut, Feature, Function};
 use half::slice::HalfFloatSliceExt;
 use std::sync::Arc;

@@ -8,56 +8,22 @@
 
 use crate::args::{Args, as_tensor, type_of};
 use crate::constant::{ConstantEntry, Expand};
-use crate::engine::EngineKind;
+use crate::dialect::Dialect;
+use crate::engine_kind::EngineKind;
 use crate::error::{Error, OpError, Problem, Unsupported};
-use crate::graph::{Dialect, Graph, Layout, Value, element_type};
+use crate::graph::{Graph, Layout, Value, element_type};
 use crate::onnx::{
-    DimensionProto, DimensionValue, ElementType, ModelProto, TensorShapeProto, TensorTypeProto,
-    TypeProto, TypeValue, ValueInfoProto,
+    DimensionProto, DimensionValue, ElementType, TensorShapeProto, TensorTypeProto, TypeProto,
+    TypeValue, ValueInfoProto,
 };
 use crate::op::{Emit, Opset};
 use crate::ops::find;
 use crate::program::{Binding, Block, Function, Operation, TensorType, Type};
 use crate::scope::{Entry, Scope};
-use crate::weights::Weights;
+use crate::translation::{Port, StatePort, Translation};
 use coreml_spec::{Constant, DataType, Package, proto};
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
-
-/// A translated function.
-#[derive(Debug)]
-pub(crate) struct Translation {
-    /// The ONNX model; its large constants are external.
-    pub(crate) model: ModelProto,
-    /// The large constants.
-    pub(crate) weights: Weights,
-    /// Inputs, in the program's order.
-    pub(crate) inputs: Vec<Port>,
-    /// Outputs, in the program's order.
-    pub(crate) outputs: Vec<Port>,
-    /// States, in the program's order.
-    pub(crate) states: Vec<StatePort>,
-}
-
-/// An input or output of the ONNX model.
-#[derive(Clone, Debug)]
-pub(crate) struct Port {
-    /// Name, which is the feature's.
-    pub(crate) name: String,
-    /// Type in the MIL program.
-    pub(crate) ty: TensorType,
-    /// Element type in the ONNX model: single precision or 32-bit integers.
-    pub(crate) element: ElementType,
-}
-
-/// A state: an input that holds it before, and an output that holds it after.
-#[derive(Clone, Debug)]
-pub(crate) struct StatePort {
-    /// The input.
-    pub(crate) input: Port,
-    /// Name of the output; `None` when the function never writes the state.
-    pub(crate) output: Option<String>,
-}
 
 /// How to translate.
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +59,7 @@ pub(crate) fn translate(
     let mut findings = Findings { opset, problems: Vec::new(), faults: Vec::new() };
     translator.check(&function.block, &mut findings);
     findings.result()?;
-    let mut g = Graph::new(
-        settings.engine.map_or(Dialect::FULL, EngineKind::dialect),
-        package.weight_files(),
-    );
+    let mut g = Graph::new(Dialect::of(settings.engine), package.weight_files());
     let mut scope = Scope::default();
     let (mut inputs, states) = translator.bind_inputs(&function, &mut g, &mut scope)?;
     for output in &function.block.outputs {

@@ -8,7 +8,7 @@ mod library;
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
-use crate::translate::Translation;
+use crate::translation::Translation;
 use crate::weights::{Elements, Stored};
 use coreml_spec::WeightFile;
 use half::f16;
