@@ -9,10 +9,12 @@
 mod args;
 mod constant;
 mod dialect;
+mod emitter;
 mod engine;
 mod engine_kind;
 mod error;
 mod export;
+mod findings;
 mod graph;
 mod limit;
 mod onnx;
