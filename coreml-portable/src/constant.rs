@@ -111,7 +111,7 @@ impl<'a> ConstantEntry<'a> {
         let bytes = if integer {
             elements.iter().flat_map(|element| (*element as i32).to_le_bytes()).collect()
         } else {
-            crate::graph::le_bytes(elements)
+            elements.into_iter().flat_map(f32::to_le_bytes).collect()
         };
         let data_type = if integer { DataType::Int32 } else { DataType::Float32 };
         Ok(Cow::Owned(Constant { data_type, dims, bytes: Cow::Owned(bytes), strings: &[] }))

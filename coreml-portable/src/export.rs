@@ -39,7 +39,7 @@ pub fn to_onnx(package: &Package, function: Option<&str>) -> Result<Onnx, Error>
     let interface = package.interface()?;
     let function = chosen(&interface, function)?;
     let translation =
-        translate(package, &function.name, Settings { engine: None, round_to_half: false })?;
+        translate(package, function, Settings { engine: None, round_to_half: false })?;
     Ok(Onnx { model: translation.model, weights: translation.weights.into_bytes() })
 }
 

@@ -8,8 +8,6 @@
 mod constants;
 mod nodes;
 
-pub(crate) use constants::le_bytes;
-
 use crate::dialect::Dialect;
 use crate::error::OpError;
 use crate::limit::STATE_IN_BODY;
@@ -124,8 +122,6 @@ impl Graph {
     }
 
     /// Sets what new nodes are named after.
-    ///
-    /// Called by: `translate.rs`, before each row.
     pub(crate) fn begin(&mut self, origin: &str) {
         self.origin.clear();
         self.origin.push_str(origin);
@@ -211,7 +207,7 @@ impl Graph {
     /// Appends a node that gives `value` another name: what a graph's or a body's output must be
     /// called.
     ///
-    /// Called by: `translate.rs` for outputs; `name` was reserved by [`Graph::reserve`].
+    /// Parameters: `name` — one that [`Graph::reserve`] reserved, when it is a graph's output.
     pub(crate) fn rename(&mut self, value: &Value, name: &str) {
         self.push("Identity", &[value], vec![name.to_owned()], Vec::new());
     }

@@ -38,6 +38,7 @@ mod scatter_gather;
 mod slicing;
 mod state;
 mod volume;
+mod window;
 
 use crate::op::{Op, Opset};
 

@@ -97,7 +97,6 @@ pub(crate) struct Function<'a> {
 impl<'a> Function<'a> {
     /// Reads the function called `name`.
     ///
-    /// Called by: `translate.rs`.
     /// Errors: [`Error::Invalid`] when the package is not an ML Program, has no such function, or
     /// its messages lack something that the format requires.
     pub(crate) fn read(package: &'a Package, name: &str) -> Result<Self, Error> {

@@ -99,7 +99,18 @@ impl Session {
     /// wrong with the options; [`Error::Engine`] is the engine's own failure.
     pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
         let interface = package.interface()?;
-        let function = chosen(&interface, options.function.as_deref())?;
+        Self::load_function(package, chosen(&interface, options.function.as_deref())?, options)
+    }
+
+    /// Loads a function whose interface the caller has read already.
+    ///
+    /// Parameters: `function` — of this package's interface; the options' own is not looked at.
+    /// Errors: as for [`Session::load`].
+    pub fn load_function(
+        package: &Package,
+        function: &Function,
+        options: &Options,
+    ) -> Result<Self, Error> {
         if options.round_to_half && !options.engine.rounds() {
             let advice = "choose the engine ONNX Runtime (`onnxruntime`)";
             return Err(Error::Options(format!(
@@ -108,8 +119,8 @@ impl Session {
         }
         let settings =
             Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
-        let translation = translate(package, &function.name, settings)
-            .map_err(|error| with_alternatives(error, package, &function.name, options.engine))?;
+        let translation = translate(package, function, settings)
+            .map_err(|error| with_alternatives(error, package, function, options.engine))?;
         let Translation { inputs, outputs, states, .. } = &translation;
         let position = |features: &[Feature], name: &str| {
             let found = features.iter().position(|feature| feature.name == name);
@@ -258,7 +269,7 @@ impl Session {
 
 /// Returns the function of a name, or the default function.
 ///
-/// Called by: [`Session::load`], [`crate::to_onnx`].
+/// Errors: [`Error::Options`] names the functions that there are.
 pub(crate) fn chosen<'a>(
     interface: &'a Interface,
     name: Option<&str>,
@@ -276,12 +287,11 @@ pub(crate) fn chosen<'a>(
 
 /// Notes in an error what another engine has, by translating for that one too.
 ///
-/// Called by: [`Session::load`].
 /// Parameters: `engine` — the one that the error is about.
 fn with_alternatives(
     mut error: Error,
     package: &Package,
-    function: &str,
+    function: &Function,
     engine: EngineKind,
 ) -> Error {
     let Error::Unsupported(unsupported) = &mut error else { return error };

@@ -33,16 +33,16 @@ pub(crate) struct Settings {
 
 /// Translates a function.
 ///
-/// Parameters: `function_name` — of a function of the package's program; `settings` — of the engine
+/// Parameters: `described` — the interface of a function of the package; `settings` — of the engine
 /// that will run it.
 /// Errors: [`Error::Unsupported`] with everything that is missing, or [`Error::Invalid`] when the
 /// program is broken.
 pub(crate) fn translate(
     package: &Package,
-    function_name: &str,
+    described: &coreml_spec::Function,
     settings: Settings,
 ) -> Result<Translation, Error> {
-    let function = Function::read(package, function_name)?;
+    let function = Function::read(package, &described.name)?;
     let opset = Opset::parse(function.opset).ok_or_else(|| {
         let known: Vec<&str> = Opset::ALL.iter().map(|opset| opset.name()).collect();
         let reason =
@@ -66,8 +66,9 @@ pub(crate) fn translate(
     let mut outputs = bind_outputs(&function.block, &mut g, &scope)?;
     let mut states: Vec<StatePort> =
         (0..).zip(states).map(|(index, port)| bind_state(&mut g, index, port)).collect();
-    for (input, output) in package.functional_states(function_name)? {
-        states.push(functional_state(&mut inputs, &mut outputs, input, output)?);
+    // Those that the program itself declares have no output of their own.
+    for (state, output) in described.states.iter().zip(&described.state_outputs) {
+        states.push(functional_state(&mut inputs, &mut outputs, &state.name, output)?);
     }
     let graph_inputs =
         inputs.iter().chain(states.iter().map(|state| &state.input)).map(value_info).collect();

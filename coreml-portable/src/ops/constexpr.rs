@@ -233,7 +233,8 @@ fn lut_to_sparse(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
     let indices: Vec<f32> = spread(&set, &numbers(&codes)?)?;
     let indices: Vec<usize> = indices.into_iter().map(|code| code as usize).collect();
     let dense = look_up(a, &mask.dims, &indices)?;
-    // The mask is widened as the indices are: looked up in a table whose vectors are all 0 or all 1.
+    // The mask is widened as the indices are: looked up in a table whose vectors are all 0 or all
+    // 1.
     let width = dense.elements.len().checked_div(set.len()).unwrap_or(1);
     let axis = a.get("vector_axis")?.and_then(|axis| axis.to_i64s()?.first().copied());
     let axis = axis.map_or(Ok(0), |axis| crate::args::normalized(axis, mask.dims.len()))? as usize;
@@ -313,8 +314,8 @@ fn unpacked(bytes: &[u8], bits: usize, dims: &[usize]) -> Result<Vec<u8>, OpErro
 
 /// Which block each element of a tensor belongs to, when each dimension is cut into equal parts.
 struct Blocks {
-    /// For each dimension: product of the sizes after it, size of a part, and product of the
-    /// numbers of parts after it.
+    /// For each dimension: product of the sizes after it, its own size, size of a part, and product
+    /// of the numbers of parts after it.
     dims: Vec<(usize, usize, usize, usize)>,
 }
 

@@ -158,8 +158,6 @@ fn cast(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Converts to a MIL type, with the wrap-around that its width has.
-///
-/// Called by: `cast`, and rows whose output has a narrow integer type.
 pub(super) fn convert(
     g: &mut Graph,
     x: &Value,

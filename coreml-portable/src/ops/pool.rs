@@ -2,8 +2,8 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::conv::Window;
 use super::volume;
+use super::window::Window;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
