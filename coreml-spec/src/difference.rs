@@ -59,7 +59,7 @@ pub fn difference(before: &Package, after: &Package) -> Result<Difference, Error
 
 /// Compares what goes in and out of two models.
 ///
-/// Called by: [`difference`], and `cargo coreml diff` for models that only a lock describes.
+/// Called by: `cargo coreml diff`, for models that only a lock describes.
 pub fn interface_difference(before: &Interface, after: &Interface) -> Vec<Change> {
     changes(&features(before), &features(after))
 }
