@@ -1,5 +1,4 @@
-//! Static rules about ML Programs and Apple's Neural Engine: what speaks against an operation
-//! running there.
+//! Static rules about ML Programs and Apple's Neural Engine: what may keep an operation off it.
 //!
 //! Owns: the rules with their sources ([`RULES`]), applying them to a package ([`lint`]), padding,
 //! SARIF.

@@ -13,7 +13,7 @@ const ROW_ALIGNMENT: u64 = 64;
 /// Growth from which padding is worth a warning.
 const GROWTH_WARNED: f64 = 2.0;
 
-/// Padded size from which it is, in bytes: below, nobody notices.
+/// Padded size from which it is, in bytes: below, it costs nothing noticeable.
 const SIZE_WARNED: u64 = 16 << 10;
 
 /// Most tensors in the table of padding.

@@ -21,8 +21,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Number of operations that compute something at run time.
     pub operations: usize,
-    /// How many of them no rule speaks against. Whether Core ML places them on the Neural Engine,
-    /// only a device tells.
+    /// Number of them that no rule excludes from the Neural Engine. Only a device shows whether
+    /// Core ML runs them there.
     pub eligible: usize,
     /// The tensors that padding makes at least twice as large, those that lose most first.
     pub padding: Vec<Padding>,
@@ -35,7 +35,7 @@ pub struct Report {
     pub verdicts: Vec<OperationVerdict>,
 }
 
-/// Whether a rule speaks against an operation.
+/// Whether a rule excludes an operation from the Neural Engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationVerdict {
     /// The function.
@@ -44,7 +44,7 @@ pub struct OperationVerdict {
     pub operation: String,
     /// Name of the first output.
     pub name: String,
-    /// Whether none does.
+    /// Whether no rule excludes it.
     pub eligible: bool,
 }
 

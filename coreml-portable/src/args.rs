@@ -22,7 +22,7 @@ pub(crate) trait Context<'a>: Debug {
     /// Returns whether a `linear` multiplies by the constant of that name.
     fn is_factor(&self, name: &str) -> bool;
 
-    /// Translates a body of control flow inside of the graph's body that is being built.
+    /// Translates a body of control flow inside the graph's body that is being built.
     ///
     /// Parameters: `parent` — what names mean where the body stands; `inputs` — what it gets.
     /// Returns: what it gives.

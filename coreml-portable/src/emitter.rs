@@ -62,7 +62,7 @@ impl<'a> Context<'a> for Emitter<'a> {
             g.begin(output);
             self.emit(operation, g, &mut scope).map_err(|error| {
                 let inside = |reason: String| {
-                    format!("{} at `{output}` inside of it: {reason}", operation.kind)
+                    format!("{} at `{output}` inside it: {reason}", operation.kind)
                 };
                 match error {
                     OpError::Unsupported(reason) => OpError::Unsupported(inside(reason)),

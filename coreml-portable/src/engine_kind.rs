@@ -35,8 +35,8 @@ impl EngineKind {
         }
     }
 
-    /// Returns whether the program was built with the engine. The shared library of ONNX Runtime
-    /// has to be there besides.
+    /// Returns whether the program was built with the engine. ONNX Runtime needs its
+    /// shared library as well.
     pub fn is_built(self) -> bool {
         self == Self::Rten || cfg!(feature = "onnxruntime")
     }

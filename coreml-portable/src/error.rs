@@ -115,7 +115,7 @@ pub struct Problem {
     pub count: usize,
     /// What is missing.
     pub reason: String,
-    /// Another engine than the chosen one, which has it.
+    /// Another engine than the chosen one, which supports it.
     pub alternative: Option<EngineKind>,
 }
 
@@ -126,7 +126,7 @@ impl fmt::Display for Problem {
             write!(f, " ({} times)", self.count)?;
         }
         if let Some(engine) = self.alternative {
-            write!(f, "; the engine {engine} has it")?;
+            write!(f, "; the engine {engine} supports it")?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The ONNX graph under construction.
 //!
-//! Owns: unique names, nodes, initializers and where their bytes lie.
+//! Owns: unique names, nodes, initializers and the place of their bytes.
 //! Must not: know MIL operations; rows know those and call this.
 //! Flow: `translate.rs` makes one per program; rows append nodes; [`Graph::finish`] gives the model
 //! for an engine.
@@ -44,7 +44,7 @@ impl Value {
 /// A constant's layout in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Layout {
-    /// As MIL has it.
+    /// That of MIL.
     Plain,
     /// A matrix with rows and columns exchanged, for weights that MIL stores as `[out, in]`.
     Transposed,
@@ -157,7 +157,7 @@ impl Graph {
 
     /// Replaces what a state holds.
     ///
-    /// Errors: inside of a body, which may run any number of times.
+    /// Errors: inside a body, which may run any number of times.
     pub(crate) fn write_state(&mut self, index: usize, value: Value) -> Result<(), OpError> {
         if self.depth > 0 {
             return Err(STATE_IN_BODY.error());

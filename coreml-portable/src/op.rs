@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Op`] with its versions, parameters and limits, and the constructors that rows use.
 //! Must not: know an operation.
-//! Flow: the families in `ops/` make rows; `ops.rs` lists them; `translate.rs` calls them.
+//! Flow: the families in `ops/` make rows; `ops.rs` lists them; `emitter.rs` calls them.
 
 use crate::args::Args;
 use crate::constant::Expand;
@@ -53,7 +53,7 @@ impl Opset {
 pub struct Param {
     /// Name, exactly MIL's.
     pub name: &'static str,
-    /// Whether the operation must have it.
+    /// Whether the operation must have this argument.
     pub required: bool,
 }
 

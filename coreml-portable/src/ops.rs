@@ -3,8 +3,8 @@
 //! Owns: lookup, and the list of families.
 //! Must not: compute on the inputs of a model. A row appends ONNX nodes; only `constexpr.rs`
 //! computes, constants from constants.
-//! Flow: `translate.rs` finds the row of each operation by name and opset, compares its parameters,
-//! and calls it.
+//! Flow: `findings.rs` finds the row of each operation by name and opset and compares its
+//! parameters; `emitter.rs` calls it.
 //!
 //! Adding an operation is adding a row to its family's `OPS` and a case to the tests. A new version
 //! that changes nothing here is another opset in its row; one with other parameters or another

@@ -1,8 +1,8 @@
 //! An ML Program as the translator sees it: operations with typed arguments and outputs.
 //!
 //! Owns: the only code of this crate that reads the package's MIL messages.
-//! Must not: judge operations; `translate.rs` does that with the table.
-//! Flow: [`Function::read`] for one function of a package; `translate.rs` walks its operations.
+//! Must not: judge operations; `findings.rs` does that with the table.
+//! Flow: `translate.rs` → [`Function::read`]; `emitter.rs` walks its operations.
 
 use crate::error::Error;
 use coreml_spec::{DataType, Package, proto};

@@ -55,7 +55,7 @@ pub struct Session {
     scratch: Mutex<Vec<Scratch>>,
 }
 
-/// What keeps the elements of an input alive, and as they are.
+/// What keeps the elements of an input alive and unchanged.
 pub type Keeper = Arc<dyn Any + Send + Sync>;
 
 /// Room for one converted input.
@@ -69,7 +69,7 @@ struct Scratch {
     ints: Vec<i32>,
 }
 
-/// Elements that nobody changes as long as something lives.
+/// Elements that do not change as long as their keeper lives.
 #[derive(Debug)]
 struct Origin {
     /// What keeps them. Not alive through this: its memory is not used for anything else while this
@@ -197,7 +197,7 @@ impl Session {
     /// Runs a function whose inputs may be the same as in the run before.
     ///
     /// Parameters: `state` — needed where the function has states; `inputs` — as for [`Self::run`];
-    /// `keepers` — for each input what keeps its elements as they are, where there is such a thing.
+    /// `keepers` — for each input what keeps its elements unchanged, if anything does.
     /// Half precision that was widened for the run before, of the same keeper, is not widened
     /// again. No keeper is kept alive.
     /// Errors: those of [`Self::run_with_state`].
@@ -380,7 +380,7 @@ mod tests {
         };
         assert_eq!(floats, [4.0, 2.0]);
         scratch.floats[0] = 7.0;
-        assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what nobody kept may have changed");
+        assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what had no keeper may have changed");
         // Other numbers in the same room.
         let Numbers::Float(floats) = widened(Elements::Float64(&[5.0, 6.0]), None, &mut scratch)
         else {

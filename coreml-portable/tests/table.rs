@@ -120,9 +120,8 @@ fn an_error_names_the_engine_that_has_what_is_missing() {
     assert_eq!(
         message,
         "the portable backend lacks one thing that this program needs:\n  conv (CoreML5) at \
-        `conv_0`: three spatial dimensions \
-         whose sizes vary; the engine ONNX Runtime has it\nLoad the model with the engine ONNX \
-         Runtime (`onnxruntime`), or \
-         run it with Core ML on an Apple system, or rewrite these operations in the PyTorch model."
+         `conv_0`: three spatial dimensions whose sizes vary; the engine ONNX Runtime supports \
+         it\nLoad the model with the engine ONNX Runtime (`onnxruntime`), or run it with Core ML \
+         on an Apple system, or rewrite these operations in the PyTorch model."
     );
 }

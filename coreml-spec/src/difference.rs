@@ -159,7 +159,7 @@ fn operations(before: &Package, after: &Package) -> Result<Vec<Change>, Error> {
     let mut all = changes(&text(&counts), &text(&new_counts));
     for (name, operation) in named {
         let Some(other) = new_named.get(&name) else { continue };
-        // Where a weight lies is no difference; what it holds is compared apart.
+        // The place of a weight is no difference; what it holds is compared apart.
         let (one, other) = (without_offsets(operation), without_offsets(other));
         if one != other {
             let kind = |operation: &Operation| {

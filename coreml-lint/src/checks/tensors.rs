@@ -9,7 +9,7 @@ use crate::scope::{Given, Named, Scope, Tensor, is_in_weight_file};
 use coreml_spec::proto::{Operation, Value};
 use coreml_spec::{DataType, Error};
 
-/// Number of dimensions that the Neural Engine is fond of.
+/// Most dimensions that the Neural Engine handles well.
 const RANK_LIMIT: usize = 4;
 
 /// Largest first and second dimension (batch and channels), in elements.

@@ -1,7 +1,7 @@
 //! The default engine: rten, in pure Rust.
 //!
 //! Owns: loading and running with rten.
-//! Flow: `session.rs` → here → the `rten` crate.
+//! Flow: `engine.rs` → here → the `rten` crate.
 
 use super::{Buffer, Engine, Input, Numbers, Tensor};
 use crate::error::Error;
@@ -117,7 +117,7 @@ fn owned(dims: &[usize], buffer: Buffer) -> Result<ValueOrView<'static>, Error> 
     Ok(value.into())
 }
 
-/// Takes the elements out of a value; moves them where they lie in row-major order.
+/// Takes the elements out of a value; moves them where they are in row-major order.
 fn tensor(value: Value) -> Result<Tensor, Error> {
     match value {
         Value::FloatTensor(tensor) => {

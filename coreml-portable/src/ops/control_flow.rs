@@ -1,6 +1,6 @@
 //! Branches and loops: MIL's `control_flow.py` without its lists.
 //!
-//! Flow: rows of the table in `ops.rs`; bodies are translated by `translate.rs` inside of the
+//! Flow: rows of the table in `ops.rs`; `emitter.rs` translates their bodies inside the
 //! graph's bodies.
 
 use crate::args::Args;

@@ -66,7 +66,7 @@ pub(super) fn image_size(a: &Args<'_, '_>, g: &mut Graph, x: &Value) -> Result<V
 /// Samples images bilinearly.
 ///
 /// Parameters: `places` — of shape [batch, height, width, 2], (x, y) in pixels; `outside` — what
-/// lies around the image.
+/// is around the image.
 pub(super) fn sampled(
     g: &mut Graph,
     x: &Value,

@@ -163,7 +163,7 @@ impl Mode {
         Ok(Self { reduction, updates })
     }
 
-    /// Returns the attribute that tells ONNX.
+    /// Returns the attribute of ONNX.
     fn attribute(&self) -> AttributeProto {
         AttributeProto::string("reduction", self.reduction)
     }

@@ -68,7 +68,7 @@ fn sizes(a: &Args<'_, '_>) -> Result<([i64; 4], [i64; 4]), OpError> {
 
 /// Pools each plane, and then along the depth: maxima and means of equal parts allow that.
 ///
-/// Parameters: `extra` — attributes of the pooling besides those of the window.
+/// Parameters: `extra` — attributes of the pooling in addition to those of the window.
 pub(super) fn pool(
     a: &Args<'_, '_>,
     g: &mut Graph,
