@@ -20,16 +20,16 @@
 
 pub(crate) mod archive;
 mod entry;
+mod file_lock;
 mod garbage;
 mod inputs;
 mod listing;
-mod lock;
 mod temporary;
 
 pub(crate) use entry::{Draft, Entry, bytes_below};
+pub(crate) use file_lock::Lock;
 pub use garbage::Collected;
 pub use listing::{Damage, Listed};
-pub(crate) use lock::Lock;
 pub(crate) use temporary::Temporary;
 
 use crate::digest::Digests;

@@ -3,12 +3,12 @@
 //! Owns: every environment variable that is read, and every line that is printed.
 //! Flow: `lib.rs` reads [`Environment`] first and prints through [`report`] last.
 
+use crate::build::{Build, Options, Policy};
 use crate::config::Config;
-use crate::embed::Target;
 use crate::error::{Error, ErrorKind};
+use crate::output::embed::Target;
 use crate::python::PythonOptions;
 use crate::remote::Remote;
-use crate::session::{Build, Options, Policy};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

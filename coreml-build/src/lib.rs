@@ -12,45 +12,35 @@
 //! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → [`Session`] → `cargo.rs`
 //! (lines for cargo). The attribute macro then reads the index that the session left in `OUT_DIR`.
 
+mod build;
 mod cache;
 mod cargo;
 mod child;
-mod compiler;
+mod command;
 mod config;
-mod convert;
-mod delivery;
 mod digest;
-pub mod doctor;
-mod driver;
-mod embed;
-mod embedded;
 mod error;
-mod fingerprint;
 mod lock;
-mod lookup;
 mod manifest;
-mod materialize;
 mod nearest;
+mod output;
 mod python;
-mod ready;
 mod remote;
-mod selection;
-mod session;
 mod status;
-mod upkeep;
 
+pub use build::{Build, BuiltModel, Options, Policy, Session};
 pub use cache::{Collected, Damage, Listed};
-pub use compiler::compile as compile_packages;
+pub use command::doctor;
+pub use command::lock::Locking;
+pub use command::selection::Selection;
+pub use command::upkeep::{Moved, Moves, Whereabouts};
 pub use config::Limits;
-pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};
-pub use lock::Locking;
+pub use output::compiler::compile as compile_packages;
+pub use output::embed::{Library, Target};
 pub use python::PythonOptions;
 pub use remote::Remote;
-pub use selection::Selection;
-pub use session::{Build, BuiltModel, Options, Policy, Session};
 pub use status::{Observer, Progress};
-pub use upkeep::{Moved, Moves, Whereabouts};
 
 /// Converts the models of a manifest, unless the cache has them, and leaves them where the
 /// attribute macro finds them.

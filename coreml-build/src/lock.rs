@@ -7,18 +7,14 @@
 //! `lock/make.rs` makes a new one, `lock/text.rs` writes it down, `lock/skip.rs` builds from it
 //! alone.
 
-mod make;
-mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use make::Locking;
-
+use crate::build::fingerprint::{Snapshot, pinned};
 use crate::cache::Entry;
 use crate::digest::Digests;
 use crate::error::{Error, ErrorKind, Place};
-use crate::fingerprint::{Snapshot, pinned};
 use crate::python::Requirements;
 use coreml_spec::Interface;
 use std::collections::BTreeMap;

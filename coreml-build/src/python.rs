@@ -8,6 +8,8 @@
 //! interpreter on `PATH` by `COREML_UV`, by `uv` on `PATH`, by a `uv` that pip installs from its
 //! pinned hash, or by pip alone.
 
+pub(crate) mod driver;
+pub(crate) mod embedded;
 mod environment;
 mod installer;
 mod interpreter;

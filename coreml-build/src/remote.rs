@@ -18,17 +18,15 @@
 
 #[cfg(feature = "s3")]
 mod bucket;
-mod exchange;
 mod folder;
 #[cfg(feature = "http")]
 mod http;
-mod location;
+pub(crate) mod location;
 #[cfg(feature = "s3")]
 mod profile;
-mod record;
+pub(crate) mod record;
 #[cfg(feature = "s3")]
 mod signature;
-mod store;
+pub(crate) mod store;
 
-pub(crate) use exchange::Connection;
 pub use location::Remote;

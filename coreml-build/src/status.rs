@@ -6,7 +6,7 @@
 //! Flow: `environment.rs` and `driver.rs` tell what they are doing, and call [`Status::tick`] while
 //! they wait.
 
-use crate::session::Options;
+use crate::build::Options;
 use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -123,7 +123,7 @@ impl Cache {
         let failed = |error: io::Error| Error::storage("collect garbage", &self.root, &error);
         let _lock = self.alone(waiting).map_err(failed)?;
         // Where locks do nothing a build may be using what was used lately.
-        let protected = if super::lock::works(&self.use_lock_path()) {
+        let protected = if super::file_lock::works(&self.use_lock_path()) {
             Duration::ZERO
         } else {
             2 * USED_WITHIN

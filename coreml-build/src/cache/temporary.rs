@@ -7,8 +7,8 @@
 //! name tells, and everything where locks do nothing, is left alone for a day.
 //! Flow: the driver writes into one, `cache.rs` renames entries out of it.
 
+use super::file_lock;
 use super::garbage::{ABANDONED, age};
-use super::lock;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -88,7 +88,7 @@ pub(super) fn sweep(folder: &Path) -> usize {
         let Ok(lock) = File::open(&lock_path) else { continue };
         let is_own = entry.file_name().as_encoded_bytes().starts_with(this_boot().as_bytes());
         let is_free = match lock.try_lock() {
-            Ok(()) => is_own && lock::works(&lock_path) || is_old(&lock),
+            Ok(()) => is_own && file_lock::works(&lock_path) || is_old(&lock),
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(_)) => is_old(&lock),
         };

@@ -118,7 +118,7 @@ impl Lock {
     /// Reads the text of a lock.
     ///
     /// Errors: what is wrong, with its line.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
         if file.version != VERSION {
             return Err(format!(
@@ -137,7 +137,7 @@ impl Lock {
     /// Returns the text.
     ///
     /// Errors: something has no form in TOML, which the types rule out.
-    pub(super) fn text(&self) -> Result<String, String> {
+    pub(crate) fn text(&self) -> Result<String, String> {
         let mut text = format!("{HEADER}version = {VERSION}\n\n[python]\n");
         list(&mut text, "requirements", &self.python.requirements)?;
         if !self.python.packages.is_empty() {

@@ -7,7 +7,7 @@
 
 use super::version::VersionRange;
 use crate::digest::Hasher;
-use crate::embedded;
+use crate::python::embedded;
 use std::borrow::Cow;
 
 /// Python packages and the interpreters that may run them.

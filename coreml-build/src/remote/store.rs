@@ -9,11 +9,11 @@ use std::fs::File;
 use std::io::Read;
 
 /// Largest record or list, in bytes.
-pub(super) const LARGEST_RECORD: u64 = 16 << 20;
+pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
 
 /// The part of the remote that a key is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Records and lists.
     Records,
     /// Archives.
@@ -22,7 +22,7 @@ pub(super) enum Part {
 
 impl Part {
     /// Returns its folder.
-    pub(super) fn folder(self) -> &'static str {
+    pub(crate) fn folder(self) -> &'static str {
         match self {
             Self::Records => "ac",
             Self::Archives => "cas",
@@ -32,7 +32,7 @@ impl Part {
 
 /// Why a remote was of no use: the end of a sentence that begins with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It does not answer: it is not asked again.
     Down(String),
     /// It answers wrongly.
@@ -54,7 +54,7 @@ impl Store {
     ///
     /// Parameters: `offline` — forbids the network.
     /// Errors: why it is not used.
-    pub(super) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
+    pub(crate) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
         match &remote.location {
             Location::Folder(path) => Ok(Self::Folder(Folder::new(path.clone()))),
             Location::Server(_) | Location::Bucket { .. } if offline => {
@@ -87,7 +87,7 @@ impl Store {
     }
 
     /// Returns a record or list, whole; `None` when there is none.
-    pub(super) fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+    pub(crate) fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let Some(source) = self.get(Part::Records, key, LARGEST_RECORD)? else { return Ok(None) };
         let mut content = Vec::new();
         let read = source.take(LARGEST_RECORD + 1).read_to_end(&mut content);
@@ -101,7 +101,7 @@ impl Store {
     /// Opens what is stored under `key`; `None` when there is nothing.
     ///
     /// Parameters: `size` — about how many bytes are expected: how long it may take depends on it.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         part: Part,
         key: &str,
@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Returns whether there is something under `key`.
-    pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
+    pub(crate) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
         match self {
             Self::Folder(folder) => Ok(folder.has(part, key)),
             #[cfg(feature = "http")]
@@ -132,7 +132,7 @@ impl Store {
     /// Stores the content of `file` under `key`.
     ///
     /// Parameters: `replace` — also where there is something already; otherwise that stays.
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         part: Part,
         key: &str,

@@ -4,13 +4,13 @@
 //! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `cache.rs`, `remote/exchange.rs`,
 //! `python.rs`.
 
+use crate::build::lookup::{Wanted, find};
+use crate::build::{Session, Source};
 use crate::cache::{Collected, Damage, Listed};
 use crate::error::{Error, ErrorKind};
 use crate::lock::Lock;
-use crate::lookup::{Wanted, find};
 use crate::manifest::{Manifest, Rejected};
 use crate::python;
-use crate::session::{Session, Source};
 use crate::status::Status;
 
 /// Where a model is after a command.

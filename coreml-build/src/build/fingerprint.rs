@@ -6,9 +6,9 @@
 //! (`cache/inputs.rs`) → [`Snapshot`] of each list → the cache entry of its fingerprint.
 
 use crate::digest::{Digests, Hasher, is_digest};
-use crate::embedded;
 use crate::manifest::Conversion;
 use crate::python::Requirements;
+use crate::python::embedded;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;

@@ -6,20 +6,28 @@
 //! Flow: `lib.rs` → [`Session::build`] → `manifest.rs`, `lookup.rs`, on a miss `convert.rs`, then
 //! `delivery.rs`.
 
+pub(crate) mod convert;
+pub(crate) mod delivery;
+pub(crate) mod exchange;
+pub(crate) mod fingerprint;
+pub(crate) mod lookup;
+mod ready;
+mod skip;
+
 use crate::cache::{Cache, bytes_below};
 use crate::config::Limits;
-use crate::convert::Failure;
-use crate::embed::{Library, Target};
 use crate::error::{Error, ErrorKind, render};
 use crate::lock::{self, Lock};
-use crate::lookup::{Found, Wanted, find};
 use crate::manifest::{self, Manifest, Model, Rejected};
-use crate::materialize;
+use crate::output::embed::{Library, Target};
+use crate::output::materialize;
 use crate::python::PythonOptions;
-use crate::ready;
-use crate::remote::{Connection, Remote};
+use crate::remote::Remote;
 use crate::status::Observer;
+use convert::Failure;
 use coreml_spec::{BuildError, INDEX_VERSION, Index, Outcome, index_folder};
+use exchange::Connection;
+use lookup::{Found, Wanted, find};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

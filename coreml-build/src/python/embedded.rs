@@ -15,7 +15,7 @@ macro_rules! driver_files {
         /// The files of the package `coreml_driver`: path relative to the folder that goes on
         /// `sys.path`, content.
         pub(crate) const DRIVER: &[(&str, &str)] = &[
-            $((concat!("coreml_driver/", $name), include_str!(concat!("../python/coreml_driver/", $name)))),*
+            $((concat!("coreml_driver/", $name), include_str!(concat!("../../python/coreml_driver/", $name)))),*
         ];
     };
 }
@@ -74,10 +74,10 @@ driver_files!(
 );
 
 /// The packages that the driver is tested with, one a line.
-pub(crate) const REQUIREMENTS: &str = include_str!("../python/requirements.in");
+pub(crate) const REQUIREMENTS: &str = include_str!("../../python/requirements.in");
 
 /// Versions and hashes of the default requirements and of all that they need, for every system.
-pub(crate) const REQUIREMENTS_LOCK: &str = include_str!("../python/requirements.lock");
+pub(crate) const REQUIREMENTS_LOCK: &str = include_str!("../../python/requirements.lock");
 
 /// Returns the digest of the driver's files; computed once per process, because it is part of every
 /// primary key.
@@ -136,7 +136,7 @@ mod tests {
         let listed: BTreeSet<_> = DRIVER.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(
             listed, found,
-            "src/embedded.rs must list exactly the files of python/coreml_driver"
+            "src/python/embedded.rs must list exactly the files of python/coreml_driver"
         );
     }
 

@@ -5,16 +5,16 @@
 //! Flow: the command line → [`Session::lock`] → `session.rs` finds or converts →
 //! [`Locking::write`].
 
-use super::{Lock, LockedModel, LockedPackages, path};
+use crate::build::convert::Failure;
+use crate::build::delivery::interface_of;
+use crate::build::lookup::{Found, Wanted};
+use crate::build::{Conversions, Session};
 use crate::cache::write_whole;
-use crate::convert::Failure;
-use crate::delivery::interface_of;
-use crate::embedded;
 use crate::error::{Error, ErrorKind};
-use crate::lookup::{Found, Wanted};
+use crate::lock::{Lock, LockedModel, LockedPackages, path};
 use crate::manifest::{self, Manifest};
+use crate::python::embedded;
 use crate::python::{self, Requirements};
-use crate::session::{Conversions, Session};
 use crate::status::Status;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

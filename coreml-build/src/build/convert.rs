@@ -4,13 +4,13 @@
 //! its output.
 //! Flow: `session.rs` → here → `python.rs`, `driver.rs`, then `cache.rs` publishes.
 
+use crate::build::fingerprint::{Snapshot, pinned};
+use crate::build::lookup::{Found, Wanted, find};
+use crate::build::{Conversions, Policy, Session, not_cached};
 use crate::cache::{Cache, Draft, Lookup, Temporary};
-use crate::driver::{self, Failed, Reply};
 use crate::error::{Error, ErrorKind};
-use crate::fingerprint::{Snapshot, pinned};
-use crate::lookup::{Found, Wanted, find};
 use crate::python;
-use crate::session::{Conversions, Policy, Session, not_cached};
+use crate::python::driver::{self, Failed, Reply};
 use crate::status::Status;
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -5,13 +5,13 @@
 //! anything.
 //! Flow: `session.rs` → [`Session::deliver_from_lock`] in place of finding and converting.
 
-use super::{Lock, command, outdated};
-use crate::delivery::indexed;
+use crate::build::delivery::indexed;
+use crate::build::fingerprint::primary;
+use crate::build::{Build, BuiltModel, Session};
 use crate::error::{Error, ErrorKind};
-use crate::fingerprint::primary;
+use crate::lock::{Lock, command, outdated};
 use crate::manifest::Manifest;
-use crate::materialize;
-use crate::session::{Build, BuiltModel, Session};
+use crate::output::materialize;
 use coreml_spec::{INDEX_VERSION, Index, Models, Outcome};
 
 impl Session {
@@ -89,7 +89,7 @@ fn no_lock(manifest: &str) -> Error {
         format!(
             "COREML_BUILD=skip (or DOCS_RS) takes interfaces from the lock, and {manifest} has \
             none: there is no {}",
-            super::path(std::path::Path::new(manifest)).display()
+            crate::lock::path(std::path::Path::new(manifest)).display()
         ),
     )
     .advise(format!("run `{}` once where there is Python, and commit the lock", command(manifest)))

@@ -5,14 +5,14 @@
 //! Flow: `convert.rs` → [`Session::fetch`] under the locks of what is missing, and
 //! [`Session::share`] after a conversion.
 
-use super::location::Remote;
-use super::record::{self, Record, SLOTS};
-use super::store::{Fault, Part, Store};
+use crate::build::Session;
+use crate::build::fingerprint::Snapshot;
+use crate::build::lookup::{Found, Wanted, find};
 use crate::cache::{Entry, Lookup, archive};
 use crate::error::Error;
-use crate::fingerprint::Snapshot;
-use crate::lookup::{Found, Wanted, find};
-use crate::session::Session;
+use crate::remote::location::Remote;
+use crate::remote::record::{self, Record, SLOTS};
+use crate::remote::store::{Fault, Part, Store};
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,11 +4,11 @@
 //! byte.
 //! Flow: `session.rs` → [`obtain`] → `cache.rs`; from there it goes the way of every conversion.
 
+use crate::build::convert::Failure;
+use crate::build::fingerprint::Snapshot;
+use crate::build::lookup::{Found, Wanted};
 use crate::cache::{Cache, Draft, Lookup};
-use crate::convert::Failure;
 use crate::error::{Error, ErrorKind};
-use crate::fingerprint::Snapshot;
-use crate::lookup::{Found, Wanted};
 use std::io;
 use std::path::Path;
 

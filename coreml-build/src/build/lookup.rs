@@ -5,9 +5,9 @@
 //! Must not: convert, or wait for anybody.
 //! Flow: `session.rs` → [`find`]; `convert.rs` looks again once it holds the locks.
 
+use crate::build::fingerprint::{Snapshot, primary};
 use crate::cache::{Cache, Entry, Lookup};
 use crate::error::{Error, ErrorKind};
-use crate::fingerprint::{Snapshot, primary};
 use crate::lock::LockedModel;
 use crate::manifest::{Conversion, Model};
 use crate::python::Requirements;

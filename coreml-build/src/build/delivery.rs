@@ -3,15 +3,15 @@
 //! Owns: what stands in the index and in `build.json`. Must not: find or convert anything.
 //! Flow: `session.rs` → [`Session::deliver`] → `lock.rs`, `materialize.rs`, `embed.rs`.
 
+use crate::build::lookup::{Found, Wanted};
+use crate::build::{Build, BuiltModel, Conversions, Policy, Session};
 use crate::cache::Entry;
-use crate::compiler;
-use crate::embed::{self, Library, Target};
 use crate::error::{Error, ErrorKind};
 use crate::lock::{self, Disagreement, Lock};
-use crate::lookup::{Found, Wanted};
 use crate::manifest::{Manifest, Model};
-use crate::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
-use crate::session::{Build, BuiltModel, Conversions, Policy, Session};
+use crate::output::compiler;
+use crate::output::embed::{self, Library, Target};
+use crate::output::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, Products};
 use coreml_spec::{
     INDEX_VERSION, Index, IndexedModel, Interface, Metric, Models, Outcome, digest_of_folder,
 };

@@ -13,9 +13,9 @@ pub(crate) use jobs::parallel_jobs;
 pub(crate) use protocol::{Converted, Failed};
 
 use crate::child::{self, Child};
-use crate::embedded;
 use crate::error::{Error, ErrorKind};
 use crate::manifest::Conversion;
+use crate::python::embedded;
 use crate::status::Status;
 use protocol::{Event, Request, RequestedModel, VERSION};
 use std::collections::{BTreeMap, BTreeSet};
