@@ -6,11 +6,12 @@
 //! ```
 //! and in the crate `#[coreml_rt::coreml_model("whisper.toml")] pub mod whisper {}`.
 //!
-//! Owns: the calls that a build script makes. Everything else is a module: manifest → fingerprint →
-//! cache → (on a miss Python environment → driver) → `OUT_DIR` → directives.
+//! Owns: the calls that a build script makes. Everything else is a room: `build/` has the steps,
+//! which use `manifest/`, `lock/`, `cache/`, `remote/`, `python/` and `output/`; `command/` is what the
+//! command line asks for besides.
 //! Must not: write Rust code, start Python on a cache hit, write into the source tree, panic.
-//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → [`Session`] → `cargo.rs`
-//! (lines for cargo). The attribute macro then reads the index that the session left in `OUT_DIR`.
+//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines for
+//! cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
 
 mod build;
 mod cache;
@@ -20,6 +21,7 @@ mod command;
 mod config;
 mod digest;
 mod error;
+mod files;
 mod lock;
 mod manifest;
 mod nearest;
@@ -28,11 +30,10 @@ mod python;
 mod remote;
 mod status;
 
-pub use build::{Build, BuiltModel, Options, Policy, Session};
+pub use build::{Build, BuiltModel, Context, Options, Policy, Selection};
 pub use cache::{Collected, Damage, Listed};
 pub use command::doctor;
 pub use command::lock::Locking;
-pub use command::selection::Selection;
 pub use command::upkeep::{Moved, Moves, Whereabouts};
 pub use config::Limits;
 pub use error::{Error, ErrorKind, Place, PythonPlace};
@@ -67,11 +68,11 @@ pub fn compile_all<M: AsRef<str>>(manifests: impl IntoIterator<Item = M>) {
         Ok(environment) => environment,
         Err(error) => return cargo::print(&cargo::error_lines(&error, true)),
     };
-    let session = Session::new(environment.options);
+    let context = Context::new(environment.options);
     let builds = if environment.errors.is_empty() {
-        session.build(&names)
+        context.build(&names)
     } else {
-        session.refuse(&names, &environment.errors)
+        context.refuse(&names, &environment.errors)
     };
     cargo::print(&cargo::report(&builds, environment.strict));
 }

@@ -142,7 +142,7 @@ impl Session {
         warnings: &mut Vec<String>,
     ) -> Option<Found> {
         self.options.remote.as_ref()?;
-        let _lock = self.cache.lock(&wanted.primary).hold(|| {}).ok()?;
+        let _lock = self.cache.mutex(&wanted.primary).hold(|| {}).ok()?;
         let found = find(&self.options.package_root, &self.cache, wanted, warnings).ok()?;
         found
             .filter(|found| !wanted.disagrees(&found.entry))

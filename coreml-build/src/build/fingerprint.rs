@@ -1,11 +1,12 @@
 //! What makes two conversions the same.
 //!
-//! Owns: the primary key (what the manifest and this crate say) and the fingerprint (that, and what
-//! was read).
-//! Flow: `session.rs` → [`primary`] → the lists of files that earlier conversions of that key read
+//! Owns: the primary key (manifest and this crate) and the fingerprint (the primary key, and the files
+//! that were read).
+//! Flow: `job.rs` → [`primary`] → the lists of files that earlier conversions of that key read
 //! (`cache/inputs.rs`) → [`Snapshot`] of each list → the cache entry of its fingerprint.
 
-use crate::digest::{Digests, Hasher, is_digest};
+use crate::cache::Digests;
+use crate::digest::{Hasher, is_digest};
 use crate::manifest::Conversion;
 use crate::python::Requirements;
 use crate::python::embedded;
@@ -19,7 +20,6 @@ const FORMAT_VERSION: &str = "1";
 
 /// Returns the primary key of a conversion: canonical table, driver and Python packages.
 ///
-/// Called by: `session.rs`.
 /// Returns: 64 hexadecimal digits. Two models with the same key and the same files give the same
 /// package.
 pub(crate) fn primary(
@@ -35,14 +35,11 @@ pub(crate) fn primary(
 }
 
 /// Begins the name of a file of the hub among the files that a conversion reads, and comes before
-/// its digest: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. It lies where the hub's client keeps it,
-/// which differs between machines, and a commit's files never change: so the name is all there is
-/// to know.
+/// its digest: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. The hub's client keeps it in a place that
+/// differs between machines, and a commit's files never change, so that the name is enough.
 const PINNED: [&str; 2] = ["hub:", "#sha256="];
 
-/// Returns the digest that the name of a file of the hub tells; `None` for any other input.
-///
-/// Called by: [`Snapshot::take`], and whoever would look for the input's file.
+/// Returns the digest in the name of a file of the hub; `None` for any other input.
 pub(crate) fn pinned(input: &str) -> Option<&str> {
     let (_, digest) = input.strip_prefix(PINNED[0])?.rsplit_once(PINNED[1])?;
     is_digest(digest).then_some(digest)

@@ -1,137 +1,130 @@
 //! Model packages that need no conversion.
 //!
-//! Owns: checking one, and bringing it into the cache as it is. Must not: start Python, or change a
-//! byte.
-//! Flow: `session.rs` → [`obtain`] → `cache.rs`; from there it goes the way of every conversion.
+//! Owns: checking one, and bringing it into the cache as it is.   Must not: start Python, or change
+//! a byte.
+//! Flow: `lookup.rs` → [`obtain`] → `cache/admit.rs`; then it is a model like any other.
 
-use crate::build::convert::Failure;
-use crate::build::fingerprint::Snapshot;
-use crate::build::lookup::{Found, Wanted};
-use crate::cache::{Cache, Draft, Lookup};
+use super::context::Context;
+use super::fingerprint::Snapshot;
+use super::job::{Failure, Found, Job, JobResult, Origin};
+use crate::cache::layout::{PACKAGE, REPORT};
+use crate::cache::{Admission, Draft, Lookup, Refusal};
 use crate::error::{Error, ErrorKind};
+use crate::files::{Links, walk};
 use std::io;
 use std::path::Path;
-
-/// Folder of the package in a cache entry.
-const PACKAGE: &str = "model.mlpackage";
-
-/// The report of a cache entry.
-const REPORT: &str = "report.json";
 
 /// The key at which errors stand.
 const KEY: &str = "source.package";
 
-/// Returns the package in `folder` as a cache entry, made now where there is none.
+/// Returns the package in `folder` as a cache entry, made now where there is none; whatever
+/// `COREML_BUILD` says, for nothing is converted.
 ///
-/// Called by: `session.rs`, whatever `COREML_BUILD` says: nothing is converted.
-/// Parameters: `folder` — relative to `package_root`; `warnings` — takes a word about a damaged
-/// entry.
+/// Parameters: `folder` — relative to the job's package.
 pub(crate) fn obtain(
-    package_root: &Path,
+    context: &Context,
     folder: &str,
-    cache: &Cache,
-    wanted: &Wanted<'_>,
+    job: &Job<'_>,
     warnings: &mut Vec<String>,
-) -> Result<Found, Failure> {
+) -> JobResult {
+    let folder = folder.trim_end_matches('/');
     let at_key = |error: Error, inputs: &[String]| Failure {
         error,
         key: Some(KEY.into()),
         inputs: inputs.to_vec(),
     };
-    let unreadable = |error: &io::Error| {
-        let message = format!("the model package {folder} cannot be read: {error}");
-        Error::new(ErrorKind::Storage, message).advise("check its permissions")
-    };
-    let mut inputs = Vec::new();
-    list(&package_root.join(folder), folder.trim_end_matches('/'), &mut inputs)
-        .map_err(|error| at_key(unreadable(&error), &[]))?;
-    inputs.sort();
-    let mut obtained = || -> Result<Found, Error> {
-        let snapshot = Snapshot::take(package_root, &inputs, &cache.digests)
-            .map_err(|error| unreadable(&error))?;
-        let fingerprint = snapshot.fingerprint(&wanted.primary);
-        let _lock = cache.lock(&wanted.primary).hold(|| {})?;
-        let found = |entry, cached| Found {
-            entry,
-            inputs: inputs.clone(),
-            cached,
-            is_new: !cached,
-            warnings: Vec::new(),
-        };
-        let temporary = cache.temporary()?;
-        match cache.lookup(&fingerprint) {
-            Lookup::Hit(entry) => return Ok(found(entry, true)),
-            Lookup::Damaged(damage) => {
-                warnings.push(format!(
-                    "model `{}`: its cache entry is damaged and not used: {damage}",
-                    wanted.name
-                ));
-                cache.discard(&fingerprint, &temporary)?;
-            }
-            Lookup::Miss => {}
-        }
-        check(&package_root.join(folder), folder)?;
-        let copied = copy(package_root, folder, &inputs, temporary.path());
-        copied
-            .map_err(|error| Error::storage("copy the model package", temporary.path(), &error))?;
-        let draft = Draft::read(temporary.path(), wanted.name, 0.0, &cache.digests)
-            .map_err(|error| unreadable(&error))?;
-        Ok(found(cache.publish(&draft, &fingerprint)?, false))
-    };
-    obtained().map_err(|error| at_key(error, &inputs))
+    let inputs = list(job.root, folder).map_err(|error| at_key(unreadable(folder, error), &[]))?;
+    admitted(context, folder, job, &inputs, warnings).map_err(|error| at_key(error, &inputs))
 }
 
-/// Refuses what is no whole model package with an ML Program.
-fn check(path: &Path, folder: &str) -> Result<(), Error> {
-    coreml_spec::Package::open(path).and_then(|package| package.interface()).map(drop).map_err(
-        |error| {
-            Error::new(
-                ErrorKind::Manifest,
-                format!(
-                    "{folder} is no model package that can be used: \
-            {error}"
-                ),
-            )
-            .advise(
-                "export it again as an ML Program: `coremltools.convert(…, \
-                convert_to=\"mlprogram\").save(…)`",
-            )
-        },
-    )
-}
-
-/// Lists the files below `path`, called `name`, without hidden ones: those are the file browser's.
-fn list(path: &Path, name: &str, found: &mut Vec<String>) -> io::Result<()> {
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        let file = entry
-            .file_name()
-            .into_string()
-            .map_err(|name| io::Error::other(format!("odd name {name:?}")))?;
-        if file.starts_with('.') {
-            continue;
-        }
-        let name = format!("{name}/{file}");
-        if entry.path().is_dir() { list(&entry.path(), &name, found)? } else { found.push(name) }
+/// Finds the package with the files `inputs` in the cache, or brings it there.
+fn admitted(
+    context: &Context,
+    folder: &str,
+    job: &Job<'_>,
+    inputs: &[String],
+    warnings: &mut Vec<String>,
+) -> Result<Found, Error> {
+    let cache = &context.cache;
+    let snapshot = Snapshot::take(job.root, inputs, &cache.digests)
+        .map_err(|error| unreadable(folder, error))?;
+    let fingerprint = snapshot.fingerprint(&job.primary);
+    let _held = cache.mutex(&job.primary).hold(|| {})?;
+    match cache.lookup(&fingerprint) {
+        Lookup::Hit(entry) => return Ok(Found::local(entry, inputs.to_vec())),
+        Lookup::Damaged(damage) => job.warn_of_damage(&damage, warnings),
+        Lookup::Miss => {}
     }
-    Ok(())
+    let package = job.root.join(folder);
+    coreml_spec::Package::open(package)
+        .and_then(|package| package.interface())
+        .map_err(|error| no_package(folder, error))?;
+    let temporary = cache.temporary()?;
+    let draft = temporary.path().join("package");
+    copy(job.root, folder, inputs, &draft)
+        .map_err(|error| Error::storage("copy the model package", &draft, error))?;
+    let draft = Draft::read(&draft, job.name, 0.0, &cache.digests)
+        .map_err(|error| unreadable(folder, error))?;
+    let admission = Admission {
+        fingerprint: &fingerprint,
+        primary: &job.primary,
+        inputs: None,
+        temporary: &temporary,
+    };
+    let admitted = cache.admit(&draft, &admission, |_| false).map_err(|refusal| match refusal {
+        Refusal::Unusable(error) => no_package(folder, error),
+        Refusal::Storage(error) => error,
+    })?;
+    Ok(Found::admitted(admitted, inputs.to_vec(), Origin::Made))
+}
+
+/// Returns the error for a package that cannot be read.
+fn unreadable(folder: &str, error: io::Error) -> Error {
+    let message = format!("the model package {folder} cannot be read: {error}");
+    Error::new(ErrorKind::Storage, message).advise("check its permissions").caused_by(error)
+}
+
+/// Returns the error for what is no whole model package with an ML Program.
+fn no_package(folder: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = format!("{folder} is no model package that can be used: {error}");
+    Error::new(ErrorKind::Manifest, message)
+        .advise(
+            "export it again as an ML Program: `coremltools.convert(…, \
+            convert_to=\"mlprogram\").save(…)`",
+        )
+        .caused_by(error)
+}
+
+/// Lists the files of the package, relative to `root`, sorted; without hidden ones, which are the
+/// file browser's.
+fn list(root: &Path, folder: &str) -> io::Result<Vec<String>> {
+    let is_hidden = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    let path = root.join(folder);
+    let mut files = Vec::new();
+    for found in walk(&path, Links::Followed, |folder| !is_hidden(folder)) {
+        let found = found?;
+        if !is_hidden(&found.path) {
+            files.push(format!("{folder}/{}", found.name_below(&path)?));
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// Copies the files of the package into `target`, as a conversion would leave them.
-fn copy(package_root: &Path, folder: &str, files: &[String], target: &Path) -> io::Result<()> {
+fn copy(root: &Path, folder: &str, files: &[String], target: &Path) -> io::Result<()> {
     for file in files {
-        let inside =
-            file.strip_prefix(folder.trim_end_matches('/')).unwrap_or(file).trim_start_matches('/');
+        let inside = file.strip_prefix(folder).unwrap_or(file).trim_start_matches('/');
         let to = target.join(PACKAGE).join(inside);
         if let Some(parent) = to.parent() {
             std::fs::create_dir_all(parent)?;
         }
         // A copy of the bytes alone: the entry's permissions and times are the cache's own.
-        io::copy(
-            &mut std::fs::File::open(package_root.join(file))?,
-            &mut std::fs::File::create(to)?,
-        )?;
+        io::copy(&mut std::fs::File::open(root.join(file))?, &mut std::fs::File::create(to)?)?;
     }
+    std::fs::create_dir_all(target)?;
     std::fs::write(
         target.join(REPORT),
         serde_json::json!({ "source": folder, "warnings": [] }).to_string(),

@@ -1,13 +1,14 @@
 //! What a conversion needs from this machine, whether it is there, and what to do about it.
 //!
-//! Owns: the list of checks and their cures. Must not: install or change anything; convert.
-//! Flow: `cargo coreml doctor` → [`examine`] → `cargo.rs` (environment), `python.rs` (interpreter,
-//! packages), the disk.
+//! Owns: the list of checks and their cures.   Must not: install or change anything; convert.
+//! Flow: `cargo coreml doctor` → [`examine`] → `cargo.rs` (environment), `python/provision.rs`
+//! (interpreter, packages), the disk.
 
+use crate::build::Options;
 use crate::cargo::{self, Environment};
+use crate::error::Error;
 use crate::nearest::nearest;
-use crate::python::{self, Finding as Python};
-use crate::{Error, Options};
+use crate::python::{self, FoundPython};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::path::Path;
@@ -68,7 +69,6 @@ impl Diagnosis {
 
 /// Looks at everything that a conversion needs.
 ///
-/// Called by: `cargo coreml doctor`.
 /// Parameters: `folder` — where a build would start, absolute.
 /// Returns: one line per thing, in the order in which a conversion needs them.
 pub fn examine(folder: &Path) -> Vec<Diagnosis> {
@@ -110,11 +110,8 @@ fn variables(set: impl Iterator<Item = (OsString, OsString)>, errors: &[Error]) 
             named.push(format!("{name}={}", value.to_string_lossy()));
             continue;
         }
-        let unknown = Diagnosis::new(
-            "variables",
-            Health::Warn,
-            format!("{name} is set, and nothing reads it"),
-        );
+        let unknown =
+            Diagnosis::new("variables", Health::Warn, format!("{name} is set, but has no effect"));
         all.push(match nearest(&name, known.iter().copied()) {
             Some(near) => unknown.cure(format!("did you mean {near}?")),
             None => unknown.cure(format!("unset it; there are {}", known.join(", "))),
@@ -123,7 +120,7 @@ fn variables(set: impl Iterator<Item = (OsString, OsString)>, errors: &[Error]) 
     named.sort();
     all.extend(errors.iter().map(|error| Diagnosis::of_error("variables", error)));
     let found = if named.is_empty() {
-        "none is set: every default holds".to_owned()
+        "none is set: the defaults are used".to_owned()
     } else {
         named.join(", ")
     };
@@ -134,7 +131,8 @@ fn variables(set: impl Iterator<Item = (OsString, OsString)>, errors: &[Error]) 
 /// Looks for uv, an interpreter and its packages.
 fn python(options: &Options) -> Vec<Diagnosis> {
     let offline = options.python.offline;
-    let Python { uv, interpreter, packages } = python::examine(&options.python, &options.cache_dir);
+    let FoundPython { uv, interpreter, packages } =
+        python::examine(&options.python, &options.cache_dir);
     let mut all = vec![match uv {
         Ok(Some(path)) => Diagnosis::new("uv", Health::Good, path.display().to_string()),
         Ok(None) => {
@@ -151,23 +149,18 @@ fn python(options: &Options) -> Vec<Diagnosis> {
         None if offline => Diagnosis::new(
             "packages",
             Health::Bad,
-            "torch and coremltools are not installed, and \
-                there is no network",
+            "torch and coremltools are not installed, and there is no network",
         )
         .cure(
-            "unset COREML_OFFLINE and CARGO_NET_OFFLINE for the first build, or set \
-                    COREML_PYTHON",
+            "unset COREML_OFFLINE and CARGO_NET_OFFLINE for the first build, or set COREML_PYTHON",
         ),
-        None => Diagnosis::new(
-            "packages",
-            Health::Note,
-            "torch and coremltools are not installed \
-            yet",
-        )
-        .cure(
-            "the first `cargo build` that converts a model installs them, once; or set \
+        None => {
+            Diagnosis::new("packages", Health::Note, "torch and coremltools are not installed yet")
+                .cure(
+                    "the first `cargo build` that converts a model installs them, once; or set \
                 COREML_PYTHON",
-        ),
+                )
+        }
         Some(Ok(found)) => Diagnosis::new("packages", Health::Good, found),
         Some(Err(error)) => Diagnosis::of_error("packages", &error),
     });
@@ -200,8 +193,8 @@ fn cache(options: &Options) -> Diagnosis {
     }
     match tempfile::tempfile_in(folder) {
         Ok(_) => {
-            let models =
-                std::fs::read_dir(crate::cache::entries_folder(folder)).map_or(0, Iterator::count);
+            let models = std::fs::read_dir(crate::cache::layout::entries_folder(folder))
+                .map_or(0, Iterator::count);
             Diagnosis::new(
                 "cache",
                 Health::Good,
@@ -254,7 +247,7 @@ fn disk(folder: &Path, installed: bool) -> Diagnosis {
     .cure("free some space, or set COREML_CACHE_DIR to a folder on another disk")
 }
 
-/// Looks for Xcode, which nothing but a Mac has.
+/// Looks for Xcode, which only a Mac has.
 fn xcode() -> Diagnosis {
     if !cfg!(target_os = "macos") {
         return Diagnosis::new(

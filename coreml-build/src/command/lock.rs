@@ -1,21 +1,22 @@
 //! Making locks: what `cargo coreml lock` does.
 //!
 //! Owns: what goes into a new lock. A model whose sources are still the locked ones keeps its lines
-//! where the cache does not have it, so that a check needs no Python. Must not: run in a build.
-//! Flow: the command line → [`Session::lock`] → `session.rs` finds or converts →
+//! where the cache does not have it, so that a check needs no Python.
+//! Must not: run in a build.
+//! Flow: the command line → [`Context::lock`] → the steps of `build/` find or convert →
 //! [`Locking::write`].
 
-use crate::build::convert::Failure;
-use crate::build::delivery::interface_of;
-use crate::build::lookup::{Found, Wanted};
-use crate::build::{Conversions, Session};
-use crate::cache::write_whole;
+use crate::build::Context;
+use crate::build::convert::convert;
+use crate::build::fetch::fetch;
+use crate::build::job::{Failure, Found, Job, JobId, Jobs};
+use crate::build::locked::holds;
+use crate::build::lookup::look;
 use crate::error::{Error, ErrorKind};
+use crate::files::write_whole;
 use crate::lock::{Lock, LockedModel, LockedPackages, path};
 use crate::manifest::{self, Manifest};
-use crate::python::embedded;
-use crate::python::{self, Requirements};
-use crate::status::Status;
+use crate::python::{self, Requirements, embedded};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -31,7 +32,7 @@ pub struct Locking {
     pub before: String,
     /// The lock's text as it should be, or all that went wrong.
     pub after: Result<String, Vec<Error>>,
-    /// What is odd, but no error.
+    /// Warnings that do not keep the lock from being made.
     pub warnings: Vec<String>,
 }
 
@@ -52,114 +53,128 @@ impl Locking {
     }
 }
 
-impl Session {
+impl Context {
     /// Makes the locks of `manifests`: finds or converts every model, and resolves the Python
     /// packages.
     ///
-    /// Called by: `cargo coreml lock`.
     /// Returns: one for each manifest, in order. Nothing is written to the package.
     pub fn lock(&self, manifests: &[&str]) -> Vec<Locking> {
         let _used = self.cache.in_use();
-        manifests.iter().map(|name| self.lock_one(name)).collect()
+        manifests.iter().map(|name| locking(self, name)).collect()
     }
+}
 
-    /// Makes the lock of one manifest.
-    fn lock_one(&self, name: &str) -> Locking {
-        let path = path(&manifest::path(&self.options.package_root, name));
-        let before = std::fs::read_to_string(&path).unwrap_or_default();
-        let mut warnings = Vec::new();
-        // A lock that cannot be read is made anew.
-        let old = Lock::parse(&before).ok();
-        let after = self.make(name, old.as_ref(), &mut warnings);
-        Locking { manifest: name.to_owned(), path, before, after, warnings }
+/// Makes the lock of one manifest.
+fn locking(context: &Context, name: &str) -> Locking {
+    let path = path(&manifest::path(&context.options.package_root, name));
+    let before = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut warnings = Vec::new();
+    // A lock that cannot be read is made anew.
+    let old = Lock::parse(&before).ok();
+    let after = text(context, name, old.as_ref(), &mut warnings);
+    Locking { manifest: name.to_owned(), path, before, after, warnings }
+}
+
+/// Returns the text of the lock of a manifest.
+fn text(
+    context: &Context,
+    name: &str,
+    old: Option<&Lock>,
+    warnings: &mut Vec<String>,
+) -> Result<String, Vec<Error>> {
+    let root = &context.options.package_root;
+    let read = Manifest::read(root, name)
+        .and_then(|manifest| manifest.check_files(root).map(|()| manifest));
+    let mut manifest = read.map_err(|rejected| rejected.errors)?;
+    warnings.append(&mut manifest.warnings);
+    let one = |error: Error| vec![error];
+    manifest.requirements.pins = pins(context, old, &manifest.requirements).map_err(one)?;
+    let (mut jobs, mut needed) = (Jobs::default(), Vec::new());
+    for model in &manifest.models {
+        let locked = old.and_then(|old| old.models.get(&model.name));
+        let mut job = Job::new(root, model, &manifest.requirements, locked).map_err(one)?;
+        let kept = locked.filter(|locked| {
+            holds(locked, root, &job.primary, &context.cache.digests) == Some(true)
+        });
+        job.optional = kept.is_some();
+        needed.push((model, jobs.add(job), kept));
     }
-
-    /// Returns the text of the lock of a manifest.
-    fn make(
-        &self,
-        name: &str,
-        old: Option<&Lock>,
-        warnings: &mut Vec<String>,
-    ) -> Result<String, Vec<Error>> {
-        let root = &self.options.package_root;
-        let read = Manifest::read(root, name)
-            .and_then(|manifest| manifest.check_files(root).map(|()| manifest));
-        let mut manifest = read.map_err(|rejected| rejected.errors)?;
-        warnings.append(&mut manifest.warnings);
-        let one = |error: Error| vec![error];
-        manifest.requirements.pins = old.and_then(|old| old.pins(&manifest.requirements));
-        if manifest.requirements.needs_pins() && self.options.python.interpreter.is_none() {
-            let status = Status::new(&self.options);
-            let pins =
-                python::resolve(&self.options.python, &manifest.requirements, &self.cache, &status);
-            manifest.requirements.pins = Some(pins.map_err(one)?);
-        }
-        let mut wanted = BTreeMap::new();
-        let mut kept = BTreeMap::new();
-        for model in &manifest.models {
-            let new = Wanted::new(model, &manifest.requirements).map_err(one)?;
-            let locked = old.and_then(|old| old.models.get(&model.name));
-            let holds = locked.filter(|locked| {
-                locked.holds(&self.options.package_root, &new.primary, &self.cache.digests)
-                    == Some(true)
-            });
-            kept.insert(model.name.clone(), (new.primary.clone(), holds));
-            wanted.entry(new.primary.clone()).or_insert(new.with_lock(locked));
-        }
-        let unneeded: Vec<_> = kept
-            .values()
-            .filter(|(_, holds)| holds.is_some())
-            .map(|(primary, _)| primary.clone())
-            .collect();
-        let conversions = self.find_or_convert(wanted, &unneeded, warnings);
-        let mut errors = Vec::new();
-        let mut models = BTreeMap::new();
-        for model in &manifest.models {
-            let Some((primary, locked)) = kept.get(&model.name) else { continue };
-            match locked_model(&conversions, primary, *locked) {
-                Ok(locked) => {
-                    if let Some(foreign) =
-                        locked.inputs.iter().find(|input| Path::new(input).is_absolute())
-                    {
-                        warnings.push(format!(
-                            "{name}: model `{}` reads {foreign}, which lies outside the package: \
-                            on another machine the lock \
-                             will seem out of date",
-                            model.name
-                        ));
-                    }
-                    models.insert(model.name.clone(), locked);
-                }
-                Err(failure) => {
-                    errors.push(
-                        failure.error.of_model(&model.name).at(model.place(failure.key.as_deref())),
-                    );
-                }
+    obtain(context, &mut jobs, warnings);
+    let mut errors = Vec::new();
+    let mut models = BTreeMap::new();
+    for (model, job, kept) in needed {
+        match locked_model(&jobs, job, kept) {
+            Ok(locked) => {
+                warn_of_foreign_files(name, &model.name, &locked, warnings);
+                models.insert(model.name.clone(), locked);
+            }
+            Err(failure) => {
+                let place = model.place(failure.key.as_deref());
+                errors.push(failure.error.of_model(&model.name).at(place));
             }
         }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let lock = Lock { python: locked_packages(&manifest.requirements), models };
-        lock.text().map_err(|problem| {
-            one(Error::new(ErrorKind::Lock, format!("the lock has no text: {problem}")))
-        })
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let lock = Lock { python: locked_packages(&manifest.requirements), models };
+    lock.text().map_err(|error| {
+        let message = format!("the lock cannot be written as TOML: {error}");
+        one(Error::new(ErrorKind::Lock, message).caused_by(error))
+    })
+}
+
+/// Returns the pinned packages: those of the old lock, or resolved now where nothing pins them.
+fn pins(
+    context: &Context,
+    old: Option<&Lock>,
+    requirements: &Requirements,
+) -> Result<Option<Vec<String>>, Error> {
+    let pins = old.and_then(|old| old.pins(requirements));
+    let options = &context.options.python;
+    if pins.is_some() || !requirements.needs_pins() || options.interpreter.is_some() {
+        return Ok(pins);
+    }
+    python::resolve(options, requirements, &context.cache, &context.status()).map(Some)
+}
+
+/// Finds, fetches or converts what the jobs need.
+fn obtain(context: &Context, jobs: &mut Jobs<'_>, warnings: &mut Vec<String>) {
+    look(context, jobs, warnings);
+    if !jobs.open().is_empty() {
+        let status = context.status();
+        let held = fetch(context, jobs, &status, warnings);
+        convert(context, jobs, held, &status, warnings);
+    }
+}
+
+/// Warns of files that the package does not have: on another machine they lie elsewhere.
+fn warn_of_foreign_files(
+    manifest: &str,
+    model: &str,
+    locked: &LockedModel,
+    warnings: &mut Vec<String>,
+) {
+    if let Some(foreign) = locked.inputs.iter().find(|input| Path::new(input).is_absolute()) {
+        warnings.push(format!(
+            "{manifest}: model `{model}` reads {foreign}, which lies outside the package: on \
+            another machine the lock will seem out of date"
+        ));
     }
 }
 
 /// Returns the lines of one model.
+///
+/// Parameters: `kept` — its lines in the old lock, when its sources are still the locked ones.
 fn locked_model(
-    conversions: &Conversions,
-    primary: &str,
-    locked: Option<&LockedModel>,
+    jobs: &Jobs<'_>,
+    job: JobId,
+    kept: Option<&LockedModel>,
 ) -> Result<LockedModel, Failure> {
-    let found: &Found = match (conversions.get(primary), locked) {
-        (Some(Ok(found)), _) => found,
-        (_, Some(locked)) => return Ok(locked.clone()),
-        (Some(Err(failure)), None) => return Err(failure.clone()),
-        (None, None) => {
-            return Err(Error::new(ErrorKind::Driver, "nothing is known of this model").into());
-        }
+    let found: &Found = match (jobs.result(job), kept) {
+        (Ok(found), _) => found,
+        (Err(_), Some(kept)) => return Ok(kept.clone()),
+        (Err(failure), None) => return Err(failure),
     };
     let mut inputs = found.inputs.clone();
     inputs.sort();
@@ -167,7 +182,7 @@ fn locked_model(
         fingerprint: found.entry.fingerprint().to_owned(),
         digest: found.entry.digest().to_owned(),
         inputs,
-        interface: interface_of(&found.entry)?,
+        interface: found.interface()?.clone(),
     })
 }
 

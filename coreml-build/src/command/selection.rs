@@ -1,26 +1,18 @@
 //! Which manifests a command means: those that it names, or all of the package around the current
 //! folder.
 //!
-//! Owns: finding the package of a manifest, and the manifests of a package. Must not: run in a
-//! build, whose build script names its manifests.
-//! Flow: the command line → [`Selection::of`] → a [`crate::Session`] for each package.
+//! Owns: finding the package of a manifest, and the manifests of a package.   Must not: run in a build,
+//! whose build script names its manifests.
+//! Flow: the command line → [`Selection::of`] → [`Context::build_packages`](crate::Context).
 
+use crate::build::Selection;
 use crate::error::{Error, ErrorKind};
+use crate::files::{Links, walk};
 use crate::manifest;
 use std::path::{Component, Path, PathBuf};
 
 /// Folders that hold no manifests of a package: build products and other packages' code.
 const SKIPPED_FOLDERS: [&str; 3] = ["target", "node_modules", "__pycache__"];
-
-/// Manifests of one package.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Selection {
-    /// The package: the folder of its `Cargo.toml`. Absolute.
-    pub package_root: PathBuf,
-    /// Its manifests as its build script names them: relative to the package, with `/`.
-    pub manifests: Vec<String>,
-}
 
 impl Selection {
     /// Returns the manifests at `paths`, by package; all of the package around `folder` when there
@@ -31,15 +23,12 @@ impl Selection {
     pub fn of(folder: &Path, paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
         if paths.is_empty() {
             let package_root = package_around(folder).ok_or_else(|| no_package(folder))?;
-            let mut manifests = Vec::new();
-            collect(&package_root, String::new(), &mut manifests);
-            manifests.sort();
+            let manifests = manifests_of(&package_root);
             if manifests.is_empty() {
                 return Err(Error::new(
                     ErrorKind::Manifest,
                     format!(
-                        "no file of the package {} has a `[model]` or `[models]` \
-                        table",
+                        "no file of the package {} has a `[model]` or `[models]` table",
                         package_root.display()
                     ),
                 )
@@ -83,21 +72,21 @@ fn package_around(folder: &Path) -> Option<PathBuf> {
     folder.ancestors().find(is_package).map(Path::to_owned)
 }
 
-/// Adds the manifests in `prefix` of the package and below, but not those of packages inside of it.
-fn collect(package_root: &Path, prefix: String, manifests: &mut Vec<String>) {
-    let folder = package_root.join(&prefix);
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if is_folder && !name.starts_with('.') && !SKIPPED_FOLDERS.contains(&name.as_str()) {
-            if !entry.path().join("Cargo.toml").exists() {
-                collect(package_root, path, manifests);
-            }
-        } else if name.ends_with(".toml") && manifest::is_manifest(&entry.path()) {
-            manifests.push(path);
-        }
-    }
+/// Returns the manifests of a package, sorted, but not those of packages inside it.
+fn manifests_of(package_root: &Path) -> Vec<String> {
+    let enter = |folder: &Path| {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.')
+            && !SKIPPED_FOLDERS.contains(&name.as_ref())
+            && !folder.join("Cargo.toml").exists()
+    };
+    let files = walk(package_root, Links::Listed, enter).flatten();
+    let files = files.filter_map(|file| Some((file.name_below(package_root).ok()?, file.path)));
+    let manifests =
+        files.filter(|(name, path)| name.ends_with(".toml") && manifest::is_manifest(path));
+    let mut manifests: Vec<_> = manifests.map(|(name, _)| name).collect();
+    manifests.sort();
+    manifests
 }
 
 /// Returns `path` without `.` and `..`, as far as that can be said without looking at links.
@@ -115,7 +104,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// Returns the error for a place outside of any package.
+/// Returns the error for a path outside any package.
 fn no_package(path: &Path) -> Error {
     Error::new(
         ErrorKind::Manifest,

@@ -1,17 +1,19 @@
 //! What the command line does with caches: list, verify, collect, push, pull, fetch.
 //!
-//! Owns: these calls of [`Session`], and what they report. Must not: print; run in a build.
-//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `cache.rs`, `remote/exchange.rs`,
-//! `python.rs`.
+//! Owns: these calls, and what they report.   Must not: print; run in a build.
+//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `build/lookup.rs`, `build/fetch.rs`,
+//! `build/share.rs`, `cache/`, `python/`.
 
-use crate::build::lookup::{Wanted, find};
-use crate::build::{Session, Source};
+use crate::build::Context;
+use crate::build::fetch::fetch_one;
+use crate::build::job::Job;
+use crate::build::lookup::find;
+use crate::build::manifests::{LockedManifest, read_one};
+use crate::build::share::share;
 use crate::cache::{Collected, Damage, Listed};
 use crate::error::{Error, ErrorKind};
-use crate::lock::Lock;
-use crate::manifest::{Manifest, Rejected};
+use crate::manifest::Rejected;
 use crate::python;
-use crate::status::Status;
 
 /// Where a model is after a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,13 +49,13 @@ pub struct Moved {
 pub struct Moves {
     /// The models, in the manifests' order.
     pub models: Vec<Moved>,
-    /// What is odd, but no error.
+    /// Warnings that are no reason to fail.
     pub warnings: Vec<String>,
-    /// Manifests that make no sense, and environments that cannot be made.
+    /// Manifests that cannot be read, and environments that cannot be made.
     pub errors: Vec<Error>,
 }
 
-impl Session {
+impl Context {
     /// Lists the entries of the local cache, the latest used first.
     pub fn entries(&self) -> Vec<Listed> {
         self.cache.list()
@@ -73,11 +75,11 @@ impl Session {
         self.cache.collect(self.options.limits, waiting)
     }
 
-    /// Says of the models of `manifests` whether the local cache has them; nothing is converted or
-    /// brought.
+    /// Reports for each model of `manifests` whether the local cache has it; nothing is converted
+    /// or fetched.
     pub fn look(&self, manifests: &[&str]) -> Moves {
-        self.each(manifests, |session, wanted, warnings| {
-            let found = find(&session.options.package_root, &session.cache, wanted, warnings)?;
+        self.each(manifests, |job, warnings| {
+            let found = find(self, job, warnings)?;
             Ok(found.map_or(Whereabouts::Nowhere, |_| Whereabouts::Local))
         })
     }
@@ -92,11 +94,8 @@ impl Session {
         waiting: impl FnOnce(),
     ) -> Result<(Collected, Moves), Error> {
         let mut entries = Vec::new();
-        let moves = self.each(manifests, |session, wanted, warnings| {
-            entries.extend(
-                find(&session.options.package_root, &session.cache, wanted, warnings)?
-                    .map(|found| found.entry),
-            );
+        let moves = self.each(manifests, |job, warnings| {
+            entries.extend(find(self, job, warnings)?.map(|found| found.entry));
             Ok(Whereabouts::Nowhere)
         });
         Ok((self.cache.remove(&entries, waiting)?, moves))
@@ -113,15 +112,10 @@ impl Session {
                 format!("the remote cache {remote} is only read here"),
             )
             .advise("set COREML_REMOTE_WRITE=1 where models may be given to it")),
-            Some(_) => Ok(self.each(manifests, |session, wanted, warnings| {
-                let found = find(&session.options.package_root, &session.cache, wanted, warnings)?;
-                Ok(match found {
+            Some(_) => Ok(self.each(manifests, |job, warnings| {
+                Ok(match find(self, job, warnings)? {
                     None => Whereabouts::Nowhere,
-                    Some(found)
-                        if session.share(wanted.name, &wanted.primary, &found, warnings) =>
-                    {
-                        Whereabouts::Shared
-                    }
+                    Some(found) if share(self, job, &found, warnings) => Whereabouts::Shared,
                     Some(_) => Whereabouts::Local,
                 })
             })),
@@ -135,28 +129,28 @@ impl Session {
         if self.options.remote.is_none() {
             return Err(no_remote());
         }
-        Ok(self.each(manifests, Self::bring))
+        Ok(self.each(manifests, |job, warnings| self.bring(job, warnings)))
     }
 
     /// Brings everything that an offline build of `manifests` needs into the local cache: their
     /// models, and the Python environment for those that have to be converted.
     pub fn prefetch(&self, manifests: &[&str]) -> Moves {
-        let mut moves = self.each(manifests, Self::bring);
-        let status = Status::new(&self.options);
+        let mut moves = self.each(manifests, |job, warnings| self.bring(job, warnings));
+        let status = self.status();
         let mut made = Vec::new();
         let missing = moves.models.iter().filter(|model| model.whereabouts == Whereabouts::Nowhere);
         let manifests: Vec<_> = missing.map(|model| model.manifest.clone()).collect();
         for name in manifests {
-            let Ok(Source { manifest, .. }) = self.read(&name) else { continue };
+            let Ok(LockedManifest { manifest, .. }) =
+                read_one(self, &self.options.package_root, &name)
+            else {
+                continue;
+            };
             if !made.contains(&manifest.requirements) {
-                if let Err(error) = python::obtain(
-                    &self.options.python,
-                    &manifest.requirements,
-                    &self.cache,
-                    &status,
-                ) {
-                    moves.errors.push(error);
-                }
+                let options = &self.options.python;
+                let obtained =
+                    python::obtain(options, &manifest.requirements, &self.cache, &status);
+                moves.errors.extend(obtained.err());
                 made.push(manifest.requirements);
             }
         }
@@ -164,25 +158,26 @@ impl Session {
     }
 
     /// Finds a model in the local cache, or brings it there.
-    fn bring(&self, wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> Result<Whereabouts, Error> {
-        let _lock = self.cache.lock(&wanted.primary).hold(|| {})?;
-        if find(&self.options.package_root, &self.cache, wanted, warnings)?.is_some() {
+    fn bring(&self, job: &Job<'_>, warnings: &mut Vec<String>) -> Result<Whereabouts, Error> {
+        let _held = self.cache.mutex(&job.primary).hold(|| {})?;
+        if find(self, job, warnings)?.is_some() {
             return Ok(Whereabouts::Local);
         }
-        Ok(self.fetch(wanted, warnings).map_or(Whereabouts::Nowhere, |_| Whereabouts::Fetched))
+        Ok(fetch_one(self, job, warnings).map_or(Whereabouts::Nowhere, |_| Whereabouts::Fetched))
     }
 
-    /// Does something with each model of `manifests`.
+    /// Does something with each model of `manifests` that is not a package of the user's.
     fn each(
         &self,
         manifests: &[&str],
-        mut act: impl FnMut(&Self, &Wanted<'_>, &mut Vec<String>) -> Result<Whereabouts, Error>,
+        mut act: impl FnMut(&Job<'_>, &mut Vec<String>) -> Result<Whereabouts, Error>,
     ) -> Moves {
         let _used = self.cache.in_use();
         let mut moves = Moves::default();
+        let root = &self.options.package_root;
         for name in manifests {
-            let (manifest, lock): (Manifest, Option<Lock>) = match self.read(name) {
-                Ok(Source { manifest, lock }) => (manifest, lock),
+            let LockedManifest { manifest, lock } = match read_one(self, root, name) {
+                Ok(read) => read,
                 Err(Rejected { errors, .. }) => {
                     moves.errors.extend(errors);
                     continue;
@@ -190,11 +185,10 @@ impl Session {
             };
             for model in &manifest.models {
                 let locked = lock.as_ref().and_then(|lock| lock.models.get(&model.name));
-                let result = Wanted::new(model, &manifest.requirements).and_then(|wanted| {
-                    match wanted.conversion.functions.package() {
-                        Some(_) => Ok(Whereabouts::Ready),
-                        None => act(self, &wanted.with_lock(locked), &mut moves.warnings),
-                    }
+                let job = Job::new(root, model, &manifest.requirements, locked);
+                let result = job.and_then(|job| match job.conversion.functions.package() {
+                    Some(_) => Ok(Whereabouts::Ready),
+                    None => act(&job, &mut moves.warnings),
                 });
                 match result {
                     Ok(whereabouts) => moves.models.push(Moved {
@@ -203,7 +197,7 @@ impl Session {
                         whereabouts,
                     }),
                     Err(error) => {
-                        moves.errors.push(error.of_model(&model.name).at(model.place(None)))
+                        moves.errors.push(error.of_model(&model.name).at(model.place(None)));
                     }
                 }
             }

@@ -1,8 +1,8 @@
 //! Compiling packages where Xcode is: what the first start of a program would do otherwise.
 //!
-//! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages. Must
-//! not: fail a build: without a compiled model the program compiles by itself, once.
-//! Flow: `delivery.rs` → [`compile_named`] when the packages are in place → `xcrun coremlcompiler`.
+//! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages.
+//! Must not: fail a build: without a compiled model the program compiles by itself, once.
+//! Flow: `build/deliver.rs` → [`compile_named`] when the packages are in place → `xcrun coremlcompiler`.
 
 use coreml_spec::{COMPILED_EXTENSION, digest_of_folder};
 use std::collections::BTreeSet;
@@ -38,7 +38,6 @@ pub fn compile(folder: &Path, packages: &[PathBuf]) -> (BTreeSet<PathBuf>, Vec<S
 
 /// [`compile`] for packages whose digest is known.
 ///
-/// Called by: `delivery.rs`.
 /// Parameters: `packages` — paths, and what [`digest_of_folder`] says of each.
 pub(crate) fn compile_named(
     folder: &Path,
@@ -74,8 +73,6 @@ fn not_compiled(package: &Path, problem: &str) -> String {
 }
 
 /// Removes the compiled models of a folder that are not among `kept`.
-///
-/// Called by: `delivery.rs`, for a folder of its own.
 pub(crate) fn remove_others(folder: &Path, kept: &BTreeSet<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();

@@ -1,10 +1,9 @@
 //! Packages inside the program: `embed = true`.
 //!
-//! Owns: the assembler text that includes a package's files, their symbols, and the library made of
-//! it.
-//! Must not: send the bytes through rustc; `.incbin` costs no memory and no time worth mentioning.
-//! Flow: `session.rs` → [`assemble`], after the packages are in `OUT_DIR`; `lib.rs` tells cargo to
-//! link the library; generated code declares the symbols.
+//! Owns: the assembler text that includes a package's files, their symbols, and the library made of it.
+//! Must not: send the bytes through rustc; `.incbin` costs no memory and hardly any time.
+//! Flow: `build/deliver.rs` → [`assemble`], after the packages are in `OUT_DIR`; `cargo.rs` tells cargo
+//! to link the library; generated code declares the symbols.
 
 use crate::error::{Error, ErrorKind};
 use coreml_spec::EmbeddedFile;
@@ -46,7 +45,7 @@ pub struct Library {
 
 /// A package to embed.
 #[derive(Debug)]
-pub(crate) struct Package<'a> {
+pub(crate) struct Embedding<'a> {
     /// Its content digest.
     pub(crate) digest: &'a str,
     /// Its files: path inside the package, absolute path, size in bytes.
@@ -54,7 +53,7 @@ pub(crate) struct Package<'a> {
 }
 
 /// Returns the symbols of a package's files.
-pub(crate) fn symbols(package: &Package<'_>) -> Vec<EmbeddedFile> {
+pub(crate) fn symbols(package: &Embedding<'_>) -> Vec<EmbeddedFile> {
     let prefix = package.digest.get(..DIGEST_DIGITS).unwrap_or(package.digest);
     let files = package.files.iter().enumerate();
     files
@@ -66,10 +65,8 @@ pub(crate) fn symbols(package: &Package<'_>) -> Vec<EmbeddedFile> {
 }
 
 /// Assembles `packages` into a static library in `folder`, unless it is there already.
-///
-/// Called by: `delivery.rs`, for the models of a manifest that say `embed = true`.
 pub(crate) fn assemble(
-    packages: &[Package<'_>],
+    packages: &[Embedding<'_>],
     target: &Target,
     folder: &Path,
 ) -> Result<Library, Error> {
@@ -93,7 +90,7 @@ pub(crate) fn assemble(
         return Ok(library);
     }
     let storage =
-        |error: std::io::Error| Error::output("write the embedded packages", folder, &error);
+        |error: std::io::Error| Error::output("write the embedded packages", folder, error);
     std::fs::create_dir_all(folder).map_err(storage)?;
     let source = folder.join("embedded.S");
     std::fs::write(&source, text).map_err(storage)?;
@@ -112,16 +109,13 @@ pub(crate) fn assemble(
         .map_err(|error| {
             Error::new(
                 ErrorKind::Embedding,
-                format!(
-                    "`embed = true`: the packages cannot be \
-                assembled: {error}"
-                ),
+                format!("`embed = true`: the packages cannot be assembled: {error}"),
             )
             .advise(
                 "install a C compiler for the target: on Debian and Ubuntu gcc, on a Mac the \
-                    command \
-                     line tools; or set CC",
+                command line tools; or set CC",
             )
+            .caused_by(error)
         })?;
     std::fs::write(&done, &library.name).map_err(storage)?;
     Ok(library)
@@ -176,7 +170,7 @@ impl Format {
 }
 
 /// Returns the assembler text that includes all files of `packages`.
-fn assembly(packages: &[Package<'_>], target: &str) -> Result<String, Error> {
+fn assembly(packages: &[Embedding<'_>], target: &str) -> Result<String, Error> {
     let format = Format::of(target)?;
     let mut text = format!("{}\n", format.section);
     for package in packages {

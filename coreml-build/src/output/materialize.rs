@@ -1,14 +1,14 @@
 //! Bringing cache entries into `OUT_DIR`, where the macro, the tests and the program look for them.
 //!
-//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models:
-//! what is right is not touched, what an interrupted run left behind is repaired, what is stale is
-//! removed.
+//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models: what
+//! is right is not touched, what an interrupted run left behind is repaired, what is stale is removed.
 //! Must not: change a cache entry; its files are linked, read-only and with pinned times.
-//! Flow: `session.rs` → [`models`], then [`index`] last, so that a new index never names files that
-//! are not there yet.
+//! Flow: `build/deliver.rs` → [`models`], then [`index`] last, so that a new index never names files
+//! that are not there yet.
 
-use crate::cache::{Entry, PINNED_TIME, write_whole};
-use crate::digest::Digests;
+use crate::cache::layout::PINNED_TIME;
+use crate::cache::{Digests, Entry};
+use crate::files::{Existing, UNFINISHED, write_whole, write_with};
 use coreml_spec::{ABSENT_ENDING, COMPILED_EXTENSION, INDEX_FILE, Index};
 use std::collections::BTreeSet;
 use std::fs::{File, FileTimes, Metadata};
@@ -23,9 +23,9 @@ pub(crate) const BUILD_FILE: &str = "build.json";
 /// Folder beside the index for what is linked into the program.
 pub(crate) const EMBEDDED_FOLDER: &str = "embedded";
 
-/// Names of a model's products in the folder of its manifest.
+/// Names of a model's files in the folder of its manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Products {
+pub(crate) struct OutputNames {
     /// Folder of the package: `encoder.mlpackage`.
     pub(crate) package: String,
     /// Files with samples: `encoder.samples.0.safetensors`.
@@ -34,7 +34,7 @@ pub(crate) struct Products {
     report: String,
 }
 
-impl Products {
+impl OutputNames {
     /// Returns the names for the model `name` whose entry is `entry`.
     pub(crate) fn new(name: &str, entry: &Entry) -> Self {
         Self {
@@ -51,22 +51,21 @@ impl Products {
 
 /// Makes the files in `folder` those of `models`.
 ///
-/// Called by: `delivery.rs`.
 /// Errors: with the path; `folder` may then be half done, and the next run repairs it.
 pub(crate) fn models(
     folder: &Path,
-    models: &[(Products, &Entry)],
+    models: &[(&OutputNames, &Entry)],
     digests: &Digests,
 ) -> io::Result<()> {
     let mut files = Vec::new();
-    for (products, entry) in models {
-        let package = folder.join(&products.package);
+    for (names, entry) in models {
+        let package = folder.join(&names.package);
         files.extend(
             entry.package_files().into_iter().map(|content| (package.join(content.path), content)),
         );
-        let samples = entry.samples().into_iter().zip(&products.samples);
+        let samples = entry.samples().into_iter().zip(&names.samples);
         files.extend(samples.map(|(content, name)| (folder.join(name), content)));
-        files.extend(entry.report().map(|content| (folder.join(&products.report), content)));
+        files.extend(entry.report().map(|content| (folder.join(&names.report), content)));
     }
     let mut expected = BTreeSet::from([folder.join(INDEX_FILE), folder.join(BUILD_FILE)]);
     expected.extend(files.iter().map(|(path, _)| path.clone()));
@@ -82,7 +81,6 @@ pub(crate) fn models(
 
 /// Leaves nothing in `folder` but, for each package, a file that says why it is not there.
 ///
-/// Called by: `lock/skip.rs`.
 /// Parameters: `packages` — folder name and reason of each.
 pub(crate) fn absent(folder: &Path, packages: &[(String, String)]) -> io::Result<()> {
     std::fs::create_dir_all(folder)?;
@@ -115,7 +113,7 @@ fn named(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// Returns whether the file at `path` is the entry's file or an unharmed copy of it.
+/// Returns whether the file at `path` is the entry's file or an undamaged copy of it.
 fn is_right(path: &Path, source: &Path, size: u64, sha256: &str, digests: &Digests) -> bool {
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return false };
     if std::fs::metadata(source).is_ok_and(|source| is_same_file(&source, &metadata)) {
@@ -147,29 +145,25 @@ fn place(source: &Path, path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let link = tempfile::Builder::new()
-        .prefix(".placing-")
+        .prefix(UNFINISHED)
         .make_in(folder, |link| std::fs::hard_link(source, link));
-    let placed = match link {
-        Ok(link) => link.into_temp_path(),
-        Err(_) => copy(source, folder)?,
-    };
-    placed.persist(path)?;
-    Ok(())
+    match link {
+        Ok(link) => Ok(link.into_temp_path().persist(path)?),
+        Err(_) => write_with(path, Existing::Replaced, |copy| fill(source, copy)),
+    }
 }
 
-/// Copies `source` to a temporary file in `folder`, read-only and with the pinned time.
-fn copy(source: &Path, folder: &Path) -> io::Result<tempfile::TempPath> {
-    let mut copy = tempfile::Builder::new().prefix(".placing-").tempfile_in(folder)?;
-    io::copy(&mut File::open(source)?, &mut copy)?;
-    copy.as_file().set_times(FileTimes::new().set_modified(UNIX_EPOCH + PINNED_TIME))?;
+/// Copies `source` into `copy`, read-only and with the pinned time.
+fn fill(source: &Path, copy: &mut File) -> io::Result<()> {
+    io::copy(&mut File::open(source)?, copy)?;
+    copy.set_times(FileTimes::new().set_modified(UNIX_EPOCH + PINNED_TIME))?;
     let mut permissions = std::fs::metadata(source)?.permissions();
     permissions.set_readonly(true);
-    copy.as_file().set_permissions(permissions)?;
-    Ok(copy.into_temp_path())
+    copy.set_permissions(permissions)
 }
 
 /// Removes everything in `folder` that is not among the files `expected`, apart from the embedded
-/// objects and the compiled models, which `compiler.rs` looks after.
+/// objects and the compiled models, which `compiler.rs` removes.
 fn remove_others(folder: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder).map_err(|error| named(folder, &error))? {
         let entry = entry?;
@@ -191,7 +185,7 @@ fn remove_others(folder: &Path, expected: &BTreeSet<PathBuf>) -> io::Result<()> 
     Ok(())
 }
 
-/// Removes a file or a whole folder; nothing there is as good.
+/// Removes a file or a whole folder; one that is not there is no error.
 fn remove(path: &Path) -> io::Result<()> {
     let removed = match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => std::fs::remove_dir_all(path),

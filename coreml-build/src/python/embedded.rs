@@ -1,8 +1,7 @@
 //! The Python driver, inside this crate.
 //!
-//! Owns: the list of the driver's files, and unpacking them. Must not: know what they say.
-//! Flow: their bytes are part of every fingerprint; `driver.rs` unpacks them before it starts
-//! Python.
+//! Owns: the list of the driver's files, and unpacking them.   Must not: know what they say.
+//! Flow: their bytes are part of every primary key; `driver.rs` unpacks them before it starts Python.
 
 use crate::digest::{self, Hasher};
 use std::io;
@@ -15,7 +14,10 @@ macro_rules! driver_files {
         /// The files of the package `coreml_driver`: path relative to the folder that goes on
         /// `sys.path`, content.
         pub(crate) const DRIVER: &[(&str, &str)] = &[
-            $((concat!("coreml_driver/", $name), include_str!(concat!("../../python/coreml_driver/", $name)))),*
+            $((
+                concat!("coreml_driver/", $name),
+                include_str!(concat!("../../python/coreml_driver/", $name)),
+            )),*
         ];
     };
 }
@@ -96,10 +98,7 @@ pub(crate) fn lock_digest() -> &'static str {
     DIGEST.get_or_init(|| digest::of_bytes(REQUIREMENTS_LOCK.as_bytes()))
 }
 
-/// Writes the driver's files below `folder`.
-///
-/// Called by: `driver.rs`, with a temporary folder of its own each time, so that nobody else's
-/// bytes can stand there.
+/// Writes the driver's files below `folder`, which is new each time: no other files can stand there.
 pub(crate) fn unpack(folder: &Path) -> io::Result<()> {
     for (path, content) in DRIVER {
         let path = folder.join(path);
@@ -114,25 +113,17 @@ pub(crate) fn unpack(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::{Links, walk};
     use std::collections::BTreeSet;
-
-    /// Returns the paths of all Python files below `folder`, relative to `root`.
-    fn python_files(root: &Path, folder: &Path, found: &mut BTreeSet<String>) {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                python_files(root, &path, found);
-            } else if path.extension().is_some_and(|extension| extension == "py") {
-                found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"));
-            }
-        }
-    }
 
     #[test]
     fn the_list_is_the_folder() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
-        let mut found = BTreeSet::new();
-        python_files(&root, &root.join("coreml_driver"), &mut found);
+        let files = walk(&root.join("coreml_driver"), Links::Listed, |_| true).map(Result::unwrap);
+        let found: BTreeSet<_> = files
+            .map(|file| file.name_below(&root).unwrap())
+            .filter(|name| name.ends_with(".py"))
+            .collect();
         let listed: BTreeSet<_> = DRIVER.iter().map(|(path, _)| (*path).to_owned()).collect();
         assert_eq!(
             listed, found,

@@ -1,7 +1,7 @@
 //! What the remote cache says about an entry, and about the files that a conversion reads.
 //!
-//! Owns: the JSON forms and what in them may be believed. Must not: transfer anything.
-//! Flow: `exchange.rs` reads and writes them through `store.rs`.
+//! Owns: the JSON forms and what in them may be believed.   Must not: transfer anything.
+//! Flow: `build/fetch.rs` and `build/share.rs` read and write them through `store.rs`.
 
 use crate::cache::Entry;
 use crate::cache::archive::{Expected, LARGEST_ENTRY, Packed};
@@ -64,7 +64,7 @@ impl Record {
 
     /// Reads the record of `fingerprint`.
     ///
-    /// Errors: what is wrong with it, in words.
+    /// Errors: the end of a sentence that begins with the remote.
     pub(crate) fn parse(content: &[u8], fingerprint: &str) -> Result<Self, String> {
         let record: Self = serde_json::from_slice(content).map_err(|_| {
             format!("answers with something that is no record{}", looks_like(content))
@@ -76,7 +76,7 @@ impl Record {
             ));
         }
         if record.fingerprint != fingerprint {
-            return Err("gives out the record of another entry".into());
+            return Err("has the record of another entry under this name".into());
         }
         if ![&record.digest, &record.archive, &record.description]
             .into_iter()
@@ -120,8 +120,8 @@ pub(crate) fn slot(primary: &str, number: u32) -> String {
 
 /// Reads a list of files.
 ///
-/// Errors: it is none, or leads out of the package: whoever writes the remote cache must not choose
-/// what is read here.
+/// Errors: it is none, or leads out of the package: the remote cache must not choose which files are
+/// read here.
 pub(crate) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
     let list: List = serde_json::from_slice(content).map_err(|_| {
         format!("answers with something that is no list of files{}", looks_like(content))

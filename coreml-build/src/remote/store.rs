@@ -1,43 +1,15 @@
-//! The two kinds of remote cache behind one face.
+//! The two kinds of remote cache behind one interface.
 //!
-//! Owns: what a remote can answer. Must not: know what the bytes mean.
-//! Flow: `exchange.rs` → here → `folder.rs` or `http.rs`.
+//! Owns: what a remote can be asked.   Must not: know what the bytes mean.
+//! Flow: `connection.rs` opens it; `build/fetch.rs` and `build/share.rs` → here → `folder.rs` or
+//! `http.rs`.
 
+use super::fault::Fault;
 use super::folder::Folder;
+use super::layout::{LARGEST_RECORD, Part};
 use super::location::{Location, Remote};
 use std::fs::File;
 use std::io::Read;
-
-/// Largest record or list, in bytes.
-pub(crate) const LARGEST_RECORD: u64 = 16 << 20;
-
-/// The part of the remote that a key is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Records and lists.
-    Records,
-    /// Archives.
-    Archives,
-}
-
-impl Part {
-    /// Returns its folder.
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            Self::Records => "ac",
-            Self::Archives => "cas",
-        }
-    }
-}
-
-/// Why a remote was of no use: the end of a sentence that begins with its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fault {
-    /// It does not answer: it is not asked again.
-    Down(String),
-    /// It answers wrongly.
-    Refused(String),
-}
 
 /// An open remote cache.
 #[derive(Debug)]
@@ -64,7 +36,7 @@ impl Store {
             Location::Server(url) => Ok(Self::Server(super::http::Server::new(url, remote))),
             #[cfg(feature = "s3")]
             Location::Bucket { name, prefix } => {
-                let unread = || Err("has no keys: nobody read them".to_owned());
+                let unread = || Err("has no keys: they were not read".to_owned());
                 let access = remote.access.clone().unwrap_or_else(unread)?;
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
                 let bucket = super::bucket::Bucket { name: name.clone(), prefix, access };
@@ -72,15 +44,13 @@ impl Store {
             }
             #[cfg(not(feature = "http"))]
             Location::Server(_) => Err("is not asked, because coreml-build was built without its \
-                feature `http`: add \
-                                        `features = [\"http\"]` to it, or run `cargo coreml fetch` \
-                                        before the build"
+                feature `http`: add `features = [\"http\"]` to it, or run `cargo coreml fetch` \
+                before the build"
                 .into()),
             #[cfg(not(feature = "s3"))]
             Location::Bucket { .. } => {
                 Err("is not asked, because coreml-build was built without its feature `s3`: add \
-                                            `features = [\"s3\"]` to it, or run `cargo coreml \
-                                            fetch` before the build"
+                    `features = [\"s3\"]` to it, or run `cargo coreml fetch` before the build"
                     .into())
             }
         }

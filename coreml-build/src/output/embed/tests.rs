@@ -3,9 +3,9 @@
 use super::*;
 
 /// A package with two files.
-fn package() -> Package<'static> {
+fn package() -> Embedding<'static> {
     let file = |name: &str| (name.to_owned(), PathBuf::from(format!("/out/a \"b\"/{name}")), 1);
-    Package {
+    Embedding {
         digest: "0123456789abcdef0123",
         files: vec![file("Manifest.json"), file("weight.bin")],
     }

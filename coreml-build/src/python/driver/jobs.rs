@@ -1,7 +1,7 @@
 //! How many models are converted at the same time.
 //!
 //! Owns: the bounds by processors and memory.
-//! Flow: `session.rs` asks once per build.
+//! Flow: `build/convert.rs` asks once for each run of the driver.
 
 /// Memory that one conversion may need, in bytes: torch and coremltools themselves 1 GB, a model's
 /// weights a few times over.
