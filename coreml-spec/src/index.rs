@@ -125,6 +125,28 @@ pub struct IndexedModel {
 }
 
 impl IndexedModel {
+    /// Describes a model that is a package of its own beside the index, without samples, with
+    /// nothing chosen: each of its other fields has a value for that.
+    pub fn new(name: impl Into<String>, interface: Interface) -> Self {
+        let name = name.into();
+        Self {
+            description: String::new(),
+            bucket_of: None,
+            source: String::new(),
+            interface,
+            digest: String::new(),
+            content_digest: None,
+            package: format!("{name}.mlpackage"),
+            samples: Vec::new(),
+            tolerance: Tolerance::of_precision(true),
+            metric: None,
+            compute_units: ComputeUnits::All,
+            allow: Vec::new(),
+            embedded: Vec::new(),
+            name,
+        }
+    }
+
     /// Returns the samples of a function, by their names.
     ///
     /// Parameters: `function` — one of the interface's; the samples that name no function are the
@@ -254,27 +276,14 @@ mod tests {
             "net.samples.step.0.safetensors",
             "net.samples.v1.2.0.safetensors",
         ];
-        let model = IndexedModel {
-            name: "net".to_owned(),
-            description: String::new(),
-            bucket_of: None,
-            source: String::new(),
-            interface: Interface {
-                specification_version: 9,
-                default_function: "main".to_owned(),
-                functions: Vec::new(),
-                buckets: None,
-            },
-            digest: String::new(),
-            content_digest: None,
-            package: String::new(),
-            samples: samples.map(str::to_owned).to_vec(),
-            tolerance: Tolerance::Psnr(35.0),
-            metric: None,
-            compute_units: ComputeUnits::All,
-            allow: Vec::new(),
-            embedded: Vec::new(),
+        let interface = Interface {
+            specification_version: 9,
+            default_function: "main".to_owned(),
+            functions: Vec::new(),
+            buckets: None,
         };
+        let mut model = IndexedModel::new("net", interface);
+        model.samples = samples.map(str::to_owned).to_vec();
         for (function, sample) in ["main", "step", "v1.2"].iter().zip(samples) {
             assert_eq!(model.samples_of(function).collect::<Vec<_>>(), [sample]);
         }

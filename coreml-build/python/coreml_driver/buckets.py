@@ -16,8 +16,15 @@ from typing import Any
 from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Shape, name_of
 
-#: Keys of the table `buckets`.
-KEYS = frozenset(("input", "axis", "sizes", "pad", "mask"))
+#: Keys of the table `buckets`, with their defaults. A test of coreml-build compares them with the
+#: manifest's.
+KEYS: Mapping[str, Any] = {
+    "input": None,
+    "axis": None,
+    "sizes": None,
+    "pad": None,
+    "mask": None,
+}
 
 
 @dataclass(frozen=True)

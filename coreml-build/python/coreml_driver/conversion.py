@@ -203,7 +203,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.samples[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.parity.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,

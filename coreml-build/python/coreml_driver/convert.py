@@ -146,7 +146,7 @@ def _arguments(model: Model, selector: OpSelector) -> dict[str, Any]:
         "compute_precision": ct.transform.FP16ComputePrecision(op_selector=selector)
         if model.precision.float16
         else ct.precision.FLOAT32,
-        "compute_units": _compute_units(model.compute_units),
+        "compute_units": ct.ComputeUnit.ALL,  # matters only to who loads the model in Python
         "skip_model_load": True,
     }
 
@@ -240,10 +240,3 @@ def _target(name: str) -> Any:
         raise Failure(
             "wrong-target", message, key="minimum-deployment-target", advice=(f"It knows {known}.",)
         ) from None
-
-
-def _compute_units(name: str) -> Any:
-    """Return coremltools' compute units of that name (they matter only to who loads the model in
-    Python).
-    """
-    return ct.ComputeUnit[name.replace("-", "_").upper()]

@@ -23,8 +23,18 @@ from coreml_driver.failures import Failure
 from coreml_driver.features import name_of
 from coreml_driver.request import Job
 
-#: Keys that each function has of its own; all others are the model's.
-OWN_KEYS = frozenset({"source", "weights", "capture", "inputs", "outputs", "states", "states-mode"})
+#: Keys that each function has of its own, with their defaults; all others are the model's. A test
+#: of coreml-build compares them with the manifest's.
+OWN_KEYS: Mapping[str, Any] = {
+    "source": None,
+    "weights": None,
+    "capture": "auto",
+    "inputs": None,
+    "outputs": None,
+    "states": None,
+}
+#: The key that the build script makes of a function's `states.mode`.
+STATES_MODE = "states-mode"
 #: Keys of a model with several functions that no function's table takes over.
 JOINING_KEYS = frozenset({"functions", "default-function"})
 #: The folder of the functions' packages inside the output, until they are joined.
@@ -70,7 +80,8 @@ def split(job: Job) -> list[Part]:
     functions: Mapping[str, Any] | None = job.table.get("functions")
     if functions is None:
         return [Part(None, job)]
-    misplaced = sorted(OWN_KEYS & set(job.table))
+    own_keys = {*OWN_KEYS, STATES_MODE}
+    misplaced = sorted(own_keys & set(job.table))
     if misplaced:
         message = f"`{misplaced[0]}` belongs to each function, not to a model of several."
         raise Failure("wrong-manifest", message, key=misplaced[0])
@@ -87,7 +98,7 @@ def split(job: Job) -> list[Part]:
     parts = []
     for number, (name, own) in enumerate(functions.items()):
         name_of(name, "functions")
-        strange = sorted(set(own) - OWN_KEYS)
+        strange = sorted(set(own) - own_keys)
         if strange:
             message = f"`{strange[0]}` belongs to the model, not to one of its functions."
             raise Failure("wrong-manifest", message, key=f"functions.{name}.{strange[0]}")

@@ -1,6 +1,6 @@
 """Sample inputs and what PyTorch makes of them.
 
-Owns: the seeded random inputs, their files, and how two results are compared.
+Owns: the random inputs, their files, and how two results are compared.
 Must not: run a rewritten module for a sample's outputs: they are the original's.
 Flow: `conversion` draws inputs, runs the original, captures with them, and writes the first ones
 beside the package.
@@ -8,7 +8,6 @@ beside the package.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,7 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     and the numbers.
     """
     arrays = tuple(
-        _values(declared, shape, index, step)
+        _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
     captured = tuple(
@@ -81,15 +80,13 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     return Sample(arrays, tensors, captured)
 
 
-def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
+def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
     kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(
         declared.dtype, np.float32
     )
     if declared.sample_start is not None:
         return np.full(shape, declared.sample_start + step, kind)
-    name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     random = np.random.Generator(np.random.PCG64(seed))
     if declared.image is not None:
         return images.draw(declared.image, shape, declared.sample_range, random)

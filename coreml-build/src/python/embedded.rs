@@ -50,6 +50,7 @@ driver_files!(
     "operations.py",
     "operators.py",
     "origins.py",
+    "parity.py",
     "padding.py",
     "prepare.py",
     "pretrained.py",
