@@ -2,13 +2,13 @@
 //!
 //! Owns: the table, the JSON form and the bars. Must not: convert (`coreml-build` does), or touch
 //! the crate's `target`.
-//! Flow: `main.rs` → [`run`] → `bars.rs` listens → `coreml_build::Session::build`, into an output
+//! Flow: `main.rs` → [`run`] → `bars.rs` listens → `coreml_build::Context::build`, into an output
 //! folder that is thrown away; what stays is in the cache, where `cargo build` finds it.
 
 use crate::bars::Bars;
 use crate::table::{self, Align, bytes};
 use crate::{Failure, cache, selection};
-use coreml_build::{Build, BuiltModel, Whereabouts};
+use coreml_build::{Build, BuiltModel, Context, Whereabouts};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -84,23 +84,21 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if arguments.dry_run {
         let places = [Whereabouts::Local, Whereabouts::Nowhere];
         return cache::report(
-            cache::each(&arguments.manifests, |session, names| Ok(session.look(names)))?,
+            cache::each(&arguments.manifests, |context, names| Ok(context.look(names)))?,
             &places,
             output,
         );
     }
     // Each package's products live until they were looked at.
     let (mut builds, mut folders) = (Vec::new(), Vec::new());
-    for (mut session, manifests) in selection::sessions(&arguments.manifests)? {
+    for (mut options, packages) in selection::builds(&arguments.manifests)? {
         let (bars, folder) = (Bars::new(), tempfile::tempdir()?);
-        let options = session.options_mut();
         options.out_dir = folder.path().to_owned();
         options.status = false;
         options.observer = Some(bars.observer());
         options.jobs = arguments.jobs.map(NonZeroUsize::get).or(options.jobs);
         folders.push(folder);
-        let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        builds.extend(session.build(&names));
+        builds.extend(Context::new(options).build_packages(&packages));
     }
     let errors: Vec<_> =
         builds.iter().flat_map(|build| build.outcome.as_ref().err()).flatten().cloned().collect();

@@ -2,11 +2,11 @@
 //! go.
 //!
 //! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
-//! Flow: `main.rs` → here → `coreml_build::Session`.
+//! Flow: `main.rs` → here → `coreml_build::Context`.
 
 use crate::table::{self, Align, bytes};
 use crate::{Failure, selection};
-use coreml_build::{Limits, Moves, Session, Whereabouts};
+use coreml_build::{Context, Limits, Moves, Whereabouts};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -70,24 +70,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         Command::Verify => verify(&here()?, output),
         Command::Gc(gc) => collect(gc, output),
         Command::Push(manifests) => {
-            let moves = each(&manifests.manifests, |session, names| Ok(session.push(names)?))?;
+            let moves = each(&manifests.manifests, |context, names| Ok(context.push(names)?))?;
             report(moves, &[Whereabouts::Shared], output)
         }
         Command::Pull(manifests) => {
-            let moves = each(&manifests.manifests, |session, names| Ok(session.pull(names)?))?;
+            let moves = each(&manifests.manifests, |context, names| Ok(context.pull(names)?))?;
             report(moves, &[Whereabouts::Local, Whereabouts::Fetched], output)
         }
     }
 }
 
-/// Returns a session that belongs to no package.
-fn here() -> Result<Session, Failure> {
-    Ok(Session::new(selection::options(&std::env::current_dir()?)?))
+/// Returns a context that belongs to no package.
+fn here() -> Result<Context, Failure> {
+    Ok(Context::new(selection::options(&std::env::current_dir()?)?))
 }
 
 /// Lists.
-fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
-    let entries = session.entries();
+fn ls(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
+    let entries = context.entries();
     let now = SystemTime::now();
     let row = |entry: &coreml_build::Listed| {
         let days = now.duration_since(entry.used).unwrap_or_default().as_secs() / DAY;
@@ -114,10 +114,10 @@ fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// Verifies.
-fn verify(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
-    let damages = session.verify();
+fn verify(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
+    let damages = context.verify();
     if damages.is_empty() {
-        writeln!(output, "{} models, all whole", session.entries().len())?;
+        writeln!(output, "{} models, all whole", context.entries().len())?;
         return Ok(());
     }
     let lines = damages.iter().map(|damage| format!("{}: {}", damage.fingerprint, damage.problem));
@@ -135,7 +135,7 @@ fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
     if gc.max_size.is_some() {
         options.limits.size = limits.size;
     }
-    let collected = Session::new(options).collect(|| {
+    let collected = Context::new(options).collect(|| {
         // Nothing can be done when standard error is closed.
         let _ = writeln!(io::stderr(), "waiting for the builds that use the cache");
     })?;
@@ -154,12 +154,12 @@ fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
 /// Does something with the manifests of each package.
 pub(crate) fn each(
     paths: &[PathBuf],
-    act: impl Fn(&Session, &[&str]) -> Result<Moves, Failure>,
+    act: impl Fn(&Context, &[&str]) -> Result<Moves, Failure>,
 ) -> Result<Moves, Failure> {
     let mut all = Moves::default();
-    for (session, manifests) in selection::sessions(paths)? {
+    for (context, manifests) in selection::contexts(paths)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        let mut moves = act(&session, &names)?;
+        let mut moves = act(&context, &names)?;
         all.models.append(&mut moves.models);
         all.warnings.append(&mut moves.warnings);
         all.errors.append(&mut moves.errors);

@@ -2,7 +2,7 @@
 //!
 //! Owns: nothing but the arguments. Must not: touch the cache itself (`coreml-build` does), or what
 //! cargo built.
-//! Flow: `main.rs` → here → `coreml_build::Session::forget`.
+//! Flow: `main.rs` → here → `coreml_build::Context::forget`.
 
 use crate::table::bytes;
 use crate::{Failure, selection};
@@ -39,9 +39,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut errors = Vec::new();
     let (mut entries, mut removed) = (0, 0);
-    for (session, manifests) in selection::sessions(&arguments.manifests)? {
+    for (context, manifests) in selection::contexts(&arguments.manifests)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        let (collected, mut moves) = session.forget(&names, || {
+        let (collected, mut moves) = context.forget(&names, || {
             // Nothing can be done when standard error is closed.
             let _ = writeln!(io::stderr(), "waiting for the builds that use the cache");
         })?;

@@ -2,11 +2,11 @@
 //!
 //! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an
 //! error.
-//! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
+//! Flow: a subcommand's file → [`find`] → [`coreml_build::Context`] for a manifest.
 
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
-use coreml_build::{Policy, Session};
+use coreml_build::{Context, Policy};
 use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};
 
@@ -64,8 +64,8 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     options.out_dir = folder.path().to_owned();
     options.policy = Policy::Cached;
     options.status = false;
-    let session = Session::new(options);
-    let mut builds = session.build(&[name.as_str()]);
+    let context = Context::new(options);
+    let mut builds = context.build(&[name.as_str()]);
     let build = builds.pop().ok_or("the manifest was not read")?;
     let built = build.outcome.map_err(|errors| {
         format!("{}\nhelp: `cargo build` converts what is not in the cache", listed(&errors))

@@ -2,12 +2,12 @@
 //!
 //! Owns: the manifest of variants, which lives only for the command. Must not: change the user's
 //! files; the conversions go to the cache as any others.
-//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for
+//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Context`, one Python process for
 //! all variants → `coreml_rt::parity` for each.
 
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
-use coreml_build::{Build, Selection, Session};
+use coreml_build::{Build, Context, Selection};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Metric, Report, Tolerance, Verdict};
 use coreml_spec::{Index, IndexedModel, Outcome};
@@ -20,7 +20,7 @@ use toml::{Table, Value};
 /// A model whose variants are wanted.
 pub(crate) struct Model {
     /// What builds it, into a folder of its own.
-    session: Session,
+    context: Context,
     /// Holds the manifest of variants and what is built; gone with this.
     folder: TempDir,
     /// The manifest without its models.
@@ -76,7 +76,7 @@ impl Model {
         let mut options = selection::options(package_root)?;
         options.out_dir = folder.path().join("out");
         options.status = true;
-        Ok(Self { session: Session::new(options), folder, rest, table, name, builds: Cell::new(0) })
+        Ok(Self { context: Context::new(options), folder, rest, table, name, builds: Cell::new(0) })
     }
 
     /// Returns the model's name.
@@ -129,7 +129,7 @@ impl Model {
         fs::write(&path, manifest.to_string())?;
         let path =
             path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
-        let builds = self.session.build(&[path]);
+        let builds = self.context.build(&[path]);
         let [build] = &builds[..] else { return Err("the build gave nothing".into()) };
         match &build.outcome {
             Ok(_) => read(build, changes),

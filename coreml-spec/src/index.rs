@@ -1,7 +1,7 @@
 //! The index: what a build script leaves in `OUT_DIR` for the attribute macro.
 //!
-//! Owns: the JSON form, its version, and where it lies. Must not: touch the disk; both sides do
-//! their own I/O.
+//! Owns: the JSON form, its version, and its path. Must not: touch the disk; both sides
+//! do their own I/O.
 //! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from
 //! nothing else.
 
@@ -64,7 +64,7 @@ pub enum Outcome {
 pub struct BuildError {
     /// The whole message, as for a terminal without colours, several lines.
     pub message: String,
-    /// The manifest's names of `[models.NAME]`, as far as they are known; empty for a single
+    /// The manifest's names of `[models.NAME]`, where they are known; empty for a single
     /// `[model]`. The macro lets the program name their modules, so that one mistake stays one
     /// error.
     #[serde(default)]
@@ -193,7 +193,7 @@ impl Tolerance {
     /// to PyTorch.
     pub const HALF_PRECISION_PSNR: f64 = 35.0;
 
-    /// Returns what is close enough where nobody says otherwise.
+    /// Returns what is close enough where the manifest does not say otherwise.
     ///
     /// Half precision is judged by its noise: element by element a sound 6-layer encoder differs by
     /// 1.6e-2 at its worst. The relative part of single precision, as in `numpy.allclose`, lets

@@ -10,6 +10,7 @@ each, then through `functions`.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -68,6 +69,8 @@ def convert(
     )
     folders = [package_root]
     context = diagnosis.Context(UserCode(folders))
+    # Before it, no file of the model was read: the build refuses a model whose files are newer.
+    began = time.time()
     inputs.RECORDER.start()
     part = Part(None, job)
     failure: Failure | None = None
@@ -98,7 +101,7 @@ def convert(
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
     inputs.RECORDER.stop()
     if failure is None:
-        send("converted", model=job.id, inputs=read, warnings=collected)
+        send("converted", model=job.id, inputs=read, warnings=collected, began=began)
     else:
         send("failed", model=job.id, **failure.event(package_root, read))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +108,7 @@ def split(job: Job) -> list[Part]:
         table = shared | own
         if number:
             table.pop("ops", None)  # registered once, for all of them
-        parts.append(Part(name, Job(job.id, job.output / SCRATCH / name, table)))
+        parts.append(Part(name, replace(job, output=job.output / SCRATCH / name, table=table)))
     return parts
 
 
@@ -117,13 +117,14 @@ def _split_buckets(job: Job) -> list[Part]:
     tables = buckets.tables(job.table)
     if len(tables) == 1:
         ((size, table),) = tables
-        return [Part(None, Job(job.id, job.output, table), size)]
+        return [Part(None, replace(job, table=table), size)]
     parts = []
     for number, (size, table) in enumerate(tables):
         name = buckets.function_name(size)
         if number:
             table.pop("ops", None)  # registered once, for all of them
-        parts.append(Part(name, Job(job.id, job.output / SCRATCH / name, table), size))
+        output = job.output / SCRATCH / name
+        parts.append(Part(name, replace(job, output=output, table=table), size))
     return parts
 
 

@@ -165,15 +165,16 @@ class Job:
     id: str
     output: Path
     table: Mapping[str, Any]
+    #: What the paths of the table are relative to.
+    package_root: Path
+    #: Requirement strings that the environment has to meet.
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """Everything that one start of the driver has to do."""
 
-    package_root: Path
-    #: Requirement strings that the environment has to meet.
-    requirements: tuple[str, ...]
     #: How many models may be converted at the same time.
     jobs: int
     models: tuple[Job, ...]
@@ -191,11 +192,16 @@ def read(path: Path) -> Request:
             f"request version {data['version']}, but this driver speaks version {PROTOCOL_VERSION}"
         )
     return Request(
-        package_root=Path(data["package_root"]),
-        requirements=tuple(data["requirements"]),
         jobs=max(1, int(data["jobs"])),
         models=tuple(
-            Job(model["id"], Path(model["output"]), model["table"]) for model in data["models"]
+            Job(
+                model["id"],
+                Path(model["output"]),
+                model["table"],
+                Path(model["package_root"]),
+                tuple(model["requirements"]),
+            )
+            for model in data["models"]
         ),
     )
 

@@ -436,7 +436,7 @@ fn a_lock_pins_packages_of_the_users_own_with_their_hashes() {
         let mut options = machine.package.options(Path::new(""));
         options.python.interpreter = None;
         options.python.search_path = machine.bin().into();
-        coreml_build::Session::new(options).lock(&["m.toml"]).remove(0)
+        coreml_build::Context::new(options).lock(&["m.toml"]).remove(0)
     };
     let made = lock();
     made.write().unwrap();

@@ -74,13 +74,13 @@ fn replied_about_something_else() {
     let text = failure(
         "say '{\"event\": \"converted\", \"model\": \"third\", \"inputs\": []}'\nsleep 60\n",
     );
-    assert!(text.contains("`third` that nobody waits for"), "{text}");
+    assert!(text.contains("`third`, which no request waits for"), "{text}");
 }
 
 #[test]
 fn forgot_a_model() {
     let text = failure("say '{\"event\": \"finished\"}'\n");
-    assert!(text.contains("without a word about this model"), "{text}");
+    assert!(text.contains("the driver exited without reporting a result for this model"), "{text}");
 }
 
 #[test]

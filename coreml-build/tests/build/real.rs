@@ -4,7 +4,7 @@
 //! environment as it does for a user, in a cache that outlives the test.
 
 use crate::package::{Package, build, cached, entries_of, message, models};
-use coreml_build::{Build, ErrorKind, Options, Session};
+use coreml_build::{Build, Context, ErrorKind, Options};
 use coreml_spec::{DataType, FeatureKind, Shape};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -115,7 +115,7 @@ fn a_failing_model_is_named_with_both_lines_and_does_not_lose_the_others() {
     let log = std::fs::read_to_string(errors[0].log().unwrap()).unwrap();
     assert!(log.contains("Traceback") || log.contains("zeta"), "{log}");
     package.write("m.toml", MANIFEST);
-    let builds = Session::new(options(&package)).build(&["m.toml"]);
+    let builds = Context::new(options(&package)).build(&["m.toml"]);
     assert_eq!(cached(&builds[0]), [true, true], "the good models are kept");
 }
 

@@ -121,7 +121,7 @@ fn a_disk_that_is_full_at_each_write() {
                 options.python.interpreter = Some("/nonexistent/python".into());
             }
             let built = build(options.clone(), "m.toml");
-            assert_eq!(coreml_build::Session::new(options).verify(), [], "{pages} pages");
+            assert_eq!(coreml_build::Context::new(options).verify(), [], "{pages} pages");
             if built.outcome.is_ok() {
                 // What does not fit beside the entry, lists and stamps, costs time and nothing
                 // else.
