@@ -13,6 +13,8 @@ from typing import Any
 
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 
+from coreml_driver.translations import arguments
+
 #: Adds the MIL operations of one node of a captured graph.
 Translate = Callable[[Any, Any], None]
 #: The reason of most rows.
@@ -57,6 +59,7 @@ def install() -> dict[str, Translate]:
     Called by: `operations.register`. A row that replaces nothing gives way to a translation that a
     newer coremltools has.
     """
+    arguments.follow()
     registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
     registry.clear()
     registry.update(ORIGINAL)
