@@ -278,7 +278,7 @@ def _guess(kind: str, count: int) -> Signature | None:
     return None
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _overload(text: str) -> Any:
     """Return the overload of a schema's text, `None` when there is none."""
     name = text.partition("(")[0]
