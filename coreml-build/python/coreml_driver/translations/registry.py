@@ -28,8 +28,8 @@ class Row:
     """One translation."""
 
     #: Kinds of nodes as coremltools spells them: lower case, without `aten::` and the underscore of
-    #: a write in place. A kind stands for all its overloads (`mean` for `mean.dim`, too, as exported
-    #: graphs spell it); with the suffix of an overload it stands for that one alone.
+    #: a write in place. A kind stands for all its overloads (`mean` also for `mean.dim`, which
+    #: exported graphs have); with the suffix of an overload it stands for that one alone.
     kinds: tuple[str, ...]
     translate: Translate
     #: Why the row is there: what coremltools lacks or gets wrong, with the report if there is one.
