@@ -17,6 +17,7 @@ from coremltools.converters.mil.mil import Block, types
 from coremltools.converters.mil.mil import Builder as mb
 
 from coreml_driver.passes import flow
+from coreml_driver.passes.reasons import Reason, too_large
 
 #: Largest finite float16.
 FLOAT16_MAX = 65504.0
@@ -29,15 +30,15 @@ MASKED = -30000.0
 CARRIES = frozenset("add sub mul select maximum minimum real_div fill cast".split()) | flow.MOVES
 
 
-def large(program: Any) -> dict[Any, str]:
-    """Return the operations with a finite constant beyond float16, each with the words for the
-    report. coremltools takes those above 1e38 for infinite.
+def large(program: Any) -> dict[Any, Reason]:
+    """Return the operations with a finite constant beyond float16. coremltools takes those above
+    1e38 for infinite.
     """
-    found: dict[Any, str] = {}
+    found: dict[Any, Reason] = {}
     for operation in flow.operations(program):
         number = _largest(operation)
         if number is not None:
-            found[operation] = f"{number:g} is beyond float16"
+            found[operation] = too_large(number)
     return found
 
 
