@@ -60,6 +60,9 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     )
     if not failure.traceback:
         failure.traceback = text
+    if failure.python is None and progress.stage == "convert":
+        # A translation knows its node, and not where that comes from.
+        failure.python = operators.line(context.program, progress.node, context.user_code)
     further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
     failure.advice += tuple(further[: max(0, RUNGS - len(failure.advice))])
     return failure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coreml_driver import source, translations
+from coreml_driver import passes, source, translations
 from coreml_driver.failures import Failure
 
 #: The manifest key of the user's file.
@@ -22,6 +22,7 @@ def register(file: str | None, package_root: Path) -> None:
     What an earlier conversion of the process has registered is forgotten.
     Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
     """
+    passes.install()
     registry = translations.install()
     if file is None:
         return
