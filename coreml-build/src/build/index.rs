@@ -29,13 +29,10 @@ pub(super) fn of_model(
     samples: Vec<String>,
 ) -> IndexedModel {
     IndexedModel {
-        name: model.name.clone(),
         bucket_of: model.bucket_of.clone(),
         description: model.conversion.metadata.description.clone().unwrap_or_default(),
         source: model.conversion.functions.sources(),
-        interface,
         digest: digest.to_owned(),
-        content_digest: None,
         package,
         samples,
         tolerance: model.tolerance,
@@ -44,8 +41,8 @@ pub(super) fn of_model(
             folder: root.to_owned(),
             bound,
         }),
-        compute_units: model.compute_units,
-        allow: model.allow.clone(),
-        embedded: Vec::new(),
+        compute_units: model.settings.compute_units,
+        allow: model.settings.allow.clone(),
+        ..IndexedModel::new(model.name.clone(), interface)
     }
 }
