@@ -68,6 +68,7 @@ driver_files!(
     "weights.py",
     "witness.py",
     "translations/__init__.py",
+    "translations/arguments.py",
     "translations/elementary.py",
     "translations/registry.py",
     "workers.py",
