@@ -59,7 +59,11 @@ def ours(row: Row, folder: Path) -> Path:
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     events: list[dict[str, Any]] = []
-    source = {"file": "entry.py", "entry": "op", "args": {"file": str((folder / "data" / f"{row.id}.pt").resolve())}}
+    source = {
+        "file": "entry.py",
+        "entry": "op",
+        "args": {"file": str((folder / "data" / f"{row.id}.pt").resolve())},
+    }
     table = {
         "source": source,
         "inputs": {"x": {"shape": row.shape, "sample": {"range": row.range}}},

@@ -4,7 +4,17 @@ Owns: the list of families. Importing this package fills `registry.ROWS`.
 Must not: be imported by what a translation uses.
 """
 
-from coreml_driver.translations import elementary
+from coreml_driver.translations import complex_arithmetic, elementary, fallback, refusals, spectral
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
-__all__ = ["ORIGINAL", "ROWS", "Row", "elementary", "install"]
+__all__ = [
+    "ORIGINAL",
+    "ROWS",
+    "Row",
+    "complex_arithmetic",
+    "elementary",
+    "fallback",
+    "install",
+    "refusals",
+    "spectral",
+]
