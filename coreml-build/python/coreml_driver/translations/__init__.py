@@ -4,17 +4,27 @@ Owns: the list of families. Importing this package fills `registry.ROWS`.
 Must not: be imported by what a translation uses.
 """
 
-from coreml_driver.translations import complex_arithmetic, elementary, fallback, refusals, spectral
+from coreml_driver.translations import (
+    arithmetic,
+    complex_arithmetic,
+    elementary,
+    fallback,
+    refusals,
+    spectral,
+    transcendental,
+)
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
 __all__ = [
     "ORIGINAL",
     "ROWS",
     "Row",
+    "arithmetic",
     "complex_arithmetic",
     "elementary",
     "fallback",
     "install",
     "refusals",
     "spectral",
+    "transcendental",
 ]
