@@ -47,7 +47,9 @@ from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
+from coreml_driver.proof import Case, Proof, Subject, prove
 from coreml_driver.request import Job, Model, understand
+from coreml_driver.samples import Run
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
@@ -171,6 +173,8 @@ class _Converted:
     specification: Any
     selector: OpSelector
     origins: Mapping[str, Origin]
+    #: `None` where the manifest turned it off.
+    proof: Proof | None
 
 
 @dataclass
@@ -297,4 +301,34 @@ class _Conversion:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
-        return _Converted(captured, largest, specification, selector, origins.operations)
+        proof = None
+        if self.model.proof:
+            with self.progress.entered("proof"):
+                proof = self._prove(observed, specification, selector, package)
+            self.warnings += proof.warnings
+        return _Converted(captured, largest, specification, selector, origins.operations, proof)
+
+    def _prove(
+        self, observed: Observed, specification: Any, selector: OpSelector, package: Path
+    ) -> Proof:
+        """Execute the finished package and compare it with PyTorch."""
+
+        def again(run: Run) -> list[torch.Tensor]:
+            """Run the module on the inputs of a sample."""
+            states.reset(observed.flat, observed.kept, states.PREFIX)
+            found: list[torch.Tensor] = []
+            for sample, _ in run.steps:
+                found += copies(observed.flat(*copies(sample.captured)))
+            return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
+
+        subject = Subject(
+            package,
+            specification,
+            observed.interface,
+            selector.originals,
+            self.model.precision.float16,
+            again,
+            self.context.forward,
+        )
+        cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]
+        return prove(subject, cases)

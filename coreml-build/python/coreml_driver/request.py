@@ -24,7 +24,7 @@ from coreml_driver.protocol import PROTOCOL_VERSION
 KNOWN_KEYS = frozenset(
     """ source weights capture minimum-deployment-target format compute-precision compute-units
     inputs outputs metadata classifier parity embed python states states-mode quantize palettize
-    prune ops rewrite bucket
+    prune ops rewrite bucket proof
     """.split()
 )
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most
@@ -128,6 +128,8 @@ class Model:
     steps: int = 1
     #: Present when this is one of several sizes of a model.
     bucket: Bucket | None = None
+    #: Whether the finished package is executed and compared with PyTorch.
+    proof: bool = True
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def understand(job: Job) -> Model:
         # A model of several functions says it for those that have states.
         steps=int(parity.get("steps") or 1) if table.get("states") else 1,
         bucket=buckets.read(table, inputs),
+        proof=bool(table.get("proof", True)),
     )
 
 

@@ -47,6 +47,9 @@ pub(crate) struct Conversion {
     /// Weights become look-up tables.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) palettize: Option<Palettize>,
+    /// Whether the package is executed and compared with PyTorch before it is published.
+    #[serde(skip_serializing_if = "is_default_proof")]
+    pub(crate) proof: bool,
     /// Small weights become zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) prune: Option<Prune>,
@@ -56,6 +59,11 @@ pub(crate) struct Conversion {
     /// Which rewrites of the module were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) rewrite: Vec<Rewrite>,
+}
+
+/// Returns whether `proof` is what it is without the key.
+fn is_default_proof(proof: &bool) -> bool {
+    *proof
 }
 
 /// The functions of a model.

@@ -24,7 +24,7 @@ use coreml_spec::{Bound, ComputeUnits, DataType, Tolerance};
 use std::collections::BTreeMap;
 
 /// Keys of the model as a whole that decide what a conversion gives; some sources leave no choice.
-const CONVERSION_KEYS: [&str; 14] = [
+const CONVERSION_KEYS: [&str; 15] = [
     "buckets",
     "classifier",
     "compute-precision",
@@ -36,6 +36,7 @@ const CONVERSION_KEYS: [&str; 14] = [
     "ops",
     "palettize",
     "parity",
+    "proof",
     "prune",
     "quantize",
     "rewrite",
@@ -175,6 +176,8 @@ pub(super) struct Keys {
     rewrite: Option<Vec<Rewrite>>,
     /// `parity`.
     parity: Option<Parity>,
+    /// `proof`.
+    proof: Option<bool>,
     /// `embed`.
     embed: Option<bool>,
     /// `allow`.
@@ -219,6 +222,7 @@ impl Keys {
         keys.rewrite = model.take("rewrite").and_then(|item| rewrite(&item));
         keys.buckets = model.take("buckets").and_then(|item| buckets(&item));
         keys.parity = model.take("parity").and_then(|item| parity(&item));
+        keys.proof = model.take("proof").and_then(|item| item.boolean());
         keys.embed = model.take("embed").and_then(|item| item.boolean());
         keys.allow = model.take("allow").and_then(|item| allow(&item));
         model.finish();
@@ -247,6 +251,7 @@ impl Keys {
             buckets: self.buckets,
             rewrite: self.rewrite.or(defaults.rewrite),
             parity: self.parity.or(defaults.parity),
+            proof: self.proof.or(defaults.proof),
             embed: self.embed.or(defaults.embed),
             allow: self.allow.or(defaults.allow),
         }
@@ -275,6 +280,7 @@ impl Keys {
         let defaults = Self {
             ops: defaults.ops.filter(|_| allowed("ops")),
             rewrite: defaults.rewrite.filter(|_| allowed("rewrite")),
+            proof: defaults.proof.filter(|_| allowed("proof")),
             target: defaults.target.filter(|_| allowed("minimum-deployment-target")),
             precision: defaults.precision.filter(|_| allowed("compute-precision")),
             classifier: defaults.classifier.filter(|_| allowed("classifier")),
@@ -368,6 +374,7 @@ impl Keys {
                     steps: has_states.then(|| parity.steps.unwrap_or(DEFAULT_STEPS)),
                 },
                 palettize: keys.compression.palettize,
+                proof: keys.proof.unwrap_or(true),
                 prune: keys.compression.prune,
                 quantize: keys.compression.quantize,
                 rewrite: keys.rewrite.unwrap_or_default(),

@@ -141,7 +141,8 @@ impl Source {
             Self::TorchScript { .. } | Self::Exported { .. } | Self::Transformers { .. } => None,
             Self::Mil { .. }
                 if own
-                    || ["inputs", "outputs", "states", "classifier", "parity"].contains(&key) =>
+                    || ["inputs", "outputs", "states", "classifier", "parity", "proof"]
+                        .contains(&key) =>
             {
                 Some("a MIL program has its own inputs and outputs, and nothing to compare with")
             }
