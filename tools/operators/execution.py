@@ -1,7 +1,7 @@
 """Running a row's package and comparing it with PyTorch.
 
 Owns: the samples of a row: the database's own input, and numbers between its least and its largest
-value; running `cargo coreml verify` on them.
+value; running the package by the driver's own executor, or by the portable backend.
 Must not: convert.
 Flow: `conversions` -> `compare`.
 """
@@ -18,6 +18,10 @@ import entry
 import numpy as np
 import safetensors.numpy
 import torch
+from coreml_driver import program
+from coreml_driver.canonical import read_specification
+from coreml_driver.proof.blobs import Blobs
+from coreml_driver.proof.execute import Executable
 from rows import Row
 
 #: Seconds that the runs of one package may take.
@@ -25,18 +29,55 @@ LIMIT = 60.0
 #: How far a value may be from PyTorch's: relative to it, and relative to the largest value of the
 #: result.
 RTOL, LARGEST_RTOL = 1e-4, 1e-5
-#: Where the program is that compares, unless this variable says so.
+#: The program that runs the portable backend, which `--portable` wants.
 PROGRAM = os.environ.get("COREML_CARGO", "target/release/cargo-coreml")
 
 
-def compare(row: Row, package: Path, folder: Path) -> dict[str, Any]:
+def compare(row: Row, package: Path, folder: Path, portable: bool) -> dict[str, Any]:
     """Compare a package with PyTorch.
 
+    Parameters: `portable` — run it on the portable backend.
     Returns: `right` (`None` where it cannot be run), and `difference` in words.
     """
     files, largest = _samples(row, folder)
+    tolerance = LARGEST_RTOL * max(largest, 1e-3)
+    return (_portable if portable else _executed)(package, files, tolerance)
+
+
+def _executed(package: Path, files: list[Path], tolerance: float) -> dict[str, Any]:
+    """Execute the package in this process."""
+    function = program.main(read_specification(package))
+    with Blobs(package) as blobs:
+        executable = Executable(function, blobs)
+        unproved = executable.unproved()
+        if unproved:
+            return {"right": None, "difference": f"no kernel for {', '.join(unproved)}"}
+        for file in files:
+            arrays = safetensors.numpy.load_file(file)
+            try:
+                (found,) = executable.run(
+                    {"x": torch.from_numpy(arrays["in/x"])}, half=False
+                ).values()
+            except Exception as error:
+                return {"right": False, "difference": f"fails: {type(error).__name__}: {error}"}
+            wanted = torch.from_numpy(arrays["out/output"])
+            if found.shape != wanted.shape:
+                words = f"shape {list(found.shape)} instead of {list(wanted.shape)}"
+                return {"right": False, "difference": words}
+            apart = (found.double() - wanted.double()).abs()
+            same = (found == wanted) | (found.isnan() & wanted.isnan())
+            allowed = tolerance + RTOL * wanted.double().abs()
+            if not (same | (apart <= allowed)).all():
+                worst = apart.masked_fill(same, 0).nan_to_num(float("inf")).argmax()
+                words = f"{found.flatten()[worst]} instead of {wanted.flatten()[worst]}"
+                return {"right": False, "difference": f"{words} in {file.stem}"}
+    return {"right": True, "difference": ""}
+
+
+def _portable(package: Path, files: list[Path], tolerance: float) -> dict[str, Any]:
+    """Run the package on the portable backend."""
     command = [PROGRAM, "coreml", "verify", "--json", str(package), "--rtol", str(RTOL)]
-    command += ["--atol", str(LARGEST_RTOL * max(largest, 1e-3)), "--engine", "rten"]
+    command += ["--atol", str(tolerance), "--engine", "rten"]
     for file in files:
         command += ["--samples", str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)

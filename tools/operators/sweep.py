@@ -2,12 +2,13 @@
 project, runs both packages, compares them with PyTorch, and writes the table of the result.
 
     python tools/operators/sweep.py FOLDER [NAME ...] [--sample N] [--jobs N] [--again]
-        [--side ours] [--table docs/pytorch-operators.md]
+        [--side ours] [--portable] [--table docs/pytorch-operators.md]
 
 FOLDER keeps arguments, packages and results; what has a result is not converted again unless
 `--again` is given. A NAME is an operation of the database (`linalg.inv`), with or without its
 variant; `--wrong` names all that are not right yet. Wants a Python with the driver's packages and
-`expecttest`, which torch's database imports, and `cargo-coreml` (`COREML_CARGO` names the program).
+`expecttest`, which torch's database imports. Packages are run by the driver's own executor;
+`--portable` runs them by `cargo-coreml` (`COREML_CARGO` names the program).
 
 Owns: the command line, the processes, and what is kept.
 Flow: `rows` -> a process for each row and side: `conversions`, `execution` -> `table`.
@@ -27,19 +28,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "coreml-build" / "python"))
 
+# One thread for each child, and no bars of progress, before torch and coremltools are imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
 logging.disable(logging.WARNING)
 warnings.simplefilter("ignore")
 
-import conversions
-import execution
-import rows
-import table
-import torch
-from coreml_driver import inputs
+import conversions  # noqa: E402
+import execution  # noqa: E402
+import rows  # noqa: E402
+import table  # noqa: E402
+import torch  # noqa: E402
+from coreml_driver import inputs  # noqa: E402
 
 SIDES = {"plain": conversions.plain, "ours": conversions.ours}
 #: Seconds that a row may take on one side.
@@ -60,6 +63,7 @@ def main() -> int:
     parser.add_argument("--side", choices=SIDES, help="convert on this side only")
     parser.add_argument("--again", action="store_true", help="convert what has a result, too")
     parser.add_argument("--wrong", action="store_true", help="only what is not right on our side")
+    parser.add_argument("--portable", action="store_true", help="run on the portable backend")
     parser.add_argument("--table", type=Path, help="write the table to this file")
     arguments = parser.parse_args()
     folder = arguments.folder / f"sample{arguments.sample}"
@@ -105,7 +109,7 @@ def _run(
             while waiting and len(running) < arguments.jobs:
                 row, side = waiting.pop()
                 receiver, sender = fork.Pipe(duplex=False)
-                child = fork.Process(target=_child, args=(row, side, folder, sender))
+                child = fork.Process(target=_child, args=(row, side, folder, sender, arguments.portable))
                 child.start()
                 running[child] = (row, side, receiver, time.monotonic())
             time.sleep(POLL)
@@ -138,7 +142,7 @@ def _outcome(child: Any, receiver: Any, late: bool) -> dict[str, Any]:
     return result
 
 
-def _child(row: rows.Row, side: str, folder: Path, sender: Any) -> None:
+def _child(row: rows.Row, side: str, folder: Path, sender: Any, portable: bool) -> None:
     """Convert and compare one row on one side."""
     (folder / "logs").mkdir(exist_ok=True)
     log = os.open(folder / "logs" / f"{row.id}-{side}.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -148,7 +152,7 @@ def _child(row: rows.Row, side: str, folder: Path, sender: Any) -> None:
     try:
         package = SIDES[side](row, folder)
         seconds = time.process_time() - started
-        result = {"converted": True} | execution.compare(row, package, folder)
+        result = {"converted": True} | execution.compare(row, package, folder, portable)
     except conversions.Refused as refused:
         seconds = time.process_time() - started
         result = {"converted": False, "reason": str(refused)}

@@ -6,10 +6,14 @@ Must not: be imported by what a translation uses.
 
 from coreml_driver.translations import (
     arithmetic,
+    bessel,
     complex_arithmetic,
     elementary,
     fallback,
+    polynomials,
     refusals,
+    rounding,
+    special,
     spectral,
     transcendental,
 )
@@ -20,11 +24,15 @@ __all__ = [
     "ROWS",
     "Row",
     "arithmetic",
+    "bessel",
     "complex_arithmetic",
     "elementary",
     "fallback",
     "install",
+    "polynomials",
     "refusals",
+    "rounding",
+    "special",
     "spectral",
     "transcendental",
 ]
