@@ -104,12 +104,27 @@ class Arguments:
         are computed; `None` for nothing. What was not passed has the schema's default.
         Errors: `KeyError` for a name that this overload does not have.
         """
-        argument = self._schema[name]
         note_read(self._node, name)
+        value = self.plain(name)
+        if isinstance(value, (list, tuple)) and all(
+            isinstance(part, (int, float)) for part in value
+        ):
+            return _constant(list(value))
+        if isinstance(value, list):
+            return [one if isinstance(one, (Var, str)) else _constant(one) for one in value]
+        return value if isinstance(value, Var) else _constant(value)
+
+    def plain(self, name: str) -> Any:
+        """Return an argument as the graph has it: a `Var` for what the graph computes or keeps as
+        a constant, plain Python otherwise. This does not count as reading it.
+        """
+        argument = self._schema[name]
         passed, value = self._passed(name)
-        if not passed:
-            return _constant(argument.default_value)
-        return self._bind(value, argument)
+        return self._bind(value, argument) if passed else argument.default_value
+
+    def get(self, name: str, otherwise: Any = None) -> Any:
+        """Return an argument as `[]` does, or `otherwise` where this overload does not have it."""
+        return self[name] if name in self else otherwise  # noqa: SIM401
 
     def constant(self, name: str) -> Any:
         """Return an argument as a Python value: a number, a string, a list of them, or `None`.
@@ -117,11 +132,12 @@ class Arguments:
         Errors: `Failure` of kind `not-constant` when it is known only at run time; `KeyError` as
         above.
         """
-        return self._plain(name, self[name])
+        note_read(self._node, name)
+        return self._plain(name, self.plain(name))
 
     def known(self, name: str) -> bool:
-        """Return whether `constant` can return the argument."""
-        value = self[name]
+        """Return whether `constant` can return the argument. This does not count as reading it."""
+        value = self.plain(name)
         parts = value if isinstance(value, (list, tuple)) else [value]
         return all(not isinstance(part, Var) or part.val is not None for part in parts)
 
@@ -160,24 +176,18 @@ class Arguments:
     def element_type(self, name: str = "dtype") -> str | None:
         """Return MIL's name of an argument that is an element type, or `None`."""
         number = self.constant(name) if name in self else None
-        return None if number is None else MIL_TYPES[_torch_type(number)]
+        return None if number is None else MIL_TYPES[torch_type(number)]
 
     def given(self, name: str) -> bool:
         """Return whether an argument differs from its default; one without a default always
         does. This does not count as reading it.
         """
         argument = self._schema[name]
-        passed, value = self._passed(name)
-        if not passed:
+        if not self._passed(name)[0]:
             return False
-        if not argument.has_default_value():
+        if not argument.has_default_value() or not self.known(name):
             return True
-        bound = self._bind(value, argument)
-        try:
-            plain = self._plain(name, bound)
-        except Failure:
-            return True
-        return not _same(plain, argument.default_value)
+        return not _same(self._plain(name, self.plain(name)), argument.default_value)
 
     @property
     def names(self) -> Sequence[str]:
@@ -224,10 +234,8 @@ class Arguments:
                 return value.val
             return value
         if isinstance(value, (list, tuple)):
-            if any(isinstance(part, (str, type(None))) for part in value):
-                return [self._bind(part, argument) for part in value]
-            return _constant(list(value))
-        return _constant(value)
+            return [self._bind(part, argument) for part in value]
+        return value
 
     @property
     def _exported(self) -> bool:
@@ -238,6 +246,8 @@ class Arguments:
         """Return the Python value of what `__getitem__` returns."""
         if isinstance(value, (list, tuple)):
             return [self._plain(name, part) for part in value]
+        if isinstance(value, torch.dtype):
+            return _number(value)
         if not isinstance(value, Var):
             return value
         if value.val is None:
@@ -389,7 +399,7 @@ def _number(dtype: torch.dtype) -> int:
     return next(number for number, found in NUM_TO_TORCH_DTYPE.items() if found == dtype)
 
 
-def _torch_type(number: int) -> torch.dtype:
+def torch_type(number: int) -> torch.dtype:
     """Return the element type of a number that TorchScript or coremltools has for it."""
     return torch.bfloat16 if number == 15 else NUM_TO_TORCH_DTYPE[number]
 
