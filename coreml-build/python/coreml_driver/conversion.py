@@ -48,7 +48,9 @@ from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
+from coreml_driver.proof import Case, Proof, Subject, prove
 from coreml_driver.request import Job, Model, understand
+from coreml_driver.samples import Run
 from coreml_driver.translations import consumption
 
 #: Takes an event's name and fields.
@@ -178,6 +180,8 @@ class _Converted:
     origins: Mapping[str, Origin]
     #: What stays in float32 by itself, a line for each group.
     kept: Sequence[str]
+    #: `None` where the manifest turned it off.
+    proof: Proof | None
 
 
 @dataclass
@@ -306,6 +310,36 @@ class _Conversion:
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
         kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
+        proof = None
+        if self.model.proof:
+            with self.progress.entered("proof"):
+                proof = self._prove(observed, specification, selector, package)
+            self.warnings += proof.warnings
         return _Converted(
-            captured, largest, specification, selector, origins.operations, kept_lines
+            captured, largest, specification, selector, origins.operations, kept_lines, proof
         )
+
+    def _prove(
+        self, observed: Observed, specification: Any, selector: OpSelector, package: Path
+    ) -> Proof:
+        """Execute the finished package and compare it with PyTorch."""
+
+        def again(run: Run) -> list[torch.Tensor]:
+            """Run the module on the inputs of a sample."""
+            states.reset(observed.flat, observed.kept, states.PREFIX)
+            found: list[torch.Tensor] = []
+            for sample, _ in run.steps:
+                found += copies(observed.flat(*copies(sample.captured)))
+            return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
+
+        subject = Subject(
+            package,
+            specification,
+            observed.interface,
+            selector.originals,
+            self.model.precision.float16,
+            again,
+            self.context.forward,
+        )
+        cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]
+        return prove(subject, cases)

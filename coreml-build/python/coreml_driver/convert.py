@@ -62,6 +62,9 @@ class OpSelector:
         self.seen_outputs: set[str] = set()
         #: Operations that half precision would get wrong: type, name and reason.
         self.kept: list[Kept32] = []
+        #: Constants that will be rounded to float16, by the name that coremltools gives the rounded
+        #: one. Most are the module's own parameters, which take no memory here.
+        self.originals: dict[str, Any] = {}
 
     def keep(self, operation: Any, reason: Reason) -> None:
         """Remember an operation that stays in float32 though nobody asked for it.
@@ -76,7 +79,17 @@ class OpSelector:
         if operation.op_type != "const":
             self.seen_types.add(operation.op_type)
             self.seen_outputs |= names
-        return operation.op_type not in self._types and not names & self._outputs
+        half = operation.op_type not in self._types and not names & self._outputs
+        if half:
+            self._keep_constants(operation)
+        return half
+
+    def _keep_constants(self, operation: Any) -> None:
+        """Keep the constants of an operation that is about to compute in float16."""
+        for variable in operation.get_flattened_inputs():
+            constant = variable.op is not None and variable.op.op_type == "const"
+            if constant and variable.is_tensor_or_scalar_of("fp32"):
+                self.originals[f"{variable.name}_to_fp16"] = variable.val
 
 
 def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:

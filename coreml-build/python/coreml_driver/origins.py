@@ -76,7 +76,9 @@ class Origins:
         def read(cls: Any, node: Any, *arguments: Any, **named: Any) -> Any:
             """Stand in for coremltools' own reading of a node."""
             made = original(cls, node, *arguments, **named)
-            self._nodes[made.name] = self._traced(node)
+            # The captured graph is read first; a translation may read graphs of its own later,
+            # whose names can be the same.
+            self._nodes.setdefault(made.name, self._traced(node))
             return made
 
         InternalTorchIRNode.from_torchscript_node = classmethod(read)

@@ -69,6 +69,7 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("wide-integer", ErrorKind::Conversion),
     ("written-buffer", ErrorKind::Conversion),
     ("wrong-arguments", ErrorKind::Source),
+    ("wrong-conversion", ErrorKind::Conversion),
     ("wrong-dtype", ErrorKind::Conversion),
     ("wrong-image", ErrorKind::Manifest),
     ("wrong-inputs", ErrorKind::Manifest),
