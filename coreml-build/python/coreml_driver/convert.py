@@ -8,6 +8,7 @@ Flow: `capture` -> `to_package` -> `canonical`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +48,10 @@ class OpSelector:
         self._outputs = set(precision.float32_outputs)
         self.seen_types: set[str] = set()
         self.seen_outputs: set[str] = set()
-        #: Constants that will be rounded to float16, by the name that coremltools gives the rounded
-        #: one. Most are the module's own parameters, which take no memory here.
-        self.originals: dict[str, Any] = {}
+        self._kept: set[Any] = set()
+        #: Constants that will be rounded to float16. Most are the module's own parameters, which
+        #: take no memory here.
+        self.originals: list[Any] = []
 
     def __call__(self, operation: Any) -> bool:
         """Return whether `operation` computes in float16."""
@@ -66,8 +68,18 @@ class OpSelector:
         """Keep the constants of an operation that is about to compute in float16."""
         for variable in operation.get_flattened_inputs():
             constant = variable.op is not None and variable.op.op_type == "const"
-            if constant and variable.is_tensor_or_scalar_of("fp32"):
-                self.originals[f"{variable.name}_to_fp16"] = variable.val
+            if constant and variable.is_tensor_or_scalar_of("fp32") and variable not in self._kept:
+                self._kept.add(variable)
+                self.originals.append(np.asarray(variable.val))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A program before its weights were compressed."""
+
+    specification: Model_pb2.Model
+    #: coremltools' own temporary package, which is there until the process ends.
+    package: Path
 
 
 def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:
@@ -114,13 +126,13 @@ def to_package(
     selector: OpSelector,
     origins: Origins,
     package: Path,
-) -> list[str]:
+) -> tuple[list[str], Plain | None]:
     """Convert a captured graph and write it as a package in canonical form.
 
     Called by: `conversion`.
     Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
     `package` — the folder to make, named `….mlpackage`.
-    Returns: warnings.
+    Returns: warnings, and the program before compression if weights were compressed.
     Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
     converted = ct.convert(
@@ -133,13 +145,18 @@ def to_package(
     )
     origins.read(converted._mil_program)
     specification, remarks = _save(converted, model, package)
+    names = {one.name_in_program: one.state.name for one in kept}
+    plain = None
+    if model.compression:
+        plain = Plain(converted.get_spec(), Path(converted.package_path))
+        canonical.name_states(plain.specification, names)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
             ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
-    canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
+    canonical.name_states(specification, names)
     canonical.write(package, specification, model.metadata)
-    return remarks
+    return remarks, plain
 
 
 def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Path) -> list[str]:
