@@ -297,7 +297,7 @@ class _Conversion:
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
-            remarks = coremltools_call.to_package(
+            remarks, plain = coremltools_call.to_package(
                 captured, self.model, observed.interface, kept, selector, origins, package
             )
             specification = reread.reread(package, observed.interface, line)
@@ -307,20 +307,32 @@ class _Conversion:
             )
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
+                if plain is not None:
+                    functional.to_inputs_and_outputs(
+                        plain.package, plain.specification, self.model.metadata
+                    )
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
         kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
         proof = None
         if self.model.proof:
             with self.progress.entered("proof"):
-                proof = self._prove(observed, specification, selector, package)
+                proof = self._prove(
+                    observed, captured, (specification, plain), selector, origins, package
+                )
             self.warnings += proof.warnings
         return _Converted(
             captured, largest, specification, selector, origins.operations, kept_lines, proof
         )
 
     def _prove(
-        self, observed: Observed, specification: Any, selector: OpSelector, package: Path
+        self,
+        observed: Observed,
+        captured: capture.Captured,
+        programs: tuple[Any, coremltools_call.Plain | None],
+        selector: OpSelector,
+        origins: Origins,
+        package: Path,
     ) -> Proof:
         """Execute the finished package and compare it with PyTorch."""
 
@@ -332,13 +344,18 @@ class _Conversion:
                 found += copies(observed.flat(*copies(sample.captured)))
             return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
 
+        specification, plain = programs
         subject = Subject(
             package,
             specification,
+            plain,
+            next(iter(self.model.compression), None),
             observed.interface,
             selector.originals,
             self.model.precision.float16,
             again,
+            captured.program,
+            origins,
             self.context.forward,
         )
         cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]

@@ -62,9 +62,10 @@ class OpSelector:
         self.seen_outputs: set[str] = set()
         #: Operations that half precision would get wrong: type, name and reason.
         self.kept: list[Kept32] = []
-        #: Constants that will be rounded to float16, by the name that coremltools gives the rounded
-        #: one. Most are the module's own parameters, which take no memory here.
-        self.originals: dict[str, Any] = {}
+        self._kept: set[Any] = set()
+        #: Constants that will be rounded to float16. Most are the module's own parameters, which
+        #: take no memory here.
+        self.originals: list[Any] = []
 
     def keep(self, operation: Any, reason: Reason) -> None:
         """Remember an operation that stays in float32 though nobody asked for it.
@@ -88,8 +89,18 @@ class OpSelector:
         """Keep the constants of an operation that is about to compute in float16."""
         for variable in operation.get_flattened_inputs():
             constant = variable.op is not None and variable.op.op_type == "const"
-            if constant and variable.is_tensor_or_scalar_of("fp32"):
-                self.originals[f"{variable.name}_to_fp16"] = variable.val
+            if constant and variable.is_tensor_or_scalar_of("fp32") and variable not in self._kept:
+                self._kept.add(variable)
+                self.originals.append(np.asarray(variable.val))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A program before its weights were compressed."""
+
+    specification: Model_pb2.Model
+    #: coremltools' own temporary package, which is there until the process ends.
+    package: Path
 
 
 def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:
@@ -135,12 +146,12 @@ def to_package(
     selector: OpSelector,
     origins: Origins,
     package: Path,
-) -> list[str]:
+) -> tuple[list[str], Plain | None]:
     """Convert a captured graph and write it as a package in canonical form.
 
     Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
     `package` — the folder to make, named `….mlpackage`.
-    Returns: warnings.
+    Returns: warnings, and the program before compression if weights were compressed.
     Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
     converted = ct.convert(
@@ -154,13 +165,18 @@ def to_package(
     origins.read(converted._mil_program)
     specification, remarks = _save(converted, model, package)
     remarks += [f"{line}: it stays in float32" for line in kept_lines(selector, origins, told=True)]
+    names = {one.name_in_program: one.state.name for one in kept}
+    plain = None
+    if model.compression:
+        plain = Plain(converted.get_spec(), Path(converted.package_path))
+        canonical.name_states(plain.specification, names)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
             ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
-    canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
+    canonical.name_states(specification, names)
     canonical.write(package, specification, model.metadata)
-    return remarks
+    return remarks, plain
 
 
 def kept_lines(selector: OpSelector, origins: Origins | None, *, told: bool) -> list[str]:

@@ -59,6 +59,8 @@ class Origins:
         self._nodes: dict[Any, Origin] = {}
         #: By the name of an operation's first output.
         self.operations: dict[str, Origin] = {}
+        #: The captured node that each was made of: a name, or the number of an exported one.
+        self.nodes: dict[str, Any] = {}
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -100,6 +102,7 @@ class Origins:
             origin = self._nodes.get(names[-1])
             if origin is not None and operation.outputs and operation.op_type != "const":
                 self.operations[operation.outputs[0].name] = origin
+                self.nodes[operation.outputs[0].name] = names[-1]
             for nested in operation.blocks:
                 self._read(nested)
 
