@@ -62,11 +62,10 @@ impl Session {
         })?;
         let mut portable = Options::default();
         portable.threads = options.chosen_threads();
-        portable.function = Some(function.name.clone());
         portable.round_to_half = options.rounds_to_half();
         portable.engine =
             engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
-        let session = coreml_portable::Session::load(package, &portable)
+        let session = coreml_portable::Session::load_function(package, function, &portable)
             .map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
         Ok(Self { session: Arc::new(session), model: model.to_owned(), name })

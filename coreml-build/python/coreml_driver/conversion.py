@@ -49,10 +49,13 @@ from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
 from coreml_driver.request import Job, Model, understand
+from coreml_driver.translations import consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
+#: The report's key for what stays in float32 by itself.
+KEPT = "kept-in-float32"
 #: Failures of the manifest: another capture would end the same way.
 SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-target", "missing-module"})
 
@@ -62,7 +65,6 @@ def convert(
 ) -> None:
     """Convert one model and send `converted` or `failed`.
 
-    Called by: `workers`.
     Parameters: `notes` — warnings about the environment, which belong to every model's report.
     """
     progress = Progress(
@@ -174,6 +176,8 @@ class _Converted:
     specification: Any
     selector: OpSelector
     origins: Mapping[str, Origin]
+    #: What stays in float32 by itself, a line for each group.
+    kept: Sequence[str]
 
 
 @dataclass
@@ -204,7 +208,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.samples[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.parity.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
@@ -216,7 +220,7 @@ class _Conversion:
             converted.specification,
             converted.selector,
             captured,
-            observed.rewrites,
+            observed.rewrites | ({KEPT: converted.kept} if converted.kept else {}),
             observed.trimmed,
             converted.origins,
         )
@@ -286,6 +290,7 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
+            consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
             remarks = coremltools_call.to_package(
@@ -300,4 +305,7 @@ class _Conversion:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
-        return _Converted(captured, largest, specification, selector, origins.operations)
+        kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
+        return _Converted(
+            captured, largest, specification, selector, origins.operations, kept_lines
+        )

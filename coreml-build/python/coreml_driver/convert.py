@@ -7,7 +7,9 @@ Flow: `capture` -> `to_package` -> `canonical`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Range
 from coreml_driver.interface import Interface
 from coreml_driver.origins import Origins
+from coreml_driver.passes.half import Reason
 from coreml_driver.request import Model, Precision
 from coreml_driver.states import PREFIX, Kept
 
@@ -36,6 +39,16 @@ COLOR_LAYOUTS = {
 LISTED_NAMES = 40
 
 
+@dataclass(frozen=True)
+class Kept32:
+    """An operation that stays in float32 by itself."""
+
+    kind: str
+    #: Of its first output.
+    name: str
+    reason: Reason
+
+
 class OpSelector:
     """Decides for each operation whether it computes in float16, and remembers what it was asked
     about.
@@ -47,6 +60,15 @@ class OpSelector:
         self._outputs = set(precision.float32_outputs)
         self.seen_types: set[str] = set()
         self.seen_outputs: set[str] = set()
+        #: Operations that half precision would get wrong: type, name and reason.
+        self.kept: list[Kept32] = []
+
+    def keep(self, operation: Any, reason: Reason) -> None:
+        """Remember an operation that stays in float32 though nobody asked for it.
+
+        Called by: `passes.half`.
+        """
+        self.kept.append(Kept32(operation.op_type, operation.outputs[0].name, reason))
 
     def __call__(self, operation: Any) -> bool:
         """Return whether `operation` computes in float16."""
@@ -61,7 +83,6 @@ def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSe
     """Fail if a key that says what becomes of operations or weights has no effect: coremltools
     would not say a word.
 
-    Called by: `conversion`, with the finished package.
     Parameters: `selectors` — one for each function of the package; operations that coremltools did
     not ask them about (they stay in float32 anyway) are found in the specification.
     Errors: `Failure` of kind `wrong-op-selector` or `nothing-compressed`.
@@ -104,7 +125,6 @@ def to_package(
 ) -> list[str]:
     """Convert a captured graph and write it as a package in canonical form.
 
-    Called by: `conversion`.
     Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
     `package` — the folder to make, named `….mlpackage`.
     Returns: warnings.
@@ -120,6 +140,7 @@ def to_package(
     )
     origins.read(converted._mil_program)
     specification, remarks = _save(converted, model, package)
+    remarks += [f"{line}: it stays in float32" for line in kept_lines(selector, origins, told=True)]
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
@@ -129,13 +150,35 @@ def to_package(
     return remarks
 
 
+def kept_lines(selector: OpSelector, origins: Origins | None, *, told: bool) -> list[str]:
+    """Return a line for each group of operations that stay in float32 by themselves.
+
+    Called by: `to_package` for warnings, `conversion` for the report.
+    Parameters: `told` — only those that a warning is for: the module has a number that float16
+    lacks.
+    """
+    groups: Counter[tuple[str, str, str]] = Counter()
+    for one in selector.kept:
+        if told and not one.reason.told:
+            continue
+        origin = None if origins is None else origins.operations.get(one.name)
+        line = None if origin is None else origin.line
+        place = f" ({Path(line.file).name}:{line.line})" if line else ""
+        groups[one.kind, place, one.reason.words] += 1
+    return [
+        f"`{kind}`{place}{f', {count} times' if count > 1 else ''}: {words}"
+        for (kind, place, words), count in groups.items()
+    ]
+
+
 def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Path) -> list[str]:
     """Convert a MIL program and write it as a package in canonical form.
 
-    Called by: `mil.convert`. Returns: warnings.
+    Returns: warnings.
     """
     converted = ct.convert(source, **_arguments(model, selector))
     specification, remarks = _save(converted, model, package)
+    remarks += [f"{line}: it stays in float32" for line in kept_lines(selector, None, told=True)]
     canonical.write(package, specification, model.metadata)
     return remarks
 
@@ -148,7 +191,7 @@ def _arguments(model: Model, selector: OpSelector) -> dict[str, Any]:
         "compute_precision": ct.transform.FP16ComputePrecision(op_selector=selector)
         if model.precision.float16
         else ct.precision.FLOAT32,
-        "compute_units": _compute_units(model.compute_units),
+        "compute_units": ct.ComputeUnit.ALL,  # matters only to who loads the model in Python
         "skip_model_load": True,
     }
 
@@ -163,8 +206,6 @@ def _save(converted: Any, model: Model, package: Path) -> tuple[Model_pb2.Model,
 def inputs(declared: Sequence[Input]) -> list[Any]:
     """Return coremltools' description of the inputs. Without a dtype it would choose one by its own
     rules.
-
-    Called by: `to_package`.
     """
     symbols: dict[str, Any] = {}
     return [_input(one, _shape(one, symbols)) for one in declared]
@@ -244,10 +285,3 @@ def _target(name: str) -> Any:
         raise Failure(
             "wrong-target", message, key="minimum-deployment-target", advice=(f"It knows {known}.",)
         ) from None
-
-
-def _compute_units(name: str) -> Any:
-    """Return coremltools' compute units of that name (they matter only to who loads the model in
-    Python).
-    """
-    return ct.ComputeUnit[name.replace("-", "_").upper()]

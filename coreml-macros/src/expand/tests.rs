@@ -31,26 +31,18 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
         symbols: Vec::new(),
         classifier: None,
     };
+    let interface = Interface {
+        specification_version: 7,
+        default_function: "main".to_owned(),
+        functions: vec![main],
+        buckets: None,
+    };
     IndexedModel {
-        name: name.to_owned(),
-        bucket_of: None,
-        description: String::new(),
         source: format!("python/net.py:{name}"),
-        interface: Interface {
-            specification_version: 7,
-            default_function: "main".to_owned(),
-            functions: vec![main],
-            buckets: None,
-        },
         digest: "0".repeat(64),
-        content_digest: None,
-        package: format!("{name}.mlpackage"),
         samples: vec![format!("{name}.samples.0.safetensors")],
         tolerance: Tolerance::Psnr(40.0),
-        metric: None,
-        compute_units: ComputeUnits::All,
-        allow: Vec::new(),
-        embedded: Vec::new(),
+        ..IndexedModel::new(name, interface)
     }
 }
 

@@ -4,7 +4,33 @@ Owns: the list of families. Importing this package fills `registry.ROWS`.
 Must not: be imported by what a translation uses.
 """
 
-from coreml_driver.translations import elementary
+from coreml_driver.translations import (
+    arithmetic,
+    attention,
+    creation,
+    elementary,
+    layers,
+    normalization,
+    reductions,
+    resizing,
+    selection,
+    transcendental,
+)
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
-__all__ = ["ORIGINAL", "ROWS", "Row", "elementary", "install"]
+__all__ = [
+    "ORIGINAL",
+    "ROWS",
+    "Row",
+    "arithmetic",
+    "attention",
+    "creation",
+    "elementary",
+    "install",
+    "layers",
+    "normalization",
+    "reductions",
+    "resizing",
+    "selection",
+    "transcendental",
+]

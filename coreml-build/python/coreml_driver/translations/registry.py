@@ -11,7 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
+
+from coreml_driver.translations import arguments
 
 #: Adds the MIL operations of one node of a captured graph.
 Translate = Callable[[Any, Any], None]
@@ -23,8 +27,9 @@ MISSING = "coremltools 9.0 has no translation"
 class Row:
     """One translation."""
 
-    #: Kinds of nodes as coremltools spells them: lower case, without `aten::`, the suffix of an
-    #: overload and the underscore of a write in place.
+    #: Kinds of nodes as coremltools spells them: lower case, without `aten::` and the underscore of
+    #: a write in place. A kind stands for all its overloads (`mean` also for `mean.dim`, which
+    #: exported graphs have); with the suffix of an overload it stands for that one alone.
     kinds: tuple[str, ...]
     translate: Translate
     #: Why the row is there: what coremltools lacks or gets wrong, with the report if there is one.
@@ -39,10 +44,7 @@ ORIGINAL = dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)
 
 
 def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Translate], Translate]:
-    """Declare a function to be the translation of `kinds`.
-
-    Called by: the files of this folder, as a decorator.
-    """
+    """Declare a function to be the translation of `kinds`."""
 
     def declare(translate: Translate) -> Translate:
         ROWS.append(Row(kinds, translate, why, replaces))
@@ -54,14 +56,24 @@ def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Tran
 def install() -> dict[str, Translate]:
     """Reset coremltools' registry to its own translations and these rows; return the registry.
 
-    Called by: `operations.register`. A row that replaces nothing gives way to a translation that a
-    newer coremltools has.
+    A row that replaces nothing gives way to a translation that a newer coremltools has.
     """
+    arguments.follow()
     registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
     registry.clear()
     registry.update(ORIGINAL)
-    for row in ROWS:
-        for kind in row.kinds:
-            if row.replaces or kind not in ORIGINAL:
-                registry[kind] = row.translate
+    # Those that name an overload come last: they are more particular.
+    named = [(kind, row) for row in ROWS for kind in row.kinds]
+    for kind, row in sorted(named, key=lambda one: "." in one[0]):
+        for spelled in [kind] if "." in kind else [kind, *_overloads(kind)]:
+            if row.replaces or spelled not in ORIGINAL:
+                registry[spelled] = row.translate
     return registry
+
+
+def _overloads(kind: str) -> list[str]:
+    """Return how exported graphs spell the overloads of a kind."""
+    packet = getattr(torch.ops.aten, kind, None)
+    if packet is None:
+        return []
+    return [sanitize_op_kind(f"aten::{kind}.{overload}") for overload in packet.overloads()]

@@ -1,0 +1,185 @@
+"""Arithmetic that coremltools gets wrong: lost factors, quotients, remainders, types of results.
+
+Owns: the rows of this family.
+Must not: know a capture; `Arguments` hides it.
+Flow: `translations` imports this file, so that its rows are registered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.mil import Var, types
+
+from coreml_driver.translations.arguments import Arguments
+from coreml_driver.translations.promotion import (
+    cast,
+    is_float,
+    number,
+    promoted,
+    to_float,
+    whole,
+)
+from coreml_driver.translations.registry import ORIGINAL, translation
+
+#: Largest exponent of an integer power that is multiplied out.
+MULTIPLIED_OUT = 64
+
+
+@translation(
+    "add",
+    "sub",
+    "rsub",
+    "subtract",
+    why="`alpha` is refused when traced and ignored when exported (#2573, #2680)",
+    replaces=True,
+)
+def _add(context: Any, node: Any) -> None:
+    """`self + alpha * other`; `rsub` swaps the two, and the factor stays with the second."""
+    arguments = Arguments(context, node)
+    x, y = _operands(arguments)
+    kind = node.kind.partition(".")[0]
+    if not _tensors(x, y):
+        ORIGINAL[kind](context, node)
+        return
+    alpha = arguments.constant("alpha") if "alpha" in arguments else 1
+    if kind == "add" and types.is_bool(x.dtype) and types.is_bool(y.dtype):
+        result = mb.logical_or(x=x, y=y, name=node.name) if alpha else x
+        context.add(result, node.name)
+        return
+    if kind == "rsub":
+        x, y = y, x
+    x, y = map(whole, promoted(x, y))
+    operation = mb.add if kind == "add" else mb.sub
+    context.add(operation(x=x, y=_times(y, alpha), name=node.name), node.name)
+
+
+@translation(
+    "div",
+    "divide",
+    "true_divide",
+    "truediv",
+    why="quotients of integers are rounded as floating-point numbers (#2733); `true_divide` of "
+    "integers is an integer; a `rounding_mode` that is called like a value of the graph is refused",
+    replaces=True,
+)
+def _div(context: Any, node: Any) -> None:
+    """`self / other`, rounded down, to zero, or not at all."""
+    arguments = Arguments(context, node)
+    x, y = _operands(arguments)
+    if not _tensors(x, y):
+        ORIGINAL["div"](context, node)
+        return
+    mode = arguments.constant("rounding_mode") if "rounding_mode" in arguments else None
+    if mode is None:
+        result = mb.real_div(x=to_float(x), y=to_float(y), name=node.name)
+    elif mode == "floor":
+        result = _floor_div(x, y, node.name)
+    else:
+        result = _trunc_div(x, y, node.name)
+    context.add(result, node.name)
+
+
+@translation(
+    "floor_divide",
+    "floordiv",
+    why="the quotient of integers becomes a floating-point number, inexact above 2048 in half "
+    "precision (#2733)",
+    replaces=True,
+)
+def _floor_divide(context: Any, node: Any) -> None:
+    """`self // other`."""
+    x, y = _operands(Arguments(context, node))
+    context.add(_floor_div(x, y, node.name), node.name)
+
+
+@translation(
+    "remainder",
+    why="computed as `x - floor_div(x, y) * y`, which is 0 for `y = 1` (#2762), and rounds",
+    replaces=True,
+)
+def _remainder(context: Any, node: Any) -> None:
+    """`self % other`, with the sign of the divisor."""
+    x, y = map(whole, promoted(*_operands(Arguments(context, node))))
+    context.add(mb.mod(x=x, y=y, name=node.name), node.name)
+
+
+@translation("reciprocal", why="MIL's `inverse` adds 1e-4 to its operand (#2773)", replaces=True)
+def _reciprocal(context: Any, node: Any) -> None:
+    """`1 / self`."""
+    x = to_float(Arguments(context, node)["self"])
+    context.add(mb.real_div(x=number(x, 1), y=x, name=node.name), node.name)
+
+
+@translation(
+    "pow",
+    why="a power of integers is computed with floating-point numbers",
+    replaces=True,
+)
+def _pow(context: Any, node: Any) -> None:
+    """`self ** exponent`; of integers exactly."""
+    base, exponent = _operands(Arguments(context, node))
+    base, exponent = map(whole, promoted(base, exponent))
+    power = exponent.val
+    if is_float(base):
+        result = mb.pow(x=base, y=exponent, name=node.name)
+    elif power is not None and power.size == 1 and 0 <= power.item() <= MULTIPLIED_OUT:
+        result = mb.identity(x=_multiplied_out(base, int(power.item())), name=node.name)
+    else:
+        power = mb.pow(x=cast(base, "fp32"), y=cast(exponent, "fp32"))
+        result = cast(mb.round(x=power), "int32", node.name)
+    context.add(result, node.name)
+
+
+def _operands(arguments: Arguments) -> tuple[Any, Any]:
+    """Return the first two arguments, which overloads for plain numbers call `a` and `b`."""
+    first, second, *_ = arguments.names
+    return arguments[first], arguments[second]
+
+
+def _tensors(*values: Any) -> bool:
+    """Return whether values are real numbers; lists and complex numbers are for others."""
+    return all(isinstance(x, Var) and not types.is_complex(x.dtype) for x in values)
+
+
+def _times(x: Any, factor: Any) -> Any:
+    """Return `factor * x` in the type of `x`."""
+    return x if factor == 1 else mb.mul(x=x, y=number(x, factor))
+
+
+def _floor_div(x: Any, y: Any, name: str) -> Any:
+    """Return the quotient rounded down, of integers as an integer."""
+    x, y = map(whole, promoted(x, y))
+    return mb.floor_div(x=x, y=y, name=name)
+
+
+def _trunc_div(x: Any, y: Any, name: str) -> Any:
+    """Return the quotient rounded to zero, of integers as an integer.
+
+    For integers: rounded down, and one more where that is not exact and the signs differ.
+    """
+    x, y = map(whole, promoted(x, y))
+    if is_float(x):
+        quotient = mb.real_div(x=x, y=y)
+        down, up = mb.floor(x=quotient), mb.ceil(x=quotient)
+        negative = mb.less(x=quotient, y=number(quotient, 0))
+        return mb.select(cond=negative, a=up, b=down, name=name)
+    down = mb.floor_div(x=x, y=y)
+    inexact = mb.not_equal(x=mb.mul(x=down, y=y), y=x)
+    differ = mb.logical_xor(x=mb.less(x=x, y=0), y=mb.less(x=y, y=0))
+    up = cast(mb.logical_and(x=inexact, y=differ), "int32")
+    return mb.add(x=down, y=up, name=name)
+
+
+def _multiplied_out(base: Any, power: int) -> Any:
+    """Return an integer power by squaring."""
+    result = None
+    square = base
+    while power:
+        if power & 1:
+            result = square if result is None else mb.mul(x=result, y=square)
+        power >>= 1
+        if power:
+            square = mb.mul(x=square, y=square)
+    return mb.add(x=mb.mul(x=base, y=0), y=1) if result is None else result
