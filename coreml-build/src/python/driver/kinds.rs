@@ -6,7 +6,7 @@
 use crate::error::ErrorKind;
 
 /// Each word with what a failure of that name is about, in alphabetical order.
-const KINDS: [(&str, ErrorKind); 74] = [
+const KINDS: [(&str, ErrorKind); 76] = [
     ("assigned-state", ErrorKind::Conversion),
     ("baked-shape", ErrorKind::Conversion),
     ("broken-environment", ErrorKind::Environment),
@@ -29,6 +29,7 @@ const KINDS: [(&str, ErrorKind); 74] = [
     ("hub-offline", ErrorKind::Hub),
     ("hub-unpinned", ErrorKind::Manifest),
     ("hub-unreachable", ErrorKind::Hub),
+    ("ignored-argument", ErrorKind::Conversion),
     ("ignored-input", ErrorKind::Conversion),
     ("lost-write", ErrorKind::Conversion),
     ("missing-entry", ErrorKind::Source),
@@ -38,6 +39,7 @@ const KINDS: [(&str, ErrorKind); 74] = [
     ("not-a-function", ErrorKind::Source),
     ("not-a-module", ErrorKind::Source),
     ("not-a-program", ErrorKind::Source),
+    ("not-constant", ErrorKind::Conversion),
     ("not-supported", ErrorKind::Unsupported),
     ("nothing-compressed", ErrorKind::Manifest),
     ("nothing-registered", ErrorKind::Source),
@@ -124,7 +126,7 @@ mod tests {
         let known: BTreeSet<_> = KINDS.iter().map(|(word, _)| *word).collect();
         let missing: Vec<_> = used.difference(&known).collect();
         let unused: Vec<_> = known.difference(&used).collect();
-        assert!(missing.is_empty(), "add rows to KINDS for {missing:?}");
+        assert!(missing.is_empty(), "add rows to KINDS in python/driver/kinds.rs for {missing:?}");
         assert!(unused.is_empty(), "the driver does not use {unused:?} any more");
         assert!(KINDS.is_sorted_by_key(|(word, _)| word));
     }
