@@ -119,9 +119,8 @@ fn manifests_of_several_packages_share_one_python() {
 fn progress_names_only_the_model_that_is_converted() {
     let package = Package::new(&[("m.toml", TWO)]);
     let python = StandIn::new(&format!(
-        "for id in first second; do say \"{{\\\"event\\\": \\\"progress\\\", \\\"model\\\": \
-         \\\"$id\\\", \\\"stage\\\": \\\"import\\\", \\\"detail\\\": \\\"torch and coremltools\\\"}}\"; \
-         done\n{CONVERT_ALL}"
+        "for id in first second; do progress $id import 'torch and coremltools'; done\n\
+         {CONVERT_ALL}"
     ));
     let seen = Arc::new(Mutex::new(Vec::new()));
     let mut options = package.options(&python.python());

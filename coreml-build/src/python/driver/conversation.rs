@@ -132,7 +132,7 @@ impl<'a> Conversation<'a> {
         match event {
             Event::Started {} => {}
             Event::Finished {} => {}
-            // All models are told to be imported at once, but none is being converted yet.
+            // The driver reports it for every model, but none is being converted yet.
             Event::Progress { stage, detail, .. } if stage == SHARED_STAGE => {
                 let stage = format!("importing {detail}");
                 if self.last_stage != stage {

@@ -133,9 +133,10 @@ mod tests {
 
     #[test]
     fn words_are_found_in_every_form() {
-        let source = "raise Failure(\"a-b\", x)\nFailure(\n    \"c\",\n)\nFailure(kind, y)\n\
-            _rule(\n        \"load\",\n        (\n            \"no\",\n        ),\n        \"d-e\",\n    )";
-        assert_eq!(words_in(source), BTreeSet::from(["a-b", "c", "d-e"]));
+        let source = "raise Failure(\"a-b\", x)\nFailure(\n    \"c\",\n)\nFailure(kind, y)\n";
+        let rule = "_rule(\n        \"load\",\n        (\n            \"no\",\n        ),\n";
+        let source = format!("{source}{rule}        \"d-e\",\n    )");
+        assert_eq!(words_in(&source), BTreeSet::from(["a-b", "c", "d-e"]));
     }
 
     #[test]
