@@ -6,8 +6,8 @@
 //! Flow: `lib.rs` or the command line → [`Context::build`] → `manifests.rs`, `lookup.rs`,
 //! `fetch.rs`, `convert.rs`, `deliver.rs`.
 //!
-//! A model of a manifest needs a [`Job`]; the job ends in a `Found`, which has an entry of the cache,
-//! or in a `Failure`. Two models that are converted alike share one job.
+//! A model of a manifest needs a [`Job`]; the job ends in a `Found`, which has an entry of the
+//! cache, or in a `Failure`. Two models that are converted alike share one job.
 
 pub(crate) mod context;
 pub(crate) mod convert;

@@ -1,4 +1,4 @@
-//! Cargo: what it tells a build script in variables, and what the build script tells it in lines.
+//! Cargo: the variables that a build script reads, and the lines that it prints.
 //!
 //! Owns: every environment variable that is read, and every line that is printed.
 //! Flow: `lib.rs` reads [`Environment`] first and prints through [`report`] last.

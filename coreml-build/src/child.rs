@@ -1,8 +1,8 @@
 //! Processes that end with the build script, or before.
 //!
-//! Owns: starting a process with a clean Python environment, and killing it when it is no longer waited
-//! for. Ctrl-C needs nothing here: the processes stay in the terminal's process group, so that the
-//! signal reaches them all.
+//! Owns: starting a process with a clean Python environment, and killing it when it is no longer
+//! waited for. Ctrl-C needs nothing here: the processes stay in the terminal's process group, so
+//! that the signal reaches them all.
 //! Must not: know what is started.
 //! Flow: `python/` starts interpreters, installers and the driver through it.
 
@@ -50,7 +50,7 @@ impl Child {
         command.spawn().map(Self)
     }
 
-    /// Returns the process as the standard library has it, with the ends of the pipes.
+    /// Returns the process itself, with the ends of its pipes.
     pub(crate) fn pipes(&mut self) -> &mut std::process::Child {
         &mut self.0
     }

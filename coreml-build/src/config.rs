@@ -89,9 +89,9 @@ impl Config {
             return Ok(Self::default());
         };
         let content = std::fs::read_to_string(&path)
-            .map_err(|error| wrong(&path, &error.to_string(), error))?;
+            .map_err(|error| wrong(&path, error.to_string(), error))?;
         let File { cache } = toml::from_str(&content)
-            .map_err(|error| wrong(&path, &error.message().to_owned(), error))?;
+            .map_err(|error| wrong(&path, error.message().to_owned(), error))?;
         let limits =
             Limits::new(cache.max_age_days.unwrap_or(DAYS), cache.max_size_gb.unwrap_or(GIGABYTES));
         Ok(Self { path: Some(path), remote: cache.remote, limits })
@@ -111,7 +111,7 @@ fn path(get: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 /// Returns the error for a file that cannot be used.
 fn wrong(
     path: &Path,
-    problem: &str,
+    problem: String,
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> Error {
     let message = format!("the config file {} cannot be used: {problem}", path.display());

@@ -1,7 +1,7 @@
 //! What can go wrong in a build, as a person reads it: what, where, what to do.
 //!
-//! Owns: the text form of every error of this crate.   Must not: decide how an error is reported; that
-//! is `cargo.rs`.
+//! Owns: the text form of every error of this crate.   Must not: decide how an error is reported;
+//! that is `cargo.rs`.
 //! Flow: every module returns [`Error`]; `build/deliver.rs` renders them into the index, `cargo.rs`
 //! into lines for cargo.
 
@@ -62,7 +62,7 @@ struct Parts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The manifest is missing, is not TOML, or says something that makes no sense.
+    /// The manifest is missing, is not TOML, or has a key or a value that is wrong.
     Manifest,
     /// The manifest asks for something that this version does not do yet.
     Unsupported,

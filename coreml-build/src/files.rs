@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_lists_files_and_enters_what_it_is_told_to() {
+    fn a_walk_lists_the_files_of_the_folders_that_it_enters() {
         let folder = tempfile::tempdir().unwrap();
         for (name, size) in [("a", 1), ("b/c", 2), ("b/d/e", 3), ("no/f", 4)] {
             let path = folder.path().join(name);

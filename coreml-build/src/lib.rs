@@ -7,11 +7,11 @@
 //! and in the crate `#[coreml_rt::coreml_model("whisper.toml")] pub mod whisper {}`.
 //!
 //! Owns: the calls that a build script makes. Everything else is a room: `build/` has the steps,
-//! which use `manifest/`, `lock/`, `cache/`, `remote/`, `python/` and `output/`; `command/` is what the
-//! command line asks for besides.
+//! which use `manifest/`, `lock/`, `cache/`, `remote/`, `python/` and `output/`; `command/` is what
+//! the command line asks for besides.
 //! Must not: write Rust code, start Python on a cache hit, write into the source tree, panic.
-//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines for
-//! cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
+//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines
+//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
 
 mod build;
 mod cache;

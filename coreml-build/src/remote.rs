@@ -1,11 +1,11 @@
 //! The remote cache: converted models that a team's machines share.
 //!
 //! Owns: where it is, how it may be used, and its layout.
-//! Must not: be trusted: every file is verified, against the lock too where there is one, and a fault
-//! is only a warning.
+//! Must not: be trusted: every file is verified, against the lock too where there is one, and a
+//! fault is only a warning.
 //! Flow: `cargo.rs` makes a [`Remote`] (`location.rs`) from the environment; `build/fetch.rs` and
-//! `build/share.rs` reach it through `connection.rs` and `store.rs`, which is a folder (`folder.rs`) or
-//! a web server, with signed URLs a bucket (`http.rs`).
+//! `build/share.rs` reach it through `connection.rs` and `store.rs`, which is a folder
+//! (`folder.rs`) or a web server, with signed URLs a bucket (`http.rs`).
 
 #[cfg(feature = "s3")]
 mod bucket;

@@ -1,10 +1,10 @@
-//! What a build is doing, reported while it does it: to an observer, or in one line on the terminal,
-//! since cargo hides what a build script prints.
+//! What a build is doing, reported while it does it: to an observer, or in one line on the
+//! terminal, since cargo hides what a build script prints.
 //!
 //! Owns: `/dev/tty`, and when it is written.   Must not: fail; a build without a terminal prints
 //! nothing.
-//! Flow: `build/`, `python/environment.rs` and `python/driver.rs` report what they are doing, and call
-//! [`Status::tick`] while they wait.
+//! Flow: `build/`, `python/environment.rs` and `python/driver.rs` report what they are doing, and
+//! call [`Status::tick`] while they wait.
 
 use std::fs::File;
 use std::io::Write;

@@ -30,10 +30,12 @@ pub(crate) fn convert(
     status: &Status,
     warnings: &mut Vec<String>,
 ) {
-    let open = jobs.open();
+    let mut open = jobs.open();
     if open.is_empty() {
         return;
     }
+    // In the manifests' order.
+    open.sort();
     // First of all, so that a cache that cannot be written is known before minutes are spent.
     let temporary = match context.cache.temporary() {
         Ok(temporary) => temporary,

@@ -17,8 +17,8 @@ use crate::remote::record::{self, Record, SLOTS};
 use crate::remote::{Fault, Part, Problem, Store};
 use crate::status::Status;
 
-/// Takes the keys of the open jobs, looks for each again, and asks the remote cache for those that are still
-/// missing. Where nothing may be converted, it ends the others with an error.
+/// Takes the keys of the open jobs, looks for each again, and asks the remote cache for those that
+/// are still missing. Where nothing may be converted, it ends the others with an error.
 ///
 /// Returns: the keys of the jobs that have to be converted.
 pub(crate) fn fetch(

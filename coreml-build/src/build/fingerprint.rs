@@ -1,7 +1,7 @@
 //! What makes two conversions the same.
 //!
-//! Owns: the primary key (manifest and this crate) and the fingerprint (the primary key, and the files
-//! that were read).
+//! Owns: the primary key (manifest and this crate) and the fingerprint (the primary key, and the
+//! files that were read).
 //! Flow: `job.rs` → [`primary`] → the lists of files that earlier conversions of that key read
 //! (`cache/inputs.rs`) → [`Snapshot`] of each list → the cache entry of its fingerprint.
 
@@ -35,8 +35,8 @@ pub(crate) fn primary(
 }
 
 /// Begins the name of a file of the hub among the files that a conversion reads, and comes before
-/// its digest: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. The hub's client keeps it in a place that
-/// differs between machines, and a commit's files never change, so that the name is enough.
+/// its digest: `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`. The hub's client keeps it in a place
+/// that differs between machines, and a commit's files never change, so that the name is enough.
 const PINNED: [&str; 2] = ["hub:", "#sha256="];
 
 /// Returns the digest in the name of a file of the hub; `None` for any other input.

@@ -28,21 +28,19 @@ pub(super) fn of_model(
     package: String,
     samples: Vec<String>,
 ) -> IndexedModel {
+    let conversion = &model.conversion;
+    let metric = |(command, bound)| Metric { command, folder: root.to_owned(), bound };
     IndexedModel {
         bucket_of: model.bucket_of.clone(),
-        description: model.conversion.metadata.description.clone().unwrap_or_default(),
-        source: model.conversion.functions.sources(),
+        description: conversion.metadata.description.clone().unwrap_or_default(),
+        source: conversion.functions.sources(),
         digest: digest.to_owned(),
         package,
         samples,
         tolerance: model.tolerance,
-        metric: model.metric.clone().map(|(command, bound)| Metric {
-            command,
-            folder: root.to_owned(),
-            bound,
-        }),
+        metric: model.metric.clone().map(metric),
         compute_units: model.settings.compute_units,
         allow: model.settings.allow.clone(),
-        ..IndexedModel::new(model.name.clone(), interface)
+        ..IndexedModel::new(&model.name, interface)
     }
 }

@@ -176,7 +176,7 @@ impl<'a> Job<'a> {
 pub(crate) struct Jobs<'a>(Vec<Job<'a>>);
 
 /// Names a job among those of its build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct JobId(usize);
 
 impl<'a> Jobs<'a> {

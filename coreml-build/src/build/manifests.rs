@@ -52,7 +52,7 @@ pub(crate) fn read(context: &Context, packages: &[Selection]) -> Vec<Asked> {
     asked(context, packages, |root, name| read_one(context, root, name))
 }
 
-/// Returns the manifests of `packages` as rejected for what `errors` says, without reading them.
+/// Returns the manifests of `packages` as rejected with `errors`, without reading them.
 pub(crate) fn refused(context: &Context, packages: &[Selection], errors: &Rejected) -> Vec<Asked> {
     asked(context, packages, |_, _| Err(errors.clone()))
 }

@@ -17,8 +17,8 @@ use std::path::Path;
 /// The key at which errors stand.
 const KEY: &str = "source.package";
 
-/// Returns the package in `folder` as a cache entry, made now where there is none; whatever
-/// `COREML_BUILD` says, for nothing is converted.
+/// Returns the package in `folder` as a cache entry, made now where there is none. It is not a
+/// conversion, so that `COREML_BUILD` does not matter.
 ///
 /// Parameters: `folder` — relative to the job's package.
 pub(crate) fn obtain(

@@ -8,7 +8,7 @@ use super::fingerprint::{Snapshot, pinned};
 use super::job::{Failure, Found, Job, JobResult, Origin};
 use crate::cache::{Admission, Draft, Refusal, Temporary};
 use crate::error::{Error, ErrorKind};
-use crate::python::driver::Reply;
+use crate::python::driver::{Began, Reply};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -64,7 +64,7 @@ impl Settling<'_> {
         &self,
         job: &Job<'_>,
         output: &Path,
-        began: SystemTime,
+        began: Began,
         seconds: f64,
         inputs: &[String],
     ) -> Result<Found, Error> {
@@ -110,12 +110,16 @@ fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 /// Returns whether the file `input` was written or removed since `began`. A time in the future is
 /// no sign: archives and wrong clocks have them. A file of the hub never changes.
-fn changed_since(root: &Path, input: &str, began: SystemTime) -> bool {
+fn changed_since(root: &Path, input: &str, began: Began) -> bool {
     if pinned(input).is_some() {
         return false;
     }
     match std::fs::metadata(root.join(input)).and_then(|metadata| metadata.modified()) {
-        Ok(modified) => modified + tick(modified) > began && modified <= SystemTime::now(),
+        Ok(modified) if modified > SystemTime::now() => false,
+        Ok(modified) => match began {
+            Began::Reading(began) => modified + tick(modified) > began,
+            Began::Process(began) => modified > began,
+        },
         Err(_) => true,
     }
 }
@@ -136,21 +140,23 @@ mod tests {
         let path = folder.path().join("net.py");
         std::fs::write(&path, "").unwrap();
         let file = std::fs::File::options().write(true).open(&path).unwrap();
-        let changed = |began| changed_since(folder.path(), "net.py", began);
+        let changed = |began| changed_since(folder.path(), "net.py", Began::Reading(began));
         // A fraction, as every file system but the coarse ones keeps it.
         let written = SystemTime::UNIX_EPOCH + Duration::from_millis(1_600_000_000_500);
         file.set_modified(written).unwrap();
         assert!(changed(written - Duration::from_secs(1)));
         assert!(changed(written + TICK / 2), "the file's clock may be late");
         assert!(!changed(written + 2 * TICK));
+        let process = |began| changed_since(folder.path(), "net.py", Began::Process(began));
+        assert!(process(written - TICK) && !process(written), "it was written just before");
         let whole = SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000);
         file.set_modified(whole).unwrap();
         assert!(changed(whole + Duration::from_secs(1)), "its fraction is not known");
         assert!(!changed(whole + 2 * COARSE_TICK));
         file.set_modified(SystemTime::now() + Duration::from_secs(3600)).unwrap();
         assert!(!changed(whole), "a wrong clock is no sign");
-        assert!(changed_since(folder.path(), "gone.py", whole));
+        assert!(changed_since(folder.path(), "gone.py", Began::Reading(whole)));
         let pinned = format!("hub:a/b@c/d#sha256={}", "0".repeat(64));
-        assert!(!changed_since(folder.path(), &pinned, whole));
+        assert!(!changed_since(folder.path(), &pinned, Began::Reading(whole)));
     }
 }

@@ -66,13 +66,13 @@ impl Cache {
         if in_the_way {
             self.discard(admission)?;
         }
-        let entry = self.publish(draft, admission.fingerprint)?;
+        // Before the entry: a list that leads nowhere is harmless, an entry without a list is lost.
         if let Some(list) = admission.inputs {
             let path = self.layout.inputs_of(admission.primary);
             inputs::add(&path, list.to_vec())
                 .map_err(|error| Error::storage("write the list of inputs", &path, error))?;
         }
-        Ok((entry, interface))
+        Ok((self.publish(draft, admission.fingerprint)?, interface))
     }
 
     /// Moves an entry out of the way that is damaged, or not the locked one.

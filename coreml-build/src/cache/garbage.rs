@@ -1,8 +1,8 @@
 //! Collecting garbage: unused entries and environments, and what killed processes left behind.
 //!
 //! Owns: what goes and what stays, and the use lock. Builds share it, a collection holds it
-//! exclusively. An entry goes by renaming, so that a build without working locks sees it whole or not
-//! at all.
+//! exclusively. An entry goes by renaming, so that a build without working locks sees it whole or
+//! not at all.
 //! Must not: touch anything while a build runs.
 //! Flow: `build.rs` after a conversion, at most once a day; `command/upkeep.rs` when asked.
 

@@ -1,7 +1,7 @@
 //! Which files earlier conversions of a primary key read: what a depfile is to a compiler.
 //!
-//! Owns: the file with these lists.   Must not: know digests; a list says which files to look at, not
-//! what was in them.
+//! Owns: the file with these lists.   Must not: know digests; a list says which files to look at,
+//! not what was in them.
 //! Flow: `local.rs` reads it at every look-up; `admit.rs` adds to it, under the key's lock.
 
 use crate::files::write_whole;

@@ -1,10 +1,11 @@
 //! A mutex between processes: builds that want to convert the same model at the same time.
 //!
-//! Owns: waiting for a lock file. A killed holder leaves no stale lock: the operating system frees it.
-//! Must not: be needed for correctness. Where file locks do not work (some network file systems), two
-//! builds convert the same model twice, and the entry that is renamed into place first stays.
-//! Flow: `build/keys.rs` takes those of all misses in sorted order; `python/environment.rs` takes that
-//! of an environment.
+//! Owns: waiting for a lock file. A killed holder leaves no stale lock: the operating system frees
+//! it.
+//! Must not: be needed for correctness. Where file locks do not work (some network file systems),
+//! two builds convert the same model twice, and the entry that is renamed into place first stays.
+//! Flow: `build/keys.rs` takes those of all misses in sorted order; `python/environment.rs` takes
+//! that of an environment.
 
 use crate::error::Error;
 use std::fs::{File, TryLockError};

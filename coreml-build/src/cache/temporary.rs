@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_removes_what_nobody_holds_and_nothing_else() {
+    fn a_sweep_removes_abandoned_folders_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let living = Temporary::new(folder.path()).unwrap();
         std::fs::write(living.path().join("work"), "x").unwrap();
@@ -151,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (work, lock) = (folder.path().join("other"), folder.path().join("other.lock"));
         std::fs::create_dir(&work).unwrap();
-        // Its lock seems to be free, as it does where locks are not told to the server.
+        // Its lock seems free, as on a network file system that keeps locks on each machine.
         std::fs::write(&lock, "").unwrap();
         assert_eq!((sweep(folder.path()), work.exists()), (0, true));
         File::options()

@@ -1,4 +1,4 @@
-//! What cargo tells, and what cargo is told.
+//! The environment of a build script, and its lines for cargo.
 
 use super::*;
 use crate::error::Place;

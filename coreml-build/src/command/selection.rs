@@ -1,8 +1,8 @@
 //! Which manifests a command means: those that it names, or all of the package around the current
 //! folder.
 //!
-//! Owns: finding the package of a manifest, and the manifests of a package.   Must not: run in a build,
-//! whose build script names its manifests.
+//! Owns: finding the package of a manifest, and the manifests of a package.   Must not: run in a
+//! build, whose build script names its manifests.
 //! Flow: the command line → [`Selection::of`] → [`Context::build_packages`](crate::Context).
 
 use crate::build::Selection;
@@ -89,7 +89,7 @@ fn manifests_of(package_root: &Path) -> Vec<String> {
     manifests
 }
 
-/// Returns `path` without `.` and `..`, as far as that can be said without looking at links.
+/// Returns `path` without `.` and `..`, as if there were no links.
 fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {

@@ -1,8 +1,8 @@
 //! What the command line does with caches: list, verify, collect, push, pull, fetch.
 //!
 //! Owns: these calls, and what they report.   Must not: print; run in a build.
-//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `build/lookup.rs`, `build/fetch.rs`,
-//! `build/share.rs`, `cache/`, `python/`.
+//! Flow: `cargo coreml cache …` and `cargo coreml fetch` → here → `build/lookup.rs`,
+//! `build/fetch.rs`, `build/share.rs`, `cache/`, `python/`.
 
 use crate::build::Context;
 use crate::build::fetch::fetch_one;

@@ -2,8 +2,8 @@
 //!
 //! Owns: what a model is beside its canonical table, and where its keys stand.
 //! Must not: read a manifest.
-//! Flow: `completion.rs` makes it; the session looks for its conversion, the delivery describes it in the
-//! index.
+//! Flow: `completion.rs` makes it; `build/job.rs` looks for its conversion, `build/index.rs`
+//! describes it in the index.
 
 use super::classifier::Labels;
 use super::keys::{Conversion, Settings};

@@ -2,7 +2,8 @@
 //!
 //! Owns: finding and running `coremlcompiler`, and the compiled models beside the packages.
 //! Must not: fail a build: without a compiled model the program compiles by itself, once.
-//! Flow: `build/deliver.rs` → [`compile_named`] when the packages are in place → `xcrun coremlcompiler`.
+//! Flow: `build/deliver.rs` → [`compile_named`] when the packages are in place → `xcrun
+//! coremlcompiler`.
 
 use coreml_spec::{COMPILED_EXTENSION, digest_of_folder};
 use std::collections::BTreeSet;

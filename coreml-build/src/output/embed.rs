@@ -1,9 +1,10 @@
 //! Packages inside the program: `embed = true`.
 //!
-//! Owns: the assembler text that includes a package's files, their symbols, and the library made of it.
+//! Owns: the assembler text that includes a package's files, their symbols, and the library made of
+//! it.
 //! Must not: send the bytes through rustc; `.incbin` costs no memory and hardly any time.
-//! Flow: `build/deliver.rs` → [`assemble`], after the packages are in `OUT_DIR`; `cargo.rs` tells cargo
-//! to link the library; generated code declares the symbols.
+//! Flow: `build/deliver.rs` → [`assemble`], after the packages are in `OUT_DIR`; `cargo.rs` tells
+//! cargo to link the library; generated code declares the symbols.
 
 use crate::error::{Error, ErrorKind};
 use coreml_spec::EmbeddedFile;

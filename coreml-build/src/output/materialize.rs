@@ -1,10 +1,11 @@
 //! Bringing cache entries into `OUT_DIR`, where the macro, the tests and the program look for them.
 //!
-//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models: what
-//! is right is not touched, what an interrupted run left behind is repaired, what is stale is removed.
+//! Owns: the files in the folder of a manifest. Afterwards they are exactly those of its models:
+//! what is right is not touched, what an interrupted run left behind is repaired, what is stale is
+//! removed.
 //! Must not: change a cache entry; its files are linked, read-only and with pinned times.
-//! Flow: `build/deliver.rs` → [`models`], then [`index`] last, so that a new index never names files
-//! that are not there yet.
+//! Flow: `build/deliver.rs` → [`models`], then [`index`] last, so that a new index never names
+//! files that are not there yet.
 
 use crate::cache::layout::PINNED_TIME;
 use crate::cache::{Digests, Entry};

@@ -12,7 +12,7 @@ mod protocol;
 mod reply;
 
 pub(crate) use jobs::parallel_jobs;
-pub(crate) use reply::Reply;
+pub(crate) use reply::{Began, Reply};
 
 use super::embedded;
 use crate::child::{self, Child};

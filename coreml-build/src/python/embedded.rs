@@ -1,7 +1,8 @@
 //! The Python driver, inside this crate.
 //!
 //! Owns: the list of the driver's files, and unpacking them.   Must not: know what they say.
-//! Flow: their bytes are part of every primary key; `driver.rs` unpacks them before it starts Python.
+//! Flow: their bytes are part of every primary key; `driver.rs` unpacks them before it starts
+//! Python.
 
 use crate::digest::{self, Hasher};
 use std::io;
@@ -167,7 +168,8 @@ pub(crate) fn lock_digest() -> &'static str {
     DIGEST.get_or_init(|| digest::of_bytes(REQUIREMENTS_LOCK.as_bytes()))
 }
 
-/// Writes the driver's files below `folder`, which is new each time: no other files can stand there.
+/// Writes the driver's files below `folder`, which is new each time: no other files can stand
+/// there.
 pub(crate) fn unpack(folder: &Path) -> io::Result<()> {
     for (path, content) in DRIVER {
         let path = folder.join(path);

@@ -1,8 +1,8 @@
 //! Python environments in the cache.
 //!
-//! Owns: one folder per (packages, interpreter, platform), made under a lock and ready only when its
-//! marker says so. An attempt to make one has a folder of its own: an interrupted attempt is never
-//! continued, and an installer that outlives its build writes where nothing is read.
+//! Owns: one folder per (packages, interpreter, platform), made under a lock and ready only when
+//! its marker says so. An attempt to make one has a folder of its own: an interrupted attempt is
+//! never continued, and an installer that outlives its build writes where nothing is read.
 //! Flow: `provision.rs` → [`obtain`] → `installer.rs` does the work.
 
 use super::installer::{Installer, python_of};

@@ -1,6 +1,7 @@
 //! What a user says about Python.
 //!
-//! Flow: `cargo.rs` reads them from the environment; `provision.rs` and `interpreter.rs` follow them.
+//! Flow: `cargo.rs` reads them from the environment; `provision.rs` and `interpreter.rs` follow
+//! them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;

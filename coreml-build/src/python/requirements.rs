@@ -2,8 +2,8 @@
 //!
 //! Owns: the tested defaults, and how `[python] dependencies` extend them.   Must not: resolve
 //! versions; uv and pip do.
-//! Flow: `manifest/` makes them; they are hashed into the primary key, installed by `environment.rs`
-//! and checked by the driver.
+//! Flow: `manifest/` makes them; they are hashed into the primary key, installed by
+//! `environment.rs` and checked by the driver.
 
 use super::embedded;
 use super::version::VersionRange;
@@ -61,9 +61,9 @@ impl Requirements {
 
     /// Returns what an interpreter's packages must satisfy.
     ///
-    /// Returns: all that the manifest names, and the exact versions among the defaults, which decide
-    /// what a conversion gives. A bound among the defaults only guides new environments: of such a
-    /// package any version will do.
+    /// Returns: all that the manifest names, and the exact versions among the defaults, which
+    /// decide what a conversion gives. A bound among the defaults only guides new environments: of
+    /// such a package any version will do.
     pub(crate) fn demanded(&self) -> Vec<String> {
         let defaults = Self::default().packages;
         let demand = |package: &String| {

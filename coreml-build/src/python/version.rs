@@ -1,7 +1,7 @@
 //! Version bounds of the Python interpreter, as in `requires-python`.
 //!
-//! Owns: parsing bounds and comparing an interpreter's version with them.   Must not: know packages;
-//! those are pip's job.
+//! Owns: parsing bounds and comparing an interpreter's version with them.   Must not: know
+//! packages; those are pip's job.
 //! Flow: `manifest/` reads them, `interpreter.rs` compares.
 
 use std::fmt;

@@ -1,8 +1,8 @@
 //! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, any server with GET and PUT, or an
 //! S3-compatible bucket.
 //!
-//! Owns: requests, timeouts, attempts, and what each status means.   Must not: follow redirects, which
-//! could lead anywhere; show credentials.
+//! Owns: requests, timeouts, attempts, and what each status means.   Must not: follow redirects,
+//! which could lead anywhere; show credentials.
 //! Flow: `store.rs` → here.
 
 use super::fault::Fault;
@@ -28,7 +28,7 @@ const CONNECTING: Duration = Duration::from_secs(5);
 #[cfg(feature = "s3")]
 const LARGEST_OBJECT: u64 = 5 << 30;
 
-/// Most bytes of an answer that is read for what it says about a failure.
+/// Most bytes that are read of an answer about a failure.
 const LARGEST_COMPLAINT: u64 = 64 << 10;
 
 /// A server.
@@ -188,8 +188,8 @@ impl Server {
         }
         let (mut status, mut code) = self.put_once(part, key, file, size, !replace)?;
         if self.is_bucket() && !replace && matches!(status, 409 | 501) {
-            // 409: another client stores the same just now; 501: this server knows no conditions, so
-            // it is asked first.
+            // 409: another client stores the same just now; 501: this server knows no conditions,
+            // so it is asked first.
             if self.has(part, key)? {
                 return Ok(());
             }

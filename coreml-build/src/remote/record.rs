@@ -120,8 +120,8 @@ pub(crate) fn slot(primary: &str, number: u32) -> String {
 
 /// Reads a list of files.
 ///
-/// Errors: it is none, or leads out of the package: the remote cache must not choose which files are
-/// read here.
+/// Errors: it is none, or leads out of the package: the remote cache must not choose which files
+/// are read here.
 pub(crate) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
     let list: List = serde_json::from_slice(content).map_err(|_| {
         format!("answers with something that is no list of files{}", looks_like(content))

@@ -186,9 +186,11 @@ fn the_driver_is_told_the_canonical_table() {
     assert_eq!(
         tables[0],
         serde_json::json!({
-            "capture": "auto", "compute-precision": "float16", "format": "mlprogram", "metadata": {}, "outputs": {},
-            "inputs": { "x": { "dtype": "float32", "shape": [1, 3] } }, "minimum-deployment-target": "iOS18",
-            "parity": { "samples": 3 }, "source": { "args": { "n": 1 }, "entry": "net", "file": "net.py" }
+            "capture": "auto", "compute-precision": "float16", "format": "mlprogram",
+            "metadata": {}, "outputs": {}, "minimum-deployment-target": "iOS18",
+            "inputs": { "x": { "dtype": "float32", "shape": [1, 3] } },
+            "parity": { "samples": 3 },
+            "source": { "args": { "n": 1 }, "entry": "net", "file": "net.py" }
         })
     );
     assert_eq!(tables[1]["source"]["args"]["n"], 2);

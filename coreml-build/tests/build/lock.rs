@@ -112,7 +112,7 @@ fn models_that_come_and_go_are_noticed() {
     let warnings = package.build("m.toml", &python.python()).warnings;
     assert!(warnings[0].contains("it does not have the model `third`"), "{warnings:?}");
     assert!(
-        warnings[1].contains("it has a model `second` that the manifest has not"),
+        warnings[1].contains("it has a model `second` that the manifest does not have"),
         "{warnings:?}"
     );
 }

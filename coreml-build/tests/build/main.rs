@@ -31,6 +31,7 @@ mod nginx;
 mod package;
 mod places;
 mod process;
+mod publishing;
 mod ready;
 mod real;
 mod remote;

@@ -1,7 +1,7 @@
 //! A remote cache that is a folder, between machines with caches of their own.
 
 use crate::package::{ONE, Package, TWO, build, cached, entries_of, message, models, tree};
-use crate::stand_in::{CONVERT_ALL, StandIn};
+use crate::stand_in::{CONVERT_ALL, StandIn, convert_all_after};
 use coreml_build::{Build, Context, Options, Policy, Remote};
 use std::path::{Path, PathBuf};
 
@@ -143,9 +143,8 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
         .remove(0);
     locking.write().unwrap();
     // Another machine converts the same by itself, and gets something else.
-    python.becomes(&CONVERT_ALL.replace(
-        "; done",
-        "; echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"; done",
+    python.becomes(&convert_all_after(
+        "echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"",
     ));
     let mut other = machine(&package, "other", &python.python(), &location, false);
     let remote = other.remote.take();

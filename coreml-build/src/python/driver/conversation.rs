@@ -5,7 +5,7 @@
 //! Flow: `driver.rs` starts the process → [`Conversation::hold`] until it ends.
 
 use super::protocol::Event;
-use super::reply::Reply;
+use super::reply::{Began, Reply};
 use crate::child::{self, Child, Signal};
 use crate::error::{Error, ErrorKind};
 use crate::status::Status;
@@ -132,7 +132,7 @@ impl<'a> Conversation<'a> {
         match event {
             Event::Started {} => {}
             Event::Finished {} => {}
-            // All models are told to be imported at once, but none is being converted yet.
+            // The driver reports it for every model, but none is being converted yet.
             Event::Progress { stage, detail, .. } if stage == SHARED_STAGE => {
                 let stage = format!("importing {detail}");
                 if self.last_stage != stage {
@@ -149,7 +149,7 @@ impl<'a> Conversation<'a> {
             Event::Converted(reply) => {
                 let (id, output) = self.close(&reply.model)?;
                 let seconds = self.begun.get(&id).unwrap_or(&self.started.0).elapsed();
-                let began = reply.began().unwrap_or(self.started.1);
+                let began = reply.began().map_or(Began::Process(self.started.1), Began::Reading);
                 let seconds = seconds.as_secs_f64();
                 self.reply(&id, Reply::Converted { reply, output, began, seconds });
             }

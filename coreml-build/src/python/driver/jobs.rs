@@ -25,12 +25,12 @@ fn bounded_by_memory(bytes: u64) -> usize {
     usize::try_from(bytes / MEMORY_PER_JOB).unwrap_or(usize::MAX).max(1)
 }
 
-/// Returns the memory that is free for use, in bytes, where the system tells it in a file.
+/// Returns the available memory, in bytes; `None` where the system has no file with it.
 fn available_memory() -> Option<u64> {
     memory_available_in(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
-/// Returns the available memory, in bytes, that the text of `/proc/meminfo` tells.
+/// Returns the available memory, in bytes, from the text of `/proc/meminfo`.
 fn memory_available_in(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

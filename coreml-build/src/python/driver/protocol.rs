@@ -2,7 +2,8 @@
 //!
 //! Owns: the JSON forms; the Python side of them is `coreml_driver/request.py` and
 //! `coreml_driver/protocol.py`.
-//! Flow: `driver.rs` writes a [`Request`] into a file; `conversation.rs` reads [`Event`]s, one a line.
+//! Flow: `driver.rs` writes a [`Request`] into a file; `conversation.rs` reads [`Event`]s, one a
+//! line.
 
 use super::kinds::kind_of;
 use crate::error::{ErrorKind, PythonPlace};

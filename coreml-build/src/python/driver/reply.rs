@@ -8,6 +8,15 @@ use crate::error::Error;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+/// When the conversion of a model began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Began {
+    /// Just before its first file was read.
+    Reading(SystemTime),
+    /// When the process was started, long before.
+    Process(SystemTime),
+}
+
 /// What became of a model.
 #[derive(Debug)]
 pub(crate) enum Reply {
@@ -18,7 +27,7 @@ pub(crate) enum Reply {
         /// Where its output lies.
         output: PathBuf,
         /// Before it, no file of the model was read.
-        began: SystemTime,
+        began: Began,
         /// How long it took, without the imports that all models share, in seconds.
         seconds: f64,
     },
