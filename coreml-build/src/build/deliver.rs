@@ -204,7 +204,7 @@ fn indexed(delivered: &Delivered<'_>, root: &Path) -> Result<IndexedModel, Error
     let (package, samples) = (names.package.clone(), names.samples.clone());
     let interface = found.interface()?.clone();
     let mut row = index::of_model(model, root, interface, found.entry.digest(), package, samples);
-    if model.embed {
+    if model.settings.embed {
         row.embedded = embed::symbols(&embedding(delivered));
     }
     Ok(row)
@@ -226,7 +226,7 @@ fn library(
     folder: &Path,
     delivered: &[Delivered<'_>],
 ) -> Result<Option<Library>, Error> {
-    let embedded = || delivered.iter().filter(|delivered| delivered.model.embed);
+    let embedded = || delivered.iter().filter(|delivered| delivered.model.settings.embed);
     let Some(first) = embedded().next().map(|first| first.model) else { return Ok(None) };
     let place = |error: Error| error.of_model(&first.name).at(first.place(Some("embed")));
     let target = context.options.target.as_ref().ok_or_else(|| {

@@ -28,24 +28,19 @@ pub(super) fn of_model(
     package: String,
     samples: Vec<String>,
 ) -> IndexedModel {
+    let conversion = &model.conversion;
+    let metric = |(command, bound)| Metric { command, folder: root.to_owned(), bound };
     IndexedModel {
-        name: model.name.clone(),
         bucket_of: model.bucket_of.clone(),
-        description: model.conversion.metadata.description.clone().unwrap_or_default(),
-        source: model.conversion.functions.sources(),
-        interface,
+        description: conversion.metadata.description.clone().unwrap_or_default(),
+        source: conversion.functions.sources(),
         digest: digest.to_owned(),
-        content_digest: None,
         package,
         samples,
         tolerance: model.tolerance,
-        metric: model.metric.clone().map(|(command, bound)| Metric {
-            command,
-            folder: root.to_owned(),
-            bound,
-        }),
-        compute_units: model.compute_units,
-        allow: model.allow.clone(),
-        embedded: Vec::new(),
+        metric: model.metric.clone().map(metric),
+        compute_units: model.settings.compute_units,
+        allow: model.settings.allow.clone(),
+        ..IndexedModel::new(&model.name, interface)
     }
 }
