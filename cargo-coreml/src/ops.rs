@@ -13,11 +13,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS \
-16, CoreML7 iOS 17,
-CoreML8 iOS 18, CoreML9 iOS 26.
+A version is the first opset in which an operation has a new meaning. CoreML5 is iOS 15, CoreML6
+iOS 16, CoreML7 iOS 17, CoreML8 iOS 18, CoreML9 iOS 26.
 
 Examples:
   cargo coreml ops
@@ -44,7 +43,7 @@ An argument that must be constant and is computed, and a value that MIL does not
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Show one engine alone
+    /// Show only one engine
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     engine: Option<EngineKind>,
     /// Print everything as JSON: {"engines", "operations"}
@@ -63,8 +62,6 @@ fn engine() -> impl TypedValueParser<Value = EngineKind> {
 }
 
 /// Shows the table.
-///
-/// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let engines: Vec<EngineKind> = match arguments.engine {
         Some(engine) => vec![engine],
@@ -124,7 +121,7 @@ fn shares(engine: EngineKind) -> (Share, Share) {
     (names, Share::of(operations(), has))
 }
 
-/// Returns who has a limit, for a reader.
+/// Returns the engines that have a limit, as text.
 fn who(limit: &Limit) -> String {
     limit.engine.map_or_else(|| "every engine".to_owned(), |engine| engine.to_string())
 }
@@ -144,7 +141,8 @@ fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> 
         ]);
     }
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
-    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")]
+    for (always, heading) in
+        [(true, "Not supported"), (false, "Supported except for some arguments")]
     {
         // Versions of an operation with the same limit share a line.
         let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
@@ -238,7 +236,7 @@ struct RowJson {
     since: &'static str,
     /// Parameters by name, and whether each is required.
     parameters: BTreeMap<&'static str, bool>,
-    /// Whether each engine has it.
+    /// Whether each engine supports it.
     engines: BTreeMap<&'static str, bool>,
     /// What it cannot express.
     limits: Vec<LimitJson>,
