@@ -1,5 +1,4 @@
-//! `cargo coreml cache`: what the cache of converted models has, whether it is whole, and what may
-//! go.
+//! `cargo coreml cache`: lists, verifies, removes, uploads and downloads converted models.
 //!
 //! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
 //! Flow: `main.rs` → here → `coreml_build::Context`.
@@ -26,22 +25,22 @@ enum Command {
     Ls,
     /// Read every file of the cache, and fail when one is damaged
     Verify,
-    /// Remove what was not used for long, and what killed builds left behind
+    /// Remove models that were unused for long, and leftovers of killed builds
     Gc(Gc),
-    /// Give the models of manifests to the remote cache
+    /// Upload the models of manifests to the remote cache
     Push(Manifests),
-    /// Bring the models of manifests from the remote cache
+    /// Download the models of manifests from the remote cache
     Pull(Manifests),
 }
 
 /// The arguments of `gc`.
 #[derive(clap::Args)]
 struct Gc {
-    /// Days that a model stays without being used [default: 90, or `max-age-days` of the config
-    /// file]
+    /// Keep models that were used in the last DAYS days [default: 90, or `max-age-days` of the
+    /// config file]
     #[arg(long, value_name = "DAYS")]
     max_age: Option<u64>,
-    /// Gigabytes that the models may have together [default: 50, or `max-size-gb` of the config
+    /// Keep at most this many gigabytes of models [default: 50, or `max-size-gb` of the config
     /// file]
     #[arg(long, value_name = "GB")]
     max_size: Option<u64>,
@@ -50,7 +49,7 @@ struct Gc {
 /// The arguments of `push` and `pull`.
 #[derive(clap::Args)]
 struct Manifests {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
 }
 
@@ -60,10 +59,9 @@ const DIGITS: usize = 16;
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Does what is asked.
+/// Runs the subcommand.
 ///
-/// Errors: a damaged entry, a model that is not where it should be, or a variable that makes no
-/// sense.
+/// Errors: a damaged entry, a model that is not where it should be, or an invalid variable.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     match &arguments.command {
         Command::Ls => ls(&here()?, output),
@@ -117,12 +115,13 @@ fn ls(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
 fn verify(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
     let damages = context.verify();
     if damages.is_empty() {
-        writeln!(output, "{} models, all whole", context.entries().len())?;
+        writeln!(output, "{} models, all intact", context.entries().len())?;
         return Ok(());
     }
     let lines = damages.iter().map(|damage| format!("{}: {}", damage.fingerprint, damage.problem));
     let lines = lines.collect::<Vec<_>>().join("\n  ");
-    Err(format!("damaged, and replaced at their next use:\n  {lines}").into())
+    Err(format!("these models are damaged and will be replaced at their next use:\n  {lines}")
+        .into())
 }
 
 /// Collects.
@@ -167,9 +166,9 @@ pub(crate) fn each(
     Ok(all)
 }
 
-/// Tells where models are.
+/// Prints where models are.
 ///
-/// Parameters: `wanted` — where they should be; with none, anywhere is right.
+/// Parameters: `wanted` — where they should be; when empty, anywhere is right.
 pub(crate) fn report(
     moves: Moves,
     wanted: &[Whereabouts],

@@ -1,6 +1,6 @@
-//! `cargo coreml fetch`: everything that an offline build needs.
+//! `cargo coreml fetch`: downloads everything that an offline build needs.
 //!
-//! Owns: nothing but the arguments. Must not: convert.
+//! Owns: only the arguments. Must not: convert.
 //! Flow: `main.rs` → here → `coreml_build::Context::prefetch`.
 
 use crate::{Failure, cache};
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
 }
 

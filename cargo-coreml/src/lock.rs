@@ -11,9 +11,9 @@ use std::path::PathBuf;
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
-    /// Write nothing; fail when a lock is not what it would be, and show the difference
+    /// Write nothing; fail if a lock is out of date, and show the difference
     #[arg(long)]
     check: bool,
 }

@@ -13,11 +13,10 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS \
-16, CoreML7 iOS 17,
-CoreML8 iOS 18, CoreML9 iOS 26.
+A version is the first opset in which an operation has a new meaning. CoreML5 is iOS 15, CoreML6
+iOS 16, CoreML7 iOS 17, CoreML8 iOS 18, CoreML9 iOS 26.
 
 Examples:
   cargo coreml ops
@@ -47,7 +46,7 @@ of every operation when the model is loaded.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Show one engine alone
+    /// Show only one engine
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     engine: Option<EngineKind>,
     /// Print everything as JSON: {"engines", "operations"}
@@ -66,8 +65,6 @@ fn engine() -> impl TypedValueParser<Value = EngineKind> {
 }
 
 /// Shows the table.
-///
-/// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let engines: Vec<EngineKind> = match arguments.engine {
         Some(engine) => vec![engine],
@@ -135,7 +132,7 @@ fn shares(engine: EngineKind) -> (Share, Share) {
     (names, Share::of(versions(), |version| has(&version)))
 }
 
-/// Returns who has a limit, for a reader.
+/// Returns the engines that have a limit, as text.
 fn who(limit: &Limit) -> String {
     limit.engine.map_or_else(|| "every engine".to_owned(), |engine| engine.to_string())
 }
@@ -155,7 +152,8 @@ fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> 
         ]);
     }
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
-    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")]
+    for (always, heading) in
+        [(true, "Not supported"), (false, "Supported except for some arguments")]
     {
         // Versions of an operation with the same limit share a line.
         let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
@@ -249,7 +247,7 @@ struct RowJson {
     since: &'static str,
     /// Parameters by name, and whether each is required.
     parameters: BTreeMap<&'static str, bool>,
-    /// Whether each engine has it.
+    /// Whether each engine supports it.
     engines: BTreeMap<&'static str, bool>,
     /// What it cannot express.
     limits: Vec<LimitJson>,

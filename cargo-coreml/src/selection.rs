@@ -1,7 +1,6 @@
-//! What a subcommand about manifests works on: packages, their manifests, and the environment's
-//! options.
+//! The packages, manifests and options that a subcommand about manifests works on.
 //!
-//! Owns: turning arguments into contexts. Must not: convert anything itself.
+//! Owns: turning arguments into contexts. Must not: convert.
 //! Flow: `lock.rs`, `fetch.rs` and `cache.rs` → here → `coreml_build::Selection` and `Options`.
 
 use crate::Failure;

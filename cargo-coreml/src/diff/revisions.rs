@@ -1,7 +1,7 @@
 //! The models of a crate at two git revisions.
 //!
-//! Owns: which models are compared with which, and that each revision is built from its own
-//! sources. Must not: compare packages; `coreml_spec::difference` does.
+//! Owns: the pairs of models to compare, and building each revision from its own sources. Must not:
+//! compare packages; `coreml_spec::difference` does.
 //! Flow: `diff.rs` → [`compare`] → `git.rs`, [`coreml_build::Context`] →
 //! [`coreml_spec::difference`], `parts.rs`.
 
@@ -34,7 +34,7 @@ pub(super) struct ModelDifference {
 
 /// The models of a crate at a revision.
 struct Built {
-    /// By manifest and name: the package's folder with what the index says.
+    /// By manifest and name: the package's folder and its entry in the index.
     models: BTreeMap<(String, String), (PathBuf, IndexedModel)>,
     /// Holds the packages.
     _products: tempfile::TempDir,

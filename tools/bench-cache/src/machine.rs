@@ -1,6 +1,6 @@
 //! A machine of a team: a checkout with manifests, an output folder, a cache.
 //!
-//! Owns: where they lie, and builds on them. Must not: measure.
+//! Owns: their paths, and builds on them. Must not: measure.
 //! Flow: every benchmark makes its machines here.
 
 use crate::stub;
@@ -111,7 +111,7 @@ pub(crate) fn converted(builds: &[Build]) -> usize {
     models.filter(|model| !model.cached).count()
 }
 
-/// Returns a manifest whose models have weights of so many bytes, and are made from `file`.
+/// Returns a manifest whose models have weights of so many bytes, and `file` as their source.
 pub(crate) fn manifest(file: &str, models: &[(String, u64)]) -> String {
     let tables = models.iter().map(|(name, bytes)| {
         format!(

@@ -1,8 +1,8 @@
 //! A model that Core ML has loaded.
 //!
 //! Owns: the model, its lock, and synchronous predictions. Must not: know typed tensors.
-//! Flow: `backend.rs` → here → `loading.rs` at load; `features.rs`, `results.rs` at each
-//! prediction; `asynchronous.rs` has the predictions that nobody waits for.
+//! Flow: `native.rs` chooses it; here → `loading.rs` at load; `features.rs`, `results.rs` at each
+//! prediction; `asynchronous.rs` has the non-blocking predictions.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::asynchronous::Request;
@@ -13,14 +13,14 @@ use super::gate::{Gate, Pass};
 use super::loading::Source;
 use super::plan;
 use super::results::{CoreMlResults, Value, read};
-use super::state::State;
-use crate::backend::Awaited;
+use super::state::CoreMlState;
+use crate::backend::{Awaited, Backend};
+use crate::compute_plan::ComputePlan;
 use crate::error::Error;
+use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
-use crate::plan::ComputePlan;
-use crate::search::Found;
 use crate::slot::{InputRef, OutputSlot, Results};
-use coreml_spec::{Function, Package};
+use coreml_spec::Function;
 use objc2::AnyThread;
 use objc2::rc::Retained;
 use objc2::runtime::ProtocolObject;
@@ -28,38 +28,26 @@ use objc2_core_ml::{MLArrayBatchProvider, MLBatchProvider, MLFeatureProvider, ML
 use objc2_foundation::NSArray;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A loaded model.
-///
-/// Apple: "Use an MLModel instance on one thread or one dispatch queue at a time." So it stands
-/// behind a lock.
-pub(crate) struct Session {
+/// A loaded model, behind a lock, because Apple says: "Use an MLModel instance on one thread or one
+/// dispatch queue at a time."
+pub(crate) struct CoreMlBackend {
     /// What never changes.
     features: Arc<Features>,
     /// What one thread at a time uses.
-    loaded: Mutex<Loaded>,
-    /// Which outputs Core ML does not write where the caller has them.
+    predictor: Mutex<Predictor>,
+    /// Which outputs Core ML does not write into the caller's memory.
     refused: Arc<Refused>,
     /// Whether predictions wait for those of other models.
     waits: bool,
-    /// How it was loaded, to ask for a plan.
-    origin: Origin,
+    /// What it was loaded from, to ask for a plan.
+    source: Source,
 }
 
 /// Passed by the predictions of models that run one at a time.
 static GATE: Gate = Gate::new();
 
-/// What a model was loaded from, and how.
-struct Origin {
-    /// The package.
-    found: Found,
-    /// The function, of a package that has several.
-    function: Option<String>,
-    /// The options.
-    options: LoadOptions,
-}
-
 /// The model, and memory that each prediction uses again.
-struct Loaded {
+struct Predictor {
     /// The model.
     model: Retained<MLModel>,
     /// Sizes of the last inputs.
@@ -69,134 +57,110 @@ struct Loaded {
 }
 
 // SAFETY: none of these objects belongs to a thread: Apple allows an MLModel on any thread as long
-// as it is one at a time; arrays of numbers are immutable; the values of outputs are this session's
-// alone. `Session` gives them out only under its lock, and to one thread at a time is all that
-// `Send` claims.
-unsafe impl Send for Loaded {}
+// as it is one at a time; arrays of numbers are immutable; nobody else has the values of the
+// outputs. `CoreMlBackend` lends all of them only under its lock, and `Send` claims no more than
+// one thread at a time.
+unsafe impl Send for Predictor {}
 
-impl Session {
-    /// Loads a function of a model.
-    ///
-    /// Called by: [`crate::model::Model`], as the [`crate::backend::Backend`] of Apple's systems.
-    /// Parameters: `found` — the package or the compiled model, which Core ML reads by itself;
-    /// `function` — one of its functions; `is_one_of_several` — whether there are others.
-    pub(crate) fn load(
-        name: &str,
-        _package: Option<&Package>,
-        found: &Found,
+impl Backend for CoreMlBackend {
+    type State = CoreMlState;
+
+    fn load(
+        model: &OpenedModel,
         function: &Function,
-        is_one_of_several: bool,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        let source =
-            Source { name, found, function: is_one_of_several.then_some(&*function.name), options };
-        let load = || Ok((source.load()?, Features::of(name, function)));
-        let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
-        let loaded = Mutex::new(Loaded { model, sizes: Vec::new(), values: Vec::new() });
-        let origin = Origin {
-            found: found.clone(),
-            function: source.function.map(str::to_owned),
+        let name = &model.name;
+        // Core ML takes the name of a function only for packages that have several.
+        let is_one_of_several = model.interface.functions.len() > 1;
+        let source = Source {
+            name: name.clone(),
+            found: model.found.clone(),
+            function: is_one_of_several.then(|| function.name.clone()),
             options: options.clone(),
         };
-        let (features, refused) = (Arc::new(features), Arc::default());
-        Ok(Self { features, loaded, refused, waits: options.waits_for_other_models(), origin })
+        let load = || Ok((source.load()?, Features::of(name, function)));
+        let (model, features) = guard(load).flatten().map_err(|error| translate(name, error))?;
+        let predictor = Predictor { model, sizes: Vec::new(), values: Vec::new() };
+        Ok(Self {
+            features: Arc::new(features),
+            predictor: Mutex::new(predictor),
+            refused: Arc::default(),
+            waits: options.waits_for_other_models(),
+            source,
+        })
     }
 
-    /// Returns what runs the model.
-    pub(crate) fn name(&self) -> &str {
+    fn name(&self) -> &str {
         "Core ML"
     }
 
-    /// Returns states of zeros.
-    pub(crate) fn new_state(&self) -> Result<State, Error> {
-        let loaded = self.lock();
-        guard(|| State::of(&loaded.model, &self.features.function))
+    fn new_state(&self) -> Result<CoreMlState, Error> {
+        let predictor = self.lock();
+        guard(|| CoreMlState::of(&predictor.model, &self.features.function))
             .flatten()
             .map_err(|error| self.translate(error))
     }
 
-    /// Runs the model once.
-    ///
-    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the
-    /// function's features.
-    pub(crate) fn predict(
+    fn predict(
         &self,
-        state: Option<&mut State>,
+        state: Option<&mut CoreMlState>,
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
         let _gate = self.gate();
-        let mut loaded = self.lock();
+        let mut predictor = self.lock();
         let mut backings = Backings::default();
         let run = guard(|| {
-            loaded
+            predictor
                 .run(&self.features, state, inputs, outputs, (&mut backings, &self.refused))
                 .map_err(|error| self.translate(error))?;
-            CoreMlResults { features: &self.features, values: &loaded.values }
-                .copy_all(&mut backings, outputs)
+            let results = CoreMlResults { features: &self.features, values: &predictor.values };
+            backings.copy_rest(&results, outputs)
         });
-        let run = self.cleared(&mut loaded, run);
+        let run = self.cleared(&mut predictor, run);
         // After the pool is gone, and with it what Core ML may have held of the prediction.
         if guard(|| backings.give_back(outputs)).is_err() {
             return run.and(Err(self.translate(CoreMlError::Unexpected(
-                "an output could not be given back".to_owned(),
+                "the memory of an output was lost".to_owned(),
             ))));
         }
         run
     }
 
-    /// Runs the model once per element, as one request.
-    ///
-    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is
-    /// given the results, in order.
-    pub(crate) fn predict_batch(
+    /// As one request.
+    fn predict_batch(
         &self,
         batch: &[&[InputRef<'_>]],
         take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let _gate = self.gate();
-        let mut loaded = self.lock();
+        let mut predictor = self.lock();
         let run = guard(|| {
-            let results =
-                loaded.run_batch(&self.features, batch).map_err(|error| self.translate(error))?;
+            let results = predictor
+                .run_batch(&self.features, batch)
+                .map_err(|error| self.translate(error))?;
             for index in 0..batch.len() {
                 // SAFETY: the results are as many as the batch has elements, which was checked.
                 let results = unsafe { results.featuresAtIndex(index.cast_signed()) };
-                read(&self.features, &results, &mut loaded.values)
+                read(&self.features, &results, &mut predictor.values)
                     .map_err(|error| self.translate(error))?;
-                take(&CoreMlResults { features: &self.features, values: &loaded.values })?;
+                take(&CoreMlResults { features: &self.features, values: &predictor.values })?;
             }
             Ok(())
         });
-        self.cleared(&mut loaded, run)
+        self.cleared(&mut predictor, run)
     }
 
-    /// Asks on what device each operation would run.
-    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
-        let Origin { found, function, options } = &self.origin;
-        let source =
-            Source { name: &self.features.model, found, function: function.as_deref(), options };
-        guard(|| plan::of(&source)).flatten().map_err(|error| self.translate(error))
-    }
-
-    /// Waits until no other model predicts, if it was loaded to.
-    fn gate(&self) -> Option<Pass> {
-        self.waits.then(|| GATE.enter())
-    }
-
-    /// Runs the model once, without waiting for it.
-    ///
-    /// Parameters: as for [`Self::predict`]; `awaited` — is answered once, here or on a thread of
-    /// Core ML's.
-    pub(crate) fn predict_async(
+    fn predict_async(
         &self,
-        state: Option<State>,
+        state: Option<CoreMlState>,
         inputs: &[InputRef<'_>],
-        awaited: Box<dyn Awaited>,
+        awaited: Box<dyn Awaited<CoreMlState>>,
     ) {
         let (features, refused) = (Arc::clone(&self.features), Arc::clone(&self.refused));
         let request = {
-            let Loaded { model, sizes, .. } = &mut *self.lock();
+            let Predictor { model, sizes, .. } = &mut *self.lock();
             Request::new(model, features, refused, awaited, state, |features, state| {
                 features.provider(inputs, state, sizes)
             })
@@ -208,20 +172,31 @@ impl Session {
         }
     }
 
-    /// Locks the model. After a panic the scratch holds values of an earlier prediction, which the
-    /// next one overwrites.
-    fn lock(&self) -> MutexGuard<'_, Loaded> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        guard(|| plan::of(&self.source)).flatten().map_err(|error| self.translate(error))
+    }
+}
+
+impl CoreMlBackend {
+    /// Waits until no other model predicts, if the options say so.
+    fn gate(&self) -> Option<Pass> {
+        self.waits.then(|| GATE.enter())
     }
 
-    /// Lets go of the values of a prediction, in a pool of its own: letting go of an array may
+    /// Locks the model. After a panic the scratch holds values of an earlier prediction, which the
+    /// next one overwrites.
+    fn lock(&self) -> MutexGuard<'_, Predictor> {
+        self.predictor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Releases the values of a prediction, in a pool of its own: releasing an array may
     /// autorelease others.
     fn cleared(
         &self,
-        loaded: &mut Loaded,
+        predictor: &mut Predictor,
         run: Result<Result<(), Error>, CoreMlError>,
     ) -> Result<(), Error> {
-        let cleared = guard(|| loaded.values.iter_mut().for_each(Value::clear));
+        let cleared = guard(|| predictor.values.iter_mut().for_each(Value::clear));
         run.and_then(|run| cleared.map(|()| run)).map_err(|error| self.translate(error))?
     }
 
@@ -231,12 +206,12 @@ impl Session {
     }
 }
 
-impl Loaded {
+impl Predictor {
     /// Feeds the inputs, predicts, and keeps the values of all outputs.
     fn run(
         &mut self,
         features: &Features,
-        state: Option<&mut State>,
+        state: Option<&mut CoreMlState>,
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
         (backings, refused): (&mut Backings, &Refused),
@@ -248,8 +223,8 @@ impl Loaded {
             (Some(state), options) => state.predict(model, inputs, options.as_deref())?,
             // SAFETY: the caller holds the lock, so no other thread uses the model.
             (None, None) => unsafe { model.predictionFromFeatures_error(inputs) }?,
-            // SAFETY: as above; the backings hold what Core ML writes into.
             (None, Some(options)) => {
+                // SAFETY: as above; the backings hold what Core ML writes into.
                 unsafe { model.predictionFromFeatures_options_error(inputs, &options) }?
             }
         };
