@@ -48,7 +48,7 @@ from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
 from coreml_driver.request import Job, Model, understand
-from coreml_driver.translations import consumption
+from coreml_driver.translations import completion, consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
@@ -288,6 +288,7 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
+            completion.following(),
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)

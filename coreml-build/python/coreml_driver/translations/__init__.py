@@ -15,6 +15,7 @@ from coreml_driver.translations import (
     resizing,
     selection,
     transcendental,
+    writing,
 )
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
@@ -33,4 +34,5 @@ __all__ = [
     "resizing",
     "selection",
     "transcendental",
+    "writing",
 ]
