@@ -10,6 +10,7 @@ each, then through `functions`.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -47,7 +48,9 @@ from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
+from coreml_driver.proof import Case, Proof, Subject, prove
 from coreml_driver.request import Job, Model, understand
+from coreml_driver.samples import Run
 from coreml_driver.translations import completion, consumption
 
 #: Takes an event's name and fields.
@@ -64,7 +67,6 @@ def convert(
 ) -> None:
     """Convert one model and send `converted` or `failed`.
 
-    Called by: `workers`.
     Parameters: `notes` — warnings about the environment, which belong to every model's report.
     """
     progress = Progress(
@@ -72,6 +74,8 @@ def convert(
     )
     folders = [package_root]
     context = diagnosis.Context(UserCode(folders))
+    # Before it, no file of the model was read: the build refuses a model whose files are newer.
+    began = time.time()
     inputs.RECORDER.start()
     part = Part(None, job)
     failure: Failure | None = None
@@ -102,7 +106,7 @@ def convert(
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
     inputs.RECORDER.stop()
     if failure is None:
-        send("converted", model=job.id, inputs=read, warnings=collected)
+        send("converted", model=job.id, inputs=read, warnings=collected, began=began)
     else:
         send("failed", model=job.id, **failure.event(package_root, read))
 
@@ -176,6 +180,8 @@ class _Converted:
     origins: Mapping[str, Origin]
     #: What stays in float32 by itself, a line for each group.
     kept: Sequence[str]
+    #: `None` where the manifest turned it off.
+    proof: Proof | None
 
 
 @dataclass
@@ -206,7 +212,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.samples[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.parity.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
@@ -292,7 +298,7 @@ class _Conversion:
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
-            remarks = coremltools_call.to_package(
+            remarks, plain = coremltools_call.to_package(
                 captured, self.model, observed.interface, kept, selector, origins, package
             )
             specification = reread.reread(package, observed.interface, line)
@@ -302,9 +308,56 @@ class _Conversion:
             )
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
+                if plain is not None:
+                    functional.to_inputs_and_outputs(
+                        plain.package, plain.specification, self.model.metadata
+                    )
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
         kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
+        proof = None
+        if self.model.proof:
+            with self.progress.entered("proof"):
+                proof = self._prove(
+                    observed, captured, (specification, plain), selector, origins, package
+                )
+            self.warnings += proof.warnings
         return _Converted(
-            captured, largest, specification, selector, origins.operations, kept_lines
+            captured, largest, specification, selector, origins.operations, kept_lines, proof
         )
+
+    def _prove(
+        self,
+        observed: Observed,
+        captured: capture.Captured,
+        programs: tuple[Any, coremltools_call.Plain | None],
+        selector: OpSelector,
+        origins: Origins,
+        package: Path,
+    ) -> Proof:
+        """Execute the finished package and compare it with PyTorch."""
+
+        def again(run: Run) -> list[torch.Tensor]:
+            """Run the module on the inputs of a sample."""
+            states.reset(observed.flat, observed.kept, states.PREFIX)
+            found: list[torch.Tensor] = []
+            for sample, _ in run.steps:
+                found += copies(observed.flat(*copies(sample.captured)))
+            return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
+
+        specification, plain = programs
+        subject = Subject(
+            package,
+            specification,
+            plain,
+            next(iter(self.model.compression), None),
+            observed.interface,
+            selector.originals,
+            self.model.precision.float16,
+            again,
+            captured.program,
+            origins,
+            self.context.forward,
+        )
+        cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]
+        return prove(subject, cases)

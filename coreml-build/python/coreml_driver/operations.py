@@ -8,6 +8,7 @@ Flow: `conversion` -> `register` before the module is made.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from coreml_driver import passes, source, translations
 from coreml_driver.failures import Failure
@@ -19,13 +20,18 @@ KEY = "ops"
 def register(file: str | None, package_root: Path) -> None:
     """Register the driver's translations and the user's operations for this conversion.
 
-    Called by: `conversion`. What an earlier conversion of the process has registered is forgotten.
+    What an earlier conversion of the process has registered is forgotten.
     Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
     """
     passes.install()
     registry = translations.install()
-    if file is None:
-        return
+    if file is not None:
+        _run(file, package_root, registry)
+    translations.fallback.install(registry)
+
+
+def _run(file: str, package_root: Path, registry: dict[str, Any]) -> None:
+    """Run the user's file, which registers translations."""
     path = package_root / file
     if not path.is_file():
         message = f"The file `{file}` does not exist below {package_root}."
@@ -35,6 +41,10 @@ def register(file: str | None, package_root: Path) -> None:
             key=KEY,
             advice=("Correct `ops`: it is relative to the package.",),
         )
+    # What coremltools lacks may be registered, also where the driver has it.
+    added = {kind: row for kind, row in registry.items() if kind not in translations.ORIGINAL}
+    for kind in added:
+        del registry[kind]
     before = dict(registry)
     try:
         source.run_file(path, KEY)
@@ -52,3 +62,5 @@ def register(file: str | None, package_root: Path) -> None:
             "register_torch_op`, `@register_torch_op`."
         )
         raise Failure("nothing-registered", message, key=KEY, advice=(cure,))
+    for kind, row in added.items():
+        registry.setdefault(kind, row)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
 from coreml_driver.failures import PythonLine
 from coreml_driver.lines import UserCode
+from coreml_driver.translations.fallback import has_translation
 
 
 def is_export(program: Any) -> bool:
@@ -26,12 +26,10 @@ def is_export(program: Any) -> bool:
 def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | None]:
     """Return the operations of the graph that coremltools has no translation for, with the first
     line of each.
-
-    Called by: `diagnosis`.
     """
     found: dict[str, PythonLine | None] = {}
     for kind, place in _operations(program):
-        if _TORCH_OPS_REGISTRY.get_func(kind) is None and found.get(kind) is None:
+        if not has_translation(kind) and found.get(kind) is None:
             found[kind] = user_code.of_text(place)
     return found
 
@@ -39,7 +37,6 @@ def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | Non
 def line(program: Any, node: Any, user_code: UserCode) -> PythonLine | None:
     """Return the user's line of the node that coremltools was translating.
 
-    Called by: `diagnosis`.
     Parameters: `node` — coremltools' own node. An exported one carries its stack; a traced one is
     found again by its name, or else by its kind if the graph has only one of it.
     """

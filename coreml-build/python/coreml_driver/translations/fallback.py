@@ -1,0 +1,132 @@
+"""What happens to an operation that has no translation, or one that fails: it is decomposed.
+
+PyTorch knows for most operations how they are made of simpler ones: in its C++ (an operation that
+is "composite"), or in the tables of `torch._decomp`. A node is traced into those, as many as have
+no translation of their own, and the trace is translated in the node's place.
+
+Owns: that decomposition, and putting it behind every translation of the registry.
+Must not: replace a translation that works.
+Flow: `install` -> coremltools reaches a node -> `Guarded` -> its translation, else `_decompose`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.frontend.torch.utils import TORCH_DTYPE_TO_NUM, sanitize_op_kind
+from torch._decomp import decomposition_table
+from torch.func import functionalize
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from coreml_driver.failures import Failure
+from coreml_driver.translations import complex_numbers
+from coreml_driver.translations.arguments import Arguments, signature
+from coreml_driver.translations.composition import bind, compose, leaves, varies
+from coreml_driver.translations.refusals import CannotExpress
+
+#: Operations whose result has a shape, or a value, that no trace can know.
+UNKNOWN_BEFOREHAND = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+#: Numbers that coremltools has not for element types of exported graphs.
+COMPLEX_NUMBERS = {torch.complex64: 9, torch.complex128: 9}
+
+
+class Guarded:
+    """A translation with the decomposition of its operation behind it."""
+
+    def __init__(self, kind: str, translate: Callable[[Any, Any], None] | None) -> None:
+        """Parameters: `translate` — `None` where there is none."""
+        self.kind, self.translate = kind, translate
+
+    def __call__(self, context: Any, node: Any) -> None:
+        """Translate a node."""
+        if complex_numbers.concerns(context, node):
+            complex_numbers.translate(context, node, self._translate)
+        else:
+            self._translate(context, node)
+
+    def _translate(self, context: Any, node: Any) -> None:
+        """Translate a node of real numbers, or decompose it."""
+        frames = list(context._current_graph)
+        try:
+            if self.translate is None:
+                raise NotImplementedError(
+                    f"PyTorch convert function for op '{node.kind}' not implemented."
+                )
+            self.translate(context, node)
+        except (Failure, CannotExpress):
+            raise
+        except Exception as error:
+            context._current_graph = frames
+            try:
+                _decompose(context, node)
+            except (Failure, CannotExpress):
+                raise
+            except Exception:
+                raise error from None
+
+
+def install(registry: dict[str, Any]) -> None:
+    """Put decompositions behind the translations of a registry, and where there are none.
+
+    Called by: `operations.register`, when the user's own operations are registered.
+    """
+    TORCH_DTYPE_TO_NUM.update(COMPLEX_NUMBERS)
+    for schema in torch._C._jit_get_all_schemas():
+        if schema.name.startswith("aten::"):
+            for kind in (schema.name, f"{schema.name}.{schema.overload_name}".rstrip(".")):
+                registry.setdefault(sanitize_op_kind(kind).removesuffix("_"), None)
+    for kind, translate in list(registry.items()):
+        registry[kind] = Guarded(kind, translate)
+
+
+def has_translation(kind: str) -> bool:
+    """Return whether a kind of nodes has a translation; a decomposition is none.
+
+    Called by: `operators`, `capture`.
+    """
+    found = _TORCH_OPS_REGISTRY.get_func(kind)
+    return found.translate is not None if isinstance(found, Guarded) else found is not None
+
+
+def table() -> dict[Any, Callable[..., Any]]:
+    """Return torch's decompositions of the operations that have no translation.
+
+    Called by: `capture` and this file.
+    """
+    return {
+        operation: decomposition
+        for operation, decomposition in decomposition_table.items()
+        if isinstance(operation, torch._ops.OpOverload)
+        and not has_translation(sanitize_op_kind(operation.name()))
+    }
+
+
+def _decompose(context: Any, node: Any) -> None:
+    """Translate a node as what it is made of."""
+    found = signature(node)
+    if found is None or not isinstance(found.overload, torch._ops.OpOverload):
+        raise NotImplementedError(f"`{node.kind}` is no operation of ATen")
+    bound = bind(Arguments(context, node))
+    if any(varies(leaf.value) for value in bound.values() for leaf in leaves(value)):
+        raise CannotExpress(
+            f"`{node.kind}` has no translation for sizes that vary",
+            "Declare a fixed `shape` for each size that is needed.",
+        )
+
+    def lower(body: torch.nn.Module, examples: Sequence[torch.Tensor]) -> torch.nn.Module:
+        """Trace the body into the operations that this one is made of."""
+        make = make_fx(
+            functionalize(body.forward, remove="mutations"), table(), tracing_mode="fake"
+        )
+        graph = make(*examples)
+        for inner in graph.graph.nodes:
+            if inner.target is found.overload:
+                raise NotImplementedError(f"`{node.kind}` is not made of simpler operations")
+            if set(getattr(inner.target, "tags", ())) & set(UNKNOWN_BEFOREHAND):
+                raise NotImplementedError(f"`{node.kind}` depends on what only a run knows")
+        return graph
+
+    compose(context, node, found.overload, bound, lower)
