@@ -23,6 +23,7 @@ from coreml_driver.translations import (
     special,
     spectral,
     transcendental,
+    writing,
 )
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
@@ -49,4 +50,5 @@ __all__ = [
     "special",
     "spectral",
     "transcendental",
+    "writing",
 ]
