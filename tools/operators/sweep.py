@@ -109,7 +109,9 @@ def _run(
             while waiting and len(running) < arguments.jobs:
                 row, side = waiting.pop()
                 receiver, sender = fork.Pipe(duplex=False)
-                child = fork.Process(target=_child, args=(row, side, folder, sender, arguments.portable))
+                child = fork.Process(
+                    target=_child, args=(row, side, folder, sender, arguments.portable)
+                )
                 child.start()
                 running[child] = (row, side, receiver, time.monotonic())
             time.sleep(POLL)

@@ -198,7 +198,9 @@ def _k0_of_square(square: torch.Tensor) -> torch.Tensor:
 def _k1_of_square(square: torch.Tensor) -> torch.Tensor:
     """K1 without its logarithm and its pole, over x."""
     x = torch.sqrt(square)
-    return (torch.special.modified_bessel_k1(x) - torch.log(x / 2) * torch.special.i1(x) - 1 / x) / x
+    return (
+        torch.special.modified_bessel_k1(x) - torch.log(x / 2) * torch.special.i1(x) - 1 / x
+    ) / x
 
 
 def _k0e_far(u: torch.Tensor) -> torch.Tensor:
@@ -305,5 +307,3 @@ def _airy_ai(x: torch.Tensor) -> torch.Tensor:
     oscillation = torch.cos(angle) * even + torch.sin(angle) * odd
     oscillation = oscillation / (math.sqrt(math.pi) * torch.sqrt(torch.sqrt(below)))
     return torch.where(x < low, oscillation, torch.where(x > high, far, near))
-
-
