@@ -73,8 +73,8 @@ def _abs(context: Any, node: Any) -> None:
 def _clamp(context: Any, node: Any) -> None:
     """Numbers kept inside of bounds; where they cross, the upper one holds."""
     arguments = Arguments(context, node)
-    low = arguments["min"] if "min" in arguments else None
-    high = arguments["max"] if "max" in arguments else None
+    low = arguments.get("min", None)
+    high = arguments.get("max", None)
     x = arguments["self"]
     given = [bound for bound in (low, high) if bound is not None]
     x, *given = promoted(x, *given)

@@ -87,10 +87,7 @@ def _index_fill(self: torch.Tensor, dim: int, index: torch.Tensor, value: Any) -
     # A negative place counts from the end.
     places = torch.where(places < 0, places + count, places)
     hit = (places.unsqueeze(1) == numbers.to(places.dtype)).any(0)
-    if self.ndim:
-        hit = hit.reshape([-1] + [1] * (self.ndim - 1 - axis))
-    else:
-        hit = hit.reshape(())
+    hit = hit.reshape([-1] + [1] * (self.ndim - 1 - axis)) if self.ndim else hit.reshape(())
     value = value if isinstance(value, torch.Tensor) else torch.tensor(value)
     return torch.where(hit, value.to(self.dtype), self)
 

@@ -124,10 +124,7 @@ def _quantiles(
     """Return quantiles, of what is a number where `skip` is set."""
     q = q if isinstance(q, torch.Tensor) else torch.tensor(float(q))
     rank_of_input = x.ndim
-    if dim is None or not x.ndim:
-        moved = x.reshape(-1)
-    else:
-        moved = x.movedim(dim, -1)
+    moved = x.reshape(-1) if dim is None or not x.ndim else x.movedim(dim, -1)
     rest = moved.shape[:-1]
     moved = moved.reshape(-1, moved.shape[-1])
     wanted = q.reshape(1, -1)
