@@ -1,9 +1,9 @@
-//! Progress on the terminal: a line for what goes on, and a bar for each model that is being
+//! Progress on the terminal: a line for the build as a whole, and a bar for each model being
 //! converted.
 //!
-//! Owns: what is shown on standard error while a build runs; without a terminal, a line when a
-//! model begins and ends.
-//! Flow: `build.rs` makes it → [`Bars::observer`] is called by `coreml-build` → `indicatif`.
+//! Owns: what a running build shows on standard error; without a terminal, a line when a model
+//! begins and ends.
+//! Flow: `build.rs` makes it → `coreml-build` calls [`Bars::observer`] → `indicatif`.
 
 use crate::table::printable;
 use coreml_build::{Observer, Progress};
@@ -104,7 +104,7 @@ impl Shown {
                 ));
             }
             Progress::Began { what } => self.say(what),
-            // What a later version tells besides is no reason to fail.
+            // Ignore kinds of progress that a later version adds.
             _ => {}
         }
     }

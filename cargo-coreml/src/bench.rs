@@ -15,11 +15,11 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-On Apple's systems Core ML predicts, elsewhere the portable backend: figures of the one say \
-nothing about the other. The first
-prediction is told apart, since it may still prepare something. Without samples the inputs are made up, of their default sizes.
+Core ML predicts on Apple's systems, the portable backend elsewhere: the figures of one say nothing
+about the other. The first prediction is reported on its own, because it may still prepare
+something. Without samples, the inputs are generated in their default sizes.
 
 Examples:
   cargo coreml bench Whisper.mlpackage
@@ -39,28 +39,27 @@ const FEWEST: usize = 10;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
     /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
-    /// Inputs: a safetensors file as `cargo coreml verify` takes it; those of a manifest's models
-    /// come from their conversion
+    /// Inputs: a safetensors file as for `cargo coreml verify`; default for a manifest's models:
+    /// the samples of their conversion
     #[arg(long, value_name = "FILE.safetensors")]
     samples: Option<PathBuf>,
-    /// What computes, off Apple's systems; else the one that COREML_ENGINE names, else rten
+    /// The engine of the portable backend; default: COREML_ENGINE, or rten
     #[arg(long, value_name = "ENGINE", value_parser = crate::verify::engine())]
     engine: Option<Engine>,
-    /// The compute units that Core ML may use, on Apple's systems; else those of the manifest, else
-    /// all
+    /// The compute units that Core ML may use; default: those of the manifest, or all
     #[arg(long, value_name = "UNITS", value_parser = units)]
     compute_units: Option<ComputeUnits>,
     /// Run this function of a multifunction package instead of its default
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// Compute with so many threads; by default as many as the engine thinks right
+    /// Number of threads of the engine; by default the engine chooses
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
-    /// Predict for so long, and ten times at least
+    /// Predict for this long, and at least ten times
     #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = crate::verify::positive)]
     seconds: f64,
     /// Print everything as JSON: [{"model", "backend", "inputs", "load", "first", "least",
@@ -101,8 +100,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let mut all = Vec::new();
     for model in &found.models {
-        // Of a manifest's model the samples of the default function, or of the one that is asked
-        // for.
+        // For a manifest's model: the samples of the default function, or of the chosen one.
         let parts = if given.is_none() { model.parts()? } else { Vec::new() };
         let asked = arguments.function.as_deref();
         let default =
@@ -155,7 +153,7 @@ fn figures(title: &str, sample: Option<&Sample>, timing: &Timing) -> Figures {
     Figures {
         model: title.to_owned(),
         backend: timing.backend.clone(),
-        inputs: sample.map_or("made up, of the default sizes", Sample::name).to_owned(),
+        inputs: sample.map_or("generated, in their default sizes", Sample::name).to_owned(),
         load: timing.load.as_secs_f64(),
         first: timing.first.as_secs_f64(),
         least: quantile(0.0),

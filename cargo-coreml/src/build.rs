@@ -1,24 +1,23 @@
-//! `cargo coreml build`: converts what `cargo build` would convert, and shows how far it is.
+//! `cargo coreml build`: converts what `cargo build` would convert, and shows the progress.
 //!
 //! Owns: the table, the JSON form and the bars. Must not: convert (`coreml-build` does), or touch
 //! the crate's `target`.
-//! Flow: `main.rs` → [`run`] → `bars.rs` listens → `coreml_build::Session::build`, into an output
-//! folder that is thrown away; what stays is in the cache, where `cargo build` finds it.
+//! Flow: `main.rs` → [`run`] → `coreml_build::Context::build` into a temporary output folder, which
+//! `bars.rs` observes. The converted models stay in the cache, where `cargo build` finds them.
 
 use crate::bars::Bars;
 use crate::table::{self, Align, bytes};
 use crate::{Failure, cache, selection};
-use coreml_build::{Build, BuiltModel, Whereabouts};
+use coreml_build::{Build, BuiltModel, Context, Whereabouts};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Converted models go into the cache, where `cargo build` finds them. COREML_BUILD, \
-COREML_CACHE_DIR, COREML_PYTHON and COREML_REMOTE
-mean what they mean for cargo.
+Converted models go into the cache, where `cargo build` finds them. The variables COREML_BUILD,
+COREML_CACHE_DIR, COREML_PYTHON and COREML_REMOTE work as in `cargo build`.
 
 Examples:
   cargo coreml build
@@ -28,7 +27,7 @@ Examples:
 
 Exit codes:
   0  every model is in the cache
-  1  one cannot be converted, or a manifest is wrong
+  1  a model cannot be converted, or a manifest is wrong
   2  the arguments are wrong";
 
 /// Hexadecimal digits of a digest that are shown.
@@ -38,12 +37,13 @@ const DIGITS: usize = 16;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
-    /// Convert so many models at the same time; by default as many as processors and memory allow
+    /// Number of models to convert at the same time; by default as many as processors and memory
+    /// allow
     #[arg(long, short, value_name = "COUNT")]
     jobs: Option<NonZeroUsize>,
-    /// Only say which models are in the local cache
+    /// Only show which models are in the local cache
     #[arg(long, conflicts_with_all = ["jobs", "json"])]
     dry_run: bool,
     /// Print everything as JSON: [{"manifest", "models": [{"name", "cached", "seconds", "digest",
@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
 struct Json<'a> {
     /// The manifest, relative to its package.
     manifest: &'a str,
-    /// Its models; none when something is wrong.
+    /// Its models; empty after an error.
     models: Vec<JsonModel<'a>>,
     /// What is wrong, each with its place.
     errors: Vec<String>,
@@ -84,23 +84,21 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if arguments.dry_run {
         let places = [Whereabouts::Local, Whereabouts::Nowhere];
         return cache::report(
-            cache::each(&arguments.manifests, |session, names| Ok(session.look(names)))?,
+            cache::each(&arguments.manifests, |context, names| Ok(context.look(names)))?,
             &places,
             output,
         );
     }
     // Each package's products live until they were looked at.
     let (mut builds, mut folders) = (Vec::new(), Vec::new());
-    for (mut session, manifests) in selection::sessions(&arguments.manifests)? {
+    for (mut options, packages) in selection::builds(&arguments.manifests)? {
         let (bars, folder) = (Bars::new(), tempfile::tempdir()?);
-        let options = session.options_mut();
         options.out_dir = folder.path().to_owned();
         options.status = false;
         options.observer = Some(bars.observer());
         options.jobs = arguments.jobs.map(NonZeroUsize::get).or(options.jobs);
         folders.push(folder);
-        let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        builds.extend(session.build(&names));
+        builds.extend(Context::new(options).build_packages(&packages));
     }
     let errors: Vec<_> =
         builds.iter().flat_map(|build| build.outcome.as_ref().err()).flatten().cloned().collect();

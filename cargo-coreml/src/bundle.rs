@@ -1,7 +1,7 @@
-//! `cargo coreml bundle`: models laid out where a shipped program looks for them.
+//! `cargo coreml bundle`: copies models to where a shipped program looks for them.
 //!
-//! Owns: the folders of an app and of an installed program. Must not: convert; what is not in the
-//! cache is an error.
+//! Owns: the folders of an app and of an installed program. Must not: convert; a model that is not
+//! in the cache is an error.
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
 
 use crate::Failure;
@@ -14,42 +14,44 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::slice;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-A program looks for its models beside itself, and in the Resources of its app: docs/shipping.md.
+A program looks for its models beside itself and in the Resources of its app; see docs/shipping.md.
+On a Mac with Xcode, --compile makes the first start faster and doubles the size; --compiled-only
+makes it faster at the same size.
 
 Examples:
   cargo coreml bundle whisper.toml --app target/Whisper.app
   cargo coreml bundle whisper.toml --beside ~/.cargo/bin/whisper
-  cargo coreml bundle whisper.toml --app target/Whisper.app --compile         # on a Mac: a faster first start, twice the size
-  cargo coreml bundle whisper.toml --app target/Whisper.app --compiled-only   # on a Mac: the same in half of it";
+  cargo coreml bundle whisper.toml --app target/Whisper.app --compile
+  cargo coreml bundle whisper.toml --app target/Whisper.app --compiled-only";
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("place").required(true)))]
 pub(crate) struct Arguments {
-    /// Manifests, NAME.toml, whose models are in the cache; or packages, NAME.mlpackage
+    /// Manifests (NAME.toml) whose models are in the cache, or model packages (NAME.mlpackage)
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required = true)]
     models: Vec<PathBuf>,
-    /// The app, a folder NAME.app: its Resources on a Mac, itself elsewhere
+    /// Copy into this app, a folder NAME.app (for macOS into its Resources)
     #[arg(long, value_name = "NAME.app", group = "place")]
     app: Option<PathBuf>,
-    /// The program, for one that is no app: its folder
+    /// Copy beside this program
     #[arg(long, value_name = "PROGRAM", group = "place")]
     beside: Option<PathBuf>,
-    /// Put the compiled models there too; needs Xcode
+    /// Also add the compiled models; needs Xcode
     #[arg(long)]
     compile: bool,
-    /// Put the compiled models there and no packages, for a program that was built for this system
-    /// with these models; needs Xcode
+    /// Add only the compiled models, for a program that was built for this system with these
+    /// models; needs Xcode
     #[arg(long, conflicts_with = "compile")]
     compiled_only: bool,
 }
 
-/// Lays the models out.
+/// Copies the models.
 ///
-/// Called by: `main.rs`.
-/// Errors: a model is not in the cache; there is no such app or program; a file cannot be written.
+/// Errors: a model is not in the cache; the app or program does not exist; a file cannot be
+/// written.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let folder = folder(arguments)?;
     fs::create_dir_all(&folder)?;
@@ -71,8 +73,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 if place.canonicalize().ok() == model.package.canonicalize().ok() {
                     let place = place.display();
                     return Err(format!(
-                        "{place} would be replaced by what is compiled of it: move it elsewhere \
-                        first"
+                        "{place} would be replaced by its own compiled model: move it elsewhere first"
                     )
                     .into());
                 }
@@ -105,7 +106,7 @@ fn compile(
     warn(&warnings);
     if compiled.len() < packages.len() {
         let cause = "not every model was compiled: this needs Xcode (`xcrun coremlcompiler`)";
-        return Err(format!("{cause}; leave {option} out").into());
+        return Err(format!("{cause}; omit {option}").into());
     }
     for compiled in &compiled {
         writeln!(output, "compiled: {}", printable(&compiled.display().to_string()))?;
@@ -117,7 +118,7 @@ fn compile(
 fn folder(arguments: &Arguments) -> Result<PathBuf, Failure> {
     if let Some(app) = &arguments.app {
         if !app.is_dir() || app.extension().is_none_or(|extension| extension != "app") {
-            return Err(format!("{} is no app: give the folder NAME.app", app.display()).into());
+            return Err(format!("{} is not an app: give a folder NAME.app", app.display()).into());
         }
         // Apps of iOS have no Contents.
         let contents = app.join("Contents");

@@ -1,12 +1,11 @@
-//! `cargo coreml cache`: what the cache of converted models has, whether it is whole, and what may
-//! go.
+//! `cargo coreml cache`: lists, verifies, removes, uploads and downloads converted models.
 //!
 //! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
-//! Flow: `main.rs` → here → `coreml_build::Session`.
+//! Flow: `main.rs` → here → `coreml_build::Context`.
 
 use crate::table::{self, Align, bytes};
 use crate::{Failure, selection};
-use coreml_build::{Limits, Moves, Session, Whereabouts};
+use coreml_build::{Context, Limits, Moves, Whereabouts};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -26,22 +25,22 @@ enum Command {
     Ls,
     /// Read every file of the cache, and fail when one is damaged
     Verify,
-    /// Remove what was not used for long, and what killed builds left behind
+    /// Remove models that were unused for long, and leftovers of killed builds
     Gc(Gc),
-    /// Give the models of manifests to the remote cache
+    /// Upload the models of manifests to the remote cache
     Push(Manifests),
-    /// Bring the models of manifests from the remote cache
+    /// Download the models of manifests from the remote cache
     Pull(Manifests),
 }
 
 /// The arguments of `gc`.
 #[derive(clap::Args)]
 struct Gc {
-    /// Days that a model stays without being used [default: 90, or `max-age-days` of the config
-    /// file]
+    /// Keep models that were used in the last DAYS days [default: 90, or `max-age-days` of the
+    /// config file]
     #[arg(long, value_name = "DAYS")]
     max_age: Option<u64>,
-    /// Gigabytes that the models may have together [default: 50, or `max-size-gb` of the config
+    /// Keep at most this many gigabytes of models [default: 50, or `max-size-gb` of the config
     /// file]
     #[arg(long, value_name = "GB")]
     max_size: Option<u64>,
@@ -50,7 +49,7 @@ struct Gc {
 /// The arguments of `push` and `pull`.
 #[derive(clap::Args)]
 struct Manifests {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
 }
 
@@ -60,34 +59,33 @@ const DIGITS: usize = 16;
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Does what is asked.
+/// Runs the subcommand.
 ///
-/// Errors: a damaged entry, a model that is not where it should be, or a variable that makes no
-/// sense.
+/// Errors: a damaged entry, a model that is not where it should be, or an invalid variable.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     match &arguments.command {
         Command::Ls => ls(&here()?, output),
         Command::Verify => verify(&here()?, output),
         Command::Gc(gc) => collect(gc, output),
         Command::Push(manifests) => {
-            let moves = each(&manifests.manifests, |session, names| Ok(session.push(names)?))?;
+            let moves = each(&manifests.manifests, |context, names| Ok(context.push(names)?))?;
             report(moves, &[Whereabouts::Shared], output)
         }
         Command::Pull(manifests) => {
-            let moves = each(&manifests.manifests, |session, names| Ok(session.pull(names)?))?;
+            let moves = each(&manifests.manifests, |context, names| Ok(context.pull(names)?))?;
             report(moves, &[Whereabouts::Local, Whereabouts::Fetched], output)
         }
     }
 }
 
-/// Returns a session that belongs to no package.
-fn here() -> Result<Session, Failure> {
-    Ok(Session::new(selection::options(&std::env::current_dir()?)?))
+/// Returns a context that belongs to no package.
+fn here() -> Result<Context, Failure> {
+    Ok(Context::new(selection::options(&std::env::current_dir()?)?))
 }
 
 /// Lists.
-fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
-    let entries = session.entries();
+fn ls(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
+    let entries = context.entries();
     let now = SystemTime::now();
     let row = |entry: &coreml_build::Listed| {
         let days = now.duration_since(entry.used).unwrap_or_default().as_secs() / DAY;
@@ -114,15 +112,16 @@ fn ls(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
 }
 
 /// Verifies.
-fn verify(session: &Session, output: &mut impl Write) -> Result<(), Failure> {
-    let damages = session.verify();
+fn verify(context: &Context, output: &mut impl Write) -> Result<(), Failure> {
+    let damages = context.verify();
     if damages.is_empty() {
-        writeln!(output, "{} models, all whole", session.entries().len())?;
+        writeln!(output, "{} models, all intact", context.entries().len())?;
         return Ok(());
     }
     let lines = damages.iter().map(|damage| format!("{}: {}", damage.fingerprint, damage.problem));
     let lines = lines.collect::<Vec<_>>().join("\n  ");
-    Err(format!("damaged, and replaced at their next use:\n  {lines}").into())
+    Err(format!("these models are damaged and will be replaced at their next use:\n  {lines}")
+        .into())
 }
 
 /// Collects.
@@ -135,7 +134,7 @@ fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
     if gc.max_size.is_some() {
         options.limits.size = limits.size;
     }
-    let collected = Session::new(options).collect(|| {
+    let collected = Context::new(options).collect(|| {
         // Nothing can be done when standard error is closed.
         let _ = writeln!(io::stderr(), "waiting for the builds that use the cache");
     })?;
@@ -154,12 +153,12 @@ fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
 /// Does something with the manifests of each package.
 pub(crate) fn each(
     paths: &[PathBuf],
-    act: impl Fn(&Session, &[&str]) -> Result<Moves, Failure>,
+    act: impl Fn(&Context, &[&str]) -> Result<Moves, Failure>,
 ) -> Result<Moves, Failure> {
     let mut all = Moves::default();
-    for (session, manifests) in selection::sessions(paths)? {
+    for (context, manifests) in selection::contexts(paths)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        let mut moves = act(&session, &names)?;
+        let mut moves = act(&context, &names)?;
         all.models.append(&mut moves.models);
         all.warnings.append(&mut moves.warnings);
         all.errors.append(&mut moves.errors);
@@ -167,9 +166,9 @@ pub(crate) fn each(
     Ok(all)
 }
 
-/// Tells where models are.
+/// Prints where models are.
 ///
-/// Parameters: `wanted` — where they should be; with none, anywhere is right.
+/// Parameters: `wanted` — where they should be; when empty, anywhere is right.
 pub(crate) fn report(
     moves: Moves,
     wanted: &[Whereabouts],

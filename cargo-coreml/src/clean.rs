@@ -1,19 +1,19 @@
 //! `cargo coreml clean`: removes a package's converted models from the local cache.
 //!
-//! Owns: nothing but the arguments. Must not: touch the cache itself (`coreml-build` does), or what
-//! cargo built.
-//! Flow: `main.rs` → here → `coreml_build::Session::forget`.
+//! Owns: only the arguments. Must not: touch the cache itself (`coreml-build` does), or cargo's
+//! output.
+//! Flow: `main.rs` → here → `coreml_build::Context::forget`.
 
 use crate::table::bytes;
 use crate::{Failure, selection};
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-The next `cargo build` whose inputs have changed, or after `cargo clean`, converts the models \
-again, or brings them from the remote
-cache. Models of other packages stay: `cargo coreml cache gc` removes what nobody uses.
+The models are converted again, or fetched from the remote cache, by the next `cargo build` whose
+inputs have changed, or after `cargo clean`. Models of other packages stay; `cargo coreml cache gc`
+removes unused ones.
 
 Examples:
   cargo coreml clean
@@ -28,7 +28,7 @@ Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut errors = Vec::new();
     let (mut entries, mut removed) = (0, 0);
-    for (session, manifests) in selection::sessions(&arguments.manifests)? {
+    for (context, manifests) in selection::contexts(&arguments.manifests)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        let (collected, mut moves) = session.forget(&names, || {
+        let (collected, mut moves) = context.forget(&names, || {
             // Nothing can be done when standard error is closed.
             let _ = writeln!(io::stderr(), "waiting for the builds that use the cache");
         })?;

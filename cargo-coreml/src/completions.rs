@@ -1,6 +1,6 @@
-//! `cargo coreml completions`: what a shell needs to complete the command's arguments.
+//! `cargo coreml completions`: the script with which a shell completes the command's arguments.
 //!
-//! Owns: where each shell keeps such a script, for the help. Must not: install it.
+//! Owns: the paths of such scripts, for the help. Must not: install the script.
 //! Flow: `main.rs` → [`run`] → `clap_complete`.
 
 use crate::Failure;
@@ -8,11 +8,10 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::Write;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-The script completes `cargo-coreml SUBCOMMAND …`; shells complete `cargo coreml` by cargo's own \
-script, which knows no
-subcommand's arguments.
+The script completes `cargo-coreml SUBCOMMAND …`. Shells complete `cargo coreml` with cargo's own
+script, which does not know the arguments of subcommands.
 
 Examples:
   cargo coreml completions bash > ~/.local/share/bash-completion/completions/cargo-coreml
@@ -38,8 +37,6 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the script.
-///
-/// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut command = crate::Arguments::command().bin_name("cargo-coreml");
     // clap_complete panics when it cannot write; memory always takes it.
@@ -47,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     clap_complete::generate(arguments.shell, &mut command, "cargo-coreml", &mut script);
     let mut script = String::from_utf8(script)?;
     if arguments.shell == Shell::Bash {
-        // clap_complete 4.6 writes the hyphen of the name in two ways, so that no label of its
+        // clap_complete 4.6 spells the hyphen of the name in two ways, so that no label of its
         // script would ever match.
         script = script.replace(BROKEN_LABEL, LABEL);
     }

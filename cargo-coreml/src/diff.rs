@@ -1,5 +1,5 @@
-//! `cargo coreml diff`: what differs between two model packages, or between a crate's models at two
-//! git revisions.
+//! `cargo coreml diff`: the differences between two model packages, or between a crate's models at
+//! two git revisions.
 //!
 //! Owns: the text and the JSON form of the answer. Must not: compare; `coreml_spec::difference`
 //! does.
@@ -16,15 +16,16 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Features are the same by role and name, operations by the name of their first output, weights by \
-name and then by their
-bytes: one that was only renamed is said to be the same. Metadata and the places of weights in their files are not compared.
+Features are matched by role and name, operations by the name of their first output, weights by
+name and then by content: a weight that was only renamed counts as unchanged. Metadata and the
+offsets of weights in their files are not compared.
 
-An argument that is no folder is a git revision. Then the models of the crate around the working folder are built at each of
-both, from the sources of that revision and in a temporary folder: what the cache has is not converted again. Parity is
-compared, too. A single revision is compared with the files as they are. Your repository stays as it is.
+An argument that is not a folder is a git revision. The models of the current crate are then built
+at each revision, from its own sources, in a temporary folder; models in the cache are not converted
+again. Parity with PyTorch is compared, too. A single revision is compared with the working tree.
+Your repository is not changed.
 
 Examples:
   cargo coreml diff old/Whisper.mlpackage new/Whisper.mlpackage
@@ -36,7 +37,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  a package cannot be read, or a revision cannot be built; with --exit-code also when something differs
+  1  a package cannot be read, or a revision cannot be built; with --exit-code also on a difference
   2  the arguments are wrong";
 
 /// Most changes of one kind that the text shows.
@@ -46,17 +47,16 @@ const CHANGES_SHOWN: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The model package as it was, or a git revision
+    /// The old model package, or a git revision
     #[arg(value_name = "BEFORE.mlpackage|REVISION")]
     before: PathBuf,
-    /// The model package as it is, or another revision; without it a revision is compared with the
-    /// working tree
+    /// The new model package, or another revision; default for a revision: the working tree
     #[arg(value_name = "AFTER.mlpackage|REVISION")]
     after: Option<PathBuf>,
-    /// Of revisions: compare this manifest's models alone; give it again for another one
+    /// For revisions: compare only the models of this manifest; may be repeated
     #[arg(long, value_name = "MANIFEST.toml")]
     manifest: Vec<PathBuf>,
-    /// Of revisions: compare interface and digest as the locks have them, and convert nothing
+    /// For revisions: compare the interfaces and digests in the locks, and convert nothing
     #[arg(long)]
     locked: bool,
     /// Fail when something differs
@@ -65,8 +65,8 @@ pub(crate) struct Arguments {
     /// Show every change, not only the first ones of each kind
     #[arg(long)]
     all: bool,
-    /// Print everything as JSON: {"same", "interface", "operations", "weights"}; of revisions a
-    /// list of them, with "model" and "parity"
+    /// Print everything as JSON: {"same", "interface", "operations", "weights"}; for revisions a
+    /// list of these, with "model" and "parity"
     #[arg(long)]
     json: bool,
 }
@@ -83,9 +83,8 @@ struct Json {
 
 /// Compares two packages, or two revisions.
 ///
-/// Called by: `main.rs`.
-/// Errors: a package cannot be read, a revision cannot be built; something differs and that is to
-/// fail.
+/// Errors: a package cannot be read, or a revision cannot be built; with `--exit-code` also a
+/// difference.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let is_package = arguments.before.extension().is_some_and(|extension| extension == "mlpackage");
     if !is_package && !arguments.before.exists() {
@@ -96,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     else {
         let shown = arguments.before.display();
         return Err(format!(
-            "{shown} is a package: name a second one; --manifest and --locked go with revisions"
+            "{shown} is a package: give a second one; --manifest and --locked are for revisions"
         )
         .into());
     };
@@ -120,7 +119,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
 
 /// Compares two revisions.
 fn run_revisions(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or("a revision is text");
+    let text = |path: &PathBuf| path.to_str().map(str::to_owned).ok_or("a revision must be text");
     let (before, after) =
         (text(&arguments.before)?, arguments.after.as_ref().map(text).transpose()?);
     let models =

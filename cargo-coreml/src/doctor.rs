@@ -1,7 +1,7 @@
-//! `cargo coreml doctor`: what a conversion needs from this machine.
+//! `cargo coreml doctor`: whether this machine can convert models.
 //!
-//! Owns: the text and the JSON form of the answer. Must not: look itself; `coreml_build::doctor`
-//! does.
+//! Owns: the text and the JSON form of the answer. Must not: examine the machine;
+//! `coreml_build::doctor` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_build::doctor::examine`].
 
 use crate::Failure;
@@ -10,7 +10,7 @@ use crate::table;
 use coreml_build::doctor::{Health, examine};
 use std::io::Write;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
 Nothing is installed, changed or downloaded.
 
@@ -19,8 +19,8 @@ Examples:
   cargo coreml doctor --json | jq '.[] | select(.health == \"bad\")'
 
 Exit codes:
-  0  models can be converted here
-  1  something is missing; the line says what to do
+  0  models can be converted on this machine
+  1  something is missing; its line says what to do
   2  the arguments are wrong";
 
 /// Arguments of the subcommand.
@@ -32,9 +32,8 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// Looks at this machine.
+/// Examines this machine.
 ///
-/// Called by: `main.rs`.
 /// Errors: something is missing, after everything was printed.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let all = examine(&std::env::current_dir()?);

@@ -11,12 +11,11 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Inputs and outputs have the features' names. A state is an input of its name and an output \
-NAME/after; a label is its
-position among the labels; half precision has become single precision. More than 1 GiB of weights go into a second file,
-MODEL.onnx.data.
+Inputs and outputs keep the names of the features. A state becomes an input of its name and an
+output NAME/after, a label becomes its position among the labels, and half precision becomes single
+precision. Weights of more than 1 GiB go into a second file, MODEL.onnx.data.
 
 Examples:
   cargo coreml export Whisper.mlpackage whisper.onnx
@@ -25,7 +24,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  the package cannot be read or expressed, or the file cannot be written; then it is as it was before
+  1  the package cannot be read or expressed, or the file cannot be written; an old file stays
   2  the arguments are wrong";
 
 /// Arguments of the subcommand.
@@ -35,7 +34,7 @@ pub(crate) struct Arguments {
     /// The model package: a folder NAME.mlpackage
     #[arg(value_name = "MODEL.mlpackage")]
     package: PathBuf,
-    /// The file to write; one that is there is replaced once the new one is complete
+    /// The file to write; an existing file is replaced when the new one is complete
     #[arg(value_name = "MODEL.onnx")]
     file: PathBuf,
     /// Print everything as JSON: {"path", "opset", "files", "inputs", "outputs"}
@@ -72,9 +71,7 @@ struct WrittenFile {
 
 /// Exports a package.
 ///
-/// Called by: `main.rs`.
-/// Errors: the package's own, everything that ONNX cannot express, and a file that cannot be
-/// written.
+/// Errors: the package cannot be read, ONNX cannot express it, or a file cannot be written.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let onnx = to_onnx(&Package::open(&arguments.package)?, arguments.function.as_deref())?;
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();

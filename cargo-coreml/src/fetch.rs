@@ -1,7 +1,7 @@
-//! `cargo coreml fetch`: everything that an offline build needs.
+//! `cargo coreml fetch`: downloads everything that an offline build needs.
 //!
-//! Owns: nothing but the arguments. Must not: convert.
-//! Flow: `main.rs` → here → `coreml_build::Session::prefetch`.
+//! Owns: only the arguments. Must not: convert.
+//! Flow: `main.rs` → here → `coreml_build::Context::prefetch`.
 
 use crate::{Failure, cache};
 use std::io::Write;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
 /// Errors: the environment cannot be made.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     cache::report(
-        cache::each(&arguments.manifests, |session, names| Ok(session.prefetch(names)))?,
+        cache::each(&arguments.manifests, |context, names| Ok(context.prefetch(names)))?,
         &[],
         output,
     )

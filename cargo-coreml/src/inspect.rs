@@ -1,4 +1,4 @@
-//! `cargo coreml inspect`: what a model package is.
+//! `cargo coreml inspect`: the content of a model package.
 //!
 //! Owns: the text and the JSON form of the answer. Must not: read packages itself; `coreml-spec`
 //! does.
@@ -15,13 +15,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
 Examples:
   cargo coreml inspect Whisper.mlpackage
   cargo coreml inspect Whisper.mlpackage --function decoder
   cargo coreml inspect Whisper.mlpackage --all
-  cargo coreml inspect Whisper.mlpackage --json | jq '.layers[] | select(.data_type == \"float32\") | .name'
+  cargo coreml inspect Whisper.mlpackage --json |
+    jq '.layers[] | select(.data_type == \"float32\") | .name'
 
 Exit codes:
   0  done
@@ -31,7 +32,7 @@ Exit codes:
 /// Most tensors of weight files that the text shows; --all shows them all.
 const LAYERS_SHOWN: usize = 10;
 
-/// Most class labels that the text shows; --json has them all.
+/// Most class labels that the text shows; `--json` prints all.
 const LABELS_SHOWN: usize = 8;
 
 /// Arguments of the subcommand.
@@ -44,7 +45,7 @@ pub(crate) struct Arguments {
     /// Print everything as JSON: {"path", "interface", "summary", "layers"}
     #[arg(long)]
     json: bool,
-    /// Show this function of a multifunction package alone
+    /// Show only this function of a multifunction package
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
     /// Show every tensor of the weight files, not only the largest
@@ -105,8 +106,7 @@ fn layers(package: &Package, function: Option<&str>) -> Result<Vec<Layer>, Failu
 
 /// Shows a package.
 ///
-/// Called by: `main.rs`.
-/// Errors: the package's own, and a function that it does not have.
+/// Errors: the package cannot be read, or has no such function.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let package = Package::open(&arguments.package)?;
     let (mut interface, mut summary) = (package.interface()?, package.summary()?);
@@ -219,7 +219,7 @@ fn function(
         for feature in features {
             let default = feature
                 .default
-                .map(|value| format!(", optional, {value} if left out"))
+                .map(|value| format!(", optional, default {value}"))
                 .unwrap_or_default();
             rows.push(vec![
                 role.to_owned(),

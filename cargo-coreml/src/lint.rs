@@ -1,4 +1,4 @@
-//! `cargo coreml lint`: what speaks against a model running on the Neural Engine.
+//! `cargo coreml lint`: what may keep a model off the Neural Engine.
 //!
 //! Owns: the text form of the answer, and when findings fail the command. Must not: hold a rule;
 //! `coreml-lint` does.
@@ -15,11 +15,10 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-An operation is eligible when no rule speaks against it. Whether Core ML places it on the Neural \
-Engine, only a profile on a
-device tells. Padding is an upper bound.
+An operation is eligible for the Neural Engine if no rule excludes it. Only a profile on a device
+shows whether Core ML places it there. The padding is an upper bound.
 
 Examples:
   cargo coreml lint Whisper.mlpackage
@@ -30,7 +29,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  the package cannot be read, the manifest's models are not converted, or there are findings that --deny forbids
+  1  a package cannot be read, a model of the manifest is not converted, or --deny forbids a finding
   2  the arguments are wrong";
 
 /// Most places of one rule that the text shows.
@@ -40,17 +39,17 @@ const PLACES_SHOWN: usize = 10;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
     /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required_unless_present = "rules")]
     model: Option<PathBuf>,
-    /// Fail when there are findings of this severity, or a graver one
+    /// Fail on findings of this severity or a higher one
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Denied>,
-    /// Leave out the findings of these rules, besides those that the manifest's `allow` names
+    /// Ignore these rules, in addition to those in the manifest's `allow`
     #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(identifiers()), hide_possible_values = true)]
     allow: Vec<String>,
-    /// Show every place, not only the first ones of each rule
+    /// Show every location, not only the first ones of each rule
     #[arg(long)]
     all: bool,
     /// Print everything as JSON: [{"model", "findings", "operations", "eligible", "padding",
@@ -91,8 +90,7 @@ fn identifiers() -> Vec<&'static str> {
 
 /// Applies the rules.
 ///
-/// Called by: `main.rs`.
-/// Errors: a package cannot be read; findings that are denied, after everything was printed.
+/// Errors: a package cannot be read; `--deny` forbids a finding, after everything was printed.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let Some(path) = &arguments.model else { return rules(arguments.json, output) };
     let found = models::find(path)?;
@@ -104,7 +102,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         if let Some(unknown) = options.allow.iter().find(|id| coreml_lint::rule(id).is_none()) {
             let title = &model.title;
             return Err(format!(
-                "{title}: `allow` names {unknown}, which is no rule; `--rules` lists them"
+                "{title}: `allow` contains {unknown}, which is not a rule; `--rules` lists them"
             )
             .into());
         }
@@ -138,7 +136,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     match findings.filter(|finding| finding.rule.severity >= least).count() {
         0 => Ok(()),
         count => {
-            Err(format!("{count} findings of severity {} or graver (--deny)", least.name()).into())
+            Err(format!("{count} findings of severity {} or higher (--deny)", least.name()).into())
         }
     }
 }
@@ -181,7 +179,7 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
         writeln!(output, "  source: {}", rule.grade.text())?;
     }
     if !report.padding.is_empty() {
-        writeln!(output, "\nTensors that padding enlarges most, at worst")?;
+        writeln!(output, "\nTensors that padding enlarges most (upper bounds)")?;
         let heading = ["tensor", "type", "size", "padded", "times"].map(str::to_owned).to_vec();
         let rows = report.padding.iter().map(|padding| {
             vec![
@@ -202,9 +200,7 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
     let count = |severity| report.count(severity);
     writeln!(
         output,
-        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural \
-        Engine. Whether Core ML places \
-         them there, only a device tells.",
+        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural Engine. Only a device shows whether Core ML places them there.",
         count(Severity::Error),
         count(Severity::Warn),
         count(Severity::Info),

@@ -1,7 +1,7 @@
 //! `cargo coreml lock`: writes the locks of manifests, or checks them.
 //!
 //! Owns: the diff. Must not: decide what a lock holds (`coreml-build` does).
-//! Flow: `main.rs` → here → `coreml_build::Session::lock`.
+//! Flow: `main.rs` → here → `coreml_build::Context::lock`.
 
 use crate::table::printable_lines;
 use crate::{Failure, selection};
@@ -11,9 +11,9 @@ use std::path::PathBuf;
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; without any, all of the package around the current folder
+    /// Manifests; by default all manifests of the current package
     manifests: Vec<PathBuf>,
-    /// Write nothing; fail when a lock is not what it would be, and show the difference
+    /// Write nothing; fail if a lock is out of date, and show the difference
     #[arg(long)]
     check: bool,
 }
@@ -23,9 +23,9 @@ pub(crate) struct Arguments {
 /// Errors: a model that cannot be converted, or with `--check` a lock that is out of date.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut wrong = Vec::new();
-    for (session, manifests) in selection::sessions(&arguments.manifests)? {
+    for (context, manifests) in selection::contexts(&arguments.manifests)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
-        for locking in session.lock(&names) {
+        for locking in context.lock(&names) {
             selection::warn(&locking.warnings);
             let path = locking.path.display();
             match &locking.after {

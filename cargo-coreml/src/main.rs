@@ -1,9 +1,9 @@
-//! `cargo coreml`: a thin door over the library crates.
+//! `cargo coreml`: the command line of the library crates.
 //!
-//! Owns: arguments, exit codes, the dispatch to one file per subcommand. Must not: hold logic that
-//! a library could hold.
+//! Owns: arguments, exit codes, the dispatch to one file for each subcommand. Must not: hold logic
+//! that belongs in a library.
 //! Flow: cargo runs `cargo-coreml coreml SUBCOMMAND …` → here → the subcommand's file → the crate
-//! that does it.
+//! that does the work.
 
 mod bars;
 mod bench;
@@ -40,20 +40,21 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What is said after the list of subcommands.
+/// What `--help` prints after the list of subcommands.
 const EXAMPLES: &str = "\
 Examples:
-  cargo coreml doctor                                   is everything there that a conversion needs?
-  cargo coreml new digits                               a first model in this crate
-  cargo coreml build                                    convert now what `cargo build` would convert
-  cargo coreml inspect Digits.mlpackage                 what is in a package
-  cargo coreml lint digits.toml --deny warn             what speaks against the Neural Engine
+  cargo coreml doctor                         is this machine ready to convert models?
+  cargo coreml new digits                     add a first model to this crate
+  cargo coreml build                          convert now what `cargo build` would convert
+  cargo coreml inspect Digits.mlpackage       what is in a package?
+  cargo coreml lint digits.toml --deny warn   what may keep a model off the Neural Engine?
   cargo coreml verify Digits.mlpackage --samples s.safetensors
-                                                        is it still PyTorch's model?
-  cargo coreml quantize digits.toml                     how small can it be?
-  cargo coreml report digits.toml -o digits.html        all of it on one page
+                                              does it still compute what PyTorch computes?
+  cargo coreml quantize digits.toml           how small can it be?
+  cargo coreml report digits.toml -o digits.html
+                                              all of this on one page
 
-Every subcommand has --help with examples of its own.
+Every subcommand has --help with its own examples.
 
 Exit codes:
   0  done
@@ -66,7 +67,7 @@ Exit codes:
     name = "cargo-coreml",
     bin_name = "cargo coreml",
     version,
-    about = "See what was built and why it is wrong",
+    about = "Build, inspect and verify Core ML models",
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -78,25 +79,24 @@ struct Arguments {
 /// What can be done: one variant and one file per subcommand.
 #[derive(Subcommand)]
 enum Command {
-    /// Add a model to the crate around the working folder
+    /// Add a model to the current crate
     New(new::Arguments),
-    /// Convert what `cargo build` would convert, and show how far it is
+    /// Convert what `cargo build` would convert, and show the progress
     Build(build::Arguments),
-    /// Check what a conversion needs from this machine, and say what to do about what is missing
+    /// Check whether this machine can convert models, and say what to do if it cannot
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
     Inspect(inspect::Arguments),
-    /// Show what differs between two model packages, or between a crate's models at two git
+    /// Show the differences between two model packages, or between a crate's models at two git
     /// revisions
     Diff(diff::Arguments),
-    /// Show what speaks against a model running on Apple's Neural Engine
+    /// Show what may keep a model off Apple's Neural Engine
     Lint(lint::Arguments),
-    /// Show on what device Core ML would run each operation (on a Mac)
+    /// Show on which device Core ML would run each operation (on a Mac)
     Profile(profile::Arguments),
-    /// Lay models out where a shipped program looks for them: in an app, or beside an installed
-    /// program
+    /// Copy models to where a shipped program looks for them: into an app, or beside a program
     Bundle(bundle::Arguments),
-    /// Write one HTML file that shows a model: operations, eligibility, padding, weights, parity
+    /// Write an HTML report about a model: operations, eligibility, padding, weights, parity
     Report(report::Arguments),
     /// Compare a model package with PyTorch's results on samples
     Verify(verify::Arguments),
@@ -107,11 +107,11 @@ enum Command {
     /// Find the operations that half precision breaks, and the manifest line that keeps them in
     /// single precision
     Precision(precision::Arguments),
-    /// Walk the ladder of weight compression: size against error, rung by rung
+    /// Compare weight compressions of a model by size and error
     Quantize(quantize::Arguments),
     /// Write the lock of a manifest, or check it
     Lock(lock::Arguments),
-    /// Bring everything that an offline build needs
+    /// Download everything that an offline build needs
     Fetch(fetch::Arguments),
     /// List, verify, collect, push and pull converted models
     Cache(cache::Arguments),
@@ -160,7 +160,7 @@ fn main() -> ExitCode {
     let flushed = output.flush().map_err(Failure::from);
     match result.and(flushed) {
         Ok(()) => ExitCode::SUCCESS,
-        // Whoever reads the output has seen enough: `cargo coreml inspect … | head`.
+        // The reader has seen enough: `cargo coreml inspect … | head`.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done when even standard error is closed.
@@ -170,9 +170,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Drops the argument that cargo puts before the user's: the subcommand's own name.
-///
-/// Called by: [`main`]. Without cargo, as `cargo-coreml inspect …`, there is none.
+/// Drops the argument that cargo puts before the user's: the subcommand's own name. It is missing
+/// when a user runs `cargo-coreml inspect …`.
 fn without_cargo(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if arguments.get(1).is_some_and(|argument| argument == "coreml") {
         arguments.remove(1);
@@ -180,7 +179,7 @@ fn without_cargo(mut arguments: Vec<OsString>) -> Vec<OsString> {
     arguments
 }
 
-/// Returns whether an error is that nobody reads the output any more.
+/// Returns whether an error means that the reader of the output is gone.
 fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -8,10 +8,10 @@ use clap::CommandFactory;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Writes cargo-coreml.1 and cargo-coreml-SUBCOMMAND.1, so that `man cargo-coreml-verify` and `cargo \
-help coreml` find them.
+Writes cargo-coreml.1 and cargo-coreml-SUBCOMMAND.1, for `man cargo-coreml-verify` and
+`cargo help coreml`.
 
 Examples:
   cargo coreml man ~/.local/share/man/man1

@@ -1,12 +1,12 @@
-//! The model packages that an argument means: one package, or those of a manifest.
+//! The model packages that an argument names: one package, or those of a manifest.
 //!
-//! Owns: finding the crate around a manifest. Must not: convert; what is not in the cache is an
-//! error.
-//! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
+//! Owns: finding the crate around a manifest. Must not: convert; a model that is not in the cache
+//! is an error.
+//! Flow: a subcommand's file → [`find`] → [`coreml_build::Context`] for a manifest.
 
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
-use coreml_build::{Policy, Session};
+use coreml_build::{Context, Policy};
 use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};
 
@@ -20,13 +20,13 @@ pub(crate) struct Found {
 
 /// A model package.
 pub(crate) struct Model {
-    /// What to call it: the path as given, or `MANIFEST: NAME`.
+    /// Its title in the output: the path as given, or `MANIFEST: NAME`.
     pub(crate) title: String,
     /// Where it was named: the package, or the manifest.
     pub(crate) source: PathBuf,
     /// Where the package is.
     pub(crate) package: PathBuf,
-    /// What the index says of it; `None` for a package.
+    /// Its entry in the index; `None` for a package without a manifest.
     pub(crate) indexed: Option<IndexedModel>,
     /// What its conversion has left to be read, with Python files as the user would name them here;
     /// empty for a package.
@@ -36,8 +36,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Returns what of it is compared with PyTorch, each with its samples; a package by itself has
-    /// none.
+    /// Returns its parts with their samples; none for a package without a manifest.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
         let folder = self.package.parent().unwrap_or(Path::new("."));
         self.indexed.as_ref().map_or_else(|| Ok(Vec::new()), |indexed| parts::of(indexed, folder))
@@ -64,8 +63,8 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
     options.out_dir = folder.path().to_owned();
     options.policy = Policy::Cached;
     options.status = false;
-    let session = Session::new(options);
-    let mut builds = session.build(&[name.as_str()]);
+    let context = Context::new(options);
+    let mut builds = context.build(&[name.as_str()]);
     let build = builds.pop().ok_or("the manifest was not read")?;
     let built = build.outcome.map_err(|errors| {
         format!("{}\nhelp: `cargo build` converts what is not in the cache", listed(&errors))

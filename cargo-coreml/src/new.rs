@@ -1,7 +1,6 @@
-//! `cargo coreml new`: a model in the crate around the working folder.
+//! `cargo coreml new`: adds a model to the current crate.
 //!
-//! Owns: what a first model consists of, and the promise that no file is overwritten. Must not:
-//! convert.
+//! Owns: the files of a first model, and never overwriting a file. Must not: convert.
 //! Flow: `main.rs` → [`run`] → files and one line of code; `cargo add` writes the dependencies.
 
 use crate::{Failure, models, table};
@@ -11,12 +10,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Makes NAME.toml (the manifest), python/NAME.py (a function that returns the module) and build.rs, \
-adds the module NAME to
-src/main.rs or src/lib.rs, and the dependencies to Cargo.toml. Files that are there stay as they are; what could not be added
-to one is said.
+Creates NAME.toml (the manifest), python/NAME.py (a function that returns the module) and build.rs.
+Adds the module NAME to src/main.rs or src/lib.rs, and the dependencies to Cargo.toml. Existing
+files are not overwritten; the command prints what you have to add to them.
 
 Examples:
   cargo coreml new
@@ -24,7 +22,7 @@ Examples:
 
 Exit codes:
   0  done
-  1  there is no crate here, a file of the model is there already, or a file cannot be written
+  1  there is no crate here, a file of the model exists already, or a file cannot be written
   2  the arguments are wrong";
 
 /// Where this repository was when the command was built: the crates come from there.
@@ -34,11 +32,11 @@ const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Name of the model: a Rust module; by default the package's
+    /// Name of the model and of its Rust module; default: the package's name
     #[arg(value_parser = identifier)]
     name: Option<String>,
-    /// Take coreml-rt and coreml-build from this checkout of their repository; by default from the
-    /// one that this command was built from, and when that is gone from the registry
+    /// Use coreml-rt and coreml-build from this checkout; default: the checkout that this command
+    /// was built from, if it still exists, otherwise the registry
     #[arg(long, value_name = "FOLDER")]
     path: Option<PathBuf>,
 }
@@ -49,7 +47,7 @@ fn identifier(name: &str) -> Result<String, String> {
     if identifier == name {
         Ok(identifier)
     } else {
-        Err(format!("it must be a Rust module's name, as {identifier}"))
+        Err(format!("it must be a valid module name, such as {identifier}"))
     }
 }
 
@@ -61,11 +59,9 @@ struct File {
     content: String,
 }
 
-/// Makes the model.
+/// Creates the model.
 ///
-/// Called by: `main.rs`.
-/// Errors: before anything is written, when there is no crate or a file of the model is there
-/// already.
+/// Errors: there is no crate, or a file of the model exists already; then nothing was written.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let here = std::env::current_dir()?;
     // `crate_of` begins above a file.
@@ -79,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         .and_then(|name| name.as_str());
     let package = package.ok_or_else(|| {
         format!(
-            "{}: it has no [package] with a name: go to the folder of a crate",
+            "{}: it has no [package] with a name: run this in the folder of a crate",
             root.join("Cargo.toml").display()
         )
     })?;
@@ -96,7 +92,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if !there.is_empty() {
         let there = there.join(" and ");
         return Err(
-            format!("{}: there is {there} already: choose another NAME", root.display()).into()
+            format!("{}: already there: {there}; choose another NAME", root.display()).into()
         );
     }
     let sources = ["src/main.rs", "src/lib.rs"].map(|source| root.join(source));
@@ -121,8 +117,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     }
     writeln!(
         output,
-        "next: put your module into python/{name}.py, and what goes in and out of it into \
-        {name}.toml"
+        "next: put your module into python/{name}.py, and its inputs and outputs into {name}.toml"
     )?;
     writeln!(output, "      `cargo test` converts it and compares it with PyTorch")?;
     Ok(())
@@ -144,7 +139,7 @@ fn write_new(path: &Path, content: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes the build script, or says what to add to the one that is there.
+/// Creates the build script, or prints what to add to an existing one.
 fn build_script(root: &Path, name: &str, output: &mut impl Write) -> Result<(), Failure> {
     let (path, call) = (root.join("build.rs"), format!("coreml_build::compile(\"{name}.toml\");"));
     if !path.exists() {
@@ -156,7 +151,7 @@ fn build_script(root: &Path, name: &str, output: &mut impl Write) -> Result<(), 
         return Ok(said(output, "made", "build.rs")?);
     }
     if !fs::read_to_string(&path)?.contains(&call) {
-        said(output, "to do", &format!("build.rs is there already: add `{call}` to its main"))?;
+        said(output, "to do", &format!("build.rs exists already: add `{call}` to its main"))?;
     }
     Ok(())
 }
@@ -206,25 +201,13 @@ fn add(root: &Path, section: &str, dependency: &str, path: Option<&Path>) -> Res
 /// Returns the manifest.
 fn manifest_of(name: &str) -> String {
     format!(
-        "# A model: where PyTorch has it, and what goes in and out.\n\n\
-         [model]\n\
-         source = {{ file = \"python/{name}.py\", entry = \"{name}\" }}\n\
-         inputs.x = {{ shape = [3], dtype = \"float32\" }}\n\
-         outputs.y = {{ dtype = \"float32\" }}\n"
+        "# A model: its PyTorch source, inputs and outputs.\n\n[model]\nsource = {{ file = \"python/{name}.py\", entry = \"{name}\" }}\ninputs.x = {{ shape = [3], dtype = \"float32\" }}\noutputs.y = {{ dtype = \"float32\" }}\n"
     )
 }
 
 /// Returns the Python file.
 fn python_of(name: &str) -> String {
     format!(
-        "\"\"\"The model of {name}.toml.\"\"\"\n\n\
-         import torch\n\n\n\
-         class Module(torch.nn.Module):\n    \
-         \"\"\"Doubles its input; your module takes its place.\"\"\"\n\n    \
-         def forward(self, x):\n        \
-         return 2 * x\n\n\n\
-         def {name}():\n    \
-         \"\"\"Returns the module that is converted, with its weights.\"\"\"\n    \
-         return Module()\n"
+        "\"\"\"The model of {name}.toml.\"\"\"\n\nimport torch\n\n\nclass Module(torch.nn.Module):\n    \"\"\"Doubles its input; replace it with your module.\"\"\"\n\n    def forward(self, x):\n        return 2 * x\n\n\ndef {name}():\n    \"\"\"Returns the module that is converted, with its weights.\"\"\"\n    return Module()\n"
     )
 }

@@ -8,16 +8,15 @@
 use crate::Failure;
 use crate::table::{self, Align};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use coreml_portable::{EngineKind, Limit, Op, operations};
+use coreml_portable::{EngineKind, Limit, Op, Opset, operations};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-A version is the first opset with a new meaning of the operation: CoreML5 is iOS 15, CoreML6 iOS \
-16, CoreML7 iOS 17,
-CoreML8 iOS 18, CoreML9 iOS 26.
+A version is the first opset in which an operation has a new meaning. CoreML5 is iOS 15, CoreML6
+iOS 16, CoreML7 iOS 17, CoreML8 iOS 18, CoreML9 iOS 26.
 
 Examples:
   cargo coreml ops
@@ -33,18 +32,21 @@ Exit codes:
 const MARKDOWN: &str = "\
 # Operations of the portable backend
 
-All operations that coremltools 9.0 can write, and `write_state`, which it writes for its `coreml_update_state`. Each version has a row in the table of
-`coreml-portable/src/ops/`; this page is that table, written by `cargo coreml ops --markdown`, and a test fails when it is not. Every row that
-counts as supported has a case with a reference of PyTorch, coremltools or NumPy, which runs on both engines; every limit is met by a program.
+All operations that coremltools 9.0 can write, and `write_state`, which it writes for its
+`coreml_update_state`. This page is the table of `coreml-portable/src/ops/`, written by
+`cargo coreml ops --markdown`; a test fails when it is not. Each version that counts as supported
+has a case with a reference of PyTorch, coremltools or NumPy, which runs on both engines; a program
+meets each limit.
 
-An argument that must be constant and is computed, and a value that MIL does not define, are errors of every operation when the model is loaded.
+An argument that must be constant and is computed, and a value that MIL does not define, are errors
+of every operation when the model is loaded.
 ";
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Show one engine alone
+    /// Show only one engine
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     engine: Option<EngineKind>,
     /// Print everything as JSON: {"engines", "operations"}
@@ -63,8 +65,6 @@ fn engine() -> impl TypedValueParser<Value = EngineKind> {
 }
 
 /// Shows the table.
-///
-/// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let engines: Vec<EngineKind> = match arguments.engine {
         Some(engine) => vec![engine],
@@ -82,11 +82,19 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     Ok(())
 }
 
-/// Returns the versions of each operation, by name.
-fn by_name() -> BTreeMap<&'static str, Vec<&'static Op>> {
+/// A version of an operation, and its row.
+type Version = (Opset, &'static Op);
+
+/// Returns every version of every row.
+fn versions() -> impl Iterator<Item = Version> {
+    operations().flat_map(|op| op.versions.iter().map(move |version| (*version, op)))
+}
+
+/// Returns the versions of each operation, by name, oldest first.
+fn by_name() -> BTreeMap<&'static str, Vec<Version>> {
     let mut names: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    operations().for_each(|op| names.entry(op.name).or_default().push(op));
-    names.values_mut().for_each(|versions| versions.sort_by_key(|op| op.since));
+    versions().for_each(|version| names.entry(version.1.name).or_default().push(version));
+    names.values_mut().for_each(|versions| versions.sort_by_key(|(version, _)| *version));
     names
 }
 
@@ -119,12 +127,12 @@ impl std::fmt::Display for Share {
 
 /// Counts the operations that an engine has in every version, and the versions that it has.
 fn shares(engine: EngineKind) -> (Share, Share) {
-    let has = |op: &Op| op.refusal(Some(engine)).is_none();
-    let names = Share::of(by_name().values(), |versions| versions.iter().all(|op| has(op)));
-    (names, Share::of(operations(), has))
+    let has = |(_, op): &Version| op.refusal(Some(engine)).is_none();
+    let names = Share::of(by_name().values(), |versions| versions.iter().all(has));
+    (names, Share::of(versions(), |version| has(&version)))
 }
 
-/// Returns who has a limit, for a reader.
+/// Returns the engines that have a limit, as text.
 fn who(limit: &Limit) -> String {
     limit.engine.map_or_else(|| "every engine".to_owned(), |engine| engine.to_string())
 }
@@ -144,17 +152,18 @@ fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> 
         ]);
     }
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
-    for (always, heading) in [(true, "Not supported"), (false, "Supported but for some arguments")]
+    for (always, heading) in
+        [(true, "Not supported"), (false, "Supported except for some arguments")]
     {
         // Versions of an operation with the same limit share a line.
         let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
-        for op in by_name().into_values().flatten() {
+        for (version, op) in by_name().into_values().flatten() {
             let concerns = |limit: &&Limit| engines.iter().any(|engine| limit.concerns(*engine));
             for limit in op.limits.iter().filter(|limit| limit.always == always).filter(concerns) {
                 match lines.iter_mut().find(|(name, known, _)| *name == op.name && *known == limit)
                 {
-                    Some((_, _, versions)) => versions.push(op.since.name()),
-                    None => lines.push((op.name, limit, vec![op.since.name()])),
+                    Some((_, _, versions)) => versions.push(version.name()),
+                    None => lines.push((op.name, limit, vec![version.name()])),
                 }
             }
         }
@@ -182,11 +191,11 @@ fn markdown(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<
         output,
         "\n| operation | versions |{names} what it cannot express |\n|---|---|{rules}---|"
     )?;
-    for (name, ops) in by_name() {
-        let versions: Vec<&str> = ops.iter().map(|op| op.since.name()).collect();
-        write!(output, "| `{name}` | {} |", versions.join(", "))?;
+    for (name, versions) in by_name() {
+        let names: Vec<&str> = versions.iter().map(|(version, _)| version.name()).collect();
+        write!(output, "| `{name}` | {} |", names.join(", "))?;
         for engine in engines {
-            let has = Share::of(&ops, |op| op.refusal(Some(*engine)).is_none());
+            let has = Share::of(&versions, |(_, op)| op.refusal(Some(*engine)).is_none());
             let cell = if has.supported == has.total {
                 "yes".to_owned()
             } else if has.supported == 0 {
@@ -197,7 +206,7 @@ fn markdown(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<
             write!(output, " {cell} |")?;
         }
         let mut limits: Vec<String> = Vec::new();
-        for limit in ops.iter().flat_map(|op| op.limits) {
+        for limit in versions.iter().flat_map(|(_, op)| op.limits) {
             let text = limit.engine.map_or_else(String::new, |engine| format!("{engine}: "));
             let text = format!("{text}{}", limit.reason);
             if !limits.contains(&text) {
@@ -238,7 +247,7 @@ struct RowJson {
     since: &'static str,
     /// Parameters by name, and whether each is required.
     parameters: BTreeMap<&'static str, bool>,
-    /// Whether each engine has it.
+    /// Whether each engine supports it.
     engines: BTreeMap<&'static str, bool>,
     /// What it cannot express.
     limits: Vec<LimitJson>,
@@ -261,7 +270,7 @@ fn json(engines: &[EngineKind]) -> Json {
         let (operations, versions) = shares(*engine);
         (engine.name(), EngineJson { built: engine.is_built(), operations, versions })
     };
-    let row = |op: &Op| {
+    let row = |(version, op): Version| {
         let limits =
             op.limits.iter().filter(|limit| engines.iter().any(|engine| limit.concerns(*engine)));
         let limits = limits.map(|limit| LimitJson {
@@ -271,7 +280,7 @@ fn json(engines: &[EngineKind]) -> Json {
         });
         RowJson {
             name: op.name,
-            since: op.since.name(),
+            since: version.name(),
             parameters: op.params.iter().map(|param| (param.name, param.required)).collect(),
             engines: engines
                 .iter()

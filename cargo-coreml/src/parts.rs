@@ -1,7 +1,7 @@
-//! What a model of a manifest is compared by: each package, or each function of it, with its own
-//! samples.
+//! The parts of a model that are compared with PyTorch: each package, or each function of it, with
+//! its own samples.
 //!
-//! Owns: which samples belong where. Must not: judge; `coreml_rt::parity` does.
+//! Owns: which samples belong to which part. Must not: judge; `coreml_rt::parity` does.
 //! Flow: `report.rs`, `bench.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole
 //! model.
 

@@ -1,8 +1,8 @@
 //! `cargo coreml precision`: which operations half precision breaks.
 //!
 //! Owns: the search. Must not: convert or compare; the conversion and `coreml_rt::parity` do.
-//! Flow: `main.rs` → here → `variant.rs`. Results are rounded to half precision as devices do,
-//! which only the engine ONNX Runtime can.
+//! Flow: `main.rs` → here → `variant.rs`. Only the engine ONNX Runtime can round results to half
+//! precision as devices do.
 
 use crate::Failure;
 use crate::table::{Align, write};
@@ -40,16 +40,16 @@ const AT_ONCE: usize = 4;
 /// The manifest's key.
 const KEY: &str = "compute-precision";
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Converts the model in half precision, in single precision, and once for each kind of operation \
-that it has with only that
-kind kept in single precision; compares each with PyTorch, rounding every result to half precision as devices do; then adds
-the kinds that help most until the target is met, and leaves out those that turn out to be unneeded. The manifest stays as
-it is: the line to add is printed.
+Converts the model in half precision, in single precision, and once for each kind of operation in
+the model with only that kind in single precision. Compares each conversion with PyTorch, rounding
+every result to half precision as devices do. Then adds the kinds that help most until the target
+is met, and drops those that turn out to be unnecessary. Prints the line to add; the manifest is
+not changed.
 
-Rounding needs the engine ONNX Runtime: build cargo-coreml with the feature `onnxruntime`, and set ORT_DYLIB_PATH or activate
-a Python environment that has the package onnxruntime.
+Rounding needs the engine ONNX Runtime: build cargo-coreml with the feature `onnxruntime`, and set
+ORT_DYLIB_PATH or activate a Python environment with the package onnxruntime.
 
 Examples:
   cargo coreml precision digits.toml
@@ -57,7 +57,7 @@ Examples:
 
 Exit codes:
   0  half precision meets the target, or the kinds that must stay in single precision were found
-  1  not even single precision meets the target, or something could not be converted
+  1  even single precision misses the target, or a model cannot be converted
   2  the arguments are wrong";
 
 /// Arguments of the subcommand.
@@ -66,11 +66,10 @@ Exit codes:
 pub(crate) struct Arguments {
     /// The manifest
     manifest: PathBuf,
-    /// The model, when the manifest has several
+    /// The model, if the manifest has several
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
-    /// The target: smallest signal-to-noise ratio of every output; by default what the manifest's
-    /// `parity` says
+    /// The target: the PSNR that every output must reach; default: the manifest's `parity`
     #[arg(long, value_name = "DECIBELS")]
     psnr: Option<f64>,
 }
@@ -83,14 +82,10 @@ struct Search {
     options: LoadOptions,
 }
 
-/// Searches.
-///
-/// Called by: `main.rs`.
+/// Searches for the kinds of operations that must stay in single precision.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(target_vendor = "apple") {
-        return Err("this rounds results as a device does, off Apple's systems; here the device \
-            itself tells: run \
-                    `cargo test`, and try `compute-precision = { float32-ops = […] }`"
+        return Err("this command emulates the rounding of a device; on Apple's systems use the device itself: run `cargo test`, and try `compute-precision = { float32-ops = […] }`"
             .into());
     }
     let model = Model::of(&arguments.manifest, arguments.model.as_deref())?;
@@ -115,9 +110,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if single.1 < target {
         write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
         return Err(
-            "not even single precision meets the target, so that precision is not the cause: \
-            compare the parts of the \
-                    module, or lower the target"
+            "even single precision misses the target, so precision is not the cause: compare the parts of the module, or lower the target"
                 .into(),
         );
     }
@@ -144,7 +137,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     };
     writeln!(
         output,
-        "\nEnough is {} ({}); add to the model:\n  {}",
+        "\nThese operations are enough: {} ({}); add to the model:\n  {}",
         kinds.join(", "),
         decibels(psnr),
         line(&kinds)

@@ -1,4 +1,4 @@
-//! `cargo coreml profile`: on what device Core ML would run each operation.
+//! `cargo coreml profile`: on which device Core ML would run each operation.
 //!
 //! Owns: the arguments and the JSON form. Must not: hold a sum or a table; `coreml_rt::plan` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::plan::of_package`].
@@ -13,29 +13,29 @@ use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-It asks Core ML, so it needs a Mac with macOS 14.4 or later. A plan is an estimate made before \
-anything runs: docs/profiling.md
-has what measures.
+Core ML makes the plan, so this needs a Mac with macOS 14.4 or later. A plan is an estimate from
+before the model runs; docs/profiling.md describes how to measure.
 
 Examples:
   cargo coreml profile Whisper.mlpackage
   cargo coreml profile whisper.toml --compute-units cpu-and-ne
-  cargo coreml profile Whisper.mlpackage --json | jq '.[].operations[] | select(.preferred == \"CPU\")'";
+  cargo coreml profile Whisper.mlpackage --json |
+    jq '.[].operations[] | select(.preferred == \"CPU\")'";
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
     /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
     /// The function of a multifunction package; default: the package's default
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// The processors that Core ML may use; default: the manifest's, or all
+    /// The compute units that Core ML may use; default: the manifest's, or all
     #[arg(long, value_name = "UNITS")]
     compute_units: Option<Units>,
     /// Print everything as JSON: [{"model", "shares", "alternations", "operations"}]
@@ -95,7 +95,7 @@ struct Share {
 /// One operation.
 #[derive(Serialize)]
 struct Operation {
-    /// The function that has it.
+    /// The function that contains it.
     function: String,
     /// MIL's name.
     operator: String,
@@ -111,16 +111,12 @@ struct Operation {
 
 /// Shows the plans.
 ///
-/// Called by: `main.rs`.
-/// Errors: this is no Mac; those of loading a model.
+/// Errors: this is not a Mac, or a model cannot be loaded.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(not(target_vendor = "apple")) {
         let model = printable(&arguments.model.display().to_string());
         return Err(format!(
-            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or \
-            later\n\
-             help: `cargo coreml lint {model}` tells here what keeps operations off the Neural \
-             Engine"
+            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or later\nhelp: `cargo coreml lint {model}` lists what may keep operations off the Neural Engine"
         )
         .into());
     }

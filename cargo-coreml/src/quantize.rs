@@ -1,4 +1,4 @@
-//! `cargo coreml quantize`: how small the weights of a model may become.
+//! `cargo coreml quantize`: compares weight compressions of a model by size and error.
 //!
 //! Owns: the rungs of the ladder, the table, the plot. Must not: compress or compare; the
 //! conversion and `coreml_rt::parity` do.
@@ -17,8 +17,8 @@ use std::process::Command;
 /// Keys of a model that compress weights.
 const COMPRESSION: [&str; 3] = ["quantize", "palettize", "prune"];
 
-/// The ladder: name of a rung, and the line that applies it. `MODE` stands for k-means where the
-/// manifest has scikit-learn, else for evenly spaced values.
+/// The ladder: name of a rung, and the line that applies it. `MODE` becomes k-means if the manifest
+/// depends on scikit-learn, otherwise evenly spaced values.
 const RUNGS: [(&str, &str); 9] = [
     ("float16", ""),
     ("int8", r#"quantize = { weights = "int8", per = "channel" }"#),
@@ -34,14 +34,15 @@ const RUNGS: [(&str, &str); 9] = [
     ("palette1", r#"palettize = { bits = 1, mode = "MODE" }"#),
 ];
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Every rung is converted (or taken from the cache), compared with the float32 results of PyTorch on \
-the samples of the
-manifest, and printed with its size. The manifest stays as it is: to apply a rung, add its line to the model.
+Converts each rung (or takes it from the cache), compares it with the float32 results of PyTorch on
+the samples of the manifest, and prints its size. The manifest is not changed: to apply a rung, add
+its line to the model.
 
---metric runs a command for each rung, with the package's path in COREML_PACKAGE; the last line that it prints is shown, so
-that a model can be judged by its task (a word error rate, an accuracy) and not by its numbers alone.
+--metric runs a command for each rung, with the package's path in COREML_PACKAGE, and shows the
+last line that it prints. So you can judge a model by its task (a word error rate, an accuracy)
+and not only by its numbers.
 
 Examples:
   cargo coreml quantize digits.toml
@@ -49,8 +50,8 @@ Examples:
   cargo coreml quantize digits.toml --metric 'python evaluate.py \"$COREML_PACKAGE\"'
 
 Exit codes:
-  0  the ladder was walked, whatever its rungs passed
-  1  no rung could be converted
+  0  the rungs were compared, whether they passed or not
+  1  no rung can be converted
   2  the arguments are wrong";
 
 /// Arguments of the subcommand.
@@ -59,13 +60,13 @@ Exit codes:
 pub(crate) struct Arguments {
     /// The manifest
     manifest: PathBuf,
-    /// The model, when the manifest has several
+    /// The model, if the manifest has several
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Also draw size against error
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
-    /// Run a command for each rung and show what it prints last
+    /// Run a command for each rung and show the last line that it prints
     #[arg(long, value_name = "COMMAND")]
     metric: Option<String>,
     /// Print the rungs as JSON
@@ -78,13 +79,14 @@ pub(crate) struct Arguments {
 pub(crate) struct Rung {
     /// Its name.
     name: String,
-    /// The lines that apply it; empty for none.
+    /// The lines that apply it; empty for no change.
     line: String,
     /// Size of the package in bytes; `null` when it could not be converted.
     bytes: Option<u64>,
     /// Smallest signal-to-noise ratio of an output in decibels; `null` when all are exact.
     psnr: Option<f64>,
-    /// Rows in which the largest element stands where PyTorch has it, in percent.
+    /// Rows in which the largest element is at the same position as in PyTorch's result, in
+    /// percent.
     agreement: Option<f64>,
     /// Whether the manifest's own tolerance is met.
     passed: bool,
@@ -94,9 +96,7 @@ pub(crate) struct Rung {
     error: Option<String>,
 }
 
-/// Walks the ladder.
-///
-/// Called by: `main.rs`.
+/// Converts and compares every rung.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let model = Model::of(&arguments.manifest, arguments.model.as_deref())?;
     let mode = if model.depends_on("scikit-learn") { "kmeans" } else { "uniform" };
@@ -162,8 +162,8 @@ fn walk(
     Ok(rung)
 }
 
-/// Returns in how many rows of all outputs the largest element stands where the reference has it,
-/// in percent.
+/// Returns the rows of all outputs in which the largest element is at the same position as in the
+/// reference, in percent.
 fn agreement(report: &Report) -> f64 {
     let (mut agreeing, mut all) = (0, 0);
     for comparison in &report.comparisons {
@@ -234,7 +234,7 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
             let lines = rung.line.replace('\n', "\n  ");
             writeln!(
                 output,
-                "\nThe smallest that meets the manifest's `parity`; add to the model:\n  {lines}"
+                "\nThe smallest rung that meets the manifest's `parity`; add to the model:\n  {lines}"
             )?;
         }
         None => writeln!(

@@ -1,7 +1,6 @@
-//! `cargo coreml report`: one HTML file that shows a model.
+//! `cargo coreml report`: an HTML report about a model.
 //!
-//! Owns: the page, and the data that it is made of. Must not: judge; `coreml-lint` and
-//! `coreml_rt::parity` do.
+//! Owns: the page, and its data. Must not: judge; `coreml-lint` and `coreml_rt::parity` do.
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_lint::lint`], [`coreml_rt::parity::verify`] →
 //! `report/page.html`.
 
@@ -17,23 +16,24 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-The file needs no network and no other file. It shows the graph and the list of operations with a \
-search, which of them are
-eligible for the Neural Engine, padding, the interface, sizes, and with samples the parity with PyTorch and times. Of a
-manifest's model the samples are the ones that its conversion kept; the page then has the module and the line of Python that
-each operation comes from, the stages of the conversion, its log and its versions, too.
+The file needs no network and no other file. It shows the graph, a searchable list of operations
+with their eligibility for the Neural Engine, padding, the interface and sizes. With samples it
+also shows parity with PyTorch and times. A manifest's model has samples from its conversion; its
+page also shows the PyTorch module and the Python line of each operation, and the stages, the log
+and the versions of the conversion.
 
 Examples:
   cargo coreml report Whisper.mlpackage -o whisper.html
   cargo coreml report Whisper.mlpackage --samples a.safetensors --samples b.safetensors
   cargo coreml report whisper.toml --model encoder -o encoder.html
-  cargo coreml quantize digits.toml --json > ladder.json; cargo coreml report digits.toml --ladder ladder.json
+  cargo coreml quantize digits.toml --json > ladder.json
+  cargo coreml report digits.toml --ladder ladder.json
 
 Exit codes:
-  0  done, also when a comparison failed: the page says so
-  1  the package cannot be read, the model cannot be run on the samples, or the file cannot be written
+  0  done, also when a comparison failed: the page shows it
+  1  the package cannot be read or run on the samples, or the file cannot be written
   2  the arguments are wrong";
 
 /// The page.
@@ -54,27 +54,25 @@ const RUNS: usize = 5;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package, a folder NAME.mlpackage; or a manifest, NAME.toml, whose models are in the
+    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
     /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
     model: PathBuf,
     /// The file to write
     #[arg(short, long, value_name = "FILE.html", default_value = "report.html")]
     output: PathBuf,
-    /// Which model of the manifest
+    /// The model, if the manifest has several
     #[arg(long = "model", value_name = "NAME")]
     name: Option<String>,
-    /// Inputs and PyTorch's outputs, to compare with; give it again for another file
+    /// Inputs and PyTorch's outputs to compare with; may be repeated
     #[arg(long, value_name = "FILE.safetensors")]
     samples: Vec<PathBuf>,
-    /// Draw the rungs that `cargo coreml quantize --json` has printed
+    /// Also draw the output of `cargo coreml quantize --json`
     #[arg(long, value_name = "FILE.json")]
     ladder: Option<PathBuf>,
 }
 
 /// Writes the report.
-///
-/// Called by: `main.rs`.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let found = models::find(&arguments.model)?;
     let named = |model: &&models::Model| {
@@ -88,7 +86,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         let names = names.collect::<Vec<_>>().join(", ");
         return Err(match names.is_empty() {
             true => {
-                format!("{}: a package has one model: leave --model out", arguments.model.display())
+                format!("{}: a package has only one model: omit --model", arguments.model.display())
                     .into()
             }
             false => format!("{}: give --model one of: {names}", arguments.model.display()).into(),
@@ -140,7 +138,7 @@ fn kept(model: &models::Model) -> Result<Ran, Failure> {
     Ok((parity, timing.transpose()?))
 }
 
-/// Runs a model on samples that are given.
+/// Runs a model on the samples of the command line.
 fn compared(model: &models::Model, samples: &[Sample]) -> Result<Ran, Failure> {
     let (tolerance, options) =
         (model.indexed.as_ref().map(|indexed| indexed.tolerance), LoadOptions::new());
@@ -151,7 +149,7 @@ fn compared(model: &models::Model, samples: &[Sample]) -> Result<Ran, Failure> {
 
 /// Returns the page with its data.
 ///
-/// Parameters: `json` — any text may stand in its strings.
+/// Parameters: `json` — its strings may contain any text.
 fn page(json: &str) -> String {
     // Nothing in a JSON string can end the script element then.
     let json = json.replace('<', "\\u003c");

@@ -1,7 +1,7 @@
-//! Colour, on a terminal alone.
+//! Color, only on a terminal.
 //!
-//! Owns: when there is colour, and the few colours that have a meaning.
-//! Flow: used by subcommands that print for people.
+//! Owns: when there is color, and the few colors that have a meaning.
+//! Flow: subcommands that print for people → here.
 
 use std::io::IsTerminal;
 
@@ -19,8 +19,8 @@ pub(crate) enum Style {
 }
 
 impl Style {
-    /// Returns a text in the style; unchanged unless standard output is a terminal that wants
-    /// colour.
+    /// Returns a text in the style; unchanged unless standard output is a terminal that shows
+    /// color.
     ///
     /// Parameters: `text` — without control characters.
     pub(crate) fn paint(self, text: &str) -> String {

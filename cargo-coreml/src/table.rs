@@ -1,7 +1,7 @@
 //! Text in columns for a terminal.
 //!
-//! Owns: alignment, units, and keeping foreign text from controlling the terminal.
-//! Flow: used by every subcommand that prints for people.
+//! Owns: alignment, units, and escaping control characters in text from files.
+//! Flow: every subcommand that prints for people → here.
 
 use std::io::{self, Write};
 

@@ -1,13 +1,13 @@
-//! A model of a manifest, converted with other keys than the manifest says.
+//! A model of a manifest, converted with some keys changed.
 //!
-//! Owns: the manifest of variants, which lives only for the command. Must not: change the user's
-//! files; the conversions go to the cache as any others.
-//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for
+//! Owns: the manifest of variants, which exists only while the command runs. Must not: change the
+//! user's files; the conversions go into the cache like all others.
+//! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Context`, one Python process for
 //! all variants → `coreml_rt::parity` for each.
 
 use crate::parts::{self, Part};
 use crate::{Failure, selection};
-use coreml_build::{Build, Selection, Session};
+use coreml_build::{Build, Context, Selection};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Metric, Report, Tolerance, Verdict};
 use coreml_spec::{Index, IndexedModel, Outcome};
@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use toml::{Table, Value};
 
-/// A model whose variants are wanted.
+/// A model of which variants are converted.
 pub(crate) struct Model {
-    /// What builds it, into a folder of its own.
-    session: Session,
+    /// Builds it, into a folder of its own.
+    context: Context,
     /// Holds the manifest of variants and what is built; gone with this.
     folder: TempDir,
     /// The manifest without its models.
@@ -29,8 +29,8 @@ pub(crate) struct Model {
     table: Table,
     /// Its name.
     name: String,
-    /// Builds so far: each has a manifest of its own, because a build removes what an earlier one
-    /// of the same manifest left.
+    /// Number of builds. Each has its own manifest, because a build removes the output of an
+    /// earlier build of the same manifest.
     builds: Cell<usize>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Change {
     pub(crate) name: String,
     /// Keys that are taken away.
     pub(crate) without: Vec<&'static str>,
-    /// Keys as a line of TOML; empty for none.
+    /// Keys as a line of TOML; empty for no change.
     pub(crate) line: String,
 }
 
@@ -65,7 +65,7 @@ impl Model {
     pub(crate) fn of(manifest: &Path, model: Option<&str>) -> Result<Self, Failure> {
         let selection = Selection::of(&std::env::current_dir()?, &[manifest.to_owned()])?;
         let [Selection { package_root, .. }] = &selection[..] else {
-            return Err("name one manifest".into());
+            return Err("give exactly one manifest".into());
         };
         let text = fs::read_to_string(manifest)
             .map_err(|error| format!("{}: {error}", manifest.display()))?;
@@ -76,7 +76,7 @@ impl Model {
         let mut options = selection::options(package_root)?;
         options.out_dir = folder.path().join("out");
         options.status = true;
-        Ok(Self { session: Session::new(options), folder, rest, table, name, builds: Cell::new(0) })
+        Ok(Self { context: Context::new(options), folder, rest, table, name, builds: Cell::new(0) })
     }
 
     /// Returns the model's name.
@@ -92,16 +92,16 @@ impl Model {
         names.into_iter().any(|name| name.starts_with(package))
     }
 
-    /// Converts variants, as far as the cache lacks them.
+    /// Converts the variants that are not in the cache.
     ///
-    /// Returns: for each change the variant, or why there is none.
+    /// Returns: for each change the variant, or the reason why it cannot be converted.
     /// Errors: nothing could be built at all.
     pub(crate) fn convert(
         &self,
         changes: &[Change],
     ) -> Result<Vec<Result<Variant, String>>, Failure> {
         let mut results = self.build(changes)?;
-        // One wrong variant spoils the whole build; then each stands for itself.
+        // One wrong variant fails the whole build; then build each of them alone.
         if results.iter().all(Result::is_err) && changes.len() > 1 {
             results = Vec::new();
             for change in changes {
@@ -128,9 +128,9 @@ impl Model {
         let path = self.folder.path().join(&file);
         fs::write(&path, manifest.to_string())?;
         let path =
-            path.to_str().ok_or("the folder of temporary files has no Unicode name: set TMPDIR")?;
-        let builds = self.session.build(&[path]);
-        let [build] = &builds[..] else { return Err("the build gave nothing".into()) };
+            path.to_str().ok_or("the path of the temporary folder is not Unicode: set TMPDIR")?;
+        let builds = self.context.build(&[path]);
+        let [build] = &builds[..] else { return Err("the build returned nothing".into()) };
         match &build.outcome {
             Ok(_) => read(build, changes),
             Err(errors) => {
@@ -161,12 +161,12 @@ fn take_model(
         (Some(name), _) => name.to_owned(),
         (None, [name]) => name.clone(),
         (None, _) => {
-            return Err(format!("name one model with --model: {}", names.join(", ")).into());
+            return Err(format!("choose one model with --model: {}", names.join(", ")).into());
         }
     };
     let found = models
         .remove(&name)
-        .ok_or_else(|| format!("there is no model `{name}`: {}", names.join(", ")))?;
+        .ok_or_else(|| format!("there is no model `{name}`, only {}", names.join(", ")))?;
     Ok((name, table(found)?))
 }
 
@@ -266,8 +266,8 @@ mod tests {
         assert_eq!(taken("[models.a]\n", None).unwrap().0, "a");
         let several = "[models.a]\n[models.b]\nc = 3\n";
         assert_eq!(taken(several, Some("b")).unwrap().1.len(), 1);
-        assert_eq!(taken(several, None).unwrap_err(), "name one model with --model: a, b");
-        assert_eq!(taken(several, Some("c")).unwrap_err(), "there is no model `c`: a, b");
+        assert_eq!(taken(several, None).unwrap_err(), "choose one model with --model: a, b");
+        assert_eq!(taken(several, Some("c")).unwrap_err(), "there is no model `c`, only a, b");
     }
 
     #[test]

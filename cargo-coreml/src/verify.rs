@@ -1,4 +1,4 @@
-//! `cargo coreml verify`: a model package against PyTorch's results.
+//! `cargo coreml verify`: compares a model package with PyTorch's results.
 //!
 //! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify_by`].
@@ -16,32 +16,35 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-A sample is a safetensors file with the keys in/NAME and out/NAME, or, for several predictions in \
-a row,
-step0/in/NAME, step0/out/NAME, step1/in/NAME, … States start at zero; final_state/NAME is what one holds at the end. The
-reference of a classifier's label is its position among the labels. An image is [1, channels, height, width], with
-values from 0 to 255.
+A sample is a safetensors file with the keys in/NAME and out/NAME, or, for several predictions in
+a row, step0/in/NAME, step0/out/NAME, step1/in/NAME, and so on. States start at zero;
+final_state/NAME is the expected state at the end. The reference of a classifier's label is its
+position among the labels. An image is [1, channels, height, width] with values from 0 to 255.
 
-A float is rounded to the type of the model's input; any other conversion must be exact. Floats pass at a PSNR of 35 dB when
-the program has half precision anywhere, otherwise within 1e-3 + 1e-5 × |reference|; integers must be equal.
+Floats are rounded to the type of the model's input; any other conversion must be exact. A float
+output passes at a PSNR of 35 dB if the program uses half precision anywhere, otherwise within
+1e-3 + 1e-5 × |reference|. Integers must be equal.
 
---metric runs a command in this folder, besides: the last line that it prints is its figure. It finds the package's path in
-COREML_PACKAGE, and in COREML_COMPARISON that of a safetensors file with 0/in/NAME, 0/expected/NAME and 0/got/NAME of the first
-sample, 1/in/NAME, … of the next, and 0/step1/in/NAME, … of a sample with several steps, all of them float64.
+--metric also runs a command in the current folder; the last line that it prints is its figure.
+COREML_PACKAGE is the path of the package. COREML_COMPARISON is a safetensors file with 0/in/NAME,
+0/expected/NAME and 0/got/NAME of the first sample, 1/in/NAME and so on of the next, and
+0/step1/in/NAME and so on of a sample with several steps, all of them float64.
 
 Examples:
   cargo coreml verify Whisper.mlpackage --samples whisper.safetensors
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --samples b.safetensors --psnr 45
   cargo coreml verify Whisper.mlpackage --samples steps.safetensors --function decoder
-  cargo coreml verify Voice.mlpackage --samples a.safetensors --psnr 0 --metric 'python distortion.py' --at-most 0.1
+  cargo coreml verify Voice.mlpackage --samples a.safetensors --psnr 0 \\
+    --metric 'python distortion.py' --at-most 0.1
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --engine onnxruntime --round-to-half
-  cargo coreml verify Whisper.mlpackage --samples a.safetensors --json | jq '.comparisons[] | select(.passed | not)'
+  cargo coreml verify Whisper.mlpackage --samples a.safetensors --json |
+    jq '.comparisons[] | select(.passed | not)'
 
 Exit codes:
   0  every output is close enough
-  1  one is not, or the model cannot be loaded or run, or a sample does not fit it
+  1  an output is not, the model cannot be loaded or run, or a sample does not fit it
   2  the arguments are wrong";
 
 /// Arguments of the subcommand.
@@ -51,40 +54,40 @@ pub(crate) struct Arguments {
     /// The model package: a folder NAME.mlpackage
     #[arg(value_name = "MODEL.mlpackage")]
     package: PathBuf,
-    /// Inputs and PyTorch's outputs; give it again for another file
+    /// Inputs and PyTorch's outputs; may be repeated
     #[arg(long, value_name = "FILE.safetensors", required = true)]
     samples: Vec<PathBuf>,
-    /// What computes, off Apple's systems; else the one that COREML_ENGINE names, else rten
+    /// The engine of the portable backend; default: COREML_ENGINE, or rten
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
     engine: Option<Engine>,
     /// Run this function of a multifunction package instead of its default
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// The processors that Core ML may use, on Apple's systems; default: all
+    /// The compute units that Core ML may use; default: all
     #[arg(long, value_name = "UNITS")]
     compute_units: Option<Units>,
-    /// Compute with so many threads; by default as many as the engine thinks right
+    /// Number of threads of the engine; by default the engine chooses
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
-    /// Round each result of half precision, as devices do (onnxruntime only)
+    /// Round each half-precision result as devices do (onnxruntime only)
     #[arg(long)]
     round_to_half: bool,
     /// Pass at this peak signal-to-noise ratio, in decibels
     #[arg(long, value_name = "DECIBELS", value_parser = finite, conflicts_with_all = ["atol", "rtol"])]
     psnr: Option<f64>,
-    /// Pass within ATOL + RTOL × |reference|; 0 when only the other one is given
+    /// Pass within ATOL + RTOL × |reference|; each defaults to 0
     #[arg(long, value_name = "ATOL", value_parser = positive)]
     atol: Option<f64>,
     /// See --atol
     #[arg(long, value_name = "RTOL", value_parser = positive)]
     rtol: Option<f64>,
-    /// Run this command, too; it judges all samples together
+    /// Also run this command, which judges all samples together
     #[arg(long, value_name = "COMMAND", requires = "bound")]
     metric: Option<String>,
-    /// What the metric's figure must reach, where more is better
+    /// The metric's figure must be at least this
     #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
     at_least: Option<f64>,
-    /// What the metric's figure must not exceed
+    /// The metric's figure must be at most this
     #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
     at_most: Option<f64>,
     /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons",
@@ -114,14 +117,11 @@ pub(crate) fn positive(text: &str) -> Result<f64, String> {
 
 /// Compares a package with samples.
 ///
-/// Called by: `main.rs`.
 /// Errors: an output is not close enough, after everything was printed; otherwise those of loading
 /// and predicting.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(target_vendor = "apple") && (arguments.engine.is_some() || arguments.round_to_half) {
-        return Err(
-            "Core ML computes on Apple's systems: leave --engine and --round-to-half out".into()
-        );
+        return Err("Core ML computes on Apple's systems: omit --engine and --round-to-half".into());
     }
     let samples =
         arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
@@ -158,7 +158,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         return Err(format!("{failed} of {total} comparisons failed").into());
     }
     if !report.passed() {
-        return Err("the metric has not passed".into());
+        return Err("the metric failed".into());
     }
     Ok(())
 }
@@ -191,7 +191,7 @@ struct Json<'a> {
     remarks: &'a [String],
 }
 
-/// What a command says.
+/// The result of a command.
 #[derive(Serialize)]
 struct MetricRow<'a> {
     /// The command.
@@ -200,7 +200,7 @@ struct MetricRow<'a> {
     bound: Bound,
     /// The figure.
     figure: Option<f64>,
-    /// Why there is none.
+    /// The reason why there is no figure.
     problem: Option<&'a str>,
     /// Whether it reaches the bound.
     passed: bool,
@@ -241,7 +241,7 @@ enum Kind {
         psnr: f64,
         /// Rows along the last axis.
         rows: usize,
-        /// Rows whose largest element stands at the same place.
+        /// Rows whose largest element is at the same position.
         rows_agreeing: usize,
         /// Elements that are finite on one side only.
         non_finite: usize,
@@ -271,7 +271,7 @@ fn json<'a>(arguments: &'a Arguments, report: &'a Report) -> Json<'a> {
     }
 }
 
-/// Returns the JSON form of what a command says.
+/// Returns the JSON form of a command's result.
 fn metric_row(measured: &Measured) -> MetricRow<'_> {
     let figure = measured.figure.as_ref();
     MetricRow {

@@ -31,7 +31,7 @@ fn packages_are_measured_with_made_up_inputs() {
             seconds("load") > 0.0 && figures[0]["predictions"].as_u64() >= Some(10),
             "{output}"
         );
-        assert_eq!(figures[0]["inputs"], "made up, of the default sizes");
+        assert_eq!(figures[0]["inputs"], "generated, in their default sizes");
     }
     let (code, output, _) = bench(&[package("state").to_str().unwrap(), "--threads", "1"]);
     assert!(

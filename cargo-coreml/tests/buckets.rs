@@ -1,4 +1,4 @@
-//! Packages with buckets, as each subcommand shows them: one model at several sizes.
+//! Packages with buckets in each subcommand: one model in several sizes.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 // The figures are those of the portable backend.
@@ -14,7 +14,7 @@ fn letters(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-rt/tests/data/packages").join(file)
 }
 
-/// What a package says of its buckets.
+/// The buckets as a package describes them.
 const BUCKETS: &str = "4, 8 by dimension 1 of ids (2..=8); padded: ids with 3, rows with -1.5; \
     mask: mask; trimmed: scaled, \
                        products";

@@ -1,5 +1,5 @@
-//! `cargo coreml build` and `clean` as a user runs them where nothing can be converted; conversions
-//! are tested with whole crates.
+//! `cargo coreml build` and `clean` as a user runs them, where nothing can be converted; the tests
+//! of whole crates convert.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

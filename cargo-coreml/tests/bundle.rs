@@ -1,4 +1,4 @@
-//! `cargo coreml bundle` as a user runs it, with packages; with a fake of Xcode's `xcrun` for what
+//! `cargo coreml bundle` as a user runs it, with packages; a fake of Xcode's `xcrun` replaces what
 //! needs a Mac.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -102,7 +102,7 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
     fs::create_dir_all(&placed).unwrap();
     let (code, _, error) = run(&mut bundle(&package(), "--compiled-only"));
     assert!(
-        code == 1 && error.contains("needs Xcode") && error.contains("leave --compiled-only out"),
+        code == 1 && error.contains("needs Xcode") && error.contains("omit --compiled-only"),
         "{code} {error}"
     );
     assert_eq!(names(&app), ["encoder.mlpackage"]);
@@ -116,7 +116,7 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
     // An older package would have been preferred to it.
     assert_eq!(names(&app), [compiled.as_str()]);
 
-    // What is bundled is not removed, wherever it lies.
+    // The bundled model is not removed, wherever it is.
     let (code, _, error) = run(&mut bundle(&package(), "--compile"));
     assert_eq!((code, error.as_str()), (0, ""));
     let (code, _, error) = run(&mut bundle(&placed, "--compiled-only"));
@@ -132,7 +132,7 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
 fn what_is_missing_is_said() {
     let (code, _, error) =
         run(command().arg("bundle").arg(package()).args(["--app", "nowhere.app"]));
-    assert!(code == 1 && error.contains("nowhere.app is no app"), "{error}");
+    assert!(code == 1 && error.contains("nowhere.app is not an app"), "{error}");
     let (code, _, error) =
         run(command().arg("bundle").arg(package()).args(["--beside", "nothing"]));
     assert!(code == 1 && error.contains("there is no program at nothing"), "{error}");

@@ -23,7 +23,7 @@ fn coreml(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
     run(&mut command)
 }
 
-/// Makes a package whose model nobody has converted.
+/// Makes a package whose model is not converted.
 fn package() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write =
@@ -46,7 +46,7 @@ fn an_empty_cache_has_nothing_to_list_verify_or_collect() {
         output
     };
     assert_eq!(text(&["cache", "ls"]), "0 models, 0 B\n");
-    assert_eq!(text(&["cache", "verify"]), "0 models, all whole\n");
+    assert_eq!(text(&["cache", "verify"]), "0 models, all intact\n");
     assert!(
         text(&["cache", "gc", "--max-age", "1", "--max-size", "1"])
             .contains("removed 0 models with 0 B")

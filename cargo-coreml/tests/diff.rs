@@ -115,7 +115,7 @@ fn a_renamed_weight_is_the_same() {
 
 #[test]
 fn a_constant_in_place_is_seen() {
-    // The factor of x * 0.5 becomes 0.25, which neither names nor counts tell.
+    // The factor of x * 0.5 becomes 0.25; neither names nor counts show it.
     let mut seen = false;
     let mut halve = |model: &mut Model| {
         for operation in operations(model) {
@@ -145,7 +145,7 @@ fn a_constant_in_place_is_seen() {
     assert!(output.contains("const → const, other arguments or results\n"), "{output}");
 }
 
-/// Runs git in a folder, as nobody in particular.
+/// Runs git in a folder, as a fixed author.
 fn git(folder: &Path, arguments: &[&str]) {
     let mut command = std::process::Command::new("git");
     command.args([
@@ -162,7 +162,7 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Makes a repository whose crate, in a folder of it, has a ready package: another one at each of
+/// Makes a repository whose crate, in a subfolder, has a ready package, a different one at each of
 /// two tags. Returns its folder; `None` without git.
 fn repository() -> Option<tempfile::TempDir> {
     if std::process::Command::new("git").arg("--version").output().is_err() {

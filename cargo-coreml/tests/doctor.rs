@@ -1,4 +1,4 @@
-//! `cargo coreml doctor` as a user runs it, with and without what a conversion needs.
+//! `cargo coreml doctor` as a user runs it, on machines that can and cannot convert.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

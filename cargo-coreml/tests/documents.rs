@@ -1,15 +1,18 @@
-//! Every code block and every link of README and docs: each block is checked by what its language
-//! can be checked by.
+//! Every code block and every link of README and docs, each checked as far as its language allows.
 //!
 //! | block | what must hold |
 //! |---|---|
-//! | `rust` | its lines stand in a file of the examples, which compiles; those of README and the tutorial are compiled by `tests/` |
+//! | `rust` | its lines are in a file of the examples, which compiles; `tests/` compiles those of
+//! README and the tutorial |
 //! | `rust fragment` | it is Rust's grammar |
-//! | `toml` | a manifest is read without an error, the files that it names being there; anything else is TOML |
-//! | `toml fragment` | the same, put into a model that has what the fragment lacks |
+//! | `toml` | a manifest is read without an error, with the files that it names; anything else is
+//! TOML |
+//! | `toml fragment` | the same, added to a model that has what the fragment lacks |
 //! | `python` | it is Python's grammar |
-//! | a whole manifest or function in a page that leads to an example | its lines stand in a file of the examples |
-//! | `sh`, and `cargo coreml …` within the text | subcommands and options exist, packages and tools of this repository, too |
+//! | a whole manifest or function in a page that leads to an example | its lines are in a file of
+//! the examples |
+//! | `sh`, and `cargo coreml …` within the text | subcommands and options exist, packages and tools
+//! of this repository, too |
 //!
 //! `text`, `yaml` and `nginx` are shown and not run. A block of another kind is an error.
 
@@ -23,7 +26,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Documents whose Rust is compiled and run by `tests/tests/readme.rs` and `tutorial.rs`.
+/// Documents whose Rust `tests/tests/readme.rs` and `tutorial.rs` compile and run.
 const RUN_ELSEWHERE: [&str; 2] = ["README.md", "docs/tutorial.md"];
 
 /// A manifest that lacks what its page is about: the gallery shows mistakes, which
@@ -51,7 +54,7 @@ struct Block {
     place: String,
     /// Its document.
     document: String,
-    /// What stands behind the fence.
+    /// The info string of the fence.
     kind: String,
     /// Its lines, without the indentation of a list.
     text: String,
@@ -263,7 +266,7 @@ fn python_is_read() {
     }
 }
 
-/// Checks commands against the help of this program, which is asked once for each subcommand.
+/// Checks commands against the help of this program, which runs once for each subcommand.
 #[derive(Default)]
 struct Commands {
     /// Help by subcommand.
@@ -271,7 +274,7 @@ struct Commands {
 }
 
 impl Commands {
-    /// Returns the help of a subcommand; empty when there is none of that name.
+    /// Returns the help of a subcommand; empty when it does not exist.
     fn help(&mut self, words: &[&str]) -> &str {
         self.helps.entry(words.join(" ")).or_insert_with(|| {
             let (code, output, _) = run(command().args(words).arg("--help"));

@@ -1,5 +1,5 @@
-//! `cargo coreml export` as a user runs it. What the files hold is tested in
-//! `coreml-portable/tests/export.rs`.
+//! `cargo coreml export` as a user runs it. `coreml-portable/tests/export.rs` tests the content of
+//! the files.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

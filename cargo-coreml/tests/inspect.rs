@@ -55,7 +55,7 @@ Files
 #[test]
 fn every_kind_of_feature() {
     for (name, line) in [
-        ("ranges", "  input   y  float32 [1..=9, 3], default [4, 3], optional, 2.5 if left out\n"),
+        ("ranges", "  input   y  float32 [1..=9, 3], default [4, 3], optional, default 2.5\n"),
         ("ranges", "  output  z  float32 [0.., 3]\n"),
         ("enumerated", "  input   x  float32 [1, 8] or [1, 4] or [2, 8]\n"),
         ("image_gray", "  input   x  image grayscale 6 x 8\n"),
@@ -201,7 +201,7 @@ fn foreign_text_cannot_control_the_terminal() {
 
 #[test]
 fn a_reader_may_stop_early() {
-    // Nobody reads the pipe.
+    // The pipe has no reader.
     let mut child = command()
         .args(["inspect", "--json"])
         .arg(package("constants"))

@@ -42,10 +42,10 @@ fn denied_findings_fail_after_they_are_shown() {
     };
     let (code, output, error) = lint("hostile", &["--deny", "error"]);
     assert!(code == 1 && output.contains("ANE005"), "{output}");
-    assert_eq!(error, "error: 5 findings of severity error or graver (--deny)\n");
+    assert_eq!(error, "error: 5 findings of severity error or higher (--deny)\n");
     assert_eq!(
         lint("hostile", &["--deny", "warn"]).2,
-        "error: 15 findings of severity warn or graver (--deny)\n"
+        "error: 15 findings of severity warn or higher (--deny)\n"
     );
     assert_eq!(lint("clean", &["--deny", "warn"]).0, 0);
     let errors = "--allow=ANE001,ANE005,ANE010,ANE020,ANE040";
@@ -89,7 +89,10 @@ fn a_manifest_allows_rules_for_its_models() {
     let expected: Vec<_> = rules(&all).into_iter().filter(|rule| rule != "ANE042").collect();
     assert!(rules(&fewer) == expected && expected.len() < rules(&all).len());
     let (code, _, errors) = lint("[\"ANE999\"]");
-    assert!(code == 1 && errors.contains("`allow` names ANE999, which is no rule"), "{errors}");
+    assert!(
+        code == 1 && errors.contains("`allow` contains ANE999, which is not a rule"),
+        "{errors}"
+    );
 }
 
 #[test]

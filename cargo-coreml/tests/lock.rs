@@ -1,4 +1,4 @@
-//! `cargo coreml lock` where it cannot succeed; what it writes is tested with whole crates.
+//! `cargo coreml lock` where it cannot succeed; the tests of whole crates check what it writes.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! `cargo coreml new` as a user runs it. That the result builds, the tutorial's test shows.
+//! `cargo coreml new` as a user runs it. The tutorial's test shows that the result builds.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -76,7 +76,7 @@ fn nothing_is_overwritten() {
     let (code, output, error) = new(folder.path(), &["one"]);
     assert_eq!((code, output.as_str()), (1, ""));
     assert!(
-        error.ends_with("there is one.toml and python/one.py already: choose another NAME\n"),
+        error.ends_with("already there: one.toml and python/one.py; choose another NAME\n"),
         "{error}"
     );
     assert_eq!(
@@ -87,8 +87,7 @@ fn nothing_is_overwritten() {
     assert_eq!(code, 0);
     assert!(
         output.contains(
-            "   to do build.rs is there already: add \
-            `coreml_build::compile(\"two.toml\");` to its main\n"
+            "   to do build.rs exists already: add `coreml_build::compile(\"two.toml\");` to its main\n"
         ),
         "{output}"
     );

@@ -49,7 +49,8 @@ fn browse(page: &str, script: &str) -> Option<String> {
     let page = page.replace("</body>", &format!("<script>{script}</script></body>"));
     std::fs::write(&file, page).unwrap();
     let mut command = Command::new(program);
-    // Without a sandbox of its own it also starts in a container; the page is this test's.
+    // Chromium's own sandbox is off so that it also starts in a container; the page comes from this
+    // test.
     command.args([
         "--headless",
         "--no-sandbox",
@@ -62,7 +63,7 @@ fn browse(page: &str, script: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Returns the value of an attribute that stands once in a document.
+/// Returns the value of an attribute that occurs once in a document.
 fn attribute<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     Some(document.split_once(&format!("{name}=\""))?.1.split_once('"')?.0)
 }
@@ -127,7 +128,7 @@ fn parity_figures_are_shown() {
             output["bins"].as_array().unwrap().iter().filter_map(|bin| bin["count"].as_u64()).sum();
         assert_eq!(counted + output["equal"].as_u64().unwrap(), 32, "{output}");
         if !passed {
-            // Each element is wrong by one: all stand in the bins around it, and the sample is the
+            // Each element is wrong by one: all are in the bins around it, and the sample is the
             // worst.
             let around =
                 |bin: &&serde_json::Value| (0.3..=1.0).contains(&bin["from"].as_f64().unwrap());
@@ -153,7 +154,7 @@ fn wrong_arguments_say_what_to_do() {
     let (code, _, error) =
         run(command().arg("report").arg(package("fixed")).args(["--model", "x"]));
     assert!(
-        code == 1 && error.ends_with("a package has one model: leave --model out\n"),
+        code == 1 && error.ends_with("a package has only one model: omit --model\n"),
         "{error}"
     );
     let (code, _, error) =

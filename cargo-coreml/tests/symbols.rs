@@ -1,4 +1,4 @@
-//! A package that says which of its dimensions have one size, as each subcommand shows it.
+//! A package that declares dimensions of equal size, in each subcommand.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 // The figures are those of the portable backend.
@@ -16,7 +16,7 @@ fn data(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../coreml-rt/tests/data/packages").join(file)
 }
 
-/// What the package says.
+/// The equal sizes as the package declares them.
 const SIZES: &str =
     "T: dimension 1 of `ids`, dimension 0 of `mask`; outputs: dimension 1 of `kept`";
 
@@ -57,7 +57,7 @@ fn verify_refuses_a_sample_whose_sizes_differ() {
     ];
     std::fs::write(&file, safetensors::serialize(tensors, None).unwrap()).unwrap();
     let (code, _, error) = verify(&file);
-    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here \
-        they have 5 and 1";
+    let said = "dimension 1 of `ids` and dimension 0 of `mask` must have the same size, but have 5 \
+        and 1";
     assert!(code == 1 && error.contains(said), "{error}");
 }

@@ -24,7 +24,7 @@ fn sample(folder: &TempDir, tensors: &[(&str, [f32; 6])]) -> PathBuf {
     path
 }
 
-/// Two steps of the package `state`, which adds `x` to its state and gives twice the sum.
+/// Two steps of the package `state`, which adds `x` to its state and returns twice the sum.
 const STEPS: [(&str, [f32; 6]); 5] = [
     ("step0/in/x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     ("step0/out/y", [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]),
@@ -242,8 +242,8 @@ fn the_environment_chooses_an_engine_where_nobody_does() {
     }
     assert_eq!(verify("onnxruntime", &["--engine", "rten"]).0, 0, "an option counts more");
     let (code, _, error) = verify("ort", &[]);
-    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; it is `rten` \
-        or `onnxruntime`\n";
+    let expected = "the environment variable COREML_ENGINE: there is no engine `ort`; choose \
+        `rten` or `onnxruntime`\n";
     assert!(code == 1 && error.ends_with(expected), "{error}");
 }
 

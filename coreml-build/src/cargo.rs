@@ -1,14 +1,14 @@
-//! Cargo: what it tells a build script in variables, and what the build script tells it in lines.
+//! Cargo: the variables that a build script reads, and the lines that it prints.
 //!
 //! Owns: every environment variable that is read, and every line that is printed.
 //! Flow: `lib.rs` reads [`Environment`] first and prints through [`report`] last.
 
+use crate::build::{Build, Options, Policy};
 use crate::config::Config;
-use crate::embed::Target;
 use crate::error::{Error, ErrorKind};
+use crate::output::embed::Target;
 use crate::python::PythonOptions;
 use crate::remote::Remote;
-use crate::session::{Build, Options, Policy};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,14 +38,13 @@ pub(crate) struct Environment {
     pub(crate) options: Options,
     /// Whether an error fails the build script itself (`COREML_STRICT`).
     pub(crate) strict: bool,
-    /// Variables that make no sense.
+    /// Variables with values that have no meaning.
     pub(crate) errors: Vec<Error>,
 }
 
 impl Environment {
     /// Reads the environment of a build script.
     ///
-    /// Called by: [`crate::compile_all`].
     /// Parameters: `variable` — returns a variable's value.
     /// Errors: this is no build script.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Error> {
@@ -71,9 +70,8 @@ impl Environment {
 impl Options {
     /// Makes options as a build script would have them: from the environment.
     ///
-    /// Called by: the command line.
     /// Parameters: `package_root`, `out_dir` — absolute.
-    /// Errors: every variable that makes no sense.
+    /// Errors: every variable whose value has no meaning.
     pub fn from_environment(package_root: PathBuf, out_dir: PathBuf) -> Result<Self, Vec<Error>> {
         let get = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let (options, errors) = options(&get, package_root, out_dir);
@@ -86,7 +84,7 @@ fn is_set(get: &impl Fn(&str) -> Option<OsString>, name: &str) -> bool {
     get(name).is_some_and(|value| value != "0" && value != "false")
 }
 
-/// Returns the options that the environment gives, and what in it makes no sense.
+/// Returns the options that the environment gives, and the errors in it.
 fn options(
     get: &impl Fn(&str) -> Option<OsString>,
     package_root: PathBuf,
@@ -220,7 +218,6 @@ fn cache_dir(get: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
 
 /// Returns the lines that tell cargo about `builds`.
 ///
-/// Called by: [`crate::compile_all`].
 /// Parameters: `strict` — errors fail the build script; otherwise the macro shows them at the
 /// attribute.
 pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
@@ -246,16 +243,12 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
         if let Err(errors) = &build.outcome {
             lines.push(format!("cargo::rerun-if-changed={}", build.folder.join(NEVER).display()));
             // Without an index there is nothing that the macro could show.
-            let strict =
-                strict || errors.iter().any(|error| error.message().contains(INDEX_UNWRITABLE));
+            let strict = strict || !build.has_index;
             lines.extend(errors.iter().flat_map(|error| error_lines(error, strict)));
         }
     }
     lines
 }
-
-/// Part of the message of the error that the index could not be written.
-const INDEX_UNWRITABLE: &str = "cannot write the index";
 
 /// Returns the lines that report an error.
 pub(crate) fn error_lines(error: &Error, strict: bool) -> Vec<String> {

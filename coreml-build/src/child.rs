@@ -1,10 +1,10 @@
-//! Processes that never outlive the build script's interest in them.
+//! Processes that end with the build script, or before.
 //!
-//! Owns: starting a process with a clean Python environment, and killing it when nobody waits for
-//! it any more. Ctrl-C needs nothing here: the processes stay in the terminal's process group, so
+//! Owns: starting a process with a clean Python environment, and killing it when it is no longer
+//! waited for. Ctrl-C needs nothing here: the processes stay in the terminal's process group, so
 //! that the signal reaches them all.
 //! Must not: know what is started.
-//! Flow: `python/` starts interpreters and installers through it, `driver.rs` the driver.
+//! Flow: `python/` starts interpreters, installers and the driver through it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-/// Variables that would make Python or uv act on somebody else's environment.
+/// Variables that would make Python or uv act on another environment than the build's.
 const CLEARED: [&str; 8] = [
     "PYTHONPATH",
     "PYTHONHOME",
@@ -50,7 +50,7 @@ impl Child {
         command.spawn().map(Self)
     }
 
-    /// Returns the ends of the pipes, and whatever else the standard library keeps.
+    /// Returns the process itself, with the ends of its pipes.
     pub(crate) fn pipes(&mut self) -> &mut std::process::Child {
         &mut self.0
     }
@@ -89,6 +89,33 @@ pub(crate) fn describe(status: ExitStatus) -> String {
     match status.code() {
         Some(code) => format!("exit code {code}"),
         None => "an unknown end".into(),
+    }
+}
+
+/// A signal that says why a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// `SIGINT`: Ctrl-C.
+    Interrupt,
+    /// `SIGKILL`: mostly for want of memory.
+    Kill,
+    /// `SIGTERM`: asked to end.
+    Terminate,
+}
+
+/// Returns the signal that ended a process; `None` for other signals and other ends.
+pub(crate) fn signal(status: ExitStatus) -> Option<Signal> {
+    #[cfg(unix)]
+    return match std::os::unix::process::ExitStatusExt::signal(&status) {
+        Some(2) => Some(Signal::Interrupt),
+        Some(9) => Some(Signal::Kill),
+        Some(15) => Some(Signal::Terminate),
+        _ => None,
+    };
+    #[cfg(not(unix))]
+    {
+        let _ = status;
+        None
     }
 }
 

@@ -1,7 +1,7 @@
 //! The user's config file: what holds for all builds of a person or a machine.
 //!
-//! Owns: where it lies and its keys. A manifest cannot say these things: a dependency must not
-//! choose where models come from, or what is thrown away.
+//! Owns: where it lies and its keys. A manifest cannot set them: a dependency must not choose where
+//! models come from, or what is removed.
 //! Flow: `cargo.rs` → here; variables of the environment come before what stands here.
 
 use crate::error::{Error, ErrorKind};
@@ -10,10 +10,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Days that an entry is kept without being used, where nobody says otherwise.
+/// Days that an entry is kept without being used, by default.
 const DAYS: u64 = 90;
 
-/// Gigabytes that entries may take, where nobody says otherwise.
+/// Gigabytes that entries may take, by default.
 const GIGABYTES: u64 = 50;
 
 /// A day.
@@ -88,10 +88,10 @@ impl Config {
         let Some(path) = path(get).filter(|path| path.is_file()) else {
             return Ok(Self::default());
         };
-        let content =
-            std::fs::read_to_string(&path).map_err(|error| wrong(&path, &error.to_string()))?;
-        let File { cache } =
-            toml::from_str(&content).map_err(|error| wrong(&path, error.message()))?;
+        let content = std::fs::read_to_string(&path)
+            .map_err(|error| wrong(&path, error.to_string(), error))?;
+        let File { cache } = toml::from_str(&content)
+            .map_err(|error| wrong(&path, error.message().to_owned(), error))?;
         let limits =
             Limits::new(cache.max_age_days.unwrap_or(DAYS), cache.max_size_gb.unwrap_or(GIGABYTES));
         Ok(Self { path: Some(path), remote: cache.remote, limits })
@@ -108,9 +108,14 @@ fn path(get: &impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     Some(folder.join("coreml").join("config.toml"))
 }
 
-/// Returns the error for a file that makes no sense.
-fn wrong(path: &Path, problem: &str) -> Error {
+/// Returns the error for a file that cannot be used.
+fn wrong(
+    path: &Path,
+    problem: String,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
     let message = format!("the config file {} cannot be used: {problem}", path.display());
     Error::new(ErrorKind::Cargo, message)
         .advise("its keys are `remote`, `max-age-days` and `max-size-gb`, under `[cache]`")
+        .caused_by(error)
 }

@@ -1,12 +1,13 @@
 //! What can go wrong in a build, as a person reads it: what, where, what to do.
 //!
-//! Owns: the text form of every error of this crate. Must not: decide how an error is reported
-//! (that is `lib.rs`).
-//! Flow: every module returns [`Error`]; `session.rs` renders them into the index, `lib.rs` into
-//! cargo directives.
+//! Owns: the text form of every error of this crate.   Must not: decide how an error is reported;
+//! that is `cargo.rs`.
+//! Flow: every module returns [`Error`]; `build/deliver.rs` renders them into the index, `cargo.rs`
+//! into lines for cargo.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// One problem with a manifest, a model, the Python environment or the cache.
 ///
@@ -19,12 +20,29 @@ use std::path::{Path, PathBuf};
 ///   log: /home/me/.cache/coreml/v1/logs/encoder-0123456789ab.log
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error(Box<Parts>);
+pub struct Error {
+    /// What a person reads.
+    parts: Box<Parts>,
+    /// The error behind it.
+    source: Source,
+}
+
+/// The error behind an [`Error`]. Errors that read the same are equal, whatever is behind them.
+#[derive(Clone, Debug, Default)]
+struct Source(Option<Arc<dyn std::error::Error + Send + Sync>>);
+
+impl PartialEq for Source {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Source {}
 
 /// The parts of an [`Error`], apart so that a `Result` stays small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parts {
-    /// Whose fault it is.
+    /// What it is about.
     kind: ErrorKind,
     /// What is wrong, one paragraph.
     message: String,
@@ -36,23 +54,28 @@ struct Parts {
     python: Option<PythonPlace>,
     /// What to do, the likeliest cure first.
     advice: Vec<String>,
-    /// The file with everything that Python said.
+    /// The file with everything that Python printed.
     log: Option<PathBuf>,
 }
 
-/// Whose fault an [`Error`] is.
+/// What an [`Error`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The manifest is missing, is not TOML, or says something that makes no sense.
+    /// The manifest is missing, is not TOML, or has a key or a value that is wrong.
     Manifest,
     /// The manifest asks for something that this version does not do yet.
     Unsupported,
-    /// There is no Python, or its packages cannot be installed.
+    /// There is no Python, or its packages cannot be installed or do not fit.
     Environment,
+    /// The model's code or weights cannot be loaded: a file is missing or damaged, or the code
+    /// raises an exception.
+    Source,
+    /// A model hub does not answer, or does not give the model.
+    Hub,
     /// PyTorch or coremltools refuse the model, or the result would be silently wrong.
     Conversion,
-    /// The Python process died or spoke nonsense.
+    /// The Python process died, or broke the protocol.
     Driver,
     /// The cache or the output folder cannot be read or written.
     Storage,
@@ -92,7 +115,7 @@ pub struct PythonPlace {
 impl Error {
     /// Makes an error with nothing but its text.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Parts {
+        let parts = Parts {
             kind,
             message: message.into(),
             model: None,
@@ -100,13 +123,23 @@ impl Error {
             python: None,
             advice: Vec::new(),
             log: None,
-        }))
+        };
+        Self { parts: Box::new(parts), source: Source::default() }
+    }
+
+    /// Keeps the error behind it, which [`source`](std::error::Error::source) returns.
+    pub(crate) fn caused_by(
+        mut self,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        self.source = Source(Some(Arc::new(source)));
+        self
     }
 
     /// Makes an error about a file or folder of the cache or of `OUT_DIR`.
     ///
     /// Parameters: `doing` — what was tried, as in "write the cache entry".
-    pub(crate) fn storage(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn storage(doing: &str, path: &Path, error: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let advice = match error.kind() {
             Io::StorageFull | Io::QuotaExceeded => {
@@ -119,110 +152,116 @@ impl Error {
         };
         Self::new(ErrorKind::Storage, format!("cannot {doing} at {}: {error}", path.display()))
             .advise(advice)
+            .caused_by(error)
     }
 
     /// Makes an error about a file or folder of `OUT_DIR`.
     ///
     /// Parameters: as for [`Self::storage`].
-    pub(crate) fn output(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+    pub(crate) fn output(doing: &str, path: &Path, error: std::io::Error) -> Self {
         Self::new(ErrorKind::Storage, format!("cannot {doing} at {}: {error}", path.display()))
             .advise(
                 "check that the target folder is writable and has space, or set \
                 CARGO_TARGET_DIR to another one",
             )
+            .caused_by(error)
     }
 
     /// Adds a cure; the likeliest comes first.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.0.advice.push(advice.into());
+        self.parts.advice.push(advice.into());
         self
     }
 
     /// Names the model, unless it is named already.
     pub(crate) fn of_model(mut self, name: &str) -> Self {
-        self.0.model.get_or_insert_with(|| name.to_owned());
+        self.parts.model.get_or_insert_with(|| name.to_owned());
         self
     }
 
     /// Puts the error at a manifest line, unless it stands at one already.
     pub(crate) fn at(mut self, place: Place) -> Self {
-        self.0.place.get_or_insert(place);
+        self.parts.place.get_or_insert(place);
         self
     }
 
     /// Puts the error at a Python line.
     pub(crate) fn in_python(mut self, place: Option<PythonPlace>) -> Self {
-        self.0.python = place;
+        self.parts.python = place;
         self
     }
 
     /// Names the log.
     pub(crate) fn logged(mut self, log: &Path) -> Self {
-        self.0.log = Some(log.to_owned());
+        self.parts.log = Some(log.to_owned());
         self
     }
 
-    /// Returns whose fault it is.
+    /// Returns what it is about.
     pub fn kind(&self) -> ErrorKind {
-        self.0.kind
+        self.parts.kind
     }
 
     /// Returns what is wrong, without place and advice.
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.parts.message
     }
 
     /// Returns the manifest line, when there is one.
     pub fn place(&self) -> Option<&Place> {
-        self.0.place.as_ref()
+        self.parts.place.as_ref()
     }
 
     /// Returns the Python line, when there is one.
     pub fn python(&self) -> Option<&PythonPlace> {
-        self.0.python.as_ref()
+        self.parts.python.as_ref()
     }
 
     /// Returns what to do, the likeliest cure first.
     pub fn advice(&self) -> &[String] {
-        &self.0.advice
+        &self.parts.advice
     }
 
-    /// Returns the file with everything that Python said, when Python ran.
+    /// Returns the file with everything that Python printed, when Python ran.
     pub fn log(&self) -> Option<&Path> {
-        self.0.log.as_deref()
+        self.parts.log.as_deref()
     }
 
     /// Returns the first line of the text form: place, model and message on one line, for a cargo
     /// warning.
     pub(crate) fn headline(&self) -> String {
         let mut line = String::new();
-        if let Some(place) = &self.0.place {
+        if let Some(place) = &self.parts.place {
             line.push_str(&format!("{place}: "));
         }
-        if let Some(model) = &self.0.model {
+        if let Some(model) = &self.parts.model {
             line.push_str(&format!("model `{model}`: "));
         }
-        line + &self.0.message
+        line + &self.parts.message
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.headline())?;
-        if let Some(python) = &self.0.python {
+        if let Some(python) = &self.parts.python {
             write!(f, "\n  {}:{}: {}", python.file, python.line, python.text.trim())?;
         }
-        for advice in &self.0.advice {
+        for advice in &self.parts.advice {
             write!(f, "\n  try: {advice}")?;
         }
-        if let Some(log) = &self.0.log {
+        if let Some(log) = &self.parts.log {
             write!(f, "\n  log: {}", log.display())?;
         }
         Ok(())
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.0.as_deref().map(|source| source as _)
+    }
+}
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -231,8 +270,6 @@ impl fmt::Display for Place {
 }
 
 /// Returns the text of several errors, one after the other.
-///
-/// Called by: `session.rs` for the index, `lib.rs` for `cargo::error`.
 pub(crate) fn render(errors: &[Error]) -> String {
     errors.iter().map(Error::to_string).collect::<Vec<_>>().join("\n\n")
 }
@@ -267,8 +304,11 @@ mod tests {
         let error = Error::storage(
             "write the cache entry",
             Path::new("/cache"),
-            &std::io::Error::from(std::io::ErrorKind::StorageFull),
+            std::io::Error::from(std::io::ErrorKind::StorageFull),
         );
         assert!(error.to_string().contains("COREML_CACHE_DIR"), "{error}");
+        let source = std::error::Error::source(&error).unwrap();
+        let source = source.downcast_ref::<std::io::Error>().unwrap();
+        assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
     }
 }

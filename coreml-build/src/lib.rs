@@ -6,51 +6,42 @@
 //! ```
 //! and in the crate `#[coreml_rt::coreml_model("whisper.toml")] pub mod whisper {}`.
 //!
-//! Owns: the calls that a build script makes. Everything else is a module: manifest → fingerprint →
-//! cache → (on a miss Python environment → driver) → `OUT_DIR` → directives.
+//! Owns: the calls that a build script makes. Everything else is a room: `build/` has the steps,
+//! which use `manifest/`, `lock/`, `cache/`, `remote/`, `python/` and `output/`; `command/` is what
+//! the command line asks for besides.
 //! Must not: write Rust code, start Python on a cache hit, write into the source tree, panic.
-//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → [`Session`] → `cargo.rs`
-//! (lines for cargo). The attribute macro then reads the index that the session left in `OUT_DIR`.
+//! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines
+//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
 
+mod build;
 mod cache;
 mod cargo;
 mod child;
-mod compiler;
+mod command;
 mod config;
-mod convert;
-mod delivery;
 mod digest;
-pub mod doctor;
-mod driver;
-mod embed;
-mod embedded;
 mod error;
-mod fingerprint;
+mod files;
 mod lock;
-mod lookup;
 mod manifest;
-mod materialize;
 mod nearest;
+mod output;
 mod python;
-mod ready;
 mod remote;
-mod selection;
-mod session;
 mod status;
-mod upkeep;
 
+pub use build::{Build, BuiltModel, Context, Options, Policy, Selection};
 pub use cache::{Collected, Damage, Listed};
-pub use compiler::compile as compile_packages;
+pub use command::doctor;
+pub use command::lock::Locking;
+pub use command::upkeep::{Moved, Moves, Whereabouts};
 pub use config::Limits;
-pub use embed::{Library, Target};
 pub use error::{Error, ErrorKind, Place, PythonPlace};
-pub use lock::Locking;
+pub use output::compiler::compile as compile_packages;
+pub use output::embed::{Library, Target};
 pub use python::PythonOptions;
 pub use remote::Remote;
-pub use selection::Selection;
-pub use session::{Build, BuiltModel, Options, Policy, Session};
 pub use status::{Observer, Progress};
-pub use upkeep::{Moved, Moves, Whereabouts};
 
 /// Converts the models of a manifest, unless the cache has them, and leaves them where the
 /// attribute macro finds them.
@@ -77,11 +68,11 @@ pub fn compile_all<M: AsRef<str>>(manifests: impl IntoIterator<Item = M>) {
         Ok(environment) => environment,
         Err(error) => return cargo::print(&cargo::error_lines(&error, true)),
     };
-    let session = Session::new(environment.options);
+    let context = Context::new(environment.options);
     let builds = if environment.errors.is_empty() {
-        session.build(&names)
+        context.build(&names)
     } else {
-        session.refuse(&names, &environment.errors)
+        context.refuse(&names, &environment.errors)
     };
     cargo::print(&cargo::report(&builds, environment.strict));
 }

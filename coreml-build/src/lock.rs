@@ -1,24 +1,17 @@
 //! The lock of a manifest: `digits.lock` beside `digits.toml`, committed with it.
 //!
-//! Owns: what a lock holds, and what a build makes of it. An artifact that is not the locked one is
+//! Owns: what a lock holds, and what a build makes of it. A package that is not the locked one is
 //! refused; a lock that is older than the sources is only out of date.
 //! Must not: be written by a build; only `cargo coreml lock` writes it.
-//! Flow: `session.rs` reads it beside each manifest and asks [`Lock::judge`] about every model;
-//! `lock/make.rs` makes a new one, `lock/text.rs` writes it down, `lock/skip.rs` builds from it
-//! alone.
+//! Flow: `build/manifests.rs` reads it beside each manifest; `build/locked.rs` asks [`Lock::judge`]
+//! about every model; `command/lock.rs` makes a new one, whose text is `lock/text.rs`'s.
 
-mod make;
-mod skip;
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use make::Locking;
-
 use crate::cache::Entry;
-use crate::digest::Digests;
 use crate::error::{Error, ErrorKind, Place};
-use crate::fingerprint::{Snapshot, pinned};
 use crate::python::Requirements;
 use coreml_spec::Interface;
 use std::collections::BTreeMap;
@@ -26,9 +19,6 @@ use std::path::{Path, PathBuf};
 
 /// Ending of a lock's name, in place of the manifest's.
 const ENDING: &str = "lock";
-
-/// Version of the format.
-const VERSION: i64 = 1;
 
 /// What a lock says.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +37,7 @@ pub(crate) struct LockedPackages {
     /// All packages with their versions, and with their hashes unless [`lock`](Self::lock) has
     /// them; empty when they were not resolved.
     pub(crate) packages: Vec<String>,
-    /// Digest of the lock inside of coreml-build, when the defaults are used.
+    /// Digest of the lock inside coreml-build, when the defaults are used.
     pub(crate) lock: Option<String>,
 }
 
@@ -86,16 +76,15 @@ pub(crate) fn command(manifest: &str) -> String {
 impl Lock {
     /// Reads the lock beside a manifest; `None` when there is none.
     ///
-    /// Called by: `session.rs`.
     /// Parameters: `path` — from [`path`]; `manifest` — as the user wrote it, for the message.
     /// Errors: it is no lock, or one of another version.
     pub(crate) fn read(path: &Path, manifest: &str) -> Result<Option<Self>, Error> {
         let content = match std::fs::read_to_string(path) {
             Ok(content) => content,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(unreadable(path, manifest, &error.to_string())),
+            Err(error) => return Err(unreadable(path, manifest, error)),
         };
-        Self::parse(&content).map(Some).map_err(|problem| unreadable(path, manifest, &problem))
+        Self::parse(&content).map(Some).map_err(|error| unreadable(path, manifest, error))
     }
 
     /// Returns the pinned packages to install for `requirements`, when the lock was made for the
@@ -107,7 +96,6 @@ impl Lock {
 
     /// Compares a finished conversion with the lock.
     ///
-    /// Called by: `delivery.rs`, for every model that it delivers.
     /// Parameters: `manifest` — as the user wrote it; `interface` — that of the package.
     pub(crate) fn judge(
         &self,
@@ -144,28 +132,7 @@ impl Lock {
     }
 }
 
-impl LockedModel {
-    /// Returns whether the files and the table behind `primary` are those that were locked; `None`
-    /// when that cannot be known because a file is missing.
-    pub(crate) fn holds(
-        &self,
-        package_root: &Path,
-        primary: &str,
-        digests: &Digests,
-    ) -> Option<bool> {
-        if self
-            .inputs
-            .iter()
-            .any(|input| pinned(input).is_none() && !package_root.join(input).is_file())
-        {
-            return None;
-        }
-        let snapshot = Snapshot::take(package_root, &self.inputs, digests).ok()?;
-        Some(snapshot.fingerprint(primary) == self.fingerprint)
-    }
-}
-
-/// Returns what is said of a lock that is older than the sources.
+/// Returns the text about a lock that is older than the sources.
 pub(crate) fn outdated(manifest: &str, why: &str) -> String {
     let lock = path(Path::new(manifest));
     format!(
@@ -182,8 +149,7 @@ fn forged(manifest: &str, locked: &str, found: &str) -> Error {
         ErrorKind::Lock,
         format!(
             "the converted package is not the one that {} names, so it was not used\n  locked: \
-            {locked}\n  found:  \
-             {found}",
+            {locked}\n  found:  {found}",
             lock.display()
         ),
     )
@@ -195,10 +161,15 @@ fn forged(manifest: &str, locked: &str, found: &str) -> Error {
 }
 
 /// Returns the error for a lock that cannot be read.
-fn unreadable(path: &Path, manifest: &str, problem: &str) -> Error {
-    let mut problem = problem.trim_end().lines();
-    let first = problem.next().unwrap_or_default();
+fn unreadable(
+    path: &Path,
+    manifest: &str,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> Error {
+    let problem = error.to_string();
+    let first = problem.lines().next().unwrap_or_default();
     Error::new(ErrorKind::Lock, format!("the lock {} cannot be read: {first}", path.display()))
         .at(Place { manifest: manifest.to_owned(), line: 1, column: 1 })
         .advise(format!("make it anew: `{}`", command(manifest)))
+        .caused_by(error)
 }

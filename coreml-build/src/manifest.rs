@@ -3,25 +3,35 @@
 //! Owns: finding, parsing and validating a manifest; every error has its line and column, and all
 //! are found at once.
 //! Must not: look at the Python code, the weights or the cache.
-//! Flow: `session.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
+//! Flow: `build/manifests.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
 //!
-//! Layout: `text` (places), `section` (reading without leaving anything unread), `model` (the
-//! keys), one file per key with a table of its own (`function`, `buckets`, `source`, `feature` for
-//! inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`, `parity`, `target`),
-//! `agreement` (rules between keys), `conversion` (the canonical table).
+//! Layout: a key is one row (`key`, `kind`) of the list beside the code that uses it: `keys` and
+//! `function` have those of a model, one file each those of a table inside (`source`, `feature` for
+//! inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`, `parity`, `buckets`,
+//! `metadata`, `precision`, `python`). `text` and `section` walk a document by its places, `layers`
+//! puts tables one over another, `completion` makes a `model` of its keys, `agreement` has the rules
+//! between them.
 
 mod agreement;
 mod buckets;
 mod classifier;
+mod completion;
 mod compression;
-mod conversion;
+#[cfg(test)]
+mod documents;
 mod feature;
 mod function;
 mod image;
+mod key;
+mod keys;
+mod kind;
+mod layers;
+mod metadata;
 mod model;
+mod named;
 mod parity;
-#[cfg(test)]
-mod schema_tests;
+mod precision;
+mod python;
 mod section;
 mod shape;
 mod source;
@@ -31,21 +41,58 @@ mod target;
 mod tests;
 mod text;
 
-pub(crate) use conversion::Conversion;
+pub(crate) use keys::Conversion;
 pub(crate) use model::Model;
 
-use crate::error::{Error, ErrorKind, Place};
+use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
-use crate::python::{Requirements, VersionRange};
-use model::Keys;
+use crate::python::Requirements;
+use completion::Asked;
+use key::Key;
+use keys::{MODEL, check_defaults};
+use kind::{Absent, Kind, Table};
+use layers::Layers;
+use python::{PYTHON, python};
 use section::{Item, Reader, Section};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use text::Text;
 use toml::de::DeTable;
 
-/// Begins the message about text that is not TOML.
-const NOT_TOML: &str = "not valid TOML: ";
+/// The tables of a manifest, which [`Manifest::parse`] reads one after the other.
+static KEYS: &[Key<()>] = &[
+    Key {
+        name: "model",
+        kind: Kind::Table(&MODEL),
+        absent: Absent::Means("`models` is needed"),
+        text: "The only model. Its name is the manifest's file stem.",
+        ..Key::PLAIN
+    },
+    Key {
+        name: "models",
+        kind: Kind::Table(&MODELS),
+        absent: Absent::Means("`model` is needed"),
+        text: "Several models by name. Each name is a Rust module: an identifier in snake_case.",
+        ..Key::PLAIN
+    },
+    Key {
+        name: "defaults",
+        kind: Kind::Table(&MODEL),
+        text: "Keys that every model takes where it has none itself. `inputs`, `outputs`, `states` \
+            and `metadata` are merged entry by entry, the others are taken whole.",
+        ..Key::PLAIN
+    },
+    Key {
+        name: "python",
+        kind: Kind::Table(&PYTHON),
+        absent: Absent::Is("{}"),
+        text: "The [Python](#python) that converts.",
+        ..Key::PLAIN
+    },
+];
+
+/// Several models.
+static MODELS: Table =
+    Table { name: "models", text: "Models by name.", rows: Vec::new, entries: Some(&MODEL) };
 
 /// A manifest, complete and valid.
 #[derive(Clone, Debug)]
@@ -83,8 +130,6 @@ pub(crate) fn path(package_root: &Path, name: &str) -> PathBuf {
 }
 
 /// Returns whether the file at `path` looks like a manifest: TOML with a table of a model.
-///
-/// Called by: `selection.rs`.
 pub(crate) fn is_manifest(path: &Path) -> bool {
     std::fs::read_to_string(path).is_ok_and(|text| {
         text.parse::<toml::Table>()
@@ -95,7 +140,6 @@ pub(crate) fn is_manifest(path: &Path) -> bool {
 impl Manifest {
     /// Reads the manifest `name` of the package at `package_root`.
     ///
-    /// Called by: `session.rs`.
     /// Parameters: `name` — as the user wrote it in `build.rs`, relative to the package.
     pub(crate) fn read(package_root: &Path, name: &str) -> Result<Self, Rejected> {
         let path = path(package_root, name);
@@ -125,8 +169,6 @@ impl Manifest {
     }
 
     /// Checks that the files that it names exist.
-    ///
-    /// Called by: `session.rs`, unless nothing is made from them.
     pub(crate) fn check_files(&self, package_root: &Path) -> Result<(), Rejected> {
         let mut errors: Vec<_> =
             self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
@@ -152,20 +194,19 @@ impl Manifest {
         let text = Text { manifest: name.to_owned(), content };
         let (document, faults) = DeTable::parse_recoverable(&text.content);
         let reader = Reader::new(&text);
-        for fault in &faults {
+        let syntax = |fault: &toml::de::Error| {
             let place = text.place(fault.span().map_or(0, |span| span.start));
-            let message = format!("{NOT_TOML}{}", fault.message());
-            reader.report(Error::new(ErrorKind::Manifest, message).at(place));
-        }
+            let message = format!("not valid TOML: {}", fault.message());
+            Error::new(ErrorKind::Manifest, message).at(place)
+        };
         let root = reader.root(document.get_ref());
+        root.refuse_others(KEYS.iter().map(|key| key.name));
+        let table = |key| root.get(key, &Kind::Arguments);
         let requirements =
-            root.take("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
-        let defaults = root
-            .take("defaults")
-            .and_then(|item| item.section())
-            .map(Keys::defaults)
-            .unwrap_or_default();
-        let (single, several) = (root.take("model"), root.take("models"));
+            table("python").map_or_else(|| Some(Requirements::default()), |item| python(&item));
+        let defaults = table("defaults").and_then(|item| item.section());
+        defaults.iter().for_each(check_defaults);
+        let (single, several) = (table("model"), table("models"));
         let is_single = single.is_some();
         let tables = match (single, several) {
             (Some(item), None) => {
@@ -181,25 +222,22 @@ impl Manifest {
             }
             (None, None) => {
                 root.report(
-                    "there is no model: add a `[model]` table, or `[models.NAME]` tables \
-                    for several"
+                    "there is no model: add a `[model]` table, or `[models.NAME]` tables for \
+                    several"
                         .into(),
                 );
                 Vec::new()
             }
         };
-        root.finish();
         let names = if is_single {
             Vec::new()
         } else {
             tables.iter().map(|(name, _)| name.clone()).collect()
         };
-        let models = models(&reader, tables, &defaults, requirements.as_ref());
+        let models = models(&reader, &tables, defaults.as_ref(), requirements.as_ref());
         // What stands behind a syntax error may have been read wrongly: it alone is worth showing.
-        let mut errors = reader.errors();
-        if !faults.is_empty() {
-            errors.retain(|error| error.message().starts_with(NOT_TOML));
-        }
+        let errors =
+            if faults.is_empty() { reader.errors() } else { faults.iter().map(syntax).collect() };
         match requirements {
             Some(requirements) if errors.is_empty() => Ok(Self {
                 path: path.to_owned(),
@@ -213,42 +251,28 @@ impl Manifest {
     }
 }
 
-/// Reads the tables of all models, then completes each with `defaults`.
+/// Reads the tables of all models.
 fn models(
     reader: &Reader<'_>,
-    tables: Vec<(String, Item<'_>)>,
-    defaults: &Keys,
+    tables: &[(String, Item<'_>)],
+    defaults: Option<&Section<'_>>,
     requirements: Option<&Requirements>,
 ) -> Vec<Model> {
-    let read = |(name, item): (String, Item<'_>)| {
-        Some((name, item.place(), item.path.clone(), Keys::read(item.section()?)))
+    let read = |(name, item): &(String, Item<'_>)| {
+        let (own, place) = (&item.section()?, item.place());
+        let layers = Layers { defaults, own };
+        Asked { reader, name, place, layers, requirements }.read()
     };
-    // All are read before any is completed, so that the places of all keys are known.
-    let keys: Vec<_> = tables.into_iter().filter_map(read).collect();
-    let places = reader.places();
-    let complete = |(name, place, path, keys): (String, Place, String, Keys)| {
-        let places = model_places(&places, &path);
-        let report = |key: &str, message: String| {
-            let place = places.get(key).unwrap_or(&place).clone();
-            reader.report(Error::new(ErrorKind::Manifest, message).at(place).of_model(&name));
-        };
-        keys.complete(defaults.clone(), &name, place.clone(), places.clone(), requirements, report)
-    };
-    let models: Vec<_> = keys.into_iter().filter_map(complete).flatten().collect();
-    for model in &models {
-        if let Some(other) =
-            models.iter().find(|other| other.bucket_of.is_some() && other.name == model.name)
-            && model.bucket_of.is_none()
-        {
+    let models: Vec<_> = tables.iter().filter_map(read).flatten().collect();
+    for model in models.iter().filter(|model| model.bucket_of.is_none()) {
+        let is_bucket = |other: &&Model| other.bucket_of.is_some() && other.name == model.name;
+        if let Some(other) = models.iter().find(is_bucket) {
             let name = other.manifest_name();
             let message = format!(
                 "the package of a bucket of `{name}` is called like this: rename one of them"
             );
-            reader.report(
-                Error::new(ErrorKind::Manifest, message)
-                    .at(model.table().clone())
-                    .of_model(&model.name),
-            );
+            let error = Error::new(ErrorKind::Manifest, message).at(model.place(None));
+            reader.report(error.of_model(&model.name));
         }
     }
     models
@@ -257,15 +281,14 @@ fn models(
 /// Reads the names of `[models.NAME]` tables, each of which becomes a Rust module.
 fn named_models<'a>(models: &Item<'a>) -> Vec<(String, Item<'a>)> {
     let Some(section) = models.section() else { return Vec::new() };
-    let all = section.take_all();
-    if all.is_empty() {
+    if !section.has_any() {
         models.report("`models` is empty: add a `[models.NAME]` table");
     }
     let mut named = Vec::new();
-    for (name, item) in all {
+    for (name, item) in section.others(&[]) {
         let identifier = coreml_spec::rust_identifier(name);
         if identifier == name {
-            named.push((name.to_owned(), item));
+            named.push((name.to_owned(), item.clone()));
         } else {
             item.report(format!(
                 "`{name}` cannot name a model, because it becomes a Rust module: call it for \
@@ -274,48 +297,6 @@ fn named_models<'a>(models: &Item<'a>) -> Vec<(String, Item<'a>)> {
         }
     }
     named
-}
-
-/// Returns the places of a model's keys by their path inside the model; those of `[defaults]` where
-/// it has none itself.
-fn model_places(places: &BTreeMap<String, Place>, model: &str) -> BTreeMap<String, Place> {
-    let inside = |table: &str| {
-        let prefix = format!("{table}.");
-        let entry = |(path, place): (&String, &Place)| {
-            Some((path.strip_prefix(&prefix)?.to_owned(), place.clone()))
-        };
-        places.iter().filter_map(entry).collect::<Vec<_>>()
-    };
-    let shared = places.iter().filter(|(path, _)| path.starts_with("python"));
-    let shared = shared.map(|(path, place)| (path.clone(), place.clone()));
-    shared.chain(inside("defaults")).chain(inside(model)).collect()
-}
-
-/// Reads `[python]`.
-fn python(item: &Item<'_>) -> Option<Requirements> {
-    let section: Section<'_> = item.section()?;
-    let range = section.take("requires-python").map(|item| {
-        let range = VersionRange::parse(item.text()?);
-        if range.is_none() {
-            item.report("`requires-python` is a list of version bounds, such as \">=3.10,<3.14\"");
-        }
-        range
-    });
-    let dependencies = section.take("dependencies").map(|item| {
-        item.array()?
-            .iter()
-            .map(|dependency| dependency.text().map(str::to_owned))
-            .collect::<Option<Vec<_>>>()
-    });
-    section.finish();
-    let range = match range {
-        None => VersionRange::default(),
-        Some(range) => range?,
-    };
-    Some(match dependencies {
-        None => Requirements::default().with_range(range),
-        Some(dependencies) => Requirements::default().with_range(range).extended(dependencies?),
-    })
 }
 
 /// Returns the error for a manifest that cannot be read.

@@ -1,15 +1,13 @@
 //! "Did you mean": the known word nearest to an unknown one.
 //!
-//! Owns: when two words are near enough to be worth a guess.
-//! Flow: used by the manifest for keys, values and file names.
+//! Owns: when two words are near enough for a guess.
+//! Flow: `manifest/` for keys, values and file names; `command/doctor.rs` for variables.
 
 /// Similarity (Jaro-Winkler, 0 to 1) above which a guess helps more than it distracts; `wieghts` →
 /// `weights` has 0.96, `psnr` → `per` 0.80.
 const NEAR: f64 = 0.8;
 
 /// Returns the known word nearest to `word`, or `None` when none is near.
-///
-/// Called by: the manifest's sections and choices.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace('_', "-");
     let wanted = plain(word);

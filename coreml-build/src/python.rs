@@ -1,181 +1,21 @@
-//! The Python that converts: found or made only when something has to be converted.
+//! Python: found or made only when something has to be converted, and run.
 //!
-//! Owns: the order in which an interpreter is looked for, and environments in the cache.
-//! Must not: be called on a cache hit; touch an environment that it did not make.
-//! Flow: `session.rs` → [`obtain`] → `driver.rs` starts what it returns.
-//!
-//! Order: `COREML_PYTHON` as it is; else an environment in the cache, made from the first fitting
-//! interpreter on `PATH` by `COREML_UV`, by `uv` on `PATH`, by a `uv` that pip installs from its
-//! pinned hash, or by pip alone.
+//! Owns: interpreters, environments in the cache, the embedded driver and its process.
+//! Must not: be asked for an interpreter on a cache hit.
+//! Flow: `build/convert.rs` → `provision.rs` (an interpreter with the packages) → `driver.rs`.
 
+mod complaint;
+pub(crate) mod driver;
+pub(crate) mod embedded;
 mod environment;
 mod installer;
 mod interpreter;
+mod options;
+mod provision;
 mod requirements;
 mod version;
 
+pub use options::PythonOptions;
+pub(crate) use provision::{FoundPython, examine, obtain, resolve};
 pub(crate) use requirements::{Requirements, pins};
 pub(crate) use version::VersionRange;
-
-use crate::cache::Cache;
-use crate::error::{Error, ErrorKind};
-use crate::status::Status;
-use interpreter::Interpreter;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-
-/// Where to look for Python.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct PythonOptions {
-    /// An interpreter whose packages are used as they are (`COREML_PYTHON`).
-    pub interpreter: Option<PathBuf>,
-    /// The `uv` to use (`COREML_UV`); otherwise one on the search path.
-    pub uv: Option<PathBuf>,
-    /// Folders to search for interpreters and `uv`, in the form of `PATH`.
-    pub search_path: OsString,
-    /// Forbids the network (`COREML_OFFLINE`, `CARGO_NET_OFFLINE`).
-    pub offline: bool,
-}
-
-/// Returns the interpreter that has the packages of `requirements`.
-///
-/// Called by: `session.rs`, for the models that are not in the cache.
-/// Returns: an interpreter to start. For `COREML_PYTHON` the driver checks the packages.
-/// Errors: always with what to install or which variable to set.
-pub(crate) fn obtain(
-    options: &PythonOptions,
-    requirements: &Requirements,
-    cache: &Cache,
-    status: &Status,
-) -> Result<PathBuf, Error> {
-    if let Some(own) = &options.interpreter {
-        return own_interpreter(own, options, requirements);
-    }
-    let uv = find_uv(options)?;
-    let interpreter = interpreter::find(options, &requirements.range, uv.as_deref())?;
-    environment::obtain(&interpreter, uv.as_deref(), options, requirements, cache, status)
-}
-
-/// Resolves the packages of `requirements` for every system: a line with versions and hashes for
-/// each.
-///
-/// Called by: `lock/make.rs`, for packages that nothing pins yet.
-pub(crate) fn resolve(
-    options: &PythonOptions,
-    requirements: &Requirements,
-    cache: &Cache,
-    status: &Status,
-) -> Result<Vec<String>, Error> {
-    let uv = find_uv(options)?;
-    let interpreter = interpreter::find(options, &requirements.range, uv.as_deref())?;
-    let temporary = cache.temporary()?;
-    status.begin(&format!("resolving Python packages: {}", requirements.packages.join(", ")));
-    let (log, file) = cache.log("python-lock")?;
-    let uv = uv.as_deref();
-    let folder = temporary.path();
-    let installer = installer::Installer {
-        interpreter: &interpreter,
-        uv,
-        options,
-        requirements,
-        folder,
-        log,
-        file,
-        status,
-    };
-    installer.resolve().map(|text| pins(&text))
-}
-
-/// Returns `COREML_UV` or the `uv` on the search path, if there is one.
-fn find_uv(options: &PythonOptions) -> Result<Option<PathBuf>, Error> {
-    match &options.uv {
-        Some(uv) => find_program(uv, options).map(Some).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Environment,
-                format!("COREML_UV is {}, and there is no such program", uv.display()),
-            )
-            .advise("set COREML_UV to the uv program, or unset it to use pip")
-        }),
-        None => Ok(find_program(Path::new("uv"), options)),
-    }
-}
-
-/// What there is of Python, without anything being made.
-pub(crate) struct Finding {
-    /// The `uv` that would be used.
-    pub(crate) uv: Result<Option<PathBuf>, Error>,
-    /// The interpreter, in words.
-    pub(crate) interpreter: Result<String, Error>,
-    /// The packages, in words; `None` when they would be installed first.
-    pub(crate) packages: Option<Result<String, Error>>,
-}
-
-/// Looks for what [`obtain`] would return for the default requirements.
-///
-/// Called by: `doctor.rs`.
-/// Parameters: `cache_dir` — the cache folder.
-pub(crate) fn examine(options: &PythonOptions, cache_dir: &Path) -> Finding {
-    let requirements = Requirements::default();
-    let uv = find_uv(options);
-    if let Some(own) = &options.interpreter {
-        let found = own_interpreter(own, options, &requirements);
-        let packages =
-            found.as_ref().ok().map(|program| interpreter::packages(program, &requirements));
-        let interpreter = found.map(|program| {
-            let version = Interpreter::probe(&program)
-                .map(|interpreter| interpreter.to_string())
-                .unwrap_or_default();
-            format!("COREML_PYTHON: {}, Python {version}", program.display())
-        });
-        return Finding { uv, interpreter, packages };
-    }
-    let found = interpreter::find(
-        options,
-        &requirements.range,
-        uv.as_ref().ok().and_then(|uv| uv.as_deref()),
-    );
-    let cache = Cache::new(cache_dir);
-    let ready = found
-        .as_ref()
-        .ok()
-        .and_then(|interpreter| environment::existing(interpreter, &requirements, &cache));
-    let packages = ready.map(|program| interpreter::packages(&program, &requirements));
-    let interpreter =
-        found.map(|interpreter| format!("{}, Python {interpreter}", interpreter.base.display()));
-    Finding { uv, interpreter, packages }
-}
-
-/// Returns `COREML_PYTHON`, if it works and has a fitting version.
-fn own_interpreter(
-    own: &Path,
-    options: &PythonOptions,
-    requirements: &Requirements,
-) -> Result<PathBuf, Error> {
-    let wrong = |problem: String| {
-        Error::new(ErrorKind::Environment, format!("COREML_PYTHON is {}, {problem}", own.display()))
-            .advise(format!(
-                "set COREML_PYTHON to a Python {} that has {}",
-                requirements.range,
-                requirements.packages.join(", ")
-            ))
-            .advise("or unset it: an environment with these packages is then made in the cache")
-    };
-    let program =
-        find_program(own, options).ok_or_else(|| wrong("and there is no such program".into()))?;
-    let interpreter =
-        Interpreter::probe(&program).map_err(|problem| wrong(format!("which {problem}")))?;
-    if !requirements.range.contains(interpreter.version) {
-        return Err(wrong(format!(
-            "which is Python {interpreter}, but Python {} is needed",
-            requirements.range
-        )));
-    }
-    Ok(program)
-}
-
-/// Returns the program that `name` means: a path, or a name to search for.
-fn find_program(name: &Path, options: &PythonOptions) -> Option<PathBuf> {
-    let here = std::env::current_dir().unwrap_or_default();
-    which::which_in(name, Some(&options.search_path), here).ok()
-}

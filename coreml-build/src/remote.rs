@@ -1,34 +1,30 @@
 //! The remote cache: converted models that a team's machines share.
 //!
-//! Owns: where it is, how it may be used, and its layout. Must not: be trusted. What it gives out
-//! is checked file by file, and against the lock where there is one; what is wrong with it is a
-//! warning, and the build goes on without it.
-//! Flow: `cargo.rs` makes a [`Remote`] from the environment; `session.rs` asks `exchange.rs` on a
-//! miss, which speaks to `store.rs` (a folder) or `http.rs` (a web server or, by signed URLs, a
-//! bucket).
-//!
-//! ```text
-//! ac/FINGERPRINT          a record: which archive has the entry, with its sizes and digests
-//! ac/SLOT                 which files a conversion of a primary key reads; each key has a few slots, filled in order
-//! cas/SHA256              an archive
-//! ```
-//!
-//! These are the paths of Bazel's HTTP caches, with records of our own. Nothing is ever changed:
-//! who writes first wins.
+//! Owns: where it is, how it may be used, and its layout.
+//! Must not: be trusted: every file is verified, against the lock too where there is one, and a
+//! fault is only a warning.
+//! Flow: `cargo.rs` makes a [`Remote`] (`location.rs`) from the environment; `build/fetch.rs` and
+//! `build/share.rs` reach it through `connection.rs` and `store.rs`, which is a folder
+//! (`folder.rs`) or a web server, with signed URLs a bucket (`http.rs`).
 
 #[cfg(feature = "s3")]
 mod bucket;
-mod exchange;
+mod connection;
+mod fault;
 mod folder;
 #[cfg(feature = "http")]
 mod http;
+mod layout;
 mod location;
 #[cfg(feature = "s3")]
 mod profile;
-mod record;
+pub(crate) mod record;
 #[cfg(feature = "s3")]
 mod signature;
 mod store;
 
-pub(crate) use exchange::Connection;
+pub(crate) use connection::{Connection, Problem};
+pub(crate) use fault::Fault;
+pub(crate) use layout::Part;
 pub use location::Remote;
+pub(crate) use store::Store;

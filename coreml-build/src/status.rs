@@ -1,12 +1,11 @@
-//! What a build is doing, told while it does it: to whoever listens, or in one line on the
+//! What a build is doing, reported while it does it: to an observer, or in one line on the
 //! terminal, since cargo hides what a build script prints.
 //!
-//! Owns: `/dev/tty`, and when it is written. Must not: fail; a build without a terminal says
+//! Owns: `/dev/tty`, and when it is written.   Must not: fail; a build without a terminal prints
 //! nothing.
-//! Flow: `environment.rs` and `driver.rs` tell what they are doing, and call [`Status::tick`] while
-//! they wait.
+//! Flow: `build/`, `python/environment.rs` and `python/driver.rs` report what they are doing, and
+//! call [`Status::tick`] while they wait.
 
-use crate::session::Options;
 use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,8 +51,8 @@ pub enum Progress {
     },
 }
 
-/// Who is told what a build does. It is called from the build's own thread, and should return at
-/// once.
+/// A function that is called with everything that a build does. It runs in the build's own thread,
+/// and should return at once.
 #[derive(Clone)]
 pub struct Observer(Arc<dyn Fn(&Progress) + Send + Sync>);
 
@@ -70,12 +69,12 @@ impl std::fmt::Debug for Observer {
     }
 }
 
-/// Where it is told what a build is doing.
+/// Reports what a build is doing.
 #[derive(Debug)]
 pub(crate) struct Status {
     /// The line on the terminal, when there is one.
     line: Mutex<Option<Line>>,
-    /// Who listens.
+    /// The observer.
     observer: Option<Observer>,
 }
 
@@ -99,32 +98,28 @@ trait Terminal: Write + Send + std::fmt::Debug {}
 impl<T: Write + Send + std::fmt::Debug> Terminal for T {}
 
 impl Status {
-    /// Opens the terminal; without one, and where the options want no status line, nothing is ever
-    /// written.
-    ///
-    /// Called by: `convert.rs`, `upkeep.rs` and `lock/make.rs`, once for all that they do.
-    pub(crate) fn new(options: &Options) -> Self {
-        let terminal =
-            if options.status { File::options().write(true).open("/dev/tty").ok() } else { None };
+    /// Opens the terminal; without one, or without `shown`, nothing is ever written.
+    pub(crate) fn new(shown: bool, observer: Option<&Observer>) -> Self {
+        let terminal = if shown { File::options().write(true).open("/dev/tty").ok() } else { None };
         let line = terminal.map(|terminal| Line::new(Box::new(terminal)));
-        Self { line: Mutex::new(line), observer: options.observer.clone() }
+        Self { line: Mutex::new(line), observer: observer.cloned() }
     }
 
-    /// Says that `what` begins; the time counts from here.
+    /// Reports that `what` begins; the time counts from here.
     pub(crate) fn begin(&self, what: &str) {
-        self.tell(|| Progress::Began { what: what.to_owned() });
+        self.observe(|| Progress::Began { what: what.to_owned() });
         self.with(|line| {
             line.since = Instant::now();
             line.say(what);
         });
     }
 
-    /// Says how far the conversion of a model is.
+    /// Reports how far the conversion of a model is.
     ///
     /// Parameters: `count` — how many models are done, and of how many; `detail` — with `N/M` in it
     /// where the stage has steps.
     pub(crate) fn converting(&self, count: (usize, usize), model: &str, stage: &str, detail: &str) {
-        self.tell(|| Progress::Converting {
+        self.observe(|| Progress::Converting {
             model: model.to_owned(),
             stage: stage.to_owned(),
             detail: detail.to_owned(),
@@ -138,9 +133,9 @@ impl Status {
         });
     }
 
-    /// Says that the conversion of a model has ended.
+    /// Reports that the conversion of a model has ended.
     pub(crate) fn ended(&self, model: &str, converted: bool) {
-        self.tell(|| Progress::Ended { model: model.to_owned(), converted });
+        self.observe(|| Progress::Ended { model: model.to_owned(), converted });
     }
 
     /// Brings the seconds up to date.
@@ -148,8 +143,8 @@ impl Status {
         self.with(Line::write);
     }
 
-    /// Tells whoever listens.
-    fn tell(&self, progress: impl FnOnce() -> Progress) {
+    /// Calls the observer.
+    fn observe(&self, progress: impl FnOnce() -> Progress) {
         if let Some(Observer(observe)) = &self.observer {
             observe(&progress());
         }

@@ -1,5 +1,4 @@
-//! Static rules about ML Programs and Apple's Neural Engine: what speaks against an operation
-//! running there.
+//! Static rules about ML Programs and Apple's Neural Engine: what may keep an operation off it.
 //!
 //! Owns: the rules with their sources ([`RULES`]), applying them to a package ([`lint`]), padding,
 //! SARIF.
@@ -10,6 +9,7 @@
 
 mod checks;
 mod finding;
+mod findings;
 mod padding;
 mod report;
 mod rules;
@@ -31,8 +31,8 @@ use std::collections::BTreeSet;
 pub struct Options {
     /// Identifiers of rules whose findings are not wanted.
     pub allow: BTreeSet<String>,
-    /// What the program asks of Core ML; `None` when nobody said so.
+    /// The compute units that the program asks for; `None` when they are not known.
     pub compute_units: Option<ComputeUnits>,
-    /// Where operations come from, as the conversion has noted it; empty when nobody knows.
+    /// Where operations come from, as the conversion noted it; empty when it did not.
     pub origins: Origins,
 }

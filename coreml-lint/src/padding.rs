@@ -1,7 +1,8 @@
 //! What padding the Neural Engine's memory layout may cost: an upper bound.
 //!
-//! Owns: the formula. The last axis is padded to a multiple of 64 bytes.
-//! Flow: `checks/tensors.rs` → [`Padding::of`] → rule ANE002 and the table of [`crate::Report`].
+//! Owns: the formula (the last axis is padded to a multiple of 64 bytes), and the sums.
+//! Flow: `checks/tensors.rs` → [`Padding::of`] → rule ANE002, and [`Tally`] → the table of
+//! [`crate::Report`].
 
 use coreml_spec::DataType;
 use serde::Serialize;
@@ -12,8 +13,11 @@ const ROW_ALIGNMENT: u64 = 64;
 /// Growth from which padding is worth a warning.
 const GROWTH_WARNED: f64 = 2.0;
 
-/// Padded size from which it is, in bytes: below, nobody notices.
+/// Padded size from which it is, in bytes: below, it costs nothing noticeable.
 const SIZE_WARNED: u64 = 16 << 10;
+
+/// Most tensors in the table of padding.
+const SHOWN: usize = 20;
 
 /// A tensor with its size in the Neural Engine's layout.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -57,6 +61,36 @@ impl Padding {
     /// Returns whether that is worth a warning.
     pub fn is_wasteful(&self) -> bool {
         self.growth() >= GROWTH_WARNED && self.padded >= SIZE_WARNED
+    }
+}
+
+/// The tensors between operations, added up.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Bytes of all of them.
+    pub(crate) bytes: u64,
+    /// The same with padding; at most this much.
+    pub(crate) padded: u64,
+    /// Those that padding makes much larger.
+    wasteful: Vec<Padding>,
+}
+
+impl Tally {
+    /// Adds a tensor.
+    pub(crate) fn add(&mut self, padding: Padding) {
+        self.bytes = self.bytes.saturating_add(padding.bytes);
+        self.padded = self.padded.saturating_add(padding.padded);
+        if padding.is_wasteful() {
+            self.wasteful.push(padding);
+        }
+    }
+
+    /// Returns the tensors that padding makes much larger, those that lose most first; no more than
+    /// a table can show.
+    pub(crate) fn into_worst(mut self) -> Vec<Padding> {
+        self.wasteful.sort_by_key(|padding| std::cmp::Reverse(padding.padded - padding.bytes));
+        self.wasteful.truncate(SHOWN);
+        self.wasteful
     }
 }
 

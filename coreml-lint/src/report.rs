@@ -1,18 +1,18 @@
 //! All that the rules say about a package.
 //!
-//! Owns: the order of checks and of findings, which operations count as eligible, the table of
-//! padding.
+//! Owns: the order of checks and of findings, and which operations count as eligible.
 //! Must not: know a rule's conditions; `checks/` does.
 //! Flow: the command line → [`lint`] → `checks/` per function.
 
-use crate::checks::{self, Findings};
+use crate::Options;
+use crate::checks;
+use crate::finding::Finding;
+use crate::findings::Findings;
+use crate::padding::{Padding, Tally};
+use crate::rules::Severity;
 use crate::scope::{Scope, is_constant};
-use crate::{Finding, Options, Padding, Severity};
 use coreml_spec::{Error, Package};
 use serde::Serialize;
-
-/// Most tensors in the table of padding.
-const PADDING_SHOWN: usize = 20;
 
 /// All that the rules say.
 #[derive(Clone, Debug, Serialize)]
@@ -21,8 +21,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Number of operations that compute something at run time.
     pub operations: usize,
-    /// How many of them no rule speaks against. Whether Core ML places them on the Neural Engine,
-    /// only a device tells.
+    /// Number of them that no rule excludes from the Neural Engine. Only a device shows whether
+    /// Core ML runs them there.
     pub eligible: usize,
     /// The tensors that padding makes at least twice as large, those that lose most first.
     pub padding: Vec<Padding>,
@@ -35,7 +35,7 @@ pub struct Report {
     pub verdicts: Vec<OperationVerdict>,
 }
 
-/// Whether a rule speaks against an operation.
+/// Whether a rule excludes an operation from the Neural Engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationVerdict {
     /// The function.
@@ -44,7 +44,7 @@ pub struct OperationVerdict {
     pub operation: String,
     /// Name of the first output.
     pub name: String,
-    /// Whether none does.
+    /// Whether no rule excludes it.
     pub eligible: bool,
 }
 
@@ -64,15 +64,7 @@ impl Report {
 pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     let (program, interface) = (package.program()?, package.interface()?);
     let mut findings = Findings::default();
-    let mut report = Report {
-        findings: Vec::new(),
-        operations: 0,
-        eligible: 0,
-        padding: Vec::new(),
-        bytes: 0,
-        padded: 0,
-        verdicts: Vec::new(),
-    };
+    let (mut tally, mut verdicts) = (Tally::default(), Vec::new());
     for (name, function) in &program.functions {
         // `interface` has refused functions without a block.
         let Some(scope) = Scope::new(package, name, function) else { continue };
@@ -81,9 +73,9 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
         }
         let mut eligible = Vec::with_capacity(scope.operations.len());
         for operation in &scope.operations {
-            eligible.push(checks::operation(&scope, operation, &mut findings, &mut report)?);
+            eligible.push(checks::operation(&scope, operation, &mut findings, &mut tally)?);
             if !is_constant(operation) {
-                report.verdicts.push(OperationVerdict {
+                verdicts.push(OperationVerdict {
                     function: name.clone(),
                     operation: operation.r#type.clone(),
                     name: operation
@@ -97,23 +89,21 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
         }
         checks::placement(&scope, &eligible, &mut findings);
     }
-    report.operations = report.verdicts.len();
-    report.eligible = report.verdicts.iter().filter(|verdict| verdict.eligible).count();
+    let operations = verdicts.len();
+    let eligible = verdicts.iter().filter(|verdict| verdict.eligible).count();
     let size = package.files()?.iter().map(|(_, size)| size).sum();
-    checks::size(size, report.operations == report.eligible, &mut findings);
-    report.padding.sort_by_key(|padding| std::cmp::Reverse(padding.padded - padding.bytes));
-    report.padding.truncate(PADDING_SHOWN);
-    report.findings = findings.0;
-    report.findings.retain(|finding| !options.allow.contains(finding.rule.id));
-    for place in report.findings.iter_mut().map(|finding| &mut finding.place) {
+    checks::size(size, operations == eligible, &mut findings);
+    let mut findings = findings.0;
+    findings.retain(|finding| !options.allow.contains(finding.rule.id));
+    for place in findings.iter_mut().map(|finding| &mut finding.place) {
         place.origin = options
             .origins
             .get(&place.function)
             .and_then(|origins| origins.get(&place.name))
             .cloned();
     }
-    report
-        .findings
-        .sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
-    Ok(report)
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
+    let (bytes, padded) = (tally.bytes, tally.padded);
+    let padding = tally.into_worst();
+    Ok(Report { findings, operations, eligible, padding, bytes, padded, verdicts })
 }

@@ -88,7 +88,10 @@ pub fn rule(id: &str) -> Option<&'static Rule> {
 
 /// Declares the rules and their list.
 macro_rules! rules {
-    ($($name:ident $severity:ident $grade:ident $ineligible:literal $title:literal $advice:literal)*) => {
+    ($(
+        $name:ident $severity:ident $grade:ident $ineligible:literal
+        $title:literal $advice:literal
+    )*) => {
         $(
             #[doc = $title]
             pub(crate) const $name: &Rule = &Rule {

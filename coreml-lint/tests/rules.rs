@@ -202,7 +202,10 @@ fn a_finding_stands_at_the_line_of_python_that_it_comes_from() {
     let results = log["runs"][0]["results"].as_array().unwrap();
     let result = |rule: &str| results.iter().find(|result| result["ruleId"] == rule).unwrap();
     let physical = |uri: &str| serde_json::json!({ "artifactLocation": { "uri": uri } });
-    let module = |path: &str| serde_json::json!({ "name": path, "fullyQualifiedName": path, "kind": "module" });
+    let module = |path: &str| {
+        let kind = "module";
+        serde_json::json!({ "name": path, "fullyQualifiedName": path, "kind": kind })
+    };
     let stride = &result("ANE042")["locations"][0];
     assert_eq!(stride["physicalLocation"]["artifactLocation"]["uri"], "python/a%20net.py");
     assert_eq!(stride["physicalLocation"]["region"]["startLine"], 12);

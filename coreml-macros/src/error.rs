@@ -1,7 +1,7 @@
-//! Errors that stand in the user's code.
+//! Errors in the user's code.
 //!
-//! Owns: [`Error`], its place, and the stub that stands in for the types.
-//! Flow: made in `module.rs`, shown by the compiler.
+//! Owns: [`Error`], its location, and the stub that replaces the types.
+//! Flow: `module.rs` makes one; the compiler shows it.
 
 use coreml_spec::rust_identifiers;
 use proc_macro2::{Span, TokenStream};
@@ -37,11 +37,11 @@ impl Error {
 
     /// Returns the error together with stand-ins for the types that are missing because of it.
     ///
-    /// What the types would look like is not known here, and every use of them would be one more
-    /// error. An array whose length is an error has no type that the compiler could complain about,
-    /// and neither has what it dereferences to: calls, fields, variants and struct literals of the
-    /// stand-ins all pass. Only `impl` blocks for them do not, and modules of models whose names
-    /// are not known.
+    /// The real types are unknown here, and every use of them would be another error. An array
+    /// whose length is an error has no type that the compiler could complain about, and the same
+    /// holds for what it dereferences to: calls, fields, variants and struct literals of the
+    /// stand-ins all pass. Only `impl` blocks for them, and modules of models with unknown names,
+    /// still are errors.
     pub(crate) fn to_stub(&self) -> TokenStream {
         let error = self.to_compile_error();
         let types = quote! {

@@ -1,15 +1,15 @@
 //! From the index to code: a pure function.
 //!
-//! Owns: the order of the generated items. Must not: read anything; what it needs stands in
-//! [`Built`].
-//! Flow: `module.rs` → here → one file per kind of item. Generated code names only public items of
-//! `coreml-rt` and its `private` module; what can be library code there is not generated here.
+//! Owns: the order of the generated items. Must not: read anything except its argument [`Built`].
+//! Flow: `module.rs` → here → one file for each kind of item. Generated code names only public
+//! items of `coreml-rt` and its `private` module; logic belongs there, not into generated code.
 
 mod asynchronous;
 mod buckets;
 mod classes;
 mod docs;
 mod enumerated;
+mod feature_type;
 mod features;
 mod model;
 mod names;
@@ -18,31 +18,30 @@ mod state;
 mod support;
 
 use crate::load::Built;
-use names::{Model, Package, Place};
+use names::{NamedModel, NamedPackage, Paths};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates the items of the module for `manifest`.
 ///
-/// Called by: [`crate::module`].
-/// Errors: what in the models has no types yet, all of it in one message.
+/// Errors: one message with everything in the models that has no Rust type yet.
 pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, String> {
     let packages = names::packages(&built.models)?;
     support::check(manifest, &packages)?;
-    let place = Place::new(manifest, built)?;
+    let paths = Paths::new(manifest, built)?;
 
     let version = env!("CARGO_PKG_VERSION");
-    let index_file = &place.index_file;
+    let index_file = &paths.index_file;
     let about = docs::module(manifest, &packages);
     let items = if built.models.single {
-        packages.iter().map(|package| package_items(package, &place)).collect::<TokenStream>()
+        packages.iter().map(|package| package_items(package, &paths)).collect::<TokenStream>()
     } else {
         let modules = packages.iter().map(|package| {
             let about = match &package.functions[..] {
                 [model] => docs::model_module(model),
                 _ => docs::package_module(package),
             };
-            let (name, items) = (&package.module, package_items(package, &place));
+            let (name, items) = (&package.module, package_items(package, &paths));
             quote!(#[doc = #about] pub mod #name { #items })
         });
         let about = format!("All models of `{}`, loaded together.", docs::code(manifest));
@@ -64,13 +63,13 @@ pub(crate) fn expand(manifest: &str, built: &Built) -> Result<TokenStream, Strin
 }
 
 /// Generates what one package has: a model, or a module for each of its functions.
-fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
+fn package_items(package: &NamedPackage<'_>, paths: &Paths) -> TokenStream {
     if let [model] = &package.functions[..] {
-        return model_items(model, place);
+        return model_items(model, paths);
     }
     let modules = package.functions.iter().map(|model| {
         let (name, about) = (&model.module, docs::model_module(model));
-        let items = model_items(model, place);
+        let items = model_items(model, paths);
         quote!(#[doc = #about] pub mod #name { #items })
     });
     let about = "All functions of the package, loaded together.";
@@ -78,22 +77,22 @@ fn package_items(package: &Package<'_>, place: &Place) -> TokenStream {
         .functions
         .iter()
         .map(|model| (&model.module, format_ident!("Model"), docs::model_summary(model)));
-    let all = loaded_together(&place.manifest, about, fields);
+    let all = loaded_together(&paths.manifest, about, fields);
     quote!(#all #(#modules)*)
 }
 
 /// Generates what one model has.
-fn model_items(model: &Model<'_>, place: &Place) -> TokenStream {
+fn model_items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let loading = if model.buckets.is_empty() {
-        model::items(model, place)
+        model::items(model, paths)
     } else {
-        buckets::items(model, place)
+        buckets::items(model, paths)
     };
     let asynchronous = asynchronous::items(model);
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
-    let tests = parity::items(model, place);
+    let tests = parity::items(model, paths);
     quote!(#loading #asynchronous #structs #state #label #tests)
 }
 

@@ -1,9 +1,10 @@
 //! The `#[coreml_model]` attribute: typed Rust for the models of a manifest.
 //!
-//! Owns: the door. Must not: run anything, parse packages, or read more than one file.
+//! Owns: the attribute's entry point. Must not: run anything, parse packages, or read more than one
+//! file.
 //! Flow: `load.rs` reads the index that the build script left, `expand.rs` turns it into code
-//! (pure), `error.rs` keeps a failure from causing others. Re-exported as
-//! `coreml_rt::coreml_model`, which is how to use it.
+//! (pure), `error.rs` prevents one failure from causing others. Use it as
+//! `coreml_rt::coreml_model`.
 
 mod error;
 mod expand;
@@ -19,23 +20,23 @@ use proc_macro::TokenStream;
 /// pub mod digits {}
 /// ```
 ///
-/// The manifest is named as in `build.rs`, where `coreml_build::compile("digits.toml")` converts
-/// its models.
+/// Name the manifest as in `build.rs`, where `coreml_build::compile("digits.toml")` converts its
+/// models.
 ///
-/// - A manifest with a single `[model]` gives `Model`, `Input`, `Output` and, for a classifier,
+/// - A manifest with a single `[model]` generates `Model`, `Input`, `Output` and, for a classifier,
 ///   `Label`.
-/// - A manifest with `[models.NAME]` gives a module with these for each, and `Models`, which holds
-///   and loads them all.
-/// - Where the conversion kept samples, `cargo test` compares each model with PyTorch.
+/// - A manifest with `[models.NAME]` generates a module with these for each model, and `Models`,
+///   which holds and loads all of them.
+/// - If the conversion kept samples, `cargo test` compares each model with PyTorch.
 ///
-/// The module keeps its visibility, attributes and documentation. It must be empty: what belongs to
-/// the models can stand beside the module, `impl` blocks included.
+/// The module keeps its visibility, attributes and documentation. It must be empty: put your own
+/// items, `impl` blocks included, beside the module.
 ///
-/// When the models could not be built, the message of the build stands at the attribute. The module
-/// then holds stand-ins that let every use of `Model`, `Models`, `Input`, `Output` and `Label`
-/// pass, so that one mistake is one error. What they cannot stand in for, and what then is an error
-/// of its own: an `impl` block for a generated type, and the module of one of several models while
-/// the manifest cannot be read far enough to know its name.
+/// If the models could not be built, the compiler shows the message of the build at the attribute.
+/// The module then holds stand-ins for `Model`, `Models`, `Input`, `Output` and `Label` that allow
+/// every use, so that one mistake is one error. Two things still are errors of their own: an `impl`
+/// block for a generated type, and the module of one of several models while the manifest is too
+/// damaged to know its name.
 #[proc_macro_attribute]
 pub fn coreml_model(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let environment = load::Environment::of_process();

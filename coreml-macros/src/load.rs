@@ -1,14 +1,14 @@
-//! Reading the index: the only contact of the macro with the world.
+//! Reading the index: the only I/O of the macro.
 //!
-//! Owns: the variables and the one file that are read, and what to do when they are not there.
-//! Flow: `module.rs` → here; the file is written by `coreml_build::compile`.
+//! Owns: the variables and the one file that are read, and the advice when they are missing.
+//! Flow: `module.rs` → here; `coreml_build::compile` writes the file.
 
 use coreml_spec::{INDEX_FILE, INDEX_VERSION, Index, Models, Outcome, index_folder};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What cargo says about the package that is compiled.
+/// What cargo says about the package being compiled.
 pub(crate) struct Environment {
     /// `OUT_DIR`: set when the package has a build script and it has run.
     pub(crate) out_dir: Option<PathBuf>,
@@ -56,9 +56,8 @@ struct AnyVersion {
     version: u32,
 }
 
-/// Reads what the build script made of `manifest`.
+/// Reads what the build script made from `manifest`.
 ///
-/// Called by: [`crate::module`].
 /// Parameters: `manifest` — as the user wrote it.
 pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, Missing> {
     let Some(out_dir) = &environment.out_dir else {
@@ -87,11 +86,13 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
         let own = env!("CARGO_PKG_VERSION");
         return Err(format!(
             "coreml-build and coreml-rt are of different versions: coreml-build wrote version \
-            {version} of the index, \
-             and coreml-rt {own} reads version {INDEX_VERSION}. Give both the same version in \
-             Cargo.toml:\n\n    \
-             [dependencies]\n    coreml-rt = \
-             \"={own}\"\n    [build-dependencies]\n    coreml-build = \"={own}\""
+             {version} of the index, and coreml-rt {own} reads version {INDEX_VERSION}. Give both \
+             the same version in Cargo.toml:\n\
+             \n    \
+             [dependencies]\n    \
+             coreml-rt = \"={own}\"\n    \
+             [build-dependencies]\n    \
+             coreml-build = \"={own}\""
         )
         .into());
     }
@@ -107,16 +108,22 @@ fn without_build_products(manifest: &str, package_root: Option<&Path>) -> String
     if package_root.is_some_and(|root| root.join("build.rs").is_file()) {
         return format!(
             "`{manifest}` has not been built: build.rs failed or has not run. `cargo build` shows \
-            its error; an editor \
-             must be allowed to run build scripts (rust-analyzer: `cargo.buildScripts.enable`)"
+             its error; an editor must be allowed to run build scripts (rust-analyzer: \
+             `cargo.buildScripts.enable`)"
         );
     }
     let own = env!("CARGO_PKG_VERSION");
     format!(
         "`{manifest}` has not been built, because this package has no build script. Add a file \
-        build.rs beside \
-         Cargo.toml:\n\n    fn main() {{\n        {}\n    }}\n\nand to \
-         Cargo.toml:\n\n    [build-dependencies]\n    \
+         build.rs beside Cargo.toml:\n\
+         \n    \
+         fn main() {{\n        \
+         {}\n    \
+         }}\n\
+         \n\
+         and to Cargo.toml:\n\
+         \n    \
+         [build-dependencies]\n    \
          coreml-build = \"={own}\"",
         compile_line(manifest)
     )

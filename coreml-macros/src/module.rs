@@ -1,6 +1,6 @@
-//! The attribute and the module under it.
+//! The attribute and the module below it.
 //!
-//! Owns: what may be written, and putting the generated items into the user's module.
+//! Owns: what the user may write, and adding the generated items to the user's module.
 //! Flow: `lib.rs` → here → `load.rs` → `expand.rs`; on an error → `error.rs`.
 
 use crate::error::Error;
@@ -14,9 +14,7 @@ use syn::{ItemMod, LitStr};
 /// How the attribute is written, for messages.
 const USAGE: &str = "#[coreml_rt::coreml_model(\"model.toml\")]\npub mod model {}";
 
-/// Expands the attribute, whatever happens.
-///
-/// Called by: [`crate::coreml_model`].
+/// Expands the attribute, also after an error.
 pub(crate) fn expand_attribute(
     arguments: TokenStream,
     item: TokenStream,
@@ -63,8 +61,8 @@ fn check_module(module: &ItemMod) -> Result<(), Error> {
         Some(item) => {
             let message = format!(
                 "the module `{name}` under #[coreml_model] must be empty, because the macro fills \
-                it: move its items \
-                 beside it; an `impl {name}::Model {{ … }}` may stand anywhere in the crate"
+                 it: move its items beside it; an `impl {name}::Model {{ … }}` may stand anywhere \
+                 in the crate"
             );
             Err(Error::new(item.span(), message))
         }
@@ -92,10 +90,10 @@ fn parse_manifest(arguments: TokenStream) -> Result<LitStr, Error> {
     Ok(manifest)
 }
 
-/// Puts `items` into the user's module.
+/// Adds `items` to the user's module.
 ///
-/// Not all generated items are used by every program, a label may have to be numbered (`Cat_2`),
-/// and a private module may hold the public types: none of this is for the user to act on.
+/// It allows what the user cannot change: unused items, numbered labels (`Cat_2`), and public types
+/// in a private module.
 fn fill(module: &ItemMod, items: TokenStream) -> TokenStream {
     let ItemMod { attrs, vis, unsafety, mod_token, ident, .. } = module;
     let own_items = module.content.iter().flat_map(|(_, items)| items);

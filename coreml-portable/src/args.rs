@@ -3,16 +3,37 @@
 //! Owns: the difference between an argument that must be known now (an axis, a mode) and one that
 //! the graph computes.
 //! Must not: append nodes other than constants.
-//! Flow: `translate.rs` makes one per operation and hands it to the operation's row.
+//! Flow: `emitter.rs` makes one per operation and hands it to the operation's row.
 
 use crate::constant::ConstantEntry;
 use crate::error::OpError;
 use crate::graph::{Graph, Layout, Value};
-use crate::program::{Binding, Operation, TensorType, Type};
+use crate::program::{Binding, Block, Operation, TensorType, Type};
 use crate::scope::{Entry, Scope};
-use crate::translate::Translator;
-use coreml_spec::{Constant, DataType};
+use coreml_spec::{Constant, DataType, proto};
+use std::fmt::Debug;
 use std::rc::Rc;
+
+/// What a row may ask of the program around its operation.
+pub(crate) trait Context<'a>: Debug {
+    /// Returns a constant of the program.
+    fn constant(&self, value: &'a proto::Value) -> Result<Constant<'a>, OpError>;
+
+    /// Returns whether a `linear` multiplies by the constant of that name.
+    fn is_factor(&self, name: &str) -> bool;
+
+    /// Translates a body of control flow inside the graph's body that is being built.
+    ///
+    /// Parameters: `parent` — what names mean where the body stands; `inputs` — what it gets.
+    /// Returns: what it gives.
+    fn emit_body(
+        &self,
+        block: &Block<'a>,
+        g: &mut Graph,
+        parent: &Scope<'_, 'a>,
+        inputs: Vec<Entry<'a>>,
+    ) -> Result<Vec<Entry<'a>>, OpError>;
+}
 
 /// The arguments of one operation.
 #[derive(Debug)]
@@ -21,8 +42,8 @@ pub(crate) struct Args<'s, 'a> {
     pub(crate) operation: &'s Operation<'a>,
     /// What names mean here.
     pub(crate) scope: &'s Scope<'s, 'a>,
-    /// For bodies of control flow, and for constants in place.
-    pub(crate) translator: &'s Translator<'a>,
+    /// What the row may ask of the program around the operation.
+    pub(crate) context: &'s dyn Context<'a>,
 }
 
 impl<'s, 'a> Args<'s, 'a> {
@@ -49,7 +70,7 @@ impl<'s, 'a> Args<'s, 'a> {
                 OpError::invalid(format!("it uses `{name}`, which no operation before it makes"))
             }),
             Binding::Value(value) => {
-                let constant = self.translator.constant(value)?;
+                let constant = self.context.constant(value)?;
                 Ok(Entry::Constant(Rc::new(ConstantEntry::literal(
                     std::ptr::from_ref(value).addr(),
                     constant,
@@ -61,16 +82,16 @@ impl<'s, 'a> Args<'s, 'a> {
 
     /// Returns a required tensor as a value of the graph.
     pub(crate) fn tensor(&self, g: &mut Graph, name: &str) -> Result<Value, OpError> {
-        as_tensor(g, &self.entry(name)?, Layout::Plain)
+        self.entry(name)?.tensor(g, Layout::Plain)
     }
 
     /// Returns a required constant matrix with rows and columns exchanged.
     pub(crate) fn transposed(&self, g: &mut Graph, name: &str) -> Result<Value, OpError> {
         let entry = self.entry(name)?;
         match entry {
-            Entry::Constant(..) => as_tensor(g, &entry, Layout::Transposed),
+            Entry::Constant(..) => entry.tensor(g, Layout::Transposed),
             _ => {
-                let x = as_tensor(g, &entry, Layout::Plain)?;
+                let x = entry.tensor(g, Layout::Plain)?;
                 Ok(g.transpose(&x, &[1, 0]))
             }
         }
@@ -80,7 +101,7 @@ impl<'s, 'a> Args<'s, 'a> {
     /// weight of a `linear`, where the engine wants it so.
     pub(crate) fn is_stored_transposed(&self, g: &Graph, name: &str) -> Result<bool, OpError> {
         let is_factor = match self.operation.arguments.get(name).map(Vec::as_slice) {
-            Some(&[Binding::Name(name)]) => self.translator.factors.contains(name),
+            Some(&[Binding::Name(name)]) => self.context.is_factor(name),
             _ => false,
         };
         Ok(is_factor
@@ -95,17 +116,17 @@ impl<'s, 'a> Args<'s, 'a> {
 
     /// Returns the tensors of a tuple.
     pub(crate) fn tensors(&self, g: &mut Graph, name: &str) -> Result<Vec<Value>, OpError> {
-        self.entries(name)?.iter().map(|entry| as_tensor(g, entry, Layout::Plain)).collect()
+        self.entries(name)?.iter().map(|entry| entry.tensor(g, Layout::Plain)).collect()
     }
 
     /// Returns the type of a required tensor.
     pub(crate) fn ty(&self, name: &str) -> Result<TensorType, OpError> {
-        Ok(type_of(&self.entry(name)?))
+        Ok(self.entry(name)?.ty())
     }
 
     /// Returns the types of the tensors of a tuple.
     pub(crate) fn types(&self, name: &str) -> Result<Vec<TensorType>, OpError> {
-        Ok(self.entries(name)?.iter().map(type_of).collect())
+        Ok(self.entries(name)?.iter().map(Entry::ty).collect())
     }
 
     /// Returns the number of dimensions of a required tensor.
@@ -221,30 +242,6 @@ pub(crate) fn normalized(axis: i64, rank: usize) -> Result<i64, OpError> {
         Err(OpError::invalid(format!(
             "its axis {axis} is outside of a tensor with {rank} dimensions"
         )))
-    }
-}
-
-/// Returns an entry as a tensor of the graph.
-pub(crate) fn as_tensor(
-    g: &mut Graph,
-    entry: &Entry<'_>,
-    layout: Layout,
-) -> Result<Value, OpError> {
-    match entry {
-        Entry::Constant(constant) => g.constant(constant, layout),
-        Entry::Tensor(value, _) | Entry::List(value, _) => Ok(value.clone()),
-        Entry::State(_) => {
-            Err(OpError::invalid("it uses a state as a tensor; only read_state may"))
-        }
-    }
-}
-
-/// Returns an entry's type; of a list, that of its elements.
-pub(crate) fn type_of(entry: &Entry<'_>) -> TensorType {
-    match entry {
-        Entry::Constant(constant) => constant.ty.clone(),
-        Entry::Tensor(_, ty) | Entry::List(_, ty) => ty.clone(),
-        Entry::State(_) => TensorType { data_type: DataType::Float32, dims: Vec::new() },
     }
 }
 

@@ -1,9 +1,9 @@
 //! Constants of a program: literals, and what `constexpr_*` operations make of them.
 //!
-//! Owns: when an expression is computed: each time that somebody needs it, so that expanded weights
-//! live no longer than it takes to copy them into the graph.
+//! Owns: when an expression is computed: each time that its value is needed, so that expanded
+//! weights live no longer than it takes to copy them into the graph.
 //! Must not: know single operations; `ops/constexpr.rs` does.
-//! Flow: `translate.rs` binds constants in a scope; `args.rs` and `graph.rs` read them.
+//! Flow: `emitter.rs` binds constants in a scope; `args.rs` and `graph.rs` read them.
 
 use crate::error::OpError;
 use crate::program::TensorType;
@@ -18,7 +18,7 @@ pub(crate) type Expand = fn(&Arguments<'_>) -> Result<Vec<Expanded>, OpError>;
 /// A constant of a program.
 #[derive(Clone, Debug)]
 pub(crate) struct ConstantEntry<'a> {
-    /// Tells constants apart.
+    /// Different for different constants.
     pub(crate) identity: usize,
     /// Type.
     pub(crate) ty: TensorType,
@@ -111,7 +111,7 @@ impl<'a> ConstantEntry<'a> {
         let bytes = if integer {
             elements.iter().flat_map(|element| (*element as i32).to_le_bytes()).collect()
         } else {
-            crate::graph::le_bytes(elements)
+            elements.into_iter().flat_map(f32::to_le_bytes).collect()
         };
         let data_type = if integer { DataType::Int32 } else { DataType::Float32 };
         Ok(Cow::Owned(Constant { data_type, dims, bytes: Cow::Owned(bytes), strings: &[] }))

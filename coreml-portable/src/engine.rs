@@ -8,102 +8,40 @@
 mod onnxruntime;
 mod rten;
 
+use crate::engine_kind::EngineKind;
 use crate::error::Error;
-use crate::graph::Dialect;
-use crate::translate::Translation;
-use std::fmt::{self, Debug};
+use crate::translation::Translation;
+use std::fmt::Debug;
 
-/// The engines that can run a translated program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum EngineKind {
-    /// rten, in pure Rust: always there.
-    #[default]
-    Rten,
-    /// ONNX Runtime: with the feature `onnxruntime`, and a shared library found by `ORT_DYLIB_PATH`
-    /// or in a Python environment.
-    OnnxRuntime,
-}
-
-impl EngineKind {
-    /// All engines, the default first.
-    pub const ALL: [Self; 2] = [Self::Rten, Self::OnnxRuntime];
-
-    /// Returns the engine of that name: `rten` or `onnxruntime`.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|engine| engine.name() == name)
-    }
-
-    /// Returns the name by which options choose the engine: `rten` or `onnxruntime`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Rten => "rten",
-            Self::OnnxRuntime => "onnxruntime",
-        }
-    }
-
-    /// Returns whether the program was built with the engine. The shared library of ONNX Runtime
-    /// has to be there besides.
-    pub fn is_built(self) -> bool {
-        self == Self::Rten || cfg!(feature = "onnxruntime")
-    }
-
-    /// Returns what ONNX the engine understands.
-    pub(crate) fn dialect(self) -> Dialect {
-        match self {
-            Self::Rten => rten::DIALECT,
-            Self::OnnxRuntime => Dialect { widens_constants: true, ..Dialect::FULL },
-        }
-    }
-
-    /// Returns whether the engine has half precision, so that results can be rounded to it.
-    pub(crate) fn rounds(self) -> bool {
-        self == Self::OnnxRuntime
-    }
-
-    /// Loads a translated function.
-    ///
-    /// Parameters: `threads` — how many to compute with; `None` for as many as the machine has
-    /// cores.
-    pub(crate) fn load(
-        self,
-        translation: Translation,
-        threads: Option<usize>,
-    ) -> Result<Box<dyn Engine>, Error> {
-        match self {
-            Self::Rten => match rten::Rten::load(translation, threads) {
-                Ok(rten) => Ok(Box::new(rten)),
-                Err(Error::Engine { engine, message }) => {
-                    let message = format!(
-                        "{message}; the other engine, {}, has all of \
-                        ONNX",
-                        Self::OnnxRuntime
-                    );
-                    Err(Error::Engine { engine, message })
-                }
-                Err(error) => Err(error),
-            },
-            #[cfg(feature = "onnxruntime")]
-            Self::OnnxRuntime => {
-                Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?))
+/// Loads a translated function into an engine.
+///
+/// Parameters: `threads` — how many to compute with; `None` for as many as the machine has cores.
+/// Errors: [`Error::Options`] when the engine is not in this build, otherwise [`Error::Engine`].
+pub(crate) fn load(
+    kind: EngineKind,
+    translation: Translation,
+    threads: Option<usize>,
+) -> Result<Box<dyn Engine>, Error> {
+    match kind {
+        EngineKind::Rten => match rten::Rten::load(translation, threads) {
+            Ok(rten) => Ok(Box::new(rten)),
+            Err(Error::Engine { engine, message }) => {
+                let other = EngineKind::OnnxRuntime;
+                let message = format!("{message}; the other engine, {other}, has all of ONNX");
+                Err(Error::Engine { engine, message })
             }
-            #[cfg(not(feature = "onnxruntime"))]
-            Self::OnnxRuntime => Err(Error::Options(
-                "this program was built without the engine ONNX Runtime; build it with the Cargo \
-                feature `onnxruntime`, which \
-                 coreml-rt, coreml-portable and cargo-coreml have"
-                    .to_owned(),
-            )),
+            Err(error) => Err(error),
+        },
+        #[cfg(feature = "onnxruntime")]
+        EngineKind::OnnxRuntime => {
+            Ok(Box::new(onnxruntime::OnnxRuntime::load(translation, threads)?))
         }
-    }
-}
-
-impl fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rten => "rten",
-            Self::OnnxRuntime => "ONNX Runtime",
-        })
+        #[cfg(not(feature = "onnxruntime"))]
+        EngineKind::OnnxRuntime => Err(Error::Options(
+            "this program was built without the engine ONNX Runtime; build it with the Cargo \
+             feature `onnxruntime`, which coreml-rt, coreml-portable and cargo-coreml have"
+                .to_owned(),
+        )),
     }
 }
 

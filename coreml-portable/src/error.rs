@@ -3,7 +3,7 @@
 //! Owns: [`Error`] for callers and [`OpError`] for the rows of the operation table.
 //! Must not: mix "your model or input is wrong" with "this crate or its engine cannot do that yet".
 
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -115,7 +115,7 @@ pub struct Problem {
     pub count: usize,
     /// What is missing.
     pub reason: String,
-    /// Another engine than the chosen one, which has it.
+    /// Another engine than the chosen one, which supports it.
     pub alternative: Option<EngineKind>,
 }
 
@@ -126,7 +126,7 @@ impl fmt::Display for Problem {
             write!(f, " ({} times)", self.count)?;
         }
         if let Some(engine) = self.alternative {
-            write!(f, "; the engine {engine} has it")?;
+            write!(f, "; the engine {engine} supports it")?;
         }
         Ok(())
     }

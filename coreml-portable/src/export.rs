@@ -1,4 +1,4 @@
-//! A program as an ONNX file, for every platform that speaks ONNX.
+//! A program as an ONNX file, for every platform that runs ONNX.
 //!
 //! Owns: where the weights of the file stand: inside, or beside it when protobuf's limit of 2 GB is
 //! near.
@@ -39,7 +39,7 @@ pub fn to_onnx(package: &Package, function: Option<&str>) -> Result<Onnx, Error>
     let interface = package.interface()?;
     let function = chosen(&interface, function)?;
     let translation =
-        translate(package, &function.name, Settings { engine: None, round_to_half: false })?;
+        translate(package, function, Settings { engine: None, round_to_half: false })?;
     Ok(Onnx { model: translation.model, weights: translation.weights.into_bytes() })
 }
 
@@ -76,8 +76,8 @@ impl Onnx {
 
     /// Writes the file, and beside it `<file>.data` when there is more than 1 GiB of weights.
     ///
-    /// Each file is written under another name and renamed when it is complete, so that nobody ever
-    /// sees half of it; one that is there already is replaced.
+    /// Each file is written under another name and renamed when it is complete, so that no
+    /// reader sees half of it; an older one is replaced.
     /// Returns: the files with their sizes in bytes, the model first.
     /// Errors: [`Error::Io`] when a file cannot be written, [`Error::Invalid`] when the path is no
     /// file name.

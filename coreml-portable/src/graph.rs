@@ -1,6 +1,6 @@
 //! The ONNX graph under construction.
 //!
-//! Owns: unique names, nodes, initializers and where their bytes lie.
+//! Owns: unique names, nodes, initializers and the place of their bytes.
 //! Must not: know MIL operations; rows know those and call this.
 //! Flow: `translate.rs` makes one per program; rows append nodes; [`Graph::finish`] gives the model
 //! for an engine.
@@ -8,8 +8,7 @@
 mod constants;
 mod nodes;
 
-pub(crate) use constants::le_bytes;
-
+use crate::dialect::Dialect;
 use crate::error::OpError;
 use crate::limit::STATE_IN_BODY;
 use crate::onnx::{
@@ -45,36 +44,10 @@ impl Value {
 /// A constant's layout in the graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Layout {
-    /// As MIL has it.
+    /// That of MIL.
     Plain,
     /// A matrix with rows and columns exchanged, for weights that MIL stores as `[out, in]`.
     Transposed,
-}
-
-/// What ONNX an engine understands, where engines differ and a row can do without.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Dialect {
-    /// Convolution and pooling over three spatial dimensions.
-    pub(crate) volumes: bool,
-    /// Matrix products of integers.
-    pub(crate) integer_products: bool,
-    /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
-    pub(crate) transposed_weights: bool,
-    /// Half-precision constants are widened when the engine loads the model, not by us.
-    pub(crate) widens_constants: bool,
-    /// ArgMax and ArgMin take the first of equals, as ONNX says.
-    pub(crate) first_of_equals: bool,
-}
-
-impl Dialect {
-    /// All of ONNX.
-    pub(crate) const FULL: Self = Self {
-        volumes: true,
-        integer_products: true,
-        transposed_weights: true,
-        widens_constants: false,
-        first_of_equals: true,
-    };
 }
 
 /// The graph under construction.
@@ -149,8 +122,6 @@ impl Graph {
     }
 
     /// Sets what new nodes are named after.
-    ///
-    /// Called by: `translate.rs`, before each row.
     pub(crate) fn begin(&mut self, origin: &str) {
         self.origin.clear();
         self.origin.push_str(origin);
@@ -186,7 +157,7 @@ impl Graph {
 
     /// Replaces what a state holds.
     ///
-    /// Errors: inside of a body, which may run any number of times.
+    /// Errors: inside a body, which may run any number of times.
     pub(crate) fn write_state(&mut self, index: usize, value: Value) -> Result<(), OpError> {
         if self.depth > 0 {
             return Err(STATE_IN_BODY.error());
@@ -236,7 +207,7 @@ impl Graph {
     /// Appends a node that gives `value` another name: what a graph's or a body's output must be
     /// called.
     ///
-    /// Called by: `translate.rs` for outputs; `name` was reserved by [`Graph::reserve`].
+    /// Parameters: `name` — one that [`Graph::reserve`] reserved, when it is a graph's output.
     pub(crate) fn rename(&mut self, value: &Value, name: &str) {
         self.push("Identity", &[value], vec![name.to_owned()], Vec::new());
     }

@@ -8,12 +8,17 @@
 
 mod args;
 mod constant;
+mod dialect;
+mod emitter;
 mod engine;
+mod engine_kind;
 mod error;
 mod export;
+mod findings;
 mod graph;
 mod limit;
 mod onnx;
+mod op;
 mod ops;
 mod outputs;
 mod program;
@@ -22,13 +27,15 @@ mod session;
 mod shape_check;
 mod state;
 mod translate;
+mod translation;
 mod weights;
 
-pub use engine::EngineKind;
+pub use engine_kind::EngineKind;
 pub use error::{Error, Problem, Unsupported};
 pub use export::{Onnx, to_onnx};
 pub use limit::Limit;
-pub use ops::{Op, Opset, Param, operations};
+pub use op::{Op, Opset, Param};
+pub use ops::operations;
 pub use outputs::Outputs;
 pub use session::{Keeper, Options, Session};
 pub use state::State;

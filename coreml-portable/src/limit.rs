@@ -1,10 +1,10 @@
 //! What MIL allows and a row of the table cannot express.
 //!
 //! Owns: [`Limit`], and the limits that rows declare.
-//! Flow: a row of `ops/` names its limits and raises the same ones, so that the table tells before
-//! a model does; `translate.rs` raises those that forbid an operation altogether.
+//! Flow: a row of `ops/` names its limits and raises the same ones, so that the table
+//! says before a model does; `findings.rs` raises those that forbid an operation altogether.
 
-use crate::engine::EngineKind;
+use crate::engine_kind::EngineKind;
 use crate::error::OpError;
 
 /// Something that MIL allows and a row of the table cannot express.
@@ -13,7 +13,7 @@ use crate::error::OpError;
 /// of every row and no limits of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The engine that lacks it, where the others have it; `None` when no engine has it.
+    /// The engine that lacks it, where the others do not; `None` when every engine lacks it.
     pub engine: Option<EngineKind>,
     /// Whether the operation can never be expressed, rather than with some arguments only.
     pub always: bool,
@@ -43,7 +43,7 @@ impl Limit {
     }
 }
 
-/// Operations that exist inside of coremltools alone.
+/// Operations that exist only inside coremltools.
 pub(crate) const NEVER_WRITTEN: Limit = Limit {
     engine: None,
     always: true,
@@ -97,4 +97,4 @@ pub(crate) const LONG_VECTOR: Limit =
     Limit::of_all("a table whose vectors have more than 256 elements");
 
 /// `write_state`.
-pub(crate) const STATE_IN_BODY: Limit = Limit::of_all("a state written inside of a branch or loop");
+pub(crate) const STATE_IN_BODY: Limit = Limit::of_all("a state written inside a branch or loop");

@@ -1,8 +1,8 @@
 //! An ML Program as the translator sees it: operations with typed arguments and outputs.
 //!
 //! Owns: the only code of this crate that reads the package's MIL messages.
-//! Must not: judge operations; `translate.rs` does that with the table.
-//! Flow: [`Function::read`] for one function of a package; `translate.rs` walks its operations.
+//! Must not: judge operations; `findings.rs` does that with the table.
+//! Flow: `translate.rs` → [`Function::read`]; `emitter.rs` walks its operations.
 
 use crate::error::Error;
 use coreml_spec::{DataType, Package, proto};
@@ -97,7 +97,6 @@ pub(crate) struct Function<'a> {
 impl<'a> Function<'a> {
     /// Reads the function called `name`.
     ///
-    /// Called by: `translate.rs`.
     /// Errors: [`Error::Invalid`] when the package is not an ML Program, has no such function, or
     /// its messages lack something that the format requires.
     pub(crate) fn read(package: &'a Package, name: &str) -> Result<Self, Error> {

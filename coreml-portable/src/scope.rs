@@ -1,12 +1,14 @@
 //! What the names of a block mean at the operation being translated.
 //!
 //! Owns: lookup through nested blocks.
-//! Flow: `translate.rs` binds the outputs of each operation; `args.rs` looks the arguments of the
+//! Flow: `emitter.rs` binds the outputs of each operation; `args.rs` looks the arguments of the
 //! next one up.
 
 use crate::constant::ConstantEntry;
-use crate::graph::Value;
+use crate::error::OpError;
+use crate::graph::{Graph, Layout, Value};
 use crate::program::TensorType;
+use coreml_spec::DataType;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -21,6 +23,30 @@ pub(crate) enum Entry<'a> {
     List(Value, TensorType),
     /// A state, by its position among the function's states.
     State(usize),
+}
+
+impl Entry<'_> {
+    /// Returns the tensor of the graph.
+    ///
+    /// Errors: a state is none; a constant may be text or have integers beyond 32 bits.
+    pub(crate) fn tensor(&self, g: &mut Graph, layout: Layout) -> Result<Value, OpError> {
+        match self {
+            Self::Constant(constant) => g.constant(constant, layout),
+            Self::Tensor(value, _) | Self::List(value, _) => Ok(value.clone()),
+            Self::State(_) => {
+                Err(OpError::invalid("it uses a state as a tensor; only read_state may"))
+            }
+        }
+    }
+
+    /// Returns the type; of a list, that of its elements.
+    pub(crate) fn ty(&self) -> TensorType {
+        match self {
+            Self::Constant(constant) => constant.ty.clone(),
+            Self::Tensor(_, ty) | Self::List(_, ty) => ty.clone(),
+            Self::State(_) => TensorType { data_type: DataType::Float32, dims: Vec::new() },
+        }
+    }
 }
 
 /// The names of a block and, through `parent`, of the blocks around it.

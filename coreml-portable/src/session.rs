@@ -5,12 +5,14 @@
 //! Must not: know operations.
 //! Flow: `coreml-rt` → [`Session`] → `translate.rs` at load, an engine at each run.
 
-use crate::engine::{Engine, EngineKind, Input, Numbers};
+use crate::engine::{self, Engine, Input, Numbers};
+use crate::engine_kind::EngineKind;
 use crate::error::{Error, Problem};
 use crate::outputs::Outputs;
 use crate::shape_check::{check, check_output};
 use crate::state::State;
-use crate::translate::{Port, Settings, Translation, translate};
+use crate::translate::{Settings, translate};
+use crate::translation::{Port, Translation};
 use coreml_spec::{Elements, Feature, Function, Interface, Package, TensorRef};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -53,7 +55,7 @@ pub struct Session {
     scratch: Mutex<Vec<Scratch>>,
 }
 
-/// What keeps the elements of an input alive, and as they are.
+/// What keeps the elements of an input alive and unchanged.
 pub type Keeper = Arc<dyn Any + Send + Sync>;
 
 /// Room for one converted input.
@@ -67,7 +69,7 @@ struct Scratch {
     ints: Vec<i32>,
 }
 
-/// Elements that nobody changes as long as something lives.
+/// Elements that do not change as long as their keeper lives.
 #[derive(Debug)]
 struct Origin {
     /// What keeps them. Not alive through this: its memory is not used for anything else while this
@@ -97,7 +99,18 @@ impl Session {
     /// wrong with the options; [`Error::Engine`] is the engine's own failure.
     pub fn load(package: &Package, options: &Options) -> Result<Self, Error> {
         let interface = package.interface()?;
-        let function = chosen(&interface, options.function.as_deref())?;
+        Self::load_function(package, chosen(&interface, options.function.as_deref())?, options)
+    }
+
+    /// Loads a function whose interface the caller has read already.
+    ///
+    /// Parameters: `function` — of this package's interface; the options' own is not looked at.
+    /// Errors: as for [`Session::load`].
+    pub fn load_function(
+        package: &Package,
+        function: &Function,
+        options: &Options,
+    ) -> Result<Self, Error> {
         if options.round_to_half && !options.engine.rounds() {
             let advice = "choose the engine ONNX Runtime (`onnxruntime`)";
             return Err(Error::Options(format!(
@@ -106,8 +119,8 @@ impl Session {
         }
         let settings =
             Settings { engine: Some(options.engine), round_to_half: options.round_to_half };
-        let translation = translate(package, &function.name, settings)
-            .map_err(|error| with_alternatives(error, package, &function.name, options.engine))?;
+        let translation = translate(package, function, settings)
+            .map_err(|error| with_alternatives(error, package, function, options.engine))?;
         let Translation { inputs, outputs, states, .. } = &translation;
         let position = |features: &[Feature], name: &str| {
             let found = features.iter().position(|feature| feature.name == name);
@@ -135,7 +148,7 @@ impl Session {
             states: states.iter().map(|port| state(&port.input)).collect::<Result<_, Error>>()?,
             scratch: Mutex::default(),
             function: Arc::new(function.clone()),
-            engine: options.engine.load(translation, options.threads)?,
+            engine: engine::load(options.engine, translation, options.threads)?,
         })
     }
 
@@ -184,7 +197,7 @@ impl Session {
     /// Runs a function whose inputs may be the same as in the run before.
     ///
     /// Parameters: `state` — needed where the function has states; `inputs` — as for [`Self::run`];
-    /// `keepers` — for each input what keeps its elements as they are, where there is such a thing.
+    /// `keepers` — for each input what keeps its elements unchanged, if anything does.
     /// Half precision that was widened for the run before, of the same keeper, is not widened
     /// again. No keeper is kept alive.
     /// Errors: those of [`Self::run_with_state`].
@@ -256,7 +269,7 @@ impl Session {
 
 /// Returns the function of a name, or the default function.
 ///
-/// Called by: [`Session::load`], [`crate::to_onnx`].
+/// Errors: [`Error::Options`] names the functions that there are.
 pub(crate) fn chosen<'a>(
     interface: &'a Interface,
     name: Option<&str>,
@@ -274,12 +287,11 @@ pub(crate) fn chosen<'a>(
 
 /// Notes in an error what another engine has, by translating for that one too.
 ///
-/// Called by: [`Session::load`].
 /// Parameters: `engine` — the one that the error is about.
 fn with_alternatives(
     mut error: Error,
     package: &Package,
-    function: &str,
+    function: &Function,
     engine: EngineKind,
 ) -> Error {
     let Error::Unsupported(unsupported) = &mut error else { return error };
@@ -368,7 +380,7 @@ mod tests {
         };
         assert_eq!(floats, [4.0, 2.0]);
         scratch.floats[0] = 7.0;
-        assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what nobody kept may have changed");
+        assert_eq!(of(&again, &mut scratch), [4.0, 2.0], "what had no keeper may have changed");
         // Other numbers in the same room.
         let Numbers::Float(floats) = widened(Elements::Float64(&[5.0, 6.0]), None, &mut scratch)
         else {

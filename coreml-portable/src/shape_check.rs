@@ -1,11 +1,11 @@
 //! Comparison of tensors with the features and ports that they are for.
 //!
 //! Owns: the messages about a wrong type or shape, which name the feature.
-//! Flow: `session.rs` and `state.rs` before and after each run.
+//! Flow: `session.rs` asks before and after each run.
 
 use crate::engine::Tensor;
 use crate::error::Error;
-use crate::translate::Port;
+use crate::translation::Port;
 use coreml_spec::{DataType, Feature, FeatureKind, Flexibility, Shape, SizeRange, TensorRef};
 
 /// Compares an input with its feature.

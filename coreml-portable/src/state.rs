@@ -7,7 +7,7 @@ use crate::engine::{Buffer, Tensor};
 use crate::error::Error;
 use crate::onnx::ElementType;
 use crate::outputs::{copy, data_type};
-use crate::translate::Port;
+use crate::translation::Port;
 use coreml_spec::{Elements, ElementsMut, Feature, Function};
 use half::slice::HalfFloatSliceExt;
 use std::sync::Arc;
@@ -25,8 +25,6 @@ pub struct State {
 
 impl State {
     /// Makes states with all elements zero.
-    ///
-    /// Called by: [`crate::Session::new_state`].
     pub(crate) fn zero(function: Arc<Function>, states: &[(usize, Port)]) -> Result<Self, Error> {
         let mut positions = vec![None; function.states.len()];
         let mut tensors = Vec::with_capacity(states.len());
@@ -105,8 +103,6 @@ impl State {
     }
 
     /// Compares the states with those of a session's function.
-    ///
-    /// Called by: [`crate::Session::run_with_state`].
     pub(crate) fn check(&self, states: &[(usize, Port)]) -> Result<(), Error> {
         if self.tensors.len() != states.len() {
             return Err(Error::invalid(

@@ -1,6 +1,6 @@
 //! The elements of a program's large constants, each in memory of its own or still in the package.
 //!
-//! Owns: where each lies when all are one buffer, and widening of half-precision weights (once,
+//! Owns: the place of each when all are one buffer, and widening of half-precision weights (once,
 //! while copying out of the mapped package).
 //! Must not: know names or graphs.
 //! Flow: `graph.rs` appends while rows are emitted. ONNX Runtime takes the constants as they are,
@@ -36,7 +36,7 @@ pub(crate) enum Elements {
 pub(crate) struct Stored {
     /// The file.
     pub(crate) file: Arc<WeightFile>,
-    /// Where they lie in it, in bytes.
+    /// Their place in it, in bytes.
     pub(crate) range: Range<usize>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct Weights {
     end: usize,
 }
 
-/// Where a constant lies in the joined buffer, in bytes.
+/// The place of a constant in the joined buffer, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     /// First byte.

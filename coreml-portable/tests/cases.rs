@@ -236,7 +236,7 @@ fn family(name: &str, engine: EngineKind) {
 
 /// Defines a test for each family on an engine.
 macro_rules! families {
-    ($engine:expr => $($family:ident),*) => {
+    ($engine:ident => $($family:ident),*) => {
         #[test]
         fn no_family_is_left_out() {
             assert_eq!([$(stringify!($family)),*], super::archive::FAMILIES);
@@ -244,18 +244,18 @@ macro_rules! families {
 
         $(#[test]
         fn $family() {
-            super::family(stringify!($family), $engine);
+            super::family(stringify!($family), coreml_portable::EngineKind::$engine);
         })*
     };
 }
 
 /// On the default engine.
 mod rten {
-    families!(coreml_portable::EngineKind::Rten => control, elementwise, images, linear, networks, tensors, weights);
+    families!(Rten => control, elementwise, images, linear, networks, tensors, weights);
 }
 
 /// On ONNX Runtime, where it is found.
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime {
-    families!(coreml_portable::EngineKind::OnnxRuntime => control, elementwise, images, linear, networks, tensors, weights);
+    families!(OnnxRuntime => control, elementwise, images, linear, networks, tensors, weights);
 }

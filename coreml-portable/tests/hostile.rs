@@ -11,8 +11,8 @@ use std::borrow::Cow;
 use std::path::Path;
 
 /// A manifest that names the files below.
-const MANIFEST: &[u8] =
-    br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},"rootModelIdentifier":"A"}"#;
+const MANIFEST: &[u8] = br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},
+"rootModelIdentifier":"A"}"#;
 
 /// Translates every function of a finding; returns the errors.
 fn errors(name: &str) -> Vec<Error> {

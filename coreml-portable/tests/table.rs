@@ -1,8 +1,8 @@
 //! What the table of operations says it can and cannot do, tried.
 //!
-//! Owns: the proof that `cargo coreml ops` and `docs/operations.md` tell the truth: a row that
-//! counts as supported has a case, and `cases.rs` runs every case on every engine; a limit that a
-//! row declares is met by a program.
+//! Owns: the proof that `cargo coreml ops` and `docs/operations.md` tell the truth: each version
+//! that counts as supported has a case, and `cases.rs` runs every case on every engine; a limit
+//! that a row declares is met by a program.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -19,27 +19,27 @@ use coreml_portable::{
 use coreml_spec::Package;
 use std::collections::BTreeSet;
 
-/// Returns the row of an operation in a program of some opset.
-fn row(name: &str, opset: Opset) -> &'static Op {
-    let rows = operations().filter(|op| op.name == name && op.since <= opset);
-    rows.max_by_key(|op| op.since)
+/// Returns the version of an operation in a program of some opset.
+fn version(name: &str, opset: Opset) -> (&'static str, Opset) {
+    let rows = operations().filter(|op| op.name == name);
+    rows.filter_map(|op| Some((op.name, op.version_in(opset)?)))
+        .max_by_key(|(_, version)| *version)
         .unwrap_or_else(|| panic!("there is no row for {name} in {}", opset.name()))
 }
 
-/// Returns the rows that a package's operations go to, as (name, opset).
-fn rows_of(package: &Package) -> BTreeSet<(&'static str, &'static str)> {
-    let mut rows = BTreeSet::new();
+/// Returns the versions of rows, as (name, opset).
+fn versions<'a>(rows: impl Iterator<Item = &'a Op>) -> impl Iterator<Item = (&'static str, Opset)> {
+    rows.flat_map(|op| op.versions.iter().map(|version| (op.name, *version)))
+}
+
+/// Returns the versions that a package's operations are of, as (name, opset).
+fn versions_of(package: &Package) -> BTreeSet<(&'static str, Opset)> {
+    let mut versions = BTreeSet::new();
     for function in package.summary().unwrap().functions.values() {
         let opset = Opset::parse(&function.opset).unwrap();
-        rows.extend(
-            function
-                .operations
-                .keys()
-                .map(|name| row(name, opset))
-                .map(|op| (op.name, op.since.name())),
-        );
+        versions.extend(function.operations.keys().map(|name| version(name, opset)));
     }
-    rows
+    versions
 }
 
 /// Loads a package on an engine and returns what is not supported; nothing when all is.
@@ -56,18 +56,17 @@ fn problems(package: &Package, engine: EngineKind) -> Vec<Problem> {
 }
 
 #[test]
-fn every_row_that_counts_as_supported_has_a_case() {
+fn every_version_that_counts_as_supported_has_a_case() {
     let mut tried = BTreeSet::new();
     // `distributions.rs` judges what no reference can.
     for family in archive::FAMILIES.into_iter().chain(["distributions"]) {
         for case in archive::read(family).values() {
-            tried.extend(rows_of(&case.package()));
+            tried.extend(versions_of(&case.package()));
         }
     }
-    let supported =
-        operations().filter(|op| op.refusal(None).is_none()).map(|op| (op.name, op.since.name()));
-    let untried: Vec<_> = supported.filter(|row| !tried.contains(row)).collect();
-    assert!(untried.is_empty(), "{} rows have no case: {untried:?}", untried.len());
+    let supported = versions(operations().filter(|op| op.refusal(None).is_none()));
+    let untried: Vec<_> = supported.filter(|version| !tried.contains(version)).collect();
+    assert!(untried.is_empty(), "{} versions have no case: {untried:?}", untried.len());
 }
 
 #[test]
@@ -121,9 +120,8 @@ fn an_error_names_the_engine_that_has_what_is_missing() {
     assert_eq!(
         message,
         "the portable backend lacks one thing that this program needs:\n  conv (CoreML5) at \
-        `conv_0`: three spatial dimensions \
-         whose sizes vary; the engine ONNX Runtime has it\nLoad the model with the engine ONNX \
-         Runtime (`onnxruntime`), or \
-         run it with Core ML on an Apple system, or rewrite these operations in the PyTorch model."
+         `conv_0`: three spatial dimensions whose sizes vary; the engine ONNX Runtime supports \
+         it\nLoad the model with the engine ONNX Runtime (`onnxruntime`), or run it with Core ML \
+         on an Apple system, or rewrite these operations in the PyTorch model."
     );
 }

@@ -38,10 +38,13 @@ fn registry() -> BTreeMap<(String, String), Params> {
 
 /// Returns the table in the same form.
 fn table() -> BTreeMap<(String, String), Params> {
-    let params = |op: &coreml_portable::Op| {
+    let params = |op: &coreml_portable::Op| -> Params {
         op.params.iter().map(|p| (p.name.to_owned(), p.required)).collect()
     };
-    operations().map(|op| ((op.name.to_owned(), op.since.name().to_owned()), params(op))).collect()
+    let versions = operations().flat_map(|op| op.versions.iter().map(move |version| (op, version)));
+    versions
+        .map(|(op, version)| ((op.name.to_owned(), version.name().to_owned()), params(op)))
+        .collect()
 }
 
 #[test]
@@ -66,8 +69,9 @@ fn parameters_are_those_of_the_registry() {
 }
 
 #[test]
-fn no_row_stands_twice() {
-    assert_eq!(operations().count(), table().len());
+fn no_version_stands_twice_and_the_oldest_is_first() {
+    assert_eq!(operations().map(|op| op.versions.len()).sum::<usize>(), table().len());
+    assert!(operations().all(|op| !op.versions.is_empty() && op.versions.is_sorted()));
 }
 
 #[test]

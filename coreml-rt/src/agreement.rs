@@ -1,10 +1,9 @@
-//! What the shapes of several inputs must agree on, though each by itself is one that the model
-//! takes.
+//! What the shapes of several inputs must agree on. The type of each input checks it alone.
 //!
-//! Owns: the check before a prediction, the same on every backend: Core ML broadcasts a mask of
-//! length 1 without a word.
-//! Must not: check one input alone (its type does), or allocate where nothing is wrong.
-//! Flow: `model.rs` makes one [`Agreement`] when it loads, and asks it before each prediction.
+//! Owns: the check before a prediction, the same on every backend: Core ML silently broadcasts a
+//! mask of length 1.
+//! Must not: check one input alone, or allocate where nothing is wrong.
+//! Flow: `model.rs` makes one [`Agreement`] when it loads, and calls it before each prediction.
 
 use crate::shape::ShapeError;
 use crate::slot::InputRef;
@@ -36,7 +35,7 @@ impl Agreement {
         }
     }
 
-    /// Refuses inputs whose shapes do not go together.
+    /// Refuses inputs whose shapes do not agree.
     pub(crate) fn check(&self, inputs: &[InputRef<'_>]) -> Result<(), ShapeError> {
         self.check_pairs(inputs)?;
         self.equal.iter().try_for_each(|places| self.check_sizes(places, inputs))
@@ -62,13 +61,13 @@ impl Agreement {
         Ok(())
     }
 
-    /// Refuses enumerated shapes that do not stand at the same place in their lists: no graph was
-    /// made for them.
+    /// Refuses enumerated shapes at different positions of their lists: no graph was converted for
+    /// them.
     fn check_pairs(&self, inputs: &[InputRef<'_>]) -> Result<(), ShapeError> {
         let mut chosen: Option<(usize, usize)> = None;
         for (at, shapes) in &self.paired {
             let Some(tensor) = inputs.get(*at).and_then(InputRef::tensor) else { continue };
-            // What is none of the shapes, the backend refuses.
+            // The backend refuses a shape that is not in the list.
             let Some(position) = shapes.iter().position(|shape| shape == tensor.dims) else {
                 continue;
             };

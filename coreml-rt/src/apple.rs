@@ -1,22 +1,24 @@
 //! Core ML itself: the backend on Apple's systems.
 //!
-//! Owns: everything of the workspace that talks to Objective-C; nothing outside this folder may.
+//! Owns: everything in the workspace that talks to Objective-C; nothing outside this folder may.
 //! Must not: know typed tensors; it fills the slots of `slot.rs`.
-//! Flow: `backend.rs` → `session.rs` → `loading.rs` → `compiled.rs` (a package is compiled once) or
-//! `asset.rs` (from memory), `configuration.rs`; `plan.rs` tells where operations would run; at
-//! each prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs` (one model at
-//! a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` → `strides.rs`,
-//! `pixel_buffer.rs`, `state.rs`; `frame.rs` has the images of cameras and videos. Whatever Core ML
-//! raises becomes a [`CoreMlError`] in `failure.rs`.
+//! Flow: `native.rs` → `backend.rs` → `loading.rs` → `compiled.rs` (compiles a package once) or
+//! `asset.rs` (loads from memory), `configuration.rs`; `plan.rs` reads where operations would run.
+//! At each prediction `features.rs` (inputs), `backing.rs` (outputs in place), `gate.rs` (one model
+//! at a time), `asynchronous.rs` (handlers), `results.rs` (outputs) → `multi_array.rs` →
+//! `strides.rs`, `pixel_buffer.rs`, `state.rs`. `frame.rs` holds frames of cameras and videos.
+//! `failure.rs` turns everything that Core ML raises into a [`CoreMlError`].
 //!
-//! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors know nothing of Apple;
-//! their tests run everywhere. The rest is run on Linux against a double of Core ML;
+//! `compiled.rs`, `gate.rs`, `strides.rs` and the wording of the errors do not depend on Apple;
+//! their tests run everywhere. The rest runs on Linux against a double of Core ML;
 //! `docs/apple-verification.md` says what that proves.
 
 #[cfg(target_vendor = "apple")]
 mod asset;
 #[cfg(target_vendor = "apple")]
 mod asynchronous;
+#[cfg(target_vendor = "apple")]
+mod backend;
 #[cfg(target_vendor = "apple")]
 mod backing;
 mod compiled;
@@ -46,18 +48,14 @@ mod plan;
 #[cfg(target_vendor = "apple")]
 mod results;
 #[cfg(target_vendor = "apple")]
-mod session;
-#[cfg(target_vendor = "apple")]
 mod state;
 mod strides;
 
+#[cfg(target_vendor = "apple")]
+pub(crate) use backend::CoreMlBackend;
 #[cfg(target_vendor = "apple")]
 pub use failure::CoreMlError;
 #[cfg(target_vendor = "apple")]
 pub use frame::CVPixelBuffer;
 #[cfg(target_vendor = "apple")]
 pub(crate) use frame::Frame;
-#[cfg(target_vendor = "apple")]
-pub(crate) use session::Session;
-#[cfg(target_vendor = "apple")]
-pub(crate) use state::State;

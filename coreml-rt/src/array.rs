@@ -1,7 +1,7 @@
-//! Nested arrays as tensors: the shape is checked by the compiler.
+//! Nested arrays as tensors; the compiler checks the shape.
 //!
-//! Owns: `From<[[T; B]; A]>` and its kin, rank 1 to 6.
-//! Flow: what callers write in the fields of a generated `Input`.
+//! Owns: `From<[[T; B]; A]>` and the like, rank 1 to 6.
+//! Flow: callers write such arrays in the fields of a generated `Input`.
 
 use crate::dimension::Fixed;
 use crate::tensor::Tensor;

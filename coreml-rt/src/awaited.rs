@@ -1,10 +1,10 @@
-//! Outputs of an asynchronous prediction, on their way to a backend and back.
+//! Outputs of an asynchronous prediction, from the call to the result.
 //!
-//! Owns: what becomes of them when it is over. Must not: know which backend runs.
+//! Owns: what happens to them when the prediction ends. Must not: know which backend runs.
 //! Flow: `model.rs` and `bucketed.rs` make one for each prediction; a backend fills it through
 //! [`Awaited`].
 
-use crate::backend::{Awaited, BackendState, Written};
+use crate::backend::{Awaited, Written};
 use crate::completion::Completer;
 use crate::error::Error;
 use crate::slot::{OutputSlot, Outputs};
@@ -21,31 +21,28 @@ impl<O: Outputs> OutputSet for O {
     }
 }
 
-/// The outputs, and whoever waits for what is made of them.
+/// The outputs, and the future that waits for the result.
 pub(crate) struct Waiting<O, R, W> {
     /// The outputs.
     pub(crate) outputs: O,
-    /// Who waits.
+    /// The other end of the future.
     pub(crate) completer: Completer<R>,
     /// Makes the result of the outputs, and of the state that came back.
     pub(crate) wrap: W,
 }
 
-impl<O, R, W> Awaited for Waiting<O, R, W>
+impl<S, O, R, W> Awaited<S> for Waiting<O, R, W>
 where
+    S: Send + 'static,
     O: OutputSet,
     R: Send + 'static,
-    W: FnOnce(O, Option<BackendState>) -> Result<R, Error> + Send + 'static,
+    W: FnOnce(O, Option<S>) -> Result<R, Error> + Send + 'static,
 {
     fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn OutputSlot])) {
         self.outputs.slots(with);
     }
 
-    fn finish(
-        self: Box<Self>,
-        answer: Result<Option<BackendState>, Error>,
-        mut written: Vec<Written>,
-    ) {
+    fn finish(self: Box<Self>, answer: Result<Option<S>, Error>, mut written: Vec<Written>) {
         let Self { mut outputs, completer, wrap } = *self;
         match answer {
             Err(error) => completer.complete(Err(error)),

@@ -1,7 +1,7 @@
-//! A model at several sizes, which together take every length up to the largest.
+//! A model in several sizes, which together take every length up to the largest.
 //!
-//! Owns: the choice of the bucket, and loading each when it is first needed. Must not: know which
-//! backend runs.
+//! Owns: the choice of the bucket, and loading each one on first use. Must not: know which backend
+//! runs.
 //! Flow: a generated `Model` wraps it; here → `padding.rs` around the [`Model`] of the bucket;
 //! `bucketed/requests.rs` has asynchronous predictions and batches.
 
@@ -10,16 +10,17 @@ mod requests;
 use crate::buffer::Buffer;
 use crate::description::Description;
 use crate::error::Error;
-use crate::model::Model;
+use crate::model::{Model, types_of};
+use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
 use crate::padding::{PaddedTensor, trim};
 use crate::search::{Surroundings, find, is_compiled};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
-use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface, Package};
+use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface};
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Loads one bucket.
 type Load = Box<dyn Fn() -> Result<Model, Error> + Send + Sync>;
@@ -95,49 +96,44 @@ impl BucketedModel {
     ) -> Result<Self, Error> {
         refuse_one_of_many(descriptions, options)?;
         let surroundings = Surroundings::of_process();
-        let mut buckets = Vec::new();
-        let mut first: Option<(&str, Interface)> = None;
+        let mut loads = Vec::new();
+        let mut interfaces: Vec<Arc<Interface>> = Vec::new();
+        let mut last: Option<&str> = None;
         for (size, description) in descriptions {
-            // All are found now: that a package is missing shows at once, not at the first long
-            // input.
+            // Find all packages now: one that is missing must not show at the first long input.
             let (found, options) = (find(description, options, &surroundings)?, options.clone());
-            buckets.push((
-                *size,
-                Box::new(move || Model::load_found(description, found.clone(), &options)) as Load,
-            ));
-            if first.is_none() {
-                let interface = serde_json::from_str(description.interface);
-                let invalid = |source: serde_json::Error| invalid(description.name, source);
-                first = Some((description.name, interface.map_err(invalid)?));
-            }
+            // The buckets of one package have one interface.
+            let types = match interfaces.last() {
+                Some(types) if last == Some(description.interface) => Arc::clone(types),
+                _ => Arc::new(types_of(description)?),
+            };
+            last = Some(description.interface);
+            interfaces.push(Arc::clone(&types));
+            let load = move || Model::load_found(description, found.clone(), &types, &options);
+            loads.push((*size, Box::new(load) as Load));
         }
-        let (name, interface) = first.ok_or_else(|| invalid("", "it has no buckets"))?;
-        Self::new(name, &interface, buckets)
+        let first = descriptions.first().zip(interfaces.first());
+        let ((_, description), interface) =
+            first.ok_or_else(|| invalid("", "it has no buckets"))?;
+        Self::new(description.name, interface, loads)
     }
 
-    /// Opens the buckets of a package that no types were made from.
+    /// Loads the buckets of an opened package.
     ///
-    /// Called by: [`crate::parity::verify`].
-    /// Returns: `None` for a package without buckets.
-    pub(crate) fn open(
-        path: &Path,
-        package: &Package,
+    /// Parameters: `buckets` — of its interface.
+    pub(crate) fn of_opened(
+        opened: &Arc<OpenedModel>,
+        buckets: &Buckets,
         options: &LoadOptions,
-    ) -> Result<Option<Self>, Error> {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        let interface =
-            package.interface().map_err(|error| crate::model::unreadable(&name, error))?;
-        let Some(buckets) = &interface.buckets else { return Ok(None) };
-        let functions = buckets
-            .sizes
-            .iter()
-            .filter_map(|&size| Some((size, buckets.function(&interface.functions, size)?)));
-        let loads = functions.map(|(size, function)| {
-            let (path, function, options) =
-                (path.to_owned(), function.name.clone(), options.clone());
-            (size, Box::new(move || Model::open(&path, Some(&function), &options)) as Load)
+    ) -> Result<Self, Error> {
+        let functions = &opened.interface.functions;
+        let loads = buckets.sizes.iter().filter_map(|&size| {
+            let function = buckets.function(functions, size)?.name.clone();
+            let (opened, options) = (Arc::clone(opened), options.clone());
+            let load = move || Model::of_opened(&opened, Some(&function), &options);
+            Some((size, Box::new(load) as Load))
         });
-        Self::new(&name, &interface, loads.collect()).map(Some)
+        Self::new(&opened.name, &opened.interface, loads.collect())
     }
 
     /// Plans the predictions, and loads the smallest bucket: what no backend can run shows now.
@@ -175,7 +171,8 @@ impl BucketedModel {
             inputs,
             scratch: Mutex::new(Vec::new()),
         };
-        // What no tensor of the input's type holds is found here, and not at the first short input.
+        // Finds here, and not at the first short input, a padding value that the input's type
+        // cannot hold.
         let scratch = model.new_scratch(function)?;
         model.put_back(scratch);
         model.smallest()?;
@@ -213,7 +210,7 @@ impl BucketedModel {
         self.smallest().map_or(InputRef::MISSING, |model| model.default_of(at))
     }
 
-    /// Loads the bucket at a position, unless it is loaded.
+    /// Loads the bucket at a position, unless it is loaded already.
     ///
     /// Called by: the generated `Model::load_bucket`.
     pub fn load_bucket(&self, position: usize) -> Result<(), Error> {
@@ -232,9 +229,10 @@ impl BucketedModel {
     /// Runs the smallest bucket that the inputs fit into.
     ///
     /// Called by: the generated `Model::predict_into`.
-    /// Parameters: `inputs` — one per feature but the mask; `outputs` — one per feature; both in
-    /// the package's order.
-    /// Errors: [`Error::Shape`] when the inputs differ in length, or no bucket takes it.
+    /// Parameters: `inputs` — one for each feature except the mask; `outputs` — one for each
+    /// feature; both in the package's order.
+    /// Errors: [`Error::Shape`] when the inputs differ in length, or when no bucket takes their
+    /// length.
     pub fn predict<const INPUTS: usize>(
         &self,
         inputs: [&dyn InputSlot; INPUTS],
@@ -243,7 +241,7 @@ impl BucketedModel {
         self.predict_features(&self.fed(&inputs), outputs)
     }
 
-    /// Forgets the types of the inputs, and puts defaults where there is none.
+    /// Erases the input types and fills in defaults for omitted inputs.
     fn fed<'a, const INPUTS: usize>(
         &'a self,
         inputs: &[&'a dyn InputSlot; INPUTS],
@@ -258,10 +256,8 @@ impl BucketedModel {
         std::array::from_fn(|at| inputs[at].feature(place(at)))
     }
 
-    /// Runs the smallest bucket that the inputs fit into, with as many inputs as it turns out to
-    /// have.
+    /// Runs the smallest bucket that the inputs fit into; their number is known only at run time.
     ///
-    /// Called by: [`crate::parity`].
     /// Parameters: as for [`Self::predict`].
     pub(crate) fn predict_features(
         &self,
@@ -341,7 +337,7 @@ impl BucketedModel {
         Ok(())
     }
 
-    /// Returns what a function is fed with: what was padded, and what was given.
+    /// Returns the inputs of a function: padded where needed, otherwise as given.
     ///
     /// Parameters: `is_full` — whether the inputs have the bucket's own length.
     fn feed<'a>(
@@ -390,7 +386,7 @@ impl BucketedModel {
         }
         found
             .map(|(_, length)| length)
-            .ok_or_else(|| invalid(&self.name, "nothing of it is padded"))
+            .ok_or_else(|| invalid(&self.name, "none of its inputs is padded"))
     }
 
     /// Returns the name of the caller's input at a position.
@@ -409,9 +405,9 @@ impl BucketedModel {
         })
     }
 
-    /// Makes the memory of a prediction.
+    /// Allocates the memory of a prediction.
     ///
-    /// Errors: an input cannot hold what it is padded with.
+    /// Errors: an input's type cannot hold its padding value.
     fn new_scratch(&self, function: &Function) -> Result<Scratch, Error> {
         let memory = |(feed, input): (&Feed, &Feature)| {
             let value = match feed {
@@ -477,12 +473,13 @@ fn refuse_one_of_many(
     }
     let path = path.display();
     let problem = format!(
-        "it has a package for each size, and {path} can be one of them only: give the folder of all"
+        "it has one package for each size, and {path} can be only one of them: give the folder \
+         that holds them all"
     );
     Err(Error::Options { model: first.name.to_owned(), source: problem.into() })
 }
 
-/// Makes the error of a model whose buckets contradict themselves.
+/// Makes the error of a model with inconsistent buckets.
 fn invalid(name: &str, problem: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::Invalid { model: name.to_owned(), source: problem.into() }
 }

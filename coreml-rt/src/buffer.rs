@@ -65,8 +65,8 @@ impl Buffer {
         Some(buffer)
     }
 
-    /// Becomes `len` times `value`, which the type holds; memory is asked for only where there is
-    /// too little.
+    /// Sets the buffer to `len` times `value`, which its type can hold; allocates only when it must
+    /// grow.
     pub(crate) fn reset(&mut self, len: usize, value: f64) {
         /// Writes `value` everywhere.
         fn fill<T: Copy>(elements: &mut Vec<T>, len: usize, value: T) {

@@ -1,8 +1,7 @@
-//! Element type conversions that callers of half-precision models need.
+//! Conversions of element types that callers of half-precision models need.
 //!
-//! Owns: which conversions exist, and their rounding. Must not: convert silently; it is always a
-//! call.
-//! Flow: [`Tensor::convert`] and [`TensorView::convert`], called by applications.
+//! Owns: which conversions exist, and their rounding. Must not: convert implicitly.
+//! Flow: applications call [`Tensor::convert`] and [`TensorView::convert`].
 
 use crate::shape::{Shape, ShapeError, check_length};
 use crate::tensor::Tensor;

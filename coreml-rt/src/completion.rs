@@ -1,9 +1,8 @@
-//! Results that come later, for any executor and for none.
+//! Results that arrive later, with or without an executor.
 //!
-//! Owns: [`Completion`], the future of everything asynchronous here, and [`Completer`], its other
-//! end. Must not: run anything but what [`spawn`] is given.
-//! Flow: `model.rs` makes a pair; a backend completes one end when it is done, the application
-//! awaits the other.
+//! Owns: [`Completion`], the future of every asynchronous function here, and [`Completer`], its
+//! other end. Must not: run anything except what [`spawn`] is given.
+//! Flow: `model.rs` makes a pair; a backend completes one end, the application awaits the other.
 
 use crate::error::Error;
 use std::future::Future;
@@ -16,7 +15,7 @@ use std::task::{Context, Poll, Waker};
 /// A future that any executor runs, and that borrows nothing. What it waits for is under way
 /// already, whether or not it is polled. To drop it abandons the result, not the work: Core ML
 /// cannot take a prediction back.
-#[must_use = "the result arrives here and nowhere else: await it, or call `wait`"]
+#[must_use = "the result arrives only here: await it, or call `wait`"]
 pub struct Completion<T> {
     /// What both ends share.
     shared: Arc<Shared<T>>,
@@ -36,12 +35,12 @@ enum Progress<T> {
     Waiting(Option<Waker>),
     /// The result is here, and made when it is taken.
     Done(Box<dyn FnOnce() -> Result<T, Error> + Send>),
-    /// The future has given it away.
+    /// The result was taken.
     Taken,
 }
 
 impl<T> Shared<T> {
-    /// Looks at the progress; nobody panics while holding it.
+    /// Locks the progress; no code panics while it holds the lock.
     fn progress(&self) -> MutexGuard<'_, Progress<T>> {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +103,7 @@ pub(crate) struct Completer<T> {
 }
 
 impl<T> Completer<T> {
-    /// Hands the result over and wakes who waits for it.
+    /// Hands the result over and wakes the waiting side.
     pub(crate) fn complete(self, result: Result<T, Error>)
     where
         T: Send + 'static,
@@ -112,7 +111,7 @@ impl<T> Completer<T> {
         self.complete_with(move || result);
     }
 
-    /// Wakes who waits. What is left to do for the result, whoever takes it does.
+    /// Wakes the waiting side, which calls `result` when it takes the result.
     pub(crate) fn complete_with(self, result: impl FnOnce() -> Result<T, Error> + Send + 'static) {
         self.finish(Box::new(result));
     }
@@ -131,7 +130,7 @@ impl<T> Completer<T> {
             }
         };
         self.shared.done.notify_all();
-        // Outside of the lock: whoever is woken may poll at once.
+        // Outside the lock, because the woken task may poll at once.
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -140,7 +139,7 @@ impl<T> Completer<T> {
 
 impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
-        let source = "it let go of the request without an answer".into();
+        let source = "the request was dropped without an answer".into();
         let error = Error::Engine { model: std::mem::take(&mut self.model), source };
         self.finish(Box::new(move || Err(error)));
     }
@@ -170,7 +169,9 @@ pub(crate) fn failed<T: Send + 'static>(model: &str, error: Error) -> Completion
 pub(crate) fn spawn(model: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
     let thread = std::thread::Builder::new().name(format!("coreml: {model}")).spawn(work);
     thread.map(drop).map_err(|error| {
-        let source = format!("no thread could be started ({error}); run fewer at a time").into();
+        let source =
+            format!("no thread could be started ({error}); run fewer predictions at the same time")
+                .into();
         Error::Engine { model: model.to_owned(), source }
     })
 }
@@ -220,9 +221,9 @@ mod tests {
         let message = completion.wait().unwrap_err().to_string();
         assert_eq!(
             message,
-            "the engine failed to run the model `net`: it let go of the request without an answer"
+            "running the model `net` failed: the request was dropped without an answer"
         );
-        // Nobody listens any more.
+        // The other end was dropped.
         let (completer, completion) = pair::<i32>("net");
         drop(completion);
         completer.complete(Ok(7));

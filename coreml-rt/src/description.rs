@@ -1,7 +1,7 @@
 //! What generated code knows about its model.
 //!
 //! Owns: [`Description`], a constant in every generated module.
-//! Flow: written by `coreml-macros`, read by `search.rs` and `model.rs`.
+//! Flow: `coreml-macros` writes it; `search.rs`, `opened.rs` and `model.rs` read it.
 
 use coreml_spec::ComputeUnits;
 
@@ -15,7 +15,7 @@ pub struct Description {
     pub name: &'static str,
     /// The manifest, as the attribute names it.
     pub manifest: &'static str,
-    /// The JSON form of the [`coreml_spec::Interface`] that the types were made from.
+    /// The JSON form of the [`coreml_spec::Interface`] that the types were generated from.
     pub interface: &'static str,
     /// The function that runs; `None` for the package's default one.
     pub function: Option<&'static str>,

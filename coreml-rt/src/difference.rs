@@ -1,16 +1,15 @@
-//! Comparing the interface of a package with the one that types were made from.
+//! Comparing a package's interface with the one that the types were generated from.
 //!
 //! Owns: what counts as a difference, and its wording. Must not: compare what no type depends on
 //! (descriptions, version).
-//! Flow: `model.rs` → here, at every load.
+//! Flow: `opened.rs` → here, at every load.
 
 use coreml_spec::{
     Buckets, Classifier, Feature, FeatureKind, Flexibility, Function, Labels, Shape, Symbol,
 };
 
-/// Returns one sentence per difference; none when the types fit the package.
+/// Returns one sentence for each difference; none when the types fit the package.
 ///
-/// Called by: [`crate::model::Model::load`].
 /// Parameters: `types` — from the index; `package` — from the package at run time.
 pub(crate) fn differences(types: &Function, package: &Function) -> Vec<String> {
     let mut differences = Vec::new();
@@ -22,9 +21,7 @@ pub(crate) fn differences(types: &Function, package: &Function) -> Vec<String> {
     differences
 }
 
-/// Returns what differs in how inputs are padded and outputs trimmed.
-///
-/// Called by: [`crate::model::Model::load`].
+/// Returns how the two differ in padding inputs and trimming outputs.
 pub(crate) fn difference_of_buckets(
     types: Option<&Buckets>,
     package: Option<&Buckets>,
@@ -60,7 +57,7 @@ fn compare_features(
     for found in package {
         if !types.iter().any(|feature| feature.name == found.name) {
             differences.push(format!(
-                "{role} `{}` ({}) is unknown to the types",
+                "{role} `{}` ({}) is missing in the types",
                 found.name,
                 describe(found)
             ));
@@ -72,7 +69,7 @@ fn compare_features(
     let (expected, found) = (names(types), names(package));
     if differences.is_empty() && expected != found {
         differences.push(format!(
-            "the {role}s stand in another order: the types say {}, the package says {}",
+            "the {role}s have a different order: the types say {}, the package says {}",
             expected.join(", "),
             found.join(", ")
         ));
@@ -103,9 +100,9 @@ fn compare_classifiers(
 ) {
     match (types, package) {
         (None, None) => {}
-        (Some(_), None) => differences.push("the package is no classifier".to_owned()),
+        (Some(_), None) => differences.push("the package is not a classifier".to_owned()),
         (None, Some(_)) => {
-            differences.push("the package is a classifier, which the types do not know".to_owned())
+            differences.push("the package is a classifier, but the types are not".to_owned())
         }
         (Some(expected), Some(found)) => {
             let (expected, found) = (texts(&expected.labels), texts(&found.labels));
@@ -123,7 +120,7 @@ fn compare_classifiers(
     }
 }
 
-/// Returns each label as it stands in a message: text in backquotes, numbers without.
+/// Returns each label in the form that messages show: text in backquotes, numbers without.
 fn texts(labels: &Labels) -> Vec<String> {
     match labels {
         Labels::Strings(labels) => labels.iter().map(|label| format!("`{label}`")).collect(),
@@ -131,7 +128,7 @@ fn texts(labels: &Labels) -> Vec<String> {
     }
 }
 
-/// Returns what a feature holds, as it stands in a message: `float16 [1, 80, 3000]`.
+/// Returns what a feature holds in the form that messages show: `float16 [1, 80, 3000]`.
 fn describe(feature: &Feature) -> String {
     let mut text = match &feature.kind {
         FeatureKind::MultiArray { data_type, shape } => {
@@ -158,7 +155,7 @@ fn describe(feature: &Feature) -> String {
     text
 }
 
-/// Returns a shape as it stands in a message.
+/// Returns a shape in the form that messages show.
 fn describe_shape(shape: &Shape) -> String {
     match &shape.flexibility {
         Flexibility::Fixed => format!("{:?}", shape.default),

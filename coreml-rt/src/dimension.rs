@@ -1,8 +1,7 @@
 //! One dimension of a shape, as a type.
 //!
-//! Owns: [`Fixed`], [`Range`], and the bounds that they stand for. Must not: hold sizes at run
-//! time.
-//! Flow: generated code names them inside the tuples of `shape.rs`.
+//! Owns: [`Fixed`], [`Range`], and their bounds. Must not: hold sizes at run time.
+//! Flow: generated code names them in the tuples of `shape.rs`.
 
 /// A dimension that always has `N` elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,7 +30,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Returns whether `size` lies within the bounds.
+    /// Returns whether `size` is within the bounds.
     pub const fn contain(self, size: usize) -> bool {
         self.min <= size && size <= self.max
     }
@@ -57,8 +56,9 @@ impl<const MIN: usize, const MAX: usize> Dim for Range<MIN, MAX> {
 
 /// Keeps [`Dim`] to the two types above.
 mod private {
-    /// Implemented here only.
+    /// Implemented in this file only.
     pub trait Sealed {}
-    impl<const N: usize> Sealed for super::Fixed<N> {}
-    impl<const MIN: usize, const MAX: usize> Sealed for super::Range<MIN, MAX> {}
 }
+
+impl<const N: usize> private::Sealed for Fixed<N> {}
+impl<const MIN: usize, const MAX: usize> private::Sealed for Range<MIN, MAX> {}

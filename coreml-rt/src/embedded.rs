@@ -1,16 +1,15 @@
 //! Packages that are part of the program.
 //!
-//! Owns: turning the linker's symbols into slices. The only `unsafe` of the crate.
-//! Flow: called by the generated `embedded` function, which declares the symbols; `coreml-build`
-//! assembled them.
+//! Owns: turning the linker's symbols into slices. This is the only `unsafe` outside `apple/`.
+//! Flow: the generated `embedded` function declares the symbols and calls this; `coreml-build`
+//! assembled the files.
 #![allow(unsafe_code)]
 
-/// Returns the bytes from `start` up to and without `end`.
+/// Returns the bytes from `start` up to `end`, exclusive.
 ///
 /// # Safety
-/// Both must be symbols of one object that `coreml-build` assembled from a file: `start` stands
-/// before its first byte, `end` behind its last, in read-only memory that lives as long as the
-/// program.
+/// Both must be symbols of one object that `coreml-build` assembled from a file: `start` before its
+/// first byte, `end` after its last, in read-only memory that lives as long as the program.
 pub unsafe fn bytes(start: *const u8, end: *const u8) -> &'static [u8] {
     let len = end.addr().saturating_sub(start.addr());
     // The symbol is declared as a single byte, so a pointer to it may not reach further. The

@@ -1,7 +1,7 @@
-//! What can go wrong at run time.
+//! Errors at run time.
 //!
-//! Owns: [`Error`] and its wording. Every message says what, where, and what to do.
-//! Flow: returned by generated `load` and `predict`, and by [`crate::parity`].
+//! Owns: [`Error`] and its wording. Every message says what is wrong, where, and what to do.
+//! Flow: generated `load` and `predict` return it, and so does [`crate::parity`].
 
 use crate::shape::ShapeError;
 
@@ -30,11 +30,11 @@ pub enum Error {
         /// What is wrong with it, where, and what to do.
         source: Cause,
     },
-    /// The package that was found is not the one that the types were made from.
+    /// The package that was found is not the one that the types were generated from.
     Interface {
         /// The manifest's name for the model.
         model: String,
-        /// Where the package lies.
+        /// Path of the package.
         location: String,
         /// One sentence per differing feature.
         differences: Vec<String>,
@@ -96,14 +96,15 @@ impl std::fmt::Display for Error {
                 write!(
                     f,
                     "the model `{model}` at {location} is not the one that the program was built \
-                    for:"
+                     for:"
                 )?;
                 for difference in differences {
                     write!(f, "\n    {difference}")?;
                 }
                 f.write_str(
-                    "\n  what to do: build the program again, or replace the package by \
-                    the one of its build",
+                    "\n  \
+                     what to do: rebuild the program, or replace the package with the one from its \
+                     build",
                 )
             }
             Self::Unsupported { model, source } => {
@@ -116,7 +117,7 @@ impl std::fmt::Display for Error {
                 write!(f, "the model `{model}` cannot be loaded with these options: {source}")
             }
             Self::Engine { model, source } => {
-                write!(f, "the engine failed to run the model `{model}`: {source}")
+                write!(f, "running the model `{model}` failed: {source}")
             }
             Self::Shape(error) => error.fmt(f),
             Self::Sample { sample, problem } => {

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`ImageView`] and [`Image`], which pixels they take, and their checks. Must not: scale,
 //! normalise or convert colors; the model does what its manifest says.
-//! Flow: fields of a generated `Input` and `Output`; `slot.rs` hands them to a backend.
+//! Flow: fields of a generated `Input` and `Output`; `slot.rs` passes them to a backend.
 
 use crate::dimension::Dim;
 use crate::shape::{ShapeError, element_count};
@@ -28,8 +28,8 @@ pub trait Color:
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grayscale;
 
-/// Three bytes per pixel: red, green, blue. A model whose manifest says `bgr` has it too: the order
-/// inside of the model does not concern its callers.
+/// Three bytes per pixel: red, green, blue. Models whose manifest says `bgr` use it, too: callers
+/// do not see the order of channels in the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rgb;
 
@@ -64,7 +64,7 @@ impl Color for GrayscaleFloat16 {
     }
 }
 
-/// An image that somebody else owns, under no type: what a backend reads.
+/// A borrowed image without its type, as a backend reads it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ImageRef<'a> {
     /// In pixels.
@@ -88,7 +88,7 @@ pub(crate) enum Pixels<'a> {
         bytes: &'a [u8],
         /// Bytes per pixel.
         stride: usize,
-        /// Where in a pixel red, green and blue stand.
+        /// Positions of red, green and blue in a pixel.
         rgb: [usize; 3],
     },
     /// In a buffer of Core Video's, which is handed on as it is.
@@ -137,7 +137,7 @@ impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
     /// Checks sizes and number of elements.
     pub(crate) fn new(pixels: Pixels<'a>, width: usize, height: usize) -> Result<Self, ShapeError> {
         let (channels, len) = match pixels {
-            // It has as many pixels as its size says.
+            // A buffer has as many pixels as its size says.
             #[cfg(target_vendor = "apple")]
             Pixels::Buffer(_) => (1, width.saturating_mul(height)),
             Pixels::Gray(bytes) => (1, bytes.len()),
@@ -162,9 +162,7 @@ impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
         self.image.height
     }
 
-    /// Forgets the type, for a backend to read.
-    ///
-    /// Called by: [`crate::slot::InputSlot`].
+    /// Erases the type, for a backend to read.
     pub(crate) fn as_image_ref(&self) -> ImageRef<'a> {
         self.image
     }
@@ -208,7 +206,7 @@ impl<'a, W: Dim, H: Dim> ImageView<'a, Rgb, W, H> {
         Self::new(Pixels::Color { bytes: pixels, stride: 4, rgb: [0, 1, 2] }, width, height)
     }
 
-    /// Borrows blue, green, red per pixel, as OpenCV has them.
+    /// Borrows blue, green, red per pixel, the order of OpenCV.
     ///
     /// Errors: as for [`ImageView::from_gray8`].
     pub fn from_bgr8(pixels: &'a [u8], width: usize, height: usize) -> Result<Self, ShapeError> {
@@ -223,7 +221,7 @@ impl<'a, W: Dim, H: Dim> ImageView<'a, Rgb, W, H> {
     }
 }
 
-/// Equal images have equal pixels, in whatever order their bytes stand.
+/// Images are equal when their pixels are, in any order of bytes.
 impl<C: Color, W: Dim, H: Dim> PartialEq for ImageView<'_, C, W, H> {
     fn eq(&self, other: &Self) -> bool {
         let same_size = self.width() == other.width() && self.height() == other.height();
@@ -283,7 +281,7 @@ impl<C: Color, W: Dim, H: Dim> Image<C, W, H> {
         self.samples
     }
 
-    /// Returns the samples of a pixel, or `None` when it lies outside.
+    /// Returns the samples of a pixel, or `None` when it is outside the image.
     ///
     /// Parameters: `x`, `y` — from the upper left corner.
     pub fn pixel(&self, x: usize, y: usize) -> Option<&[C::Sample]> {
@@ -294,9 +292,7 @@ impl<C: Color, W: Dim, H: Dim> Image<C, W, H> {
         self.samples.get(start..start + C::CHANNELS)
     }
 
-    /// Takes another size, when the type allows it; the pixels are then arbitrary.
-    ///
-    /// Called by: [`crate::slot::OutputSlot`].
+    /// Changes the size, if the type allows it; the pixels are arbitrary afterwards.
     pub(crate) fn resize(&mut self, width: usize, height: usize) -> Result<(), ShapeError> {
         check_size::<W, H>(width, height)?;
         let dims = [height, width, C::CHANNELS];
@@ -307,9 +303,7 @@ impl<C: Color, W: Dim, H: Dim> Image<C, W, H> {
         Ok(())
     }
 
-    /// Forgets the type, for a backend to write.
-    ///
-    /// Called by: [`crate::slot::OutputSlot`].
+    /// Erases the type, for a backend to write.
     pub(crate) fn as_pixels_mut(&mut self) -> PixelsMut<'_> {
         C::pixels_mut(&mut self.samples)
     }
@@ -337,12 +331,13 @@ fn check_size<W: Dim, H: Dim>(width: usize, height: usize) -> Result<(), ShapeEr
 
 /// Keeps [`Color`] to the three types above.
 mod private {
-    /// Implemented here only.
+    /// Implemented in this file only.
     pub trait Sealed {}
-    impl Sealed for super::Grayscale {}
-    impl Sealed for super::Rgb {}
-    impl Sealed for super::GrayscaleFloat16 {}
 }
+
+impl private::Sealed for Grayscale {}
+impl private::Sealed for Rgb {}
+impl private::Sealed for GrayscaleFloat16 {}
 
 #[cfg(test)]
 mod tests {

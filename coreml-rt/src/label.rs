@@ -1,7 +1,7 @@
 //! Class labels of a classifier.
 //!
-//! Owns: [`ClassLabel`], what every generated `Label` is, and parsing a label.
-//! Flow: implemented by generated code; `slot.rs` reads a prediction's label through it,
+//! Owns: [`ClassLabel`], which every generated `Label` implements, and parsing a label.
+//! Flow: generated code implements it; `slot.rs` reads a prediction's label through it,
 //! `probabilities.rs` orders by it.
 
 /// The classes of one classifier: a generated `enum Label`.
@@ -20,7 +20,7 @@ pub trait ClassLabel:
     }
 }
 
-/// A text that is no label of a classifier.
+/// A text that is not a label of the classifier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownLabel {
     /// The text.
@@ -38,7 +38,7 @@ impl std::fmt::Display for UnknownLabel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "`{}` is none of the {} labels: {}",
+            "`{}` is not one of the {} labels: {}",
             self.text,
             self.count,
             self.known.join(", ")

@@ -3,8 +3,8 @@
 //! Owns: tensors with shapes in their types, labels, finding and loading a model, errors, parity
 //! with PyTorch.
 //! Must not: know manifests or Python, or execute operations.
-//! Flow: `coreml-macros` generates a module of types; they call `private`, which finds the package
-//! (`search.rs`), checks it (`difference.rs`) and runs it (`backend.rs`).
+//! Flow: `coreml-macros` generates a module of types. They call `private.rs`: `search.rs` finds the
+//! model, `opened.rs` reads and checks it, a `backend.rs` runs it.
 //!
 //! ```ignore
 //! #[coreml_rt::coreml_model("digits.toml")]
@@ -26,6 +26,7 @@ mod bucketed;
 mod buffer;
 mod cast;
 mod completion;
+mod compute_plan;
 mod description;
 mod difference;
 mod dimension;
@@ -34,9 +35,12 @@ mod error;
 mod image;
 mod label;
 mod model;
+mod native;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod opened;
 mod options;
+mod owner;
 mod padding;
 pub mod parity;
 #[cfg(feature = "image")]
@@ -59,6 +63,7 @@ mod view;
 pub use apple::{CVPixelBuffer, CoreMlError};
 pub use cast::Cast;
 pub use completion::Completion;
+pub use compute_plan::{ComputePlan, Device, PlannedOperation};
 pub use coreml_macros::coreml_model;
 pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
 pub use dimension::{Bounds, Dim, Fixed, Range};
@@ -67,7 +72,6 @@ pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};
 pub use options::{CompiledFolder, Engine, LoadOptions, ReshapeFrequency, SpecializationStrategy};
-pub use plan::{ComputePlan, Device, PlannedOperation};
 pub use probabilities::Probabilities;
 pub use shape::{FixedShape, Shape, ShapeError};
 pub use tensor::Tensor;

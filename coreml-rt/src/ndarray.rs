@@ -1,7 +1,7 @@
 //! Tensors from and to `ndarray` (feature `ndarray`).
 //!
 //! Owns: the conversions. Must not: copy; a view that is not contiguous is an error.
-//! Flow: called by applications that already hold their data in `ndarray`.
+//! Flow: for applications that already use `ndarray`.
 
 use crate::shape::{Shape, ShapeError};
 use crate::tensor::Tensor;

@@ -2,7 +2,8 @@
 //!
 //! Owns: [`LoadOptions`], [`Engine`], [`CompiledFolder`], and the hints to Core ML. Must not: read
 //! the environment; `search.rs` does.
-//! Flow: given by the application to a generated `load_with`, read by `model.rs`.
+//! Flow: the application passes them to a generated `load_with`; `model.rs`, `search.rs` and the
+//! backends read them.
 
 use coreml_spec::ComputeUnits;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,7 @@ impl std::str::FromStr for Engine {
     fn from_str(name: &str) -> Result<Self, String> {
         let named = Self::ALL.into_iter().find(|engine| engine.name() == name);
         let names = Self::ALL.map(Self::name).join("` or `");
-        named.ok_or_else(|| format!("there is no engine `{name}`; it is `{names}`"))
+        named.ok_or_else(|| format!("there is no engine `{name}`; choose `{names}`"))
     }
 }
 
@@ -71,8 +72,8 @@ pub enum ReshapeFrequency {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompiledFolder {
-    /// `coreml-rt` in the user's Application Support. It stays until somebody removes it, and goes
-    /// into backups.
+    /// `coreml-rt` in the user's Application Support. It stays until the user removes it, and is
+    /// part of backups.
     #[default]
     ApplicationSupport,
     /// `coreml-rt` in the user's Caches. It goes into no backup, and the system may remove it while
@@ -84,7 +85,7 @@ pub enum CompiledFolder {
     At(PathBuf),
 }
 
-/// Choices for loading a model; the default is what the manifest says.
+/// Choices for loading a model; the manifest gives the defaults.
 ///
 /// ```
 /// use coreml_rt::{ComputeUnits, Engine, LoadOptions};
@@ -197,10 +198,10 @@ impl LoadOptions {
     }
 
     /// Gives Core ML the package in memory instead of compiling it into the user's Application
-    /// Support: for programs that must not write files. macOS 13 or iOS 16; with weights in files
-    /// macOS 15 or iOS 18. The system then prepares the model for the device at each start, which
-    /// it otherwise remembers. A model that is there compiled, without its package, is loaded from
-    /// where it lies, which writes no file either. The portable backend writes no files anyway.
+    /// Support, for programs that must not write files. Needs macOS 13 or iOS 16, for packages with
+    /// weight files macOS 15 or iOS 18. The system then prepares the model for the device at each
+    /// start instead of once. A compiled model without its package is loaded from its own path,
+    /// which writes no file either. The portable backend never writes files.
     pub fn in_memory(mut self, in_memory: bool) -> Self {
         self.in_memory = in_memory;
         self
@@ -214,9 +215,7 @@ impl LoadOptions {
         self
     }
 
-    /// Chooses the manifest's compute units where the application chose none.
-    ///
-    /// Called by: [`crate::model::Model::load`].
+    /// Takes the manifest's compute units unless the application chose some.
     pub(crate) fn or_compute_units(mut self, units: ComputeUnits) -> Self {
         self.compute_units.get_or_insert(units);
         self
@@ -298,6 +297,6 @@ mod tests {
             assert_eq!(engine.name().parse(), Ok(engine));
         }
         let error = "ort".parse::<Engine>().unwrap_err();
-        assert_eq!(error, "there is no engine `ort`; it is `rten` or `onnxruntime`");
+        assert_eq!(error, "there is no engine `ort`; choose `rten` or `onnxruntime`");
     }
 }

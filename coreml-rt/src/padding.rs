@@ -1,8 +1,7 @@
-//! Inputs that are shorter than a bucket, and outputs that are longer than the truth.
+//! Inputs that are shorter than a bucket, and outputs that are longer than the input.
 //!
-//! Owns: padding, masks, trimming, and the memory for them, which predictions use again. Must not:
-//! choose a bucket.
-//! Flow: `bucketed.rs` pads inputs with a [`Scratch`] and wraps outputs by [`trim`] before
+//! Owns: padding, masks, trimming, and their memory, which is reused. Must not: choose a bucket.
+//! Flow: `bucketed.rs` pads inputs with a [`PaddedTensor`] and wraps outputs with [`trim`] before
 //! `model.rs` predicts.
 
 use crate::buffer::Buffer;
@@ -84,7 +83,7 @@ fn fill<T: Copy>(elements: &mut [T], period: usize, count: usize, value: T) {
 struct TrimmedSlot<'a, 'b> {
     /// What takes it.
     slot: &'a mut (dyn OutputSlot + 'b),
-    /// Dimensions that have the length; none for an output that does not follow it.
+    /// Dimensions that have the length; empty for an output without one.
     axes: &'a [usize],
     /// The true length.
     length: usize,
@@ -132,7 +131,7 @@ impl OutputSlot for TrimmedSlot<'_, '_> {
     }
 }
 
-/// Results of which one output is shorter than the backend gave it.
+/// Results in which one output is shorter than the backend returned it.
 struct TrimmedResults<'a> {
     /// All of them.
     results: &'a dyn Results,

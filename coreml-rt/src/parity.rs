@@ -1,15 +1,16 @@
 //! Comparing a backend with PyTorch, on the samples that a conversion kept.
 //!
-//! Owns: running a model on samples and judging its outputs. Must not: print, but for a generated
-//! test.
+//! Owns: running a model on samples and judging its outputs. Must not: print, except for a
+//! generated test.
 //! Flow: the `#[cfg(test)]` module of generated code calls [`test()`], and `cargo coreml verify`
-//! calls [`verify`]; both go `sample.rs` → `model.rs` → `output.rs` → `figures.rs` → `report.rs`.
+//! calls [`verify`]; both run `sample.rs` → `step.rs` → `prediction.rs` → `output.rs` →
+//! `figures.rs` → `report.rs`.
 //!
-//! A sample is a safetensors file: `in/NAME` is what PyTorch was fed, `out/NAME` its fp32 outputs.
-//! For a classifier `out/NAME` of the label holds the position of the class. Several steps are
-//! `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, …: they run in order, with states that start
-//! at zero, and `final_state/NAME` is what a state holds after the last one. A function with states
-//! may also have a single step, written without a number.
+//! A sample is a safetensors file: `in/NAME` is an input of PyTorch, `out/NAME` its fp32 output.
+//! For the label of a classifier, `out/NAME` holds the position of the class. Several steps are
+//! `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, and so on: they run in order, with states
+//! that start at zero, and `final_state/NAME` is the content of a state after the last one. A
+//! function with states may also have a single step, written without a number.
 
 mod array;
 mod errors;
@@ -17,6 +18,7 @@ mod figures;
 mod file;
 mod metric;
 mod output;
+mod prediction;
 mod report;
 mod sample;
 mod step;
@@ -27,22 +29,25 @@ pub use coreml_spec::{Bound, Metric, Tolerance};
 pub use errors::{Errors, Worst};
 pub use figures::Figures;
 pub use metric::Measured;
-pub use report::{Comparison, Report, Stage, Verdict};
+pub use report::{Comparison, Report, Verdict};
 pub use sample::Sample;
+pub use step::Stage;
 pub use timing::{Timing, measure};
 
 use crate::bucketed::BucketedModel;
 use crate::description::Description;
 use crate::error::Error;
-use crate::model::{Model, unreadable};
+use crate::model::Model;
+use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
-use crate::slot::{InputRef, OutputSlot};
 use crate::state::State;
-use coreml_spec::{DataType, FeatureKind, Package, TensorRef};
+use coreml_spec::{DataType, FeatureKind};
 use metric::Record;
 use output::Output;
+use prediction::{fed, predict};
 use std::path::Path;
-use step::{Fed, Step};
+use std::sync::Arc;
+use step::Step;
 use subject::Subject;
 
 /// Compares the model of a generated module with its samples, prints the figures, and returns
@@ -64,7 +69,7 @@ pub fn test(
     test_subject(description.name, description.built, load, samples, tolerance, metric)
 }
 
-/// Compares all buckets of a generated module with their samples, whose inputs are not padded:
+/// Compares all buckets of a generated module with their samples, whose inputs are not padded;
 /// prints the figures, and returns whether all passed.
 ///
 /// Called by: the generated `#[cfg(test)] mod parity` of a model with buckets.
@@ -143,15 +148,17 @@ pub fn verify(
     verify_by(package, function, options, samples, tolerance, None)
 }
 
-/// Compares a package on disk with samples, and lets a command judge all of them together.
+/// Compares a package on disk with samples, and runs a command that judges all of them together.
 ///
-/// The command runs in the metric's folder. It finds in the environment `COREML_PACKAGE`, the
-/// package, and `COREML_COMPARISON`, a safetensors file that lives until it ends: `0/in/NAME`,
-/// `0/expected/NAME` and `0/got/NAME` of the first sample, `0/step1/in/NAME` and so on where it has
-/// several steps; all of them float64, and states not among them. The last line that it prints is
+/// The command runs in the metric's folder, with two environment variables. `COREML_PACKAGE` is the
+/// package. `COREML_COMPARISON` is a safetensors file that exists until the command ends:
+/// `0/in/NAME`, `0/expected/NAME` and `0/got/NAME` of the first sample, `0/step1/in/NAME` and so on
+/// for several steps; all of them float64, without states. The last line that the command prints is
 /// the figure.
-/// Parameters and errors: those of [`verify`]. A command that fails, or prints no number, is no
-/// error: the metric has not passed then, and says why.
+///
+/// Parameters: those of [`verify`].
+/// Errors: those of [`verify`]. A command that fails or prints no number is not an error: its
+/// metric fails, with the reason.
 pub fn verify_by(
     package: &Path,
     function: Option<&str>,
@@ -161,14 +168,10 @@ pub fn verify_by(
     metric: Option<&Metric>,
 ) -> Result<Report, Error> {
     let mut name = package.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let model = Subject::open(package, function, options)?;
+    let opened = Arc::new(OpenedModel::read(package)?);
+    let model = Subject::load(&opened, function, options)?;
     let tolerance = match tolerance {
-        None => {
-            let function = &model.function()?.name;
-            let half =
-                Package::open(package).and_then(|package| package.has_half_precision(function));
-            half.map(Tolerance::of_precision).map_err(|error| unreadable(&name, error))?
-        }
+        None => Tolerance::of_precision(opened.has_half_precision(&model.function()?.name)?),
         Some(tolerance) => tolerance,
     };
     if let Some(function) = function {
@@ -193,7 +196,7 @@ fn compare(
     for (number, sample) in samples.iter().enumerate() {
         sample.refuse_unknown_states(&function.states)?;
         let mut state = if function.states.is_empty() { None } else { Some(model.new_state()?) };
-        for step in sample.steps() {
+        for step in Step::all(sample) {
             let outputs = run(model, &step, state.as_mut(), &mut report)?;
             judge(model, &step, &outputs, &mut report)?;
             if let Some(record) = &mut record {
@@ -210,9 +213,7 @@ fn compare(
     Ok(report)
 }
 
-/// Feeds one step of a sample to the model.
-///
-/// Called by: [`compare`].
+/// Runs one step of a sample.
 fn run(
     model: &Subject,
     step: &Step<'_>,
@@ -229,39 +230,6 @@ fn run(
     let mut outputs: Vec<Output> = function.outputs.iter().map(Output::of).collect();
     predict(model, state, &fed, &mut outputs)?;
     Ok(outputs)
-}
-
-/// Returns what a step feeds for each input; `None` for one that it leaves out, and for one that
-/// the model fills.
-fn fed<'a>(model: &Subject, step: &Step<'a>) -> Result<Vec<Option<Fed<'a>>>, Error> {
-    let feed = |(at, input)| match model.fills(at) {
-        true => step.refuse_zeros(input).map(|()| None),
-        false => step.input(input),
-    };
-    model.function()?.inputs.iter().enumerate().map(feed).collect()
-}
-
-/// Predicts once.
-fn predict(
-    model: &Subject,
-    state: Option<&mut State>,
-    fed: &[Option<Fed<'_>>],
-    outputs: &mut [Output],
-) -> Result<(), Error> {
-    let inputs: Vec<InputRef<'_>> = fed
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| !model.fills(*at))
-        .map(|(at, fed)| match fed {
-            Some(fed) => {
-                InputRef::Tensor(TensorRef { dims: fed.dims, elements: fed.buffer.elements() })
-            }
-            None => model.default_of(at),
-        })
-        .collect();
-    let mut slots: Vec<&mut dyn OutputSlot> =
-        outputs.iter_mut().map(|output| output as &mut dyn OutputSlot).collect();
-    model.predict(state, &inputs, &mut slots)
 }
 
 /// Adds one comparison per output to `report`.
@@ -339,7 +307,7 @@ fn judge_states(
     Ok(())
 }
 
-/// Compares a tensor with its reference, and says whether it passes: integers must be equal.
+/// Compares a tensor with its reference, and returns whether it passes: integers must be equal.
 fn figures(
     expected: &[f64],
     got: &[f64],

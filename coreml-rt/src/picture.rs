@@ -1,7 +1,7 @@
 //! Images from and to the crate `image` (feature `image`).
 //!
 //! Owns: the conversions. Must not: decode, scale or change colors; `image` does.
-//! Flow: called by applications that decode files with `image`.
+//! Flow: for applications that decode files with `image`.
 
 use crate::dimension::Dim;
 use crate::image::{Grayscale, Image, ImageView, Rgb};

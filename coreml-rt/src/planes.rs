@@ -1,8 +1,9 @@
-//! Pixels as the portable backend and parity samples have them: planes of floats, one per channel.
+//! Pixels as planes of floats, one for each channel: the form of the portable backend and of parity
+//! samples.
 //!
-//! Owns: the order of channels of each color space, and rounding. Must not: scale; the program has
-//! the scale and bias.
-//! Flow: called by `portable.rs` for image features, and by `apple/` for those of samples.
+//! Owns: the order of channels of each color space, and rounding. Must not: scale; the program
+//! applies scale and bias.
+//! Flow: `portable.rs` calls it for image features, `apple/` for those of samples.
 
 use crate::image::{ImageRef, Pixels, PixelsMut};
 use coreml_spec::ColorSpace;
@@ -46,7 +47,7 @@ pub(crate) fn to_pixels(
     color_space: ColorSpace,
     into: PixelsMut<'_>,
 ) -> Option<()> {
-    // A cast from a float saturates, and gives 0 for NaN.
+    // A cast from a float saturates; NaN becomes 0.
     let byte = |sample: f32| sample.round_ties_even() as u8;
     match (into, color_space) {
         (PixelsMut::Gray(into), ColorSpace::Grayscale) if into.len() == planes.len() => {

@@ -1,21 +1,22 @@
-//! The portable backend: an engine on the CPU, everywhere but on Apple's systems.
+//! The portable backend: an engine on the CPU, everywhere except on Apple's systems.
 //!
-//! Owns: translating its errors. Must not: know typed tensors; `slot.rs` does.
-//! Flow: `backend.rs` chooses it; here → coreml-portable.
+//! Owns: images as planes, and the errors of coreml-portable as this crate's. Must not: know typed
+//! tensors; `slot.rs` does.
+//! Flow: `native.rs` chooses it; here → coreml-portable.
 
-use crate::backend::Awaited;
+use crate::backend::{Awaited, Backend, BackendState};
 use crate::buffer::Buffer;
 use crate::completion::spawn;
+use crate::compute_plan::ComputePlan;
 use crate::error::{Cause, Error};
 use crate::image::PixelsMut;
+use crate::opened::OpenedModel;
 use crate::options::{Engine, LoadOptions};
-use crate::plan::ComputePlan;
 use crate::planes;
-use crate::search::{Found, engine_of_process};
+use crate::search::engine_of_process;
 use crate::slot::{InputRef, OutputSlot, Results, take_all};
-use coreml_portable::{EngineKind, Keeper, Options, Outputs};
-use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, Package, TensorRef};
-use std::path::Path;
+use coreml_portable::{EngineKind, Keeper, Options, Outputs, Session};
+use coreml_spec::{Elements, ElementsMut, Feature, FeatureKind, Function, TensorRef};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Inputs that are handed on without asking for memory.
@@ -25,70 +26,49 @@ const FEW: usize = 16;
 const MISSING: TensorRef<'static> = TensorRef { dims: &[0], elements: Elements::Float32(&[]) };
 
 /// A model that was translated to ONNX and loaded by an engine.
-pub(crate) struct Session {
+pub(crate) struct PortableBackend {
     /// The engine's session.
-    session: Arc<coreml_portable::Session>,
+    session: Arc<Session>,
     /// Name of the model, for errors.
     model: String,
-    /// See [`Session::name`].
+    /// See [`Backend::name`].
     name: String,
 }
 
 /// The states of a model.
-pub(crate) struct State(coreml_portable::State);
+pub(crate) struct PortableState(coreml_portable::State);
 
-impl Session {
-    /// Loads a function of `package`; where the package was found, and whether it has other
-    /// functions, does not matter to it.
-    ///
-    /// Called by: [`crate::model::Model`].
-    /// Errors: [`Error::Options`] without a package.
-    pub(crate) fn load(
-        model: &str,
-        package: Option<&Package>,
-        found: &Found,
+impl Backend for PortableBackend {
+    type State = PortableState;
+
+    fn load(
+        model: &OpenedModel,
         function: &Function,
-        _is_one_of_several: bool,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        let package = package.ok_or_else(|| {
-            let path = found.path().unwrap_or(Path::new("")).display();
-            let source = format!(
-                "{path} is a compiled model, which only Core ML runs, on Apple's systems: give the \
-                `.mlpackage` that it was \
-                 compiled from"
-            );
-            Error::Options { model: model.to_owned(), source: source.into() }
-        })?;
+        let (package, model) = (model.package()?, &model.name);
         let mut portable = Options::default();
         portable.threads = options.chosen_threads();
-        portable.function = Some(function.name.clone());
         portable.round_to_half = options.rounds_to_half();
         portable.engine =
-            engine(options).map_err(|source| Error::Options { model: model.to_owned(), source })?;
-        let session = coreml_portable::Session::load(package, &portable)
+            engine(options).map_err(|source| Error::Options { model: model.clone(), source })?;
+        let session = Session::load_function(package, function, &portable)
             .map_err(|error| translate(model, error))?;
         let name = format!("portable ({})", session.engine());
-        Ok(Self { session: Arc::new(session), model: model.to_owned(), name })
+        Ok(Self { session: Arc::new(session), model: model.clone(), name })
     }
 
-    /// Returns what runs the model: `portable (rten 0.27)`.
-    pub(crate) fn name(&self) -> &str {
+    fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns states of zeros.
-    pub(crate) fn new_state(&self) -> Result<State, Error> {
-        self.session.new_state().map(State).map_err(|error| translate(&self.model, error))
+    fn new_state(&self) -> Result<PortableState, Error> {
+        self.session.new_state().map(PortableState).map_err(|error| translate(&self.model, error))
     }
 
-    /// Runs the model once.
-    ///
-    /// Parameters: `state` — for a model that has states; `inputs`, `outputs` — in the order of the
-    /// function's features.
-    pub(crate) fn predict(
+    fn predict(
         &self,
-        state: Option<&mut State>,
+        state: Option<&mut PortableState>,
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
@@ -114,12 +94,8 @@ impl Session {
         take_all(outputs, &results)
     }
 
-    /// Runs the model once per element, one after the other: the engine uses all processors for
-    /// each.
-    ///
-    /// Parameters: `batch` — inputs, each in the order of the function's features; `take` — is
-    /// given the results, in order.
-    pub(crate) fn predict_batch(
+    /// One after the other: the engine uses all processors for each.
+    fn predict_batch(
         &self,
         batch: &[&[InputRef<'_>]],
         take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
@@ -139,23 +115,19 @@ impl Session {
         Ok(())
     }
 
-    /// Says why there is no plan: an engine has one device.
-    pub(crate) fn compute_plan(&self) -> Result<ComputePlan, Error> {
-        let source = "where operations run is Core ML's decision, made on the device: ask on a Mac \
-            with macOS 14.4, or on an iPhone \
-                      with iOS 17.4; what keeps operations off the Neural Engine, `cargo coreml \
-                      lint` tells anywhere";
+    fn compute_plan(&self) -> Result<ComputePlan, Error> {
+        let source = "only Core ML plans where operations run, on the device itself: use a Mac \
+            with macOS 14.4 or an iPhone with iOS 17.4; `cargo coreml lint` lists on any system \
+            what may keep operations off the Neural Engine";
         Err(Error::Unsupported { model: self.model.clone(), source: source.into() })
     }
 
-    /// Runs the model once on a thread of its own, from copies of the inputs.
-    ///
-    /// Parameters: as for [`Self::predict`]; `awaited` — is answered once, there or here.
-    pub(crate) fn predict_async(
+    /// Runs on a thread of its own.
+    fn predict_async(
         &self,
-        mut state: Option<State>,
+        mut state: Option<PortableState>,
         inputs: &[InputRef<'_>],
-        awaited: Box<dyn Awaited>,
+        awaited: Box<dyn Awaited<PortableState>>,
     ) {
         let images = match self.images(inputs) {
             Ok(images) => images,
@@ -168,8 +140,7 @@ impl Session {
             .map(|tensor| (tensor.dims.to_vec(), Buffer::of(tensor.elements)))
             .collect();
         let (session, model) = (Arc::clone(&self.session), self.model.clone());
-        // Where no thread starts, its closure is dropped, and the error needs what it would have
-        // been given to.
+        // If no thread starts, its closure is dropped, and the error still needs `awaited`.
         let awaited = Arc::new(Mutex::new(Some(awaited)));
         let taken = Arc::clone(&awaited);
         let started = spawn(&self.model, move || {
@@ -197,7 +168,9 @@ impl Session {
             awaited.finish(Err(error), Vec::new());
         }
     }
+}
 
+impl PortableBackend {
     /// Spreads the images among the inputs to planes.
     fn images(&self, inputs: &[InputRef<'_>]) -> Result<Vec<Planes>, Error> {
         let mut images = Vec::new();
@@ -235,7 +208,8 @@ fn fill<'a>(into: &mut [TensorRef<'a>], inputs: &[InputRef<'a>], images: &'a [Pl
     }
 }
 
-/// Returns what keeps each input as it is, where there is such a thing; of many inputs none.
+/// Returns what keeps each input alive and unchanged, if anything does; nothing for more than
+/// [`FEW`] inputs.
 fn keepers<'a>(
     inputs: &[InputRef<'_>],
     into: &'a mut [Option<Keeper>; FEW],
@@ -248,8 +222,11 @@ fn keepers<'a>(
     into.get(..inputs.len()).unwrap_or_default()
 }
 
+/// What waits for the answer of a prediction.
+type AwaitedBox = Box<dyn Awaited<PortableState>>;
+
 /// Takes what is answered at most once.
-fn take_awaited(awaited: &Mutex<Option<Box<dyn Awaited>>>) -> Option<Box<dyn Awaited>> {
+fn take_awaited(awaited: &Mutex<Option<AwaitedBox>>) -> Option<AwaitedBox> {
     awaited.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
@@ -268,35 +245,19 @@ impl Planes {
     }
 }
 
-impl State {
-    /// Copies state `index` out.
-    ///
-    /// Parameters: `model` — its name, for errors; `into` — of the state's type and length.
-    pub(crate) fn copy_to(
-        &self,
-        model: &str,
-        index: usize,
-        into: ElementsMut<'_>,
-    ) -> Result<(), Error> {
+impl BackendState for PortableState {
+    fn copy_to(&self, model: &str, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
         self.0.copy_to(index, into).map_err(|error| translate(model, error))
     }
 
-    /// Replaces state `index`.
-    ///
-    /// Parameters: `model` — its name, for errors; `from` — of the state's type and length.
-    pub(crate) fn copy_from(
-        &mut self,
-        model: &str,
-        index: usize,
-        from: Elements<'_>,
-    ) -> Result<(), Error> {
+    fn copy_from(&mut self, model: &str, index: usize, from: Elements<'_>) -> Result<(), Error> {
         self.0.copy_from(index, from).map_err(|error| translate(model, error))
     }
 }
 
-/// Returns the engine that the application chose, or the environment, or nobody.
+/// Returns the engine that the application chose, or else the environment, or else the default.
 ///
-/// Errors: the environment names none that exists.
+/// Errors: the environment names an engine that does not exist.
 fn engine(options: &LoadOptions) -> Result<EngineKind, Cause> {
     let engine = match options.chosen_engine() {
         None => engine_of_process()?.unwrap_or_default(),
@@ -337,8 +298,9 @@ impl Results for SessionResults<'_> {
             }
             _ => None,
         };
-        written
-            .ok_or_else(|| self.mismatch(format!("its output {index} is no image of these colors")))
+        written.ok_or_else(|| {
+            self.mismatch(format!("its output {index} is not an image of these colors"))
+        })
     }
 
     fn label(&self) -> Result<usize, Error> {

@@ -1,7 +1,7 @@
-//! What generated code binds to, and nothing else may.
+//! Names for generated code only.
 //!
 //! Owns: the list of names that `coreml-macros` may write besides the public ones, and the check
-//! that both are one version. Not part of the public API: it changes without notice.
+//! that both crates have one version. Not part of the public API: it changes without notice.
 
 pub use crate::bucketed::BucketedModel;
 pub use crate::description::{Description, EmbeddedFiles};
@@ -28,7 +28,7 @@ pub const fn assert_same_version(macros: &str) {
     }
     assert!(
         same,
-        "coreml-macros and coreml-rt differ in version: name only coreml-rt in Cargo.toml, and run \
-        `cargo update`"
+        "coreml-macros and coreml-rt have different versions: depend only on coreml-rt in \
+         Cargo.toml, and run `cargo update`"
     );
 }

@@ -6,7 +6,7 @@
 use crate::label::ClassLabel;
 use std::marker::PhantomData;
 
-/// The probabilities that a classifier gives its labels.
+/// The probability that a classifier predicts for each of its labels.
 #[derive(Clone, PartialEq)]
 pub struct Probabilities<L> {
     /// One per label, in the order of [`ClassLabel::ALL`].
@@ -47,8 +47,6 @@ impl<L: ClassLabel> Probabilities<L> {
     }
 
     /// Returns the probabilities for a backend to write.
-    ///
-    /// Called by: [`crate::slot::OutputSlot`].
     pub(crate) fn as_mut_slice(&mut self) -> &mut [f32] {
         &mut self.values
     }
@@ -106,6 +104,6 @@ mod tests {
     fn labels_parse_by_their_text() {
         assert_eq!(parse::<Pet>("gold fish"), Ok(Pet::Fish));
         let error = parse::<Pet>("Cat").unwrap_err().to_string();
-        assert_eq!(error, "`Cat` is none of the 3 labels: cat, dog, gold fish");
+        assert_eq!(error, "`Cat` is not one of the 3 labels: cat, dog, gold fish");
     }
 }

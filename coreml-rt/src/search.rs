@@ -1,15 +1,15 @@
-//! Finding a model at run time, and what else the environment decides.
+//! Finding a model at run time, and the environment variables of the runtime.
 //!
 //! Owns: the places and their order, and the environment variables. Must not: open the model.
 //! Flow: `model.rs` → here, before anything else.
 //!
-//! In each place the package comes first, then a compiled model that is named by the content which
-//! the program was built with:
-//! 1. [`LoadOptions::path`], and nowhere else when it is given;
-//! 2. the folder that the environment variable `COREML_MODEL_DIR` names;
-//! 3. the program itself, when the manifest says `embed = true`;
+//! Each place is searched for the package first, and then for a compiled model whose name is the
+//! digest of the content that the program was built with:
+//! 1. [`LoadOptions::path`]; if it is given, nothing else is searched;
+//! 2. the folder in the environment variable `COREML_MODEL_DIR`;
+//! 3. the program itself, if the manifest says `embed = true`;
 //! 4. beside the executable, or in the `Resources` of its `.app`;
-//! 5. where `cargo build` left it.
+//! 5. the output folder of `cargo build`.
 
 use crate::description::{Description, EmbeddedFiles};
 use crate::error::Error;
@@ -22,15 +22,14 @@ use std::path::{Path, PathBuf};
 /// Environment variable that names a folder of packages to prefer over all others.
 pub(crate) const MODEL_DIR_VARIABLE: &str = "COREML_MODEL_DIR";
 
-/// Environment variable that names the engine of the portable backend, where the application
-/// chooses none.
+/// Environment variable that names the engine of the portable backend, unless the application
+/// chooses one.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) const ENGINE_VARIABLE: &str = "COREML_ENGINE";
 
 /// Returns the engine that the environment names, or `None` when it names none.
 ///
-/// Called by: `portable.rs`.
-/// Errors: it names one that does not exist.
+/// Errors: the engine does not exist.
 #[cfg(not(target_vendor = "apple"))]
 pub(crate) fn engine_of_process() -> Result<Option<Engine>, String> {
     let Some(name) = std::env::var_os(ENGINE_VARIABLE).filter(|name| !name.is_empty()) else {
@@ -42,7 +41,7 @@ pub(crate) fn engine_of_process() -> Result<Option<Engine>, String> {
         .map_err(|problem: String| format!("the environment variable {ENGINE_VARIABLE}: {problem}"))
 }
 
-/// What the process says about itself, apart so that tests can say it.
+/// What the search reads from the process; tests pass their own.
 pub(crate) struct Surroundings {
     /// Value of [`MODEL_DIR_VARIABLE`].
     pub(crate) model_dir: Option<PathBuf>,
@@ -69,8 +68,8 @@ pub(crate) enum Found {
     Folder(PathBuf),
     /// The program itself.
     Embedded(EmbeddedFiles),
-    /// A compiled model on disk, without its package: that it fits the types, its name says, or
-    /// whoever gave its path.
+    /// A compiled model on disk, without its package. It fits the types because of its name, or
+    /// because the application gave its path.
     Compiled(PathBuf),
 }
 
@@ -102,7 +101,7 @@ impl Search<'_> {
         is_package(&path).then_some(Found::Folder(path))
     }
 
-    /// Looks for a package, and where it would lie for a compiled model of the content that the
+    /// Looks for a package, and at the same place for a compiled model of the content that the
     /// program was built with.
     fn look_for_either(&mut self, why: &str, package: PathBuf) -> Option<Found> {
         let name = self.description.content_digest;
@@ -114,8 +113,7 @@ impl Search<'_> {
 
 /// Finds the model of `description`.
 ///
-/// Called by: [`crate::model::Model::load`].
-/// Errors: [`Error::NotFound`] with every place looked at.
+/// Errors: [`Error::NotFound`] with every place that was searched.
 pub(crate) fn find(
     description: &Description,
     options: &LoadOptions,
@@ -179,8 +177,7 @@ pub(crate) fn find(
     }
     let mut advice = format!(
         "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or \
-        pass \
-         LoadOptions::path, or write `embed = true` for the model in {} and build again",
+         pass LoadOptions::path, or write `embed = true` for the model in {} and build again",
         description.package, description.manifest
     );
     if surroundings.model_dir.is_none() {
@@ -193,7 +190,7 @@ pub(crate) fn find(
     Err(not_found(description, places, &advice))
 }
 
-/// Returns the `Resources` of the macOS app whose executable lies in `folder`
+/// Returns the `Resources` of the macOS app whose executable is in `folder`
 /// (`X.app/Contents/MacOS`).
 ///
 /// An iOS app has its executable beside its resources.
@@ -203,14 +200,12 @@ fn app_resources(folder: &Path) -> Option<PathBuf> {
         .then(|| contents.join("Resources"))
 }
 
-/// Returns whether a model package lies at `path`.
+/// Returns whether `path` is a model package.
 fn is_package(path: &Path) -> bool {
     path.join("Manifest.json").is_file()
 }
 
-/// Returns whether a path is that of a compiled model, by its name.
-///
-/// Called by: [`Search::look`], `bucketed.rs`.
+/// Returns whether a path has the name of a compiled model.
 pub(crate) fn is_compiled(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == COMPILED_EXTENSION)
 }

@@ -48,7 +48,7 @@ pub enum ShapeError {
         /// Length of the slice.
         got: usize,
     },
-    /// A dimension lies outside its bounds.
+    /// A dimension is out of its bounds.
     Dimension {
         /// The sizes that were asked for.
         dims: Vec<usize>,
@@ -69,7 +69,7 @@ pub enum ShapeError {
         /// The sizes that were asked for.
         dims: Vec<usize>,
     },
-    /// A shape is none of those that a model enumerates.
+    /// A shape is not one that the model enumerates.
     NotEnumerated {
         /// The sizes that were given.
         dims: Vec<usize>,
@@ -111,8 +111,8 @@ pub enum ShapeError {
         /// What the type allows for the height.
         heights: Bounds,
     },
-    /// The elements do not lie one after the other in row-major order (`ndarray` views can be
-    /// sliced or transposed).
+    /// The elements are not contiguous in row-major order (`ndarray` views can be sliced or
+    /// transposed).
     NotContiguous {
         /// The sizes of the view.
         dims: Vec<usize>,
@@ -141,17 +141,12 @@ impl std::fmt::Display for ShapeError {
             }
             Self::NotEnumerated { dims, shapes } => {
                 let shapes: Vec<String> = shapes.iter().map(|shape| format!("{shape:?}")).collect();
-                write!(
-                    f,
-                    "shape {dims:?} is none of those that the model takes: {}",
-                    shapes.join(", ")
-                )
+                write!(f, "the model does not take shape {dims:?}, only {}", shapes.join(", "))
             }
             Self::Unpaired { shapes: [(one, dims), (other, dims_of_other)] } => write!(
                 f,
-                "enumerated shapes of several inputs go together by their place: `{one}` has shape \
-                {dims:?}, `{other}` has \
-                 {dims_of_other:?}"
+                "enumerated shapes of several inputs must have the same position in their lists: \
+                 `{one}` has shape {dims:?}, `{other}` has {dims_of_other:?}"
             ),
             Self::NoBucket { length, min, sizes } => {
                 let largest = sizes.last().copied().unwrap_or_default();
@@ -168,22 +163,21 @@ impl std::fmt::Display for ShapeError {
             Self::UnequalLengths { lengths: [(one, length), (other, length_of_other)] } => {
                 write!(
                     f,
-                    "inputs of one model have one length: `{one}` has {length}, `{other}` has \
-                    {length_of_other}"
+                    "the inputs must have the same length: `{one}` has {length}, `{other}` has \
+                     {length_of_other}"
                 )
             }
             Self::UnequalSizes {
                 sizes: [(one, axis, size), (other, axis_of_other, size_of_other)],
             } => write!(
                 f,
-                "dimension {axis} of `{one}` and dimension {axis_of_other} of `{other}` always \
-                have the same size: here they \
-                 have {size} and {size_of_other}"
+                "dimension {axis} of `{one}` and dimension {axis_of_other} of `{other}` must have \
+                 the same size, but have {size} and {size_of_other}"
             ),
             Self::ImageSize { width, height, widths, heights } => write!(
                 f,
                 "an image of {width}x{height} pixels does not fit: the width must be {widths}, the \
-                height {heights}"
+                 height {heights}"
             ),
             Self::NotContiguous { dims } => write!(
                 f,
@@ -197,8 +191,6 @@ impl std::fmt::Display for ShapeError {
 impl std::error::Error for ShapeError {}
 
 /// Checks `dims` against the bounds of `S`, and returns the number of elements.
-///
-/// Called by: the constructors of [`crate::Tensor`] and [`crate::TensorView`].
 pub(crate) fn checked_len<S: Shape>(dims: S::Dims) -> Result<usize, ShapeError> {
     let sizes = dims.as_ref();
     for (axis, (&size, &bounds)) in sizes.iter().zip(S::BOUNDS).enumerate() {
@@ -223,7 +215,8 @@ pub(crate) fn element_count(dims: &[usize]) -> Option<usize> {
     dims.iter().try_fold(1usize, |len, &dim| len.checked_mul(dim))
 }
 
-/// Returns the row-major position of `index` in a tensor of `dims`, or `None` when it lies outside.
+/// Returns the row-major position of `index` in a tensor of `dims`, or `None` when it is out of
+/// bounds.
 pub(crate) fn offset(dims: &[usize], index: &[usize]) -> Option<usize> {
     let mut offset = 0;
     for (&dim, &position) in dims.iter().zip(index) {

@@ -1,7 +1,7 @@
-//! Where the typed world meets the backends: one slot per feature.
+//! Slots between typed fields and the backends: one for each feature.
 //!
-//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`]; memory that is
-//! shared ([`Owner`]) or lent ([`Lent`]) instead of copied. Must not: know any backend.
+//! Owns: [`InputSlot`], [`InputRef`], [`OutputSlot`], [`Outputs`], [`Results`], and memory that an
+//! output lends to a backend ([`Lent`]). Must not: know any backend.
 //! Flow: generated `predict_into` passes its fields as slots to `model.rs`; a backend reads and
 //! fills them.
 
@@ -9,6 +9,7 @@ use crate::dimension::Dim;
 use crate::error::Error;
 use crate::image::{Color, Image, ImageRef, ImageView, PixelsMut};
 use crate::label::ClassLabel;
+use crate::owner::Owner;
 use crate::probabilities::Probabilities;
 use crate::shape::{Shape, checked_len};
 use crate::tensor::Tensor;
@@ -23,14 +24,14 @@ pub enum InputRef<'a> {
     /// A tensor. For an image feature its planes: `[1, channels, height, width]` of float32, 0 to
     /// 255, in the model's order of channels; parity samples come so.
     Tensor(TensorRef<'a>),
-    /// A tensor whose memory a backend may keep as long as it needs it, instead of a copy.
+    /// A tensor whose memory a backend may keep as long as needed, instead of copying it.
     Shared(TensorRef<'a>, &'a dyn Owner),
     /// Pixels.
     Image(ImageRef<'a>),
 }
 
 impl InputRef<'_> {
-    /// What stands for a value that is missing: an empty tensor, which no backend takes.
+    /// Stands for a missing value: an empty tensor, which every backend refuses.
     pub(crate) const MISSING: Self =
         Self::Tensor(TensorRef { dims: &[0], elements: Elements::Float32(&[]) });
 
@@ -43,24 +44,11 @@ impl InputRef<'_> {
     }
 }
 
-/// Memory that can be kept alive, and that nobody changes while it is.
-pub trait Owner: std::fmt::Debug + Send + Sync {
-    /// Keeps it alive.
-    fn share(&self) -> Arc<dyn Any + Send + Sync>;
-}
-
-impl<O: Any + std::fmt::Debug + Send + Sync> Owner for Arc<O> {
-    fn share(&self) -> Arc<dyn Any + Send + Sync> {
-        Arc::<O>::clone(self)
-    }
-}
-
 /// A field of a generated `Input`.
 pub trait InputSlot {
     /// Returns the tensor or image to feed.
     ///
-    /// Parameters: `default` — what the model takes when the caller gives nothing; empty for a
-    /// required input.
+    /// Parameters: `default` — the value for an omitted input; empty for a required one.
     fn feature<'s>(&'s self, default: InputRef<'s>) -> InputRef<'s>;
 }
 
@@ -101,7 +89,7 @@ pub trait Results {
     /// Returns the position of the predicted class in the classifier's labels.
     fn label(&self) -> Result<usize, Error>;
 
-    /// Makes the error for results that are not what the interface says.
+    /// Makes the error of results that do not match the interface.
     fn mismatch(&self, problem: String) -> Error;
 }
 
@@ -116,8 +104,8 @@ pub trait OutputSlot {
         None
     }
 
-    /// Has memory again after [`lend`](Self::lend): the given one, or a copy of it while somebody
-    /// still keeps it; new one when `memory` is `None`.
+    /// Gives the slot memory again after [`lend`](Self::lend): `memory`, or a copy of it while
+    /// another owner still holds it; new memory when it is `None`.
     fn restore(&mut self, _memory: Option<Arc<dyn Any + Send + Sync>>) {}
 }
 
@@ -152,8 +140,6 @@ pub trait Outputs: Default + Send + 'static {
 }
 
 /// Fills each slot with its output.
-///
-/// Called by: the portable backend, and [`Outputs::take`].
 pub(crate) fn take_all(
     slots: &mut [&mut dyn OutputSlot],
     results: &dyn Results,
@@ -195,7 +181,7 @@ impl<T: Element, S: Shape> OutputSlot for Tensor<T, S> {
 /// Gives `tensor` other sizes, when its type allows them; its elements are then arbitrary.
 fn resize<T: Element, S: Shape>(tensor: &mut Tensor<T, S>, sizes: &[usize]) -> Result<(), String> {
     let wrong =
-        || format!("it gave an output of shape {sizes:?} where the types allow {:?}", S::BOUNDS);
+        || format!("it returned an output of shape {sizes:?}, but the types allow {:?}", S::BOUNDS);
     let dims = S::Dims::try_from(sizes.to_vec()).map_err(|_| wrong())?;
     let len = checked_len::<S>(dims).map_err(|error| error.to_string())?;
     let mut elements = std::mem::replace(tensor, Tensor::from_parts(Vec::new(), dims)).into_vec();
@@ -207,9 +193,8 @@ fn resize<T: Element, S: Shape>(tensor: &mut Tensor<T, S>, sizes: &[usize]) -> R
 impl<C: Color, W: Dim, H: Dim> OutputSlot for Image<C, W, H> {
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error> {
         let &[1, _, height, width] = results.dims(index)? else {
-            return Err(
-                results.mismatch(format!("it gave an image of shape {:?}", results.dims(index)?))
-            );
+            return Err(results
+                .mismatch(format!("it returned an image of shape {:?}", results.dims(index)?)));
         };
         self.resize(width, height).map_err(|problem| results.mismatch(problem.to_string()))?;
         results.copy_pixels(index, self.as_pixels_mut())
@@ -226,7 +211,7 @@ impl<L: ClassLabel> OutputSlot for L {
     fn take(&mut self, results: &dyn Results, _index: usize) -> Result<(), Error> {
         let index = results.label()?;
         *self = L::from_index(index).ok_or_else(|| {
-            results.mismatch(format!("it gave class {index} of {}", L::ALL.len()))
+            results.mismatch(format!("it returned class {index} of {}", L::ALL.len()))
         })?;
         Ok(())
     }

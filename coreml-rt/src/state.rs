@@ -1,10 +1,11 @@
-//! What a stateful model remembers between predictions.
+//! The states of a model between predictions.
 //!
 //! Owns: [`State`], typed reading and writing of its tensors. Must not: know any backend.
 //! Flow: a generated `State` wraps it; `model.rs` makes it and passes it to the backend.
 
 use crate::backend::BackendState;
 use crate::error::Error;
+use crate::native::NativeState;
 use crate::shape::FixedShape;
 use crate::tensor::Tensor;
 use crate::view::TensorView;
@@ -13,26 +14,24 @@ use coreml_spec::{Element, ElementsMut};
 /// The states of one sequence of predictions, zero at first.
 pub struct State {
     /// The tensors.
-    backend: BackendState,
+    backend: NativeState,
     /// Name of the model, for errors.
     model: String,
 }
 
 impl State {
     /// Wraps what a backend made.
-    ///
-    /// Called by: [`crate::model::Model::new_state`].
-    pub(crate) fn new(model: &str, backend: BackendState) -> Self {
+    pub(crate) fn new(model: &str, backend: NativeState) -> Self {
         Self { backend, model: model.to_owned() }
     }
 
     /// Gives away what the backend made, for an asynchronous prediction.
-    pub(crate) fn into_backend(self) -> BackendState {
+    pub(crate) fn into_backend(self) -> NativeState {
         self.backend
     }
 
     /// Returns what the backend made, for a prediction.
-    pub(crate) fn backend_mut(&mut self) -> &mut BackendState {
+    pub(crate) fn backend_mut(&mut self) -> &mut NativeState {
         &mut self.backend
     }
 

@@ -2,13 +2,11 @@
 //!
 //! Owns: [`Tensor`], contiguous and row-major. Must not: compute anything but an element's
 //! position.
-//! Flow: fields of a generated `Output`; `view.rs` borrows them as the fields of a generated
-//! `Input`.
+//! Flow: fields of a generated `Output`; `view.rs` borrows them as fields of a generated `Input`.
 
 use crate::shape::{
     FixedShape, Shape, ShapeError, check_length, checked_len, element_count, offset,
 };
-use crate::view::TensorView;
 use coreml_spec::{Element, ElementsMut};
 
 /// A contiguous row-major tensor with element type and shape in its type.
@@ -47,7 +45,8 @@ impl<T: Element, S: FixedShape> Tensor<T, S> {
     ///
     /// Errors: [`ShapeError::Length`] when there are too many or too few.
     pub fn from_slice(elements: &[T]) -> Result<Self, ShapeError> {
-        TensorView::from_slice(elements).map(|view| view.to_tensor())
+        check_length(S::DIMS.as_ref(), S::LEN, elements.len())?;
+        Ok(Self { elements: elements.to_vec(), dims: S::DIMS })
     }
 
     /// Calls `element` with every index, in row-major order.
@@ -150,12 +149,12 @@ impl<T: Element, S: Shape> Tensor<T, S> {
         self.elements.is_empty()
     }
 
-    /// Returns the element at `index`, or `None` when it lies outside.
+    /// Returns the element at `index`, or `None` when it is out of bounds.
     pub fn get(&self, index: S::Dims) -> Option<&T> {
         self.elements.get(offset(self.dims.as_ref(), index.as_ref())?)
     }
 
-    /// Returns the element at `index` to change it, or `None` when it lies outside.
+    /// Returns the element at `index` to change it, or `None` when it is out of bounds.
     pub fn get_mut(&mut self, index: S::Dims) -> Option<&mut T> {
         self.elements.get_mut(offset(self.dims.as_ref(), index.as_ref())?)
     }
@@ -175,14 +174,7 @@ impl<T: Element, S: Shape> Tensor<T, S> {
         self.elements
     }
 
-    /// Borrows the tensor, for the input of a model.
-    pub fn view(&self) -> TensorView<'_, T, S> {
-        TensorView::of(self)
-    }
-
-    /// Forgets the type, for a backend to write.
-    ///
-    /// Called by: [`crate::slot::OutputSlot`].
+    /// Erases the type, for a backend to write.
     pub(crate) fn as_elements_mut(&mut self) -> ElementsMut<'_> {
         T::elements_mut(&mut self.elements)
     }
@@ -237,6 +229,22 @@ impl<T: Element, S: FixedShape> TryFrom<&[T]> for Tensor<T, S> {
 
 impl<T: Element, S: Shape> std::fmt::Debug for Tensor<T, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.view().fmt(f)
+        debug(f, &self.elements, self.dims)
     }
+}
+
+/// How many elements the `Debug` form of a tensor shows.
+const DEBUG_ELEMENTS: usize = 8;
+
+/// Writes element type, sizes and the first elements.
+pub(crate) fn debug<T: Element>(
+    f: &mut std::fmt::Formatter<'_>,
+    elements: &[T],
+    dims: impl std::fmt::Debug,
+) -> std::fmt::Result {
+    write!(f, "{}{dims:?} ", T::DATA_TYPE)?;
+    let shown = &elements[..elements.len().min(DEBUG_ELEMENTS)];
+    let mut list = f.debug_list();
+    list.entries(shown);
+    if shown.len() < elements.len() { list.finish_non_exhaustive() } else { list.finish() }
 }

@@ -1,16 +1,13 @@
 //! Tensors that borrow their elements.
 //!
 //! Owns: [`TensorView`]. Must not: copy, except where the name says so.
-//! Flow: fields of a generated `Input`; `slot.rs` hands them to a backend.
+//! Flow: fields of a generated `Input`; `slot.rs` passes them to a backend.
 
+use crate::owner::Owner;
 use crate::shape::{FixedShape, Shape, ShapeError, check_length, checked_len, offset};
-use crate::slot::Owner;
-use crate::tensor::Tensor;
+use crate::tensor::{Tensor, debug};
 use coreml_spec::{Element, TensorRef};
 use std::sync::Arc;
-
-/// How many elements the `Debug` form shows.
-const DEBUG_ELEMENTS: usize = 8;
 
 /// A contiguous row-major tensor that borrows its elements, with element type and shape in its
 /// type.
@@ -30,8 +27,8 @@ const DEBUG_ELEMENTS: usize = 8;
 /// # Ok::<(), ShapeError>(())
 /// ```
 ///
-/// Core ML may read an input after the prediction has returned, so it gets a copy of what is only
-/// borrowed. Of a tensor in an [`Arc`] it keeps the `Arc` instead, and nothing is copied:
+/// Core ML may read an input after the prediction has returned, so borrowed memory is copied for
+/// it. A tensor in an [`Arc`] is not copied; Core ML keeps the `Arc` instead:
 /// ```
 /// # use coreml_rt::{Fixed, Tensor, TensorView};
 /// # use std::sync::Arc;
@@ -39,16 +36,16 @@ const DEBUG_ELEMENTS: usize = 8;
 /// let view = TensorView::from(&image);
 /// # assert_eq!(view.len(), 784);
 /// ```
-/// The same goes for a tensor of something in an `Arc`, such as what another model gave:
-/// [`TensorView::shared`]. The portable backend copies nothing anyway; it widens half precision
-/// that it is given twice in this manner only once.
+/// [`TensorView::shared`] does the same for a tensor inside another value in an `Arc`, such as a
+/// model's output. The portable backend never copies inputs for this reason. It widens a
+/// half-precision tensor in an `Arc` once, even if several predictions take it.
 #[derive(Clone, Copy)]
 pub struct TensorView<'a, T, S: Shape> {
     /// The elements; as many as the product of `dims`.
     elements: &'a [T],
     /// Sizes, within the bounds of `S`.
     dims: S::Dims,
-    /// What keeps the elements alive beyond `'a`, where somebody can.
+    /// Keeps the elements alive beyond `'a`; `None` for memory that is only borrowed.
     owner: Option<&'a dyn Owner>,
 }
 
@@ -91,8 +88,8 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
         Ok(Self { elements, dims, owner: None })
     }
 
-    /// Returns the same elements and sizes under another shape, which is checked now: what one
-    /// model gives in a flexible shape becomes what another one takes.
+    /// Returns the same elements and sizes with another shape type, checked now: for passing a
+    /// flexible output of one model to another model.
     ///
     /// ```
     /// use coreml_rt::{Fixed, Range, Tensor};
@@ -110,19 +107,12 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
         TensorView::from_slice_with_dims(self.elements, self.dims)
     }
 
-    /// Borrows all of a tensor.
-    pub(crate) fn of(tensor: &'a Tensor<T, S>) -> Self {
-        Self { elements: tensor.as_slice(), dims: tensor.dims(), owner: None }
-    }
-
     /// Puts together what is known to fit.
     pub(crate) fn from_parts(elements: &'a [T], dims: S::Dims) -> Self {
         Self { elements, dims, owner: None }
     }
 
-    /// Returns what keeps the elements alive, where somebody can.
-    ///
-    /// Called by: [`crate::slot::InputSlot`].
+    /// Returns what keeps the elements alive beyond their borrow, if anything does.
     pub(crate) fn owner(&self) -> Option<&'a dyn Owner> {
         self.owner
     }
@@ -142,7 +132,7 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
         self.elements.is_empty()
     }
 
-    /// Returns the element at `index`, or `None` when it lies outside.
+    /// Returns the element at `index`, or `None` when it is out of bounds.
     pub fn get(&self, index: S::Dims) -> Option<&'a T> {
         self.elements.get(offset(self.dims.as_ref(), index.as_ref())?)
     }
@@ -157,9 +147,7 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
         Tensor::from_parts(self.elements.to_vec(), self.dims)
     }
 
-    /// Forgets the type, for a backend to read.
-    ///
-    /// Called by: [`crate::slot::InputSlot`].
+    /// Erases the type, for a backend to read.
     pub(crate) fn as_tensor_ref(&self) -> TensorRef<'_> {
         TensorRef { dims: self.dims.as_ref(), elements: T::elements(self.elements) }
     }
@@ -188,19 +176,26 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     where
         O: std::any::Any + std::fmt::Debug + Send + Sync,
     {
-        Self { owner: Some(owner), ..Self::of(tensor(owner)) }
+        Self { owner: Some(owner), ..tensor(owner).view() }
+    }
+}
+
+impl<T: Element, S: Shape> Tensor<T, S> {
+    /// Borrows the tensor, for the input of a model.
+    pub fn view(&self) -> TensorView<'_, T, S> {
+        TensorView { elements: self.as_slice(), dims: self.dims(), owner: None }
     }
 }
 
 impl<'a, T: Element, S: Shape> From<&'a Tensor<T, S>> for TensorView<'a, T, S> {
     fn from(tensor: &'a Tensor<T, S>) -> Self {
-        Self::of(tensor)
+        tensor.view()
     }
 }
 
 impl<'a, T: Element, S: Shape> From<&'a Arc<Tensor<T, S>>> for TensorView<'a, T, S> {
     fn from(tensor: &'a Arc<Tensor<T, S>>) -> Self {
-        Self { owner: Some(tensor), ..Self::of(tensor) }
+        Self { owner: Some(tensor), ..tensor.view() }
     }
 }
 
@@ -214,10 +209,6 @@ impl<'a, T: Element, S: FixedShape> TryFrom<&'a [T]> for TensorView<'a, T, S> {
 
 impl<T: Element, S: Shape> std::fmt::Debug for TensorView<'_, T, S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}{:?} ", T::DATA_TYPE, self.dims)?;
-        let shown = &self.elements[..self.elements.len().min(DEBUG_ELEMENTS)];
-        let mut list = f.debug_list();
-        list.entries(shown);
-        if shown.len() < self.elements.len() { list.finish_non_exhaustive() } else { list.finish() }
+        debug(f, self.elements, self.dims)
     }
 }

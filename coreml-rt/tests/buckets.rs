@@ -15,7 +15,7 @@ use fixture::{copy, data, description};
 /// The lengths of `letters`.
 type Length = Range<2, 8>;
 
-/// What `letters` gives, as the macro would generate it.
+/// The output of `letters`, as the macro would generate it.
 #[derive(Clone, Debug, PartialEq)]
 struct Output {
     scaled: Tensor<f32, (Fixed<1>, Length)>,
@@ -60,7 +60,7 @@ impl Input {
     }
 }
 
-/// Buckets as functions of one package, which has them under `name` in the folder `built`.
+/// Buckets as functions of one package, which is called `name` in the folder `built`.
 fn in_one_package(built: &'static str) -> &'static [(usize, Description)] {
     let one = |function| Description { function: Some(function), built, ..description("letters") };
     Vec::leak(vec![(4, one("bucket_4")), (8, one("bucket_8"))])
@@ -158,7 +158,7 @@ fn what_is_awaited_and_batches_are_what_a_prediction_gives() {
             assert_eq!(from_batch, expected, "{length}");
         }
         assert!(model.predict_batch::<3, Output>([]).unwrap().is_empty());
-        // What no bucket takes is told to whoever waits, and nothing of a batch is run.
+        // A length that no bucket takes is an error of the future, and of the whole batch.
         let long = Input::of(9);
         let slots: [&dyn InputSlot; 3] = [&long.ids.view(), &long.rows.view(), &scale];
         let error = model.predict_async(slots, Output::zeros()).wait().unwrap_err();
@@ -230,7 +230,10 @@ fn inputs_of_different_lengths_are_a_typed_error() {
             &mut [&mut output.scaled, &mut output.products, &mut output.mean],
         )
         .unwrap_err();
-    assert_eq!(error.to_string(), "inputs of one model have one length: `ids` has 3, `rows` has 4");
+    assert_eq!(
+        error.to_string(),
+        "the inputs must have the same length: `ids` has 3, `rows` has 4"
+    );
 }
 
 #[test]
@@ -274,7 +277,7 @@ fn one_compiled_model_is_not_taken_for_buckets_of_several_packages() {
         BucketedModel::load(in_packages(), &LoadOptions::new().path(&compiled)).unwrap_err();
     assert!(matches!(error, Error::Options { .. }), "{error}");
     assert!(
-        error.to_string().ends_with("any.mlmodelc can be one of them only: give the folder of all"),
+        error.to_string().ends_with("can be only one of them: give the folder that holds them all"),
         "{error}"
     );
 }
@@ -347,7 +350,9 @@ fn a_sample_with_padding_in_its_mask_is_an_error() {
     let error =
         verify(&data("letters.mlpackage"), None, &LoadOptions::new(), &[sample], None).unwrap_err();
     assert!(
-        error.to_string().contains("`in/mask` is the mask of buckets, and has other values than 1"),
+        error
+            .to_string()
+            .contains("`in/mask` is the mask of the buckets, and has values other than 1"),
         "{error}"
     );
 }

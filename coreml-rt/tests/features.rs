@@ -33,7 +33,7 @@ fn states_are_kept_from_prediction_to_prediction() {
     }
 }
 
-/// Runs a model with states: whoever keeps them, the code is the same.
+/// Runs a model with states; the code is the same wherever they are kept.
 fn states_of(name: &str) {
     let memory = load(name);
     let mut state = memory.new_state().unwrap();
@@ -58,7 +58,7 @@ fn states_of(name: &str) {
     assert_eq!(mean.get([0, 1]), Some(&f16::from_f32(0.25)));
 }
 
-/// Returns what a model gives for growing inputs, and its states at the end.
+/// Returns the outputs of a model for growing inputs, and its states at the end.
 fn sequence(name: &str) -> (Vec<Numbers>, Numbers) {
     let memory = load(name);
     let mut state = memory.new_state().unwrap();
@@ -89,7 +89,7 @@ fn a_state_belongs_to_one_thread_at_a_time_and_moves() {
 fn a_model_with_states_needs_one() {
     let mut mean = Numbers::zeros();
     let error = load("memory").predict([&Numbers::zeros().view()], &mut [&mut mean]).unwrap_err();
-    // On Core ML it is the framework that says so.
+    // On Core ML the framework reports it.
     assert!(cfg!(target_vendor = "apple") || matches!(error, Error::Invalid { .. }), "{error}");
     let message = error.to_string();
     assert!(message.contains("memory") && message.contains("state"), "{message}");
@@ -109,7 +109,7 @@ fn flexible_dimensions_take_and_give_what_comes() {
         assert!(doubled.as_slice().iter().zip(&ids).all(|(double, id)| *double == 2.0 * id));
         assert_eq!(sum.as_slice(), [ids.iter().sum::<f32>()]);
     }
-    // What one model gives, another one takes.
+    // The output of one model is the input of another.
     let again = doubled.view().with_bounds().unwrap();
     let again: Ids<'_> = again;
     text.predict(
@@ -188,22 +188,21 @@ fn sizes_of_one_symbol_are_equal() {
         );
     }
     let message = predict(5, 1).unwrap_err().to_string();
-    let said = "dimension 1 of `ids` and dimension 0 of `mask` always have the same size: here \
-        they have 5 and 1";
+    let said = "dimension 1 of `ids` and dimension 0 of `mask` must have the same size, but have 5 \
+        and 1";
     assert_eq!(message, said);
-    // A tensor that is shared, a prediction that nobody waits for, and a batch of which one is
-    // wrong.
+    // A shared tensor, a non-blocking prediction, and a batch with one wrong element.
     let shared = std::sync::Arc::new(Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros());
     let shared = TensorView::from(&shared);
     let message =
-        |error: Error| assert!(error.to_string().contains("here they have 3 and 1"), "{error}");
+        |error: Error| assert!(error.to_string().contains("but have 3 and 1"), "{error}");
     message(masked.predict([&shared, &upright(1)], &mut []).unwrap_err());
     message(masked.predict_async([&line(3), &upright(1)], Both::default()).wait().unwrap_err());
     let batch: [[&dyn InputSlot; 2]; 2] = [[&line(2), &upright(2)], [&line(3), &upright(1)]];
     message(masked.predict_batch::<2, Both>(batch).unwrap_err());
 }
 
-/// What `masked` gives, as the macro would generate it.
+/// The output of `masked`, as the macro would generate it.
 #[derive(Debug)]
 struct Both(Tensor<f32, (Fixed<1>, Range<1, 8>)>, Tensor<f32, (Fixed<1>,)>);
 
@@ -228,7 +227,7 @@ fn pixels_go_in_and_come_out() {
         let mut negative = Image::<Rgb, Fixed<4>, Fixed<2>>::black();
         let mut brightness = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
         photo.predict([&picture], &mut [&mut negative, &mut brightness]).unwrap();
-        // Caller and model agree about colors, whatever their order inside of the model.
+        // Caller and model agree about colors, in any order of channels inside the model.
         assert!(
             negative.as_slice().iter().zip(&bytes).all(|(negative, byte)| *negative == 255 - byte),
             "{name}"

@@ -226,9 +226,9 @@ fn another_package_is_refused_with_its_differences() {
         "the model `encoder` at ",
         "decoder.mlpackage is not the one that the program was built for:",
         "input `image` is missing in the package",
-        "input `code` (float32 [1, 3]) is unknown to the types",
-        "output `drawn` (float32 [1, 5]) is unknown to the types",
-        "what to do: build the program again",
+        "input `code` (float32 [1, 3]) is missing in the types",
+        "output `drawn` (float32 [1, 5]) is missing in the types",
+        "what to do: rebuild the program",
     ] {
         assert!(message.contains(part), "`{part}` is not in:\n{message}");
     }

@@ -1,11 +1,11 @@
-//! Misuse of the attribute and of what it generates: the compiler's messages are compared with
+//! Misuse of the attribute and of the generated code: the compiler's messages are compared with
 //! those in `ui/`.
 //!
 //! Owns: the `OUT_DIR` that the cases see. `TRYBUILD=overwrite cargo test -p coreml-rt --test ui`
-//! writes the messages anew; read the difference before committing it.
+//! writes the messages again; read the difference before committing it.
 //!
-//! The crates that trybuild makes have no build script, and cargo hands an `OUT_DIR` of its own
-//! environment on to the compiler. So each test starts this program again with the variable set, or
+//! The crates that trybuild makes have no build script, and cargo passes the `OUT_DIR` of its own
+//! environment on to the compiler. So each test starts this program again, with the variable or
 //! without it.
 
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
@@ -18,7 +18,7 @@ use fixture::{indexed, leave, several, single};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Variable that tells this program to compile the cases of a folder.
+/// Variable that makes this program compile the cases of a folder.
 const CASES: &str = "COREML_UI_CASES";
 
 /// Compiles the cases of a folder in a process with this `OUT_DIR`.

@@ -1,4 +1,4 @@
-//! Parity of packages that no types were made from: steps with states, functions, options.
+//! Parity of packages that no types were generated from: steps with states, functions, options.
 //!
 //! Owns: samples made here, of packages whose results are plain arithmetic.
 
@@ -31,8 +31,8 @@ fn view(bytes: &[u8]) -> TensorView<'_> {
     TensorView::new(Dtype::F32, vec![2, 3], bytes).unwrap()
 }
 
-/// The tensors of two steps of the package `state`, which adds `x` to its state and gives twice the
-/// sum.
+/// The tensors of two steps of the package `state`, which adds `x` to its state and returns twice
+/// the sum.
 const STEPS: [(&str, [f32; 6]); 5] = [
     ("step0/in/x", [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]),
     ("step0/out/y", [2.0, 4.0, 6.0, 8.0, 10.0, 12.0]),
@@ -89,7 +89,7 @@ fn a_command_judges_all_samples_together() {
     );
     assert!(report.passed(), "{report}");
     assert!(
-        report.to_string().contains("\n  metric: 3, at most 3 is asked  pass: cp "),
+        report.to_string().contains("\n  metric: 3, required at most 3  pass: cp "),
         "{report}"
     );
     let seen = std::fs::read(folder.path().join("seen")).unwrap();

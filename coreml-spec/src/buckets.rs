@@ -116,7 +116,7 @@ impl Buckets {
 
     /// Checks that this fits the functions of a package.
     ///
-    /// Called by: `describe.rs`, with a package that may come from anywhere.
+    /// Parameters: `functions` — of a package that may come from anywhere.
     /// Errors: what does not fit.
     pub fn check(&self, functions: &[Function]) -> Result<(), String> {
         if self.sizes.is_empty() || !self.sizes.is_sorted_by(|one, next| one < next) {

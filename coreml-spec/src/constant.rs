@@ -2,10 +2,12 @@
 //!
 //! Owns: turning immediate values and blobs into one form, checking their size, decoding elements.
 //! Must not: expand `constexpr_*` operations; that is a translator's work.
-//! Flow: [`crate::Package::constant`] → here → `blob.rs`.
+//! Flow: [`Package::constant`] → `package.rs` for the weight file → `blob.rs`.
 
+use crate::data_type::DataType;
+use crate::error::Error;
+use crate::package::Package;
 use crate::proto::{ImmediateKind, TensorKind, Value, ValueKind};
-use crate::{DataType, Error, Package};
 use half::{bf16, f16};
 use std::borrow::Cow;
 
@@ -23,10 +25,20 @@ pub struct Constant<'a> {
     pub strings: &'a [String],
 }
 
-/// Reads a tensor.
-///
-/// Called by: [`Package::constant`], which lists the errors.
-pub(crate) fn read<'a>(package: &'a Package, value: &'a Value) -> Result<Constant<'a>, Error> {
+impl Package {
+    /// Returns a tensor, read from the specification or from a weight file.
+    ///
+    /// Parameters: `value` — of this package's program.
+    /// Errors: [`Error::Unsupported`] when it is a list, tuple or map; [`Error::Damaged`] when its
+    /// size, type or place in the weight file is wrong; [`Error::Io`] when the weight file cannot
+    /// be mapped.
+    pub fn constant<'a>(&'a self, value: &'a Value) -> Result<Constant<'a>, Error> {
+        read(self, value)
+    }
+}
+
+/// Reads a tensor, with the errors of [`Package::constant`].
+fn read<'a>(package: &'a Package, value: &'a Value) -> Result<Constant<'a>, Error> {
     let damaged = |what: String| package.damaged(what);
     let tensor = value.r#type.as_ref().and_then(|value_type| value_type.tensor());
     let tensor = tensor.ok_or_else(|| {

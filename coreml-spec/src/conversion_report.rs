@@ -1,6 +1,6 @@
 //! What a conversion has left to be read beside its package: `report.json`.
 //!
-//! Owns: the names of what the driver writes there, as far as somebody reads it. Must not: decide
+//! Owns: the names of what the driver writes there, where they are read. Must not: decide
 //! anything about the model: a report may differ between two conversions that give the same
 //! package.
 //! Flow: written by `coreml_driver/report.py` → `coreml-build` lays it beside the package →

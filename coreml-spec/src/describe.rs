@@ -2,7 +2,7 @@
 //!
 //! Owns: how Core ML records shapes, images, classifiers, states and functions. Must not: read
 //! weights.
-//! Flow: [`Package::interface`] → here → `shape.rs`.
+//! Flow: [`Package::interface`] → `shape.rs`, `symbols.rs`.
 
 mod symbols;
 
@@ -24,10 +24,23 @@ const MAIN: &str = "main";
 const USE_TENSORS: &str =
     "ML Programs take tensors and images and give tensors, images and class labels";
 
-/// Builds the interface of a package.
-///
-/// Called by: [`Package::interface`], which lists the errors.
-pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
+/// Begins the key of the metadata that names a function's states that are inputs and outputs, as
+/// `INPUT=OUTPUT` separated by blanks; coreml-build writes it.
+const STATES_NOTE: &str = "coreml-rt.states.";
+
+impl Package {
+    /// Returns what goes in and out of the model.
+    ///
+    /// Errors: [`Error::Unsupported`] when the model is no ML Program or has a feature of a type
+    /// that ML Programs do not have; [`Error::Damaged`] when description and program contradict
+    /// each other.
+    pub fn interface(&self) -> Result<Interface, Error> {
+        interface(self)
+    }
+}
+
+/// Builds the interface of a package, with the errors of [`Package::interface`].
+fn interface(package: &Package) -> Result<Interface, Error> {
     let model = package.model();
     let program = package.program()?;
     let description = model
@@ -84,6 +97,23 @@ pub(crate) fn interface(package: &Package) -> Result<Interface, Error> {
     })
 }
 
+/// Returns the states of a function that are inputs and outputs of it: name of the input, name of
+/// the output. A prediction takes the first and gives the second.
+///
+/// Parameters: `function` — its name; one that the package does not have has no states.
+/// Errors: [`Error::Damaged`] when the note about them cannot be read.
+fn functional_states<'a>(
+    package: &'a Package,
+    function: &str,
+) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    let note = metadata(package, &format!("{STATES_NOTE}{function}"));
+    let damaged = |pair: &str| {
+        package.damaged(format!("the note about the states of {function:?} holds {pair:?}"))
+    };
+    let pair = |pair| str::split_once(pair, '=').ok_or_else(|| damaged(pair));
+    note.into_iter().flat_map(|note| note.split_whitespace()).map(pair).collect()
+}
+
 /// Reads how the functions are one model at several sizes, when the package says so.
 fn buckets(package: &Package, functions: &[Function]) -> Result<Option<Buckets>, Error> {
     let Some(text) = metadata(package, Buckets::METADATA_KEY) else { return Ok(None) };
@@ -135,7 +165,7 @@ impl<'a> Source<'a> {
             ))
         })?;
         let types = tensor_types(self.program, block);
-        let pairs = self.package.functional_states(self.name)?;
+        let pairs = functional_states(self.package, self.name)?;
         let input = |feature| self.feature(feature, None);
         let output = |feature: &FeatureDescription| {
             if !block.outputs.contains(&feature.name) {

@@ -59,7 +59,7 @@ pub fn difference(before: &Package, after: &Package) -> Result<Difference, Error
 
 /// Compares what goes in and out of two models.
 ///
-/// Called by: [`difference`], and `cargo coreml diff` for models that only a lock describes.
+/// Called by: `cargo coreml diff`, for models that only a lock describes.
 pub fn interface_difference(before: &Interface, after: &Interface) -> Vec<Change> {
     changes(&features(before), &features(after))
 }
@@ -159,7 +159,7 @@ fn operations(before: &Package, after: &Package) -> Result<Vec<Change>, Error> {
     let mut all = changes(&text(&counts), &text(&new_counts));
     for (name, operation) in named {
         let Some(other) = new_named.get(&name) else { continue };
-        // Where a weight lies is no difference; what it holds is compared apart.
+        // The place of a weight is no difference; what it holds is compared apart.
         let (one, other) = (without_offsets(operation), without_offsets(other));
         if one != other {
             let kind = |operation: &Operation| {

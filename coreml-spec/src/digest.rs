@@ -1,7 +1,7 @@
 //! Names for the content of packages.
 //!
 //! Owns: the digest that compiled models are named by, the same for a package on disk and in the
-//! program. Must not: serve as a proof: it tells contents apart, but whoever wants to can make two
+//! program. Must not: serve as a proof: it tells contents apart, but an attacker can make two
 //! with the same digest.
 //! Flow: `coreml-build` names what Xcode compiled, and tells it the macro through the index;
 //! `coreml-rt` looks for it.
@@ -17,7 +17,7 @@ pub const COMPILED_EXTENSION: &str = "mlmodelc";
 /// How much of a file is read at once, in bytes.
 const READ_SIZE: usize = 1 << 20;
 
-/// How deep folders may lie in each other; a package has three levels.
+/// How deep folders may be nested; a package has three levels.
 const DEPTH_LIMIT: usize = 16;
 
 /// Returns the digest of a package on disk: of each file's path, length and bytes, in the order of

@@ -1,6 +1,6 @@
 //! Errors of reading a model package.
 //!
-//! Owns: what is said to whoever holds the package. Flow: made everywhere in this crate, shown by
+//! Owns: the messages about a package. Flow: made everywhere in this crate, shown by
 //! the caller.
 
 use std::fmt;

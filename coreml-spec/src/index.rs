@@ -1,7 +1,7 @@
 //! The index: what a build script leaves in `OUT_DIR` for the attribute macro.
 //!
-//! Owns: the JSON form, its version, and where it lies. Must not: touch the disk; both sides do
-//! their own I/O.
+//! Owns: the JSON form, its version, and its path. Must not: touch the disk; both sides
+//! do their own I/O.
 //! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from
 //! nothing else.
 
@@ -64,7 +64,7 @@ pub enum Outcome {
 pub struct BuildError {
     /// The whole message, as for a terminal without colours, several lines.
     pub message: String,
-    /// The manifest's names of `[models.NAME]`, as far as they are known; empty for a single
+    /// The manifest's names of `[models.NAME]`, where they are known; empty for a single
     /// `[model]`. The macro lets the program name their modules, so that one mistake stays one
     /// error.
     #[serde(default)]
@@ -125,6 +125,28 @@ pub struct IndexedModel {
 }
 
 impl IndexedModel {
+    /// Describes a model that is a package of its own beside the index, without samples, with
+    /// nothing chosen: each of its other fields has a value for that.
+    pub fn new(name: impl Into<String>, interface: Interface) -> Self {
+        let name = name.into();
+        Self {
+            description: String::new(),
+            bucket_of: None,
+            source: String::new(),
+            interface,
+            digest: String::new(),
+            content_digest: None,
+            package: format!("{name}.mlpackage"),
+            samples: Vec::new(),
+            tolerance: Tolerance::of_precision(true),
+            metric: None,
+            compute_units: ComputeUnits::All,
+            allow: Vec::new(),
+            embedded: Vec::new(),
+            name,
+        }
+    }
+
     /// Returns the samples of a function, by their names.
     ///
     /// Parameters: `function` — one of the interface's; the samples that name no function are the
@@ -171,7 +193,7 @@ impl Tolerance {
     /// to PyTorch.
     pub const HALF_PRECISION_PSNR: f64 = 35.0;
 
-    /// Returns what is close enough where nobody says otherwise.
+    /// Returns what is close enough where the manifest does not say otherwise.
     ///
     /// Half precision is judged by its noise: element by element a sound 6-layer encoder differs by
     /// 1.6e-2 at its worst. The relative part of single precision, as in `numpy.allclose`, lets
@@ -254,27 +276,14 @@ mod tests {
             "net.samples.step.0.safetensors",
             "net.samples.v1.2.0.safetensors",
         ];
-        let model = IndexedModel {
-            name: "net".to_owned(),
-            description: String::new(),
-            bucket_of: None,
-            source: String::new(),
-            interface: Interface {
-                specification_version: 9,
-                default_function: "main".to_owned(),
-                functions: Vec::new(),
-                buckets: None,
-            },
-            digest: String::new(),
-            content_digest: None,
-            package: String::new(),
-            samples: samples.map(str::to_owned).to_vec(),
-            tolerance: Tolerance::Psnr(35.0),
-            metric: None,
-            compute_units: ComputeUnits::All,
-            allow: Vec::new(),
-            embedded: Vec::new(),
+        let interface = Interface {
+            specification_version: 9,
+            default_function: "main".to_owned(),
+            functions: Vec::new(),
+            buckets: None,
         };
+        let mut model = IndexedModel::new("net", interface);
+        model.samples = samples.map(str::to_owned).to_vec();
         for (function, sample) in ["main", "step", "v1.2"].iter().zip(samples) {
             assert_eq!(model.samples_of(function).collect::<Vec<_>>(), [sample]);
         }

@@ -22,6 +22,7 @@ mod difference;
 mod digest;
 #[cfg(feature = "package")]
 mod error;
+mod function;
 mod identifier;
 mod index;
 mod interface;
@@ -55,15 +56,16 @@ pub use difference::{Change, Difference, difference, interface_difference};
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 #[cfg(feature = "package")]
 pub use error::Error;
+pub use function::{
+    Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Shape,
+    SizeRange,
+};
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
     ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index,
     IndexedModel, Metric, Models, Outcome, Tolerance, index_folder,
 };
-pub use interface::{
-    Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Interface,
-    Labels, Shape, SizeRange,
-};
+pub use interface::Interface;
 #[cfg(feature = "package")]
 pub use package::Package;
 #[cfg(feature = "package")]

@@ -2,11 +2,12 @@
 //!
 //! Owns: the layout of an `.mlpackage` (manifest, specification, weight files) and the limits that
 //! keep a hostile package from harm. Must not: interpret the program.
-//! Flow: [`Package::open`] → `manifest.rs` → `proto.rs`; then `describe.rs` and `constant.rs` on
-//! demand.
+//! Flow: [`Package::open`] → `manifest.rs` → `proto.rs`. What can be asked of a package stands in
+//! the file that answers: `describe.rs`, `constant.rs`, `weight.rs`, `summary.rs`.
 
 use crate::blob::WeightFile;
-use crate::{Constant, Error, Interface, Summary, manifest, proto};
+use crate::error::Error;
+use crate::{manifest, proto};
 use prost::Message;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,8 +23,7 @@ const SPECIFICATION_LIMIT: u64 = 64 << 20;
 
 /// What to do about a larger one.
 const MOVE_TENSORS: &str = "an ML Program keeps its tensors in weight files: convert the model \
-    with \
-    convert_to=\"mlprogram\", and compute large masks in the model instead of storing them";
+    with convert_to=\"mlprogram\", and compute large masks in the model instead of storing them";
 
 /// What to do about a manifest beyond its limit.
 const NOT_A_MANIFEST: &str = "a package's manifest is a kilobyte: check the path";
@@ -63,10 +63,6 @@ pub struct Package {
     /// Weight files by their path from the specification's folder, `/`-separated.
     weights: BTreeMap<String, Arc<WeightFile>>,
 }
-
-/// Begins the key of the metadata that names a function's states that are inputs and outputs, as
-/// `INPUT=OUTPUT` separated by blanks; coreml-build writes it.
-const STATES_NOTE: &str = "coreml-rt.states.";
 
 impl Package {
     /// Opens a package on disk.
@@ -155,67 +151,6 @@ impl Package {
         self.model.ml_program.as_ref().ok_or_else(missing)
     }
 
-    /// Returns what goes in and out of the model.
-    ///
-    /// Errors: [`Error::Unsupported`] when the model is no ML Program or has a feature of a type
-    /// that ML Programs do not have; [`Error::Damaged`] when description and program contradict
-    /// each other.
-    pub fn interface(&self) -> Result<Interface, Error> {
-        crate::describe::interface(self)
-    }
-
-    /// Returns the states of a function that are inputs and outputs of it: name of the input, name
-    /// of the output. What the first is fed with, the second is after a prediction.
-    ///
-    /// Called by: `describe.rs`, coreml-portable's `translate.rs`.
-    /// Parameters: `function` — its name; one that the package does not have has no states.
-    /// Errors: [`Error::Damaged`] when the note about them cannot be read.
-    pub fn functional_states(&self, function: &str) -> Result<Vec<(&str, &str)>, Error> {
-        let metadata =
-            self.model.description.as_ref().and_then(|description| description.metadata.as_ref());
-        let note = metadata
-            .and_then(|metadata| metadata.user_defined.get(&format!("{STATES_NOTE}{function}")));
-        let damaged = |pair: &str| {
-            self.damaged(format!("the note about the states of {function:?} holds {pair:?}"))
-        };
-        let pair = |pair| str::split_once(pair, '=').ok_or_else(|| damaged(pair));
-        note.into_iter().flat_map(|note| note.split_whitespace()).map(pair).collect()
-    }
-
-    /// Returns a tensor, read from the specification or from a weight file.
-    ///
-    /// Parameters: `value` — of this package's program.
-    /// Errors: [`Error::Unsupported`] when it is a list, tuple or map; [`Error::Damaged`] when its
-    /// size, type or place in the weight file is wrong; [`Error::Io`] when the weight file cannot
-    /// be mapped.
-    pub fn constant<'a>(&'a self, value: &'a proto::Value) -> Result<Constant<'a>, Error> {
-        crate::constant::read(self, value)
-    }
-
-    /// Returns the operations, the weights and the sizes of the package.
-    ///
-    /// Errors: as [`Package::constant`] for every constant of the program, since all of them are
-    /// read.
-    pub fn summary(&self) -> Result<Summary, Error> {
-        crate::summary::of(self)
-    }
-
-    /// Returns the tensors in weight files, each once, in the program's order. No element is read.
-    ///
-    /// Errors: as [`Package::constant`] for each of them.
-    pub fn weights(&self) -> Result<Vec<crate::Weight<'_>>, Error> {
-        crate::weight::of(self)
-    }
-
-    /// Returns whether a function computes or stores anything in half precision, so that its
-    /// results are not those of single precision.
-    ///
-    /// Parameters: `function` — the name of a function of the program.
-    /// Errors: [`Error::Damaged`] when the program has no such function.
-    pub fn has_half_precision(&self, function: &str) -> Result<bool, Error> {
-        crate::summary::has_half_precision(self, function)
-    }
-
     /// Returns the files that hold the model, specification first, with their sizes in bytes.
     ///
     /// Paths are `/`-separated and start from the specification's folder.
@@ -235,8 +170,6 @@ impl Package {
     }
 
     /// Returns the weight file that a blob reference names.
-    ///
-    /// Called by: `constant.rs`.
     pub(crate) fn weight_file(&self, reference: &str) -> Result<&WeightFile, Error> {
         // Only files found below the specification's folder can be named, so that no reference
         // escapes the package.

@@ -1,7 +1,7 @@
 //! What a package is made of: operations, weights, sizes, metadata.
 //!
 //! Owns: the counting, and its JSON form. Must not: print.
-//! Flow: [`crate::Package::summary`] → here; shown by `cargo coreml inspect`.
+//! Flow: [`Package::summary`]; shown by `cargo coreml inspect`.
 
 use crate::proto::{Block, Function, ImmediateKind, Value, ValueKind};
 use crate::{DataType, Error, Package};
@@ -54,10 +54,27 @@ pub struct Weights {
     pub bytes: usize,
 }
 
+impl Package {
+    /// Returns the operations, the weights and the sizes of the package.
+    ///
+    /// Errors: as [`Package::constant`] for every constant of the program, since all of them are
+    /// read.
+    pub fn summary(&self) -> Result<Summary, Error> {
+        of(self)
+    }
+
+    /// Returns whether a function computes or stores anything in half precision, so that its
+    /// results are not those of single precision.
+    ///
+    /// Parameters: `function` — the name of a function of the program.
+    /// Errors: [`Error::Damaged`] when the program has no such function.
+    pub fn has_half_precision(&self, function: &str) -> Result<bool, Error> {
+        has_half_precision(self, function)
+    }
+}
+
 /// Counts the parts of a package.
-///
-/// Called by: [`Package::summary`], which lists the errors.
-pub(crate) fn of(package: &Package) -> Result<Summary, Error> {
+fn of(package: &Package) -> Result<Summary, Error> {
     let mut functions = BTreeMap::new();
     let mut all = Tensors::new(package);
     for (name, function) in &package.program()?.functions {
@@ -80,9 +97,7 @@ pub(crate) fn of(package: &Package) -> Result<Summary, Error> {
 }
 
 /// Looks for half precision among the results of a function's operations.
-///
-/// Called by: [`Package::has_half_precision`], which lists the errors.
-pub(crate) fn has_half_precision(package: &Package, function: &str) -> Result<bool, Error> {
+fn has_half_precision(package: &Package, function: &str) -> Result<bool, Error> {
     let block = package.program()?.functions.get(function).and_then(Function::block);
     let block = block.ok_or_else(|| {
         package.damaged(format!("it has no function {function:?} with operations"))

@@ -6,7 +6,7 @@
 use crate::DataType;
 use half::f16;
 
-/// A contiguous row-major tensor that somebody else owns.
+/// A contiguous row-major tensor that the caller owns.
 #[derive(Clone, Copy, Debug)]
 pub struct TensorRef<'a> {
     /// Size of each dimension, in elements.

@@ -2,7 +2,7 @@
 //!
 //! Owns: which name and which user a tensor has. Must not: expand compressed weights; read
 //! elements.
-//! Flow: [`crate::Package::weights`] → here → `constant.rs`; shown by `cargo coreml inspect`,
+//! Flow: [`Package::weights`] → `constant.rs`; shown by `cargo coreml inspect`,
 //! compared by `difference.rs`.
 
 use crate::proto::{BindingKind, Function, Operation, Value, ValueKind};
@@ -25,10 +25,17 @@ pub struct Weight<'a> {
     pub constant: Constant<'a>,
 }
 
+impl Package {
+    /// Returns the tensors in weight files, each once, in the program's order. No element is read.
+    ///
+    /// Errors: as [`Package::constant`] for each of them.
+    pub fn weights(&self) -> Result<Vec<Weight<'_>>, Error> {
+        of(self)
+    }
+}
+
 /// Lists the tensors, each once, in the program's order.
-///
-/// Called by: [`Package::weights`], which lists the errors.
-pub(crate) fn of(package: &Package) -> Result<Vec<Weight<'_>>, Error> {
+fn of(package: &Package) -> Result<Vec<Weight<'_>>, Error> {
     let mut weights: Vec<Weight<'_>> = Vec::new();
     let mut places: HashMap<(&str, u64), usize> = HashMap::new();
     for (function_name, function) in &package.program()?.functions {

@@ -38,7 +38,8 @@ static ALLOCATOR: Counting = Counting;
 /// Opens a package with this specification and returns the most bytes that were allocated
 /// meanwhile.
 fn peak(specification: Vec<u8>) -> usize {
-    let manifest = r#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},"rootModelIdentifier":"A"}"#;
+    let manifest = r#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},
+        "rootModelIdentifier":"A"}"#;
     let files = [
         ("Manifest.json".to_owned(), Cow::Borrowed(manifest.as_bytes())),
         ("Data/m".to_owned(), Cow::Owned(specification)),

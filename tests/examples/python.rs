@@ -1,8 +1,8 @@
-//! Prints the Python interpreter that the tests convert with, and makes its environment where there
+//! Prints the Python interpreter that the tests convert with, and creates its environment if there
 //! is none.
 //!
-//! Owns: nothing; it is a door for scripts. Flow: `.ci/run` runs the driver's own tests with what
-//! this prints.
+//! Owns: only the call.
+//! Flow: `.ci/run` runs the driver's own tests with the interpreter that this prints.
 
 fn main() {
     println!("{}", coreml_tests::python().display());

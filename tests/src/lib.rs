@@ -1,12 +1,12 @@
 //! Builds whole user crates in temporary folders.
 //!
-//! Owns: [`UserCrate`], a crate as a user would write it; [`Run`], what cargo said about it; and
-//! which Python converts.
+//! Owns: [`UserCrate`], a crate as a user would write it; [`Run`], the result of cargo; and the
+//! Python that converts.
 //! Must not: know what a message should say; the tests do.
 //! Flow: a test writes files into a [`UserCrate`], runs cargo on it and reads the [`Run`].
 //!
-//! A helper of tests panics like a test: what goes wrong here is the machine, and the message says
-//! which file or program.
+//! This library panics like a test, with the file or program that failed: a failure here is a fault
+//! of the machine.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "only tests call this crate")]
 

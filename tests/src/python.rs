@@ -1,7 +1,7 @@
-//! Which Python converts in the tests.
+//! The Python that converts in the tests.
 //!
-//! Owns: finding the interpreter. Must not: install anything, or know where environments lie; the
-//! build does.
+//! Owns: finding the interpreter. Must not: install anything, or know the folders of environments;
+//! the build does.
 //! Flow: `user_crate.rs` for crates with an empty cache; tests that write weights; scripts through
 //! `examples/python.rs`.
 
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A module that says which interpreter it is converted by.
+/// A module that prints the interpreter that converts it.
 const NET: &str = "import sys\n\nimport torch\n\nwith open(\"interpreter\", \"w\") as \
     file:\n    file.write(sys.executable)\n\n\n\
                    def net():\n    return torch.nn.Linear(1, 1)\n\n\n# ";
@@ -21,11 +21,11 @@ const MANIFEST: &str = "[model]\nsource = { file = \"net.py\", entry = \"net\" }
                         inputs.x = { shape = [1], dtype = \"float32\" }\noutputs.y = { dtype = \
                         \"float32\" }\n";
 
-/// Returns the Python interpreter that has torch and coremltools: `COREML_PYTHON`, else the one of
-/// the environment that a build makes in the cache.
+/// Returns the Python interpreter that has torch and coremltools: `COREML_PYTHON`, or that of the
+/// environment that a build creates in the cache.
 ///
-/// A build that has to convert is the only one who knows it: the first call runs such a build, and
-/// notes the answer in the target folder for the next process.
+/// Only a build that converts knows it: the first call runs such a build, and writes the answer
+/// into the target folder for the next process.
 pub fn python() -> PathBuf {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON

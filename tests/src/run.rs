@@ -1,7 +1,7 @@
-//! What cargo said.
+//! The result of a cargo command.
 //!
 //! Owns: [`Run`]. Must not: choose what to run.
-//! Flow: made by [`crate::UserCrate::cargo`] or [`run`], read by the tests.
+//! Flow: [`crate::UserCrate::cargo`] or [`run`] makes it, the tests read it.
 
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -1,8 +1,7 @@
 //! A crate as a user would write it.
 //!
-//! Owns: its folder, and how cargo is started in it. Must not: read what cargo says (`run.rs`
-//! does).
-//! Flow: made by a test, run by `cargo`.
+//! Owns: its folder, and how cargo is started in it. Must not: read cargo's output (`run.rs` does).
+//! Flow: a test makes it, and runs cargo in it.
 
 use crate::{Run, python, run, target, workspace};
 use std::collections::HashSet;
@@ -16,7 +15,8 @@ use std::sync::{Mutex, PoisonError};
 /// Folders of the user crates that exist now in this process.
 static TAKEN: Mutex<Option<HashSet<PathBuf>>> = Mutex::new(None);
 
-/// A crate in a folder of its own, outside the workspace; the folder goes when this does.
+/// A crate in a folder of its own, outside the workspace; the folder is removed when this is
+/// dropped.
 ///
 /// The folders have the same names in each run, so that the target folder does not grow from run to
 /// run.
@@ -36,8 +36,8 @@ impl UserCrate {
     pub fn new(name: &str, manifests: &[&str]) -> Self {
         let user_crate = Self { folder: take_folder(name), environment: Vec::new() };
         let root = workspace().display().to_string().replace('\\', "/");
-        // A `[workspace]` of its own, because the folder of temporary files may lie inside some
-        // other one.
+        // A `[workspace]` of its own, because the folder of temporary files may be inside another
+        // one.
         user_crate.write(
             "Cargo.toml",
             format!(
@@ -66,8 +66,8 @@ impl UserCrate {
         user_crate
     }
 
-    /// Gives the crate a conversion cache of its own, with nothing in it. Conversions run in the
-    /// Python that the other tests use: its installation is not repeated.
+    /// Gives the crate an empty conversion cache of its own. Conversions use the Python of the
+    /// other tests, so that it is not installed again.
     pub fn with_empty_cache(self) -> Self {
         let cache = self.cache();
         std::fs::create_dir_all(&cache)
@@ -233,7 +233,7 @@ fn take_folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Returns a number that tells values apart from one run to the next of the same program.
+/// Returns a number that distinguishes values across runs of the same program.
 pub(crate) fn digest(value: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     value.hash(&mut hasher);

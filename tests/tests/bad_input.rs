@@ -1,5 +1,5 @@
-//! Bad input, the whole way: each case is a user's crate with one mistake, and the test reads the
-//! message.
+//! Bad input, from the manifest to cargo's output: each case is a user's crate with one mistake,
+//! and the test reads the message.
 //!
 //! Owns: the messages of a failed build as a user sees them in cargo. Must not: test what a unit
 //! test of one crate can.
@@ -35,7 +35,7 @@ fn check(user: &UserCrate) -> Run {
     user.cargo(&["check"])
 }
 
-/// Asserts that the error stands at the attribute, once, with no cascade of other errors behind it.
+/// Asserts that the error is at the attribute, once, with no cascade of other errors after it.
 fn at_the_attribute(run: &Run) {
     assert!(
         run.stderr.contains("--> src/main.rs:1:27"),

@@ -1,4 +1,4 @@
-//! Buckets, the whole way: a manifest, conversion by `cargo`, typed calls with inputs of any
+//! Buckets, from the manifest to the results: conversion by `cargo`, typed calls with inputs of any
 //! length, parity of each size with PyTorch on inputs without padding.
 //!
 //! Owns: the proof that manifest keys, driver, macro and runtime agree about buckets, in one
@@ -73,7 +73,7 @@ def topic():
     return Topic(True)
 "#;
 
-/// The program: every length through all three, whose code differs in the module alone.
+/// The program: every length through all three models, whose code differs only in the module.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("all.toml")]
 pub mod all {}
 
@@ -159,7 +159,7 @@ fn every_length_runs_in_one_package_in_several_and_embedded() {
     user.cargo(&["run"]).fails_with(&["built without the model `text`"]);
 }
 
-/// Writes the lock as `cargo coreml lock` does, and compares it with what is said of buckets in it.
+/// Writes the lock as `cargo coreml lock` does, and checks what it says about buckets.
 fn lock(user: &UserCrate) {
     let root = coreml_tests::workspace();
     let mut command = user.command(&["run", "--quiet", "--manifest-path"]);

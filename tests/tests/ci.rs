@@ -1,8 +1,8 @@
-//! The recipes of docs/ci.md, as they stand there: each command is run in a crate with a model.
+//! The recipes of docs/ci.md: each command is run as written, in a crate with a model.
 //!
-//! Owns: the promise that the page is true. Must not: hold a copy of its text; only what an example
-//! has to leave open, the address of a server, is filled in. The blocks about nginx and
-//! bazel-remote are tested in `coreml-build`.
+//! Owns: the promise that the page is true. Must not: hold a copy of its text; only the address of
+//! a server, which an example must leave open, is filled in. `coreml-build` tests the blocks about
+//! nginx and bazel-remote.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -17,7 +17,7 @@ const S3_PYTHON: &str = "COREML_TEST_S3_PYTHON";
 /// Bucket, keys and token of the S3 server.
 const S3: [&str; 4] = ["models", "AKIDTEST", "s3cret/+key=", "t0ken"];
 
-/// Returns the code blocks under a heading of the page: what stands behind the fence, and the
+/// Returns the code blocks under a heading of the page: the info string of the fence, and the
 /// lines.
 fn blocks(heading: &str) -> Vec<(String, String)> {
     let page = std::fs::read_to_string(workspace().join("docs/ci.md")).expect("there is a page");
@@ -125,8 +125,8 @@ fn lock_cache_folder_and_shared_folder() {
     forget(&user, "recipes");
     shell(&user, &recipe, &[]).succeeds();
     forget(&user, "recipes");
-    // The first line of the recipe's two builds converted; given is only what a build converts
-    // where that is wanted.
+    // The first line of the recipe's two builds has converted; the second needs only what a build
+    // with conversions needs.
     shell(&user, "cargo build", &[("COREML_REMOTE", &remote), ("COREML_REMOTE_WRITE", "1")])
         .succeeds();
     assert_eq!(user.cached("recipes", "net.toml"), [false]);
@@ -170,7 +170,7 @@ fn s3_server(python: &Path) -> (Server, String) {
     let mut lines = BufReader::new(process.stdout.take().expect("it has an output")).lines();
     let server = Server(process);
     let port = lines.next().expect("it says its port").expect("in words");
-    // What it says of requests is not read here, and must not stop it.
+    // Its messages about requests are not read here, and must not block it.
     std::thread::spawn(move || lines.for_each(drop));
     (server, format!("http://127.0.0.1:{port}"))
 }

@@ -1,7 +1,7 @@
 //! A model's life on the command line: `cargo coreml build`, `bench`, `clean`, `lint`, `report`,
 //! `diff`, with real conversions.
 //!
-//! Owns: what the subcommands say to each other through the cache. Must not: test the figures.
+//! Owns: what the subcommands share through the cache. Must not: test the figures.
 
 use coreml_tests::{Run, UserCrate, run, workspace};
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn what_is_built_is_measured_and_removed_again() {
         torch.nn.Linear(4, 3)\n\n\ndef wrong():\n    ";
     user.write("python/nets.py", format!("{nets}return torch.nn.Linear(5, 3)\n"));
 
-    // One model fails; the other is kept, and the JSON says so besides the error.
+    // One model fails; the other stays, and the JSON reports it together with the error.
     let failed = coreml(&user, &["build", "--json"]);
     let said: Value = serde_json::from_str(&failed.stdout).expect("it is JSON");
     assert!(
@@ -81,7 +81,7 @@ fn what_is_built_is_measured_and_removed_again() {
     assert!(coreml(&user, &["clean"]).succeeds().stdout.contains("removed 0 models"));
 }
 
-/// Runs git in a crate's folder, as nobody in particular.
+/// Runs git in a crate's folder, as a fixed author.
 fn git(user: &UserCrate, arguments: &[&str]) {
     let mut command = std::process::Command::new("git");
     command.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]);
@@ -96,7 +96,7 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
         "[model]\nsource = { file = \"python/net.py\", entry = \"net\" }\ninputs.x = { shape = [1, \
         8], dtype = \"float32\" }\n",
     );
-    // Line 12 has the operation that a rule speaks against.
+    // Line 12 has the operation that a rule reports.
     let net = |factor: &str| {
         format!(
             "import torch\n\n\nclass Chosen(torch.nn.Module):\n    def \

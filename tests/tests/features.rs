@@ -1,8 +1,8 @@
-//! States, flexible shapes and images, the whole way: a manifest, conversion by `cargo`, typed
-//! calls, parity with PyTorch.
+//! States, flexible shapes and images, from the manifest to the results: conversion by `cargo`,
+//! typed calls, parity with PyTorch.
 //!
-//! Owns: the proof that manifest keys, driver, macro and runtime agree about what is not a plain
-//! tensor of one shape.
+//! Owns: the proof that manifest keys, driver, macro and runtime agree about everything that is not
+//! a plain tensor of one shape.
 
 use coreml_tests::UserCrate;
 
@@ -157,7 +157,7 @@ fn main() -> Result<(), coreml_rt::Error> {
     let sign: Tensor<i8, (Fixed<1>, Fixed<4>)> = output.sign;
     println!("small {:.2} {:?} {:?}", output.scaled.as_slice()[3], output.next.as_slice(), sign.as_slice());
 
-    // Red, green, blue, whatever the order inside of the model.
+    // Red, green, blue, in any order of channels inside the model.
     let red: Vec<u8> = [255, 0, 0].repeat(6 * 4);
     let picture = ImageView::<Rgb, Fixed<6>, Fixed<4>>::from_rgb8(&red, 6, 4)?;
     let output = models.photo.predict(&photo::Input { picture })?;
@@ -178,18 +178,15 @@ fn they_work_the_whole_way() {
     assert_eq!(lines[0], "cache 32 logits Some([1, 16])", "{said}");
     assert_eq!(lines[1], "emptied true", "{said}");
     assert_eq!(lines[2..4], ["scores [1, 1, 8]", "scores [1, 20, 8]"], "{said}");
-    let unequal = "dimension 1 of `ids` and dimension 1 of `mask` always have the same size: here \
-        they have 20 and 1";
+    let unequal = "dimension 1 of `ids` and dimension 1 of `mask` must have the same size, but \
+        have 20 and 1";
     assert_eq!(lines[4], unequal, "{said}");
     assert_eq!(lines[5], "dimension 1 of shape [1, 33] is 33, but it must be 1 to 32", "{said}");
     assert_eq!(lines[6], "summed Some(16.0) of [1, 16]", "{said}");
-    assert_eq!(
-        lines[7], "shape [1, 9] is none of those that the model takes: [1, 8], [1, 16]",
-        "{said}"
-    );
+    assert_eq!(lines[7], "the model does not take shape [1, 9], only [1, 8], [1, 16]", "{said}");
     assert_eq!(lines[8], "small 1.00 [-127, 0, 1, 128] [-1, -1, 0, 1]", "{said}");
     // The planes are blue, green, red: (0 - mean) / std of the first two, (1 - mean) / std of the
-    // last; means and deviations stand in the order of the planes.
+    // last; means and deviations have the order of the planes.
     assert!(lines[9].starts_with("means -2.12 -2.04 2.64 "), "{said}");
 
     user.cargo(&["test"])

@@ -1,4 +1,4 @@
-//! The coverage table of docs/field-guide.md is whole: no cell is empty, and every test that it
+//! The coverage table of docs/field-guide.md is complete: no cell is empty, and every test that it
 //! names exists.
 //!
 //! Owns: reading the table. Must not: know what the tests do.

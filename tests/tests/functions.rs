@@ -1,5 +1,5 @@
-//! Several functions in one package, the whole way: a manifest, conversion by `cargo`, typed calls,
-//! parity of each with PyTorch, and weights that are stored once.
+//! Several functions in one package, from the manifest to the results: conversion by `cargo`, typed
+//! calls, parity of each with PyTorch, and weights that are stored once.
 //!
 //! Owns: the proof that manifest keys, driver, macro and runtime agree about functions.
 

@@ -1,8 +1,8 @@
-//! The gallery of errors, `docs/errors.md`: each mistake is made, and what is printed is compared
+//! The gallery of errors, `docs/errors.md`: the test makes each mistake, and compares the output
 //! with the page.
 //!
-//! Owns: reading the page, and taking what differs from machine to machine out of the texts.
-//! `BLESS=1` writes the page anew.
+//! Owns: reading the page, and removing what differs between machines from the texts. `BLESS=1`
+//! writes the page again.
 
 use coreml_tests::{UserCrate, run, workspace};
 use std::path::PathBuf;
@@ -14,9 +14,9 @@ struct Mistake {
     title: String,
     /// The manifest.
     manifest: String,
-    /// The Python file; empty where none is needed.
+    /// The Python file; empty if none is needed.
     python: String,
-    /// What the page says is printed.
+    /// The output in the page.
     text: String,
 }
 

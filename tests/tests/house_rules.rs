@@ -1,5 +1,5 @@
-//! Rules that must never break, read off the source tree: who may depend on whom, where `unsafe`,
-//! printing, processes and the environment may stand, and how a file opens.
+//! Rules that must never break, checked in the source tree: which crate may depend on which, where
+//! `unsafe`, printing, processes and the environment are allowed, and how a file begins.
 //!
 //! Owns: the rules of ARCHITECTURE.md that a compiler does not check. Must not: build or run
 //! anything.
@@ -22,8 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// What a source text may contain only in certain files: pattern, prefixes of the files where it
-/// may stand, reason.
+/// What only certain files may contain: pattern, prefixes of these files, reason.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
         "unsafe {",
@@ -66,7 +65,7 @@ const ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("objc2", &["coreml-rt/src/apple/"], "Apple's API has one room"),
 ];
 
-/// Words that stand for work left undone.
+/// Words for unfinished work.
 const UNDONE: &[&str] = &["TODO", "FIXME", "XXX", "todo!(", "unimplemented!("];
 
 /// Returns the root of the workspace.

@@ -1,6 +1,6 @@
 //! `cargo coreml quantize` and `cargo coreml precision` on a user's crate, with real conversions.
 //!
-//! Owns: what the two searches say. Must not: test compression or precision themselves.
+//! Owns: the output of the two searches. Must not: test compression or precision themselves.
 
 use coreml_tests::{Run, UserCrate, run, target, workspace};
 use std::process::Command;
@@ -127,7 +127,7 @@ fn the_culprits_of_half_precision_are_found() {
         "what does no harm stays: {loud}"
     );
 
-    // Without the target in reach, it says so instead of naming everything.
+    // When the target is out of reach, it says so instead of naming every kind.
     coreml(&user, &["precision", "--model", "loud", "--psnr", "1000"])
         .fails_with(&["not even single precision"]);
 }

@@ -1,5 +1,5 @@
-//! A lock, the whole way: what is locked is built, what is not is refused, and types need nothing
-//! but the lock.
+//! A lock, from the manifest to the program: what is locked is built, anything else is refused, and
+//! types need only the lock.
 //!
 //! Owns: what a user's crate sees of a lock through cargo. Must not: test the text of locks
 //! (`coreml-build` does).
@@ -7,7 +7,7 @@
 use coreml_tests::{Run, UserCrate, run, workspace};
 use std::process::Command;
 
-/// A program that says what loading the model gives.
+/// A program that prints the result of loading the model.
 const MAIN: &str = "//! A program with a model.\n\n/// The \
     model.\n#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\n\n\
     fn main() {\n    match net::Model::load() {\n        Ok(_) => \
@@ -55,13 +55,13 @@ fn what_is_locked_is_built_and_nothing_else() {
     assert_eq!(user.cached("locked", "net.toml"), [true], "the lock's conversion is the build's");
     assert!(lock(&user, &["--check"]).succeeds().stdout.contains("net.lock: up to date"));
 
-    // The cache is lost: the conversion is made again, and gives the locked package.
+    // The cache is lost: the conversion runs again, and returns the locked package.
     std::fs::remove_dir_all(user.cache().join("v1/entries")).expect("the cache has entries");
     user.cargo(&["clean", "-p", "locked"]).succeeds();
     user.cargo(&["check"]).succeeds();
     assert_eq!(user.cached("locked", "net.toml"), [false]);
 
-    // Somebody gives out another package under the same fingerprint.
+    // Someone offers another package under the same fingerprint.
     let digest = text
         .lines()
         .find_map(|line| line.strip_prefix("digest = "))

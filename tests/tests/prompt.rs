@@ -1,12 +1,12 @@
 //! A decoder with a cache whose prompt comes in buckets: two models of one manifest, and the
 //! program between them.
 //!
-//! Owns: the proof that the way which docs/manifest.md shows in place of `states` beside `buckets`
-//! is right.
+//! Owns: the proof that what docs/manifest.md recommends instead of `states` beside `buckets`
+//! works.
 
 use coreml_tests::UserCrate;
 
-/// The prompt in buckets, which gives keys and values, and a step that keeps them.
+/// The prompt in buckets, which returns keys and values, and a step that keeps them.
 const MANIFEST: &str = r#"[models.prompt]
 source = { file = "python/decoder.py", entry = "prompt" }
 inputs.tokens = { shape = [1, { min = 1, max = 8 }], dtype = "int32", sample = { range = [0, 31] } }
@@ -93,11 +93,11 @@ pub mod decoder {}
 use coreml_rt::{Error, Fixed, Range, Tensor, TensorView, f16};
 use decoder::{prompt, step};
 
-/// What the prompt gives, and what the step keeps.
+/// The prompt's output, which the step keeps.
 type Given = Tensor<f16, (Fixed<2>, Fixed<1>, Fixed<2>, Range<1, 8>, Fixed<8>)>;
 type Cache = Tensor<f16, (Fixed<2>, Fixed<1>, Fixed<2>, Fixed<12>, Fixed<8>)>;
 
-/// Puts what a prompt gave at the beginning of a cache.
+/// Copies the output of a prompt to the beginning of a cache.
 fn cache(given: &Given) -> Cache {
     Cache::from_fn(|index| given.get(index).copied().unwrap_or(f16::ZERO))
 }

@@ -1,4 +1,4 @@
-//! The README's ten lines, pasted into a new crate outside the workspace, work.
+//! The README's example works in a new crate outside the workspace.
 //!
 //! Owns: the promise that the README is true. Must not: hold a copy of its text.
 

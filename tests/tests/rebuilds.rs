@@ -1,8 +1,7 @@
-//! What makes a conversion happen again, and what does not: edits, touches, damage, two cargo runs
-//! at once, packaging.
+//! What causes a new conversion, and what does not: edits, touches, damage, two cargo runs at once,
+//! packaging.
 //!
-//! Owns: the promise that a conversion happens exactly once for the same bytes. Must not: measure
-//! time.
+//! Owns: the promise that the same bytes are converted exactly once. Must not: measure time.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 

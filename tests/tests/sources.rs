@@ -1,7 +1,8 @@
 //! Sources other than a Python function, compressed weights, generic fixes of coremltools and
-//! rewrites, the whole way: manifest, `cargo`, parity with PyTorch on the platform's backend.
+//! rewrites, from the manifest to the results: `cargo`, parity with PyTorch on the platform's
+//! backend.
 //!
-//! Owns: the proof that what the driver makes of them also computes the right thing.
+//! Owns: the proof that the driver's results for them also compute the right thing.
 
 use coreml_tests::{UserCrate, python, run, workspace};
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! States that Core ML keeps, and states that are inputs and outputs: the same module, the same
 //! program, the same bits.
 //!
-//! Owns: the proof that `states.mode` changes the package and nothing else.
+//! Owns: the proof that `states.mode` changes only the package.
 
 use coreml_tests::UserCrate;
 

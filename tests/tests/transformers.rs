@@ -1,9 +1,9 @@
-//! A model of the Hugging Face hub, the whole way: a manifest that names a repository,
-//! `cargo build`, typed calls, parity.
+//! A model of the Hugging Face hub, from the manifest to the results: a manifest that names a
+//! repository, `cargo build`, typed calls, parity.
 //!
 //! Owns: the proof that the source works from cargo, with a hub and without one.
-//! `COREML_TEST_TRANSFORMERS_PATH` names a folder that has the library transformers, as `.ci/run`
-//! installs it; without it the test says so and stops.
+//! `COREML_TEST_TRANSFORMERS_PATH` names a folder with the library transformers, as `.ci/run`
+//! installs it; without it the test is skipped.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
@@ -63,8 +63,8 @@ impl Hub {
     }
 }
 
-/// Makes an environment that sees the conversion environment and transformers, and has nothing of
-/// its own.
+/// Creates an environment that sees the conversion environment and transformers, and contains
+/// nothing else.
 fn environment(folder: &Path, transformers: &Path) -> PathBuf {
     run(Command::new(python()).args(["-m", "venv", "--without-pip"]).arg(folder)).succeeds();
     let interpreter = folder.join("bin/python");
@@ -110,7 +110,7 @@ classifier = {{}}
     };
     user.write("src/main.rs", MAIN);
 
-    // A branch is refused, and the error tells the commit, at the attribute.
+    // A branch is refused, and the error at the attribute names the commit.
     user.write("moods.toml", manifest("main"));
     let said = user.cargo(&["build"]);
     said.fails_with(&["moods.toml:5:", "`main`", &format!("revision = \"{}\"", hub.commit)]);

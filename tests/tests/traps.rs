@@ -1,7 +1,8 @@
-//! Modules that write into their tensors, the whole way: what is converted gives PyTorch's results.
+//! Modules that write into their tensors, from the manifest to the results: what is converted
+//! computes PyTorch's results.
 //!
-//! Owns: the proof that the driver's checks of such writes leave nothing that is silently wrong.
-//! What they refuse is tested with the driver itself.
+//! Owns: the proof that the driver's checks of such writes leave nothing silently wrong. The
+//! driver's own tests check what they refuse.
 
 use coreml_tests::UserCrate;
 use std::fmt::Write;

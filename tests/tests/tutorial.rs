@@ -11,7 +11,7 @@ use std::process::Command;
 
 /// A code block.
 struct Block<'a> {
-    /// What stands behind the fence: `sh`.
+    /// The info string of the fence: `sh`.
     kind: &'a str,
     /// Its lines.
     text: &'a str,

@@ -14,15 +14,16 @@ use tempfile::TempDir;
 pub(super) struct Tree {
     /// Holds them; gone with this.
     folder: TempDir,
-    /// Where the folder that was asked for lies in it.
+    /// Path of the requested folder inside it.
     inside: PathBuf,
 }
 
 impl Tree {
     /// Writes the files of a revision.
     ///
-    /// Parameters: `folder` — in the repository; `revision` — whatever git takes for a commit.
-    /// Errors: git says why: there is no repository, or no such revision.
+    /// Parameters: `folder` — in the repository; `revision` — anything that git accepts as a
+    /// commit.
+    /// Errors: git's message: there is no repository, or no such revision.
     pub(super) fn of(folder: &Path, revision: &str) -> Result<Self, Failure> {
         let root = PathBuf::from(git(folder, None, &["rev-parse", "--show-toplevel"])?);
         let commit = git(
@@ -38,12 +39,12 @@ impl Tree {
         prefix.push("/");
         let prefix = prefix
             .into_string()
-            .map_err(|_| "the folder of temporary files has no Unicode name: set TMPDIR")?;
+            .map_err(|_| "the path of the temporary folder is not Unicode: set TMPDIR")?;
         git(&root, Some(&index), &["checkout-index", "--all", &format!("--prefix={prefix}")])?;
         Ok(Self { folder: temporary, inside })
     }
 
-    /// Returns where the folder that was asked for lies at that revision.
+    /// Returns the path of the requested folder at that revision.
     pub(super) fn folder(&self) -> PathBuf {
         self.folder.path().join("tree").join(&self.inside)
     }

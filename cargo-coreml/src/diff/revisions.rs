@@ -1,13 +1,13 @@
 //! The models of a crate at two git revisions.
 //!
-//! Owns: which models are compared with which, and that each revision is built from its own
-//! sources. Must not: compare packages; `coreml_spec::difference` does.
-//! Flow: `diff.rs` → [`compare`] → `git.rs`, [`coreml_build::Session`] →
+//! Owns: the pairs of models to compare, and building each revision from its own sources. Must not:
+//! compare packages; `coreml_spec::difference` does.
+//! Flow: `diff.rs` → [`compare`] → `git.rs`, [`coreml_build::Context`] →
 //! [`coreml_spec::difference`], `parts.rs`.
 
 use super::git::Tree;
 use crate::{Failure, parts, selection, variant};
-use coreml_build::{Policy, Selection, Session};
+use coreml_build::{Context, Policy, Selection};
 use coreml_rt::LoadOptions;
 use coreml_spec::{
     Change, Difference, INDEX_FILE, Index, IndexedModel, Outcome, Package, difference,
@@ -34,7 +34,7 @@ pub(super) struct ModelDifference {
 
 /// The models of a crate at a revision.
 struct Built {
-    /// By manifest and name: the package's folder with what the index says.
+    /// By manifest and name: the package's folder and its entry in the index.
     models: BTreeMap<(String, String), (PathBuf, IndexedModel)>,
     /// Holds the packages.
     _products: tempfile::TempDir,
@@ -110,9 +110,9 @@ fn build(
         if locked {
             options.policy = Policy::Skip;
         }
-        let session = Session::new(options);
+        let context = Context::new(options);
         let names: Vec<&str> = manifests.iter().map(String::as_str).collect();
-        for build in session.build(&names) {
+        for build in context.build(&names) {
             build.outcome.map_err(|errors| selection::together(&errors))?;
             let index: Index =
                 serde_json::from_slice(&std::fs::read(build.folder.join(INDEX_FILE))?)?;

@@ -1,4 +1,4 @@
-//! What the page of a report is made of.
+//! The data of a report's page.
 //!
 //! Owns: the names that `page.js` reads. Must not: make HTML.
 //! Flow: `report.rs` → [`of`] → JSON inside the page.
@@ -46,7 +46,7 @@ pub(super) struct Data<'a> {
     weights: Vec<WeightRow>,
     /// The comparison with PyTorch.
     parity: Option<Parity<'a>>,
-    /// The rungs of weight compression, when somebody has walked them.
+    /// The rungs of weight compression, if given.
     ladder: &'a [Rung],
     /// What the files weigh: name, bytes.
     files: Vec<(String, u64)>,

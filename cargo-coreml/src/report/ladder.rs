@@ -1,7 +1,7 @@
-//! The ladder of weight compression that a report draws: what `cargo coreml quantize --json` has
-//! printed.
+//! The ladder of weight compression that a report draws: the output of `cargo coreml quantize
+//! --json`.
 //!
-//! Owns: reading it. Must not: walk the ladder; `quantize.rs` does.
+//! Owns: reading it. Must not: convert or compare rungs; `quantize.rs` does.
 //! Flow: `report.rs` → [`read`] → `charts.js`.
 
 use crate::Failure;

@@ -1,6 +1,6 @@
-//! Running the command as a user does, for the tests beside it.
+//! Running the command as a user does.
 //!
-//! Owns: the packages of `coreml-spec`, and what a run gave.
+//! Owns: the packages of `coreml-spec`, and the result of a run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

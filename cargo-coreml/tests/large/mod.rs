@@ -1,5 +1,5 @@
-//! A package of ten thousand operations and two gigabytes of weights, of which the disk holds a few
-//! kilobytes.
+//! A package of ten thousand operations and two gigabytes of weights, in sparse files that take a
+//! few kilobytes on disk.
 
 use coreml_spec::proto::*;
 use prost::Message;

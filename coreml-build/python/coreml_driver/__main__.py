@@ -13,13 +13,15 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from coreml_driver import request as requests
 from coreml_driver import versions
 from coreml_driver.failures import Failure
 from coreml_driver.protocol import Channel
+from coreml_driver.request import Job, Request
 
 #: Exit code when the build script has gone: nobody reads it.
 ORPHANED = 3
@@ -44,14 +46,13 @@ def main(arguments: list[str] | None = None) -> int:
     request = requests.read(path)
     found = versions.installed()
     channel.send("started", versions=found)
+    fitting = _fitting(request, channel)
     failure: Failure | None = None
     try:
-        versions.check(request.requirements)
-        for job in request.models:
+        for job in fitting:
             channel.send("progress", model=job.id, stage="import", detail="torch and coremltools")
-        _import_libraries()
-    except Failure as error:
-        failure = error
+        if fitting:
+            _import_libraries()
     except Exception as error:
         message = f"The libraries cannot be imported: {type(error).__name__}: {error}"
         advice = (
@@ -66,20 +67,42 @@ def main(arguments: list[str] | None = None) -> int:
             traceback=traceback.format_exc(),
         )
     if failure is not None:
-        for job in request.models:
-            channel.send("failed", model=job.id, **failure.event(request.package_root, []))
-    else:
+        for job in fitting:
+            channel.send("failed", model=job.id, **failure.event(job.package_root, []))
+    elif fitting:
         from coreml_driver.workers import Workers
 
         workers = Workers()
         orphaned.then(workers.abort)
         try:
-            workers.run(request, found, versions.remarks(found), channel)
+            models = replace(request, models=fitting)
+            workers.run(models, found, versions.remarks(found), channel)
         except KeyboardInterrupt:
             workers.abort()
             return INTERRUPTED
     channel.send("finished")
     return 0
+
+
+def _fitting(request: Request, channel: Channel) -> tuple[Job, ...]:
+    """Return the models whose requirements the environment meets; the others have failed."""
+    failures: dict[tuple[str, ...], Failure | None] = {}
+    for job in request.models:
+        if job.requirements not in failures:
+            failures[job.requirements] = _misfit(job.requirements)
+        failure = failures[job.requirements]
+        if failure is not None:
+            channel.send("failed", model=job.id, **failure.event(job.package_root, []))
+    return tuple(job for job in request.models if failures[job.requirements] is None)
+
+
+def _misfit(requirements: Sequence[str]) -> Failure | None:
+    """Return why the environment does not meet the requirements."""
+    try:
+        versions.check(requirements)
+    except Failure as failure:
+        return failure
+    return None
 
 
 def _import_libraries() -> None:

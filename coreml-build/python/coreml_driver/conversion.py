@@ -10,6 +10,7 @@ each, then through `functions`.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -50,10 +51,13 @@ from coreml_driver.progress import Progress
 from coreml_driver.proof import Case, Proof, Subject, prove
 from coreml_driver.request import Job, Model, understand
 from coreml_driver.samples import Run
+from coreml_driver.translations import completion, consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
+#: The report's key for what stays in float32 by itself.
+KEPT = "kept-in-float32"
 #: Failures of the manifest: another capture would end the same way.
 SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-target", "missing-module"})
 
@@ -63,7 +67,6 @@ def convert(
 ) -> None:
     """Convert one model and send `converted` or `failed`.
 
-    Called by: `workers`.
     Parameters: `notes` — warnings about the environment, which belong to every model's report.
     """
     progress = Progress(
@@ -71,6 +74,8 @@ def convert(
     )
     folders = [package_root]
     context = diagnosis.Context(UserCode(folders))
+    # Before it, no file of the model was read: the build refuses a model whose files are newer.
+    began = time.time()
     inputs.RECORDER.start()
     part = Part(None, job)
     failure: Failure | None = None
@@ -101,7 +106,7 @@ def convert(
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
     inputs.RECORDER.stop()
     if failure is None:
-        send("converted", model=job.id, inputs=read, warnings=collected)
+        send("converted", model=job.id, inputs=read, warnings=collected, began=began)
     else:
         send("failed", model=job.id, **failure.event(package_root, read))
 
@@ -173,6 +178,8 @@ class _Converted:
     specification: Any
     selector: OpSelector
     origins: Mapping[str, Origin]
+    #: What stays in float32 by itself, a line for each group.
+    kept: Sequence[str]
     #: `None` where the manifest turned it off.
     proof: Proof | None
 
@@ -205,7 +212,7 @@ class _Conversion:
         with torch.no_grad():
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
-            for index, run in enumerate(observed.samples[: self.model.samples]):
+            for index, run in enumerate(observed.samples[: self.model.parity.samples]):
                 samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
@@ -217,7 +224,7 @@ class _Conversion:
             converted.specification,
             converted.selector,
             captured,
-            observed.rewrites,
+            observed.rewrites | ({KEPT: converted.kept} if converted.kept else {}),
             observed.trimmed,
             converted.origins,
         )
@@ -287,9 +294,11 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
+            completion.following(),
+            consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
-            remarks = coremltools_call.to_package(
+            remarks, plain = coremltools_call.to_package(
                 captured, self.model, observed.interface, kept, selector, origins, package
             )
             specification = reread.reread(package, observed.interface, line)
@@ -299,17 +308,32 @@ class _Conversion:
             )
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
+                if plain is not None:
+                    functional.to_inputs_and_outputs(
+                        plain.package, plain.specification, self.model.metadata
+                    )
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
+        kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
         proof = None
         if self.model.proof:
             with self.progress.entered("proof"):
-                proof = self._prove(observed, specification, selector, package)
+                proof = self._prove(
+                    observed, captured, (specification, plain), selector, origins, package
+                )
             self.warnings += proof.warnings
-        return _Converted(captured, largest, specification, selector, origins.operations, proof)
+        return _Converted(
+            captured, largest, specification, selector, origins.operations, kept_lines, proof
+        )
 
     def _prove(
-        self, observed: Observed, specification: Any, selector: OpSelector, package: Path
+        self,
+        observed: Observed,
+        captured: capture.Captured,
+        programs: tuple[Any, coremltools_call.Plain | None],
+        selector: OpSelector,
+        origins: Origins,
+        package: Path,
     ) -> Proof:
         """Execute the finished package and compare it with PyTorch."""
 
@@ -321,13 +345,18 @@ class _Conversion:
                 found += copies(observed.flat(*copies(sample.captured)))
             return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
 
+        specification, plain = programs
         subject = Subject(
             package,
             specification,
+            plain,
+            next(iter(self.model.compression), None),
             observed.interface,
             selector.originals,
             self.model.precision.float16,
             again,
+            captured.program,
+            origins,
             self.context.forward,
         )
         cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]

@@ -52,7 +52,6 @@ class Context:
 def explain(error: BaseException, context: Context, progress: Progress) -> Failure:
     """Return the failure that `error` means.
 
-    Called by: `conversion.convert`.
     Returns: `error` itself when it is a `Failure`, with further rungs of its kind where it has but
     few; kind `unknown` for what no rule understands.
     """
@@ -62,6 +61,9 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     )
     if not failure.traceback:
         failure.traceback = text
+    if failure.python is None and progress.stage == "convert":
+        # A translation knows its node, and not where that comes from.
+        failure.python = operators.line(context.program, progress.node, context.user_code)
     further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
     failure.advice += tuple(further[: max(0, RUNGS - len(failure.advice))])
     return failure

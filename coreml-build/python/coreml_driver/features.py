@@ -23,8 +23,16 @@ RESERVED_NAMES = frozenset(
     int8 int16 int32 int64 uint8 uint16 uint32 uint64
     """.split()
 )
-#: Keys of an input that this version converts by.
-INPUT_KEYS = frozenset(("shape", "shapes", "image", "dtype", "sample", "default"))
+#: Keys of an input that this version converts by, with their defaults. A test of coreml-build
+#: compares them with the manifest's.
+INPUT_KEYS: Mapping[str, Any] = {
+    "shape": None,
+    "shapes": None,
+    "image": None,
+    "dtype": "float32",
+    "sample": None,
+    "default": None,
+}
 
 #: Element types of inputs that hold integers.
 INTEGERS = frozenset(("int32", "int8"))
@@ -124,7 +132,6 @@ class State:
 def inputs(table: Mapping[str, Any]) -> tuple[Input, ...]:
     """Return the inputs of a model's table.
 
-    Called by: `request.understand`.
     Errors: `Failure` of kind `wrong-manifest`, `wrong-name`, `wrong-dtype` or `not-supported`.
     """
     found = tuple(_input(name, value) for name, value in (table.get("inputs") or {}).items())
@@ -216,27 +223,27 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
             raise Failure(
                 "not-supported", f"`{part}` of an input is not supported yet.", key=f"{key}.{part}"
             )
-    image = _image(value["image"]) if "image" in value else None
+    value = {**INPUT_KEYS, **value}
+    image = None if value["image"] is None else _image(value["image"])
     if image is not None:
         sides = [value["image"]["height"], value["image"]["width"]]
-        value = dict(value) | {"shape": [1, image.channels, *sides]}
-    shapes = tuple(tuple(shape) for shape in value.get("shapes") or ())
+        value["shape"] = [1, image.channels, *sides]
+    shapes = tuple(tuple(shape) for shape in value["shapes"] or ())
     dimensions = tuple(
-        _dimension(size, f"{key}.shape")
-        for size in (shapes[0] if shapes else value.get("shape") or ())
+        _dimension(size, f"{key}.shape") for size in (shapes[0] if shapes else value["shape"] or ())
     )
     if not dimensions:
         raise Failure("wrong-manifest", "An input needs a shape.", key=f"{key}.shape")
-    sample = value.get("sample") or {}
+    sample = value["sample"] or {}
     bounds, start = sample.get("range"), sample.get("start")
     return Input(
         name=name,
         dimensions=dimensions,
         shapes=shapes,
-        dtype=_dtype(value.get("dtype", "float32"), f"{key}.dtype"),
+        dtype=_dtype(value["dtype"], f"{key}.dtype"),
         sample_range=(float(bounds[0]), float(bounds[1])) if bounds is not None else None,
         sample_start=None if start is None else float(start),
-        default=float(value["default"]) if value.get("default") is not None else None,
+        default=None if value["default"] is None else float(value["default"]),
         image=image,
     )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,18 @@ from coreml_driver.failures import Failure
 from coreml_driver.features import name_of
 from coreml_driver.request import Job
 
-#: Keys that each function has of its own; all others are the model's.
-OWN_KEYS = frozenset({"source", "weights", "capture", "inputs", "outputs", "states", "states-mode"})
+#: Keys that each function has of its own, with their defaults; all others are the model's. A test
+#: of coreml-build compares them with the manifest's.
+OWN_KEYS: Mapping[str, Any] = {
+    "source": None,
+    "weights": None,
+    "capture": "auto",
+    "inputs": None,
+    "outputs": None,
+    "states": None,
+}
+#: The key that the build script makes of a function's `states.mode`.
+STATES_MODE = "states-mode"
 #: Keys of a model with several functions that no function's table takes over.
 JOINING_KEYS = frozenset({"functions", "default-function"})
 #: The folder of the functions' packages inside the output, until they are joined.
@@ -46,10 +56,7 @@ class Part:
     size: int | None = None
 
     def key(self, key: str | None) -> str | None:
-        """Return where `key` of the function's table stands in the model's.
-
-        Called by: `conversion.convert`, for a failure.
-        """
+        """Return where `key` of the function's table stands in the model's."""
         if self.name is None or self.size is not None:
             return key
         if key is None:
@@ -66,7 +73,6 @@ class Part:
 def split(job: Job) -> list[Part]:
     """Return the functions of a model, in the manifest's order.
 
-    Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-manifest`.
     """
     if "buckets" in job.table:
@@ -74,7 +80,8 @@ def split(job: Job) -> list[Part]:
     functions: Mapping[str, Any] | None = job.table.get("functions")
     if functions is None:
         return [Part(None, job)]
-    misplaced = sorted(OWN_KEYS & set(job.table))
+    own_keys = {*OWN_KEYS, STATES_MODE}
+    misplaced = sorted(own_keys & set(job.table))
     if misplaced:
         message = f"`{misplaced[0]}` belongs to each function, not to a model of several."
         raise Failure("wrong-manifest", message, key=misplaced[0])
@@ -91,7 +98,7 @@ def split(job: Job) -> list[Part]:
     parts = []
     for number, (name, own) in enumerate(functions.items()):
         name_of(name, "functions")
-        strange = sorted(set(own) - OWN_KEYS)
+        strange = sorted(set(own) - own_keys)
         if strange:
             message = f"`{strange[0]}` belongs to the model, not to one of its functions."
             raise Failure("wrong-manifest", message, key=f"functions.{name}.{strange[0]}")
@@ -101,7 +108,7 @@ def split(job: Job) -> list[Part]:
         table = shared | own
         if number:
             table.pop("ops", None)  # registered once, for all of them
-        parts.append(Part(name, Job(job.id, job.output / SCRATCH / name, table)))
+        parts.append(Part(name, replace(job, output=job.output / SCRATCH / name, table=table)))
     return parts
 
 
@@ -110,13 +117,14 @@ def _split_buckets(job: Job) -> list[Part]:
     tables = buckets.tables(job.table)
     if len(tables) == 1:
         ((size, table),) = tables
-        return [Part(None, Job(job.id, job.output, table), size)]
+        return [Part(None, replace(job, table=table), size)]
     parts = []
     for number, (size, table) in enumerate(tables):
         name = buckets.function_name(size)
         if number:
             table.pop("ops", None)  # registered once, for all of them
-        parts.append(Part(name, Job(job.id, job.output / SCRATCH / name, table), size))
+        output = job.output / SCRATCH / name
+        parts.append(Part(name, replace(job, output=output, table=table), size))
     return parts
 
 
@@ -128,7 +136,6 @@ def join(
 
     Equal weights are stored once.
 
-    Called by: `conversion.convert`.
     Parameters: `package_name` — of each package in its folder.
     Returns: the specification of the joined package.
     Errors: `Failure` of kind `changed-interface`, if coremltools changed a function.

@@ -77,7 +77,6 @@ def observe(
 ) -> Observed:
     """Run the original module on samples, watch it once, and decide the interface.
 
-    Called by: `conversion`.
     Parameters: `warnings` — takes what the user should know.
     """
     return _Observation(module, model, root, context, warnings).run()
@@ -159,7 +158,7 @@ class _Observation:
         runs = [first]
         # Every shape is tried, and the default shape on two samples: one to capture with, one to
         # compare on.
-        for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, self._model.samples)):
+        for index in range(1, max(len(choices) + 1, CAPTURE_SAMPLES, self._model.parity.samples)):
             choice = choices[index % len(choices)]
             with _at(self._shown(choice) if index % len(choices) else "", self._context):
                 runs.append(self._run(choice, index)[0])
@@ -186,7 +185,7 @@ class _Observation:
         names = [leaf.name for leaf in self._leaves]
         trimmed = padding.following(bucket, names, full.steps[0][1], others, line)
         exact, padded = [], []
-        for index in range(max(len(lengths), CAPTURE_SAMPLES, self._model.samples)):
+        for index in range(max(len(lengths), CAPTURE_SAMPLES, self._model.parity.samples)):
             length = lengths[index % len(lengths)]
             run = alone(length, index)
             sample, expected = run.steps[0]
@@ -221,7 +220,7 @@ class _Observation:
         steps: list[tuple[Sample, tuple[torch.Tensor, ...]]] = []
         started = time.monotonic()
         seconds = 0.0
-        for step in range(model.steps):
+        for step in range(model.parity.steps):
             sample = samples.draw(model, choice, index, step)
             result = self._feed.call(self._module, copies(sample.tensors))
             seconds = seconds or time.monotonic() - started
@@ -356,8 +355,5 @@ def _at(
 
 
 def copies(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return copies: a module may write to its inputs, and samples are kept.
-
-    Called by: this module and `conversion`.
-    """
+    """Return copies: a module may write to its inputs, and samples are kept."""
     return [tensor.clone() for tensor in tensors]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from coreml_driver import source, translations
+from coreml_driver import passes, source, translations
 from coreml_driver.failures import Failure
 
 #: The manifest key of the user's file.
@@ -20,9 +20,10 @@ KEY = "ops"
 def register(file: str | None, package_root: Path) -> None:
     """Register the driver's translations and the user's operations for this conversion.
 
-    Called by: `conversion`. What an earlier conversion of the process has registered is forgotten.
+    What an earlier conversion of the process has registered is forgotten.
     Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
     """
+    passes.install()
     registry = translations.install()
     if file is not None:
         _run(file, package_root, registry)

@@ -59,13 +59,13 @@ class Origins:
         self._nodes: dict[Any, Origin] = {}
         #: By the name of an operation's first output.
         self.operations: dict[str, Origin] = {}
+        #: The captured node that each was made of: a name, or the number of an exported one.
+        self.nodes: dict[str, Any] = {}
 
     @contextmanager
     def following(self) -> Iterator[None]:
         """Listen while coremltools reads the nodes of the captured graph: it works on a copy with
         names of its own.
-
-        Called by: `conversion`, around `convert.to_package`.
         """
         if operators.is_export(self._program):
             for number, node in enumerate(self._program.graph.nodes):
@@ -90,10 +90,7 @@ class Origins:
             InternalTorchIRNode.from_torchscript_node = classmethod(original)
 
     def read(self, program: Any) -> None:
-        """Read the origins of a finished program, coremltools' own.
-
-        Called by: `convert.to_package`.
-        """
+        """Read the origins of a finished program, coremltools' own."""
         for function in program.functions.values():
             self._read(function)
 
@@ -105,6 +102,7 @@ class Origins:
             origin = self._nodes.get(names[-1])
             if origin is not None and operation.outputs and operation.op_type != "const":
                 self.operations[operation.outputs[0].name] = origin
+                self.nodes[operation.outputs[0].name] = names[-1]
             for nested in operation.blocks:
                 self._read(nested)
 

@@ -14,19 +14,51 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from coreml_driver import buckets, features
+from coreml_driver import buckets, features, parity
 from coreml_driver.buckets import Bucket
 from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Output, State, name_of
+from coreml_driver.parity import Parity
 from coreml_driver.protocol import PROTOCOL_VERSION
 
-#: Keys of a model's table that this version converts by; any other is refused, never ignored.
-KNOWN_KEYS = frozenset(
-    """ source weights capture minimum-deployment-target format compute-precision compute-units
-    inputs outputs metadata classifier parity embed python states states-mode quantize palettize
-    prune ops rewrite bucket proof
-    """.split()
-)
+#: Keys of a model of one function that this version converts by, with their defaults; any other is
+#: refused, never ignored. A test of coreml-build compares them with the manifest's.
+KEYS: Mapping[str, Any] = {
+    "source": None,
+    "weights": None,
+    "capture": "auto",
+    "inputs": None,
+    "outputs": None,
+    "states": None,
+    "ops": None,
+    "minimum-deployment-target": "iOS18",
+    "format": "mlprogram",
+    "compute-precision": "float16",
+    "quantize": None,
+    "palettize": None,
+    "prune": None,
+    "rewrite": None,
+    "classifier": None,
+    "metadata": None,
+    "parity": {},
+    "proof": True,
+}
+#: Keys of a table beside the manifest's: the build script's for `states.mode`, and that of
+#: `buckets.tables`.
+MADE_KEYS = frozenset(("states-mode", "bucket"))
+#: Keys of a source, with their defaults, compared likewise.
+SOURCE_KEYS: Mapping[str, Any] = {
+    "file": None,
+    "entry": None,
+    "args": {},
+    "torchscript": None,
+    "exported": None,
+    "transformers": None,
+    "task": None,
+    "revision": None,
+    "mil": None,
+    "package": None,
+}
 #: Where an integer sample is drawn from when the manifest says nothing: small enough for most
 #: vocabularies, both ends included.
 DEFAULT_INTEGER_RANGE = (0.0, 9.0)
@@ -58,8 +90,6 @@ class Source:
     def folder(self, package_root: Path) -> Path:
         """Return the folder of the user's own files: that of the package, for a repository of the
         hub.
-
-        Called by: `conversion.convert`.
         """
         if self.kind != "transformers":
             return Path(os.path.normpath(package_root / self.file)).parent
@@ -109,14 +139,12 @@ class Model:
     #: As coremltools names it: `iOS18`.
     target: str
     precision: Precision
-    compute_units: str
     inputs: tuple[Input, ...]
     #: `None`: the manifest names no outputs.
     outputs: tuple[Output, ...] | None
     metadata: Mapping[str, str]
     classifier: Classifier | None
-    #: How many samples to keep.
-    samples: int
+    parity: Parity
     states: tuple[State, ...] = ()
     #: Whether the states are inputs and outputs of the package, instead of Core ML's own.
     functional_states: bool = False
@@ -124,8 +152,6 @@ class Model:
     compression: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: Rewrites of the module that were asked for: `ane`.
     rewrite: tuple[str, ...] = ()
-    #: Predictions in a row of each sample; more than one only where there are states.
-    steps: int = 1
     #: Present when this is one of several sizes of a model.
     bucket: Bucket | None = None
     #: Whether the finished package is executed and compared with PyTorch.
@@ -139,15 +165,16 @@ class Job:
     id: str
     output: Path
     table: Mapping[str, Any]
+    #: What the paths of the table are relative to.
+    package_root: Path
+    #: Requirement strings that the environment has to meet.
+    requirements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Request:
     """Everything that one start of the driver has to do."""
 
-    package_root: Path
-    #: Requirement strings that the environment has to meet.
-    requirements: tuple[str, ...]
     #: How many models may be converted at the same time.
     jobs: int
     models: tuple[Job, ...]
@@ -156,7 +183,6 @@ class Request:
 def read(path: Path) -> Request:
     """Read a request file.
 
-    Called by: `__main__.main`.
     Errors: `OSError`, `ValueError`, `KeyError` for a file that the build script cannot have
     written.
     """
@@ -166,11 +192,16 @@ def read(path: Path) -> Request:
             f"request version {data['version']}, but this driver speaks version {PROTOCOL_VERSION}"
         )
     return Request(
-        package_root=Path(data["package_root"]),
-        requirements=tuple(data["requirements"]),
         jobs=max(1, int(data["jobs"])),
         models=tuple(
-            Job(model["id"], Path(model["output"]), model["table"]) for model in data["models"]
+            Job(
+                model["id"],
+                Path(model["output"]),
+                model["table"],
+                Path(model["package_root"]),
+                tuple(model["requirements"]),
+            )
+            for model in data["models"]
         ),
     )
 
@@ -178,45 +209,41 @@ def read(path: Path) -> Request:
 def understand(job: Job) -> Model:
     """Turn a model's table into a `Model`.
 
-    Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-manifest` or `not-supported` with the key; the build script has
     validated the table, so these are the rules that only the Python side knows.
     """
-    table = job.table
-    for key in table:
-        if key not in KNOWN_KEYS:
+    for key in job.table:
+        if key not in KEYS and key not in MADE_KEYS:
             raise Failure("not-supported", f"`{key}` is not supported yet.", key=key)
-    if table.get("format", "mlprogram") != "mlprogram":
+    table = {**KEYS, **job.table}
+    if table["format"] != "mlprogram":
         raise Failure(
             "not-supported", f"format `{table['format']}` is not supported yet.", key="format"
         )
-    source = _source(table)
+    source = _source(table["source"] or {})
     inputs = () if source.kind == "mil" else features.inputs(table)
     outputs = features.outputs(table, inputs)
-    parity = table.get("parity") or {}
+    states = features.states(table)
     return Model(
         id=job.id,
         output=job.output,
         source=source,
-        weights=table.get("weights"),
-        capture=CAPTURES[source.kind] or table.get("capture", "auto"),
-        ops=table.get("ops"),
-        target=table.get("minimum-deployment-target", "iOS18"),
-        precision=_precision(table.get("compute-precision", "float16")),
-        compute_units=table.get("compute-units", "all"),
+        weights=table["weights"],
+        capture=CAPTURES[source.kind] or table["capture"],
+        ops=table["ops"],
+        target=table["minimum-deployment-target"],
+        precision=_precision(table["compute-precision"]),
         inputs=inputs,
         outputs=tuple(outputs) or None,
-        metadata=dict(table.get("metadata") or {}),
-        classifier=_classifier(table.get("classifier"), outputs),
-        samples=int(parity.get("samples", 1)),
-        states=features.states(table),
+        metadata=dict(table["metadata"] or {}),
+        classifier=_classifier(table["classifier"], outputs),
+        parity=parity.read(table["parity"], bool(states)),
+        states=states,
         functional_states=table.get("states-mode") == "io",
-        compression={key: table[key] for key in ("prune", "palettize", "quantize") if key in table},
-        rewrite=tuple(table.get("rewrite") or ()),
-        # A model of several functions says it for those that have states.
-        steps=int(parity.get("steps") or 1) if table.get("states") else 1,
+        compression={key: table[key] for key in ("prune", "palettize", "quantize") if table[key]},
+        rewrite=tuple(table["rewrite"] or ()),
         bucket=buckets.read(table, inputs),
-        proof=bool(table.get("proof", True)),
+        proof=table["proof"],
     )
 
 
@@ -230,26 +257,25 @@ CAPTURES = {
 }
 
 
-def _source(table: Mapping[str, Any]) -> Source:
+def _source(own: Mapping[str, Any]) -> Source:
     """Return the source."""
-    source = table.get("source") or {}
-    for part in source:
-        if part not in (*CAPTURES, "entry", "args", "task", "revision"):
+    for part in own:
+        if part not in SOURCE_KEYS:
             raise Failure(
                 "not-supported", f"A source of `{part}` is not supported yet.", key=f"source.{part}"
             )
-    kind = next((kind for kind in CAPTURES if kind in source), None)
-    if kind is None or (kind in ("file", "mil") and "entry" not in source):
+    source = {**SOURCE_KEYS, **own}
+    kind = next((kind for kind in CAPTURES if source[kind] is not None), None)
+    if kind is None or (kind in ("file", "mil") and source["entry"] is None):
         message = "The source must name a Python `file` and its `entry` function."
         raise Failure("wrong-manifest", message, key="source")
-    args = dict(source.get("args") or {})
     return Source(
         kind,
         source[kind],
-        source.get("entry", ""),
-        args,
-        source.get("task", ""),
-        source.get("revision"),
+        source["entry"] or "",
+        dict(source["args"]),
+        source["task"] or "",
+        source["revision"],
     )
 
 

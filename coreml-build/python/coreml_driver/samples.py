@@ -1,6 +1,6 @@
 """Sample inputs and what PyTorch makes of them.
 
-Owns: the seeded random inputs, their files, and how two results are compared.
+Owns: the random inputs, their files, and how two results are compared.
 Must not: run a rewritten module for a sample's outputs: they are the original's.
 Flow: `conversion` draws inputs, runs the original, captures with them, and writes the first ones
 beside the package.
@@ -8,7 +8,6 @@ beside the package.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,13 +61,12 @@ class Run:
 def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     """Draw the inputs of step number `step` of sample number `index`.
 
-    Called by: `observation`.
     Parameters: `choice` — a shape for every input.
     Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape
     and the numbers.
     """
     arrays = tuple(
-        _values(declared, shape, index, step)
+        _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
     captured = tuple(
@@ -82,15 +80,13 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     return Sample(arrays, tensors, captured)
 
 
-def _values(declared: Input, shape: Shape, index: int, step: int) -> npt.NDArray[np.generic]:
+def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
     kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(
         declared.dtype, np.float32
     )
     if declared.sample_start is not None:
         return np.full(shape, declared.sample_start + step, kind)
-    name = f"{declared.name}/{index}/{step}" if step else f"{declared.name}/{index}"
-    seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     random = np.random.Generator(np.random.PCG64(seed))
     if declared.image is not None:
         return images.draw(declared.image, shape, declared.sample_range, random)
@@ -114,7 +110,6 @@ def write(folder: Path, index: int, run: Run, interface: Interface) -> None:
     With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with
     zeroed states, and `final_state/NAME` for what the states are at the end.
 
-    Called by: `conversion`.
     Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are
     its probabilities and the index of the largest one.
     """
@@ -154,10 +149,7 @@ def _arrays(
 
 
 def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
-    """Return warnings about outputs that make a poor reference.
-
-    Called by: `conversion`.
-    """
+    """Return warnings about outputs that make a poor reference."""
     found = []
     for position, feature in enumerate(interface.outputs):
         values = [outputs[position].to(torch.float64) for run in runs for _, outputs in run.steps]
@@ -190,7 +182,6 @@ def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
 def difference(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> tuple[float, bool]:
     """Compare two runs.
 
-    Called by: `conversion` for rewrites and captures.
     Returns: the largest absolute difference of a value (infinite where shapes or types differ or
     only one is finite), and whether it is within `CAPTURE_TOLERANCE`.
     """

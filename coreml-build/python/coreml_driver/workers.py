@@ -60,10 +60,7 @@ class Workers:
         self._lock = threading.Lock()
 
     def abort(self) -> None:
-        """Kill the children and remove what they left.
-
-        Called by: `__main__`, when the build script has gone or the user has pressed Ctrl-C.
-        """
+        """Kill the children and remove what they left."""
         with self._lock:
             for child in self._children.values():
                 os.kill(child.process, signal.SIGKILL)
@@ -73,13 +70,11 @@ class Workers:
     def run(
         self, request: Request, versions: dict[str, str], notes: Sequence[str], channel: Channel
     ) -> None:
-        """Convert all models of a request.
-
-        Called by: `__main__.main`.
-        """
+        """Convert all models of a request."""
         if not sys.platform.startswith("linux"):
             for job in request.models:
-                conversion.convert(job, request.package_root, versions, notes, channel.send)
+                os.chdir(job.package_root)
+                conversion.convert(job, job.package_root, versions, notes, channel.send)
             return
         waiting = deque(request.models)
         selector = selectors.DefaultSelector()
@@ -91,7 +86,7 @@ class Workers:
                 child = key.data
                 if not _relay(child, channel):
                     selector.unregister(child.pipe)
-                    self._end(child, request, channel)
+                    self._end(child, channel)
 
     def _start(
         self,
@@ -117,7 +112,8 @@ class Workers:
             # its reader must see the end when the parent dies, whoever else still lives
             channel.close()
             _settle_child(scratch, request.jobs)
-            conversion.convert(job, request.package_root, versions, notes, Channel(writing).send)
+            os.chdir(job.package_root)
+            conversion.convert(job, job.package_root, versions, notes, Channel(writing).send)
             status = 0
         except BaseException:
             traceback.print_exc()
@@ -126,7 +122,7 @@ class Workers:
             sys.stderr.flush()
             os._exit(status)
 
-    def _end(self, child: Child, request: Request, channel: Channel) -> None:
+    def _end(self, child: Child, channel: Channel) -> None:
         """Collect a child that has closed its pipe."""
         with self._lock:
             del self._children[child.process]
@@ -134,10 +130,9 @@ class Workers:
         os.close(child.pipe)
         shutil.rmtree(child.scratch, ignore_errors=True)
         if not child.done:
-            read = inputs.declared(child.job.table, request.package_root)
-            channel.send(
-                "failed", model=child.job.id, **_crash(status).event(request.package_root, read)
-            )
+            root = child.job.package_root
+            read = inputs.declared(child.job.table, root)
+            channel.send("failed", model=child.job.id, **_crash(status).event(root, read))
 
 
 def _settle_child(scratch: Path, jobs: int) -> None:

@@ -34,7 +34,11 @@ def main() -> None:
             os.dup2(2, 1)
             send = lambda event, **fields: events.append((event, fields))  # noqa: B023, E731
             conversion.convert(
-                Job("model", Path(output), table), Path(root), versions.installed(), [], send
+                Job("model", Path(output), table, Path(root)),
+                Path(root),
+                versions.installed(),
+                [],
+                send,
             )
             os._exit(0 if events[-1][0] == "converted" else 1)
         _, status = os.waitpid(child, 0)

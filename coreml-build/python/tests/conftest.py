@@ -176,7 +176,7 @@ class Package:
         self.runs += 1
         outcome = Outcome(self.root, self.root.parent / f"output{self.runs}")
         send = lambda event, **fields: outcome.events.append({"event": event, **fields})  # noqa: E731
-        job = Job("model", outcome.output, self.table(**changes))
+        job = Job("model", outcome.output, self.table(**changes), self.root)
         conversion.convert(job, self.root, versions.installed(), [], send)
         if outcome.last["event"] == "converted":
             KEPT.add(self.root, job.table, outcome.output)

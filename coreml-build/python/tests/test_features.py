@@ -259,6 +259,19 @@ def test_samples_are_seeded_and_in_range(package):
     assert len(set(files)) == 3
 
 
+def test_another_seed_draws_other_samples(package):
+    inputs = {"x": {"shape": [50], "dtype": "float32", "sample": {"range": [3, 4]}}}
+    draws = [
+        package.convert(returning("x * 2", "x"), inputs=inputs, parity=parity).sample
+        for parity in ({"samples": 1}, {"samples": 1, "seed": 0}, *[{"samples": 1, "seed": 7}] * 2)
+    ]
+    plain, zero, one, again = (sample["in/x"] for sample in draws)
+    np.testing.assert_array_equal(plain, zero)
+    np.testing.assert_array_equal(one, again)
+    assert not np.isin(one, plain).any() and 3 <= one.min() <= one.max() <= 4
+    np.testing.assert_allclose(draws[2]["out/output"], one * 2, rtol=1e-6)
+
+
 def test_samples_keep_inputs_that_forward_overwrites(package):
     sample = package.convert(module("x += 1\nreturn x * 2")).sample
     np.testing.assert_allclose(sample["out/output"], (sample["in/x"] + 1) * 2, rtol=1e-6)

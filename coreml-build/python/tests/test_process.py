@@ -55,15 +55,28 @@ class Driver:
     """A running driver."""
 
     def __init__(
-        self, package: Package, models: dict, *, jobs=2, requirements=(), extra=(), seed="0"
+        self,
+        package: Package,
+        models: dict,
+        *,
+        jobs=2,
+        requirements=(),
+        demanded=None,
+        roots=None,
+        extra=(),
+        seed="0",
     ):
         request = {
             "version": 1,
-            "package_root": str(package.root),
-            "requirements": list(requirements),
             "jobs": jobs,
             "models": [
-                {"id": name, "table": table, "output": str(package.root.parent / "out" / name)}
+                {
+                    "id": name,
+                    "package_root": str((roots or {}).get(name, package.root)),
+                    "requirements": list((demanded or {}).get(name, requirements)),
+                    "table": table,
+                    "output": str(package.root.parent / "out" / name),
+                }
                 for name, table in models.items()
             ],
         }
@@ -240,14 +253,17 @@ def test_without_fork_models_run_one_after_the_other(package, monkeypatch):
         "two": table(package, "two", ("def make(:\n")),
         "three": table(package, "one", good),
     }
-    jobs = tuple(Job(name, package.root.parent / name, value) for name, value in models.items())
+    jobs = tuple(
+        Job(name, package.root.parent / name, value, package.root) for name, value in models.items()
+    )
     events = []
 
     class Channel:
         def send(self, event, **fields):
             events.append((event, fields.get("model"), fields.get("inputs")))
 
-    workers.Workers().run(Request(package.root, (), 2, jobs), {}, [], Channel())
+    monkeypatch.chdir(package.root)  # and back at the end: each model changes the folder
+    workers.Workers().run(Request(2, jobs), {}, [], Channel())
     answers = [event for event in events if event[0] != "progress"]
     read = ["python/near.py", "python/one.py"]
     assert answers == [
@@ -255,3 +271,41 @@ def test_without_fork_models_run_one_after_the_other(package, monkeypatch):
         ("failed", "two", ["python/two.py"]),
         ("converted", "three", read),
     ]
+
+
+def test_models_of_several_packages_and_requirements_share_a_process(package, tmp_path):
+    """Each model sees the modules and the working folder of its own package, and only a model whose
+    own requirements are not met fails."""
+    other = Package(tmp_path / "other")
+    source = (
+        "import near\n"
+        "def make():\n"
+        "    assert open('name.txt').read() == near.NAME\n"
+        "    return nn.Linear(3, near.SIZE)\n"
+    )
+    models = {}
+    for size, (name, one) in enumerate({"first": package, "second": other}.items(), start=4):
+        one.write("python/near.py", f"SIZE = {size}\nNAME = '{name}'\n")
+        one.write("name.txt", name)
+        models[name] = table(one, "same", source)
+    models["third"] = models["first"]
+    before = time.time()
+    events = Driver(
+        package,
+        models,
+        jobs=1,
+        roots={"second": other.root},
+        demanded={"third": ["surely-absent"]},
+    ).events()
+    answers = {
+        event["model"]: event for event in events if event["event"] in ("converted", "failed")
+    }
+    assert {name: answer["event"] for name, answer in answers.items()} == {
+        "first": "converted",
+        "second": "converted",
+        "third": "failed",
+    }, answers
+    assert answers["third"]["kind"] == "wrong-versions"
+    read = ["name.txt", "python/near.py", "python/same.py"]
+    assert answers["first"]["inputs"] == answers["second"]["inputs"] == read
+    assert before < answers["first"]["began"] < answers["second"]["began"] < time.time()

@@ -1,13 +1,16 @@
 //! An entry as it travels: one tar archive in an LZ4 frame.
 //!
-//! Owns: packing, and unpacking what nobody vouches for. Only regular files that the entry's
-//! description lists are written, each with exactly the size and the digest that stand there;
-//! anything else refuses the whole.
+//! Owns: packing, and unpacking an archive from an untrusted place. Only regular files that the
+//! entry's description lists are written, each with exactly the size and the digest given there;
+//! anything else refuses the whole archive.
 //! Must not: trust a path, a size or a kind from the archive; know where it comes from.
-//! Flow: `remote/exchange.rs` packs a published entry, or unpacks into a temporary folder that
-//! `cache.rs` then publishes.
+//! Flow: `build/share.rs` packs a published entry; `build/fetch.rs` unpacks into a temporary folder
+//! that `admit.rs` then publishes.
 
-use super::entry::{DESCRIPTION, Description, Draft, Entry};
+use super::description::Description;
+use super::draft::Draft;
+use super::entry::Entry;
+use super::layout::DESCRIPTION;
 use crate::digest::{self, Hashing};
 use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use std::collections::BTreeSet;
@@ -95,9 +98,9 @@ fn append(
     tar.append(&header, content)
 }
 
-/// Unpacks what `source` gives into `folder`, which is empty, and checks all of it.
+/// Unpacks the archive that `source` gives into `folder`, which is empty, and checks all of it.
 ///
-/// Errors: what is wrong, in words; the folder is then to be thrown away.
+/// Errors: what is wrong, in words for a person; the caller then removes the folder.
 pub(crate) fn unpack(
     source: impl Read,
     expected: &Expected<'_>,
@@ -125,29 +128,30 @@ pub(crate) fn unpack(
         return Err(format!("{DESCRIPTION} is not the announced one"));
     }
     let description = Description::received(&content, expected.fingerprint)?;
-    if description.digest() != expected.digest || description.size() != Some(expected.unpacked) {
+    if description.digest != expected.digest || description.size() != Some(expected.unpacked) {
         return Err(format!("{DESCRIPTION} has another digest or size than announced"));
     }
     let mut seen = BTreeSet::new();
     for entry in entries {
         let mut entry = entry.map_err(|error| broken(&error))?;
         let (path, size) = regular(&entry)?;
-        let (stored_size, sha256) =
-            description.stored(&path).ok_or_else(|| format!("{path:?} does not belong there"))?;
-        if size != stored_size {
-            return Err(format!("{path} has {size} bytes instead of {stored_size}"));
+        let listed = description
+            .files
+            .get(&path)
+            .ok_or_else(|| format!("{path:?} does not belong there"))?;
+        if size != listed.size {
+            return Err(format!("{path} has {size} bytes instead of {}", listed.size));
         }
         if !seen.insert(path.clone()) {
             return Err(format!("{path} is there twice"));
         }
-        if write(&mut entry, size, &folder.join(&path))
-            .map_err(|error| format!("{path}: {error}"))?
-            != sha256
-        {
+        let sha256 = write(&mut entry, size, &folder.join(&path))
+            .map_err(|error| format!("{path}: {error}"))?;
+        if sha256 != listed.sha256 {
             return Err(format!("{path} was altered"));
         }
     }
-    if let Some(path) = description.paths().find(|path| !seen.contains(*path)) {
+    if let Some(path) = description.files.keys().find(|path| !seen.contains(*path)) {
         return Err(format!("{path} is missing"));
     }
     // What stands behind the end of a tar archive is padding, and at most this much.
@@ -160,7 +164,7 @@ pub(crate) fn unpack(
             expected.size
         ));
     }
-    Ok(description.into_draft(folder))
+    Ok(Draft::verified(description, folder))
 }
 
 /// Returns path and size of a regular file in an archive.

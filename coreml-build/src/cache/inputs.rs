@@ -1,10 +1,10 @@
 //! Which files earlier conversions of a primary key read: what a depfile is to a compiler.
 //!
-//! Owns: the file with these lists. Must not: know digests; a list says what to look at, not what
-//! was there.
-//! Flow: `cache.rs` reads it at every look-up and adds to it after every conversion, under the
-//! key's lock.
+//! Owns: the file with these lists.   Must not: know digests; a list says which files to look at,
+//! not what was in them.
+//! Flow: `local.rs` reads it at every look-up; `admit.rs` adds to it, under the key's lock.
 
+use crate::files::write_whole;
 use std::io;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) fn add(path: &Path, mut list: Vec<String>) -> io::Result<()> {
     let before = read(path);
     let mut lists = vec![list.clone()];
     lists.extend(before.iter().filter(|other| **other != list).take(LISTS_KEPT - 1).cloned());
-    if lists == before { Ok(()) } else { super::write_whole(path, &serde_json::to_vec(&lists)?) }
+    if lists == before { Ok(()) } else { write_whole(path, &serde_json::to_vec(&lists)?) }
 }
 
 #[cfg(test)]

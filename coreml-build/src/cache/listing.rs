@@ -1,11 +1,14 @@
-//! Looking at all entries at once: what is there, and whether it is whole.
+//! Looking at all entries at once: what is there, and whether it is undamaged.
 //!
-//! Owns: what is told about an entry. Must not: change anything.
-//! Flow: the command line → `upkeep.rs` → here.
+//! Owns: what is reported about an entry.   Must not: change anything.
+//! Flow: `command/upkeep.rs` and `garbage.rs` → here.
 
-use super::Cache;
-use super::entry::{Entry, description_of};
-use crate::digest::Digests;
+use super::description::Description;
+use super::digests::Digests;
+use super::entry::Entry;
+use super::local::Cache;
+use crate::files::bytes_below;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// An entry of the cache.
@@ -36,21 +39,31 @@ pub struct Damage {
     pub problem: String,
 }
 
+/// A folder where entries stand, whole or not.
+#[derive(Clone, Debug)]
+pub(super) struct EntryFolder {
+    /// Its name, the fingerprint.
+    pub(super) name: String,
+    /// Its path.
+    pub(super) path: PathBuf,
+    /// Bytes of its files.
+    pub(super) bytes: u64,
+    /// When the entry was last used.
+    pub(super) used: SystemTime,
+}
+
 impl Cache {
     /// Lists the entries, the latest used first; their files are not read.
     pub(crate) fn list(&self) -> Vec<Listed> {
-        let mut stored = self.stored();
-        stored.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
-        let listed = stored.into_iter().map(|stored| {
-            let (model, digest, seconds) = description_of(&stored.folder).unwrap_or_default();
-            Listed {
-                fingerprint: stored.name,
-                model,
-                digest,
-                bytes: stored.bytes,
-                seconds,
-                used: stored.used,
-            }
+        let mut folders = self.entry_folders();
+        folders.sort_by(|a, b| b.used.cmp(&a.used).then_with(|| a.name.cmp(&b.name)));
+        let listed = folders.into_iter().map(|folder| {
+            let described = Description::read(&folder.path).ok();
+            let (model, digest, seconds) = described
+                .map(|described| (described.model, described.digest, described.seconds))
+                .unwrap_or_default();
+            let EntryFolder { name: fingerprint, bytes, used, .. } = folder;
+            Listed { fingerprint, model, digest, bytes, seconds, used }
         });
         listed.collect()
     }
@@ -58,10 +71,31 @@ impl Cache {
     /// Reads every file of every entry; returns the damaged ones.
     pub(crate) fn verify(&self) -> Vec<Damage> {
         let digests = Digests::forgetful();
-        let damage = |stored: super::garbage::Stored| {
-            let problem = Entry::open(&stored.folder, &stored.name, &digests).err()?;
-            Some(Damage { fingerprint: stored.name, problem })
+        let damage = |folder: EntryFolder| {
+            let problem = Entry::open(&folder.path, &folder.name, &digests).err()?;
+            Some(Damage { fingerprint: folder.name, problem })
         };
-        self.stored().into_iter().filter_map(damage).collect()
+        self.entry_folders().into_iter().filter_map(damage).collect()
     }
+
+    /// Returns every folder that stands where entries do.
+    pub(super) fn entry_folders(&self) -> Vec<EntryFolder> {
+        let described = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?.to_owned();
+            let stamp = std::fs::metadata(self.layout.used().join(&name))
+                .or_else(|_| std::fs::metadata(&path));
+            let used = stamp
+                .and_then(|metadata| metadata.modified())
+                .unwrap_or_else(|_| SystemTime::now());
+            Some(EntryFolder { bytes: bytes_below(&path), name, path, used })
+        };
+        folders_in(&self.layout.entries()).into_iter().filter_map(described).collect()
+    }
+}
+
+/// Returns the folders in a folder.
+pub(super) fn folders_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    folders.map(|entry| entry.path()).collect()
 }

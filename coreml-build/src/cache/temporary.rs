@@ -1,24 +1,26 @@
-//! Temporary folders on the cache's file system, which a killed build does not leave behind for
-//! ever.
+//! Temporary folders on the cache's file system; what a killed build leaves is swept later.
 //!
 //! Owns: making them, and sweeping those whose maker is dead. Each folder `NAME` has a lock file
-//! `NAME.lock` that its maker holds; a folder whose lock is free belongs to nobody. Locks can be
-//! void on network file systems, between machines or altogether: what another machine made, as the
-//! name tells, and everything where locks do nothing, is left alone for a day.
-//! Flow: the driver writes into one, `cache.rs` renames entries out of it.
+//! `NAME.lock` that its maker holds; a folder whose lock is free belongs to no process. On network
+//! file systems locks may do nothing, between machines or altogether: what another machine made
+//! (its name says so), and everything where locks do nothing, stays for a day.
+//! Flow: the driver writes into one, `admit.rs` renames entries out of it.
 
-use super::garbage::{ABANDONED, age};
-use super::lock;
+use super::mutex;
+use super::stamp::{DAY, age};
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// Age from which unfinished work is abandoned: no write takes so long.
+pub(super) const ABANDONED: Duration = DAY;
 
 /// Ending of lock files.
 const LOCK_ENDING: &str = "lock";
 
-/// Where Linux tells machines, and their starts, apart. Other systems have no such file: there all
-/// are one.
+/// Identifies the machine since its last start, on Linux. Other systems have no such file: all of
+/// them count as one machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Digits of it that are kept.
@@ -88,7 +90,7 @@ pub(super) fn sweep(folder: &Path) -> usize {
         let Ok(lock) = File::open(&lock_path) else { continue };
         let is_own = entry.file_name().as_encoded_bytes().starts_with(this_boot().as_bytes());
         let is_free = match lock.try_lock() {
-            Ok(()) => is_own && lock::works(&lock_path) || is_old(&lock),
+            Ok(()) => is_own && mutex::works(&lock_path) || is_old(&lock),
             Err(TryLockError::WouldBlock) => false,
             Err(TryLockError::Error(_)) => is_old(&lock),
         };
@@ -100,13 +102,13 @@ pub(super) fn sweep(folder: &Path) -> usize {
     swept
 }
 
-/// Returns whether nobody can still be at work in a folder.
+/// Returns whether no process can still be at work in a folder.
 fn is_old(lock: &File) -> bool {
     let made = lock.metadata().and_then(|metadata| metadata.modified());
     made.is_ok_and(|time| age(time, SystemTime::now()) > ABANDONED)
 }
 
-/// Returns what the names begin with that this machine makes, since it was started.
+/// Returns what the names begin with that this machine makes until its next start.
 fn this_boot() -> String {
     let id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
     id.get(..BOOT_DIGITS).map_or_else(String::new, |digits| format!("{digits}-"))
@@ -128,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_removes_what_nobody_holds_and_nothing_else() {
+    fn a_sweep_removes_abandoned_folders_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let living = Temporary::new(folder.path()).unwrap();
         std::fs::write(living.path().join("work"), "x").unwrap();
@@ -149,7 +151,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (work, lock) = (folder.path().join("other"), folder.path().join("other.lock"));
         std::fs::create_dir(&work).unwrap();
-        // Its lock seems to be free, as it does where locks are not told to the server.
+        // Its lock seems free, as on a network file system that keeps locks on each machine.
         std::fs::write(&lock, "").unwrap();
         assert_eq!((sweep(folder.path()), work.exists()), (0, true));
         File::options()

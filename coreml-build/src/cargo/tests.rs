@@ -1,4 +1,4 @@
-//! What cargo says, and what is said to cargo.
+//! The environment of a build script, and its lines for cargo.
 
 use super::*;
 use crate::error::Place;
@@ -83,6 +83,7 @@ fn build(outcome: Result<Vec<crate::BuiltModel>, Vec<Error>>) -> Build {
         manifest: "m.toml".into(),
         folder: "/out/coreml/m.toml".into(),
         outcome,
+        has_index: true,
         watched: vec!["/crate/m.toml".into(), "/crate/net.py".into()],
         warnings: vec!["odd\nindeed".into()],
         library: None,
@@ -130,8 +131,9 @@ fn a_failed_build_is_tried_again_and_fails_only_when_strict() {
 
 #[test]
 fn without_an_index_the_build_script_itself_must_fail() {
-    let error = Error::output("write the index", Path::new("/out"), &std::io::Error::other("full"));
-    let lines = report(&[build(Err(vec![error]))], false);
+    let error = Error::output("write the index", Path::new("/out"), std::io::Error::other("full"));
+    let failed = Build { has_index: false, ..build(Err(vec![error])) };
+    let lines = report(&[failed], false);
     assert!(
         lines.iter().any(|line| line.starts_with("cargo::error=cannot write the index")),
         "{lines:?}"

@@ -131,6 +131,7 @@ fn damaged_locks_are_refused_with_the_command_that_cures() {
             error.contains(said)
                 || Lock::parse(&std::fs::read_to_string(&path).unwrap())
                     .unwrap_err()
+                    .to_string()
                     .contains(said),
             "{error}"
         );

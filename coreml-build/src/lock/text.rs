@@ -1,17 +1,42 @@
 //! The text of a lock: TOML in a fixed order, a line to each thing that can change.
 //!
 //! Owns: the format, in both directions. What is written is read back to the same [`Lock`].
-//! Flow: [`Lock::text`] for `lock/make.rs`, [`Lock::parse`] for `lock.rs`.
+//! Flow: [`Lock::text`] for `command/lock.rs`, [`Lock::parse`] for `lock.rs`.
 
-use super::{Lock, LockedModel, LockedPackages, VERSION};
+use super::{Lock, LockedModel, LockedPackages};
 use coreml_spec::{Buckets, Classifier, Feature, FeatureKind, Function, Interface, Labels, Symbol};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt;
 
 /// What stands above everything.
 const HEADER: &str = "# What `cargo build` must find or make. Written by `cargo coreml lock`; \
     commit it, and do not edit it.\n";
+
+/// Version of the format.
+const VERSION: i64 = 1;
+
+/// Why a text is no lock.
+#[derive(Debug)]
+pub(crate) enum ParseError {
+    /// It is not TOML, or not of this form.
+    Toml(toml::de::Error),
+    /// It has another version.
+    Version(i64),
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Toml(error) => error.fmt(f),
+            Self::Version(version) => {
+                write!(f, "it has version {version}, and this coreml-build reads version {VERSION}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ParseError {}
 
 /// The file as TOML has it.
 #[derive(Deserialize)]
@@ -20,16 +45,16 @@ struct File {
     /// Always [`VERSION`].
     version: i64,
     /// Python packages.
-    python: Packages,
+    python: PackagesTable,
     /// Models by name.
     #[serde(default)]
-    models: BTreeMap<String, Model>,
+    models: BTreeMap<String, ModelTable>,
 }
 
 /// `[python]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Packages {
+struct PackagesTable {
     /// What was asked for.
     requirements: Vec<String>,
     /// What that came to.
@@ -43,7 +68,7 @@ struct Packages {
 /// `[models.NAME]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Model {
+struct ModelTable {
     /// Fingerprint.
     fingerprint: String,
     /// Content digest.
@@ -58,13 +83,13 @@ struct Model {
     #[serde(default)]
     buckets: Option<Buckets>,
     /// Functions in the package's order.
-    functions: Vec<Entry>,
+    functions: Vec<FunctionTable>,
 }
 
 /// `[[models.NAME.functions]]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Entry {
+struct FunctionTable {
     /// Name.
     name: String,
     /// Inputs.
@@ -79,13 +104,13 @@ struct Entry {
     symbols: Vec<Symbol>,
     /// Classifier.
     #[serde(default)]
-    classifier: Option<Classes>,
+    classifier: Option<ClassifierTable>,
 }
 
 /// `[models.NAME.functions.classifier]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Classes {
+struct ClassifierTable {
     /// Name of the output with the label.
     label: String,
     /// Name of the output with the probabilities.
@@ -118,16 +143,13 @@ impl Lock {
     /// Reads the text of a lock.
     ///
     /// Errors: what is wrong, with its line.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+    pub(crate) fn parse(text: &str) -> Result<Self, ParseError> {
+        let file: File = toml::from_str(text).map_err(ParseError::Toml)?;
         if file.version != VERSION {
-            return Err(format!(
-                "it has version {}, and this coreml-build reads version {VERSION}",
-                file.version
-            ));
+            return Err(ParseError::Version(file.version));
         }
         let models = file.models.into_iter().map(|(name, model)| (name, model.into()));
-        let Packages { requirements, packages, lock } = file.python;
+        let PackagesTable { requirements, packages, lock } = file.python;
         Ok(Self {
             python: LockedPackages { requirements, packages, lock },
             models: models.collect(),
@@ -137,7 +159,7 @@ impl Lock {
     /// Returns the text.
     ///
     /// Errors: something has no form in TOML, which the types rule out.
-    pub(super) fn text(&self) -> Result<String, String> {
+    pub(crate) fn text(&self) -> Result<String, toml::ser::Error> {
         let mut text = format!("{HEADER}version = {VERSION}\n\n[python]\n");
         list(&mut text, "requirements", &self.python.requirements)?;
         if !self.python.packages.is_empty() {
@@ -184,12 +206,13 @@ impl Lock {
 }
 
 /// Writes `key = value` on one line.
-fn pair(text: &mut String, key: &str, value: &impl Serialize) -> Result<(), String> {
-    writeln!(text, "{key} = {}", inline(value)?).map_err(|error| error.to_string())
+fn pair(text: &mut String, key: &str, value: &impl Serialize) -> Result<(), toml::ser::Error> {
+    text.push_str(&format!("{key} = {}\n", inline(value)?));
+    Ok(())
 }
 
 /// Writes an array with each element on a line of its own.
-fn list(text: &mut String, key: &str, values: &[impl Serialize]) -> Result<(), String> {
+fn list(text: &mut String, key: &str, values: &[impl Serialize]) -> Result<(), toml::ser::Error> {
     if values.is_empty() {
         text.push_str(&format!("{key} = []\n"));
         return Ok(());
@@ -203,16 +226,14 @@ fn list(text: &mut String, key: &str, values: &[impl Serialize]) -> Result<(), S
 }
 
 /// Returns a value in TOML on one line.
-fn inline(value: &impl Serialize) -> Result<String, String> {
+fn inline(value: &impl Serialize) -> Result<String, toml::ser::Error> {
     let mut text = String::new();
-    value
-        .serialize(toml::ser::ValueSerializer::new(&mut text))
-        .map_err(|error| error.to_string())?;
+    value.serialize(toml::ser::ValueSerializer::new(&mut text))?;
     Ok(text)
 }
 
 /// Returns a name as a key: bare where TOML lets it be.
-fn key(name: &str) -> Result<String, String> {
+fn key(name: &str) -> Result<String, toml::ser::Error> {
     let bare = !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if bare { Ok(name.to_owned()) } else { inline(&name) }
@@ -236,26 +257,27 @@ fn features(rows: Vec<Row>) -> Vec<Feature> {
     rows.into_iter().map(feature).collect()
 }
 
-impl From<Classes> for Classifier {
-    fn from(Classes { label, probabilities, strings, integers }: Classes) -> Self {
+impl From<ClassifierTable> for Classifier {
+    fn from(ClassifierTable { label, probabilities, strings, integers }: ClassifierTable) -> Self {
         let labels =
             if integers.is_empty() { Labels::Strings(strings) } else { Labels::Int64s(integers) };
         Self { label, probabilities, labels }
     }
 }
 
-impl From<Model> for LockedModel {
-    fn from(model: Model) -> Self {
-        let function = |Entry { name, inputs, outputs, states, symbols, classifier }| Function {
-            name,
-            inputs: features(inputs),
-            outputs: features(outputs),
-            states: features(states),
-            // Whether Core ML keeps the states is not part of the types.
-            state_outputs: Vec::new(),
-            symbols,
-            classifier: classifier.map(Classifier::from),
-        };
+impl From<ModelTable> for LockedModel {
+    fn from(model: ModelTable) -> Self {
+        let function =
+            |FunctionTable { name, inputs, outputs, states, symbols, classifier }| Function {
+                name,
+                inputs: features(inputs),
+                outputs: features(outputs),
+                states: features(states),
+                // Whether Core ML keeps the states is not part of the types.
+                state_outputs: Vec::new(),
+                symbols,
+                classifier: classifier.map(Classifier::from),
+            };
         Self {
             fingerprint: model.fingerprint,
             digest: model.digest,

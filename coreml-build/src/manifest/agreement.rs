@@ -1,11 +1,13 @@
 //! What the features of one model must agree on, with each other and with the deployment target.
 //!
 //! Owns: the rules that need more than one key.
-//! Flow: called by `model.rs` when all keys are read.
+//! Flow: `keys.rs` and `function.rs` ask it when all keys are read.
 
+use super::classifier::Classifier;
 use super::compression::Compression;
-use super::conversion::{Classifier, Form, Input, Named, Output};
+use super::feature::{Form, Input, Output};
 use super::image::Color;
+use super::named::Named;
 use super::shape::{Dimension, Range};
 use super::state::State;
 use super::target::{DeploymentTarget, Release};
@@ -26,7 +28,6 @@ pub(super) struct Features<'a> {
 
 /// Reports compressions that do not go together, with the target or with the Python packages.
 ///
-/// Called by: [`super::model::Keys::complete`].
 /// Parameters: `requirements` — of the manifest, if they are right; `report` — takes (key inside
 /// the model, message).
 pub(super) fn check_compression(
@@ -45,15 +46,13 @@ pub(super) fn check_compression(
         && requirements.is_some_and(|requirements| !requirements.names("scikit-learn"))
     {
         let message = "k-means needs scikit-learn: add `dependencies = [\"scikit-learn\"]` to \
-            `[python]`, or write \
-                       `mode = \"uniform\"`";
+            `[python]`, or write `mode = \"uniform\"`";
         report("palettize", message.into());
     }
 }
 
 /// Reports a model of transformers without that library, and a classifier that nobody gives labels.
 ///
-/// Called by: [`super::model::Keys::complete`].
 /// Parameters: `from_transformers` — whether a source of the model is; `requirements` — of the
 /// manifest, if they are right.
 pub(super) fn check_transformers(
@@ -79,8 +78,6 @@ pub(super) fn check_transformers(
 }
 
 /// Reports what several functions in one package do not go with.
-///
-/// Called by: [`super::model::Keys::complete`].
 pub(super) fn check_functions(
     target: DeploymentTarget,
     has_classifier: bool,
@@ -98,7 +95,6 @@ pub(super) fn check_functions(
 
 /// Reports what the features of a function must agree on.
 ///
-/// Called by: [`super::function::FunctionKeys::complete`].
 /// Parameters: `report` — takes (key inside the function, message).
 pub(super) fn check_features(
     features: Features<'_>,

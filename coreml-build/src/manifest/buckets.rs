@@ -3,11 +3,15 @@
 //! Owns: its keys, what they must agree on with the inputs, and whether the sizes share one
 //! package.
 //! Must not: say what happens to outputs: the driver finds out.
-//! Flow: called by `model.rs`; the driver's `buckets.py` makes a function of each size.
+//! Flow: `keys.rs` reads and completes them; the driver's `buckets.py` makes a function of each
+//! size.
 
-use super::conversion::{Form, Function, Input};
+use super::feature::{Form, Input};
+use super::function::Function;
 use super::image::Image;
-use super::section::{Item, Section};
+use super::key::{self, Key, fill, rows, set};
+use super::kind::{Absent, Goes, Kind, Table};
+use super::section::Item;
 use super::shape::{Dimension, Range};
 use super::source::Source;
 use super::target::{DeploymentTarget, Release};
@@ -35,8 +39,70 @@ pub(crate) struct Buckets {
     pub(crate) sizes: Vec<usize>,
 }
 
+/// The table of `buckets`.
+pub(super) static BUCKETS: Table = Table {
+    name: "buckets",
+    text: "Several fixed sizes instead of a range, with padding and masks.",
+    rows: || rows(KEYS),
+    entries: None,
+};
+
+/// Keys of `buckets`.
+static KEYS: &[Key<BucketKeys>] = &[
+    Key {
+        name: "input",
+        absent: Absent::Needed("input = \"ids\""),
+        text: "The input whose size is the length.",
+        read: |keys, item| set(&mut keys.input, item.text().map(str::to_owned)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "axis",
+        kind: Kind::Integer(0, 4),
+        absent: Absent::Needed("axis = 1"),
+        text: "Its dimension that is the length: a range. `max` is the largest of `sizes`, `min` \
+            the shortest length that callers may give.",
+        read: |keys, item| set(&mut keys.axis, item.count()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "sizes",
+        kind: Kind::List(&Kind::Integer(1, i32::MAX as i64), 1, MAX_SIZES),
+        absent: Absent::Needed("sizes = [64, 128, 512]"),
+        text: "The lengths that are converted, ascending.",
+        read: |keys, item| set(&mut keys.sizes, sizes(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "pad",
+        kind: Kind::Either(&[Kind::Number, Kind::Numbers]),
+        absent: Absent::Means("0"),
+        text: "The number that `input` is padded with, or a number for each of several inputs: `{ \
+            ids = 1, types = 0 }`.",
+        read: pad,
+        ..Key::PLAIN
+    },
+    Key {
+        name: "mask",
+        text: "An input that is 1 where values are real and 0 behind them, with the length in one \
+            dimension. Callers do not see it.",
+        read: |keys, item| fill(&mut keys.mask, item.text().map(str::to_owned)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "share-weights",
+        kind: Kind::Boolean,
+        absent: Absent::Means("`true` from iOS18"),
+        goes: Goes::Build,
+        text: "`true`: one package with a function for each size, which share their weights \
+            (iOS18). `false`: a package for each size, `NAME_64.mlpackage` and so on.",
+        read: |keys, item| fill(&mut keys.share_weights, item.boolean()),
+        ..Key::PLAIN
+    },
+];
+
 /// `buckets` as it was written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct BucketKeys {
     /// `input`.
     input: String,
@@ -44,8 +110,10 @@ pub(super) struct BucketKeys {
     axis: usize,
     /// `sizes`.
     sizes: Vec<usize>,
-    /// `pad`, by input; a number alone is that of `input`.
+    /// `pad`, by input.
     pad: BTreeMap<String, Number>,
+    /// `pad` where it is a number alone: that of `input`.
+    pad_alone: Option<Number>,
     /// `mask`.
     mask: Option<String>,
     /// `share-weights`.
@@ -54,27 +122,12 @@ pub(super) struct BucketKeys {
 
 /// Reads `buckets`.
 pub(super) fn buckets(item: &Item<'_>) -> Option<BucketKeys> {
-    let section = item.section()?;
-    let input = section.require("input", "input = \"ids\"").and_then(|item| item.text());
-    let axis = section.require("axis", "axis = 1").and_then(|item| item.integer_within(0, 4));
-    let sizes = section.require("sizes", "sizes = [64, 128, 512]").and_then(|item| sizes(&item));
-    let pad = pad(&section, input);
-    let mask = section.take("mask").map(|item| item.text().map(str::to_owned));
-    let share_weights = section.take("share-weights").map(|item| item.boolean());
-    section.finish();
-    Some(BucketKeys {
-        input: input?.to_owned(),
-        axis: usize::try_from(axis?).ok()?,
-        sizes: sizes?,
-        pad: pad?,
-        mask: lift(mask)?,
-        share_weights: lift(share_weights)?,
-    })
-}
-
-/// Turns "absent, wrong, or right" into `None` for wrong.
-fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    value.map_or(Some(None), |value| value.map(Some))
+    let mut keys = BucketKeys::default();
+    key::read(item, KEYS, &mut keys)?.right()?;
+    if let Some(value) = keys.pad_alone.take() {
+        keys.pad.insert(keys.input.clone(), value);
+    }
+    Some(keys)
 }
 
 /// Reads `sizes`.
@@ -86,7 +139,7 @@ fn sizes(item: &Item<'_>) -> Option<Vec<usize>> {
     }
     let mut sizes: Vec<usize> = Vec::new();
     for item in items {
-        let size = usize::try_from(item.integer_within(1, i64::from(i32::MAX))?).ok()?;
+        let size = item.count()?;
         if let Some(before) = sizes.last().filter(|before| **before >= size) {
             item.report(format!("`sizes` ascend, each once: {size} stands behind {before}"));
             return None;
@@ -96,21 +149,20 @@ fn sizes(item: &Item<'_>) -> Option<Vec<usize>> {
     Some(sizes)
 }
 
-/// Reads `pad`: a number for `input`, or a table of numbers by input.
-fn pad(section: &Section<'_>, input: Option<&str>) -> Option<BTreeMap<String, Number>> {
-    let Some(item) = section.take("pad") else { return Some(BTreeMap::new()) };
+/// Reads `pad`: a number, or a table of numbers by input.
+fn pad(keys: &mut BucketKeys, item: &Item<'_>) -> Option<()> {
     if !item.is_table() {
-        let value = item.number()?;
-        return Some(input.map(|input| (input.to_owned(), value)).into_iter().collect());
+        return fill(&mut keys.pad_alone, item.number());
     }
-    let all = item.section()?.take_all().into_iter();
-    all.map(|(name, item)| Some((name.to_owned(), item.number()?))).collect()
+    for (name, item) in item.section()?.others(&[]) {
+        keys.pad.insert(name.to_owned(), item.number()?);
+    }
+    Some(())
 }
 
 impl BucketKeys {
     /// Checks the keys against the model's function.
     ///
-    /// Called by: [`super::model::Keys::complete`].
     /// Parameters: `report` — takes (key inside the model, message).
     /// Returns: the buckets, and whether their functions share one package; `None` when something
     /// has been reported.
@@ -288,7 +340,7 @@ impl BucketKeys {
                     ),
                 );
             }
-            if let Some(Some(_)) = input.sample.as_ref().map(Some) {
+            if input.sample.is_some() {
                 report(&key, "a mask has no `sample`: it is 1 where values are real".into());
             }
             return;

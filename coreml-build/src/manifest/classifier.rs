@@ -1,30 +1,88 @@
 //! Reading `classifier`: how the last tensor of a network becomes a label.
 //!
 //! Owns: the forms of labels, and the names that coremltools gives a classifier's outputs.
-//! Flow: called by `model.rs`.
+//! Flow: `keys.rs` reads it; the driver gives it to coremltools.
 
-use super::conversion::{Classifier, Labels};
+use super::key::{self, Key, fill, rows, set};
+use super::kind::{Absent, Kind, Table};
 use super::section::Item;
+use serde::Serialize;
+
+/// The classifier at the end of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Classifier {
+    /// The classes, in the order of the network's output; `None`: those of the source's own
+    /// configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) labels: Option<Labels>,
+    /// Name of the output that holds the label.
+    predicted_feature_name: String,
+    /// Name of the output that holds the probabilities.
+    predicted_probabilities_output: String,
+}
+
+/// Class labels as the manifest gives them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Labels {
+    /// A text file with one label to a line, relative to the package.
+    File(String),
+    /// Text labels.
+    Strings(Vec<String>),
+    /// Number labels.
+    Integers(Vec<i64>),
+}
+
+/// The table of a classifier.
+pub(super) static CLASSIFIER: Table = Table {
+    name: "classifier",
+    text: "A classifier: the network's only output is one probability or score for each class.",
+    rows: || rows(KEYS),
+    entries: None,
+};
+
+/// Keys of a classifier.
+static KEYS: &[Key<Classifier>] = &[
+    Key {
+        name: "labels",
+        kind: Kind::Either(&[
+            Kind::Text,
+            Kind::List(&Kind::Text, 1, usize::MAX),
+            Kind::List(&Kind::Integer(i64::MIN, i64::MAX), 1, usize::MAX),
+        ]),
+        absent: Absent::Means("needed, except with `transformers`"),
+        text: "A file with one label to a line, or the labels, in the order of the network's \
+            output.",
+        read: |classifier, item| fill(&mut classifier.labels, labels(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "predicted-feature-name",
+        absent: Absent::Is("\"classLabel\""),
+        text: "Name of the output that holds the label.",
+        read: |classifier, item| set(&mut classifier.predicted_feature_name, name(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "predicted-probabilities-output",
+        absent: Absent::Is("\"classLabel_probs\""),
+        text: "Name of the output that holds the probabilities.",
+        read: |classifier, item| set(&mut classifier.predicted_probabilities_output, name(item)),
+        ..Key::PLAIN
+    },
+];
 
 /// Reads `classifier`.
 pub(super) fn classifier(item: &Item<'_>) -> Option<Classifier> {
-    let section = item.section()?;
-    let labels = match section.take("labels") {
-        Some(item) => Some(labels(&item)?),
-        None => None,
-    };
-    let name = |key, default: &str| match section.take(key) {
-        Some(item) => item.text().map(str::to_owned),
-        None => Some(default.to_owned()),
-    };
-    let label = name("predicted-feature-name", "classLabel");
-    let probabilities = name("predicted-probabilities-output", "classLabel_probs");
-    section.finish();
-    Some(Classifier {
-        labels,
-        predicted_feature_name: label?,
-        predicted_probabilities_output: probabilities?,
-    })
+    let mut classifier = Classifier::default();
+    key::read(item, KEYS, &mut classifier)?.right()?;
+    Some(classifier)
+}
+
+/// Reads the name of an output.
+fn name(item: &Item<'_>) -> Option<String> {
+    item.text().map(str::to_owned)
 }
 
 /// Reads the labels of a classifier.
@@ -42,12 +100,8 @@ fn labels(item: &Item<'_>) -> Option<Labels> {
         return None;
     };
     if first.is_string() {
-        Some(Labels::Strings(
-            elements
-                .iter()
-                .map(|label| label.string().map(str::to_owned))
-                .collect::<Option<_>>()?,
-        ))
+        let label = |label: &Item<'_>| label.string().map(str::to_owned);
+        Some(Labels::Strings(elements.iter().map(label).collect::<Option<_>>()?))
     } else {
         Some(Labels::Integers(elements.iter().map(Item::integer).collect::<Option<_>>()?))
     }

@@ -1,43 +1,202 @@
 //! Reading `quantize`, `palettize` and `prune`: smaller weights.
 //!
 //! Owns: their keys, their defaults, and what goes together.
-//! Flow: called by `model.rs`; the driver hands them to `coremltools.optimize.coreml` after the
+//! Flow: `keys.rs` reads them; the driver hands them to `coremltools.optimize.coreml` after the
 //! conversion.
 
-use super::section::{Item, Section};
+use super::key::{self, Key, Read, fill, rows, set};
+use super::kind::{Absent, Kind, Table};
+use super::section::Item;
 use super::target::Release;
 use serde::Serialize;
 use serde_json::Number;
 
-/// Weights with fewer elements stay as they are, unless the manifest says otherwise: coremltools'
-/// own bound.
-const DEFAULT_WEIGHT_THRESHOLD: i64 = 2048;
+/// Elements of a block or channels of a group.
+const SIZE: Kind = Kind::Integer(1, i32::MAX as i64);
 
-/// Elements that share a scale, coremltools' own default.
-const DEFAULT_BLOCK_SIZE: i64 = 32;
+/// Elements of a weight.
+const ELEMENTS: Kind = Kind::Integer(0, i64::MAX);
 
-/// Channels that share a look-up table, coremltools' own default.
-const DEFAULT_GROUP_SIZE: i64 = 32;
+/// What is said of `weight-threshold` in all three tables.
+const THRESHOLD_TEXT: &str = "Weights of fewer elements stay as they are.";
 
-/// Share of zeros below which thresholding leaves a weight dense, coremltools' own default.
-const DEFAULT_SPARSITY_PERCENTILE: f64 = 0.5;
+/// coremltools' own bound below which weights stay as they are.
+const THRESHOLD: Absent = Absent::Is("2048");
 
-/// Numbers of bits that a look-up table can have.
-const PALETTE_BITS: [i64; 6] = [1, 2, 3, 4, 6, 8];
+/// Quantization.
+pub(super) static QUANTIZE: Table = Table {
+    name: "quantize",
+    text: "Weights get fewer bits, on a linear scale.",
+    rows: || rows(QUANTIZE_KEYS),
+    entries: None,
+};
+
+/// Palettization.
+pub(super) static PALETTIZE: Table = Table {
+    name: "palettize",
+    text: "Weights become positions in look-up tables.",
+    rows: || rows(PALETTIZE_KEYS),
+    entries: None,
+};
+
+/// Pruning.
+pub(super) static PRUNE: Table = Table {
+    name: "prune",
+    text: "Small weights become zero, and zeros are not stored.",
+    rows: || rows(PRUNE_KEYS),
+    entries: None,
+};
+
+/// Keys of `quantize`; the defaults are coremltools' own.
+static QUANTIZE_KEYS: &[Key<Quantize>] = &[
+    Key {
+        name: "weights",
+        kind: Kind::Word(&["int8", "uint8", "int4", "uint4"]),
+        absent: Absent::Needed("weights = \"int8\""),
+        text: "Their element type. Four bits need iOS18.",
+        read: |quantize, item| set(&mut quantize.weights, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "mode",
+        kind: Kind::Word(&["linear-symmetric", "linear"]),
+        absent: Absent::Is("\"linear-symmetric\""),
+        text: "`\"linear\"` has zero points.",
+        read: |quantize, item| set(&mut quantize.mode, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "per",
+        kind: Kind::Word(&["channel", "tensor", "block"]),
+        absent: Absent::Is("\"channel\""),
+        text: "What shares a scale. `\"block\"` needs iOS18.",
+        read: |quantize, item| set(&mut quantize.per, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "block-size",
+        kind: SIZE,
+        absent: Absent::Is("32"),
+        text: "Elements of a block, for `per = \"block\"`. It must divide a row.",
+        read: |quantize, item| fill(&mut quantize.block_size, item.integer()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "weight-threshold",
+        kind: ELEMENTS,
+        absent: THRESHOLD,
+        text: THRESHOLD_TEXT,
+        read: |quantize, item| set(&mut quantize.weight_threshold, item.integer()),
+        ..Key::PLAIN
+    },
+];
+
+/// Keys of `palettize`; the defaults are coremltools' own.
+static PALETTIZE_KEYS: &[Key<Palettize>] = &[
+    Key {
+        name: "bits",
+        kind: Kind::Integers(&[1, 2, 3, 4, 6, 8]),
+        absent: Absent::Needed("bits = 6"),
+        text: "Bits for each weight. Three bits need iOS18.",
+        read: |palettize, item| set(&mut palettize.bits, item.integer()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "mode",
+        kind: Kind::Word(&["kmeans", "uniform"]),
+        absent: Absent::Is("\"kmeans\""),
+        text: "How the values are chosen. `\"kmeans\"` needs `dependencies = \
+            [\"scikit-learn\"]` in `[python]`.",
+        read: |palettize, item| set(&mut palettize.mode, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "per",
+        kind: Kind::Word(&["tensor", "grouped-channel"]),
+        absent: Absent::Is("\"tensor\""),
+        text: "What shares a look-up table. `\"grouped-channel\"` needs iOS18.",
+        read: |palettize, item| set(&mut palettize.per, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "group-size",
+        kind: SIZE,
+        absent: Absent::Is("32"),
+        text: "Channels of a group, for `per = \"grouped-channel\"`.",
+        read: |palettize, item| fill(&mut palettize.group_size, item.integer()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "weight-threshold",
+        kind: ELEMENTS,
+        absent: THRESHOLD,
+        text: THRESHOLD_TEXT,
+        read: |palettize, item| set(&mut palettize.weight_threshold, item.integer()),
+        ..Key::PLAIN
+    },
+];
+
+/// Keys of `prune`; the defaults are coremltools' own.
+static PRUNE_KEYS: &[Key<Prune>] = &[
+    Key {
+        name: "mode",
+        kind: Kind::Word(&["magnitude", "threshold"]),
+        absent: Absent::Is("\"magnitude\""),
+        text: "`\"magnitude\"`: the smallest weights become zero. `\"threshold\"`: those up to \
+            a size.",
+        read: |prune, item| set(&mut prune.mode, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "target-sparsity",
+        kind: Kind::Share,
+        absent: Absent::Means("needed for `\"magnitude\"`"),
+        text: "Share of zeros, for `\"magnitude\"`.",
+        read: |prune, item| fill(&mut prune.target_sparsity, item.number()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "threshold",
+        kind: Kind::Positive,
+        absent: Absent::Means("needed for `\"threshold\"`"),
+        text: "The largest weight that becomes zero, for `\"threshold\"`.",
+        read: |prune, item| fill(&mut prune.threshold, item.number()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "minimum-sparsity-percentile",
+        kind: Kind::Share,
+        absent: Absent::Is("0.5"),
+        text: "Share of zeros below which a weight stays dense, for `\"threshold\"`.",
+        read: |prune, item| fill(&mut prune.minimum_sparsity_percentile, item.number()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "weight-threshold",
+        kind: ELEMENTS,
+        absent: THRESHOLD,
+        text: THRESHOLD_TEXT,
+        read: |prune, item| set(&mut prune.weight_threshold, item.integer()),
+        ..Key::PLAIN
+    },
+];
 
 /// How the weights of a model are made smaller; all three may be given.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Compression {
-    /// Fewer bits per weight, on a linear scale.
-    pub(super) quantize: Option<Quantize>,
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(crate) struct Compression {
     /// A look-up table of few values.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) palettize: Option<Palettize>,
     /// Small weights become zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) prune: Option<Prune>,
+    /// Fewer bits per weight, on a linear scale.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quantize: Option<Quantize>,
 }
 
 /// Linear quantization (`OpLinearQuantizerConfig`).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Quantize {
     /// Elements that share a scale, for `per = "block"`.
@@ -54,7 +213,7 @@ pub(crate) struct Quantize {
 }
 
 /// Palettization (`OpPalettizerConfig`).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Palettize {
     /// Bits per weight.
@@ -71,7 +230,7 @@ pub(crate) struct Palettize {
 }
 
 /// Pruning (`OpMagnitudePrunerConfig`, `OpThresholdPrunerConfig`).
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Prune {
     /// Share of zeros below which a weight stays dense, for `mode = "threshold"`.
@@ -90,25 +249,6 @@ pub(crate) struct Prune {
 }
 
 impl Compression {
-    /// Reads all three keys of `model`.
-    pub(super) fn read(model: &Section<'_>) -> Self {
-        let key = |key| model.take(key);
-        Self {
-            quantize: key("quantize").and_then(|item| quantize(&item)),
-            palettize: key("palettize").and_then(|item| palettize(&item)),
-            prune: key("prune").and_then(|item| prune(&item)),
-        }
-    }
-
-    /// Fills what is absent from `defaults`.
-    pub(super) fn or(self, defaults: Self) -> Self {
-        Self {
-            quantize: self.quantize.or(defaults.quantize),
-            palettize: self.palettize.or(defaults.palettize),
-            prune: self.prune.or(defaults.prune),
-        }
-    }
-
     /// Returns what it needs of Core ML: key, words, release.
     pub(super) fn needs(&self) -> Vec<(&'static str, &'static str, Release)> {
         let mut needs = Vec::new();
@@ -159,148 +299,59 @@ impl Compression {
 }
 
 /// Reads `quantize`.
-fn quantize(item: &Item<'_>) -> Option<Quantize> {
-    let section = item.section()?;
-    let weights = section.require("weights", "weights = \"int8\"");
-    let weights = weights.and_then(|item| word(&item, &["int8", "uint8", "int4", "uint4"]));
-    let mode = word_or(&section, "mode", &["linear-symmetric", "linear"]);
-    let per = word_or(&section, "per", &["channel", "tensor", "block"]);
-    let block_size = size_of(&section, "block-size", per, "block", DEFAULT_BLOCK_SIZE);
-    let weight_threshold = weight_threshold(&section);
-    section.finish();
-    Some(Quantize {
-        block_size: block_size?,
-        mode: mode?,
-        per: per?,
-        weight_threshold: weight_threshold?,
-        weights: weights?,
-    })
+pub(super) fn quantize(item: &Item<'_>) -> Option<Quantize> {
+    let mut quantize = Quantize::default();
+    let table = key::read(item, QUANTIZE_KEYS, &mut quantize)?;
+    if quantize.per != "block" {
+        refuse_size(&table, "block-size", "block")?;
+        quantize.block_size = None;
+    }
+    table.right().map(|()| quantize)
 }
 
 /// Reads `palettize`.
-fn palettize(item: &Item<'_>) -> Option<Palettize> {
-    let section = item.section()?;
-    let bits = section.require("bits", "bits = 6").and_then(|item| {
-        let bits = item.integer()?;
-        if !PALETTE_BITS.contains(&bits) {
-            item.report(format!("`bits` is {bits}, but must be one of 1, 2, 3, 4, 6, 8"));
-            return None;
-        }
-        Some(bits)
-    });
-    let mode = word_or(&section, "mode", &["kmeans", "uniform"]);
-    let per = word_or(&section, "per", &["tensor", "grouped-channel"]);
-    let group_size = size_of(&section, "group-size", per, "grouped-channel", DEFAULT_GROUP_SIZE);
-    let weight_threshold = weight_threshold(&section);
-    section.finish();
-    Some(Palettize {
-        bits: bits?,
-        group_size: group_size?,
-        mode: mode?,
-        per: per?,
-        weight_threshold: weight_threshold?,
-    })
+pub(super) fn palettize(item: &Item<'_>) -> Option<Palettize> {
+    let mut palettize = Palettize::default();
+    let table = key::read(item, PALETTIZE_KEYS, &mut palettize)?;
+    if palettize.per != "grouped-channel" {
+        refuse_size(&table, "group-size", "grouped-channel")?;
+        palettize.group_size = None;
+    }
+    table.right().map(|()| palettize)
 }
 
 /// Reads `prune`.
-fn prune(item: &Item<'_>) -> Option<Prune> {
-    let section = item.section()?;
-    let mode = word_or(&section, "mode", &["magnitude", "threshold"]);
-    let share = |key| section.take(key).map(|item| (share(&item), item));
-    let (sparsity, percentile) = (share("target-sparsity"), share("minimum-sparsity-percentile"));
-    let threshold = section.take("threshold").map(|item| (positive(&item), item));
-    let weight_threshold = weight_threshold(&section);
-    section.finish();
-    let (mode, weight_threshold) = (mode?, weight_threshold?);
+pub(super) fn prune(item: &Item<'_>) -> Option<Prune> {
+    let mut prune = Prune::default();
+    let table = key::read(item, PRUNE_KEYS, &mut prune)?;
+    let mode = prune.mode;
     let (needed, example, foreign) = match mode {
-        "magnitude" => (&sparsity, "target-sparsity = 0.5", [&threshold, &percentile]),
-        _ => (&threshold, "threshold = 0.001", [&sparsity, &sparsity]),
+        "magnitude" => (
+            "target-sparsity",
+            "target-sparsity = 0.5",
+            ["threshold", "minimum-sparsity-percentile"].as_slice(),
+        ),
+        _ => ("threshold", "threshold = 0.001", ["target-sparsity"].as_slice()),
     };
-    if let Some((_, place)) = foreign.into_iter().flatten().next() {
-        place.report(format!("this is no key of `mode = \"{mode}\"`"));
+    if let Some(key) = foreign.iter().find(|key| table.has(key)) {
+        table.report(key, format!("this is no key of `mode = \"{mode}\"`"));
         return None;
     }
-    if needed.is_none() {
+    if !table.has(needed) {
         item.report(format!("`prune` with `mode = \"{mode}\"` needs for example `{example}`"));
         return None;
     }
-    let given = |value: Option<(Option<Number>, Item<'_>)>| match value {
-        None => Some(None),
-        Some((value, _)) => value.map(Some),
-    };
-    let default =
-        (mode == "threshold").then(|| Number::from_f64(DEFAULT_SPARSITY_PERCENTILE)).flatten();
-    Some(Prune {
-        minimum_sparsity_percentile: given(percentile)?.or(default),
-        mode,
-        target_sparsity: given(sparsity)?,
-        threshold: given(threshold)?,
-        weight_threshold,
-    })
-}
-
-/// Reads one of `words`.
-fn word(item: &Item<'_>, words: &[&'static str]) -> Option<&'static str> {
-    let choices: Vec<_> = words.iter().map(|word| (*word, *word)).collect();
-    item.choice(&choices)
-}
-
-/// Reads one of `words` at `key`; the first is the default.
-fn word_or(
-    section: &Section<'_>,
-    key: &'static str,
-    words: &[&'static str],
-) -> Option<&'static str> {
-    match section.take(key) {
-        Some(item) => word(&item, words),
-        None => words.first().copied(),
+    if mode == "magnitude" {
+        prune.minimum_sparsity_percentile = None;
     }
+    table.right().map(|()| prune)
 }
 
-/// Reads the size at `key`, which only goes with `per = wanted`.
-fn size_of(
-    section: &Section<'_>,
-    key: &'static str,
-    per: Option<&str>,
-    wanted: &str,
-    default: i64,
-) -> Option<Option<i64>> {
-    let item = section.take(key);
-    match (item, per == Some(wanted)) {
-        (Some(item), true) => item.integer_within(1, i64::from(i32::MAX)).map(Some),
-        (Some(item), false) => {
-            item.report(format!("`{key}` goes with `per = \"{wanted}\"`"));
-            None
-        }
-        (None, true) => Some(Some(default)),
-        (None, false) => Some(None),
-    }
-}
-
-/// Reads the key that all three share: tensors with fewer elements stay as they are.
-fn weight_threshold(section: &Section<'_>) -> Option<i64> {
-    match section.take("weight-threshold") {
-        Some(item) => item.integer_within(0, i64::MAX),
-        None => Some(DEFAULT_WEIGHT_THRESHOLD),
-    }
-}
-
-/// Reads a share between 0 and 1.
-fn share(item: &Item<'_>) -> Option<Number> {
-    let number = item.number()?;
-    if !number.as_f64().is_some_and(|value| value > 0.0 && value < 1.0) {
-        item.report("this is a share, between 0 and 1");
+/// Reports a size that `per` does not ask for.
+fn refuse_size(table: &Read<'_>, key: &str, per: &str) -> Option<()> {
+    if table.has(key) {
+        table.report(key, format!("`{key}` goes with `per = \"{per}\"`"));
         return None;
     }
-    Some(number)
-}
-
-/// Reads a positive number.
-fn positive(item: &Item<'_>) -> Option<Number> {
-    let number = item.number()?;
-    if !number.as_f64().is_some_and(|value| value > 0.0) {
-        item.report("this must be greater than 0");
-        return None;
-    }
-    Some(number)
+    Some(())
 }

@@ -1,137 +1,316 @@
 //! Reading the keys of inputs and outputs.
 //!
-//! Owns: what an element type and a sample may be, as far as Core ML limits them.
-//! Flow: called by `model.rs` for every entry of `inputs` and `outputs`; shapes are `shape.rs`'s.
+//! Owns: what an element type and a sample may be, as far as Core ML limits them, and what the
+//! canonical table has of inputs and outputs.
+//! Must not: know what a shape or an image is: `shape.rs` and `image.rs` read them.
+//! Flow: `function.rs` reads the tables `inputs` and `outputs` with it.
 
-use super::conversion::{Form, Input, Named, Output, Sample};
-use super::image::{input_image, output_image};
-use super::section::{Item, Section};
+use super::image::{IMAGE, Image, OUTPUT_IMAGE, OutputImage, input_image, output_image};
+use super::key::{self, Key, Read, fill, rows, set};
+use super::kind::{Absent, Kind, Table, words};
+use super::named::{Named, features};
+use super::section::Item;
+use super::shape::{self, Dimension};
 use coreml_spec::DataType;
+use serde::Serialize;
 use serde_json::Number;
 
+/// One input.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Input {
+    /// Value when the caller gives none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<Number>,
+    /// Element type; an image has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dtype: Option<DataType>,
+    /// How samples are drawn; the driver's default where the manifest is silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sample: Option<Sample>,
+    /// What the caller gives.
+    #[serde(flatten)]
+    pub(super) form: Form,
+}
+
+/// What the caller of a model gives as an input; the variant's name is the key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Form {
+    /// A picture.
+    Image(Image),
+    /// A tensor of this shape.
+    Shape(Vec<Dimension>),
+    /// A tensor of one of these shapes, the first of which is the default (`EnumeratedShapes`).
+    Shapes(Vec<Vec<usize>>),
+}
+
+/// How sample values of an input are drawn; the variant's name is the key.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Sample {
+    /// At random between the smallest and the largest value, both included.
+    Range([Number; 2]),
+    /// This number in the first step of a sample, and one more in each next step.
+    Start(Number),
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Output {
+    /// Element type; the module's own where the manifest is silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) dtype: Option<DataType>,
+    /// Present when the output is a picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<OutputImage>,
+}
+
 /// Element types that an input or an output can have.
-const TYPES: &[(&str, DataType)] = &[
+const TYPES: [(&str, DataType); 4] = [
     ("float16", DataType::Float16),
     ("float32", DataType::Float32),
     ("int32", DataType::Int32),
     ("int8", DataType::Int8),
 ];
 
-/// Reads `inputs`.
-pub(super) fn inputs(item: &Item<'_>) -> Option<Named<Input>> {
-    named(item, input)
+/// The words of element types.
+const TYPE_WORDS: &[&str] = &words(&TYPES);
+
+/// The table of all inputs.
+pub(super) static INPUTS: Table = Table {
+    name: "inputs",
+    text: "Inputs by name, in the order of `forward`'s arguments.",
+    rows: Vec::new,
+    entries: Some(&INPUT),
+};
+
+/// The table of all outputs.
+pub(super) static OUTPUTS: Table = Table {
+    name: "outputs",
+    text: "Outputs by name, in the order of what `forward` returns.",
+    rows: Vec::new,
+    entries: Some(&OUTPUT),
+};
+
+/// An input.
+pub(super) static INPUT: Table =
+    Table { name: "input", text: "An input.", rows: || rows(INPUT_KEYS), entries: None };
+
+/// An output.
+pub(super) static OUTPUT: Table =
+    Table { name: "output", text: "An output.", rows: || rows(OUTPUT_KEYS), entries: None };
+
+/// How samples of an input are drawn.
+pub(super) static SAMPLE: Table = Table {
+    name: "sample",
+    text: "How parity samples of an input are drawn.",
+    rows: || rows(SAMPLE_KEYS),
+    entries: None,
+};
+
+/// Keys of an input.
+static INPUT_KEYS: &[Key<InputKeys>] = &[
+    Key {
+        name: "shape",
+        kind: shape::SHAPE,
+        absent: Absent::Means("one of `shape`, `shapes` and `image` is needed"),
+        text: "The sizes, the batch dimension included. Each may be a \
+            [range](#flexible-shapes).",
+        read: |keys, item| fill(&mut keys.shape, shape::shape(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "shapes",
+        kind: shape::SHAPES,
+        text: "[Enumerated shapes](#flexible-shapes), the default first.",
+        read: |keys, item| fill(&mut keys.shapes, shape::shapes(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "image",
+        kind: Kind::Table(&IMAGE),
+        text: "The input is a [picture](#images). It has no `dtype` and no `default`.",
+        read: |keys, item| fill(&mut keys.image, input_image(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "dtype",
+        kind: Kind::Word(TYPE_WORDS),
+        absent: Absent::Is("\"float32\""),
+        text: "Element type. Core ML has no 64-bit and no boolean inputs. `\"int8\"` needs iOS26; \
+            `forward` gets whole numbers that do not wrap at 127.",
+        read: |keys, item| {
+            keys.dtype = None;
+            fill(&mut keys.dtype, data_type(item))
+        },
+        ..Key::PLAIN
+    },
+    Key {
+        name: "sample",
+        kind: Kind::Table(&SAMPLE),
+        absent: Absent::Means("the driver's choice for the type"),
+        text: "How parity samples are drawn. An integer input that indexes an embedding needs it.",
+        read: |keys, item| fill(&mut keys.sample, sample_keys(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "default",
+        kind: Kind::Number,
+        absent: Absent::Means("none: the input is required"),
+        text: "The value where a prediction leaves the input out, which makes it optional.",
+        read: |keys, item| fill(&mut keys.default, item.number()),
+        ..Key::PLAIN
+    },
+];
+
+/// Keys of `sample`.
+static SAMPLE_KEYS: &[Key<SampleKeys>] = &[
+    Key {
+        name: "range",
+        kind: Kind::List(&Kind::Number, 2, 2),
+        absent: Absent::Means("one of `range` and `start` is needed"),
+        text: "The smallest and the largest value, both included.",
+        read: |keys, item| set(&mut keys.range, numbers(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "start",
+        kind: Kind::Number,
+        text: "This number, and one more in each next step of a sample with states: a position.",
+        read: |keys, item| fill(&mut keys.start, item.number()),
+        ..Key::PLAIN
+    },
+];
+
+/// Keys of an output.
+static OUTPUT_KEYS: &[Key<OutputKeys>] = &[
+    Key {
+        name: "dtype",
+        kind: Kind::Word(TYPE_WORDS),
+        absent: Absent::Means("`\"float32\"` or `\"int32\"`, after what `forward` returns"),
+        text: "Element type. `\"int8\"` needs iOS26, and 32-bit integers that stay within -128 and \
+            127.",
+        read: |keys, item| fill(&mut keys.dtype, data_type(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "image",
+        kind: Kind::Table(&OUTPUT_IMAGE),
+        text: "The output is a [picture](#images). It has no `dtype`.",
+        read: |keys, item| fill(&mut keys.image, output_image(item)),
+        ..Key::PLAIN
+    },
+];
+
+/// An input as it was written.
+#[derive(Default)]
+struct InputKeys {
+    /// `shape`.
+    shape: Option<Vec<Dimension>>,
+    /// `shapes`.
+    shapes: Option<Vec<Vec<usize>>>,
+    /// `image`.
+    image: Option<Image>,
+    /// `dtype`.
+    dtype: Option<DataType>,
+    /// `sample`.
+    sample: Option<SampleKeys>,
+    /// `default`.
+    default: Option<Number>,
 }
 
-/// Reads `outputs`.
-pub(super) fn outputs(item: &Item<'_>) -> Option<Named<Output>> {
-    named(item, output)
+/// `sample` as it was written.
+#[derive(Default)]
+struct SampleKeys {
+    /// `range`; empty where it is absent.
+    range: Vec<Number>,
+    /// `start`.
+    start: Option<Number>,
 }
 
-/// Reads a table of named features with `read` for each.
-fn named<T>(item: &Item<'_>, read: impl Fn(Section<'_>) -> Option<T>) -> Option<Named<T>> {
-    Some(named_of(&item.section()?, read))
+/// An output as it was written.
+#[derive(Default)]
+struct OutputKeys {
+    /// `dtype`.
+    dtype: Option<DataType>,
+    /// `image`.
+    image: Option<OutputImage>,
 }
 
-/// Reads what is left of a table as named features.
-///
-/// Called by: `state.rs`, whose table has a key besides.
-pub(super) fn named_of<T>(
-    section: &Section<'_>,
-    read: impl Fn(Section<'_>) -> Option<T>,
-) -> Named<T> {
-    let mut features = Vec::new();
-    for (name, item) in section.take_all() {
-        if !is_feature_name(name) {
-            item.report(format!(
-                "`{name}` cannot name a feature: coremltools would rename it. Use letters, digits \
-                and `_`, not \
-                 starting with a digit"
-            ));
-            continue;
-        }
-        if let Some(feature) = item.section().and_then(&read) {
-            features.push((name.to_owned(), feature));
-        }
-    }
-    Named(features)
+/// Reads `inputs` over those that are there already.
+pub(super) fn inputs(item: &Item<'_>, into: &mut Named<Input>) -> Option<()> {
+    features(&item.section()?, &[], into, input)
 }
 
-/// Returns whether coremltools keeps the name as it is.
-pub(super) fn is_feature_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+/// Reads `outputs` over those that are there already.
+pub(super) fn outputs(item: &Item<'_>, into: &mut Named<Output>) -> Option<()> {
+    features(&item.section()?, &[], into, output)
 }
 
 /// Reads one input.
-fn input(section: Section<'_>) -> Option<Input> {
-    let (dtype, default) = (section.take("dtype"), section.take("default"));
-    let typed: Vec<_> = [&dtype, &default].into_iter().flatten().cloned().collect();
-    let dtype = match dtype {
-        Some(item) => data_type(&item),
-        None => Some(DataType::Float32),
+fn input(item: &Item<'_>) -> Option<Input> {
+    let mut keys = InputKeys::default();
+    let table = key::read(item, INPUT_KEYS, &mut keys)?;
+    let sample = match keys.sample {
+        Some(written) => Some(sample(&table, written, keys.dtype)),
+        None => None,
     };
-    let sample = section.take("sample").map(|item| sample(&item, dtype));
-    let default = default.map(|item| item.number());
-    let shape = section.take("shape");
-    let enumerated = section.take("shapes");
-    let image = section.take("image");
-    let form = match (shape, enumerated, image) {
-        (Some(item), None, None) => super::shape::shape(&item).map(Form::Shape),
-        (None, Some(item), None) => {
-            if let Some(Some(_)) = &default {
-                item.report("an input with `shapes` has no `default`: coremltools takes none");
+    let form = match ["shape", "shapes", "image"].map(|key| table.has(key)) {
+        [true, false, false] => keys.shape.map(Form::Shape),
+        [false, true, false] => {
+            if keys.default.is_some() {
+                table.report(
+                    "shapes",
+                    "an input with `shapes` has no `default`: coremltools takes none",
+                );
             }
-            super::shape::shapes(&item).map(Form::Shapes)
+            keys.shapes.map(Form::Shapes)
         }
-        (None, None, Some(item)) => {
-            for key in &typed {
-                key.report(
+        [false, false, true] => {
+            for key in ["dtype", "default"].into_iter().filter(|key| table.has(key)) {
+                table.report(
+                    key,
                     "an image has no `dtype` and no `default`: its `color` says what it holds",
                 );
             }
-            input_image(&item).map(Form::Image)
+            keys.image.map(Form::Image)
         }
-        (None, None, None) => {
-            section.report(
-                "an input needs a shape: write for example `shape = [1, 3, 224, 224]`".into(),
+        [false, false, false] => {
+            table.report_itself(
+                "an input needs a shape: write for example `shape = [1, 3, 224, 224]`",
             );
             None
         }
         _ => {
-            section.report("an input has one of `shape`, `shapes` and `image`, not several".into());
+            table.report_itself("an input has one of `shape`, `shapes` and `image`, not several");
             None
         }
     };
-    section.finish();
-    let form = form?;
-    if let (Some(DataType::Int8), Some(Some(_)), [.., item]) = (dtype, &default, &typed[..]) {
-        item.report("an int8 input has no `default`: Core ML has none of that type");
+    if form.is_some() && keys.dtype == Some(DataType::Int8) && keys.default.is_some() {
+        table.report("default", "an int8 input has no `default`: Core ML has none of that type");
         return None;
     }
+    table.right()?;
+    let sample = match sample {
+        Some(sample) => Some(sample?),
+        None => None,
+    };
+    let form = form?;
     // An image's element type follows from its colour.
-    let dtype = if matches!(form, Form::Image(_)) { None } else { Some(dtype?) };
-    Some(Input { default: lift(default)?, dtype, sample: lift(sample)?, form })
+    let dtype = if matches!(form, Form::Image(_)) { None } else { Some(keys.dtype?) };
+    Some(Input { default: keys.default, dtype, sample, form })
 }
 
 /// Reads one output.
-fn output(section: Section<'_>) -> Option<Output> {
-    let dtype = section.take("dtype").map(|item| data_type(&item));
-    let image = section.take("image").map(|item| (output_image(&item), item));
-    section.finish();
-    if let (Some(_), Some((_, item))) = (dtype, &image) {
-        item.report("an output has `dtype` or `image`, not both");
+fn output(item: &Item<'_>) -> Option<Output> {
+    let mut keys = OutputKeys::default();
+    let table = key::read(item, OUTPUT_KEYS, &mut keys)?;
+    if table.has("dtype") && table.has("image") {
+        table.report("image", "an output has `dtype` or `image`, not both");
         return None;
     }
-    Some(Output { dtype: lift(dtype)?, image: lift(image.map(|(image, _)| image))? })
-}
-
-/// Turns "absent, wrong, or right" into `None` for wrong.
-fn lift<T>(value: Option<Option<T>>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some(None) => None,
-        Some(value) => Some(value),
-    }
+    table.right()?;
+    Some(Output { dtype: keys.dtype, image: keys.image })
 }
 
 /// Reads an element type.
@@ -141,15 +320,38 @@ fn data_type(item: &Item<'_>) -> Option<DataType> {
         Some(wide @ ("int64" | "float64" | "bool")) => {
             item.report(format!(
                 "`dtype` cannot be \"{wide}\": Core ML has no such inputs and outputs, and \
-                coremltools would \
-                 change it \
-                 silently. Use \"{}\"",
+                coremltools would change it silently. Use \"{}\"",
                 if wide == "float64" { "float32" } else { "int32" }
             ));
             None
         }
-        _ => item.choice(TYPES),
+        _ => item.choice(&TYPES),
     }
+}
+
+/// Reads the keys of `sample`.
+fn sample_keys(item: &Item<'_>) -> Option<SampleKeys> {
+    let mut keys = SampleKeys::default();
+    let table = key::read(item, SAMPLE_KEYS, &mut keys)?;
+    match (table.has("range"), table.has("start")) {
+        (false, false) => {
+            item.report(
+                "`sample` needs `range` or `start`: write for example `sample = { range = [0, \
+                1] }`",
+            );
+            None
+        }
+        (true, true) => {
+            table.report("start", "`sample` has `range` or `start`, not both");
+            None
+        }
+        _ => table.right().map(|()| keys),
+    }
+}
+
+/// Reads an array of numbers.
+fn numbers(item: &Item<'_>) -> Option<Vec<Number>> {
+    item.array()?.iter().map(Item::number).collect()
 }
 
 /// Returns whether an input holds integers.
@@ -157,55 +359,30 @@ fn is_integer(dtype: Option<DataType>) -> bool {
     matches!(dtype, Some(DataType::Int32 | DataType::Int8))
 }
 
-/// Reads how samples are drawn.
-fn sample(item: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
-    let section = item.section()?;
-    let (range, start) = (section.take("range"), section.take("start"));
-    section.finish();
-    match (range, start) {
-        (Some(range), None) => sample_range(&range, dtype),
-        (None, Some(start)) => {
-            let first = start.number()?;
-            if is_integer(dtype) && !first.is_i64() {
-                start.report("the `start` of an integer input is an integer");
-                return None;
-            }
-            Some(Sample::Start(first))
+/// Makes the sample of an input of this type.
+fn sample(input: &Read<'_>, keys: SampleKeys, dtype: Option<DataType>) -> Option<Sample> {
+    if let Some(first) = keys.start {
+        if is_integer(dtype) && !first.is_i64() {
+            input.report("sample.start", "the `start` of an integer input is an integer");
+            return None;
         }
-        (None, None) => {
-            item.report(
-                "`sample` needs `range` or `start`: write for example `sample = { range = \
-                [0, 1] }`",
-            );
-            None
-        }
-        (Some(_), Some(start)) => {
-            start.report("`sample` has `range` or `start`, not both");
-            None
-        }
-    }
-}
-
-/// Reads the bounds of samples.
-fn sample_range(range: &Item<'_>, dtype: Option<DataType>) -> Option<Sample> {
-    let bounds: Option<Vec<Number>> = range.array()?.iter().map(Item::number).collect();
-    let Ok([low, high]) = <[Number; 2]>::try_from(bounds?) else {
-        range.report("`range` has two numbers, the smallest and the largest value");
-        return None;
-    };
-    if is_integer(dtype) && !(low.is_i64() && high.is_i64()) {
-        range.report("the `range` of an integer input has integers");
-        return None;
+        return Some(Sample::Start(first));
     }
     let within =
         |number: &Number| number.as_i64().is_some_and(|number| i8::try_from(number).is_ok());
-    if dtype == Some(DataType::Int8) && !(within(&low) && within(&high)) {
-        range.report("the `range` of an int8 input lies within -128 and 127");
+    let Ok([low, high]) = <[Number; 2]>::try_from(keys.range) else {
+        input.report("sample.range", "`range` has two numbers, the smallest and the largest value");
         return None;
-    }
-    if low.as_f64() > high.as_f64() {
-        range.report("`range` has the smallest value first");
-        return None;
-    }
-    Some(Sample::Range([low, high]))
+    };
+    let fault = if is_integer(dtype) && !(low.is_i64() && high.is_i64()) {
+        "the `range` of an integer input has integers"
+    } else if dtype == Some(DataType::Int8) && !(within(&low) && within(&high)) {
+        "the `range` of an int8 input lies within -128 and 127"
+    } else if low.as_f64() > high.as_f64() {
+        "`range` has the smallest value first"
+    } else {
+        return Some(Sample::Range([low, high]));
+    };
+    input.report("sample.range", fault);
+    None
 }

@@ -4,254 +4,262 @@
 //! Owns: those keys in a model of one function, in `functions.NAME` of a model of several, and in
 //! `[defaults]`.
 //! Must not: know what stands at the model: target, precision, compression, metadata, parity.
-//! Flow: `model.rs` → [`FunctionKeys`] for each → [`Functions`], a part of the canonical table.
+//! Flow: `keys.rs` gives it the sections → [`Functions`], a part of the canonical table.
 
 use super::agreement::{self, Features};
-use super::conversion::{Capture, Function, Functions, Input, Named, Output, Several};
-use super::feature;
+use super::feature::{self, INPUTS, Input, OUTPUTS, Output};
+use super::key::{Key, fill, read_section, rows, set};
+use super::kind::{Absent, Kind, Row, Table};
+use super::layers::Layers;
+use super::named::Named;
 use super::section::{Item, Section};
-use super::source::{Source, source};
-use super::state::{State, StatesMode, states};
+use super::source::{self, SOURCE, Source, source};
+use super::state::{STATES, State, StatesMode, states};
 use super::target::DeploymentTarget;
+use coreml_spec::DataType;
+use serde::Serialize;
 
-/// Keys of a function.
-pub(super) const FUNCTION_KEYS: [&str; 6] =
-    ["capture", "inputs", "outputs", "source", "states", "weights"];
+/// The functions of a model.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Functions {
+    /// One, whose keys are the model's.
+    One(Function),
+    /// Several in one package.
+    Several(Several),
+}
+
+impl Default for Functions {
+    /// None: those of a model follow when its other keys are read.
+    fn default() -> Self {
+        Self::Several(Several::default())
+    }
+}
+
+impl Functions {
+    /// Returns all functions with their names; the only one of a model has none.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Option<&str>, &Function)> {
+        let (one, several) = match self {
+            Self::One(function) => (Some(function), None),
+            Self::Several(several) => (None, Some(several)),
+        };
+        let named = several.into_iter().flat_map(|several| &several.functions.0);
+        one.into_iter()
+            .map(|function| (None, function))
+            .chain(named.map(|(name, one)| (Some(name.as_str()), one)))
+    }
+
+    /// Returns the folder of a ready package.
+    pub(crate) fn package(&self) -> Option<&str> {
+        self.iter().find_map(|(_, function)| function.source.package())
+    }
+
+    /// Returns where they come from, for documentation.
+    pub(crate) fn sources(&self) -> String {
+        let mut sources: Vec<_> =
+            self.iter().map(|(_, function)| function.source.to_string()).collect();
+        sources.dedup();
+        sources.join(", ")
+    }
+}
+
+/// Several functions in one package, which share their weights.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Several {
+    /// The one that runs unless the program chooses.
+    pub(super) default_function: String,
+    /// The functions, in the manifest's order.
+    pub(super) functions: Named<Function>,
+}
+
+/// One function.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct Function {
+    /// How the graph is captured.
+    capture: &'static str,
+    /// Inputs, in the order of the module's arguments.
+    pub(super) inputs: Named<Input>,
+    /// Outputs, in the order of the module's results; empty when the manifest names none.
+    pub(super) outputs: Named<Output>,
+    /// Where it comes from.
+    pub(crate) source: Source,
+    /// What is kept between predictions.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub(super) states: Named<State>,
+    /// What keeps them.
+    #[serde(rename = "states-mode", skip_serializing_if = "StatesMode::is_default")]
+    states_mode: StatesMode,
+    /// State dict to load into the module, relative to the package.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) weights: Option<String>,
+}
+
+impl Function {
+    /// Returns whether an output is declared to be in half precision.
+    pub(super) fn has_half_outputs(&self) -> bool {
+        self.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16))
+    }
+}
 
 /// Endings of a state dict that are loaded without running code from it.
 const WEIGHTS_ENDINGS: [&str; 2] = [".safetensors", ".pt"];
 
-/// The keys of a function, each present or not.
-#[derive(Clone, Debug, Default)]
-pub(super) struct FunctionKeys {
+/// The functions of a package.
+pub(super) static FUNCTIONS: Table = Table {
+    name: "functions",
+    text: "Several functions in one package, by name.",
+    rows: Vec::new,
+    entries: Some(&FUNCTION),
+};
+
+/// A function of a package with several.
+static FUNCTION: Table = Table {
+    name: "function",
+    text: "A function of a package with several.",
+    rows: function_rows,
+    entries: None,
+};
+
+/// Checks the keys of a function where no function might take them.
+pub(super) fn check(section: &Section<'_>) {
+    read_section(section, KEYS, &mut Keys::default());
+}
+
+/// Returns the rows of a function, which a model of one function has too.
+pub(super) fn function_rows() -> Vec<Row> {
+    rows(KEYS)
+}
+
+/// Keys of a function.
+static KEYS: &[Key<Keys>] = &[
+    Key {
+        name: "source",
+        kind: Kind::Table(&SOURCE),
+        absent: Absent::Means("needed"),
+        text: "Where the model comes from: a Python function, or [another \
+            source](#other-sources).",
+        read: |keys, item| fill(&mut keys.source, source(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "weights",
+        absent: Absent::Means("what the function gave the module"),
+        refused: source::WEIGHTS,
+        text: "State dict that is loaded into the module: `.safetensors`, or `.pt` read without \
+            running code from it (`weights_only`). Names must match exactly.",
+        read: |keys, item| fill(&mut keys.weights, weights(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "capture",
+        kind: Kind::Word(&["auto", "trace", "export"]),
+        absent: Absent::Is("\"auto\""),
+        refused: source::GRAPHS,
+        text: "How the graph is captured: `torch.jit.trace`, `torch.export`, or trace, and export \
+            when that fails.",
+        read: |keys, item| set(&mut keys.capture, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "inputs",
+        kind: Kind::Table(&INPUTS),
+        absent: Absent::Means("at least one is needed"),
+        refused: source::PROGRAMS,
+        text: "[Inputs](#inputs) by name, in the order of `forward`'s arguments.",
+        read: |keys, item| feature::inputs(item, &mut keys.inputs),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "outputs",
+        kind: Kind::Table(&OUTPUTS),
+        absent: Absent::Means("names from a dict or named tuple, else `output`, `output_1`, …"),
+        refused: source::PROGRAMS,
+        text: "[Outputs](#outputs) by name, in the order of what `forward` returns.",
+        read: |keys, item| feature::outputs(item, &mut keys.outputs),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "states",
+        kind: Kind::Table(&STATES),
+        refused: source::PROGRAMS,
+        text: "[States](#states) by name, and `mode`: how all of them are kept.",
+        read: |keys, item| states(item, &mut keys.states, &mut keys.states_mode),
+        ..Key::PLAIN
+    },
+];
+
+/// The keys of a function as they were written.
+#[derive(Default)]
+struct Keys {
     /// `source`.
-    pub(super) source: Option<Source>,
-    /// Whether a `source` was written, right or wrong.
-    pub(super) has_source: bool,
-    /// The keys that were written, right or wrong, in the function's own table.
-    pub(super) given: Vec<&'static str>,
+    source: Option<Source>,
     /// `weights`.
     weights: Option<String>,
     /// `capture`.
-    capture: Option<Capture>,
+    capture: &'static str,
     /// `inputs`.
     inputs: Named<Input>,
-    /// Whether any input was written, right or wrong.
-    has_inputs: bool,
     /// `outputs`.
     outputs: Named<Output>,
     /// `states`.
     states: Named<State>,
     /// `states.mode`.
-    states_mode: Option<StatesMode>,
+    states_mode: StatesMode,
 }
 
-impl FunctionKeys {
-    /// Reads the keys of a function from `section`, whose other keys are left.
-    pub(super) fn read(section: &Section<'_>) -> Self {
-        let given = FUNCTION_KEYS.into_iter().filter(|key| section.has(key)).collect();
-        let mut keys = Self { given, ..Self::default() };
-        if let Some(item) = section.take("source") {
-            keys.has_source = true;
-            keys.source = source(&item);
-        }
-        keys.weights = section.take("weights").and_then(|item| weights(&item));
-        keys.capture = section.take("capture").and_then(|item| {
-            item.choice(&[
-                ("auto", Capture::Auto),
-                ("trace", Capture::Trace),
-                ("export", Capture::Export),
-            ])
-        });
-        if let Some(item) = section.take("inputs") {
-            keys.inputs = feature::inputs(&item).unwrap_or_default();
-            keys.has_inputs = true;
-        }
-        keys.outputs =
-            section.take("outputs").and_then(|item| feature::outputs(&item)).unwrap_or_default();
-        (keys.states, keys.states_mode) =
-            section.take("states").and_then(|item| states(&item)).unwrap_or_default();
-        keys
-    }
-
-    /// Returns the source that counts: its own, else that of `defaults`.
-    pub(super) fn source_beside<'a>(&'a self, defaults: &'a Self) -> Option<&'a Source> {
-        if self.has_source { self.source.as_ref() } else { defaults.source.as_ref() }
-    }
-
-    /// Fills what is absent from `defaults`, as far as the source leaves a choice: `inputs`,
-    /// `outputs` and `states` entry by entry, the others whole.
-    pub(super) fn or(self, defaults: Self) -> Self {
-        let source = self.source_beside(&defaults).cloned();
-        let allowed =
-            |key: &str| source.as_ref().is_none_or(|source| source.refuses(key).is_none());
-        let filled = |key: &str, inputs| if allowed(key) { inputs } else { Named::default() };
-        let outputs = if allowed("outputs") { defaults.outputs } else { Named::default() };
-        let states = if allowed("states") { defaults.states } else { Named::default() };
-        Self {
-            has_source: self.has_source || defaults.has_source,
-            given: self.given,
-            weights: self.weights.or(defaults.weights.filter(|_| allowed("weights"))),
-            capture: self.capture.or(defaults.capture.filter(|_| allowed("capture"))),
-            inputs: merge(self.inputs, filled("inputs", defaults.inputs)),
-            has_inputs: self.has_inputs || defaults.has_inputs,
-            outputs: merge(self.outputs, outputs),
-            states: merge(self.states, states),
-            states_mode: self.states_mode.or(defaults.states_mode.filter(|_| allowed("states"))),
-            source,
-        }
-    }
-
-    /// Returns its features.
-    fn features(&self) -> Features<'_> {
-        Features { inputs: &self.inputs, outputs: &self.outputs, states: &self.states }
-    }
-
-    /// Makes the function.
-    ///
-    /// Parameters: `target` — the model's; `report` — takes (key inside the function, message).
-    /// Returns: `None` when something needed is missing; it has been reported.
-    pub(super) fn complete(
-        self,
-        target: DeploymentTarget,
-        report: &impl Fn(&str, String),
-    ) -> Option<Function> {
-        if !self.has_source {
-            let example = "`source = { file = \"python/model.py\", entry = \"model\" }`";
-            report("", format!("`source` is missing: write for example {example}"));
-        }
-        if !self.has_inputs && self.source.as_ref().is_none_or(Source::declares_inputs) {
-            report(
-                "",
-                "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, \
-                224, 224] }`"
-                    .into(),
-            );
-        }
-        agreement::check_features(self.features(), target, report);
-        Some(Function {
-            capture: self.capture.unwrap_or(Capture::Auto),
-            inputs: self.inputs,
-            outputs: self.outputs,
-            source: self.source?,
-            // Without states it would only make the same conversion another.
-            states_mode: if self.states.is_empty() {
-                StatesMode::default()
-            } else {
-                self.states_mode.unwrap_or_default()
-            },
-            states: self.states,
-            weights: self.weights,
-        })
-    }
-}
-
-/// The tables of several functions.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SeveralKeys {
-    /// `functions`, in the manifest's order; `None` where there is no such key.
-    pub(super) functions: Option<Vec<(String, FunctionKeys)>>,
-    /// `default-function`.
-    default: Option<String>,
-}
-
-impl SeveralKeys {
-    /// Reads `functions` and `default-function` of `model`.
-    pub(super) fn read(model: &Section<'_>) -> Self {
-        let functions = model.take("functions").map(|item| functions(&item));
-        let default = model.take("default-function").and_then(|item| {
-            let name = item.text()?;
-            match &functions {
-                None => {
-                    item.report("`default-function` names one of `functions`, and there are none")
-                }
-                Some(all) if !all.is_empty() && all.iter().all(|(other, _)| other != name) => item
-                    .report(format!(
-                        "`default-function` cannot be \"{name}\": the functions are {}",
-                        all.iter()
-                            .map(|(name, _)| format!("`{name}`"))
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    )),
-                Some(_) => {}
-            }
-            Some(name.to_owned())
-        });
-        Self { functions, default }
-    }
-
-    /// Makes the functions, each with `defaults`.
-    ///
-    /// Parameters: `report` — takes (key inside the model, message).
-    pub(super) fn complete(
-        self,
-        defaults: &FunctionKeys,
-        target: DeploymentTarget,
-        report: &impl Fn(&str, String),
-    ) -> Option<Functions> {
-        let all = self.functions.unwrap_or_default();
-        if self.default.is_none() && !all.is_empty() {
-            let example = &all[0].0;
-            report(
-                "functions",
-                format!(
-                    "`default-function` is missing: write for example `default-function = \
-                    \"{example}\"`"
-                ),
-            );
-        }
-        let complete = |(name, keys): (String, FunctionKeys)| {
-            let report = |key: &str, message: String| {
-                let dot = if key.is_empty() { "" } else { "." };
-                report(&format!("functions.{name}{dot}{key}"), message);
-            };
-            if let Some(source) = keys.source_beside(defaults) {
-                refuse_beside(source, &keys.given, &report);
-            }
-            let function = keys.or(defaults.clone()).complete(target, &report)?;
-            if matches!(function.source, Source::Mil { .. } | Source::Package { .. }) {
-                report(
-                    function.source.path().0,
-                    "a function of several is made of a Python function, a TorchScript file or an \
-                    exported program"
-                        .into(),
-                );
-            }
-            Some((name, function))
-        };
-        let functions: Option<Vec<_>> = all.into_iter().map(complete).collect();
-        Some(Functions::Several(Several {
-            default_function: self.default?,
-            functions: Named(functions?),
-        }))
-    }
-}
-
-/// Reports the keys among `given` that make no sense beside `source`.
-pub(super) fn refuse_beside(
-    source: &Source,
-    given: &[&'static str],
+/// Reads a function.
+///
+/// Parameters: `target` — the model's; `report` — takes (key inside the function, message).
+/// Returns: `None` when something needed is missing; it has been reported.
+pub(super) fn function(
+    layers: Layers<'_, '_>,
+    target: DeploymentTarget,
     report: &impl Fn(&str, String),
-) {
-    for key in given.iter().filter(|key| **key != "source") {
-        if let Some(reason) = source.refuses(key) {
-            report(key, format!("`{key}` has no place beside `{}`: {reason}", source.path().0));
-        }
+) -> Option<Function> {
+    let source = layers.source();
+    let mut keys = Keys::default();
+    layers.read(KEYS, source.as_ref(), &mut keys, report);
+    if !layers.have("source") {
+        let example = "`source = { file = \"python/model.py\", entry = \"model\" }`";
+        report("", format!("`source` is missing: write for example {example}"));
     }
+    if !layers.have("inputs") && source.as_ref().is_none_or(Source::declares_inputs) {
+        report(
+            "",
+            "`inputs` is missing: write for example `inputs.image = { shape = [1, 3, 224, 224] }`"
+                .into(),
+        );
+    }
+    let Keys { weights, capture, inputs, outputs, states, states_mode, .. } = keys;
+    let features = Features { inputs: &inputs, outputs: &outputs, states: &states };
+    agreement::check_features(features, target, report);
+    // Without states a mode would only make the same conversion another.
+    let states_mode = if states.is_empty() { StatesMode::default() } else { states_mode };
+    Some(Function { capture, inputs, outputs, source: source?, states, states_mode, weights })
 }
 
 /// Reads the tables of `functions`, each of which becomes a Rust module.
-fn functions(item: &Item<'_>) -> Vec<(String, FunctionKeys)> {
-    let Some(section) = item.section() else { return Vec::new() };
-    let all = section.take_all();
-    if all.is_empty() {
+///
+/// Parameters: `default_item` — the model's `default-function`; the others as of [`function`].
+pub(super) fn functions(
+    item: &Item<'_>,
+    default_item: Option<&Item<'_>>,
+    defaults: Option<&Section<'_>>,
+    target: DeploymentTarget,
+    report: &impl Fn(&str, String),
+) -> Option<Functions> {
+    let section = item.section()?;
+    let names: Vec<_> = section.others(&[]).map(|(name, _)| name).collect();
+    if names.is_empty() {
         item.report(
-            "`functions` is empty: add a table for each function, or give the model a \
-            `source` itself",
+            "`functions` is empty: add a table for each function, or give the model a `source` \
+            itself",
         );
     }
+    let default_function = default_function(default_item, &names, report);
     let mut functions = Vec::new();
-    for (name, item) in all {
+    for (name, item) in section.others(&[]) {
         let identifier = coreml_spec::rust_identifier(name);
         if identifier != name {
             item.report(format!(
@@ -259,20 +267,51 @@ fn functions(item: &Item<'_>) -> Vec<(String, FunctionKeys)> {
                 example `{identifier}`"
             ));
         }
-        let Some(section) = item.section() else { continue };
-        functions.push((name.to_owned(), FunctionKeys::read(&section)));
-        section.finish();
+        let Some(own) = item.section() else { continue };
+        own.refuse_others(KEYS.iter().map(|key| key.name));
+        let report = |key: &str, message: String| {
+            let dot = if key.is_empty() { "" } else { "." };
+            report(&format!("functions.{name}{dot}{key}"), message);
+        };
+        let function = function(Layers { defaults, own: &own }, target, &report);
+        if let Some(source @ (Source::Mil { .. } | Source::Package { .. })) =
+            function.as_ref().map(|function| &function.source)
+        {
+            report(
+                source.path().0,
+                "a function of several is made of a Python function, a TorchScript file or an \
+                exported program"
+                    .into(),
+            );
+        }
+        functions.push(function.map(|function| (name.to_owned(), function)));
     }
-    functions
+    Some(Functions::Several(Several {
+        default_function: default_function?,
+        functions: Named(functions.into_iter().collect::<Option<_>>()?),
+    }))
 }
 
-/// Adds the entries of `defaults` that `own` lacks; they come first, as they stand first in the
-/// manifest.
-fn merge<T>(own: Named<T>, defaults: Named<T>) -> Named<T> {
-    let lacking = |(name, _): &(String, T)| own.0.iter().all(|(other, _)| other != name);
-    let mut merged: Vec<_> = defaults.0.into_iter().filter(lacking).collect();
-    merged.extend(own.0);
-    Named(merged)
+/// Reads `default-function`, one of `names`.
+fn default_function(
+    item: Option<&Item<'_>>,
+    names: &[&str],
+    report: &impl Fn(&str, String),
+) -> Option<String> {
+    let first = names.first()?;
+    let Some(item) = item else {
+        let example = format!("`default-function = \"{first}\"`");
+        report("functions", format!("`default-function` is missing: write for example {example}"));
+        return None;
+    };
+    let chosen = item.text()?;
+    if !names.contains(&chosen) {
+        let names = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        item.report(format!(
+            "`default-function` cannot be \"{chosen}\": the functions are {names}"
+        ));
+    }
+    Some(chosen.to_owned())
 }
 
 /// Reads `weights`.

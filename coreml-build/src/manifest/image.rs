@@ -1,10 +1,13 @@
 //! Reading `image` of inputs and outputs.
 //!
 //! Owns: the keys of an image, and the two ways to spell its preprocessing.
-//! Flow: called by `feature.rs`; the driver puts the preprocessing in front of the module.
+//! Flow: `feature.rs` reads images with it; the driver puts the preprocessing in front of the
+//! module.
 
-use super::section::{Item, Section};
-use super::shape::{Dimension, dimension};
+use super::key::{self, Key, fill, rows};
+use super::kind::{Absent, Kind, Table, words};
+use super::section::Item;
+use super::shape::{Dimension, SIZE, dimension};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -62,82 +65,185 @@ impl Color {
     }
 }
 
+/// Pixel layouts by their words.
+const COLORS: [(&str, Color); 4] = [
+    ("rgb", Color::Rgb),
+    ("bgr", Color::Bgr),
+    ("grayscale", Color::Grayscale),
+    ("grayscale-float16", Color::GrayscaleFloat16),
+];
+
+/// The words of pixel layouts.
+const COLOR_WORDS: &[&str] = &words(&COLORS);
+
+/// A number for all channels, or one for each.
+const NUMBERS: Kind = Kind::Either(&[Kind::Number, Kind::List(&Kind::Number, 1, 3)]);
+
+/// The image of an input.
+pub(super) static IMAGE: Table =
+    Table { name: "image", text: "A picture as an input.", rows: || rows(INPUT), entries: None };
+
+/// The image of an output.
+pub(super) static OUTPUT_IMAGE: Table = Table {
+    name: "output-image",
+    text: "A picture as an output.",
+    rows: || rows(OUTPUT),
+    entries: None,
+};
+
+/// Keys of an input's image.
+static INPUT: &[Key<Pixels>] = &[
+    Key {
+        name: "width",
+        kind: SIZE,
+        absent: Absent::Needed("width = 224"),
+        text: "Columns of pixels.",
+        read: |pixels, item| fill(&mut pixels.width, dimension(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "height",
+        kind: SIZE,
+        absent: Absent::Needed("height = 224"),
+        text: "Rows of pixels.",
+        read: |pixels, item| fill(&mut pixels.height, dimension(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "color",
+        kind: Kind::Word(COLOR_WORDS),
+        absent: Absent::Needed("color = \"rgb\""),
+        text: "The pixel layout. `forward` gets `[1, 3, height, width]` or `[1, 1, height, \
+            width]`, channels in this order. `\"grayscale-float16\"` needs iOS16.",
+        read: |pixels, item| fill(&mut pixels.color, item.choice(&COLORS)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "scale",
+        kind: NUMBERS,
+        absent: Absent::Means("1: raw pixels, 0 to 255"),
+        text: "`pixel * scale + bias`, as in coremltools; one number, or one for each channel.",
+        read: |pixels, item| fill(&mut pixels.scale, numbers(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "bias",
+        kind: NUMBERS,
+        absent: Absent::Means("0"),
+        text: "See `scale`.",
+        read: |pixels, item| fill(&mut pixels.bias, numbers(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "mean",
+        kind: NUMBERS,
+        absent: Absent::Means("0"),
+        text: "torchvision's `ToTensor` and `Normalize` instead: `(pixel / 255 - mean) / std`. A \
+            `grayscale-float16` pixel is not divided.",
+        read: |pixels, item| fill(&mut pixels.mean, numbers(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "std",
+        kind: NUMBERS,
+        absent: Absent::Means("1"),
+        text: "See `mean`.",
+        read: |pixels, item| fill(&mut pixels.std, numbers(item)),
+        ..Key::PLAIN
+    },
+];
+
+/// Keys of an output's image.
+static OUTPUT: &[Key<Option<Color>>] = &[Key {
+    name: "color",
+    kind: Kind::Word(COLOR_WORDS),
+    absent: Absent::Needed("color = \"rgb\""),
+    text: "The pixel layout.",
+    read: |color, item| fill(color, item.choice(&COLORS)),
+    ..Key::PLAIN
+}];
+
+/// An input's image as it was written.
+#[derive(Default)]
+struct Pixels {
+    /// `width`.
+    width: Option<Dimension>,
+    /// `height`.
+    height: Option<Dimension>,
+    /// `color`.
+    color: Option<Color>,
+    /// `scale`.
+    scale: Option<Numbers>,
+    /// `bias`.
+    bias: Option<Numbers>,
+    /// `mean`.
+    mean: Option<Numbers>,
+    /// `std`.
+    std: Option<Numbers>,
+}
+
+/// Numbers for the channels of an image.
+enum Numbers {
+    /// The same for all.
+    Same(Number),
+    /// One for each.
+    Each(Vec<Number>),
+}
+
 /// Reads the `image` of an input.
 pub(super) fn input_image(item: &Item<'_>) -> Option<Image> {
-    let section = item.section()?;
-    let side = |key, example| section.require(key, example).and_then(|item| dimension(&item));
-    let (width, height) = (side("width", "width = 224"), side("height", "height = 224"));
-    let color = color(&section);
-    let channels = color.map_or(1, Color::channels);
-    let numbers = |key| section.take(key).map(|item| (numbers(&item, channels), item));
-    let (scale, bias, mean, std) =
-        (numbers("scale"), numbers("bias"), numbers("mean"), numbers("std"));
-    section.finish();
-    if let Some((_, place)) = mean.as_ref().or(std.as_ref())
-        && (scale.is_some() || bias.is_some())
+    let mut pixels = Pixels::default();
+    let table = key::read(item, INPUT, &mut pixels)?;
+    let channels = pixels.color.map_or(1, Color::channels);
+    let mut right = table.right();
+    let mut expand = |key: &str, numbers: Option<Numbers>| {
+        let all = match numbers? {
+            Numbers::Same(number) => vec![number; channels],
+            Numbers::Each(all) => all,
+        };
+        if all.len() != channels {
+            let plural = if channels == 1 { "" } else { "s" };
+            let found = all.len();
+            table.report(
+                key,
+                format!("the image has {channels} channel{plural}, found {found} numbers"),
+            );
+            right = None;
+        }
+        Some(all)
+    };
+    let scale = expand("scale", pixels.scale);
+    let bias = expand("bias", pixels.bias);
+    let mean = expand("mean", pixels.mean);
+    let std = expand("std", pixels.std);
+    if let Some(key) = ["mean", "std"].into_iter().find(|key| table.has(key))
+        && (table.has("scale") || table.has("bias"))
     {
-        place.report("an image has `scale` and `bias`, or `mean` and `std`, not both");
+        table.report(key, "an image has `scale` and `bias`, or `mean` and `std`, not both");
         return None;
     }
-    for (key, factor) in [("scale", &scale), ("std", &std)] {
-        if let Some((Some(factors), place)) = factor
-            && factors.iter().any(|factor| factor.as_f64() == Some(0.0))
-        {
-            place.report(format!("`{key}` is zero: every pixel would be the same"));
+    for (key, factors) in [("scale", &scale), ("std", &std)] {
+        if factors.iter().flatten().any(|factor| factor.as_f64() == Some(0.0)) {
+            table.report(key, format!("`{key}` is zero: every pixel would be the same"));
             return None;
         }
     }
-    Some(Image {
-        bias: given(bias)?,
-        color: color?,
-        height: height?,
-        mean: given(mean)?,
-        scale: given(scale)?,
-        std: given(std)?,
-        width: width?,
-    })
+    right?;
+    let Pixels { width, height, color, .. } = pixels;
+    Some(Image { bias, color: color?, height: height?, mean, scale, std, width: width? })
 }
 
 /// Reads the `image` of an output.
 pub(super) fn output_image(item: &Item<'_>) -> Option<OutputImage> {
-    let section = item.section()?;
-    let color = color(&section);
-    section.finish();
+    let mut color = None;
+    key::read(item, OUTPUT, &mut color)?;
     Some(OutputImage { color: color? })
 }
 
-/// Reads `color`.
-fn color(section: &Section<'_>) -> Option<Color> {
-    section.require("color", "color = \"rgb\"")?.choice(&[
-        ("rgb", Color::Rgb),
-        ("bgr", Color::Bgr),
-        ("grayscale", Color::Grayscale),
-        ("grayscale-float16", Color::GrayscaleFloat16),
-    ])
-}
-
 /// Reads a number for all channels, or one for each.
-fn numbers(item: &Item<'_>, channels: usize) -> Option<Vec<Number>> {
+fn numbers(item: &Item<'_>) -> Option<Numbers> {
     if !item.is_array() {
-        return Some(vec![item.number()?; channels]);
+        return item.number().map(Numbers::Same);
     }
-    let all: Option<Vec<_>> = item.array()?.iter().map(Item::number).collect();
-    let all = all?;
-    if all.len() != channels {
-        let plural = if channels == 1 { "" } else { "s" };
-        item.report(format!(
-            "the image has {channels} channel{plural}, found {} numbers",
-            all.len()
-        ));
-        return None;
-    }
-    Some(all)
-}
-
-/// Turns "absent, wrong, or right" with its place into `None` for wrong.
-fn given<T>(value: Option<(Option<T>, Item<'_>)>) -> Option<Option<T>> {
-    match value {
-        None => Some(None),
-        Some((value, _)) => value.map(Some),
-    }
+    item.array()?.iter().map(Item::number).collect::<Option<_>>().map(Numbers::Each)
 }

@@ -2,10 +2,11 @@
 //!
 //! Owns: reading tables and values with their places, and the wording of "unknown key", "wrong
 //! type", "wrong value".
-//! Must not: know which keys a manifest has: whoever reads a key declares it by asking.
-//! Flow: `manifest.rs`, `model.rs` and `feature.rs` read through it; the errors collect in
-//! [`Reader`].
+//! Must not: know which keys a manifest has.
+//! Flow: `key.rs` reads tables through it by their rows, whose readers take [`Item`]s apart; the
+//! errors collect in [`Reader`].
 
+use super::kind::Kind;
 use super::text::Text;
 use crate::error::{Error, ErrorKind, Place};
 use crate::nearest::did_you_mean;
@@ -40,6 +41,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Returns the place of the key with this path from the root, if it has been read.
+    pub(super) fn place(&self, path: &str) -> Option<Place> {
+        self.places.borrow().get(path).cloned()
+    }
+
     /// Returns the places of all keys read so far.
     pub(super) fn places(&self) -> BTreeMap<String, Place> {
         self.places.borrow().clone()
@@ -58,102 +64,99 @@ impl<'a> Reader<'a> {
     }
 }
 
-#[cfg(test)]
-std::thread_local! {
-    /// The keys that each table may have, by its path, of all that this thread has read: the schema
-    /// must name the same.
-    pub(super) static KNOWN: RefCell<BTreeMap<String, std::collections::BTreeSet<&'static str>>> = RefCell::default();
-}
-
-/// A table being read. Keys that nobody asked for are errors when it is finished.
+/// A table being read.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     /// What it belongs to.
-    reader: &'a Reader<'a>,
+    pub(super) reader: &'a Reader<'a>,
     /// Dotted path from the root; empty for the root.
     pub(super) path: String,
     /// Byte offset of the table's key.
     offset: usize,
-    /// Entries not asked for yet.
-    entries: RefCell<BTreeMap<&'a str, Item<'a>>>,
-    /// Every key that was asked for: the keys that this table may have.
-    asked: RefCell<Vec<&'static str>>,
+    /// Its entries, in the manifest's order.
+    entries: Vec<(&'a str, Item<'a>)>,
 }
 
 impl<'a> Section<'a> {
-    /// Takes the entries of `table`.
+    /// Takes the entries of `table`, and remembers their places.
     fn new(reader: &'a Reader<'a>, path: String, offset: usize, table: &'a DeTable<'a>) -> Self {
-        let entries = table
+        let mut entries: Vec<_> = table
             .iter()
             .map(|(key, value)| {
                 let name = key.get_ref().as_ref();
                 let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-                (
-                    name,
-                    Item {
-                        reader,
-                        path,
-                        offset: key.span().start,
-                        is_key: true,
-                        value: value.get_ref(),
-                    },
-                )
+                let item = Item {
+                    reader,
+                    path,
+                    offset: key.span().start,
+                    is_key: true,
+                    value: value.get_ref(),
+                    kind: Kind::Arguments,
+                };
+                (name, item)
             })
             .collect();
-        Self { reader, path, offset, entries: RefCell::new(entries), asked: RefCell::default() }
+        entries.sort_by_key(|(_, item)| item.offset);
+        entries.iter().for_each(|(_, item)| item.note_place());
+        Self { reader, path, offset, entries }
     }
 
-    /// Takes the value of `key`, which thereby is a known key of this table.
-    pub(super) fn take(&self, key: &'static str) -> Option<Item<'a>> {
-        self.asked.borrow_mut().push(key);
-        let item = self.entries.borrow_mut().remove(key)?;
-        item.note_place();
-        Some(item)
+    /// Returns the value of `key`, which should be of this kind.
+    pub(super) fn get(&self, key: &str, kind: &Kind) -> Option<Item<'a>> {
+        let (_, item) = self.entries.iter().find(|(name, _)| *name == key)?;
+        Some(Item { kind: *kind, ..item.clone() })
     }
 
-    /// Returns whether there is a value of `key` that nobody has taken yet.
+    /// Returns whether it has any entry.
+    pub(super) fn has_any(&self) -> bool {
+        !self.entries.is_empty()
+    }
+
+    /// Returns whether there is a value of `key`.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.borrow().contains_key(key)
+        self.entries.iter().any(|(name, _)| *name == key)
     }
 
-    /// Takes the value of `key`, and reports its absence with `example`, a line that would do.
-    pub(super) fn require(&self, key: &'static str, example: &str) -> Option<Item<'a>> {
-        let item = self.take(key);
-        if item.is_none() {
-            self.report(format!(
-                "`{key}` is missing{}: write for example `{example}`",
-                self.suffix()
+    /// Returns the entries but for those of `keys`: those whose names are free.
+    pub(super) fn others(&self, keys: &[&str]) -> impl Iterator<Item = (&'a str, &Item<'a>)> {
+        let others = self.entries.iter().filter(|(name, _)| !keys.contains(name));
+        others.map(|(name, item)| (*name, item))
+    }
+
+    /// Reports all keys that are not among the known.
+    pub(super) fn refuse_others(&self, known: impl Iterator<Item = &'static str>) {
+        let known: Vec<_> = known.collect();
+        let suffix = self.suffix();
+        for (name, item) in self.others(&known) {
+            item.report(format!(
+                "unknown key `{name}`{suffix}{}",
+                did_you_mean(name, known.iter().copied())
             ));
         }
-        item
     }
 
-    /// Takes all entries, whose names are free, in the manifest's order.
-    pub(super) fn take_all(&self) -> Vec<(&'a str, Item<'a>)> {
-        let mut all: Vec<_> = std::mem::take(&mut *self.entries.borrow_mut()).into_iter().collect();
-        all.sort_by_key(|(_, item)| item.offset);
-        all.iter().for_each(|(_, item)| item.note_place());
-        all
+    /// Reports the absence of `key` with `example`, a line that would do.
+    pub(super) fn report_missing(&self, key: &str, example: &str) {
+        let suffix = self.suffix();
+        self.report(format!("`{key}` is missing{suffix}: write for example `{example}`"));
     }
 
     /// Reports an error at the table's own key.
     pub(super) fn report(&self, message: String) {
-        let place = self.reader.text.key_place(self.offset);
-        self.reader.report(Error::new(ErrorKind::Manifest, message).at(place));
+        self.report_in(self.reader.text.key_place(self.offset), message);
     }
 
-    /// Reports all keys that nobody asked for.
-    pub(super) fn finish(self) {
-        let asked = self.asked.take();
-        #[cfg(test)]
-        KNOWN.with_borrow_mut(|known| known.entry(self.path.clone()).or_default().extend(&asked));
-        let suffix = self.suffix();
-        for (name, item) in self.entries.take() {
-            item.report(format!(
-                "unknown key `{name}`{suffix}{}",
-                did_you_mean(name, asked.iter().copied())
-            ));
+    /// Reports an error at the key with this path inside the table.
+    pub(super) fn report_at(&self, path: &str, message: String) {
+        match self.reader.place(&format!("{}.{path}", self.path)) {
+            Some(place) => self.report_in(place, message),
+            None => self.report(message),
         }
+    }
+
+    /// Reports an error at `place`.
+    fn report_in(&self, place: Place, message: String) {
+        self.reader.report(Error::new(ErrorKind::Manifest, message).at(place));
     }
 
     /// Returns the end of a message about this table.
@@ -175,6 +178,8 @@ pub(super) struct Item<'a> {
     is_key: bool,
     /// The value.
     value: &'a DeValue<'a>,
+    /// What it should look like.
+    kind: Kind,
 }
 
 impl<'a> Item<'a> {
@@ -186,7 +191,10 @@ impl<'a> Item<'a> {
 
     /// Remembers the place for errors that the driver will report by path.
     fn note_place(&self) {
-        self.reader.places.borrow_mut().insert(self.path.clone(), self.place());
+        let mut places = self.reader.places.borrow_mut();
+        if !places.contains_key(&self.path) {
+            places.insert(self.path.clone(), self.place());
+        }
     }
 
     /// Returns the last part of the path, as the key is called in messages.
@@ -222,16 +230,17 @@ impl<'a> Item<'a> {
         Some(text)
     }
 
-    /// Reads one of a few words.
-    pub(super) fn choice<T: Clone>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+    /// Reads one of the words of its kind.
+    pub(super) fn word(&self) -> Option<&'static str> {
+        let words = self.kind.words();
         let accepted =
-            || choices.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+            || words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
         let DeValue::String(word) = self.value else {
             return self.mistyped(&format!("one of {}", accepted()));
         };
-        let found = choices.iter().find(|(known, _)| known == word).map(|(_, value)| value.clone());
+        let found = words.iter().copied().find(|known| known == word);
         if found.is_none() {
-            let guess = did_you_mean(word, choices.iter().map(|(word, _)| *word));
+            let guess = did_you_mean(word, words.iter().copied());
             self.report(format!(
                 "`{}` cannot be \"{word}\": it must be one of {}{guess}",
                 self.key(),
@@ -239,6 +248,12 @@ impl<'a> Item<'a> {
             ));
         }
         found
+    }
+
+    /// Reads one of the words of its kind, and returns what `choices` pairs it with.
+    pub(super) fn choice<T: Clone>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let word = self.word()?;
+        choices.iter().find(|(known, _)| *known == word).map(|(_, value)| value.clone())
     }
 
     /// Reads a boolean.
@@ -249,27 +264,47 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Reads an integer.
+    /// Reads an integer that its kind allows.
     pub(super) fn integer(&self) -> Option<i64> {
-        integer(self.value).or_else(|| self.mistyped("an integer of at most 64 bits"))
-    }
-
-    /// Reads an integer of at least `min` and at most `max`.
-    pub(super) fn integer_within(&self, min: i64, max: i64) -> Option<i64> {
-        let value = self.integer()?;
-        if !(min..=max).contains(&value) {
-            self.report(format!(
-                "`{}` is {value}, but must lie between {min} and {max}",
-                self.key()
-            ));
-            return None;
+        let value =
+            integer(self.value).or_else(|| self.mistyped("an integer of at most 64 bits"))?;
+        let key = self.key();
+        for kind in self.kind.alternatives() {
+            match kind {
+                Kind::Integer(min, max) if !(*min..=*max).contains(&value) => {
+                    self.report(format!(
+                        "`{key}` is {value}, but must lie between {min} and {max}"
+                    ));
+                    return None;
+                }
+                Kind::Integers(all) if !all.contains(&value) => {
+                    let all = all.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
+                    self.report(format!("`{key}` is {value}, but must be one of {all}"));
+                    return None;
+                }
+                _ => {}
+            }
         }
         Some(value)
     }
 
-    /// Reads a finite number, keeping integers integers.
+    /// Reads an integer that counts something.
+    pub(super) fn count(&self) -> Option<usize> {
+        usize::try_from(self.integer()?).ok()
+    }
+
+    /// Reads a finite number that its kind allows, keeping integers integers.
     pub(super) fn number(&self) -> Option<serde_json::Number> {
-        number(self.value).or_else(|| self.mistyped("a finite number"))
+        let number = number(self.value).or_else(|| self.mistyped("a finite number"))?;
+        let value = number.as_f64()?;
+        let fault = match self.kind {
+            Kind::Tolerance if value < 0.0 => "a tolerance is not negative",
+            Kind::Positive if value <= 0.0 => "this must be greater than 0",
+            Kind::Share if value <= 0.0 || value >= 1.0 => "this is a share, between 0 and 1",
+            _ => return Some(number),
+        };
+        self.report(fault);
+        None
     }
 
     /// Reads an array.
@@ -281,6 +316,7 @@ impl<'a> Item<'a> {
             offset: element.span().start,
             is_key: false,
             value: element.get_ref(),
+            kind: *self.kind.element(),
         };
         Some(elements.iter().map(element).collect())
     }

@@ -1,9 +1,12 @@
 //! Reading shapes: fixed, with ranges, or enumerated.
 //!
-//! Owns: what a shape may be, as far as Core ML limits it, and its place in the canonical table.
-//! Flow: called by `feature.rs`, `state.rs` and `image.rs`; the driver makes `RangeDim` and
-//! `EnumeratedShapes` of it.
+//! Owns: what a shape may be, as far as Core ML limits it, and its form in the canonical table.
+//! Flow: `feature.rs`, `state.rs` and `image.rs` read shapes with it; the driver makes `RangeDim`
+//! and `EnumeratedShapes` of them.
 
+use super::key::{self, Key, fill, rows, set};
+use super::kind::{Absent, Kind, Table};
+use super::named::is_feature_name;
 use super::section::Item;
 use serde::Serialize;
 
@@ -16,6 +19,78 @@ const MAX_SIZE: i64 = i32::MAX as i64;
 
 /// Most enumerated shapes of an input, Core ML's own limit.
 const MAX_SHAPES: usize = 128;
+
+/// A fixed size.
+const FIXED: Kind = Kind::Integer(1, MAX_SIZE);
+
+/// A fixed size or the bounds of one.
+pub(super) const SIZE: Kind = Kind::Either(&[FIXED, Kind::Table(&RANGE)]);
+
+/// A shape of fixed sizes.
+pub(super) const FIXED_SHAPE: Kind = Kind::List(&FIXED, 1, MAX_RANK);
+
+/// A shape of fixed sizes and ranges.
+pub(super) const SHAPE: Kind = Kind::List(&SIZE, 1, MAX_RANK);
+
+/// Enumerated shapes.
+pub(super) const SHAPES: Kind = Kind::List(&FIXED_SHAPE, 1, MAX_SHAPES);
+
+/// The bounds of a size.
+pub(super) static RANGE: Table = Table {
+    name: "range",
+    text: "A size that may change between predictions (`RangeDim`).",
+    rows: || rows(BOUNDS),
+    entries: None,
+};
+
+/// Keys of a range.
+static BOUNDS: &[Key<Bounds>] = &[
+    Key {
+        name: "min",
+        kind: FIXED,
+        absent: Absent::Needed("min = 1"),
+        text: "The smallest size.",
+        read: |bounds, item| set(&mut bounds.min, item.count()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "max",
+        kind: FIXED,
+        absent: Absent::Needed("max = 512"),
+        text: "The largest size: Core ML takes no open ends.",
+        read: |bounds, item| set(&mut bounds.max, item.count()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "default",
+        kind: FIXED,
+        absent: Absent::Means("`max`"),
+        text: "The size with which the graph is captured.",
+        read: |bounds, item| fill(&mut bounds.default, item.count()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "symbol",
+        absent: Absent::Means("a size of its own"),
+        text: "A name. Dimensions with the same symbol always have the same size, those of images \
+            included, and need equal bounds.",
+        read: |bounds, item| fill(&mut bounds.symbol, symbol(item)),
+        ..Key::PLAIN
+    },
+];
+
+/// A range as it was written.
+#[derive(Default)]
+struct Bounds {
+    /// `min`.
+    min: usize,
+    /// `max`.
+    max: usize,
+    /// `default`.
+    default: Option<usize>,
+    /// `symbol`.
+    symbol: Option<String>,
+}
 
 /// One dimension of a shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,7 +125,7 @@ pub(super) fn shape(item: &Item<'_>) -> Option<Vec<Dimension>> {
 
 /// Reads a shape of fixed sizes.
 pub(super) fn fixed_shape(item: &Item<'_>) -> Option<Vec<usize>> {
-    let sizes: Vec<_> = ranked(item)?.iter().map(size).collect();
+    let sizes: Vec<_> = ranked(item)?.iter().map(Item::count).collect();
     sizes.into_iter().collect()
 }
 
@@ -88,7 +163,7 @@ pub(super) fn dimension(item: &Item<'_>) -> Option<Dimension> {
     if item.is_table() {
         range(item).map(Dimension::Range)
     } else {
-        size(item).map(Dimension::Fixed)
+        item.count().map(Dimension::Fixed)
     }
 }
 
@@ -102,28 +177,12 @@ fn ranked<'a>(item: &Item<'a>) -> Option<Vec<Item<'a>>> {
     Some(dimensions)
 }
 
-/// Reads the size of one dimension.
-fn size(item: &Item<'_>) -> Option<usize> {
-    usize::try_from(item.integer_within(1, MAX_SIZE)?).ok()
-}
-
 /// Reads the bounds of a flexible dimension.
 fn range(item: &Item<'_>) -> Option<Range> {
-    let section = item.section()?;
-    let min = section.require("min", "min = 1").and_then(|item| size(&item));
-    let max = section.require("max", "max = 512").and_then(|item| size(&item));
-    let default = section.take("default").map(|item| size(&item));
-    let symbol = section.take("symbol").map(|item| symbol(&item));
-    section.finish();
-    let (min, max) = (min?, max?);
-    let default = match default {
-        Some(default) => default?,
-        None => max,
-    };
-    let symbol = match symbol {
-        Some(symbol) => Some(symbol?),
-        None => None,
-    };
+    let mut bounds = Bounds::default();
+    key::read(item, BOUNDS, &mut bounds)?.right()?;
+    let Bounds { min, max, default, symbol } = bounds;
+    let default = default.unwrap_or(max);
     if min > max || !(min..=max).contains(&default) {
         item.report("a flexible dimension needs `min` ≤ `default` ≤ `max`");
         return None;
@@ -138,7 +197,7 @@ fn range(item: &Item<'_>) -> Option<Range> {
 /// Reads the name that dimensions of equal size share.
 fn symbol(item: &Item<'_>) -> Option<String> {
     let name = item.text()?;
-    if !super::feature::is_feature_name(name) {
+    if !is_feature_name(name) {
         item.report(format!(
             "`symbol` cannot be \"{name}\": it is made of letters, digits and `_`"
         ));

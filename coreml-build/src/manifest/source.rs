@@ -1,9 +1,11 @@
 //! Reading `source`: where the model comes from.
 //!
 //! Owns: the kinds of sources, their keys, and which other keys make no sense beside each.
-//! Flow: called by `model.rs`; the driver's `source.py` makes the module, `ready.rs` takes a
-//! package as it is.
+//! Flow: `function.rs` reads sources with it; the driver's `source.py` makes the module, a package
+//! is used as it is.
 
+use super::key::{self, Key, Read, fill, rows};
+use super::kind::{Absent, Goes, Kind, Table};
 use super::section::Item;
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +32,127 @@ pub(super) const TASKS: [&str; 14] = [
     "text2text-generation",
     "token-classification",
 ];
+
+/// Kinds of sources, by their keys; the first are the usual ones.
+const KINDS: [&str; 6] = ["file", "mil", "torchscript", "exported", "transformers", "package"];
+
+/// Kinds of sources that have their graph already.
+pub(super) const GRAPHS: &[&str] = &["torchscript", "exported", "mil"];
+
+/// Kinds of sources that have their weights already.
+pub(super) const WEIGHTS: &[&str] = &["torchscript", "exported", "mil", "transformers"];
+
+/// The kind of source without a module in PyTorch.
+pub(super) const PROGRAMS: &[&str] = &["mil"];
+
+/// The table of a source.
+pub(super) static SOURCE: Table = Table {
+    name: "source",
+    text: "Where a model comes from: one of `file`, `mil`, `torchscript`, `exported`, \
+        `transformers` and `package`, and what belongs to it.",
+    rows: || rows(KEYS),
+    entries: None,
+};
+
+/// Keys of a source.
+static KEYS: &[Key<Keys>] = &[
+    Key {
+        name: "file",
+        absent: Absent::Means("one source is needed"),
+        text: "A Python file. Its function `entry` returns an `nn.Module`.",
+        read: |keys, item| fill(&mut keys.file, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "entry",
+        absent: Absent::Means("needed with `file` and `mil`"),
+        text: "The function of the file.",
+        read: |keys, item| fill(&mut keys.entry, entry(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "args",
+        kind: Kind::Arguments,
+        absent: Absent::Is("{}"),
+        text: "Keyword arguments of the function.",
+        read: |keys, item| fill(&mut keys.args, arguments(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "torchscript",
+        text: "A module that `torch.jit.save` wrote, traced or scripted.",
+        read: |keys, item| fill(&mut keys.torchscript, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "exported",
+        text: "A program that `torch.export.save` wrote.",
+        read: |keys, item| fill(&mut keys.exported, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "transformers",
+        text: "A [model of transformers](#models-of-transformers): a repository of the Hugging \
+            Face hub, or, without `revision`, a folder of the package that holds one's files.",
+        read: |keys, item| fill(&mut keys.transformers, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "task",
+        kind: Kind::Word(&TASKS),
+        absent: Absent::Means("needed with `transformers`"),
+        text: "What the model of transformers does, by the hub's names.",
+        read: |keys, item| fill(&mut keys.task, item.word()),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "revision",
+        kind: Kind::Matching("^[0-9a-f]{40}$"),
+        absent: Absent::Means("none: `transformers` is a folder"),
+        text: "The whole commit hash of the repository. A branch, a tag or a short hash is an \
+            error that names the commit.",
+        read: |keys, item| fill(&mut keys.revision, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "mil",
+        text: "A Python file. Its function `entry` returns what coremltools' `@mb.program(…)` \
+            makes.",
+        read: |keys, item| fill(&mut keys.mil, owned(item)),
+        ..Key::PLAIN
+    },
+    Key {
+        name: "package",
+        text: "A ready `NAME.mlpackage`, which needs no conversion and no Python.",
+        read: |keys, item| fill(&mut keys.package, package(item)),
+        ..Key::PLAIN
+    },
+];
+
+/// A source as it was written.
+#[derive(Default)]
+struct Keys {
+    /// `file`.
+    file: Option<String>,
+    /// `mil`.
+    mil: Option<String>,
+    /// `torchscript`.
+    torchscript: Option<String>,
+    /// `exported`.
+    exported: Option<String>,
+    /// `transformers`.
+    transformers: Option<String>,
+    /// `package`.
+    package: Option<String>,
+    /// `entry`.
+    entry: Option<String>,
+    /// `args`.
+    args: Option<Value>,
+    /// `task`.
+    task: Option<&'static str>,
+    /// `revision`.
+    revision: Option<String>,
+}
 
 /// Digits of a commit in documentation.
 const SHOWN_DIGITS: usize = 12;
@@ -124,30 +247,36 @@ impl Source {
         !matches!(self, Self::Package { .. } | Self::Mil { .. })
     }
 
-    /// Returns why `key` makes no sense beside this source, if so.
-    pub(super) fn refuses(&self, key: &str) -> Option<&'static str> {
-        let own = ["weights", "capture", "rewrite"].contains(&key);
+    /// Returns the key of `source` that makes it of its kind.
+    fn kind(&self) -> &'static str {
         match self {
-            Self::File { .. } => None,
-            Self::TorchScript { .. } if own => {
-                Some("a TorchScript file has its weights and its graph already")
+            Self::File { .. } => "file",
+            Self::Mil { .. } => "mil",
+            Self::TorchScript { .. } => "torchscript",
+            Self::Exported { .. } => "exported",
+            Self::Transformers { .. } => "transformers",
+            Self::Package { .. } => "package",
+        }
+    }
+
+    /// Returns whether a key makes no sense beside it: a ready package leaves nothing to convert.
+    pub(super) fn refuses<K>(&self, key: &Key<K>) -> bool {
+        key.name != "source"
+            && (matches!(self, Self::Package { .. }) && key.goes == Goes::Conversion
+                || key.refused.contains(&self.kind()))
+    }
+
+    /// Returns why it refuses keys.
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::File { .. } => "a Python function leaves every choice",
+            Self::Mil { .. } => {
+                "a MIL program has its own inputs and outputs, and nothing to compare with"
             }
-            Self::Exported { .. } if own => {
-                Some("an exported program has its weights and its graph already")
-            }
-            Self::Transformers { .. } if key == "weights" => {
-                Some("a repository has its weights already")
-            }
-            Self::TorchScript { .. } | Self::Exported { .. } | Self::Transformers { .. } => None,
-            Self::Mil { .. }
-                if own
-                    || ["inputs", "outputs", "states", "classifier", "parity", "proof"]
-                        .contains(&key) =>
-            {
-                Some("a MIL program has its own inputs and outputs, and nothing to compare with")
-            }
-            Self::Mil { .. } => None,
-            Self::Package { .. } => Some("a ready package is taken as it is"),
+            Self::TorchScript { .. } => "a TorchScript file has its weights and its graph already",
+            Self::Exported { .. } => "an exported program has its weights and its graph already",
+            Self::Transformers { .. } => "a repository has its weights already",
+            Self::Package { .. } => "a ready package is taken as it is",
         }
     }
 }
@@ -168,141 +297,112 @@ impl fmt::Display for Source {
 
 /// Reads `source`.
 pub(super) fn source(item: &Item<'_>) -> Option<Source> {
-    let section = item.section()?;
-    let kinds = ["file", "mil", "torchscript", "exported", "transformers", "package"];
-    let given: Vec<_> =
-        kinds.iter().filter_map(|kind| Some((*kind, section.take(kind)?))).collect();
-    let extras = ["entry", "args", "task", "revision"].map(|key| (key, section.take(key)));
-    let source = match given.as_slice() {
-        [(kind, path)] => {
-            let strange = extras.iter().filter_map(|(key, item)| Some((*key, item.as_ref()?)));
-            let mut strange = strange.filter(|(key, _)| !goes_with(key).contains(kind)).peekable();
-            if strange.peek().is_some() {
-                for (key, item) in strange {
-                    let owners = goes_with(key).map(|owner| format!("`{owner}`"));
-                    let owners = if owners[0] == owners[1] {
-                        owners[0].clone()
-                    } else {
-                        owners.join(" and ")
-                    };
-                    item.report(format!("`{key}` goes with {owners}, not with `{kind}`"));
-                }
-                None
-            } else {
-                let [entry, args, task, revision] = extras.map(|(_, item)| item);
-                match *kind {
-                    "file" | "mil" => function(item, entry, args, kind, path),
-                    "torchscript" => {
-                        path.text().map(|file| Source::TorchScript { torchscript: file.to_owned() })
-                    }
-                    "exported" => {
-                        path.text().map(|file| Source::Exported { exported: file.to_owned() })
-                    }
-                    "transformers" => transformers(item, path, task, revision),
-                    _ => path.text().and_then(|folder| package(path, folder.to_owned())),
-                }
-            }
-        }
+    let mut keys = Keys::default();
+    let table = key::read(item, KEYS, &mut keys)?;
+    let given: Vec<_> = KINDS.into_iter().filter(|kind| table.has(kind)).collect();
+    let kind = match given.as_slice() {
+        [kind] => kind,
         [] => {
-            report_missing(item);
-            None
+            report_missing(&table);
+            return None;
         }
-        [_, (_, second), ..] => {
-            second.report(format!(
-                "`source` has one of {}, not several",
-                kinds.map(|kind| format!("`{kind}`")).join(", ")
-            ));
-            None
+        [_, second, ..] => {
+            let kinds = KINDS.map(|kind| format!("`{kind}`")).join(", ");
+            table.report(second, format!("`source` has one of {kinds}, not several"));
+            return None;
         }
     };
-    section.finish();
-    source
-}
-
-/// Returns the kinds of sources that a key of `source` belongs to; the same twice for one alone.
-fn goes_with(key: &str) -> [&'static str; 2] {
-    if ["entry", "args"].contains(&key) {
-        ["file", "mil"]
-    } else {
-        ["transformers", "transformers"]
+    let is_function = ["file", "mil"].contains(kind);
+    if !fits(&table, kind) {
+        return None;
     }
-}
-
-/// Reads a repository of the hub, or a folder in its form.
-fn transformers(
-    item: &Item<'_>,
-    name: &Item<'_>,
-    task: Option<Item<'_>>,
-    revision: Option<Item<'_>>,
-) -> Option<Source> {
-    if task.is_none() {
-        item.report(
+    if is_function && !table.has("entry") {
+        report_missing(&table);
+        return None;
+    }
+    if *kind == "transformers" && !table.has("task") {
+        table.report_itself(
             "`transformers` needs a `task`: write for example `task = \"feature-extraction\"`",
         );
-    }
-    let task = task.and_then(|task| task.choice(&TASKS.map(|task| (task, task))));
-    let revision = match revision {
-        Some(revision) => Some(revision.text()?.to_owned()),
-        None => None,
-    };
-    Some(Source::Transformers { revision, task: task?, transformers: name.text()?.to_owned() })
-}
-
-/// Reads a function of a Python file.
-fn function(
-    item: &Item<'_>,
-    entry: Option<Item<'_>>,
-    args: Option<Item<'_>>,
-    kind: &str,
-    path: &Item<'_>,
-) -> Option<Source> {
-    let Some(entry) = entry else {
-        report_missing(item);
         return None;
-    };
-    let file = path.text();
-    let entry = entry.text().filter(|name| {
-        let valid = name.split('.').all(is_python_name);
-        if !valid {
-            entry.report(format!(
-                "`entry` cannot be \"{name}\": it is the name of a function in the file"
-            ));
-        }
-        valid
-    });
-    let args = match args {
-        None => Some(Value::Object(serde_json::Map::new())),
-        Some(item) if !item.is_table() => {
-            item.report_type("a table of keyword arguments");
-            None
-        }
-        Some(item) => item.json(),
-    };
-    let (args, entry, file) = (args?, entry?.to_owned(), file?.to_owned());
-    Some(if kind == "mil" {
-        Source::Mil { args, entry, mil: file }
-    } else {
-        Source::File { args, entry, file }
+    }
+    table.right()?;
+    Some(match *kind {
+        "file" => Source::File { args: keys.args?, entry: keys.entry?, file: keys.file? },
+        "mil" => Source::Mil { args: keys.args?, entry: keys.entry?, mil: keys.mil? },
+        "torchscript" => Source::TorchScript { torchscript: keys.torchscript? },
+        "exported" => Source::Exported { exported: keys.exported? },
+        "transformers" => Source::Transformers {
+            revision: keys.revision,
+            task: keys.task?,
+            transformers: keys.transformers?,
+        },
+        _ => Source::Package { package: keys.package? },
     })
 }
 
-/// Reads a ready package.
-fn package(item: &Item<'_>, folder: String) -> Option<Source> {
+/// Reports the keys that belong to other kinds of sources; returns whether there are none.
+fn fits(table: &Read<'_>, kind: &str) -> bool {
+    let mut fits = true;
+    for (key, owners) in [
+        ("entry", ["file", "mil"].as_slice()),
+        ("args", &["file", "mil"]),
+        ("task", &["transformers"]),
+        ("revision", &["transformers"]),
+    ] {
+        if table.has(key) && !owners.contains(&kind) {
+            let owners: Vec<_> = owners.iter().map(|owner| format!("`{owner}`")).collect();
+            let owners = owners.join(" and ");
+            table.report(key, format!("`{key}` goes with {owners}, not with `{kind}`"));
+            fits = false;
+        }
+    }
+    fits
+}
+
+/// Reads a string that is not empty.
+fn owned(item: &Item<'_>) -> Option<String> {
+    item.text().map(str::to_owned)
+}
+
+/// Reads the name of a function, which may be one of a class.
+fn entry(item: &Item<'_>) -> Option<String> {
+    let name = item.text()?;
+    if !name.split('.').all(is_python_name) {
+        item.report(format!(
+            "`entry` cannot be \"{name}\": it is the name of a function in the file"
+        ));
+        return None;
+    }
+    Some(name.to_owned())
+}
+
+/// Reads the arguments of a function.
+fn arguments(item: &Item<'_>) -> Option<Value> {
+    if !item.is_table() {
+        item.report_type("a table of keyword arguments");
+        return None;
+    }
+    item.json()
+}
+
+/// Reads the folder of a ready package.
+fn package(item: &Item<'_>) -> Option<String> {
+    let folder = item.text()?;
     if !folder.trim_end_matches('/').ends_with(PACKAGE_ENDING) {
         item.report(format!(
             "`package` cannot be \"{folder}\": it is a folder that ends in {PACKAGE_ENDING}"
         ));
         return None;
     }
-    Some(Source::Package { package: folder })
+    Some(folder.to_owned())
 }
 
 /// Reports a source that names no module.
-fn report_missing(item: &Item<'_>) {
-    item.report(
+fn report_missing(table: &Read<'_>) {
+    table.report_itself(
         "`source` needs `file` and `entry`: write for example `source = { file = \
-        \"python/model.py\", entry = \
-         \"model\" }`",
+        \"python/model.py\", entry = \"model\" }`",
     );
 }
 

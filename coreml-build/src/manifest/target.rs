@@ -1,10 +1,11 @@
 //! `minimum-deployment-target`: the oldest system that must run a model.
 //!
 //! Owns: coremltools' names of systems, and which release each has.
-//! Flow: read by `model.rs`; its text goes into the canonical table.
+//! Flow: `keys.rs` reads the target with it; its text goes into the canonical table.
 
 use super::section::Item;
 use crate::nearest::did_you_mean;
+use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// Core ML releases that run ML Programs: release, and the first iOS, macOS, watchOS and tvOS with
@@ -17,13 +18,23 @@ const RELEASES: [(u8, [&str; 4]); 5] = [
     (9, ["iOS26", "macOS26", "watchOS26", "tvOS26"]),
 ];
 
-/// The target of a manifest that names none: the oldest that has all kinds of inputs, states and
-/// compressed weights.
-const DEFAULT: DeploymentTarget = DeploymentTarget { release: 8, system: 0, name: "iOS18" };
+/// coremltools' names of all systems.
+pub(super) const TARGETS: &[&str] = &names();
+
+/// Returns the names of [`RELEASES`].
+const fn names() -> [&'static str; 4 * RELEASES.len()] {
+    let mut names = [""; 4 * RELEASES.len()];
+    let mut position = 0;
+    while position < names.len() {
+        names[position] = RELEASES[position / 4].1[position % 4];
+        position += 1;
+    }
+    names
+}
 
 /// The oldest system that must run a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct DeploymentTarget {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct DeploymentTarget {
     /// Core ML release.
     release: u8,
     /// Which system, as a position in a row of [`RELEASES`].
@@ -32,19 +43,7 @@ pub(super) struct DeploymentTarget {
     name: &'static str,
 }
 
-impl Default for DeploymentTarget {
-    fn default() -> Self {
-        DEFAULT
-    }
-}
-
 impl DeploymentTarget {
-    /// Returns all names.
-    #[cfg(test)]
-    pub(super) fn names() -> impl Iterator<Item = &'static str> {
-        RELEASES.iter().flat_map(|(_, names)| names.iter().copied())
-    }
-
     /// Reads a target.
     pub(super) fn read(item: &Item<'_>) -> Option<Self> {
         let name = item.string()?;
@@ -57,8 +56,7 @@ impl DeploymentTarget {
                 RELEASES.iter().map(|(_, names)| format!("\"{}\"", names[0])).collect();
             item.report(format!(
                 "`minimum-deployment-target` cannot be \"{name}\": ML Programs need one of {}, or \
-                the macOS, \
-                 watchOS or tvOS of the same year{}",
+                the macOS, watchOS or tvOS of the same year{}",
                 ios.join(", "),
                 did_you_mean(name, all.map(|target| target.name))
             ));
@@ -87,5 +85,11 @@ pub(super) enum Release {
 impl fmt::Display for DeploymentTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Serialize for DeploymentTarget {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
     }
 }

@@ -20,14 +20,14 @@ const MODEL: &str =
 
 /// Returns the canonical table of [`MODEL`] with `lines` added.
 #[track_caller]
-fn table(lines: &str) -> serde_json::Value {
+pub(super) fn table(lines: &str) -> serde_json::Value {
     let manifest = parse(&format!("{MODEL}{lines}\n")).unwrap();
     serde_json::to_value(&manifest.models[0].conversion).unwrap()
 }
 
 /// Asserts that [`MODEL`] with `line` as its fourth line has exactly this error.
 #[track_caller]
-fn refused(line: &str, expected: &str) {
+pub(super) fn refused(line: &str, expected: &str) {
     assert_eq!(parse(&format!("{MODEL}{line}\n")).unwrap_err(), [expected], "{line}");
 }
 
@@ -38,7 +38,7 @@ fn a_small_manifest_gets_every_default() {
     assert_eq!(manifest.requirements, Requirements::default());
     let model = &manifest.models[0];
     assert_eq!(
-        (model.name.as_str(), model.embed, model.compute_units),
+        (model.name.as_str(), model.settings.embed, model.settings.compute_units),
         ("m", false, ComputeUnits::All)
     );
     assert_eq!(model.tolerance, Tolerance::Psnr(35.0));
@@ -55,15 +55,24 @@ fn a_small_manifest_gets_every_default() {
 fn rules_that_a_model_allows_are_read_and_convert_nothing() {
     let allow = |line: &str| parse(&format!("{MODEL}{line}\n"));
     let model = allow("allow = [\"ANE070\", \"ANE030\", \"ANE070\"]").unwrap().models.remove(0);
-    assert_eq!(model.allow, ["ANE030", "ANE070"]);
+    assert_eq!(model.settings.allow, ["ANE030", "ANE070"]);
     let plain = parse(MODEL).unwrap().models.remove(0);
-    assert!(plain.allow.is_empty() && plain.conversion == model.conversion);
+    assert!(plain.settings.allow.is_empty() && plain.conversion == model.conversion);
     let errors = allow("allow = [\"ane030\"]").unwrap_err();
     assert!(errors[0].contains("`ane030` is no rule: `cargo coreml lint --rules`"), "{errors:?}");
     assert!(allow("allow = \"ANE030\"").is_err());
     let shared =
         parse(&format!("[defaults]\nallow = [\"ANE030\"]\n{MODEL}")).unwrap().models.remove(0);
-    assert_eq!(shared.allow, ["ANE030"]);
+    assert_eq!(shared.settings.allow, ["ANE030"]);
+}
+
+#[test]
+fn a_proof_is_in_the_table_only_when_it_is_left_out() {
+    assert_eq!(table("proof = false")["proof"], false);
+    assert_eq!(table("proof = true").get("proof"), None);
+    let without = format!("[defaults]\nproof = false\n{MODEL}");
+    assert!(!parse(&without).unwrap().models[0].conversion.proof);
+    assert!(parse(&format!("{without}proof = true\n")).unwrap().models[0].conversion.proof);
 }
 
 #[test]
@@ -88,12 +97,21 @@ fn every_key_is_read() {
         table,
         serde_json::json!({
             "capture": "export",
-            "classifier": { "labels": [1, 2], "predicted-feature-name": "l", "predicted-probabilities-output": "p" },
+            "classifier": {
+                "labels": [1, 2],
+                "predicted-feature-name": "l",
+                "predicted-probabilities-output": "p",
+            },
             "compute-precision": { "float32-ops": ["softmax"], "float32-outputs": ["y"] },
             "format": "mlprogram",
             "inputs": {
                 "x": { "dtype": "float32", "shape": [1, 3] },
-                "b": { "default": 2, "dtype": "int32", "sample": { "range": [0, 16] }, "shape": [1] },
+                "b": {
+                    "default": 2,
+                    "dtype": "int32",
+                    "sample": { "range": [0, 16] },
+                    "shape": [1],
+                },
                 "a": { "dtype": "float16", "sample": { "range": [-1.5, 2] }, "shape": [10] },
             },
             "metadata": { "author": "A", "license": "L", "description": "D", "version": "V" },
@@ -302,7 +320,7 @@ fn toml_errors_have_their_place_and_known_models_are_still_named() {
     let rejected = Manifest::parse(Path::new("/m.toml"), "m.toml", content).unwrap_err();
     assert_eq!(rejected.models, ["a", "b"]);
     assert!(
-        rejected.errors.iter().all(|error| error.message().starts_with(NOT_TOML)),
+        rejected.errors.iter().all(|error| error.message().starts_with("not valid TOML: ")),
         "{:?}",
         rejected.errors
     );

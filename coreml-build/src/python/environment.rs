@@ -1,16 +1,19 @@
 //! Python environments in the cache.
 //!
 //! Owns: one folder per (packages, interpreter, platform), made under a lock and ready only when
-//! its marker says so. An attempt to make one has a folder of its own: one that was interrupted is
-//! never continued, and an installer that outlives its build writes where nobody reads.
-//! Flow: `python.rs` → [`obtain`] → `installer.rs` does the work.
+//! its marker says so. An attempt to make one has a folder of its own: an interrupted attempt is
+//! never continued, and an installer that outlives its build writes where nothing is read.
+//! Flow: `provision.rs` → [`obtain`] → `installer.rs` does the work.
 
-use super::installer::Installer;
+use super::installer::{Installer, python_of};
 use super::interpreter::Interpreter;
-use super::{PythonOptions, Requirements};
-use crate::cache::{Cache, Lock, refresh, write_whole};
+use super::options::PythonOptions;
+use super::requirements::Requirements;
+use crate::cache::layout::{ATTEMPT, READY};
+use crate::cache::{Cache, FileMutex, refresh};
 use crate::digest::Hasher;
 use crate::error::Error;
+use crate::files::write_whole;
 use crate::status::Status;
 use std::path::{Path, PathBuf};
 
@@ -21,13 +24,8 @@ const FORMAT_VERSION: &str = "1";
 /// path limit.
 const KEY_DIGITS: usize = 16;
 
-/// The marker inside the folder of a key: the name of the attempt that succeeded.
-const READY: &str = "ready";
-
 /// Returns the interpreter of the environment for `requirements`, which is made if there is none
 /// yet.
-///
-/// Called by: [`super::obtain`].
 pub(super) fn obtain(
     interpreter: &Interpreter,
     uv: Option<&Path>,
@@ -41,18 +39,18 @@ pub(super) fn obtain(
     if let Some(python) = ready(&folder) {
         return Ok(python);
     }
-    let lock = Lock::new(cache.python_folder().join(format!("{key}.lock")));
+    let lock = FileMutex::new(cache.python_folder().join(format!("{key}.lock")));
     let _held =
         lock.hold(|| status.begin("waiting for another build to install Python packages"))?;
     if let Some(python) = ready(&folder) {
         return Ok(python);
     }
-    let failed = |error| Error::storage("make a Python environment", &folder, &error);
+    let failed = |error| Error::storage("make a Python environment", &folder, error);
     match std::fs::remove_dir_all(&folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
         _ => std::fs::create_dir_all(&folder).map_err(failed)?,
     }
-    let attempt = tempfile::Builder::new().prefix("env-").tempdir_in(&folder).map_err(failed)?;
+    let attempt = tempfile::Builder::new().prefix(ATTEMPT).tempdir_in(&folder).map_err(failed)?;
     status.begin(&format!("installing Python packages: {}", requirements.packages.join(", ")));
     let (log, file) = cache.log(&format!("python-{key}"))?;
     let installer = Installer {
@@ -74,8 +72,6 @@ pub(super) fn obtain(
 }
 
 /// Returns the interpreter of the environment for `requirements`, if it was made already.
-///
-/// Called by: [`super::examine`].
 pub(super) fn existing(
     interpreter: &Interpreter,
     requirements: &Requirements,
@@ -101,6 +97,6 @@ fn key(interpreter: &Interpreter, requirements: &Requirements) -> String {
 fn ready(folder: &Path) -> Option<PathBuf> {
     let attempt = std::fs::read_to_string(folder.join(READY)).ok()?;
     refresh(&folder.join(READY));
-    let python = super::installer::python_of(&folder.join(attempt.trim()));
+    let python = python_of(&folder.join(attempt.trim()));
     python.exists().then_some(python)
 }

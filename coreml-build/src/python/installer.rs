@@ -5,8 +5,10 @@
 //! Must not: choose the folder or the interpreter.
 //! Flow: `environment.rs` → [`Installer::install`].
 
+use super::complaint::Cause;
 use super::interpreter::Interpreter;
-use super::{PythonOptions, Requirements};
+use super::options::PythonOptions;
+use super::requirements::Requirements;
 use crate::child::{self, Child};
 use crate::error::{Error, ErrorKind};
 use crate::status::Status;
@@ -25,32 +27,6 @@ const IMPORTS: &str = "import torch, coremltools, numpy, safetensors.torch";
 
 /// Lines of an installer's output that an error quotes.
 const QUOTED_LINES: usize = 6;
-
-/// What an installer's output says when a download is not what its hash promises.
-const HASH_SIGNS: [&str; 2] = ["Hash mismatch", "DO NOT MATCH THE HASHES"];
-
-/// What it says when the disk is full.
-const DISK_SIGNS: [&str; 3] = ["No space left on device", "os error 28", "Errno 28"];
-
-/// What it says when there is no network.
-const NETWORK_SIGNS: [&str; 16] = [
-    "NewConnectionError",
-    "NameResolutionError",
-    "ConnectTimeoutError",
-    "ProxyError",
-    "Temporary failure in name resolution",
-    "Name or service not known",
-    "nodename nor servname",
-    "Network is unreachable",
-    "Connection refused",
-    "Connection reset",
-    "dns error",
-    "error sending request",
-    "Failed to fetch",
-    "Request failed after",
-    "operation timed out",
-    "network connectivity is disabled",
-];
 
 /// An environment in the making.
 #[derive(Debug)]
@@ -73,6 +49,27 @@ pub(super) struct Installer<'a> {
     pub(super) status: &'a Status,
 }
 
+/// A command that failed.
+#[derive(Debug)]
+struct Stopped {
+    /// Why.
+    cause: Cause,
+    /// What the user reads.
+    error: Error,
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self { cause: Cause::Other, error }
+    }
+}
+
+impl From<Stopped> for Error {
+    fn from(stopped: Stopped) -> Self {
+        stopped.error
+    }
+}
+
 /// Returns the interpreter of the environment that an installer made in `folder`.
 pub(super) fn python_of(folder: &Path) -> PathBuf {
     program_of(&folder.join("venv"), "python")
@@ -90,7 +87,7 @@ fn program_of(venv: &Path, name: &str) -> PathBuf {
 impl Installer<'_> {
     /// Makes the environment.
     ///
-    /// Errors: with the sign that was found in the installer's output, or its last lines.
+    /// Errors: what its output says, or its last lines.
     pub(super) fn install(&self) -> Result<(), Error> {
         match self.uv {
             Some(uv) => self.install_by_uv(uv)?,
@@ -101,7 +98,8 @@ impl Installer<'_> {
             child::command(self.python())
                 .args(["-I", "-c", IMPORTS])
                 .env_remove("PYTHONDONTWRITEBYTECODE"),
-        )
+        )?;
+        Ok(())
     }
 
     /// Returns the interpreter of the environment.
@@ -110,20 +108,19 @@ impl Installer<'_> {
     }
 
     /// Resolves the packages for every system, and returns them as uv writes them.
-    ///
-    /// Called by: `python.rs`, for a lock.
     pub(super) fn resolve(&self) -> Result<String, Error> {
-        match self.uv {
-            Some(uv) => self.resolve_by_uv(uv),
+        let resolved = match self.uv {
+            Some(uv) => self.resolve_by_uv(uv)?,
             None => {
                 let tools = self.install_uv()?;
-                self.resolve_by_uv(&program_of(&tools, "uv"))
+                self.resolve_by_uv(&program_of(&tools, "uv"))?
             }
-        }
+        };
+        Ok(resolved)
     }
 
     /// [`resolve`](Self::resolve) by this uv.
-    fn resolve_by_uv(&self, uv: &Path) -> Result<String, Error> {
+    fn resolve_by_uv(&self, uv: &Path) -> Result<String, Stopped> {
         let (wanted, lock) =
             (self.folder.join("requirements.in"), self.folder.join("requirements.txt"));
         self.write(&wanted, &self.requirements.packages.join("\n"))?;
@@ -142,11 +139,11 @@ impl Installer<'_> {
             resolve.arg(&self.interpreter.base).arg(&wanted).arg("-o").arg(&lock),
         )?;
         std::fs::read_to_string(&lock)
-            .map_err(|error| Error::storage("read the resolved packages", &lock, &error))
+            .map_err(|error| Error::storage("read the resolved packages", &lock, error).into())
     }
 
     /// Makes a venv and fills it by uv.
-    fn install_by_uv(&self, uv: &Path) -> Result<(), Error> {
+    fn install_by_uv(&self, uv: &Path) -> Result<(), Stopped> {
         let venv = self.folder.join("venv");
         self.run(
             "make a venv",
@@ -176,13 +173,11 @@ impl Installer<'_> {
 
     /// Makes a venv and fills it by a uv that pip installs, or by pip alone where there is no uv
     /// for this system.
-    fn install_without_uv(&self) -> Result<(), Error> {
+    fn install_without_uv(&self) -> Result<(), Stopped> {
         match self.install_uv() {
             Ok(tools) => self.install_by_uv(&program_of(&tools, "uv"))?,
-            Err(error) if error.message().contains("No matching distribution") => {
-                self.install_by_pip()?
-            }
-            Err(error) => return Err(error),
+            Err(Stopped { cause: Cause::Distribution, .. }) => self.install_by_pip()?,
+            Err(stopped) => return Err(stopped),
         }
         // Left over, it would only take space.
         let _ = std::fs::remove_dir_all(self.folder.join("tools"));
@@ -190,12 +185,12 @@ impl Installer<'_> {
     }
 
     /// Makes a venv that has nothing but uv, and returns its folder.
-    fn install_uv(&self) -> Result<PathBuf, Error> {
+    fn install_uv(&self) -> Result<PathBuf, Stopped> {
         if self.options.offline {
-            return Err(self.offline("there is no uv, whose cache might hold the packages"));
+            return Err(self.offline("there is no uv, whose cache might hold the packages").into());
         }
         if !self.interpreter.can_make_environments {
-            return Err(self.no_venv_module());
+            return Err(self.no_venv_module().into());
         }
         let tools = self.folder.join("tools");
         self.run("make a venv", self.base_python().args(["-m", "venv"]).arg(&tools))?;
@@ -206,7 +201,7 @@ impl Installer<'_> {
     }
 
     /// Makes a venv and fills it by pip.
-    fn install_by_pip(&self) -> Result<(), Error> {
+    fn install_by_pip(&self) -> Result<(), Stopped> {
         let venv = self.folder.join("venv");
         self.run("make a venv", self.base_python().args(["-m", "venv"]).arg(&venv))?;
         let mut install = self.pip(&venv);
@@ -250,23 +245,26 @@ impl Installer<'_> {
     /// Writes a file of the environment's folder.
     fn write(&self, path: &Path, content: &str) -> Result<(), Error> {
         std::fs::write(path, content)
-            .map_err(|error| Error::storage("make a Python environment", path, &error))
+            .map_err(|error| Error::storage("make a Python environment", path, error))
     }
 
     /// Runs `command` with its output in the log.
     ///
     /// Parameters: `doing` — what it does, as in "cannot …".
-    fn run(&self, doing: &str, command: &mut Command) -> Result<(), Error> {
+    fn run(&self, doing: &str, command: &mut Command) -> Result<(), Stopped> {
         let (begin, status) = self.execute(command).map_err(|error| {
             let program = command.get_program().to_string_lossy().into_owned();
-            self.error(format!("cannot {doing}: {program}: {error}"))
+            self.error(format!("cannot {doing}: {program}: {error}")).caused_by(error)
         })?;
         if status.success() {
             return Ok(());
         }
         let output = std::fs::read(&self.log).unwrap_or_default();
         let output = output.get(usize::try_from(begin).unwrap_or(usize::MAX)..).unwrap_or_default();
-        Err(self.explain(doing, &String::from_utf8_lossy(output), &child::describe(status)))
+        let output = String::from_utf8_lossy(output);
+        let cause = Cause::of(&output);
+        let error = self.explain(doing, cause, &output, &child::describe(status));
+        Err(Stopped { cause, error })
     }
 
     /// Runs `command` to its end.
@@ -285,51 +283,41 @@ impl Installer<'_> {
         Ok((begin, Child::start(command)?.wait(|| self.status.tick())?))
     }
 
-    /// Returns what a failed command's `output` means.
-    fn explain(&self, doing: &str, output: &str, end: &str) -> Error {
-        let says = |signs: &[&str]| {
-            let output = output.to_ascii_lowercase();
-            signs.iter().any(|sign| output.contains(&sign.to_ascii_lowercase()))
-        };
+    /// Returns the error for a failed command.
+    fn explain(&self, doing: &str, cause: Cause, output: &str, end: &str) -> Error {
         let lines: Vec<_> =
             output.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let quoted = lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n  | ");
-        if says(&DISK_SIGNS) {
-            return self
+        match cause {
+            Cause::Disk => self
                 .error(format!("cannot {doing}: the disk is full at {}", self.folder.display()))
                 .advise(
                     "torch and coremltools take 2 to 6 GB: free some space, or set \
-                    COREML_CACHE_DIR to a \
-                     folder on another disk",
+                    COREML_CACHE_DIR to a folder on another disk",
                 )
-                .advise("or set COREML_PYTHON to an interpreter that has them");
-        }
-        if says(&HASH_SIGNS) {
-            return self
+                .advise("or set COREML_PYTHON to an interpreter that has them"),
+            Cause::Hash => self
                 .error(format!(
                     "cannot {doing}: a download is not the file whose hash is pinned, so it was \
                      refused\n  | {quoted}"
                 ))
                 .advise(
-                    "try again; if it happens again, the package index or a proxy gives out \
-                    altered files: \
-                     do not install them",
+                    "try again; if it happens again, the package index or a proxy delivers altered \
+                    files: do not install them",
                 )
-                .advise("or set COREML_PYTHON to an interpreter that has torch and coremltools");
-        }
-        if says(&NETWORK_SIGNS) {
-            return if self.options.offline {
+                .advise("or set COREML_PYTHON to an interpreter that has torch and coremltools"),
+            Cause::Network if self.options.offline => {
                 self.offline("the packages are not in uv's cache")
-            } else {
-                self.no_network(doing)
-            };
+            }
+            Cause::Network => self.no_network(doing),
+            _ if self.options.offline => self.offline(&format!("uv said:\n  | {quoted}")),
+            Cause::Distribution | Cause::Other => {
+                self.error(format!("cannot {doing} ({end})\n  | {quoted}")).advise(
+                    "read the log; or set COREML_PYTHON to an interpreter that has torch and \
+                    coremltools",
+                )
+            }
         }
-        if self.options.offline {
-            return self.offline(&format!("uv said:\n  | {quoted}"));
-        }
-        self.error(format!("cannot {doing} ({end})\n  | {quoted}")).advise(
-            "read the log; or set COREML_PYTHON to an interpreter that has torch and coremltools",
-        )
     }
 
     /// Returns the error for a network that does not answer.
@@ -341,8 +329,7 @@ impl Installer<'_> {
             )
             .advise(
                 "or set COREML_PYTHON to an interpreter that has torch and coremltools: then \
-                nothing is \
-                 downloaded",
+                nothing is downloaded",
             )
     }
 
@@ -362,15 +349,13 @@ impl Installer<'_> {
         let package = format!("python{major}.{minor}-venv");
         self.error(format!(
             "{} cannot make environments: its modules `venv` and `ensurepip` are not installed, \
-            which Debian \
-             and Ubuntu keep in the package {package}",
+            which Debian and Ubuntu keep in the package {package}",
             self.interpreter.base.display()
         ))
         .advise(format!("sudo apt install {package}"))
         .advise(
             "or install uv, which needs neither; or set COREML_PYTHON to an interpreter that has \
-            torch and \
-             coremltools",
+            torch and coremltools",
         )
     }
 

@@ -2,10 +2,11 @@
 //!
 //! Owns: the candidates and their order, and the errors for none and for wrong versions.
 //! Must not: install anything.
-//! Flow: `python.rs` → [`find`] → `environment.rs` makes an environment from what it returns.
+//! Flow: `provision.rs` → [`find`] → `environment.rs` makes an environment from what it returns.
 
+use super::options::PythonOptions;
+use super::requirements::Requirements;
 use super::version::{Version, VersionRange, parse_version};
-use super::{PythonOptions, Requirements, find_program};
 use crate::child;
 use crate::error::{Error, ErrorKind};
 use serde::Deserialize;
@@ -17,7 +18,7 @@ use std::process::Stdio;
 const NAMES: [&str; 6] =
     ["python3", "python", "python3.13", "python3.12", "python3.11", "python3.10"];
 
-/// What an interpreter is asked to say about itself, as one line of JSON. It must run on any Python 3.
+/// Prints what an interpreter is, as one line of JSON. It must run on any Python 3.
 const QUESTION: &str = "\
 import json, sys, sysconfig
 try:
@@ -33,8 +34,7 @@ print(json.dumps({
 }))
 ";
 
-/// What an interpreter is asked to say about packages: their versions as JSON, null for one that is
-/// missing.
+/// Prints the versions of packages as JSON, null for one that is missing.
 const VERSIONS: &str = "\
 import importlib.metadata as m, json, sys
 def version(name):
@@ -74,8 +74,7 @@ struct Answer {
 impl Interpreter {
     /// Asks the program at `path` what it is.
     ///
-    /// Errors: why it is no Python 3, as the end of a sentence that begins with its name and
-    /// "which".
+    /// Errors: why it is no Python 3: the end of a sentence that begins with its name and "which".
     pub(super) fn probe(path: &Path) -> Result<Self, String> {
         let output = child::command(path)
             .args(["-I", "-c", QUESTION])
@@ -112,8 +111,6 @@ impl fmt::Display for Interpreter {
 
 /// Returns the first interpreter on the search path whose version lies in `range`; else one that
 /// `uv` knows.
-///
-/// Called by: `python.rs`.
 pub(super) fn find(
     options: &PythonOptions,
     range: &VersionRange,
@@ -155,7 +152,6 @@ fn known_to_uv(uv: &Path, range: &VersionRange) -> Option<Interpreter> {
 
 /// Asks an interpreter which versions it has of the packages, without importing them.
 ///
-/// Called by: [`super::examine`].
 /// Returns: `torch 2.7.0, coremltools 9.0`.
 /// Errors: a package is missing, or is not of the exact version that the requirements name.
 pub(super) fn packages(program: &Path, requirements: &Requirements) -> Result<String, Error> {
@@ -209,4 +205,10 @@ fn install_command() -> &'static str {
     } else {
         "install it, on Debian and Ubuntu: sudo apt install python3 python3-venv"
     }
+}
+
+/// Returns the program that `name` means: a path, or a name to search for.
+pub(super) fn find_program(name: &Path, options: &PythonOptions) -> Option<PathBuf> {
+    let here = std::env::current_dir().unwrap_or_default();
+    which::which_in(name, Some(&options.search_path), here).ok()
 }

@@ -1,13 +1,13 @@
 //! Which Python packages a manifest's models need.
 //!
-//! Owns: the tested defaults, and how `[python] dependencies` extend them. Must not: resolve
+//! Owns: the tested defaults, and how `[python] dependencies` extend them.   Must not: resolve
 //! versions; uv and pip do.
-//! Flow: made by `manifest.rs`; hashed into the fingerprint, installed by `environment.rs`, sent to
-//! the driver.
+//! Flow: `manifest/` makes them; they are hashed into the primary key, installed by
+//! `environment.rs` and checked by the driver.
 
+use super::embedded;
 use super::version::VersionRange;
 use crate::digest::Hasher;
-use crate::embedded;
 use std::borrow::Cow;
 
 /// Python packages and the interpreters that may run them.
@@ -61,9 +61,8 @@ impl Requirements {
 
     /// Returns what an interpreter's packages must satisfy.
     ///
-    /// Called by: `convert.rs`, for the driver.
-    /// Returns: all that the manifest names and the exact versions among the defaults, which decide
-    /// what a conversion gives. A mere bound among the defaults is advice for new environments: of
+    /// Returns: all that the manifest names, and the exact versions among the defaults, which
+    /// decide what a conversion gives. A bound among the defaults only guides new environments: of
     /// such a package any version will do.
     pub(crate) fn demanded(&self) -> Vec<String> {
         let defaults = Self::default().packages;

@@ -1,8 +1,8 @@
 //! Version bounds of the Python interpreter, as in `requires-python`.
 //!
-//! Owns: parsing bounds and comparing an interpreter's version with them. Must not: know packages;
-//! those are pip's job.
-//! Flow: read by `manifest.rs`, asked by `interpreter.rs`.
+//! Owns: parsing bounds and comparing an interpreter's version with them.   Must not: know
+//! packages; those are pip's job.
+//! Flow: `manifest/` reads them, `interpreter.rs` compares.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! A remote cache in an S3-compatible bucket: where its objects are, and who asks for them.
+//! A remote cache in an S3-compatible bucket: where its objects are, and how requests are signed.
 //!
 //! Owns: addresses of objects. Must not: show keys, or a URL that is signed with them.
 //! Flow: `cargo.rs` → [`Access::read`] (`profile.rs`); `http.rs` asks for the URL of each request.

@@ -1,12 +1,14 @@
 //! A remote cache that is a folder: a network file system, or what a hosted CI keeps between runs.
 //!
-//! Owns: its files; each appears whole or not at all. Must not: follow what is no regular file.
+//! Owns: its files; each appears whole or not at all.   Must not: follow what is no regular file.
 //! Flow: `store.rs` → here.
 
-use super::store::{Fault, Part};
+use super::fault::Fault;
+use super::layout::Part;
+use crate::files::{Existing, write_with};
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// A folder with a part in each subfolder.
 #[derive(Debug)]
@@ -65,26 +67,17 @@ impl Folder {
         if !replace && path.exists() {
             return Ok(());
         }
-        write(file, &path, replace)
-            .map_err(|error| Fault::Down(format!("cannot be written: {}: {error}", path.display())))
-    }
-}
-
-/// Copies `file` to a new file at `path`; one that is there already stays, unless it is to be
-/// replaced.
-fn write(mut file: &File, path: &Path, replace: bool) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut copy = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder)?;
-    file.rewind()?;
-    io::copy(&mut file, &mut copy)?;
-    copy.as_file().sync_all()?;
-    // Others read it, too.
-    #[cfg(unix)]
-    copy.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
-    let placed = if replace { copy.persist(path) } else { copy.persist_noclobber(path) };
-    match placed {
-        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
-        _ => Ok(()),
+        let existing = if replace { Existing::Replaced } else { Existing::Kept };
+        write_with(&path, existing, |copy| {
+            let mut file = file;
+            file.rewind()?;
+            io::copy(&mut file, copy)?;
+            copy.sync_all()?;
+            // Other users read it, too.
+            #[cfg(unix)]
+            copy.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+            Ok(())
+        })
+        .map_err(|error| Fault::Down(format!("cannot be written: {}: {error}", path.display())))
     }
 }

@@ -1,12 +1,14 @@
-//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, anything that has GET and PUT, or
-//! an S3-compatible bucket.
+//! A remote cache behind HTTP: nginx with WebDAV, bazel-remote, any server with GET and PUT, or an
+//! S3-compatible bucket.
 //!
-//! Owns: requests, timeouts, attempts, and what each status means. Must not: follow redirects,
+//! Owns: requests, timeouts, attempts, and what each status means.   Must not: follow redirects,
 //! which could lead anywhere; show credentials.
 //! Flow: `store.rs` → here.
 
+use super::fault::Fault;
+use super::layout::Part;
 use super::location::Remote;
-use super::store::{Fault, Part};
+
 use std::fs::File;
 use std::io::{Read, Seek};
 use std::time::Duration;
@@ -26,7 +28,7 @@ const CONNECTING: Duration = Duration::from_secs(5);
 #[cfg(feature = "s3")]
 const LARGEST_OBJECT: u64 = 5 << 30;
 
-/// Most bytes of an answer that is read for what it says about a failure.
+/// Most bytes that are read of an answer about a failure.
 const LARGEST_COMPLAINT: u64 = 64 << 10;
 
 /// A server.
@@ -40,7 +42,7 @@ pub(crate) struct Server {
     agent: Agent,
 }
 
-/// How a server is addressed, and told who asks.
+/// How a server is addressed, and how requests are authorized.
 enum Address {
     /// Keys are paths.
     Paths {
@@ -186,15 +188,15 @@ impl Server {
         }
         let (mut status, mut code) = self.put_once(part, key, file, size, !replace)?;
         if self.is_bucket() && !replace && matches!(status, 409 | 501) {
-            // 409: somebody else stores the same just now; 501: this server knows no conditions, so
-            // it is asked first.
+            // 409: another client stores the same just now; 501: this server knows no conditions,
+            // so it is asked first.
             if self.has(part, key)? {
                 return Ok(());
             }
             (status, code) = self.put_once(part, key, file, size, status == 409)?;
         }
         match status {
-            // 412: somebody was first, and has stored the same.
+            // 412: another client was first, and has stored the same.
             200 | 201 | 202 | 204 | 412 => Ok(()),
             405 | 409 | 501 if !self.is_bucket() => Err(Fault::Refused(format!(
                 "does not take files (HTTP {status}): it needs PUT, and has to make folders by \
@@ -321,7 +323,7 @@ fn outcome(result: Result<ureq::http::Response<Body>, Error>) -> Attempt {
             Attempt::Again("is asked too often (HTTP 429)".into())
         }
         Ok(response) => Attempt::Answer(response),
-        // Whoever was silent for so long would be silent again.
+        // After so long a silence another attempt would time out too.
         Err(Error::Timeout(_)) => Attempt::Never(Fault::Down("does not answer in time".into())),
         Err(
             error @ (Error::HostNotFound

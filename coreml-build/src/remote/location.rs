@@ -8,7 +8,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a request may take before the remote counts as down, where nobody says otherwise.
+/// How long a request may take before the remote counts as down, by default.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A remote cache and what may be done with it.
@@ -19,7 +19,7 @@ pub struct Remote {
     pub(super) location: Location,
     /// What stands in the header `Authorization`.
     pub(super) authorization: Option<String>,
-    /// How a bucket is reached, or why it is not; `None` until somebody says.
+    /// How a bucket is reached, or why it is not; `None` until [`Remote::with_aws`].
     #[cfg(feature = "s3")]
     pub(super) access: Option<Result<super::bucket::Access, String>>,
     /// Whether converted models are written to it (`COREML_REMOTE_WRITE`).
@@ -105,9 +105,8 @@ impl Remote {
     /// Adds what AWS's usual variables, and the files that they name, say of keys, region and
     /// endpoint. Only buckets need it, and only with the feature `s3`.
     ///
-    /// Called by: `cargo.rs`.
-    /// Parameters: `variable` — returns a variable's value. What is wrong is told when the bucket
-    /// is needed.
+    /// Parameters: `variable` — returns a variable's value. An error in them is reported when
+    /// the bucket is needed.
     pub fn with_aws(self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         #[cfg(feature = "s3")]
         if matches!(self.location, Location::Bucket { .. }) {

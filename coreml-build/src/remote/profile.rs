@@ -2,7 +2,7 @@
 //!
 //! Owns: which of them counts. Must not: start programs or ask servers for keys, or repeat a key in
 //! a message.
-//! Flow: `location.rs` → [`Access::read`]; what is wrong is told when the bucket is needed.
+//! Flow: `location.rs` → [`Access::read`]; an error is reported when the bucket is needed.
 
 use super::bucket::{Access, Endpoint};
 use super::signature::Credentials;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The region of servers that have none, and of AWS where nobody says otherwise.
+/// The region of servers that have none, and AWS's default.
 const REGION: &str = "us-east-1";
 
 /// Keys of a profile by which others than the build find credentials.
@@ -32,11 +32,11 @@ impl Access {
                 .filter(|text| !text.is_empty())
         };
         let (name, profile) = profile(&get)?;
-        let told = |names: &[&str], key: &str| {
+        let value = |names: &[&str], key: &str| {
             names.iter().find_map(|name| get(name)).or_else(|| profile.get(key).cloned())
         };
-        let endpoint = told(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url");
-        let region = told(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region")
+        let endpoint = value(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"], "endpoint_url");
+        let region = value(&["AWS_REGION", "AWS_DEFAULT_REGION"], "region")
             .unwrap_or_else(|| REGION.to_owned());
         if !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)) {
             return Err(
@@ -58,10 +58,10 @@ fn credentials(
     name: &str,
     profile: &Profile,
 ) -> Result<Credentials, String> {
-    let told = |key: &str| profile.get(key).cloned();
+    let value = |key: &str| profile.get(key).cloned();
     let pairs = [
         (get("AWS_ACCESS_KEY_ID"), get("AWS_SECRET_ACCESS_KEY"), get("AWS_SESSION_TOKEN")),
-        (told("aws_access_key_id"), told("aws_secret_access_key"), told("aws_session_token")),
+        (value("aws_access_key_id"), value("aws_secret_access_key"), value("aws_session_token")),
     ];
     for pair in pairs {
         if let (Some(access_key_id), Some(secret_access_key), session_token) = pair {

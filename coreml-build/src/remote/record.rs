@@ -1,7 +1,7 @@
 //! What the remote cache says about an entry, and about the files that a conversion reads.
 //!
-//! Owns: the JSON forms and what in them may be believed. Must not: transfer anything.
-//! Flow: `exchange.rs` reads and writes them through `store.rs`.
+//! Owns: the JSON forms and what in them may be believed.   Must not: transfer anything.
+//! Flow: `build/fetch.rs` and `build/share.rs` read and write them through `store.rs`.
 
 use crate::cache::Entry;
 use crate::cache::archive::{Expected, LARGEST_ENTRY, Packed};
@@ -14,26 +14,26 @@ const VERSION: u32 = 1;
 
 /// Slots for lists of files that each primary key has. Beyond them a conversion is not found by
 /// others, only slower.
-pub(super) const SLOTS: u32 = 8;
+pub(crate) const SLOTS: u32 = 8;
 
 /// Most files in a list.
 const LONGEST_LIST: usize = 100_000;
 
 /// A record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Always [`VERSION`].
     version: u32,
     /// The fingerprint.
     fingerprint: String,
     /// Content digest of the package.
-    pub(super) digest: String,
+    pub(crate) digest: String,
     /// Digest of the archive, which is its name.
-    pub(super) archive: String,
+    pub(crate) archive: String,
     /// Digest of the entry's description, which has those of the files.
     description: String,
     /// Bytes of the archive.
-    pub(super) size: u64,
+    pub(crate) size: u64,
     /// Bytes of all files.
     unpacked: u64,
 }
@@ -49,7 +49,7 @@ struct List {
 
 impl Record {
     /// Makes the record of an entry that was packed.
-    pub(super) fn new(entry: &Entry, packed: Packed) -> Self {
+    pub(crate) fn new(entry: &Entry, packed: Packed) -> Self {
         let Packed { archive, description, size, unpacked } = packed;
         Self {
             version: VERSION,
@@ -64,8 +64,8 @@ impl Record {
 
     /// Reads the record of `fingerprint`.
     ///
-    /// Errors: what is wrong with it, in words.
-    pub(super) fn parse(content: &[u8], fingerprint: &str) -> Result<Self, String> {
+    /// Errors: the end of a sentence that begins with the remote.
+    pub(crate) fn parse(content: &[u8], fingerprint: &str) -> Result<Self, String> {
         let record: Self = serde_json::from_slice(content).map_err(|_| {
             format!("answers with something that is no record{}", looks_like(content))
         })?;
@@ -76,7 +76,7 @@ impl Record {
             ));
         }
         if record.fingerprint != fingerprint {
-            return Err("gives out the record of another entry".into());
+            return Err("has the record of another entry under this name".into());
         }
         if ![&record.digest, &record.archive, &record.description]
             .into_iter()
@@ -94,7 +94,7 @@ impl Record {
     }
 
     /// Returns what the archive must be.
-    pub(super) fn expected(&self) -> Expected<'_> {
+    pub(crate) fn expected(&self) -> Expected<'_> {
         Expected {
             fingerprint: &self.fingerprint,
             digest: &self.digest,
@@ -105,13 +105,13 @@ impl Record {
     }
 
     /// Returns the text.
-    pub(super) fn text(&self) -> Vec<u8> {
+    pub(crate) fn text(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 }
 
 /// Returns the key of a slot.
-pub(super) fn slot(primary: &str, number: u32) -> String {
+pub(crate) fn slot(primary: &str, number: u32) -> String {
     let mut hasher = Hasher::default();
     hasher.field("slot", &number.to_le_bytes());
     hasher.field("primary", primary.as_bytes());
@@ -120,9 +120,9 @@ pub(super) fn slot(primary: &str, number: u32) -> String {
 
 /// Reads a list of files.
 ///
-/// Errors: it is none, or leads out of the package: whoever writes the remote cache must not choose
-/// what is read here.
-pub(super) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
+/// Errors: it is none, or leads out of the package: the remote cache must not choose which files
+/// are read here.
+pub(crate) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
     let list: List = serde_json::from_slice(content).map_err(|_| {
         format!("answers with something that is no list of files{}", looks_like(content))
     })?;
@@ -136,12 +136,12 @@ pub(super) fn parse_list(content: &[u8]) -> Result<Vec<String>, String> {
 }
 
 /// Returns the text of a list of files.
-pub(super) fn list_text(inputs: &[String]) -> Vec<u8> {
+pub(crate) fn list_text(inputs: &[String]) -> Vec<u8> {
     serde_json::to_vec(&List { version: VERSION, inputs: inputs.to_vec() }).unwrap_or_default()
 }
 
 /// Returns whether a path stays inside the package.
-pub(super) fn is_inside(input: &str) -> bool {
+pub(crate) fn is_inside(input: &str) -> bool {
     !input.is_empty()
         && Path::new(input).components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -1,43 +1,15 @@
-//! The two kinds of remote cache behind one face.
+//! The two kinds of remote cache behind one interface.
 //!
-//! Owns: what a remote can answer. Must not: know what the bytes mean.
-//! Flow: `exchange.rs` → here → `folder.rs` or `http.rs`.
+//! Owns: what a remote can be asked.   Must not: know what the bytes mean.
+//! Flow: `connection.rs` opens it; `build/fetch.rs` and `build/share.rs` → here → `folder.rs` or
+//! `http.rs`.
 
+use super::fault::Fault;
 use super::folder::Folder;
+use super::layout::{LARGEST_RECORD, Part};
 use super::location::{Location, Remote};
 use std::fs::File;
 use std::io::Read;
-
-/// Largest record or list, in bytes.
-pub(super) const LARGEST_RECORD: u64 = 16 << 20;
-
-/// The part of the remote that a key is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Records and lists.
-    Records,
-    /// Archives.
-    Archives,
-}
-
-impl Part {
-    /// Returns its folder.
-    pub(super) fn folder(self) -> &'static str {
-        match self {
-            Self::Records => "ac",
-            Self::Archives => "cas",
-        }
-    }
-}
-
-/// Why a remote was of no use: the end of a sentence that begins with its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// It does not answer: it is not asked again.
-    Down(String),
-    /// It answers wrongly.
-    Refused(String),
-}
 
 /// An open remote cache.
 #[derive(Debug)]
@@ -54,7 +26,7 @@ impl Store {
     ///
     /// Parameters: `offline` — forbids the network.
     /// Errors: why it is not used.
-    pub(super) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
+    pub(crate) fn open(remote: &Remote, offline: bool) -> Result<Self, String> {
         match &remote.location {
             Location::Folder(path) => Ok(Self::Folder(Folder::new(path.clone()))),
             Location::Server(_) | Location::Bucket { .. } if offline => {
@@ -64,7 +36,7 @@ impl Store {
             Location::Server(url) => Ok(Self::Server(super::http::Server::new(url, remote))),
             #[cfg(feature = "s3")]
             Location::Bucket { name, prefix } => {
-                let unread = || Err("has no keys: nobody read them".to_owned());
+                let unread = || Err("has no keys: they were not read".to_owned());
                 let access = remote.access.clone().unwrap_or_else(unread)?;
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
                 let bucket = super::bucket::Bucket { name: name.clone(), prefix, access };
@@ -72,22 +44,20 @@ impl Store {
             }
             #[cfg(not(feature = "http"))]
             Location::Server(_) => Err("is not asked, because coreml-build was built without its \
-                feature `http`: add \
-                                        `features = [\"http\"]` to it, or run `cargo coreml fetch` \
-                                        before the build"
+                feature `http`: add `features = [\"http\"]` to it, or run `cargo coreml fetch` \
+                before the build"
                 .into()),
             #[cfg(not(feature = "s3"))]
             Location::Bucket { .. } => {
                 Err("is not asked, because coreml-build was built without its feature `s3`: add \
-                                            `features = [\"s3\"]` to it, or run `cargo coreml \
-                                            fetch` before the build"
+                    `features = [\"s3\"]` to it, or run `cargo coreml fetch` before the build"
                     .into())
             }
         }
     }
 
     /// Returns a record or list, whole; `None` when there is none.
-    pub(super) fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+    pub(crate) fn record(&self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
         let Some(source) = self.get(Part::Records, key, LARGEST_RECORD)? else { return Ok(None) };
         let mut content = Vec::new();
         let read = source.take(LARGEST_RECORD + 1).read_to_end(&mut content);
@@ -101,7 +71,7 @@ impl Store {
     /// Opens what is stored under `key`; `None` when there is nothing.
     ///
     /// Parameters: `size` — about how many bytes are expected: how long it may take depends on it.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         part: Part,
         key: &str,
@@ -121,7 +91,7 @@ impl Store {
     }
 
     /// Returns whether there is something under `key`.
-    pub(super) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
+    pub(crate) fn has(&self, part: Part, key: &str) -> Result<bool, Fault> {
         match self {
             Self::Folder(folder) => Ok(folder.has(part, key)),
             #[cfg(feature = "http")]
@@ -132,7 +102,7 @@ impl Store {
     /// Stores the content of `file` under `key`.
     ///
     /// Parameters: `replace` — also where there is something already; otherwise that stays.
-    pub(super) fn put(
+    pub(crate) fn put(
         &self,
         part: Part,
         key: &str,

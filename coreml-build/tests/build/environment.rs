@@ -182,7 +182,7 @@ fn dependencies_of_the_manifest_are_resolved_with_hashes() {
         "torch==2.7.0\ncoremltools==9.0\nnumpy<2.4\nsafetensors\nwhisper==1"
     );
     assert_eq!(read("requirements.txt"), "resolved==1 --hash=sha256:0\n");
-    assert_eq!(machine.driver.request()["requirements"][4], "whisper==1");
+    assert_eq!(machine.driver.request()["models"][0]["requirements"][4], "whisper==1");
 }
 
 #[test]
@@ -436,7 +436,7 @@ fn a_lock_pins_packages_of_the_users_own_with_their_hashes() {
         let mut options = machine.package.options(Path::new(""));
         options.python.interpreter = None;
         options.python.search_path = machine.bin().into();
-        coreml_build::Session::new(options).lock(&["m.toml"]).remove(0)
+        coreml_build::Context::new(options).lock(&["m.toml"]).remove(0)
     };
     let made = lock();
     made.write().unwrap();

@@ -269,7 +269,7 @@ fn lists_that_lead_out_of_the_package() {
 #[test]
 fn records_that_promise_something_else() {
     for (key, value, said) in [
-        ("fingerprint", json!("0".repeat(64)), "gives out the record of another entry"),
+        ("fingerprint", json!("0".repeat(64)), "has the record of another entry under this name"),
         ("archive", json!("../../../etc/passwd"), "has a record whose digests are none"),
         ("archive", json!("0".repeat(64)), "has a record, but not its archive"),
         ("size", json!(u64::MAX), "announces more than the 16 GiB"),

@@ -7,7 +7,7 @@
 use crate::package::{ONE, Package, TWO, build, cached, entries_of};
 use crate::remote::{NOWHERE, content, machine};
 use crate::stand_in::{CONVERT_ALL, StandIn};
-use coreml_build::{Build, Limits, Options, Session};
+use coreml_build::{Build, Context, Limits, Options};
 use std::collections::BTreeMap;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -61,7 +61,7 @@ fn victim() {
     let options = options(Path::new(&folder), Path::new(&python), deed);
     match deed {
         Deed::Convert | Deed::Fetch => drop(build(options, "m.toml")),
-        Deed::Collect => drop(Session::new(options).collect(|| {})),
+        Deed::Collect => drop(Context::new(options).collect(|| {})),
     }
 }
 
@@ -166,7 +166,7 @@ fn a_kill_at_any_moment_leaves_a_cache_that_is_right() {
         leftovers += entries_of(&package.path("cache/v1/tmp")).len() / 2;
         let what = format!("kill {number} of {kills}, {deed:?}, seed {seed}");
         // Whatever is there now is whole, or not used.
-        let damaged = Session::new(options(&folder, Path::new(NOWHERE), deed)).verify();
+        let damaged = Context::new(options(&folder, Path::new(NOWHERE), deed)).verify();
         assert_eq!(damaged, [], "{what}");
         assert_right(&run(Deed::Convert), &good, &what);
         std::fs::remove_dir_all(package.path("out")).unwrap();
@@ -181,7 +181,7 @@ fn a_kill_at_any_moment_leaves_a_cache_that_is_right() {
         "the remote cache is whole",
     );
     let collected =
-        Session::new(options(&folder, Path::new(NOWHERE), Deed::Collect)).collect(|| {}).unwrap();
+        Context::new(options(&folder, Path::new(NOWHERE), Deed::Collect)).collect(|| {}).unwrap();
     assert_eq!(
         entries_of(&package.path("cache/v1/tmp")),
         [] as [PathBuf; 0],

@@ -2,7 +2,7 @@
 
 use crate::package::{ONE, Package, TWO, build, cached, message, models};
 use crate::stand_in::StandIn;
-use coreml_build::{Build, ErrorKind, Locking, Policy, Session};
+use coreml_build::{Build, Context, ErrorKind, Locking, Policy};
 use std::path::Path;
 
 /// An interpreter that cannot even be found.
@@ -10,7 +10,7 @@ const NOWHERE: &str = "/nonexistent/python";
 
 /// Makes the lock of `m.toml` without writing it.
 fn locking(package: &Package, python: &Path) -> Locking {
-    Session::new(package.options(python)).lock(&["m.toml"]).remove(0)
+    Context::new(package.options(python)).lock(&["m.toml"]).remove(0)
 }
 
 /// Makes a package whose lock is written.
@@ -112,7 +112,7 @@ fn models_that_come_and_go_are_noticed() {
     let warnings = package.build("m.toml", &python.python()).warnings;
     assert!(warnings[0].contains("it does not have the model `third`"), "{warnings:?}");
     assert!(
-        warnings[1].contains("it has a model `second` that the manifest has not"),
+        warnings[1].contains("it has a model `second` that the manifest does not have"),
         "{warnings:?}"
     );
 }

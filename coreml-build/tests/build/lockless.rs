@@ -8,7 +8,7 @@
 use crate::package::{Package, build, cached, entries_of};
 use crate::remote::content;
 use crate::stand_in::{CONVERT_ALL, StandIn};
-use coreml_build::{Limits, Options, Remote, Session};
+use coreml_build::{Context, Limits, Options, Remote};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -54,7 +54,7 @@ fn builder() {
     assert_eq!(built.warnings, [] as [String; 0]);
     if number.is_multiple_of(4) {
         // Beside the others' builds.
-        Session::new(options).collect(|| {}).unwrap();
+        Context::new(options).collect(|| {}).unwrap();
     }
     println!("converted: {converted}");
 }
@@ -120,7 +120,7 @@ fn sixteen_builds(what: &str) {
         };
         assert_eq!(of_models(&content(&again)), of_models(&good));
     }
-    assert_eq!(Session::new(options(&package.path(""), 0)).verify(), []);
+    assert_eq!(Context::new(options(&package.path(""), 0)).verify(), []);
     assert_eq!(
         entries_of(&package.path("cache/v1/entries")).len(),
         1 + COUNTS[1],

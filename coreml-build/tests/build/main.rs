@@ -1,4 +1,4 @@
-//! Builds of whole packages through [`coreml_build::Session`], without cargo.
+//! Builds of whole packages through [`coreml_build::Context`], without cargo.
 //!
 //! Owns: what must keep working from manifest to output folder. What concerns processes, the cache
 //! and files runs with a stand-in for Python, a shell script; what concerns Python's behaviour runs
@@ -31,6 +31,7 @@ mod nginx;
 mod package;
 mod places;
 mod process;
+mod publishing;
 mod ready;
 mod real;
 mod remote;

@@ -1,9 +1,9 @@
 //! A package as a user would have it, in a temporary folder, with a cache and an output folder of
 //! its own.
 //!
-//! Owns: its files, and starting sessions on it.
+//! Owns: its files, and starting contexts on it.
 
-use coreml_build::{Build, Options, Session};
+use coreml_build::{Build, Context, Options};
 use coreml_spec::{Index, IndexedModel, Outcome};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,7 @@ impl Package {
 
 /// Builds one manifest.
 pub(crate) fn build(options: Options, manifest: &str) -> Build {
-    let builds = Session::new(options).build(&[manifest]);
+    let builds = Context::new(options).build(&[manifest]);
     builds.into_iter().next().unwrap()
 }
 

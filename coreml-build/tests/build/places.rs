@@ -4,7 +4,7 @@
 use crate::package::{ONE, Package, TWO, build, cached, entries_of, message, models, tree};
 use crate::remote::{NOWHERE, content, machine};
 use crate::stand_in::StandIn;
-use coreml_build::{Limits, Options, Session};
+use coreml_build::{Context, Limits, Options};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -53,12 +53,12 @@ fn works_in(folder: &Path) {
             "{name}"
         );
         assert_eq!(content(&found), good);
-        let session = Session::new(with_remote(name, Path::new(NOWHERE), false));
-        assert_eq!(session.verify(), []);
+        let context = Context::new(with_remote(name, Path::new(NOWHERE), false));
+        assert_eq!(context.verify(), []);
     }
     let mut collecting = with_remote("cache", Path::new(NOWHERE), false);
     collecting.limits = Limits::new(0, 0);
-    let collected = Session::new(collecting).collect(|| {}).unwrap();
+    let collected = Context::new(collecting).collect(|| {}).unwrap();
     assert_eq!((collected.entries, collected.kept), (1, 0));
 }
 
@@ -277,7 +277,7 @@ fn a_cache_of_somebody_else() {
     }
     let text = String::from_utf8_lossy(&inside.stdout) + String::from_utf8_lossy(&inside.stderr);
     assert!(inside.status.success() && text.contains("1 passed"), "{text}");
-    assert_eq!(Session::new(Options::new(folder.path(), folder.path(), &cache)).verify(), []);
+    assert_eq!(Context::new(Options::new(folder.path(), folder.path(), &cache)).verify(), []);
     assert_eq!(entries_of(&cache.join("v1/entries")).len(), 1, "nothing was written");
 }
 

@@ -1,7 +1,7 @@
 //! The driver process dies, says nonsense, or is interrupted.
 
 use crate::package::{Package, TWO, build, cached, message};
-use crate::stand_in::{CONVERT_ALL, StandIn};
+use crate::stand_in::{CONVERT_ALL, StandIn, convert_all_after};
 use coreml_build::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -74,13 +74,13 @@ fn replied_about_something_else() {
     let text = failure(
         "say '{\"event\": \"converted\", \"model\": \"third\", \"inputs\": []}'\nsleep 60\n",
     );
-    assert!(text.contains("`third` that nobody waits for"), "{text}");
+    assert!(text.contains("`third`, which no request waits for"), "{text}");
 }
 
 #[test]
 fn forgot_a_model() {
     let text = failure("say '{\"event\": \"finished\"}'\n");
-    assert!(text.contains("without a word about this model"), "{text}");
+    assert!(text.contains("the driver exited without reporting a result for this model"), "{text}");
 }
 
 #[test]
@@ -129,16 +129,7 @@ fn left_something_unusable() {
             "something unusable",
         ),
     ] {
-        // Broken before `converted` is said: the conversion is a function, and so can be wrapped.
-        let script = format!(
-            "convert \"$id\" \"$output\" > /tmp/$$.said; {break_it}; cat /tmp/$$.said; rm \
-            /tmp/$$.said"
-        );
-        let script = format!(
-            "models | while read -r id output; do {script}; done\nsay '{{\"event\": \
-            \"finished\"}}'\n"
-        );
-        let text = failure(&script);
+        let text = failure(&convert_all_after(break_it));
         assert!(text.contains(said), "{text}");
     }
 }
@@ -192,13 +183,14 @@ fn interrupted_build() {
     unreachable!("the build should have been interrupted");
 }
 
-/// Interrupts a build with `signal` while the driver runs: the driver must end, and the next build
-/// be as if nothing had happened. `group` sends it to the whole process group, as a terminal does;
-/// otherwise only the build script gets it.
-fn interrupt(signal: &str, group: bool) {
+/// Interrupts a build with `signal` while the driver runs, after it has converted what `converting`
+/// says: the driver must end, those models are kept, and nothing else is left. `group` sends the
+/// signal to the whole process group, as a terminal does; otherwise only the build script gets it.
+fn interrupt(signal: &str, group: bool, converting: &str, kept: [bool; 2]) {
     let package = Package::new(&[("m.toml", TWO)]);
     // Ends with its standard input, as the driver does.
-    let python = StandIn::new("here=$here; echo $$ > \"$here/pid\"; cat > /dev/null; exit 3\n");
+    let python =
+        StandIn::new(&format!("{converting}echo $$ > \"$here/pid\"; cat > /dev/null; exit 3\n"));
     // A shell's background jobs ignore Ctrl-C, and so do these tests in one; the build must not
     // inherit that.
     let mut build = Command::new("env")
@@ -213,6 +205,9 @@ fn interrupt(signal: &str, group: bool) {
         .spawn()
         .unwrap();
     wait_for(|| std::fs::read_to_string(python.file("pid")).is_ok_and(|pid| pid.ends_with('\n')));
+    let (entries, count) =
+        (package.path("cache/v1/entries"), kept.iter().filter(|kept| **kept).count());
+    wait_for(|| crate::package::entries_of(&entries).len() == count);
     let driver = std::fs::read_to_string(python.file("pid")).unwrap().trim().to_owned();
     let target = if group { format!("-{}", build.id()) } else { build.id().to_string() };
     assert!(Command::new("kill").args([signal, "--", &target]).status().unwrap().success());
@@ -225,15 +220,15 @@ fn interrupt(signal: &str, group: bool) {
             .unwrap()
             .success()
     });
-    assert_eq!(crate::package::entries_of(&package.path("cache/v1/entries")).len(), 0);
+    assert_eq!(crate::package::entries_of(&entries).len(), count);
     assert!(!package.path("out/coreml/m.toml/index.json").exists());
     python.becomes(CONVERT_ALL);
-    assert_eq!(cached(&package.build("m.toml", &python.python())), [false, false]);
+    assert_eq!(cached(&package.build("m.toml", &python.python())), kept);
     package.assert_nothing_half_done();
 }
 
 /// Waits until something is so.
-fn wait_for(so: impl Fn() -> bool) {
+pub(crate) fn wait_for(so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !so() {
         assert!(Instant::now() < deadline, "waited in vain");
@@ -243,10 +238,16 @@ fn wait_for(so: impl Fn() -> bool) {
 
 #[test]
 fn ctrl_c() {
-    interrupt("-INT", true);
+    interrupt("-INT", true, "", [false, false]);
 }
 
 #[test]
 fn a_killed_build_script() {
-    interrupt("-KILL", false);
+    interrupt("-KILL", false, "", [false, false]);
+}
+
+#[test]
+fn a_build_that_is_stopped_keeps_what_is_done() {
+    interrupt("-INT", true, CONVERT_FIRST, [true, false]);
+    interrupt("-KILL", false, CONVERT_FIRST, [true, false]);
 }

@@ -4,7 +4,7 @@
 //! environment as it does for a user, in a cache that outlives the test.
 
 use crate::package::{Package, build, cached, entries_of, message, models};
-use coreml_build::{Build, ErrorKind, Options, Session};
+use coreml_build::{Build, Context, ErrorKind, Options};
 use coreml_spec::{DataType, FeatureKind, Shape};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -102,20 +102,23 @@ fn a_failing_model_is_named_with_both_lines_and_does_not_lose_the_others() {
     let package = package(&manifest);
     package.write(
         "python/bad.py",
-        "import torch\n\n\nclass Bad(torch.nn.Module):\n    def forward(self, x):\n  \
-               return torch.special.zeta(x, x)\n\n\ndef bad():\n    return Bad()\n",
+        concat!(
+            "import torch\n\n\nclass Bad(torch.nn.Module):\n    def forward(self, x):\n",
+            "        return torch.special.zeta(x, x)\n\n\ndef bad():\n    return Bad()\n"
+        ),
     );
     let failed = build_it(&package);
     let text = message(&failed);
-    assert!(text.contains("model `bad`") && text.contains("zeta"), "{text}");
+    assert!(text.contains("model `bad`: coremltools cannot translate"), "{text}");
+    assert!(text.contains("`special_zeta`"), "{text}");
     assert!(text.contains("python/bad.py:6: return torch.special.zeta(x, x)"), "{text}");
     assert!(text.starts_with("m.toml:") && text.contains("\n  try: "), "{text}");
     let errors = failed.outcome.unwrap_err();
-    assert_eq!((errors.len(), errors[0].kind()), (1, ErrorKind::Conversion));
+    assert_eq!((errors.len(), errors[0].kind()), (1, ErrorKind::Conversion), "{text}");
     let log = std::fs::read_to_string(errors[0].log().unwrap()).unwrap();
     assert!(log.contains("Traceback") || log.contains("zeta"), "{log}");
     package.write("m.toml", MANIFEST);
-    let builds = Session::new(options(&package)).build(&["m.toml"]);
+    let builds = Context::new(options(&package)).build(&["m.toml"]);
     assert_eq!(cached(&builds[0]), [true, true], "the good models are kept");
 }
 

@@ -1,8 +1,8 @@
 //! A remote cache that is a folder, between machines with caches of their own.
 
 use crate::package::{ONE, Package, TWO, build, cached, entries_of, message, models, tree};
-use crate::stand_in::{CONVERT_ALL, StandIn};
-use coreml_build::{Build, Options, Policy, Remote, Session};
+use crate::stand_in::{CONVERT_ALL, StandIn, convert_all_after};
+use coreml_build::{Build, Context, Options, Policy, Remote};
 use std::path::{Path, PathBuf};
 
 /// An interpreter that cannot even be found.
@@ -119,7 +119,7 @@ fn cached_takes_from_the_remote_and_never_starts_python() {
 fn another_package_than_the_locked_one_is_not_even_fetched() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let digest = models(&shared(&package, &python))[0].digest.clone();
-    let locking = Session::new(package.options(&python.python())).lock(&["m.toml"]).remove(0);
+    let locking = Context::new(package.options(&python.python())).lock(&["m.toml"]).remove(0);
     let other = "0".repeat(64);
     std::fs::write(package.path("package/m.lock"), locking.after.unwrap().replace(&digest, &other))
         .unwrap();
@@ -138,14 +138,13 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let locked = models(&shared(&package, &python))[0].digest.clone();
     let location = folder(&package).display().to_string();
-    let locking = Session::new(machine(&package, "writer", &python.python(), &location, false))
+    let locking = Context::new(machine(&package, "writer", &python.python(), &location, false))
         .lock(&["m.toml"])
         .remove(0);
     locking.write().unwrap();
     // Another machine converts the same by itself, and gets something else.
-    python.becomes(&CONVERT_ALL.replace(
-        "; done",
-        "; echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"; done",
+    python.becomes(&convert_all_after(
+        "echo >> \"$output/model.mlpackage/Data/com.apple.CoreML/extra\"",
     ));
     let mut other = machine(&package, "other", &python.python(), &location, false);
     let remote = other.remote.take();
@@ -161,7 +160,7 @@ fn the_locked_package_is_taken_from_the_remote_when_the_local_one_is_another() {
         locked,
         "it is in the local cache now"
     );
-    assert_eq!(Session::new(other).verify(), []);
+    assert_eq!(Context::new(other).verify(), []);
     // Where the remote has another one too, both digests are told.
     let text = std::fs::read_to_string(package.path("package/m.lock")).unwrap();
     std::fs::write(package.path("package/m.lock"), text.replace(&locked, &"0".repeat(64))).unwrap();

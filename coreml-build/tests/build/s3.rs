@@ -8,7 +8,7 @@ use crate::package::{ONE, Package, TWO, build, cached, entries_of};
 use crate::remote::{NOWHERE, content, machine};
 use crate::server::{Answer, Server};
 use crate::stand_in::StandIn;
-use coreml_build::{Build, Options, Remote, Session, Whereabouts};
+use coreml_build::{Build, Context, Options, Remote, Whereabouts};
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -292,17 +292,17 @@ fn a_profile_has_the_keys() {
 fn models_are_pushed_and_pulled() {
     let Some(moto) = Moto::start() else { return };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
-    let session = |name, write| {
-        Session::new(options(&package, name, &python.python(), &moto.endpoint(), write))
+    let context = |name, write| {
+        Context::new(options(&package, name, &python.python(), &moto.endpoint(), write))
     };
     let mut local = options(&package, "a", &python.python(), &moto.endpoint(), false);
     local.remote = None;
     build(local, "m.toml");
     let whereabouts = |moves: coreml_build::Moves| moves.models[0].whereabouts;
-    assert_eq!(whereabouts(session("b", false).pull(&["m.toml"]).unwrap()), Whereabouts::Nowhere);
-    assert_eq!(whereabouts(session("a", true).push(&["m.toml"]).unwrap()), Whereabouts::Shared);
-    assert_eq!(whereabouts(session("a", true).push(&["m.toml"]).unwrap()), Whereabouts::Shared);
-    assert_eq!(whereabouts(session("b", false).pull(&["m.toml"]).unwrap()), Whereabouts::Fetched);
+    assert_eq!(whereabouts(context("b", false).pull(&["m.toml"]).unwrap()), Whereabouts::Nowhere);
+    assert_eq!(whereabouts(context("a", true).push(&["m.toml"]).unwrap()), Whereabouts::Shared);
+    assert_eq!(whereabouts(context("a", true).push(&["m.toml"]).unwrap()), Whereabouts::Shared);
+    assert_eq!(whereabouts(context("b", false).pull(&["m.toml"]).unwrap()), Whereabouts::Fetched);
 }
 
 /// Converts with a bucket whose server answers as `lie` says; returns the build, and how the

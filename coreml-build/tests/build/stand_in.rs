@@ -16,37 +16,56 @@ pub(crate) struct StandIn {
 
 /// Begins every script: answers the question what interpreter it is, counts, and offers functions.
 ///
-/// `models` prints id and output folder of each model; `convert ID OUTPUT` converts one.
+/// `models` prints id and output folder of each model; `progress ID STAGE DETAIL` reports;
+/// `convert ID OUTPUT` converts one, from the
+/// files in `$inputs`, with `$warnings`, begun at `$began`; `finish` runs before it is reported.
 const PRELUDE: &str = r#"#!/bin/sh
 case "$*" in
   *can_make_environments*)
-    echo '{"version": "3.11.7", "base": "/stand-in", "platform": "stand-in", "can_make_environments": true}'
+    echo '{"version": "3.11.7", "base": "/stand-in", "platform": "stand-in",
+           "can_make_environments": true}'
     exit 0 ;;
 esac
 here=$(dirname "$0")
+IFS=$(printf '\t')  # names may have blanks
 request=$6
 echo started >> "$here/starts"
 cp "$request" "$here/request.json"
 say() { printf '%s\n' "$1"; }
-models() { sed -n -e 's/^ *"id": "\(.*\)",$/\1/p' -e 's/^ *"output": "\(.*\)"$/\1/p' "$request" | sed 's/\\\(.\)/\1/g' | paste - - ; }
+models() {
+  sed -n -e 's/^ *"id": "\(.*\)",$/\1/p' -e 's/^ *"output": "\(.*\)"$/\1/p' "$request" |
+    sed 's/\\\(.\)/\1/g' | paste - -
+}
+progress() {
+  say "{\"event\": \"progress\", \"model\": \"$1\", \"stage\": \"$2\", \"detail\": \"$3\"}"
+}
 convert() {
-  say "{\"event\": \"progress\", \"model\": \"$1\", \"stage\": \"convert\", \"detail\": \"default pipeline \
-       12/95: fuse_gelu\"}"
+  progress "$1" convert "12/95: fuse_gelu"
   mkdir -p "$2/samples"
   cp -r "$here/model.mlpackage" "$2/model.mlpackage"
   chmod -R u+w "$2"
   echo sample > "$2/samples/0.safetensors"
   echo '{"operations": {}}' > "$2/report.json"
-  say "{\"event\": \"converted\", \"model\": \"$1\", \"inputs\": $inputs, \"warnings\": $warnings}"
+  finish
+  told="\"inputs\": $inputs, \"warnings\": $warnings, \"began\": $began"
+  say "{\"event\": \"converted\", \"model\": \"$1\", $told}"
 }
+finish() { :; }
 inputs='["net.py"]'
 warnings='[]'
+began=null
 say '{"event": "started", "versions": {"python": "3.11.7", "torch": "2.7.0", "coremltools": "9.0"}}'
 "#;
 
 /// Converts every model.
 pub(crate) const CONVERT_ALL: &str = "models | while read -r id output; do convert \"$id\" \
     \"$output\"; done\nsay '{\"event\": \"finished\"}'\n";
+
+/// Converts every model, and runs `command` when the output of one is written, before the build is
+/// told so: then `$id` and `$output` are its.
+pub(crate) fn convert_all_after(command: &str) -> String {
+    format!("finish() {{ {command}; }}\n{CONVERT_ALL}")
+}
 
 impl StandIn {
     /// Makes a stand-in that does what `script` says after the prelude.

@@ -4,7 +4,7 @@
 //! cache. Where the system does not allow that, the test says so and stops.
 
 use crate::package::{ONE, Package, build, cached, message};
-use crate::stand_in::{CONVERT_ALL, StandIn};
+use crate::stand_in::{CONVERT_ALL, StandIn, convert_all_after};
 use coreml_build::Options;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -83,9 +83,7 @@ fn a_disk_that_is_full_after_the_conversion() {
     };
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let fill = cache.join("fill");
-    python.becomes(
-        &CONVERT_ALL.replace("; done", &format!("; done; cat /dev/zero > {}", fill.display())),
-    );
+    python.becomes(&convert_all_after(&format!("cat /dev/zero > {}", fill.display())));
     assert_full(&message(&build(options(&package, &python, &cache), "m.toml")), &cache);
     std::fs::remove_file(fill).unwrap();
     python.becomes(CONVERT_ALL);
@@ -121,7 +119,7 @@ fn a_disk_that_is_full_at_each_write() {
                 options.python.interpreter = Some("/nonexistent/python".into());
             }
             let built = build(options.clone(), "m.toml");
-            assert_eq!(coreml_build::Session::new(options).verify(), [], "{pages} pages");
+            assert_eq!(coreml_build::Context::new(options).verify(), [], "{pages} pages");
             if built.outcome.is_ok() {
                 // What does not fit beside the entry, lists and stamps, costs time and nothing
                 // else.

@@ -3,7 +3,7 @@
 use crate::package::{ONE, Package, TWO, build, cached, entries_of, make_writable};
 use crate::remote::{NOWHERE, machine};
 use crate::stand_in::{CONVERT_ALL, StandIn};
-use coreml_build::{Limits, Session, Whereabouts};
+use coreml_build::{Context, Limits, Whereabouts};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -17,24 +17,24 @@ fn age(path: &Path, days: u64) {
 fn collect(package: &Package, days: u64, gigabytes: u64) -> coreml_build::Collected {
     let mut options = package.options(Path::new(NOWHERE));
     options.limits = Limits::new(days, gigabytes);
-    Session::new(options).collect(|| {}).unwrap()
+    Context::new(options).collect(|| {}).unwrap()
 }
 
 #[test]
 fn entries_are_listed_and_verified() {
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::converting());
     package.build("m.toml", &python.python());
-    let session = Session::new(package.options(Path::new(NOWHERE)));
-    let mut names: Vec<_> = session.entries().into_iter().map(|entry| entry.model).collect();
+    let context = Context::new(package.options(Path::new(NOWHERE)));
+    let mut names: Vec<_> = context.entries().into_iter().map(|entry| entry.model).collect();
     names.sort();
     assert_eq!(names, ["first", "second"]);
-    assert!(session.entries().iter().all(|entry| entry.bytes > 1000 && entry.digest.len() == 64));
-    assert_eq!(session.verify(), []);
+    assert!(context.entries().iter().all(|entry| entry.bytes > 1000 && entry.digest.len() == 64));
+    assert_eq!(context.verify(), []);
     let damaged = entries_of(&package.path("cache/v1/entries")).remove(0);
     make_writable(&damaged.join("report.json"));
     std::fs::write(damaged.join("report.json"), "{\"operations\": []}\n").unwrap();
     std::fs::create_dir(package.path("cache/v1/entries/empty")).unwrap();
-    let problems: Vec<_> = session.verify().into_iter().map(|damage| damage.problem).collect();
+    let problems: Vec<_> = context.verify().into_iter().map(|damage| damage.problem).collect();
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems.iter().any(|problem| problem == "report.json was altered"), "{problems:?}");
     assert!(problems.iter().any(|problem| problem.starts_with("entry.json: ")), "{problems:?}");
@@ -82,7 +82,7 @@ fn a_collection_waits_for_builds() {
         let waited = std::cell::Cell::new(false);
         let mut options = package.options(Path::new(NOWHERE));
         options.limits = Limits::new(30, 0);
-        let collected = Session::new(options).collect(|| waited.set(true)).unwrap();
+        let collected = Context::new(options).collect(|| waited.set(true)).unwrap();
         assert!(waited.get(), "the build was running");
         assert_eq!(collected.entries, 1, "it had ended when the collection began");
         assert_eq!(cached(&build.join().unwrap()), [false]);
@@ -147,38 +147,38 @@ fn an_empty_cache_is_left_alone() {
 fn models_are_pushed_and_pulled() {
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::converting());
     let location = package.path("remote").display().to_string();
-    let session = |name: &str, write| {
-        Session::new(machine(&package, name, &python.python(), &location, write))
+    let context = |name: &str, write| {
+        Context::new(machine(&package, name, &python.python(), &location, write))
     };
     let whereabouts = |moves: coreml_build::Moves| -> Vec<_> {
         assert_eq!((moves.errors.len(), moves.warnings.len()), (0, 0));
         moves.models.into_iter().map(|moved| moved.whereabouts).collect()
     };
     assert!(
-        session("a", false)
+        context("a", false)
             .push(&["m.toml"])
             .unwrap_err()
             .to_string()
             .contains("COREML_REMOTE_WRITE=1")
     );
     assert_eq!(
-        whereabouts(session("a", true).push(&["m.toml"]).unwrap()),
+        whereabouts(context("a", true).push(&["m.toml"]).unwrap()),
         [Whereabouts::Nowhere; 2]
     );
     build(machine(&package, "a", &python.python(), &location, false), "m.toml");
     assert_eq!(
-        whereabouts(session("a", true).push(&["m.toml"]).unwrap()),
+        whereabouts(context("a", true).push(&["m.toml"]).unwrap()),
         [Whereabouts::Shared; 2]
     );
     assert_eq!(
-        whereabouts(session("b", false).pull(&["m.toml"]).unwrap()),
+        whereabouts(context("b", false).pull(&["m.toml"]).unwrap()),
         [Whereabouts::Fetched; 2]
     );
     assert_eq!(
-        whereabouts(session("b", false).pull(&["m.toml"]).unwrap()),
+        whereabouts(context("b", false).pull(&["m.toml"]).unwrap()),
         [Whereabouts::Local; 2]
     );
-    let none = Session::new(package.options(Path::new(NOWHERE)));
+    let none = Context::new(package.options(Path::new(NOWHERE)));
     assert!(none.pull(&["m.toml"]).unwrap_err().to_string().contains("there is no remote cache"));
     assert_eq!(entries_of(&package.path("cache-b/v1/tmp")), [] as [PathBuf; 0]);
 }
@@ -188,18 +188,18 @@ fn fetching_makes_an_offline_build_possible() {
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let location = package.path("remote").display().to_string();
     build(machine(&package, "a", &python.python(), &location, true), "m.toml");
-    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
+    let moves = Context::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
         .prefetch(&["m.toml"]);
     assert_eq!((moves.models[0].whereabouts, moves.errors.len()), (Whereabouts::Fetched, 0));
     package.write("net.py", "# another");
-    let moves = Session::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
+    let moves = Context::new(machine(&package, "b", Path::new(NOWHERE), &location, false))
         .prefetch(&["m.toml"]);
     assert_eq!(moves.models[0].whereabouts, Whereabouts::Nowhere);
     assert!(
         moves.errors[0].to_string().contains("COREML_PYTHON"),
         "the interpreter is looked for now, not in the build"
     );
-    let ready = Session::new(machine(&package, "b", &python.python(), &location, false))
+    let ready = Context::new(machine(&package, "b", &python.python(), &location, false))
         .prefetch(&["m.toml"]);
     assert_eq!((ready.models[0].whereabouts, ready.errors.len()), (Whereabouts::Nowhere, 0));
     assert_eq!(python.starts(), 1, "nothing is converted");

@@ -2,8 +2,8 @@
 //!
 //! Flow: `report.rs` → [`interface`], once per function.
 
-use super::Findings;
 use crate::Options;
+use crate::findings::Findings;
 use crate::rules::{ANE001, ANE004, ANE010, ANE011};
 use crate::scope::Scope;
 use coreml_spec::{ComputeUnits, DataType, Feature, FeatureKind, Flexibility, Function};

@@ -2,7 +2,7 @@
 //!
 //! Flow: `checks.rs` → [`layer`], once per operation that computes something.
 
-use super::Findings;
+use crate::findings::Findings;
 use crate::rules::{
     ANE020, ANE021, ANE022, ANE030, ANE031, ANE032, ANE040, ANE041, ANE042, ANE043, ANE044, ANE051,
 };

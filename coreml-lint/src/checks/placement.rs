@@ -2,7 +2,7 @@
 //!
 //! Flow: `report.rs` → [`placement`] per function, [`size`] per package.
 
-use super::Findings;
+use crate::findings::Findings;
 use crate::rules::{ANE060, ANE070, ANE071};
 use crate::scope::{Scope, is_constant};
 use coreml_spec::proto::{BindingKind, Operation};

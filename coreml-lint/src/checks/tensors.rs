@@ -2,15 +2,14 @@
 //!
 //! Flow: `checks.rs` → [`constants`], [`results`], once per operation.
 
-use super::Findings;
-use crate::padding::Padding;
-use crate::report::Report;
+use crate::findings::Findings;
+use crate::padding::{Padding, Tally};
 use crate::rules::{ANE002, ANE003, ANE004, ANE005, ANE006, ANE050};
 use crate::scope::{Given, Named, Scope, Tensor, is_in_weight_file};
 use coreml_spec::proto::{Operation, Value};
 use coreml_spec::{DataType, Error};
 
-/// Number of dimensions that the Neural Engine is fond of.
+/// Most dimensions that the Neural Engine handles well.
 const RANK_LIMIT: usize = 4;
 
 /// Largest first and second dimension (batch and channels), in elements.
@@ -87,7 +86,7 @@ pub(super) fn results<'a>(
     scope: &Scope<'a>,
     operation: &'a Operation,
     findings: &mut Findings,
-    report: &mut Report,
+    tally: &mut Tally,
 ) -> bool {
     let mut shapes_are_known = true;
     for output in &operation.outputs {
@@ -132,8 +131,6 @@ pub(super) fn results<'a>(
             .shape()
             .and_then(|shape| Padding::of(scope.name, &output.name, tensor.data_type, &shape));
         let Some(padding) = padding else { continue };
-        report.bytes = report.bytes.saturating_add(padding.bytes);
-        report.padded = report.padded.saturating_add(padding.padded);
         if padding.is_wasteful() {
             let (bytes, padded, growth) = (padding.bytes, padding.padded, padding.growth());
             let detail = format!(
@@ -141,8 +138,8 @@ pub(super) fn results<'a>(
                 output.name
             );
             found(ANE002, detail);
-            report.padding.push(padding);
         }
+        tally.add(padding);
     }
     shapes_are_known
 }

@@ -1,16 +1,16 @@
-//! The asynchronous twins of a generated `Model`, and batches.
+//! The asynchronous functions of a generated `Model`, and batches.
 //!
-//! Owns: `load_async`, `predict_async`, `predict_into_async`, `predict_batch`, and what the runtime
-//! needs of an `Output` for them.
+//! Owns: `load_async`, `predict_async`, `predict_into_async`, `predict_batch`, and what they need
+//! of an `Output`.
 //! Must not: hold logic; `coreml_rt::private::Model` does.
-//! Flow: called by `expand.rs` per model, beside `model.rs`.
+//! Flow: `expand.rs` → here, for each model, beside `model.rs`.
 
-use super::names::Model;
+use super::names::NamedModel;
 use proc_macro2::TokenStream;
 use quote::quote;
 
 /// Generates the functions and the implementation.
-pub(super) fn items(model: &Model<'_>) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
     let outputs = &model.outputs;
     let loading = if model.buckets.is_empty() {
         quote!(::coreml_rt::private::Model::load_async(&MODEL, options, Self))
@@ -38,27 +38,23 @@ pub(super) fn items(model: &Model<'_>) -> TokenStream {
 }
 
 /// Generates the predictions of a model without states.
-fn stateless(model: &Model<'_>) -> TokenStream {
+fn stateless(model: &NamedModel<'_>) -> TokenStream {
     let inputs = &model.inputs;
     let (once, batch) = if model.buckets.is_empty() {
-        let once = "Runs the model once, without waiting for it; any number of predictions may be \
-            under way. The input is copied \
-                    before this returns. Core ML can do so since macOS 14 and iOS 17.";
+        let once = "Starts one prediction and returns at once; any number may run at the same \
+            time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.";
         (
             once,
             "Runs the model once per input, as one request, and returns the outputs in the same \
-            order.",
+             order.",
         )
     } else {
-        let once = "Runs the smallest bucket that the input fits into, without waiting for it; any \
-            number of predictions may be \
-                    under way. The input is copied before this returns, and a bucket that is not \
-                    loaded yet is loaded: see \
-                    [`load_bucket`](Self::load_bucket). Core ML can do so since macOS 14 and iOS \
-                    17.";
-        let batch = "Runs each input in its bucket, those of a bucket as one request, and returns \
-            the outputs in the order of \
-                     the inputs.";
+        let once = "Starts the smallest bucket that the input fits into and returns at once; any \
+            number of predictions may run at the same time. Before it returns, the input is \
+            copied, and the bucket is loaded on first use: see [`load_bucket`](Self::load_bucket). \
+            On Apple's systems this needs macOS 14 or iOS 17.";
+        let batch = "Runs each input in its bucket, the inputs of one bucket as one request, and \
+            returns the outputs in the order of the inputs.";
         (once, batch)
     };
     quote! {
@@ -67,8 +63,8 @@ fn stateless(model: &Model<'_>) -> TokenStream {
             self.predict_into_async(input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back unless it fails:
-        /// large outputs are written where they are.
+        /// Does the same into an existing output, and returns it unless the prediction fails: large
+        /// outputs are written in place.
         pub fn predict_into_async(&self, input: &Input<'_>, output: Output) -> ::coreml_rt::Completion<Output> {
             self.0.predict_async([#(&input.#inputs),*], output)
         }
@@ -87,17 +83,17 @@ fn stateless(model: &Model<'_>) -> TokenStream {
 }
 
 /// Generates the prediction of a model with states.
-fn stateful(model: &Model<'_>) -> TokenStream {
+fn stateful(model: &NamedModel<'_>) -> TokenStream {
     let inputs = &model.inputs;
     quote! {
-        /// Runs the model once, without waiting for it. The input is copied before this returns;
-        /// the states come back with the output, and are lost when the prediction fails.
+        /// Starts one prediction and returns at once. The input is copied before; the states come
+        /// back with the output, and are lost when the prediction fails.
         pub fn predict_async(&self, state: State, input: &Input<'_>) -> ::coreml_rt::Completion<(State, Output)> {
             self.predict_into_async(state, input, Output::zeros())
         }
 
-        /// Does the same into an output that exists already, and gives it back unless it fails:
-        /// large outputs are written where they are.
+        /// Does the same into an existing output, and returns it unless the prediction fails: large
+        /// outputs are written in place.
         pub fn predict_into_async(
             &self,
             state: State,

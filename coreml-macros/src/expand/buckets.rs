@@ -2,25 +2,28 @@
 //!
 //! Owns: the enum, and what replaces `model.rs` for such a model. Must not: pad;
 //! `coreml_rt::private::BucketedModel` does.
-//! Flow: called by `expand.rs` per model; `features.rs` makes `Input` and `Output` of any length.
+//! Flow: `expand.rs` → here, for each model; `features.rs` generates `Input` and `Output` of any
+//! length.
 
-use super::names::{Bucket, Model, Place};
+use super::names::{Bucket, NamedModel, Paths};
 use super::{docs, model as one_model};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates loading and predicting, and the enum of the sizes.
-pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let summary = docs::model_summary(model);
     let about = format!(
-        "The model {summary}\n\nIt is there in several sizes ([`Bucket`]): a prediction runs the \
-        smallest that its input fits \
-         into, with the input padded and the output cut to the true length. Each is loaded when it \
-         is first needed.\n\n\
+        "The model {summary}\n\
+         \n\
+         It exists in several sizes ([`Bucket`]): a prediction pads its input to the smallest size \
+         that it fits into, and trims the output to the true length. Each size is loaded on first \
+         use.\n\
+         \n\
          Threads can share it; each prediction runs on its own."
     );
     let (inputs, outputs) = (&model.inputs, &model.outputs);
-    let (descriptions, embedding) = descriptions(model, place);
+    let (descriptions, embedding) = descriptions(model, paths);
     let bucket = enumeration(model);
     let common = one_model::common();
     quote! {
@@ -34,13 +37,12 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 Self::load_with(&::coreml_rt::LoadOptions::new())
             }
 
-            /// Finds all buckets and loads the smallest; the others are loaded when they are first
-            /// needed.
+            /// Finds all buckets and loads the smallest; the others are loaded on first use.
             pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 ::core::result::Result::Ok(Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?))
             }
 
-            /// Loads a bucket now, unless it is loaded, so that no prediction waits for it.
+            /// Loads a bucket now, unless it is loaded already, so that no prediction waits for it.
             pub fn load_bucket(&self, bucket: Bucket) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.load_bucket(bucket as usize)
             }
@@ -57,8 +59,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                 ::core::result::Result::Ok(output)
             }
 
-            /// Runs the smallest bucket that the input fits into, into an output that exists
-            /// already: its memory, and that of padding, is used again.
+            /// Runs the smallest bucket that the input fits into, into an existing output: its
+            /// memory, and that of padding, is reused.
             pub fn predict_into(
                 &self,
                 input: &Input<'_>,
@@ -79,7 +81,7 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
 
 /// Generates the constant of all buckets that the runtime loads by, and the functions of embedded
 /// packages.
-fn descriptions(model: &Model<'_>, place: &Place) -> (TokenStream, TokenStream) {
+fn descriptions(model: &NamedModel<'_>, paths: &Paths) -> (TokenStream, TokenStream) {
     let count = Literal::usize_unsuffixed(model.buckets.len());
     let (mut rows, mut functions) = (TokenStream::new(), TokenStream::new());
     for (at, Bucket { size, indexed, function }) in model.buckets.iter().enumerate() {
@@ -97,25 +99,26 @@ fn descriptions(model: &Model<'_>, place: &Place) -> (TokenStream, TokenStream) 
             name
         });
         let size = Literal::usize_unsuffixed(*size);
-        let description = one_model::description(indexed, *function, embedded.as_ref(), place);
+        let description = one_model::description(indexed, *function, embedded.as_ref(), paths);
         rows.extend(quote!((#size, #description),));
     }
     let constant = quote! {
-        /// What the runtime finds, checks and loads each bucket by.
+        /// How the runtime finds, checks and loads each bucket.
         static BUCKETS: [(::core::primitive::usize, ::coreml_rt::private::Description); #count] = [#rows];
     };
     (constant, functions)
 }
 
 /// Generates the enum.
-fn enumeration(model: &Model<'_>) -> TokenStream {
+fn enumeration(model: &NamedModel<'_>) -> TokenStream {
     let Some(buckets) = &model.indexed.interface.buckets else { return TokenStream::new() };
     let sizes: Vec<usize> = model.buckets.iter().map(|bucket| bucket.size).collect();
     let variants: Vec<Ident> = sizes.iter().map(|size| format_ident!("Size{size}")).collect();
     let (input, axis) = (docs::code(&buckets.input), buckets.axis);
     let about = format!(
-        "A size of `{}`: how long dimension {axis} of `{input}` is in it.\n\nManifest key: \
-        `{}.buckets`.",
+        "A size of `{}`: the length of dimension {axis} of `{input}`.\n\
+         \n\
+         Manifest key: `{}.buckets`.",
         docs::code(model.name),
         docs::code(&model.key)
     );
@@ -137,14 +140,13 @@ fn enumeration(model: &Model<'_>) -> TokenStream {
             /// Every bucket, the smallest first.
             pub const ALL: [Self; #count] = [#(Self::#variants),*];
 
-            /// Returns the length that it is made for.
+            /// Returns the largest length that the bucket takes.
             pub const fn size(self) -> ::core::primitive::usize {
                 match self { #(Self::#variants => #literals,)* }
             }
 
             /// Returns the smallest bucket that takes `length`: the one that a prediction runs.
-            ///
-            /// Errors: no bucket does.
+            /// Errors: no bucket takes it.
             pub fn smallest(length: ::core::primitive::usize) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
                 match length {
                     #(#ranges => ::core::result::Result::Ok(Self::#variants),)*

@@ -1,15 +1,16 @@
 //! The `Label` of a classifier.
 //!
-//! Owns: the enum, its texts or numbers, and parsing. Flow: called by `expand.rs` per model.
+//! Owns: the enum, its texts or numbers, and parsing.
+//! Flow: `expand.rs` → here, for each model.
 
 use super::docs;
-use super::names::{Model, identifier};
+use super::names::{NamedModel, identifier};
 use coreml_spec::{Labels, rust_type_names};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::quote;
 
 /// Generates the enum, or nothing when the model is no classifier.
-pub(super) fn items(model: &Model<'_>) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
     let Some(classifier) = &model.function.classifier else { return TokenStream::new() };
     let (texts, values): (Vec<String>, TokenStream) = match &classifier.labels {
         Labels::Strings(labels) => (labels.clone(), text_items(labels)),

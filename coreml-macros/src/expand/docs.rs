@@ -1,15 +1,15 @@
 //! Documentation of generated items.
 //!
-//! Owns: every sentence that is not fixed, and making foreign text safe for rustdoc.
-//! Flow: called by the other files of this folder.
+//! Owns: every sentence that depends on the model, and escaping an author's text for rustdoc.
+//! Flow: the other files of this folder → here.
 
-use super::names::{Model, Package, key};
+use super::names::{NamedModel, NamedPackage, key};
 use coreml_spec::{
     ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange,
 };
 
 /// Describes the module of a manifest.
-pub(super) fn module(manifest: &str, packages: &[Package<'_>]) -> String {
+pub(super) fn module(manifest: &str, packages: &[NamedPackage<'_>]) -> String {
     let models = packages.iter().flat_map(|package| &package.functions);
     let list: Vec<String> = models.map(|model| format!("- {}", model_summary(model))).collect();
     let manifest = code(manifest);
@@ -17,7 +17,7 @@ pub(super) fn module(manifest: &str, packages: &[Package<'_>]) -> String {
 }
 
 /// Describes a model in one line.
-pub(super) fn model_summary(model: &Model<'_>) -> String {
+pub(super) fn model_summary(model: &NamedModel<'_>) -> String {
     let name = code(model.name);
     let what = if model.is_one_of_several {
         format!("`{}` of `{name}`", code(&model.function.name))
@@ -31,21 +31,21 @@ pub(super) fn model_summary(model: &Model<'_>) -> String {
 }
 
 /// Describes the module of a package with several functions.
-pub(super) fn package_module(package: &Package<'_>) -> String {
+pub(super) fn package_module(package: &NamedPackage<'_>) -> String {
     let functions: Vec<String> =
         package.functions.iter().map(|model| format!("- {}", model_summary(model))).collect();
     format!("Several functions of one package, which share weights:\n\n{}", functions.join("\n"))
 }
 
 /// Describes the module of one of several models.
-pub(super) fn model_module(model: &Model<'_>) -> String {
+pub(super) fn model_module(model: &NamedModel<'_>) -> String {
     format!("{}\n\nManifest key: `{}`.", model_summary(model), code(&model.key))
 }
 
 /// Describes a field of `Input` or `Output`, or a state.
 ///
 /// Parameters: `table` — the manifest's name for the role: `inputs`, `outputs` or `states`.
-pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> String {
+pub(super) fn feature(model: &NamedModel<'_>, table: &str, feature: &Feature) -> String {
     let what = match &feature.kind {
         FeatureKind::MultiArray { data_type, shape } => tensor(*data_type, shape),
         FeatureKind::StringLabel | FeatureKind::Int64Label => "the most probable class".to_owned(),
@@ -71,7 +71,7 @@ pub(super) fn feature(model: &Model<'_>, table: &str, feature: &Feature) -> Stri
 }
 
 /// Describes which dimensions of a feature have the size of another's.
-fn equal_sizes(model: &Model<'_>, feature: &Feature) -> String {
+fn equal_sizes(model: &NamedModel<'_>, feature: &Feature) -> String {
     let mut texts = Vec::new();
     for symbol in &model.function.symbols {
         let first = symbol.inputs.first();
@@ -129,7 +129,7 @@ fn span(range: SizeRange) -> String {
     }
 }
 
-/// Returns text as the inside of a code span.
+/// Returns text as the content of a code span.
 pub(super) fn code(text: &str) -> String {
     one_line(text).replace('`', "'")
 }

@@ -1,10 +1,10 @@
-//! The enum of an input that has several shapes: one variant for each, whose tensor has that shape
-//! in its type.
+//! The enum of an input with several shapes: each variant has a tensor with one shape in its type.
 //!
-//! Owns: its name, its variants and its conversions. Flow: called by `features.rs`.
+//! Owns: its name, its variants and its conversions.
+//! Flow: `features.rs` → here, for each such input.
 
-use super::names::Model;
-use super::{docs, features};
+use super::names::NamedModel;
+use super::{docs, feature_type};
 use coreml_spec::{Feature, FeatureKind, Flexibility, Shape, rust_type_names};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
@@ -12,7 +12,7 @@ use quote::{format_ident, quote};
 /// Returns the name of an input's enum, or `None` when the input has no enumerated shapes.
 ///
 /// No other generated type ends in `Input`, so that the names cannot meet.
-pub(super) fn type_name(model: &Model<'_>, feature: &Feature) -> Option<Ident> {
+pub(super) fn type_name(model: &NamedModel<'_>, feature: &Feature) -> Option<Ident> {
     shapes(feature)?;
     let inputs = &model.function.inputs;
     let names = rust_type_names(inputs.iter().map(|input| input.name.as_str()));
@@ -21,7 +21,7 @@ pub(super) fn type_name(model: &Model<'_>, feature: &Feature) -> Option<Ident> {
 }
 
 /// Generates the enums of all inputs that have enumerated shapes.
-pub(super) fn items(model: &Model<'_>) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
     let inputs = model.function.inputs.iter();
     inputs
         .filter_map(|feature| {
@@ -42,12 +42,17 @@ fn shapes(feature: &Feature) -> Option<&[Vec<usize>]> {
 }
 
 /// Generates one enum.
-fn item(model: &Model<'_>, feature: &Feature, name: &Ident, shapes: &[Vec<usize>]) -> TokenStream {
+fn item(
+    model: &NamedModel<'_>,
+    feature: &Feature,
+    name: &Ident,
+    shapes: &[Vec<usize>],
+) -> TokenStream {
     let FeatureKind::MultiArray { data_type, .. } = &feature.kind else {
         return TokenStream::new();
     };
     let about = format!("The shapes of the input {}", docs::feature(model, "inputs", feature));
-    let element = features::element(*data_type);
+    let element = feature_type::element(*data_type);
     let variants: Vec<Ident> = shapes
         .iter()
         .map(|shape| {
@@ -59,7 +64,7 @@ fn item(model: &Model<'_>, feature: &Feature, name: &Ident, shapes: &[Vec<usize>
         .collect();
     let views: Vec<TokenStream> = shapes
         .iter()
-        .map(|shape| features::tensor_view(*data_type, &Shape::fixed(shape.clone())))
+        .map(|shape| feature_type::tensor_view(*data_type, &Shape::fixed(shape.clone())))
         .collect();
     let abouts = shapes.iter().map(|shape| format!("{data_type} `{shape:?}`."));
     let sizes: Vec<TokenStream> = shapes

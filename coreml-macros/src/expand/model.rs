@@ -1,16 +1,16 @@
-//! The `Model` of a generated module, and what it knows about its package.
+//! The `Model` of a generated module, and the description of its package.
 //!
 //! Owns: `Model`, `MODEL`, `embedded`. Must not: hold logic; `coreml_rt::private::Model` does.
-//! Flow: called by `expand.rs` per model.
+//! Flow: `expand.rs` → here, for each model; `buckets.rs` uses parts of it.
 
 use super::docs;
-use super::names::{Model, Place, identifier};
+use super::names::{NamedModel, Paths, identifier};
 use coreml_spec::{ComputeUnits, EmbeddedFile, IndexedModel};
 use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates loading and predicting.
-pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let summary = docs::model_summary(model);
     let about =
         format!("The model {summary}\n\nThreads can share it; each prediction runs on its own.");
@@ -21,7 +21,7 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         files => Some(embedded(&name, files)),
     };
     let description =
-        description(model.indexed, function, embedding.as_ref().map(|_| &name), place);
+        description(model.indexed, function, embedding.as_ref().map(|_| &name), paths);
     let common = common();
     let predicting =
         if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
@@ -51,23 +51,21 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
 
             #common
 
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4,
-            /// iOS 17.4.
+            /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+            /// 17.4.
             pub fn compute_plan(&self) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
         }
 
-        /// What the runtime finds, checks and loads the model by.
+        /// How the runtime finds, checks and loads the model.
         static MODEL: ::coreml_rt::private::Description = #description;
 
         #embedding
     }
 }
 
-/// Generates what every `Model` tells of itself.
-///
-/// Called by: [`items`], `buckets.rs`.
+/// Generates the getters that every `Model` has.
 pub(super) fn common() -> TokenStream {
     quote! {
         /// Returns what runs the model: `portable (rten 0.27)`.
@@ -84,7 +82,7 @@ pub(super) fn common() -> TokenStream {
 }
 
 /// Generates the predictions of a model without states.
-fn stateless(model: &Model<'_>) -> TokenStream {
+fn stateless(model: &NamedModel<'_>) -> TokenStream {
     let (inputs, outputs) = (&model.inputs, &model.outputs);
     quote! {
         /// Runs the model once.
@@ -94,8 +92,7 @@ fn stateless(model: &Model<'_>) -> TokenStream {
             ::core::result::Result::Ok(output)
         }
 
-        /// Runs the model once, into an output that exists already: nothing is allocated but what
-        /// the backend needs.
+        /// Runs the model once, into an existing output: only the backend allocates memory.
         pub fn predict_into(
             &self,
             input: &Input<'_>,
@@ -107,7 +104,7 @@ fn stateless(model: &Model<'_>) -> TokenStream {
 }
 
 /// Generates the predictions of a model with states.
-fn stateful(model: &Model<'_>) -> TokenStream {
+fn stateful(model: &NamedModel<'_>) -> TokenStream {
     let (inputs, outputs) = (&model.inputs, &model.outputs);
     quote! {
         /// Returns states of zeros: the beginning of a sequence of predictions.
@@ -115,7 +112,7 @@ fn stateful(model: &Model<'_>) -> TokenStream {
             self.0.new_state().map(State)
         }
 
-        /// Runs the model once; `state` is then that after the prediction.
+        /// Runs the model once, and updates `state`.
         pub fn predict(
             &self,
             state: &mut State,
@@ -126,8 +123,7 @@ fn stateful(model: &Model<'_>) -> TokenStream {
             ::core::result::Result::Ok(output)
         }
 
-        /// Runs the model once, into an output that exists already: nothing is allocated but what
-        /// the backend needs.
+        /// Runs the model once, into an existing output: only the backend allocates memory.
         pub fn predict_into(
             &self,
             state: &mut State,
@@ -139,19 +135,18 @@ fn stateful(model: &Model<'_>) -> TokenStream {
     }
 }
 
-/// Generates what the runtime loads by.
+/// Generates the `Description` that the runtime loads a model by.
 ///
-/// Called by: [`items`], `buckets.rs`.
 /// Parameters: `function` — of a package of several; `embedded` — the function that returns the
 /// files of the package.
 pub(super) fn description(
     indexed: &IndexedModel,
     function: Option<&str>,
     embedded: Option<&Ident>,
-    place: &Place,
+    paths: &Paths,
 ) -> TokenStream {
-    let (name, package, manifest) = (&indexed.name, &indexed.package, &place.manifest);
-    let built = place.beside(package);
+    let (name, package, manifest) = (&indexed.name, &indexed.package, &paths.manifest);
+    let built = paths.beside(package);
     // The runtime compares it with the package; a string costs the compiler nothing, a tree of
     // structs would.
     let interface = serde_json::to_string(&indexed.interface).unwrap_or_default();

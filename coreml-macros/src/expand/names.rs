@@ -1,6 +1,6 @@
 //! Names in generated code, and paths in it.
 //!
-//! Owns: which identifier each model and feature gets, and the manifest key that each stands under.
+//! Owns: the identifier of each model and feature, and its manifest key.
 //! Flow: `expand.rs` makes these once; every other file of this folder reads them.
 
 use crate::load::Built;
@@ -12,15 +12,15 @@ use std::borrow::Cow;
 use std::path::Path;
 
 /// A package with its names.
-pub(super) struct Package<'a> {
+pub(super) struct NamedPackage<'a> {
     /// Name of its module; not used by a manifest with a single model.
     pub(super) module: Ident,
     /// Its functions: one, or several that each have a module of their own.
-    pub(super) functions: Vec<Model<'a>>,
+    pub(super) functions: Vec<NamedModel<'a>>,
 }
 
 /// A function of a package with its names: what a model is, unless the package has several.
-pub(super) struct Model<'a> {
+pub(super) struct NamedModel<'a> {
     /// The manifest's name for it.
     pub(super) name: &'a str,
     /// The model as the build describes it; of buckets in several packages the smallest.
@@ -53,7 +53,7 @@ pub(super) struct Bucket<'a> {
     pub(super) function: Option<&'a str>,
 }
 
-impl<'a> Model<'a> {
+impl<'a> NamedModel<'a> {
     /// Returns the samples, by their names.
     pub(super) fn samples(&self) -> impl Iterator<Item = &'a str> {
         let own = self.buckets.is_empty().then(|| self.indexed.samples_of(&self.function.name));
@@ -69,8 +69,8 @@ impl<'a> Model<'a> {
 /// Names the models of a manifest, their functions and their features.
 ///
 /// Errors: two models or functions with the same identifier, and an index that contradicts itself.
-pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
-    let mut named: Vec<Package<'_>> = Vec::with_capacity(models.models.len());
+pub(super) fn packages(models: &Models) -> Result<Vec<NamedPackage<'_>>, String> {
+    let mut named: Vec<NamedPackage<'_>> = Vec::with_capacity(models.models.len());
     let groups: Vec<&[IndexedModel]> = models.models.chunk_by(is_same_model).collect();
     for (packages, module) in
         groups.iter().zip(modules("models", groups.iter().filter_map(|group| name_of(group)))?)
@@ -88,7 +88,7 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
         if interface.buckets.is_some() || indexed.bucket_of.is_some() {
             let (function, buckets) = buckets(name, packages, default)?;
             let [inputs, outputs, states] = named_features(&function);
-            let model = Model {
+            let model = NamedModel {
                 name,
                 indexed,
                 function: Cow::Owned(function),
@@ -100,7 +100,7 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
                 outputs,
                 states,
             };
-            named.push(Package { functions: vec![model], module });
+            named.push(NamedPackage { functions: vec![model], module });
             continue;
         }
         let functions = &interface.functions;
@@ -114,7 +114,7 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
                 (module.clone(), table.clone())
             };
             let (function, buckets) = (Cow::Borrowed(function), Vec::new());
-            Model {
+            NamedModel {
                 name,
                 indexed,
                 function,
@@ -127,7 +127,7 @@ pub(super) fn packages(models: &Models) -> Result<Vec<Package<'_>>, String> {
                 states,
             }
         });
-        named.push(Package { functions: functions.collect(), module });
+        named.push(NamedPackage { functions: functions.collect(), module });
     }
     match named.len() {
         0 => Err("the manifest has no model: add a table `[model]`".to_owned()),
@@ -229,8 +229,8 @@ pub(super) fn key(name: &str) -> String {
     }
 }
 
-/// Where the manifest's build products lie, as text for generated code.
-pub(super) struct Place {
+/// Paths of the manifest's build products, as text for generated code.
+pub(super) struct Paths {
     /// The manifest, as the attribute names it.
     pub(super) manifest: String,
     /// The folder of packages and samples, absolute.
@@ -239,7 +239,7 @@ pub(super) struct Place {
     pub(super) index_file: String,
 }
 
-impl Place {
+impl Paths {
     /// Converts the paths to text.
     ///
     /// Errors: a path that is not Unicode, which no string literal can hold.

@@ -1,16 +1,16 @@
 //! The generated test that compares a model with PyTorch.
 //!
-//! Owns: `mod parity`. Must not: judge; `coreml_rt::parity` does. Flow: called by `expand.rs` per
-//! model.
+//! Owns: `mod parity`. Must not: judge; `coreml_rt::parity` does.
+//! Flow: `expand.rs` → here, for each model.
 
-use super::names::{Model, Place};
+use super::names::{NamedModel, Paths};
 use coreml_spec::Tolerance;
 use proc_macro2::TokenStream;
 use quote::quote;
 
 /// Generates the test, or nothing when the conversion kept no samples.
-pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
-    let samples: Vec<String> = model.samples().map(|sample| place.beside(sample)).collect();
+pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
+    let samples: Vec<String> = model.samples().map(|sample| paths.beside(sample)).collect();
     if samples.is_empty() {
         return TokenStream::new();
     }
@@ -36,8 +36,8 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {
-            /// Prints the figures of every sample, and fails when one is not what the manifest's
-            /// `parity` asks.
+            /// Prints the figures of every sample, and fails when one does not meet the manifest's
+            /// `parity`.
             #[test]
             fn matches_pytorch() {
                 let passed = ::coreml_rt::private::#test(
@@ -46,8 +46,7 @@ pub(super) fn items(model: &Model<'_>, place: &Place) -> TokenStream {
                     ::coreml_rt::Tolerance::#tolerance,
                     #metric,
                 );
-                ::core::assert!(passed, "the model does not match PyTorch: the figures stand \
-                    above");
+                ::core::assert!(passed, "the model does not match PyTorch; see the figures above");
             }
         }
     }

@@ -2,35 +2,36 @@
 //!
 //! Owns: the struct, and the typed access to each state. Must not: hold tensors;
 //! `coreml_rt::private::State` does.
-//! Flow: called by `expand.rs` per model.
+//! Flow: `expand.rs` → here, for each model.
 
-use super::names::Model;
-use super::{docs, features};
+use super::names::NamedModel;
+use super::{docs, feature_type};
 use coreml_spec::FeatureKind;
 use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 
 /// Generates the struct, or nothing when the model has no states.
-pub(super) fn items(model: &Model<'_>) -> TokenStream {
+pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
     if model.function.states.is_empty() {
         return TokenStream::new();
     }
     let about = format!(
-        "What `{}` remembers between predictions of one sequence; zero at first.\n\nMade by \
-        [`Model::new_state`].",
+        "The states of `{}` in one sequence of predictions; zero at first.\n\
+         \n\
+         Made by [`Model::new_state`].",
         docs::code(model.name)
     );
     let accesses = model.function.states.iter().zip(&model.states).enumerate().map(
         |(at, (feature, getter))| {
-            // Whatever is no tensor was refused before: support.rs.
+            // `support.rs` has refused everything that is not a tensor.
             let FeatureKind::MultiArray { data_type, shape } = &feature.kind else {
                 return TokenStream::new();
             };
             let (setter, index) = (format_ident!("set_{getter}"), Literal::usize_unsuffixed(at));
             let (element, dims, tensor) = (
-                features::element(*data_type),
-                features::dims(shape),
-                features::tensor(*data_type, shape),
+                feature_type::element(*data_type),
+                feature_type::dims(shape),
+                feature_type::tensor(*data_type, shape),
             );
             let what = docs::feature(model, "states", feature);
             let (about_get, about_set) =

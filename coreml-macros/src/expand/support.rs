@@ -1,9 +1,9 @@
 //! What generated code cannot express yet.
 //!
-//! Owns: the list, and the message. What is not refused here must be generated right.
-//! Flow: called by `expand.rs` before anything is generated.
+//! Owns: the list, and the message. Generated code must be right for everything that passes here.
+//! Flow: `expand.rs` → here, before anything is generated.
 
-use super::names::{Model, Package};
+use super::names::{NamedModel, NamedPackage};
 use coreml_spec::{DataType, FeatureKind, Flexibility, Function, Labels};
 use std::collections::HashSet;
 
@@ -13,7 +13,7 @@ const LARGEST_RANK: usize = 6;
 /// Checks that every model can have types.
 ///
 /// Errors: one line per problem, of all models.
-pub(super) fn check(manifest: &str, packages: &[Package<'_>]) -> Result<(), String> {
+pub(super) fn check(manifest: &str, packages: &[NamedPackage<'_>]) -> Result<(), String> {
     let problems: Vec<String> = packages
         .iter()
         .flat_map(|package| &package.functions)
@@ -30,7 +30,7 @@ pub(super) fn check(manifest: &str, packages: &[Package<'_>]) -> Result<(), Stri
 }
 
 /// Returns what is wrong with one model.
-fn problems(model: &Model<'_>) -> Vec<String> {
+fn problems(model: &NamedModel<'_>) -> Vec<String> {
     let function = &model.function;
     let mut problems = Vec::new();
     if function.inputs.is_empty() {
@@ -78,8 +78,8 @@ fn feature_problem(role: &str, kind: &FeatureKind, function: &Function) -> Optio
     }
 }
 
-/// Returns what is wrong with the labels of a classifier: equal ones are one class to Core ML,
-/// whose answer would then lack the others.
+/// Returns what is wrong with the labels of a classifier. Core ML treats equal labels as one class,
+/// and its results would lack the others.
 fn label_problem(labels: &Labels) -> Option<String> {
     /// Returns the first element that occurred before.
     fn repeated<T: std::hash::Hash + Eq>(labels: &[T]) -> Option<&T> {

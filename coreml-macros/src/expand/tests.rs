@@ -1,6 +1,6 @@
 //! Snapshots of generated code, and the refusals.
 //!
-//! The snapshots lie in `tests/snapshots`; `BLESS=1 cargo test -p coreml-macros` writes them anew.
+//! The snapshots are in `tests/snapshots`; `BLESS=1 cargo test -p coreml-macros` writes them again.
 
 use super::*;
 use coreml_spec::{
@@ -31,26 +31,18 @@ fn model(name: &str, inputs: Vec<Feature>, outputs: Vec<Feature>) -> IndexedMode
         symbols: Vec::new(),
         classifier: None,
     };
+    let interface = Interface {
+        specification_version: 7,
+        default_function: "main".to_owned(),
+        functions: vec![main],
+        buckets: None,
+    };
     IndexedModel {
-        name: name.to_owned(),
-        bucket_of: None,
-        description: String::new(),
         source: format!("python/net.py:{name}"),
-        interface: Interface {
-            specification_version: 7,
-            default_function: "main".to_owned(),
-            functions: vec![main],
-            buckets: None,
-        },
         digest: "0".repeat(64),
-        content_digest: None,
-        package: format!("{name}.mlpackage"),
         samples: vec![format!("{name}.samples.0.safetensors")],
         tolerance: Tolerance::Psnr(40.0),
-        metric: None,
-        compute_units: ComputeUnits::All,
-        allow: Vec::new(),
-        embedded: Vec::new(),
+        ..IndexedModel::new(name, interface)
     }
 }
 
@@ -67,7 +59,7 @@ fn classify(model: &mut IndexedModel, labels: Labels) {
     function.classifier = Some(Classifier { label, probabilities, labels });
 }
 
-/// Expands the models of `net.toml` as they would lie below `/out`.
+/// Expands the models of `net.toml`, as if built below `/out`.
 fn expanded(single: bool, models: Vec<IndexedModel>) -> Result<String, String> {
     let folder = PathBuf::from("/out/coreml/net.toml");
     let index_file = folder.join("index.json");
@@ -214,7 +206,7 @@ fn several_functions_of_one_package() {
     assert_eq!(
         expanded(false, vec![decoder]).unwrap_err(),
         "the functions `single_step` and `single step` would both be `single_step`: rename one of \
-        them"
+         them"
     );
 }
 

@@ -32,10 +32,16 @@ fn no_build_script() {
     assert_eq!(
         message("digits.toml", &environment),
         "`digits.toml` has not been built, because this package has no build script. Add a file \
-        build.rs beside \
-         Cargo.toml:\n\n    fn main() \
-         {\n        coreml_build::compile(\"digits.toml\");\n    }\n\nand to \
-         Cargo.toml:\n\n    [build-dependencies]\n    coreml-build = \"=0.1.0\""
+         build.rs beside Cargo.toml:\n\
+         \n    \
+         fn main() {\n        \
+         coreml_build::compile(\"digits.toml\");\n    \
+         }\n\
+         \n\
+         and to Cargo.toml:\n\
+         \n    \
+         [build-dependencies]\n    \
+         coreml-build = \"=0.1.0\""
     );
 }
 
@@ -54,7 +60,8 @@ fn manifest_that_is_not_listed() {
     assert_eq!(
         message("digits.toml", &environment),
         "build.rs does not build `digits.toml` (it builds `a.toml`, `m/b.toml`). Add to its \
-        `main`:\n\n    \
+         `main`:\n\
+         \n    \
          coreml_build::compile(\"digits.toml\");"
     );
     let (_root, environment) = package(&[]);

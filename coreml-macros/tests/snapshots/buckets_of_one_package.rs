@@ -10,7 +10,7 @@ Generated from `net.toml`:
     const _: &[u8] = ::core::include_bytes!("/out/coreml/net.toml/index.json");
     /**The model `text`, made from `python/net.py:text`.
 
-It is there in several sizes ([`Bucket`]): a prediction runs the smallest that its input fits into, with the input padded and the output cut to the true length. Each is loaded when it is first needed.
+It exists in several sizes ([`Bucket`]): a prediction pads its input to the smallest size that it fits into, and trims the output to the true length. Each size is loaded on first use.
 
 Threads can share it; each prediction runs on its own.*/
     #[derive(Debug)]
@@ -20,7 +20,7 @@ Threads can share it; each prediction runs on its own.*/
         pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
             Self::load_with(&::coreml_rt::LoadOptions::new())
         }
-        /// Finds all buckets and loads the smallest; the others are loaded when they are first needed.
+        /// Finds all buckets and loads the smallest; the others are loaded on first use.
         pub fn load_with(
             options: &::coreml_rt::LoadOptions,
         ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
@@ -28,7 +28,7 @@ Threads can share it; each prediction runs on its own.*/
                 Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?),
             )
         }
-        /// Loads a bucket now, unless it is loaded, so that no prediction waits for it.
+        /// Loads a bucket now, unless it is loaded already, so that no prediction waits for it.
         pub fn load_bucket(
             &self,
             bucket: Bucket,
@@ -48,8 +48,8 @@ Threads can share it; each prediction runs on its own.*/
             self.predict_into(input, &mut output)?;
             ::core::result::Result::Ok(output)
         }
-        /// Runs the smallest bucket that the input fits into, into an output that exists already: its memory, and that
-        /// of padding, is used again.
+        /// Runs the smallest bucket that the input fits into, into an existing output: its
+        /// memory, and that of padding, is reused.
         pub fn predict_into(
             &self,
             input: &Input<'_>,
@@ -65,12 +65,13 @@ Threads can share it; each prediction runs on its own.*/
         pub fn backend(&self) -> &str {
             self.0.backend()
         }
-        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is
+        /// embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
     }
-    /**A size of `text`: how long dimension 1 of `ids` is in it.
+    /**A size of `text`: the length of dimension 1 of `ids`.
 
 Manifest key: `model.buckets`.*/
     #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -83,7 +84,7 @@ Manifest key: `model.buckets`.*/
     impl Bucket {
         /// Every bucket, the smallest first.
         pub const ALL: [Self; 2] = [Self::Size8, Self::Size16];
-        /// Returns the length that it is made for.
+        /// Returns the largest length that the bucket takes.
         pub const fn size(self) -> ::core::primitive::usize {
             match self {
                 Self::Size8 => 8,
@@ -91,8 +92,7 @@ Manifest key: `model.buckets`.*/
             }
         }
         /// Returns the smallest bucket that takes `length`: the one that a prediction runs.
-        ///
-        /// Errors: no bucket does.
+        /// Errors: no bucket takes it.
         pub fn smallest(
             length: ::core::primitive::usize,
         ) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
@@ -109,7 +109,7 @@ Manifest key: `model.buckets`.*/
             }
         }
     }
-    /// What the runtime finds, checks and loads each bucket by.
+    /// How the runtime finds, checks and loads each bucket.
     static BUCKETS: [(::core::primitive::usize, ::coreml_rt::private::Description); 2] = [
         (
             8,
@@ -147,15 +147,15 @@ Manifest key: `model.buckets`.*/
         ) -> ::coreml_rt::Completion<Self> {
             ::coreml_rt::private::BucketedModel::load_async(&BUCKETS, options, Self)
         }
-        ///Runs the smallest bucket that the input fits into, without waiting for it; any number of predictions may be under way. The input is copied before this returns, and a bucket that is not loaded yet is loaded: see [`load_bucket`](Self::load_bucket). Core ML can do so since macOS 14 and iOS 17.
+        ///Starts the smallest bucket that the input fits into and returns at once; any number of predictions may run at the same time. Before it returns, the input is copied, and the bucket is loaded on first use: see [`load_bucket`](Self::load_bucket). On Apple's systems this needs macOS 14 or iOS 17.
         pub fn predict_async(
             &self,
             input: &Input<'_>,
         ) -> ::coreml_rt::Completion<Output> {
             self.predict_into_async(input, Output::zeros())
         }
-        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-        /// they are.
+        /// Does the same into an existing output, and returns it unless the prediction fails: large
+        /// outputs are written in place.
         pub fn predict_into_async(
             &self,
             input: &Input<'_>,
@@ -163,7 +163,7 @@ Manifest key: `model.buckets`.*/
         ) -> ::coreml_rt::Completion<Output> {
             self.0.predict_async([&input.ids, &input.temperature], output)
         }
-        ///Runs each input in its bucket, those of a bucket as one request, and returns the outputs in the order of the inputs.
+        ///Runs each input in its bucket, the inputs of one bucket as one request, and returns the outputs in the order of the inputs.
         pub fn predict_batch(
             &self,
             inputs: &[Input<'_>],
@@ -190,7 +190,7 @@ Manifest key: `model.buckets`.*/
             with(&mut [&mut self.hidden, &mut self.pooled]);
         }
     }
-    ///What `text` takes.
+    ///The inputs of `text`.
     #[derive(Clone, Copy, Debug)]
     pub struct Input<'a> {
         /**`ids`: int32 `[1, 2..=16]`.
@@ -206,7 +206,7 @@ Manifest key: `model.inputs.ids`.*/
 Manifest key: `model.inputs.temperature`.*/
         pub temperature: ::coreml_rt::TensorView<'a, f32, (::coreml_rt::Fixed<1>,)>,
     }
-    ///What `text` gives.
+    ///The outputs of `text`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Output {
         /**`hidden`: float16 `[1, 2..=16, 4]`.
@@ -225,7 +225,7 @@ Manifest key: `model.outputs.pooled`.*/
         >,
     }
     impl Output {
-        ///Returns an output of zeros, to predict into. What is flexible has its smallest sizes, and takes those of the prediction.
+        ///Returns an output of zeros, to predict into. Flexible dimensions have their smallest sizes until a prediction changes them.
         pub fn zeros() -> Self {
             Self {
                 hidden: ::coreml_rt::Tensor::smallest(),
@@ -241,7 +241,8 @@ Manifest key: `model.outputs.pooled`.*/
     /// Compares the model with PyTorch, on the samples that the conversion kept.
     #[cfg(test)]
     mod parity {
-        /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+        /// Prints the figures of every sample, and fails when one does not meet the manifest's
+        /// `parity`.
         #[test]
         fn matches_pytorch() {
             let passed = ::coreml_rt::private::parity_test_of_buckets(
@@ -255,7 +256,7 @@ Manifest key: `model.outputs.pooled`.*/
                 ::core::option::Option::None,
             );
             ::core::assert!(
-                passed, "the model does not match PyTorch: the figures stand above"
+                passed, "the model does not match PyTorch; see the figures above"
             );
         }
     }

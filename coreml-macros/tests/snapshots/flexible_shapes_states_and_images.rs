@@ -26,7 +26,8 @@ Threads can share it; each prediction runs on its own.*/
                 Self(::coreml_rt::private::Model::load(&MODEL, options)?),
             )
         }
-        /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+        /// Runs the model once on zeros, so that the first prediction takes no longer than the
+        /// others.
         pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
             self.0.prewarm()
         }
@@ -34,7 +35,7 @@ Threads can share it; each prediction runs on its own.*/
         pub fn new_state(&self) -> ::core::result::Result<State, ::coreml_rt::Error> {
             self.0.new_state().map(State)
         }
-        /// Runs the model once; `state` is then that after the prediction.
+        /// Runs the model once, and updates `state`.
         pub fn predict(
             &self,
             state: &mut State,
@@ -44,7 +45,7 @@ Threads can share it; each prediction runs on its own.*/
             self.predict_into(state, input, &mut output)?;
             ::core::result::Result::Ok(output)
         }
-        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        /// Runs the model once, into an existing output: only the backend allocates memory.
         pub fn predict_into(
             &self,
             state: &mut State,
@@ -62,18 +63,20 @@ Threads can share it; each prediction runs on its own.*/
         pub fn backend(&self) -> &str {
             self.0.backend()
         }
-        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is
+        /// embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
-        /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+        /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+        /// 17.4.
         pub fn compute_plan(
             &self,
         ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
             self.0.compute_plan()
         }
     }
-    /// What the runtime finds, checks and loads the model by.
+    /// How the runtime finds, checks and loads the model.
     static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
         name: "net",
         manifest: "net.toml",
@@ -92,8 +95,8 @@ Threads can share it; each prediction runs on its own.*/
         ) -> ::coreml_rt::Completion<Self> {
             ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
         }
-        /// Runs the model once, without waiting for it. The input is copied before this returns; the states come back with
-        /// the output, and are lost when the prediction fails.
+        /// Starts one prediction and returns at once. The input is copied before; the states come
+        /// back with the output, and are lost when the prediction fails.
         pub fn predict_async(
             &self,
             state: State,
@@ -101,8 +104,8 @@ Threads can share it; each prediction runs on its own.*/
         ) -> ::coreml_rt::Completion<(State, Output)> {
             self.predict_into_async(state, input, Output::zeros())
         }
-        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-        /// they are.
+        /// Does the same into an existing output, and returns it unless the prediction fails: large
+        /// outputs are written in place.
         pub fn predict_into_async(
             &self,
             state: State,
@@ -126,7 +129,7 @@ Threads can share it; each prediction runs on its own.*/
             with(&mut [&mut self.logits, &mut self.drawn]);
         }
     }
-    ///What `net` takes.
+    ///The inputs of `net`.
     #[derive(Clone, Copy, Debug)]
     pub struct Input<'a> {
         /**`ids`: int32 `[1, 1..=512]`.
@@ -151,7 +154,7 @@ Manifest key: `model.inputs.photo`.*/
             ::coreml_rt::Fixed<20>,
         >,
     }
-    ///What `net` gives.
+    ///The outputs of `net`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Output {
         /**`logits`: int32 `[1, 0..]`. Dimension 1 has the size of dimension 1 of `ids`.
@@ -174,7 +177,7 @@ Manifest key: `model.outputs.drawn`.*/
         >,
     }
     impl Output {
-        ///Returns an output of zeros, to predict into. What is flexible has its smallest sizes, and takes those of the prediction.
+        ///Returns an output of zeros, to predict into. Flexible dimensions have their smallest sizes until a prediction changes them.
         pub fn zeros() -> Self {
             Self {
                 logits: ::coreml_rt::Tensor::smallest(),
@@ -280,7 +283,7 @@ Manifest key: `model.inputs.mask`.*/
             }
         }
     }
-    /**What `net` remembers between predictions of one sequence; zero at first.
+    /**The states of `net` in one sequence of predictions; zero at first.
 
 Made by [`Model::new_state`].*/
     #[derive(Debug)]
@@ -341,7 +344,8 @@ Manifest key: `model.states.position`.*/
     /// Compares the model with PyTorch, on the samples that the conversion kept.
     #[cfg(test)]
     mod parity {
-        /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+        /// Prints the figures of every sample, and fails when one does not meet the manifest's
+        /// `parity`.
         #[test]
         fn matches_pytorch() {
             let passed = ::coreml_rt::private::parity_test(
@@ -351,7 +355,7 @@ Manifest key: `model.states.position`.*/
                 ::core::option::Option::None,
             );
             ::core::assert!(
-                passed, "the model does not match PyTorch: the figures stand above"
+                passed, "the model does not match PyTorch; see the figures above"
             );
         }
     }

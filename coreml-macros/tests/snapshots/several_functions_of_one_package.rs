@@ -26,7 +26,8 @@ Generated from `net.toml`:
         pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
             Self::load_with(&::coreml_rt::LoadOptions::new())
         }
-        /// Finds and loads each model. A path in `options` is the folder that holds all packages.
+        /// Finds and loads each model. A path in `options` is the folder that holds all
+        /// packages.
         pub fn load_with(
             options: &::coreml_rt::LoadOptions,
         ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
@@ -63,7 +64,8 @@ Generated from `net.toml`:
             pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 Self::load_with(&::coreml_rt::LoadOptions::new())
             }
-            /// Finds and loads each model. A path in `options` is the folder that holds all packages.
+            /// Finds and loads each model. A path in `options` is the folder that holds all
+            /// packages.
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
@@ -104,7 +106,8 @@ Threads can share it; each prediction runs on its own.*/
                         Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                     )
                 }
-                /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+                /// Runs the model once on zeros, so that the first prediction takes no longer than the
+                /// others.
                 pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                     self.0.prewarm()
                 }
@@ -117,7 +120,7 @@ Threads can share it; each prediction runs on its own.*/
                     self.predict_into(input, &mut output)?;
                     ::core::result::Result::Ok(output)
                 }
-                /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+                /// Runs the model once, into an existing output: only the backend allocates memory.
                 pub fn predict_into(
                     &self,
                     input: &Input<'_>,
@@ -129,11 +132,13 @@ Threads can share it; each prediction runs on its own.*/
                 pub fn backend(&self) -> &str {
                     self.0.backend()
                 }
-                /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+                /// Returns the folder of the package or of the compiled model, or `None` when the model is
+                /// embedded in the program.
                 pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                     self.0.path()
                 }
-                /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+                /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+                /// 17.4.
                 pub fn compute_plan(
                     &self,
                 ) -> ::core::result::Result<
@@ -143,7 +148,7 @@ Threads can share it; each prediction runs on its own.*/
                     self.0.compute_plan()
                 }
             }
-            /// What the runtime finds, checks and loads the model by.
+            /// How the runtime finds, checks and loads the model.
             static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
                 name: "decoder",
                 manifest: "net.toml",
@@ -162,15 +167,15 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::coreml_rt::Completion<Self> {
                     ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
                 }
-                ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
+                ///Starts one prediction and returns at once; any number may run at the same time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.
                 pub fn predict_async(
                     &self,
                     input: &Input<'_>,
                 ) -> ::coreml_rt::Completion<Output> {
                     self.predict_into_async(input, Output::zeros())
                 }
-                /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-                /// they are.
+                /// Does the same into an existing output, and returns it unless the prediction fails: large
+                /// outputs are written in place.
                 pub fn predict_into_async(
                     &self,
                     input: &Input<'_>,
@@ -209,7 +214,7 @@ Threads can share it; each prediction runs on its own.*/
                     with(&mut [&mut self.logits]);
                 }
             }
-            ///What `decoder` takes.
+            ///The inputs of `decoder`.
             #[derive(Clone, Copy, Debug)]
             pub struct Input<'a> {
                 /**`ids`: int32 `[1, 8]`.
@@ -221,7 +226,7 @@ Manifest key: `models.decoder.functions.main.inputs.ids`.*/
                     (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<8>),
                 >,
             }
-            ///What `decoder` gives.
+            ///The outputs of `decoder`.
             #[derive(Clone, Debug, PartialEq)]
             pub struct Output {
                 /**`logits`: float16 `[1, 10]`.
@@ -268,7 +273,8 @@ Threads can share it; each prediction runs on its own.*/
                         Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                     )
                 }
-                /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+                /// Runs the model once on zeros, so that the first prediction takes no longer than the
+                /// others.
                 pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                     self.0.prewarm()
                 }
@@ -278,7 +284,7 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::core::result::Result<State, ::coreml_rt::Error> {
                     self.0.new_state().map(State)
                 }
-                /// Runs the model once; `state` is then that after the prediction.
+                /// Runs the model once, and updates `state`.
                 pub fn predict(
                     &self,
                     state: &mut State,
@@ -288,7 +294,7 @@ Threads can share it; each prediction runs on its own.*/
                     self.predict_into(state, input, &mut output)?;
                     ::core::result::Result::Ok(output)
                 }
-                /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+                /// Runs the model once, into an existing output: only the backend allocates memory.
                 pub fn predict_into(
                     &self,
                     state: &mut State,
@@ -306,11 +312,13 @@ Threads can share it; each prediction runs on its own.*/
                 pub fn backend(&self) -> &str {
                     self.0.backend()
                 }
-                /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+                /// Returns the folder of the package or of the compiled model, or `None` when the model is
+                /// embedded in the program.
                 pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                     self.0.path()
                 }
-                /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+                /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+                /// 17.4.
                 pub fn compute_plan(
                     &self,
                 ) -> ::core::result::Result<
@@ -320,7 +328,7 @@ Threads can share it; each prediction runs on its own.*/
                     self.0.compute_plan()
                 }
             }
-            /// What the runtime finds, checks and loads the model by.
+            /// How the runtime finds, checks and loads the model.
             static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
                 name: "decoder",
                 manifest: "net.toml",
@@ -339,8 +347,8 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::coreml_rt::Completion<Self> {
                     ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
                 }
-                /// Runs the model once, without waiting for it. The input is copied before this returns; the states come back with
-                /// the output, and are lost when the prediction fails.
+                /// Starts one prediction and returns at once. The input is copied before; the states come
+                /// back with the output, and are lost when the prediction fails.
                 pub fn predict_async(
                     &self,
                     state: State,
@@ -348,8 +356,8 @@ Threads can share it; each prediction runs on its own.*/
                 ) -> ::coreml_rt::Completion<(State, Output)> {
                     self.predict_into_async(state, input, Output::zeros())
                 }
-                /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-                /// they are.
+                /// Does the same into an existing output, and returns it unless the prediction fails: large
+                /// outputs are written in place.
                 pub fn predict_into_async(
                     &self,
                     state: State,
@@ -369,7 +377,7 @@ Threads can share it; each prediction runs on its own.*/
                     with(&mut [&mut self.logits]);
                 }
             }
-            ///What `decoder` takes.
+            ///The inputs of `decoder`.
             #[derive(Clone, Copy, Debug)]
             pub struct Input<'a> {
                 /**`id`: int32 `[1, 1]`.
@@ -381,7 +389,7 @@ Manifest key: `models.decoder.functions."single step".inputs.id`.*/
                     (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<1>),
                 >,
             }
-            ///What `decoder` gives.
+            ///The outputs of `decoder`.
             #[derive(Clone, Debug, PartialEq)]
             pub struct Output {
                 /**`logits`: float16 `[1, 10]`.
@@ -405,7 +413,7 @@ Manifest key: `models.decoder.functions."single step".outputs.logits`.*/
                     Self::zeros()
                 }
             }
-            /**What `decoder` remembers between predictions of one sequence; zero at first.
+            /**The states of `decoder` in one sequence of predictions; zero at first.
 
 Made by [`Model::new_state`].*/
             #[derive(Debug)]
@@ -442,7 +450,8 @@ Manifest key: `models.decoder.functions."single step".states.cache`.*/
             /// Compares the model with PyTorch, on the samples that the conversion kept.
             #[cfg(test)]
             mod parity {
-                /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+                /// Prints the figures of every sample, and fails when one does not meet the manifest's
+                /// `parity`.
                 #[test]
                 fn matches_pytorch() {
                     let passed = ::coreml_rt::private::parity_test(
@@ -454,8 +463,7 @@ Manifest key: `models.decoder.functions."single step".states.cache`.*/
                         ::core::option::Option::None,
                     );
                     ::core::assert!(
-                        passed,
-                        "the model does not match PyTorch: the figures stand above"
+                        passed, "the model does not match PyTorch; see the figures above"
                     );
                 }
             }
@@ -483,7 +491,8 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
-            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the
+            /// others.
             pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.prewarm()
             }
@@ -496,7 +505,7 @@ Threads can share it; each prediction runs on its own.*/
                 self.predict_into(input, &mut output)?;
                 ::core::result::Result::Ok(output)
             }
-            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            /// Runs the model once, into an existing output: only the backend allocates memory.
             pub fn predict_into(
                 &self,
                 input: &Input<'_>,
@@ -508,18 +517,20 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is
+            /// embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+            /// 17.4.
             pub fn compute_plan(
                 &self,
             ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
         }
-        /// What the runtime finds, checks and loads the model by.
+        /// How the runtime finds, checks and loads the model.
         static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
             name: "other",
             manifest: "net.toml",
@@ -538,15 +549,15 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Starts one prediction and returns at once; any number may run at the same time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
                 self.predict_into_async(input, Output::zeros())
             }
-            /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-            /// they are.
+            /// Does the same into an existing output, and returns it unless the prediction fails: large
+            /// outputs are written in place.
             pub fn predict_into_async(
                 &self,
                 input: &Input<'_>,
@@ -580,7 +591,7 @@ Threads can share it; each prediction runs on its own.*/
                 with(&mut []);
             }
         }
-        ///What `other` takes.
+        ///The inputs of `other`.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {
             /**`x`: float32 `[1]`.
@@ -588,7 +599,7 @@ Threads can share it; each prediction runs on its own.*/
 Manifest key: `models.other.inputs.x`.*/
             pub x: ::coreml_rt::TensorView<'a, f32, (::coreml_rt::Fixed<1>,)>,
         }
-        ///What `other` gives.
+        ///The outputs of `other`.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Output {}
         impl Output {
@@ -605,7 +616,8 @@ Manifest key: `models.other.inputs.x`.*/
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {
-            /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+            /// Prints the figures of every sample, and fails when one does not meet the manifest's
+            /// `parity`.
             #[test]
             fn matches_pytorch() {
                 let passed = ::coreml_rt::private::parity_test(
@@ -615,7 +627,7 @@ Manifest key: `models.other.inputs.x`.*/
                     ::core::option::Option::None,
                 );
                 ::core::assert!(
-                    passed, "the model does not match PyTorch: the figures stand above"
+                    passed, "the model does not match PyTorch; see the figures above"
                 );
             }
         }

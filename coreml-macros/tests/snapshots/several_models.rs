@@ -22,7 +22,8 @@ Generated from `net.toml`:
         pub fn load() -> ::core::result::Result<Self, ::coreml_rt::Error> {
             Self::load_with(&::coreml_rt::LoadOptions::new())
         }
-        /// Finds and loads each model. A path in `options` is the folder that holds all packages.
+        /// Finds and loads each model. A path in `options` is the folder that holds all
+        /// packages.
         pub fn load_with(
             options: &::coreml_rt::LoadOptions,
         ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
@@ -63,7 +64,8 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
-            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the
+            /// others.
             pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.prewarm()
             }
@@ -76,7 +78,7 @@ Threads can share it; each prediction runs on its own.*/
                 self.predict_into(input, &mut output)?;
                 ::core::result::Result::Ok(output)
             }
-            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            /// Runs the model once, into an existing output: only the backend allocates memory.
             pub fn predict_into(
                 &self,
                 input: &Input<'_>,
@@ -88,18 +90,20 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is
+            /// embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+            /// 17.4.
             pub fn compute_plan(
                 &self,
             ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
         }
-        /// What the runtime finds, checks and loads the model by.
+        /// How the runtime finds, checks and loads the model.
         static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
             name: "encoder",
             manifest: "net.toml",
@@ -118,15 +122,15 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Starts one prediction and returns at once; any number may run at the same time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
                 self.predict_into_async(input, Output::zeros())
             }
-            /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-            /// they are.
+            /// Does the same into an existing output, and returns it unless the prediction fails: large
+            /// outputs are written in place.
             pub fn predict_into_async(
                 &self,
                 input: &Input<'_>,
@@ -160,7 +164,7 @@ Threads can share it; each prediction runs on its own.*/
                 with(&mut [&mut self.audio_features]);
             }
         }
-        ///What `encoder` takes.
+        ///The inputs of `encoder`.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {
             /**`mel`: float16 `[1, 80, 3000]`.
@@ -172,7 +176,7 @@ Manifest key: `models.encoder.inputs.mel`.*/
                 (::coreml_rt::Fixed<1>, ::coreml_rt::Fixed<80>, ::coreml_rt::Fixed<3000>),
             >,
         }
-        ///What `encoder` gives.
+        ///The outputs of `encoder`.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Output {
             /**`audio.features`: float16 `[1, 1500, 384]`.
@@ -203,7 +207,8 @@ Manifest key: `models.encoder.outputs."audio.features"`.*/
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {
-            /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+            /// Prints the figures of every sample, and fails when one does not meet the manifest's
+            /// `parity`.
             #[test]
             fn matches_pytorch() {
                 let passed = ::coreml_rt::private::parity_test(
@@ -218,7 +223,7 @@ Manifest key: `models.encoder.outputs."audio.features"`.*/
                     ),
                 );
                 ::core::assert!(
-                    passed, "the model does not match PyTorch: the figures stand above"
+                    passed, "the model does not match PyTorch; see the figures above"
                 );
             }
         }
@@ -245,7 +250,8 @@ Threads can share it; each prediction runs on its own.*/
                     Self(::coreml_rt::private::Model::load(&MODEL, options)?),
                 )
             }
-            /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+            /// Runs the model once on zeros, so that the first prediction takes no longer than the
+            /// others.
             pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.prewarm()
             }
@@ -258,7 +264,7 @@ Threads can share it; each prediction runs on its own.*/
                 self.predict_into(input, &mut output)?;
                 ::core::result::Result::Ok(output)
             }
-            /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+            /// Runs the model once, into an existing output: only the backend allocates memory.
             pub fn predict_into(
                 &self,
                 input: &Input<'_>,
@@ -274,18 +280,20 @@ Threads can share it; each prediction runs on its own.*/
             pub fn backend(&self) -> &str {
                 self.0.backend()
             }
-            /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+            /// Returns the folder of the package or of the compiled model, or `None` when the model is
+            /// embedded in the program.
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
-            /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+            /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+            /// 17.4.
             pub fn compute_plan(
                 &self,
             ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
         }
-        /// What the runtime finds, checks and loads the model by.
+        /// How the runtime finds, checks and loads the model.
         static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
             name: "text decoder",
             manifest: "net.toml",
@@ -304,15 +312,15 @@ Threads can share it; each prediction runs on its own.*/
             ) -> ::coreml_rt::Completion<Self> {
                 ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
             }
-            ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
+            ///Starts one prediction and returns at once; any number may run at the same time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.
             pub fn predict_async(
                 &self,
                 input: &Input<'_>,
             ) -> ::coreml_rt::Completion<Output> {
                 self.predict_into_async(input, Output::zeros())
             }
-            /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-            /// they are.
+            /// Does the same into an existing output, and returns it unless the prediction fails: large
+            /// outputs are written in place.
             pub fn predict_into_async(
                 &self,
                 input: &Input<'_>,
@@ -352,7 +360,7 @@ Threads can share it; each prediction runs on its own.*/
                 with(&mut [&mut self.logits, &mut self.logits_2]);
             }
         }
-        ///What `text decoder` takes.
+        ///The inputs of `text decoder`.
         #[derive(Clone, Copy, Debug)]
         pub struct Input<'a> {
             /**`token-1`: int32 `[1, 1]`.
@@ -372,7 +380,7 @@ Manifest key: `models."text decoder".inputs.token_1`.*/
 Manifest key: `models."text decoder".inputs.type`.*/
             pub type_: ::core::option::Option<::coreml_rt::TensorView<'a, i32, ()>>,
         }
-        ///What `text decoder` gives.
+        ///The outputs of `text decoder`.
         #[derive(Clone, Debug, PartialEq)]
         pub struct Output {
             /**`logits`: float32 `[1, 10]`.

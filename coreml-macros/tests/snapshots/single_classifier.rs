@@ -26,7 +26,8 @@ Threads can share it; each prediction runs on its own.*/
                 Self(::coreml_rt::private::Model::load(&MODEL, options)?),
             )
         }
-        /// Runs the model once on zeros, so that the first prediction takes no longer than the others.
+        /// Runs the model once on zeros, so that the first prediction takes no longer than the
+        /// others.
         pub fn prewarm(&self) -> ::core::result::Result<(), ::coreml_rt::Error> {
             self.0.prewarm()
         }
@@ -39,7 +40,7 @@ Threads can share it; each prediction runs on its own.*/
             self.predict_into(input, &mut output)?;
             ::core::result::Result::Ok(output)
         }
-        /// Runs the model once, into an output that exists already: nothing is allocated but what the backend needs.
+        /// Runs the model once, into an existing output: only the backend allocates memory.
         pub fn predict_into(
             &self,
             input: &Input<'_>,
@@ -55,18 +56,20 @@ Threads can share it; each prediction runs on its own.*/
         pub fn backend(&self) -> &str {
             self.0.backend()
         }
-        /// Returns the folder of the package or of the compiled model, or `None` when the model is embedded in the program.
+        /// Returns the folder of the package or of the compiled model, or `None` when the model is
+        /// embedded in the program.
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
-        /// Returns on what device each operation would run, as Core ML plans it: macOS 14.4, iOS 17.4.
+        /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
+        /// 17.4.
         pub fn compute_plan(
             &self,
         ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
             self.0.compute_plan()
         }
     }
-    /// What the runtime finds, checks and loads the model by.
+    /// How the runtime finds, checks and loads the model.
     static MODEL: ::coreml_rt::private::Description = ::coreml_rt::private::Description {
         name: "digits",
         manifest: "net.toml",
@@ -85,15 +88,15 @@ Threads can share it; each prediction runs on its own.*/
         ) -> ::coreml_rt::Completion<Self> {
             ::coreml_rt::private::Model::load_async(&MODEL, options, Self)
         }
-        ///Runs the model once, without waiting for it; any number of predictions may be under way. The input is copied before this returns. Core ML can do so since macOS 14 and iOS 17.
+        ///Starts one prediction and returns at once; any number may run at the same time. The input is copied before. On Apple's systems this needs macOS 14 or iOS 17.
         pub fn predict_async(
             &self,
             input: &Input<'_>,
         ) -> ::coreml_rt::Completion<Output> {
             self.predict_into_async(input, Output::zeros())
         }
-        /// Does the same into an output that exists already, and gives it back unless it fails: large outputs are written where
-        /// they are.
+        /// Does the same into an existing output, and returns it unless the prediction fails: large
+        /// outputs are written in place.
         pub fn predict_into_async(
             &self,
             input: &Input<'_>,
@@ -127,7 +130,7 @@ Threads can share it; each prediction runs on its own.*/
             with(&mut [&mut self.class_label, &mut self.class_label_probs]);
         }
     }
-    ///What `digits` takes.
+    ///The inputs of `digits`.
     #[derive(Clone, Copy, Debug)]
     pub struct Input<'a> {
         /**`image`: float32 `[1, 1, 8, 8]`. A grey picture, 0 (black) to 1 (white).
@@ -144,7 +147,7 @@ Manifest key: `model.inputs.image`.*/
             ),
         >,
     }
-    ///What `digits` gives.
+    ///The outputs of `digits`.
     #[derive(Clone, Debug, PartialEq)]
     pub struct Output {
         /**`classLabel`: the most probable class.
@@ -216,7 +219,8 @@ Manifest key: `model.classifier`.*/
     /// Compares the model with PyTorch, on the samples that the conversion kept.
     #[cfg(test)]
     mod parity {
-        /// Prints the figures of every sample, and fails when one is not what the manifest's `parity` asks.
+        /// Prints the figures of every sample, and fails when one does not meet the manifest's
+        /// `parity`.
         #[test]
         fn matches_pytorch() {
             let passed = ::coreml_rt::private::parity_test(
@@ -226,7 +230,7 @@ Manifest key: `model.classifier`.*/
                 ::core::option::Option::None,
             );
             ::core::assert!(
-                passed, "the model does not match PyTorch: the figures stand above"
+                passed, "the model does not match PyTorch; see the figures above"
             );
         }
     }

@@ -6,8 +6,9 @@
 
 use coreml_portable::operations;
 use coreml_spec::proto::{
-    Binding, BindingKind, Block, ConstantDimension, Dimension, DimensionKind, ImmediateKind, Model, Operation, TensorKind,
-    TensorType, UnknownDimension, Value, ValueKind, ValueType, ValueTypeKind,
+    Binding, BindingKind, Block, ConstantDimension, Dimension, DimensionKind, ImmediateKind, Model,
+    Operation, TensorKind, TensorType, UnknownDimension, Value, ValueKind, ValueType,
+    ValueTypeKind,
 };
 use prost::Message;
 
@@ -33,8 +34,24 @@ const EDGES: [i64; 16] = [
 
 /// Names of element types, layouts and modes that operations take.
 const WORDS: [&str; 18] = [
-    "", "fp16", "fp32", "int32", "int8", "bool", "same", "same_lower", "valid", "custom", "constant", "reflect", "add",
-    "mul", "forward", "bidirectional", "tanh", "NCHW",
+    "",
+    "fp16",
+    "fp32",
+    "int32",
+    "int8",
+    "bool",
+    "same",
+    "same_lower",
+    "valid",
+    "custom",
+    "constant",
+    "reflect",
+    "add",
+    "mul",
+    "forward",
+    "bidirectional",
+    "tanh",
+    "NCHW",
 ];
 
 /// A generator of the numbers that decide what is changed.
@@ -73,8 +90,12 @@ pub(crate) fn mutate(specification: &[u8], seed: u32) -> Option<Vec<u8>> {
 
 /// Changes one operation of a block, or of a block inside.
 fn change_block(block: &mut Block, random: &mut Random) {
-    let names: Vec<String> =
-        block.operations.iter().flat_map(|operation| &operation.outputs).map(|output| output.name.clone()).collect();
+    let names: Vec<String> = block
+        .operations
+        .iter()
+        .flat_map(|operation| &operation.outputs)
+        .map(|output| output.name.clone())
+        .collect();
     let at = random.below(block.operations.len());
     match random.below(16) {
         0 => {
@@ -113,7 +134,8 @@ fn change_operation(operation: &mut Operation, names: &[String], random: &mut Ra
     match random.below(8) {
         0 => {
             let rows: Vec<&str> = operations().map(|row| row.name).collect();
-            operation.r#type = random.pick(&rows).map_or_else(String::new, |name| (*name).to_owned());
+            operation.r#type =
+                random.pick(&rows).map_or_else(String::new, |name| (*name).to_owned());
         }
         1 => {
             if let Some(key) = operation.inputs.keys().nth(random.below(arguments)).cloned() {
@@ -133,7 +155,11 @@ fn change_operation(operation: &mut Operation, names: &[String], random: &mut Ra
         }
         3 => {
             let count = operation.outputs.len();
-            if let Some(ty) = operation.outputs.get_mut(random.below(count)).and_then(|output| output.r#type.as_mut()) {
+            if let Some(ty) = operation
+                .outputs
+                .get_mut(random.below(count))
+                .and_then(|output| output.r#type.as_mut())
+            {
                 change_type(ty, random);
             }
         }
@@ -142,12 +168,17 @@ fn change_operation(operation: &mut Operation, names: &[String], random: &mut Ra
             operation.outputs.extend(moved);
         }
         _ => {
-            let in_place = operation.inputs.values_mut().flat_map(|argument| &mut argument.arguments);
+            let in_place =
+                operation.inputs.values_mut().flat_map(|argument| &mut argument.arguments);
             let in_place = in_place.filter_map(|binding| match &mut binding.kind {
                 Some(BindingKind::Value(value)) => Some(value),
                 _ => None,
             });
-            let attributes = operation.attributes.iter_mut().filter(|(key, _)| *key != "name").map(|(_, value)| value);
+            let attributes = operation
+                .attributes
+                .iter_mut()
+                .filter(|(key, _)| *key != "name")
+                .map(|(_, value)| value);
             let mut values: Vec<&mut Value> = attributes.chain(in_place).collect();
             let at = random.below(values.len());
             if let Some(value) = values.get_mut(at) {
@@ -182,7 +213,10 @@ fn change_tensor(tensor: &mut TensorType, random: &mut Random) {
         DimensionKind::Constant(ConstantDimension { size: edge as u64 })
     };
     match random.below(6) {
-        0 => tensor.data_type = [1, 2, 10, 11, 12, 13, 21, 22, 23, 31, 32, 33, 35, 40][random.below(14)],
+        0 => {
+            tensor.data_type =
+                [1, 2, 10, 11, 12, 13, 21, 22, 23, 31, 32, 33, 35, 40][random.below(14)]
+        }
         1 => drop(tensor.dimensions.pop()),
         2 => tensor.dimensions.push(Dimension { kind: Some(size(random)) }),
         3 => {
@@ -234,11 +268,17 @@ fn change_elements(elements: Option<&mut TensorKind>, random: &mut Random) {
         Some(TensorKind::Bools(bools)) => put(&mut bools.values, at, edge % 2 != 0),
         Some(TensorKind::Floats(floats)) => {
             let specials = [f32::NAN, f32::INFINITY, f32::MIN_POSITIVE, -0.0, 0.5, f32::MAX];
-            let element = if random.below(2) == 0 { edge as f32 } else { specials[random.below(specials.len())] };
+            let element = if random.below(2) == 0 {
+                edge as f32
+            } else {
+                specials[random.below(specials.len())]
+            };
             put(&mut floats.values, at, element);
         }
         Some(TensorKind::Doubles(doubles)) => put(&mut doubles.values, at, edge as f64),
-        Some(TensorKind::Strings(strings)) => put(&mut strings.values, at, WORDS[random.below(WORDS.len())].to_owned()),
+        Some(TensorKind::Strings(strings)) => {
+            put(&mut strings.values, at, WORDS[random.below(WORDS.len())].to_owned())
+        }
         Some(TensorKind::Bytes(bytes)) => put(&mut bytes.values, at, edge as u8),
         None => {}
     }

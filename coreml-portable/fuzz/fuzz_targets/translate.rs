@@ -15,7 +15,8 @@ use std::borrow::Cow;
 
 /// A manifest that names the files below.
 const MANIFEST: &[u8] =
-    br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},"rootModelIdentifier":"A"}"#;
+    br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},
+"rootModelIdentifier":"A"}"#;
 
 /// Cuts an input into specification and weights.
 fn split(input: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -54,7 +55,8 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         return fuzzer_mutate(data, size, max_size);
     }
     let changed = split(&data[..size]).and_then(|(specification, weights)| {
-        Some(join(&mutation::mutate(specification, seed)?, weights)).filter(|changed| changed.len() <= max_size)
+        Some(join(&mutation::mutate(specification, seed)?, weights))
+            .filter(|changed| changed.len() <= max_size)
     });
     let Some(changed) = changed else { return fuzzer_mutate(data, size, max_size) };
     data[..changed.len()].copy_from_slice(&changed);

@@ -8,7 +8,7 @@ mod library;
 use super::{Buffer, Engine, Hold, Input, Numbers, Tensor};
 use crate::error::Error;
 use crate::onnx::{DATA_LOCATION_EXTERNAL, ElementType, StringStringEntry, TensorProto};
-use crate::translate::Translation;
+use crate::translation::Translation;
 use crate::weights::{Elements, Stored};
 use coreml_spec::WeightFile;
 use half::f16;
@@ -289,7 +289,7 @@ fn environment() -> Result<&'static Environment, Error> {
     made.as_ref().map_err(|message| failed(message.clone()))
 }
 
-/// Returns the engine's name with the library's version, as far as that tells.
+/// Returns the engine's name, with the library's version where that is known.
 fn name() -> String {
     let version = library::find().as_deref().and_then(library::version_of);
     version.map_or_else(|| NAME.to_owned(), |version| format!("{NAME} {version}"))

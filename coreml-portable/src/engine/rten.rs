@@ -1,12 +1,12 @@
 //! The default engine: rten, in pure Rust.
 //!
-//! Owns: loading and running with rten, and which ONNX operators it lacks.
-//! Flow: `session.rs` → here → the `rten` crate.
+//! Owns: loading and running with rten.
+//! Flow: `engine.rs` → here → the `rten` crate.
 
 use super::{Buffer, Engine, Input, Numbers, Tensor};
 use crate::error::Error;
-use crate::graph::{Dialect, WEIGHTS_FILE};
-use crate::translate::Translation;
+use crate::graph::WEIGHTS_FILE;
+use crate::translation::Translation;
 use prost::Message;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueView};
 use rten_tensor::TensorView;
@@ -15,15 +15,6 @@ use std::sync::Arc;
 
 /// Name and version, for callers and messages.
 const NAME: &str = "rten 0.27";
-
-/// What it understands.
-pub(super) const DIALECT: Dialect = Dialect {
-    volumes: false,
-    integer_products: false,
-    transposed_weights: false,
-    widens_constants: false,
-    first_of_equals: false,
-};
 
 /// A model in rten.
 pub(super) struct Rten {
@@ -126,7 +117,7 @@ fn owned(dims: &[usize], buffer: Buffer) -> Result<ValueOrView<'static>, Error> 
     Ok(value.into())
 }
 
-/// Takes the elements out of a value; moves them where they lie in row-major order.
+/// Takes the elements out of a value; moves them where they are in row-major order.
 fn tensor(value: Value) -> Result<Tensor, Error> {
     match value {
         Value::FloatTensor(tensor) => {

@@ -20,7 +20,8 @@ const EXTERNAL_FROM: usize = 1024;
 /// smaller one, and widening it in a node of its own, costs more than copying it.
 const STORED_FROM: usize = 1 << 16;
 
-/// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has 64.
+/// Alignment in the weight file, in bytes, of constants that are read from there; blob storage has
+/// 64.
 const STORED_ALIGNMENT: usize = 64;
 
 /// Rows and columns of the tiles in which matrices are transposed.
@@ -192,11 +193,6 @@ impl Graph {
         self.initializers.push(tensor);
         value
     }
-}
-
-/// Returns single-precision numbers as bytes.
-pub(crate) fn le_bytes(elements: Vec<f32>) -> Vec<u8> {
-    elements.into_iter().flat_map(f32::to_le_bytes).collect()
 }
 
 /// Returns a matrix with rows and columns exchanged, elements as stored.

@@ -2,12 +2,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of an activation without constants.
 const X: &[Param] = &[req("x")];
@@ -18,32 +18,23 @@ const X_ALPHA_BETA: &[Param] = &[req("x"), req("alpha"), req("beta")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("clamped_relu", CoreML5, X_ALPHA_BETA, clamped_relu),
-    op("clamped_relu", CoreML7, X_ALPHA_BETA, clamped_relu),
-    op("elu", CoreML5, X_ALPHA, elu),
-    op("elu", CoreML7, X_ALPHA, elu),
-    op("gelu", CoreML5, &[req("x"), opt("mode")], gelu),
-    op("leaky_relu", CoreML5, X_ALPHA, leaky_relu),
-    op("leaky_relu", CoreML7, X_ALPHA, leaky_relu),
-    op("linear_activation", CoreML5, X_ALPHA_BETA, linear_activation),
-    op("linear_activation", CoreML7, X_ALPHA_BETA, linear_activation),
-    op("prelu", CoreML5, X_ALPHA, prelu),
-    op("prelu", CoreML7, X_ALPHA, prelu),
-    op("relu", CoreML5, X, |a, g| a.unary(g, "Relu")),
-    op("relu6", CoreML5, X, relu6),
-    op("scaled_tanh", CoreML5, X_ALPHA_BETA, scaled_tanh),
-    op("scaled_tanh", CoreML7, X_ALPHA_BETA, scaled_tanh),
-    op("sigmoid", CoreML5, X, |a, g| a.unary(g, "Sigmoid")),
-    op("sigmoid_hard", CoreML5, X_ALPHA_BETA, sigmoid_hard),
-    op("sigmoid_hard", CoreML7, X_ALPHA_BETA, sigmoid_hard),
-    op("silu", CoreML5, X, silu),
-    op("softmax", CoreML5, &[req("x"), opt("axis")], softmax),
-    op("softplus", CoreML5, X, softplus),
-    op("softplus_parametric", CoreML5, X_ALPHA_BETA, softplus_parametric),
-    op("softplus_parametric", CoreML7, X_ALPHA_BETA, softplus_parametric),
-    op("softsign", CoreML5, X, |a, g| a.unary(g, "Softsign")),
-    op("thresholded_relu", CoreML5, X_ALPHA, thresholded_relu),
-    op("thresholded_relu", CoreML7, X_ALPHA, thresholded_relu),
+    op("clamped_relu", &[CoreML5, CoreML7], X_ALPHA_BETA, clamped_relu),
+    op("elu", &[CoreML5, CoreML7], X_ALPHA, elu),
+    op("gelu", &[CoreML5], &[req("x"), opt("mode")], gelu),
+    op("leaky_relu", &[CoreML5, CoreML7], X_ALPHA, leaky_relu),
+    op("linear_activation", &[CoreML5, CoreML7], X_ALPHA_BETA, linear_activation),
+    op("prelu", &[CoreML5, CoreML7], X_ALPHA, prelu),
+    op("relu", &[CoreML5], X, |a, g| a.unary(g, "Relu")),
+    op("relu6", &[CoreML5], X, relu6),
+    op("scaled_tanh", &[CoreML5, CoreML7], X_ALPHA_BETA, scaled_tanh),
+    op("sigmoid", &[CoreML5], X, |a, g| a.unary(g, "Sigmoid")),
+    op("sigmoid_hard", &[CoreML5, CoreML7], X_ALPHA_BETA, sigmoid_hard),
+    op("silu", &[CoreML5], X, silu),
+    op("softmax", &[CoreML5], &[req("x"), opt("axis")], softmax),
+    op("softplus", &[CoreML5], X, softplus),
+    op("softplus_parametric", &[CoreML5, CoreML7], X_ALPHA_BETA, softplus_parametric),
+    op("softsign", &[CoreML5], X, |a, g| a.unary(g, "Softsign")),
+    op("thresholded_relu", &[CoreML5, CoreML7], X_ALPHA, thresholded_relu),
 ];
 
 /// `x` clamped below by `alpha · x` and above by `beta`: `min(max(0, x), beta)` with slope `alpha`

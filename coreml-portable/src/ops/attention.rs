@@ -2,18 +2,18 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::CoreML8;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, element_type};
 use crate::limit::VARYING_WIDTH;
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::CoreML8;
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[op(
     "scaled_dot_product_attention",
-    CoreML8,
+    &[CoreML8],
     &[req("query"), req("key"), req("value"), opt("attn_mask")],
     scaled_dot_product_attention,
 )

@@ -4,32 +4,36 @@
 //! Flow: rows of the table in `ops.rs`. Each is a reshape to more dimensions, a transpose, and a
 //! reshape back.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `sliding_windows`.
 const WINDOWS: &[Param] = &[req("x"), req("axis"), req("size"), opt("stride")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("batch_to_space", CoreML5, &[req("x"), req("block_shape"), req("crops")], batch_to_space),
-    op("depth_to_space", CoreML5, &[req("x"), req("block_size")], |a, g| {
+    op("batch_to_space", &[CoreML5], &[req("x"), req("block_shape"), req("crops")], batch_to_space),
+    op("depth_to_space", &[CoreML5], &[req("x"), req("block_size")], |a, g| {
         to_space(a, g, "block_size", "DCR")
     }),
-    op("pixel_shuffle", CoreML5, &[req("x"), req("upscale_factor")], |a, g| {
+    op("pixel_shuffle", &[CoreML5], &[req("x"), req("upscale_factor")], |a, g| {
         to_space(a, g, "upscale_factor", "CRD")
     }),
-    op("pixel_unshuffle", CoreML6, &[req("x"), req("downscale_factor")], |a, g| {
+    op("pixel_unshuffle", &[CoreML6], &[req("x"), req("downscale_factor")], |a, g| {
         to_depth(a, g, "downscale_factor", &[0, 1, 3, 5, 2, 4])
     }),
-    op("sliding_windows", CoreML5, WINDOWS, sliding_windows),
-    op("sliding_windows", CoreML7, WINDOWS, sliding_windows),
-    op("space_to_batch", CoreML5, &[req("x"), req("block_shape"), req("paddings")], space_to_batch),
-    op("space_to_depth", CoreML5, &[req("x"), req("block_size")], |a, g| {
+    op("sliding_windows", &[CoreML5, CoreML7], WINDOWS, sliding_windows),
+    op(
+        "space_to_batch",
+        &[CoreML5],
+        &[req("x"), req("block_shape"), req("paddings")],
+        space_to_batch,
+    ),
+    op("space_to_depth", &[CoreML5], &[req("x"), req("block_size")], |a, g| {
         to_depth(a, g, "block_size", &[0, 3, 5, 1, 2, 4])
     }),
 ];

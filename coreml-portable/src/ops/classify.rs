@@ -2,16 +2,16 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::CoreML5;
-use super::{Op, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::onnx::ElementType;
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] =
-    &[op("classify", CoreML5, &[req("probabilities"), req("classes")], classify)];
+    &[op("classify", &[CoreML5], &[req("probabilities"), req("classes")], classify)];
 
 /// The position of the most probable class, and the probabilities as a vector.
 ///

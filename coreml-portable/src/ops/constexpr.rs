@@ -4,11 +4,11 @@
 //! Flow: rows of the table in `ops.rs`. Weights are expanded while the graph is built; there is no
 //! compressed computation.
 
-use super::Opset::{CoreML5, CoreML6, CoreML8};
-use super::{Emit, Op, Param, constant, op, opt, req};
 use crate::constant::{Arguments, Expanded};
 use crate::error::OpError;
 use crate::limit::{LONG_VECTOR, NEVER_WRITTEN};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML8};
+use crate::op::{Emit, Op, Param, constant, op, opt, req};
 use coreml_spec::Constant;
 
 /// Longest vector of a look-up table. coremltools makes vectors of up to 8; the limit keeps a small
@@ -20,58 +20,63 @@ const CAST: &[Param] = &[req("source_val"), req("output_dtype")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    Op { name: "const", since: CoreML5, params: &[req("val")], limits: &[], emit: Emit::Literal },
-    op("_const_symbolic", CoreML5, &[req("val")], |_, _| Err(NEVER_WRITTEN.error()))
+    Op {
+        name: "const",
+        versions: &[CoreML5],
+        params: &[req("val")],
+        limits: &[],
+        emit: Emit::Literal,
+    },
+    op("_const_symbolic", &[CoreML5], &[req("val")], |_, _| Err(NEVER_WRITTEN.error()))
         .limited(&[NEVER_WRITTEN]),
     constant(
         "constexpr_affine_dequantize",
-        CoreML6,
+        &[CoreML6],
         &[req("quantized_data"), req("zero_point"), req("scale"), req("axis")],
         affine_dequantize,
     ),
     constant(
         "constexpr_blockwise_shift_scale",
-        CoreML8,
+        &[CoreML8],
         &[req("data"), req("scale"), opt("offset")],
         blockwise_shift_scale,
     ),
-    constant("constexpr_cast", CoreML6, CAST, cast),
-    constant("constexpr_cast", CoreML8, CAST, cast),
+    constant("constexpr_cast", &[CoreML6, CoreML8], CAST, cast),
     constant(
         "constexpr_lut_to_dense",
-        CoreML6,
+        &[CoreML6],
         &[req("indices"), req("lut"), req("shape")],
         packed_lut_to_dense,
     ),
     constant(
         "constexpr_lut_to_dense",
-        CoreML8,
+        &[CoreML8],
         &[req("indices"), req("lut"), opt("vector_axis")],
         lut_to_dense,
     )
     .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_lut_to_sparse",
-        CoreML8,
+        &[CoreML8],
         &[req("indices_mask"), req("indices_nonzero_data"), req("lut"), opt("vector_axis")],
         lut_to_sparse,
     )
     .limited(&[LONG_VECTOR]),
     constant(
         "constexpr_sparse_blockwise_shift_scale",
-        CoreML8,
+        &[CoreML8],
         &[req("data_mask"), req("nonzero_data"), req("scale"), opt("offset")],
         sparse_blockwise_shift_scale,
     ),
     constant(
         "constexpr_sparse_to_dense",
-        CoreML6,
+        &[CoreML6],
         &[req("nonzero_data"), req("mask"), req("shape")],
         packed_sparse_to_dense,
     ),
     constant(
         "constexpr_sparse_to_dense",
-        CoreML8,
+        &[CoreML8],
         &[req("nonzero_data"), req("mask")],
         sparse_to_dense,
     ),
@@ -228,7 +233,8 @@ fn lut_to_sparse(a: &Arguments<'_>) -> Result<Vec<Expanded>, OpError> {
     let indices: Vec<f32> = spread(&set, &numbers(&codes)?)?;
     let indices: Vec<usize> = indices.into_iter().map(|code| code as usize).collect();
     let dense = look_up(a, &mask.dims, &indices)?;
-    // The mask is widened as the indices are: looked up in a table whose vectors are all 0 or all 1.
+    // The mask is widened as the indices are: looked up in a table whose vectors are all 0 or all
+    // 1.
     let width = dense.elements.len().checked_div(set.len()).unwrap_or(1);
     let axis = a.get("vector_axis")?.and_then(|axis| axis.to_i64s()?.first().copied());
     let axis = axis.map_or(Ok(0), |axis| crate::args::normalized(axis, mask.dims.len()))? as usize;
@@ -308,8 +314,8 @@ fn unpacked(bytes: &[u8], bits: usize, dims: &[usize]) -> Result<Vec<u8>, OpErro
 
 /// Which block each element of a tensor belongs to, when each dimension is cut into equal parts.
 struct Blocks {
-    /// For each dimension: product of the sizes after it, size of a part, and product of the
-    /// numbers of parts after it.
+    /// For each dimension: product of the sizes after it, its own size, size of a part, and product
+    /// of the numbers of parts after it.
     dims: Vec<(usize, usize, usize, usize)>,
 }
 

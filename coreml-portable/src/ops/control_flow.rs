@@ -1,21 +1,21 @@
 //! Branches and loops: MIL's `control_flow.py` without its lists.
 //!
-//! Flow: rows of the table in `ops.rs`; bodies are translated by `translate.rs` inside of the
+//! Flow: rows of the table in `ops.rs`; `emitter.rs` translates their bodies inside the
 //! graph's bodies.
 
-use super::Opset::CoreML5;
-use super::{Op, op, req};
-use crate::args::{Args, as_tensor};
+use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Layout, Value, declared, element_type};
 use crate::onnx::{AttributeProto, ElementType, ValueInfoProto};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, req};
 use crate::program::{Port, TensorType, Type};
 use crate::scope::Entry;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("cond", CoreML5, &[req("pred")], cond),
-    op("while_loop", CoreML5, &[req("loop_vars")], while_loop),
+    op("cond", &[CoreML5], &[req("pred")], cond),
+    op("while_loop", &[CoreML5], &[req("loop_vars")], while_loop),
 ];
 
 /// Returns the tensor that a value is in the graph: of a list, the type of its elements with their
@@ -41,7 +41,7 @@ fn declaration(value: &Value, port: &Port<'_>) -> Result<ValueInfoProto, OpError
 fn named(g: &mut Graph, results: &[Entry<'_>]) -> Result<Vec<Value>, OpError> {
     let mut values = Vec::new();
     for result in results {
-        let value = as_tensor(g, result, Layout::Plain)?;
+        let value = result.tensor(g, Layout::Plain)?;
         values.push(g.node("Identity", &[&value], Vec::new()));
     }
     Ok(values)
@@ -61,7 +61,7 @@ fn cond(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mut attributes = Vec::new();
     for (name, block) in [("then_branch", yes), ("else_branch", no)] {
         let body = g.body(|g| {
-            let results = a.translator.emit_body(block, g, a.scope, Vec::new())?;
+            let results = a.context.emit_body(block, g, a.scope, Vec::new())?;
             if results.len() != outputs.len() {
                 return Err(OpError::invalid(
                     "a block does not give as many values as it has outputs",
@@ -96,10 +96,10 @@ fn while_loop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     }
     let initial = variables
         .iter()
-        .map(|entry| as_tensor(g, entry, Layout::Plain))
+        .map(|entry| entry.tensor(g, Layout::Plain))
         .collect::<Result<Vec<_>, _>>()?;
-    let first = a.translator.emit_body(condition, g, a.scope, variables)?;
-    let first = as_tensor(g, &first[0], Layout::Plain)?;
+    let first = a.context.emit_body(condition, g, a.scope, variables)?;
+    let first = first[0].tensor(g, Layout::Plain)?;
     // Converters make conditions of one element where ONNX wants a scalar.
     let first = g.reshape(&first, &[]);
     let graph = g.body(|g| {
@@ -117,9 +117,9 @@ fn while_loop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
                 _ => Entry::Tensor(value, tensor_type(port)?),
             });
         }
-        let after = a.translator.emit_body(body, g, a.scope, before)?;
-        let again = a.translator.emit_body(condition, g, a.scope, after.clone())?;
-        let again = as_tensor(g, &again[0], Layout::Plain)?;
+        let after = a.context.emit_body(body, g, a.scope, before)?;
+        let again = a.context.emit_body(condition, g, a.scope, after.clone())?;
+        let again = again[0].tensor(g, Layout::Plain)?;
         let again = g.reshape(&again, &[]);
         let after = named(g, &after)?;
         let mut outputs = vec![declared(&again, ElementType::Bool, Some(0))];

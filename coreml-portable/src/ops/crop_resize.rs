@@ -2,20 +2,20 @@
 //!
 //! Flow: rows of the table in `ops.rs`; the sampling itself is that of `resample.rs`.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::resample::{LARGEST_GRID, image_size, sampled};
 use super::sampling::Sampling;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op(
         "crop_resize",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("roi"),
@@ -30,7 +30,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "crop_resize",
-        CoreML6,
+        &[CoreML6],
         &[
             req("x"),
             req("roi"),
@@ -46,7 +46,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "crop_resize",
-        CoreML7,
+        &[CoreML7],
         &[
             req("x"),
             req("boxes"),

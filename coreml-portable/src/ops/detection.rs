@@ -4,18 +4,18 @@
 //! about it, so this is the definition as a loop: take the best box that is left, strike out what
 //! overlaps it, as often as boxes are wanted.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, declared};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op(
         "non_maximum_suppression",
-        CoreML5,
+        &[CoreML5],
         &[
             req("boxes"),
             req("scores"),
@@ -28,7 +28,7 @@ pub(super) const OPS: &[Op] = &[
     ),
     op(
         "non_maximum_suppression",
-        CoreML7,
+        &[CoreML7],
         &[
             req("boxes"),
             req("scores"),

@@ -3,12 +3,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 use coreml_spec::DataType;
 
 /// Parameters of an operation on one tensor.
@@ -24,60 +24,55 @@ const X_DTYPE: &[Param] = &[req("x"), req("dtype")];
 
 /// The rows of operations on two tensors.
 pub(super) const BINARY: &[Op] = &[
-    op("add", CoreML5, X_Y, |a, g| a.binary(g, "Add")),
-    op("equal", CoreML5, X_Y, |a, g| a.binary(g, "Equal")),
-    op("floor_div", CoreML5, X_Y, floor_div),
-    op("greater", CoreML5, X_Y, |a, g| a.binary(g, "Greater")),
-    op("greater_equal", CoreML5, X_Y, |a, g| a.binary(g, "GreaterOrEqual")),
-    op("less", CoreML5, X_Y, |a, g| a.binary(g, "Less")),
-    op("less_equal", CoreML5, X_Y, |a, g| a.binary(g, "LessOrEqual")),
-    op("logical_and", CoreML5, X_Y, |a, g| a.binary(g, "And")),
-    op("logical_or", CoreML5, X_Y, |a, g| a.binary(g, "Or")),
-    op("logical_xor", CoreML5, X_Y, |a, g| a.binary(g, "Xor")),
-    op("maximum", CoreML5, X_Y, |a, g| a.binary(g, "Max")),
-    op("minimum", CoreML5, X_Y, |a, g| a.binary(g, "Min")),
-    op("mod", CoreML5, X_Y, modulo),
-    op("mul", CoreML5, X_Y, |a, g| a.binary(g, "Mul")),
-    op("not_equal", CoreML5, X_Y, not_equal),
-    op("pow", CoreML5, X_Y, |a, g| a.binary(g, "Pow")),
-    op("real_div", CoreML5, X_Y, real_div),
-    op("sub", CoreML5, X_Y, |a, g| a.binary(g, "Sub")),
+    op("add", &[CoreML5], X_Y, |a, g| a.binary(g, "Add")),
+    op("equal", &[CoreML5], X_Y, |a, g| a.binary(g, "Equal")),
+    op("floor_div", &[CoreML5], X_Y, floor_div),
+    op("greater", &[CoreML5], X_Y, |a, g| a.binary(g, "Greater")),
+    op("greater_equal", &[CoreML5], X_Y, |a, g| a.binary(g, "GreaterOrEqual")),
+    op("less", &[CoreML5], X_Y, |a, g| a.binary(g, "Less")),
+    op("less_equal", &[CoreML5], X_Y, |a, g| a.binary(g, "LessOrEqual")),
+    op("logical_and", &[CoreML5], X_Y, |a, g| a.binary(g, "And")),
+    op("logical_or", &[CoreML5], X_Y, |a, g| a.binary(g, "Or")),
+    op("logical_xor", &[CoreML5], X_Y, |a, g| a.binary(g, "Xor")),
+    op("maximum", &[CoreML5], X_Y, |a, g| a.binary(g, "Max")),
+    op("minimum", &[CoreML5], X_Y, |a, g| a.binary(g, "Min")),
+    op("mod", &[CoreML5], X_Y, modulo),
+    op("mul", &[CoreML5], X_Y, |a, g| a.binary(g, "Mul")),
+    op("not_equal", &[CoreML5], X_Y, not_equal),
+    op("pow", &[CoreML5], X_Y, |a, g| a.binary(g, "Pow")),
+    op("real_div", &[CoreML5], X_Y, real_div),
+    op("sub", &[CoreML5], X_Y, |a, g| a.binary(g, "Sub")),
 ];
 
 /// The rows of operations on one tensor.
 pub(super) const UNARY: &[Op] = &[
-    op("abs", CoreML5, X, |a, g| a.unary(g, "Abs")),
-    op("acos", CoreML5, X, |a, g| a.unary(g, "Acos")),
-    op("asin", CoreML5, X, |a, g| a.unary(g, "Asin")),
-    op("atan", CoreML5, X, |a, g| a.unary(g, "Atan")),
-    op("atanh", CoreML5, X, |a, g| a.unary(g, "Atanh")),
-    op("cast", CoreML5, X_DTYPE, cast),
-    op("cast", CoreML7, X_DTYPE, cast),
-    op("ceil", CoreML5, X, |a, g| a.unary(g, "Ceil")),
-    op("clip", CoreML5, X_ALPHA_BETA, clip),
-    op("clip", CoreML7, X_ALPHA_BETA, clip),
-    op("cos", CoreML5, X, |a, g| a.unary(g, "Cos")),
-    op("cosh", CoreML5, X, |a, g| a.unary(g, "Cosh")),
-    op("erf", CoreML5, X, |a, g| a.unary(g, "Erf")),
-    op("exp", CoreML5, X, |a, g| a.unary(g, "Exp")),
-    op("exp2", CoreML5, X, exp2),
-    op("floor", CoreML5, X, |a, g| a.unary(g, "Floor")),
-    op("inverse", CoreML5, X_EPSILON, inverse),
-    op("inverse", CoreML7, X_EPSILON, inverse),
-    op("log", CoreML5, X_EPSILON, log),
-    op("log", CoreML7, X_EPSILON, log),
-    op("logical_not", CoreML5, X, |a, g| a.unary(g, "Not")),
-    op("round", CoreML5, X, |a, g| a.unary(g, "Round")),
-    op("rsqrt", CoreML5, X_EPSILON, rsqrt),
-    op("rsqrt", CoreML7, X_EPSILON, rsqrt),
-    op("sign", CoreML5, X, sign),
-    op("sin", CoreML5, X, |a, g| a.unary(g, "Sin")),
-    op("sinh", CoreML5, X, |a, g| a.unary(g, "Sinh")),
-    op("sqrt", CoreML5, X, |a, g| a.unary(g, "Sqrt")),
-    op("square", CoreML5, X, square),
-    op("tan", CoreML5, X, |a, g| a.unary(g, "Tan")),
-    op("tanh", CoreML5, X, |a, g| a.unary(g, "Tanh")),
-    op("threshold", CoreML5, &[req("x"), req("alpha")], threshold),
+    op("abs", &[CoreML5], X, |a, g| a.unary(g, "Abs")),
+    op("acos", &[CoreML5], X, |a, g| a.unary(g, "Acos")),
+    op("asin", &[CoreML5], X, |a, g| a.unary(g, "Asin")),
+    op("atan", &[CoreML5], X, |a, g| a.unary(g, "Atan")),
+    op("atanh", &[CoreML5], X, |a, g| a.unary(g, "Atanh")),
+    op("cast", &[CoreML5, CoreML7], X_DTYPE, cast),
+    op("ceil", &[CoreML5], X, |a, g| a.unary(g, "Ceil")),
+    op("clip", &[CoreML5, CoreML7], X_ALPHA_BETA, clip),
+    op("cos", &[CoreML5], X, |a, g| a.unary(g, "Cos")),
+    op("cosh", &[CoreML5], X, |a, g| a.unary(g, "Cosh")),
+    op("erf", &[CoreML5], X, |a, g| a.unary(g, "Erf")),
+    op("exp", &[CoreML5], X, |a, g| a.unary(g, "Exp")),
+    op("exp2", &[CoreML5], X, exp2),
+    op("floor", &[CoreML5], X, |a, g| a.unary(g, "Floor")),
+    op("inverse", &[CoreML5, CoreML7], X_EPSILON, inverse),
+    op("log", &[CoreML5, CoreML7], X_EPSILON, log),
+    op("logical_not", &[CoreML5], X, |a, g| a.unary(g, "Not")),
+    op("round", &[CoreML5], X, |a, g| a.unary(g, "Round")),
+    op("rsqrt", &[CoreML5, CoreML7], X_EPSILON, rsqrt),
+    op("sign", &[CoreML5], X, sign),
+    op("sin", &[CoreML5], X, |a, g| a.unary(g, "Sin")),
+    op("sinh", &[CoreML5], X, |a, g| a.unary(g, "Sinh")),
+    op("sqrt", &[CoreML5], X, |a, g| a.unary(g, "Sqrt")),
+    op("square", &[CoreML5], X, square),
+    op("tan", &[CoreML5], X, |a, g| a.unary(g, "Tan")),
+    op("tanh", &[CoreML5], X, |a, g| a.unary(g, "Tanh")),
+    op("threshold", &[CoreML5], &[req("x"), req("alpha")], threshold),
 ];
 
 /// Returns whether the tensor argument holds floating-point numbers.
@@ -163,8 +158,6 @@ fn cast(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Converts to a MIL type, with the wrap-around that its width has.
-///
-/// Called by: `cast`, and rows whose output has a narrow integer type.
 pub(super) fn convert(
     g: &mut Graph,
     x: &Value,

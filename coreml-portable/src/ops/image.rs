@@ -5,23 +5,23 @@
 //! Where ONNX has the same grid, its Resize does the work; any other grid of known sizes is two
 //! gathers for each axis.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::resample::LARGEST_GRID;
 use super::sampling::{Sampling, interpolated};
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::limit::{ALIGNED_HALF_PIXELS, NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, op, opt, req};
 use coreml_spec::Constant;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("crop", CoreML5, &[req("x"), req("crop_height"), req("crop_width")], crop),
+    op("crop", &[CoreML5], &[req("x"), req("crop_height"), req("crop_width")], crop),
     op(
         "resize",
-        CoreML7,
+        &[CoreML7],
         &[
             req("x"),
             req("shape"),
@@ -34,28 +34,28 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE]),
     op(
         "resize_bilinear",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), opt("target_size_height"), opt("target_size_width"), opt("sampling_mode")],
         resize_bilinear,
     )
     .limited(&[VARYING_GRID, VARYING_SIZE]),
     op(
         "resize_nearest_neighbor",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), req("target_size_height"), req("target_size_width")],
         resize_nearest_neighbor,
     )
     .limited(&[VARYING_SIZE]),
     op(
         "upsample_bilinear",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), opt("scale_factor_height"), opt("scale_factor_width"), opt("align_corners")],
         upsample_bilinear,
     )
     .limited(&[VARYING_GRID]),
     op(
         "upsample_bilinear",
-        CoreML6,
+        &[CoreML6],
         &[
             req("x"),
             opt("scale_factor_height"),
@@ -68,7 +68,7 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[ALIGNED_HALF_PIXELS, VARYING_GRID]),
     op(
         "upsample_nearest_neighbor",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), opt("scale_factor_height"), opt("scale_factor_width")],
         upsample_nearest_neighbor,
     ),

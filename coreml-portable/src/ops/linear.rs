@@ -2,12 +2,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `linear`.
 const LINEAR: &[Param] = &[req("x"), req("weight"), opt("bias")];
@@ -16,11 +16,9 @@ const MATMUL: &[Param] = &[req("x"), req("y"), opt("transpose_x"), opt("transpos
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("einsum", CoreML5, &[req("values"), req("equation")], einsum),
-    op("linear", CoreML5, LINEAR, linear),
-    op("linear", CoreML7, LINEAR, linear),
-    op("matmul", CoreML5, MATMUL, matmul),
-    op("matmul", CoreML7, MATMUL, matmul),
+    op("einsum", &[CoreML5], &[req("values"), req("equation")], einsum),
+    op("linear", &[CoreML5, CoreML7], LINEAR, linear),
+    op("matmul", &[CoreML5, CoreML7], MATMUL, matmul),
 ];
 
 /// Sum over products of elements, by an equation such as `nchw,nwhu->nchu`.

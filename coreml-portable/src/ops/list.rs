@@ -4,26 +4,26 @@
 //! tensor with the elements along its first dimension; it grows when something is written behind
 //! its end.
 
-use super::Opset::CoreML5;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 use crate::program::{TensorType, Type};
 use crate::scope::Entry;
 use coreml_spec::DataType;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("list_gather", CoreML5, &[req("ls"), req("indices")], |a, g| element(a, g, "indices")),
-    op("list_length", CoreML5, &[req("ls")], list_length),
-    op("list_read", CoreML5, &[req("ls"), req("index")], |a, g| element(a, g, "index")),
-    op("list_scatter", CoreML5, &[req("ls"), req("indices"), req("value")], list_scatter),
-    op("list_write", CoreML5, &[req("ls"), req("index"), req("value")], list_write),
+    op("list_gather", &[CoreML5], &[req("ls"), req("indices")], |a, g| element(a, g, "indices")),
+    op("list_length", &[CoreML5], &[req("ls")], list_length),
+    op("list_read", &[CoreML5], &[req("ls"), req("index")], |a, g| element(a, g, "index")),
+    op("list_scatter", &[CoreML5], &[req("ls"), req("indices"), req("value")], list_scatter),
+    op("list_write", &[CoreML5], &[req("ls"), req("index"), req("value")], list_write),
     op(
         "make_list",
-        CoreML5,
+        &[CoreML5],
         &[opt("init_length"), opt("dynamic_length"), req("elem_shape"), opt("dtype")],
         make_list,
     ),

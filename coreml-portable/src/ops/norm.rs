@@ -2,13 +2,13 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::VARYING_CHANNELS;
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `batch_norm`.
 const BATCH: &[Param] =
@@ -24,16 +24,11 @@ const LOCAL_RESPONSE: &[Param] = &[req("x"), req("size"), opt("alpha"), opt("bet
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("batch_norm", CoreML5, BATCH, batch_norm),
-    op("batch_norm", CoreML7, BATCH, batch_norm),
-    op("instance_norm", CoreML5, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
-    op("instance_norm", CoreML7, INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
-    op("l2_norm", CoreML5, L2, l2_norm),
-    op("l2_norm", CoreML7, L2, l2_norm),
-    op("layer_norm", CoreML5, LAYER, layer_norm),
-    op("layer_norm", CoreML7, LAYER, layer_norm),
-    op("local_response_norm", CoreML5, LOCAL_RESPONSE, local_response_norm),
-    op("local_response_norm", CoreML7, LOCAL_RESPONSE, local_response_norm),
+    op("batch_norm", &[CoreML5, CoreML7], BATCH, batch_norm),
+    op("instance_norm", &[CoreML5, CoreML7], INSTANCE, instance_norm).limited(&[VARYING_CHANNELS]),
+    op("l2_norm", &[CoreML5, CoreML7], L2, l2_norm),
+    op("layer_norm", &[CoreML5, CoreML7], LAYER, layer_norm),
+    op("local_response_norm", &[CoreML5, CoreML7], LOCAL_RESPONSE, local_response_norm),
 ];
 
 /// `gamma · (x − mean) / sqrt(variance + epsilon) + beta`, each a vector over dimension 1.

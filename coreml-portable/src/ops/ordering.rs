@@ -3,13 +3,13 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
 use super::elementwise::convert;
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `reverse`.
 const REVERSE: &[Param] = &[req("x"), opt("axes")];
@@ -18,13 +18,13 @@ const REVERSE_SEQUENCE: &[Param] = &[req("x"), req("lengths"), opt("seq_axis"), 
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("argsort", CoreML5, &[req("x"), opt("axis"), opt("ascending")], argsort),
-    op("band_part", CoreML5, &[req("x"), opt("lower"), opt("upper")], band_part),
-    op("cumsum", CoreML5, &[req("x"), opt("axis"), opt("exclusive"), opt("reverse")], cumsum),
-    op("non_zero", CoreML5, &[req("x")], non_zero),
+    op("argsort", &[CoreML5], &[req("x"), opt("axis"), opt("ascending")], argsort),
+    op("band_part", &[CoreML5], &[req("x"), opt("lower"), opt("upper")], band_part),
+    op("cumsum", &[CoreML5], &[req("x"), opt("axis"), opt("exclusive"), opt("reverse")], cumsum),
+    op("non_zero", &[CoreML5], &[req("x")], non_zero),
     op(
         "one_hot",
-        CoreML5,
+        &[CoreML5],
         &[
             req("indices"),
             req("one_hot_vector_size"),
@@ -34,21 +34,19 @@ pub(super) const OPS: &[Op] = &[
         ],
         one_hot,
     ),
-    op("range_1d", CoreML5, &[req("end"), req("start"), req("step")], range_1d),
-    op("reverse", CoreML5, REVERSE, reverse),
-    op("reverse", CoreML7, REVERSE, reverse),
-    op("reverse_sequence", CoreML5, REVERSE_SEQUENCE, reverse_sequence),
-    op("reverse_sequence", CoreML7, REVERSE_SEQUENCE, reverse_sequence),
-    op("topk", CoreML5, &[req("x"), opt("k"), opt("axis"), opt("ascending")], topk),
+    op("range_1d", &[CoreML5], &[req("end"), req("start"), req("step")], range_1d),
+    op("reverse", &[CoreML5, CoreML7], REVERSE, reverse),
+    op("reverse_sequence", &[CoreML5, CoreML7], REVERSE_SEQUENCE, reverse_sequence),
+    op("topk", &[CoreML5], &[req("x"), opt("k"), opt("axis"), opt("ascending")], topk),
     op(
         "topk",
-        CoreML6,
+        &[CoreML6],
         &[req("x"), opt("k"), opt("axis"), opt("ascending"), opt("sort"), opt("return_indices")],
         topk,
     ),
     op(
         "topk",
-        CoreML7,
+        &[CoreML7],
         &[
             req("x"),
             opt("k"),

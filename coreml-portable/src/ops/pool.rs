@@ -2,20 +2,21 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::CoreML5;
-use super::conv::Window;
-use super::{Op, op, opt, req, volume};
+use super::volume;
+use super::window::Window;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::VARYING_VOLUME;
 use crate::onnx::AttributeProto;
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op(
         "avg_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             opt("exclude_padding_from_average"),
             req("x"),
@@ -30,7 +31,7 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[VARYING_VOLUME]),
     op(
         "l2_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("kernel_sizes"),
@@ -44,7 +45,7 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[VARYING_VOLUME]),
     op(
         "max_pool",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("kernel_sizes"),

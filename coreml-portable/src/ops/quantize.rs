@@ -4,20 +4,20 @@
 //! Flow: rows of the table in `ops.rs`. Quantized tensors are 32-bit integers in the graph; the
 //! arithmetic is that of the definition, in single precision, where all 8-bit numbers are exact.
 
-use super::Opset::{CoreML5, CoreML7};
 use super::conv::convolution;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::{NOT_EIGHT_BITS, NOT_LINEAR, VARYING_VOLUME};
 use crate::onnx::ElementType;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
     op(
         "conv_quantized",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("weight"),
@@ -37,13 +37,13 @@ pub(super) const OPS: &[Op] = &[
     .limited(&[NOT_LINEAR, NOT_EIGHT_BITS, VARYING_VOLUME]),
     op(
         "dequantize",
-        CoreML7,
+        &[CoreML7],
         &[req("input"), opt("zero_point"), req("scale"), opt("axis")],
         dequantize,
     ),
     op(
         "quantize",
-        CoreML7,
+        &[CoreML7],
         &[req("input"), opt("zero_point"), req("scale"), opt("axis"), req("output_dtype")],
         quantize,
     ),

@@ -3,31 +3,31 @@
 //! Flow: rows of the table in `ops.rs`. A seed makes an engine repeat its numbers; -1 means none.
 //! Which numbers they are is the engine's affair: only the distribution is MIL's.
 
-use super::Opset::CoreML5;
-use super::{Op, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::CoreML5;
+use crate::op::{Op, op, opt, req};
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("random_bernoulli", CoreML5, &[req("shape"), opt("prob"), opt("seed")], random_bernoulli),
+    op("random_bernoulli", &[CoreML5], &[req("shape"), opt("prob"), opt("seed")], random_bernoulli),
     op(
         "random_categorical",
-        CoreML5,
+        &[CoreML5],
         &[req("x"), opt("mode"), opt("size"), opt("seed")],
         random_categorical,
     ),
     op(
         "random_normal",
-        CoreML5,
+        &[CoreML5],
         &[req("shape"), opt("mean"), opt("stddev"), opt("seed")],
         random_normal,
     ),
     op(
         "random_uniform",
-        CoreML5,
+        &[CoreML5],
         &[req("shape"), opt("low"), opt("high"), opt("seed")],
         random_uniform,
     ),

@@ -4,12 +4,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::{Args, normalized};
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `expand_dims`.
 const EXPAND_DIMS: &[Param] = &[req("x"), req("axes")];
@@ -25,26 +25,21 @@ const TRANSPOSE: &[Param] = &[req("x"), req("perm")];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("concat", CoreML5, &[req("values"), req("axis"), opt("interleave")], concat),
-    op("expand_dims", CoreML5, EXPAND_DIMS, expand_dims),
-    op("expand_dims", CoreML7, EXPAND_DIMS, expand_dims),
-    op("fill", CoreML5, &[req("shape"), opt("value")], fill),
-    op("fill_like", CoreML6, &[req("ref_tensor"), opt("value")], fill_like),
-    op("flatten2d", CoreML5, &[req("x"), opt("axis")], flatten2d),
-    op("identity", CoreML5, &[req("x")], identity),
-    op("pad", CoreML5, &[req("x"), req("pad"), opt("mode"), opt("constant_val")], pad),
-    op("reshape", CoreML5, RESHAPE, reshape),
-    op("reshape", CoreML7, RESHAPE, reshape),
-    op("reshape_like", CoreML6, LIKE, reshape_like),
-    op("reshape_like", CoreML7, LIKE, reshape_like),
-    op("shape", CoreML5, &[req("x")], shape),
-    op("split", CoreML5, &[req("x"), opt("num_splits"), opt("split_sizes"), req("axis")], split),
-    op("squeeze", CoreML5, SQUEEZE, squeeze),
-    op("squeeze", CoreML7, SQUEEZE, squeeze),
-    op("stack", CoreML5, &[req("values"), req("axis")], stack),
-    op("tile", CoreML5, &[req("x"), req("reps")], tile),
-    op("transpose", CoreML5, TRANSPOSE, transpose),
-    op("transpose", CoreML7, TRANSPOSE, transpose),
+    op("concat", &[CoreML5], &[req("values"), req("axis"), opt("interleave")], concat),
+    op("expand_dims", &[CoreML5, CoreML7], EXPAND_DIMS, expand_dims),
+    op("fill", &[CoreML5], &[req("shape"), opt("value")], fill),
+    op("fill_like", &[CoreML6], &[req("ref_tensor"), opt("value")], fill_like),
+    op("flatten2d", &[CoreML5], &[req("x"), opt("axis")], flatten2d),
+    op("identity", &[CoreML5], &[req("x")], identity),
+    op("pad", &[CoreML5], &[req("x"), req("pad"), opt("mode"), opt("constant_val")], pad),
+    op("reshape", &[CoreML5, CoreML7], RESHAPE, reshape),
+    op("reshape_like", &[CoreML6, CoreML7], LIKE, reshape_like),
+    op("shape", &[CoreML5], &[req("x")], shape),
+    op("split", &[CoreML5], &[req("x"), opt("num_splits"), opt("split_sizes"), req("axis")], split),
+    op("squeeze", &[CoreML5, CoreML7], SQUEEZE, squeeze),
+    op("stack", &[CoreML5], &[req("values"), req("axis")], stack),
+    op("tile", &[CoreML5], &[req("x"), req("reps")], tile),
+    op("transpose", &[CoreML5, CoreML7], TRANSPOSE, transpose),
 ];
 
 /// Tensors one after the other along an axis, or element by element in turn.

@@ -4,13 +4,13 @@
 //! others become a loop over time, whose products with the input are taken out and computed at
 //! once: engines know few variants.
 
-use super::Opset::{CoreML5, CoreML7, CoreML8};
 use super::linear::all_zero;
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, declared};
 use crate::onnx::{AttributeProto, ElementType, ValueInfoProto};
+use crate::op::Opset::{CoreML5, CoreML7, CoreML8};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `gru`.
 const GRU: &[Param] = &[
@@ -72,13 +72,10 @@ const RNN: &[Param] = &[
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("gru", CoreML5, GRU, gru),
-    op("gru", CoreML7, GRU, gru),
-    op("gru", CoreML8, GRU_8, gru),
-    op("lstm", CoreML5, LSTM, lstm),
-    op("lstm", CoreML7, LSTM, lstm),
-    op("rnn", CoreML5, RNN, rnn),
-    op("rnn", CoreML7, RNN, rnn),
+    op("gru", &[CoreML5, CoreML7], GRU, gru),
+    op("gru", &[CoreML8], GRU_8, gru),
+    op("lstm", &[CoreML5, CoreML7], LSTM, lstm),
+    op("rnn", &[CoreML5, CoreML7], RNN, rnn),
 ];
 
 /// Returns the input in the order in which a layer of one direction reads it.

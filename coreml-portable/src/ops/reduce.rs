@@ -2,13 +2,13 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7};
 use super::elementwise::convert;
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::onnx::ElementType;
+use crate::op::Opset::{CoreML5, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of a reduction to a number.
 const AXES: &[Param] = &[req("x"), opt("axes"), opt("keep_dims")];
@@ -19,20 +19,20 @@ const AXIS_DTYPE: &[Param] = &[req("x"), opt("axis"), opt("keep_dims"), opt("out
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("reduce_argmax", CoreML5, AXIS, |a, g| position(a, g, true)),
-    op("reduce_argmax", CoreML7, AXIS_DTYPE, |a, g| position(a, g, true)),
-    op("reduce_argmin", CoreML5, AXIS, |a, g| position(a, g, false)),
-    op("reduce_argmin", CoreML7, AXIS_DTYPE, |a, g| position(a, g, false)),
-    op("reduce_l1_norm", CoreML5, AXES, |a, g| number(a, g, "ReduceL1")),
-    op("reduce_l2_norm", CoreML5, AXES, |a, g| number(a, g, "ReduceL2")),
-    op("reduce_log_sum", CoreML5, AXES, |a, g| number(a, g, "ReduceLogSum")),
-    op("reduce_log_sum_exp", CoreML5, AXES, |a, g| number(a, g, "ReduceLogSumExp")),
-    op("reduce_max", CoreML5, AXES, |a, g| number(a, g, "ReduceMax")),
-    op("reduce_mean", CoreML5, AXES, |a, g| number(a, g, "ReduceMean")),
-    op("reduce_min", CoreML5, AXES, |a, g| number(a, g, "ReduceMin")),
-    op("reduce_prod", CoreML5, AXES, |a, g| number(a, g, "ReduceProd")),
-    op("reduce_sum", CoreML5, AXES, |a, g| number(a, g, "ReduceSum")),
-    op("reduce_sum_square", CoreML5, AXES, |a, g| number(a, g, "ReduceSumSquare")),
+    op("reduce_argmax", &[CoreML5], AXIS, |a, g| position(a, g, true)),
+    op("reduce_argmax", &[CoreML7], AXIS_DTYPE, |a, g| position(a, g, true)),
+    op("reduce_argmin", &[CoreML5], AXIS, |a, g| position(a, g, false)),
+    op("reduce_argmin", &[CoreML7], AXIS_DTYPE, |a, g| position(a, g, false)),
+    op("reduce_l1_norm", &[CoreML5], AXES, |a, g| number(a, g, "ReduceL1")),
+    op("reduce_l2_norm", &[CoreML5], AXES, |a, g| number(a, g, "ReduceL2")),
+    op("reduce_log_sum", &[CoreML5], AXES, |a, g| number(a, g, "ReduceLogSum")),
+    op("reduce_log_sum_exp", &[CoreML5], AXES, |a, g| number(a, g, "ReduceLogSumExp")),
+    op("reduce_max", &[CoreML5], AXES, |a, g| number(a, g, "ReduceMax")),
+    op("reduce_mean", &[CoreML5], AXES, |a, g| number(a, g, "ReduceMean")),
+    op("reduce_min", &[CoreML5], AXES, |a, g| number(a, g, "ReduceMin")),
+    op("reduce_prod", &[CoreML5], AXES, |a, g| number(a, g, "ReduceProd")),
+    op("reduce_sum", &[CoreML5], AXES, |a, g| number(a, g, "ReduceSum")),
+    op("reduce_sum_square", &[CoreML5], AXES, |a, g| number(a, g, "ReduceSumSquare")),
 ];
 
 /// A number for all elements along some axes; along all of them when none are named.

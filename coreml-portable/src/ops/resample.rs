@@ -4,13 +4,13 @@
 //! rounding are applied here, and one bilinear GridSample with zeros outside: the form that every
 //! engine has.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::limit::LARGE_GRID;
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, req};
 
 /// Parameters of `resample`.
 const RESAMPLE: &[Param] = &[
@@ -27,7 +27,7 @@ const RESAMPLE: &[Param] = &[
 pub(super) const OPS: &[Op] = &[
     op(
         "affine",
-        CoreML5,
+        &[CoreML5],
         &[
             req("x"),
             req("transform_matrix"),
@@ -42,9 +42,7 @@ pub(super) const OPS: &[Op] = &[
         affine,
     )
     .limited(&[LARGE_GRID]),
-    op("resample", CoreML5, RESAMPLE, resample),
-    op("resample", CoreML6, RESAMPLE, resample),
-    op("resample", CoreML7, RESAMPLE, resample),
+    op("resample", &[CoreML5, CoreML6, CoreML7], RESAMPLE, resample),
 ];
 
 /// Returns width and height of an image as a vector of floats.
@@ -68,7 +66,7 @@ pub(super) fn image_size(a: &Args<'_, '_>, g: &mut Graph, x: &Value) -> Result<V
 /// Samples images bilinearly.
 ///
 /// Parameters: `places` — of shape [batch, height, width, 2], (x, y) in pixels; `outside` — what
-/// lies around the image.
+/// is around the image.
 pub(super) fn sampled(
     g: &mut Graph,
     x: &Value,

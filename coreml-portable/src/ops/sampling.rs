@@ -1,4 +1,4 @@
-//! Sampling grids: where the samples of an axis lie, by MIL's `sampling_mode`.
+//! Sampling grids: the positions of the samples of an axis, by MIL's `sampling_mode`.
 //!
 //! Owns: the formulas of each mode. Flow: `image.rs` and `crop_resize.rs` sample by them.
 
@@ -7,14 +7,14 @@ use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::AttributeProto;
 
-/// Where the samples of an axis lie: MIL's `sampling_mode`.
+/// The positions of the samples of an axis: MIL's `sampling_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sampling {
     /// `i · Xin / Xout`.
     Default,
     /// From the first pixel's centre to the last one's.
     StrictAlignCorners,
-    /// The same, but a single sample lies in the middle.
+    /// The same, but a single sample is in the middle.
     AlignCorners,
     /// Centres of equal parts of the span between the first and the last centre.
     OffsetCorners,
@@ -35,7 +35,7 @@ impl Sampling {
         }
     }
 
-    /// Returns where sample `i` of `output` samples lies on an axis of `input` pixels.
+    /// Returns the position of sample `i` of `output` samples on an axis of `input` pixels.
     pub(super) fn place(self, i: usize, input: usize, output: usize) -> f64 {
         let (i, n, x) = (i as f64, output as f64, input as f64);
         let place = match self {

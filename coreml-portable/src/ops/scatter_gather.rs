@@ -3,13 +3,13 @@
 //! Flow: rows of the table in `ops.rs`. What happens beyond the end of a dimension is undefined in
 //! MIL; engines report an error.
 
-use super::Opset::{CoreML5, CoreML6, CoreML7};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::limit::{INTEGER_DIVISION, Limit};
 use crate::onnx::{AttributeProto, ElementType};
+use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Parameters of `scatter` and `scatter_along_axis`.
 const SCATTER: &[Param] = &[req("data"), req("indices"), req("updates"), opt("axis"), opt("mode")];
@@ -30,44 +30,43 @@ const DIVISION: &[Limit] = &[INTEGER_DIVISION];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("gather", CoreML5, &[req("x"), req("indices"), opt("axis")], gather),
-    op("gather", CoreML6, &[req("x"), req("indices"), opt("axis"), opt("batch_dims")], gather),
+    op("gather", &[CoreML5], &[req("x"), req("indices"), opt("axis")], gather),
+    op("gather", &[CoreML6], &[req("x"), req("indices"), opt("axis"), opt("batch_dims")], gather),
     op(
         "gather",
-        CoreML7,
+        &[CoreML7],
         &[req("x"), req("indices"), opt("axis"), opt("batch_dims"), opt("validate_indices")],
         gather,
     ),
-    op("gather_along_axis", CoreML5, ALONG, gather_along_axis),
-    op("gather_along_axis", CoreML6, ALONG, gather_along_axis),
+    op("gather_along_axis", &[CoreML5, CoreML6], ALONG, gather_along_axis),
     op(
         "gather_along_axis",
-        CoreML7,
+        &[CoreML7],
         &[req("x"), req("indices"), opt("axis"), opt("validate_indices")],
         gather_along_axis,
     ),
-    op("gather_nd", CoreML5, &[req("x"), req("indices")], gather_nd),
-    op("gather_nd", CoreML6, &[req("x"), req("indices"), opt("batch_dims")], gather_nd),
+    op("gather_nd", &[CoreML5], &[req("x"), req("indices")], gather_nd),
+    op("gather_nd", &[CoreML6], &[req("x"), req("indices"), opt("batch_dims")], gather_nd),
     op(
         "gather_nd",
-        CoreML7,
+        &[CoreML7],
         &[req("x"), req("indices"), opt("batch_dims"), opt("validate_indices")],
         gather_nd,
     ),
-    op("scatter", CoreML5, SCATTER, scatter).limited(DIVISION),
-    op("scatter", CoreML7, SCATTER_7, scatter).limited(DIVISION),
-    op("scatter_along_axis", CoreML5, SCATTER, scatter_along_axis).limited(DIVISION),
-    op("scatter_along_axis", CoreML7, SCATTER_7, scatter_along_axis).limited(DIVISION),
+    op("scatter", &[CoreML5], SCATTER, scatter).limited(DIVISION),
+    op("scatter", &[CoreML7], SCATTER_7, scatter).limited(DIVISION),
+    op("scatter_along_axis", &[CoreML5], SCATTER, scatter_along_axis).limited(DIVISION),
+    op("scatter_along_axis", &[CoreML7], SCATTER_7, scatter_along_axis).limited(DIVISION),
     op(
         "scatter_nd",
-        CoreML5,
+        &[CoreML5],
         &[req("data"), req("indices"), req("updates"), opt("mode")],
         scatter_nd,
     )
     .limited(DIVISION),
     op(
         "scatter_nd",
-        CoreML7,
+        &[CoreML7],
         &[req("data"), req("indices"), req("updates"), opt("mode"), opt("validate_indices")],
         scatter_nd,
     )
@@ -164,7 +163,7 @@ impl Mode {
         Ok(Self { reduction, updates })
     }
 
-    /// Returns the attribute that tells ONNX.
+    /// Returns the attribute of ONNX.
     fn attribute(&self) -> AttributeProto {
         AttributeProto::string("reduction", self.reduction)
     }

@@ -2,12 +2,12 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::Opset::{CoreML5, CoreML7, CoreML8};
-use super::{Op, Param, op, opt, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
 use crate::onnx::AttributeProto;
+use crate::op::Opset::{CoreML5, CoreML7, CoreML8};
+use crate::op::{Op, Param, op, opt, req};
 
 /// Beyond the end of any dimension. 32 bits, since some engines keep positions in them.
 const END: i64 = i32::MAX as i64;
@@ -43,12 +43,10 @@ const UPDATE: &[Param] = &[
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("select", CoreML5, &[req("cond"), req("a"), req("b")], select),
-    op("slice_by_index", CoreML5, BY_INDEX, slice_by_index),
-    op("slice_by_index", CoreML7, BY_INDEX, slice_by_index),
-    op("slice_by_size", CoreML5, BY_SIZE, slice_by_size),
-    op("slice_by_size", CoreML7, BY_SIZE, slice_by_size),
-    op("slice_update", CoreML8, UPDATE, slice_update),
+    op("select", &[CoreML5], &[req("cond"), req("a"), req("b")], select),
+    op("slice_by_index", &[CoreML5, CoreML7], BY_INDEX, slice_by_index),
+    op("slice_by_size", &[CoreML5, CoreML7], BY_SIZE, slice_by_size),
+    op("slice_update", &[CoreML8], UPDATE, slice_update),
 ];
 
 /// Elements of `a` where the condition holds, of `b` elsewhere.

@@ -5,18 +5,19 @@
 //! graph has no order but that of its values, so reading gives the value that was written last, and
 //! the last one becomes an output.
 
-use super::Opset::CoreML8;
-use super::{Op, op, req};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::Graph;
 use crate::limit::STATE_IN_BODY;
+use crate::op::Opset::CoreML8;
+use crate::op::{Op, op, req};
 use crate::scope::Entry;
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("read_state", CoreML8, &[req("input")], read_state),
-    op("write_state", CoreML8, &[req("input"), req("data")], write_state).limited(&[STATE_IN_BODY]),
+    op("read_state", &[CoreML8], &[req("input")], read_state),
+    op("write_state", &[CoreML8], &[req("input"), req("data")], write_state)
+        .limited(&[STATE_IN_BODY]),
 ];
 
 /// What a state holds now.

@@ -4,7 +4,7 @@
 //! part of the batch or of the channels, and what happens along it is a sum, or a pooling of its
 //! own.
 
-use super::conv::{Window, fixed};
+use super::window::{Window, fixed};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
@@ -68,7 +68,7 @@ fn sizes(a: &Args<'_, '_>) -> Result<([i64; 4], [i64; 4]), OpError> {
 
 /// Pools each plane, and then along the depth: maxima and means of equal parts allow that.
 ///
-/// Parameters: `extra` — attributes of the pooling besides those of the window.
+/// Parameters: `extra` — attributes of the pooling in addition to those of the window.
 pub(super) fn pool(
     a: &Args<'_, '_>,
     g: &mut Graph,
@@ -176,7 +176,8 @@ pub(super) fn spread(
     for slice in 0..slices {
         let kernel = kernel_slice(g, weight, slice);
         let part = g.node("ConvTranspose", &[&planes, &kernel], attributes.clone());
-        // [n, D, rest]: zeros between the depths for the stride, then before and behind for the slice's place.
+        // [n, D, rest]: zeros between the depths for the stride, then before and behind for the
+        // place of the slice.
         let mut rows = g.reshape(&part, &[-1, depth, out_channels * out_height * out_width]);
         if stride > 1 {
             let single = g.unsqueeze(&rows, &[2]);

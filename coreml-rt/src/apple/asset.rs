@@ -1,8 +1,8 @@
 //! Models that are loaded from memory.
 //!
-//! Owns: handing a package's files to Core ML without writing one. Must not: copy what is in the
-//! program already.
-//! Flow: called by `loading.rs` when the options ask for it.
+//! Owns: passing a package's files to Core ML without writing any. Must not: copy what is already
+//! in the program.
+//! Flow: `loading.rs` → here, when the options ask for it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::asynchronous::{Handler, answer};
@@ -43,7 +43,7 @@ pub(super) fn load(
     let handler: Handler<MLModel> =
         RcBlock::new(move |model: *mut MLModel, error: *mut NSError| {
             // SAFETY: Core ML's own arguments.
-            let loaded = unsafe { answer(model, error) }.map(Loaded);
+            let loaded = unsafe { answer(model, error) }.map(SentModel);
             // The receiver waits, so it is there.
             let _ = sender.send(loaded);
         });
@@ -55,16 +55,16 @@ pub(super) fn load(
     // The sender lives in the block: without this one, it ends with Core ML's.
     drop(handler);
     let silent =
-        || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
-    receiver.recv().map_err(|_| silent())?.map(|Loaded(model)| model)
+        || CoreMlError::Unexpected("Core ML dropped the request without an answer".to_owned());
+    receiver.recv().map_err(|_| silent())?.map(|SentModel(model)| model)
 }
 
 /// A model on its way to the thread that asked for it.
-struct Loaded(Retained<MLModel>);
+struct SentModel(Retained<MLModel>);
 
 // SAFETY: Apple allows an MLModel on any thread as long as it is one at a time; the handler gives
 // its only reference away.
-unsafe impl Send for Loaded {}
+unsafe impl Send for SentModel {}
 
 /// Makes an asset of a package.
 fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
@@ -76,7 +76,9 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
             Some(weights) if weights.starts_with(WEIGHTS) => {
                 let url = format!("{MODEL_PATH}{weights}");
                 let url = NSURL::URLWithString(&NSString::from_str(&url)).ok_or_else(|| {
-                    CoreMlError::Unexpected(format!("weights that no URL can name: {url}"))
+                    CoreMlError::Unexpected(format!(
+                        "the path of a weight file is not a valid URL: {url}"
+                    ))
                 })?;
                 blobs.insert(&*url, &data);
             }
@@ -100,7 +102,7 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
                 enter(&name, of_file(&entry.path())?)?;
             }
         }
-        // It has none of these files; `loading.rs` loads it from where it lies.
+        // A compiled model has none of these files; `loading.rs` loads it from its path.
         Found::Compiled(_) => {}
     }
     let missing = || CoreMlError::Unexpected("a package without a specification".to_owned());
@@ -129,8 +131,8 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
 /// Wraps a file that is part of the program, without a copy.
 fn of_program(bytes: &'static [u8]) -> Retained<NSData> {
     let first: NonNull<c_void> = NonNull::from(bytes).cast();
-    // SAFETY: the bytes live and stay as they are as long as the program; immutable data never
-    // writes them, and is told not to free them.
+    // SAFETY: the bytes live, unchanged, as long as the program. Immutable data never writes them,
+    // and does not free them because of the last argument.
     unsafe { NSData::dataWithBytesNoCopy_length_freeWhenDone(first, bytes.len(), false) }
 }
 

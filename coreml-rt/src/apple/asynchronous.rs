@@ -1,9 +1,9 @@
-//! Predictions that nobody waits for.
+//! Non-blocking predictions.
 //!
-//! Owns: the completion handler, which runs on a thread of Core ML's. Must not: let an object of
-//! Objective-C out of it; what the application gets is copied inside.
-//! Flow: `session.rs` makes a [`Request`] and starts it, at once or when `gate.rs` lets it in; the
-//! handler reads its outputs through `results.rs` and answers what `awaited.rs` holds.
+//! Owns: the completion handler, which runs on a thread of Core ML. Must not: let an Objective-C
+//! object out of it; results are copied inside.
+//! Flow: `backend.rs` makes a [`Request`] and starts it, at once or when `gate.rs` lets it in; the
+//! handler reads its outputs through `results.rs` and answers through `awaited.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::backing::{Backings, Refused};
@@ -11,7 +11,7 @@ use super::failure::{CoreMlError, guard, translate};
 use super::features::Features;
 use super::gate::Pass;
 use super::results::{CoreMlResults, read};
-use super::state::State;
+use super::state::CoreMlState;
 use crate::backend::Awaited;
 use block2::RcBlock;
 use objc2::rc::Retained;
@@ -21,7 +21,7 @@ use objc2_core_ml::{MLDictionaryFeatureProvider, MLFeatureProvider, MLModel, MLP
 use objc2_foundation::NSError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What a completion handler is given: an object, or an error.
+/// A completion handler: its arguments are an object, or an error.
 pub(super) type Handler<T> = RcBlock<dyn Fn(*mut T, *mut NSError)>;
 
 /// A prediction that is ready to start.
@@ -36,7 +36,7 @@ pub(super) struct Request {
     options: Retained<MLPredictionOptions>,
     /// Which outputs Core ML does not write in place.
     refused: Arc<Refused>,
-    /// Whoever waits.
+    /// What waits for the answer.
     pending: Pending,
 }
 
@@ -45,28 +45,27 @@ pub(super) struct Request {
 // hold is `Send`.
 unsafe impl Send for Request {}
 
-/// What is waiting for an answer, taken by whoever has one: the handler, or the call that failed to
-/// start.
-type Pending = Arc<Mutex<Option<Job>>>;
+/// A prediction without an answer, taken by the side that answers: the handler, or a call that
+/// fails to start it.
+type Pending = Arc<Mutex<Option<PendingPrediction>>>;
 
-/// What a prediction gives back when it is over.
-struct Job {
-    /// Keeps other models from predicting meanwhile. The first field, so that it is dropped before
-    /// somebody is woken.
+/// What a prediction returns when it ends.
+struct PendingPrediction {
+    /// Keeps other models from predicting meanwhile.
     pass: Option<Pass>,
-    /// The outputs, and whoever waits for them.
-    awaited: Box<dyn Awaited>,
+    /// The outputs, and the future that waits for them.
+    awaited: Box<dyn Awaited<CoreMlState>>,
     /// The states.
-    state: Option<State>,
-    /// Memory of outputs that Core ML may write in place; kept until it is over, whoever waits or
-    /// not.
+    state: Option<CoreMlState>,
+    /// Memory of outputs that Core ML may write in place. It is kept until the prediction ends,
+    /// even if the future was dropped.
     backings: Backings,
 }
 
-impl Job {
-    /// Tells whoever waits that it failed.
+impl PendingPrediction {
+    /// Answers with an error.
     fn fail(self, features: &Features, error: CoreMlError) {
-        // Before somebody is woken: the one that waits for the gate longest is the next.
+        // Before the answer wakes anyone: the longest waiter at the gate is next.
         let _ = guard(|| drop((self.backings, self.state)));
         drop(self.pass);
         self.awaited.finish(Err(translate(&features.model, error)), Vec::new());
@@ -74,18 +73,18 @@ impl Job {
 }
 
 impl Request {
-    /// Makes a prediction ready. Where that fails, whoever waits is told, and there is none.
+    /// Prepares a prediction. If that fails, answers with the error and returns `None`.
     ///
     /// Parameters: `feed` — copies the inputs, and the states that the program keeps.
     pub(super) fn new(
         model: &Retained<MLModel>,
         features: Arc<Features>,
         refused: Arc<Refused>,
-        mut awaited: Box<dyn Awaited>,
-        state: Option<State>,
+        mut awaited: Box<dyn Awaited<CoreMlState>>,
+        state: Option<CoreMlState>,
         feed: impl FnOnce(
             &Features,
-            Option<&State>,
+            Option<&CoreMlState>,
         ) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError>,
     ) -> Option<Self> {
         let mut backings = Backings::default();
@@ -100,14 +99,14 @@ impl Request {
             // SAFETY: `new` of a class without demands on its caller.
             Ok((inputs, options?.unwrap_or_else(|| unsafe { MLPredictionOptions::new() })))
         });
-        let job = Job { awaited, state, backings, pass: None };
+        let prediction = PendingPrediction { awaited, state, backings, pass: None };
         match ready.flatten() {
             Ok((inputs, options)) => {
-                let (model, pending) = (model.clone(), Arc::new(Mutex::new(Some(job))));
+                let (model, pending) = (model.clone(), Arc::new(Mutex::new(Some(prediction))));
                 Some(Self { model, features, inputs, options, refused, pending })
             }
             Err(error) => {
-                job.fail(&features, error);
+                prediction.fail(&features, error);
                 None
             }
         }
@@ -118,9 +117,9 @@ impl Request {
     /// Parameters: `pass` — kept until it is over.
     pub(super) fn start(self, pass: Option<Pass>) {
         let Self { model, features, inputs, options, refused, pending } = self;
-        let state = lock(&pending).as_mut().and_then(|job| {
-            job.pass = pass;
-            job.state.as_ref().and_then(State::object)
+        let state = lock(&pending).as_mut().and_then(|prediction| {
+            prediction.pass = pass;
+            prediction.state.as_ref().and_then(CoreMlState::object)
         });
         let started = guard(|| {
             let handler = handler(&features, refused, &pending);
@@ -143,9 +142,9 @@ impl Request {
             }
         });
         if let Err(error) = started
-            && let Some(job) = take(&pending)
+            && let Some(prediction) = take(&pending)
         {
-            job.fail(&features, error);
+            prediction.fail(&features, error);
         }
         // What Core ML does not need any more goes in a pool.
         let _ = guard(|| drop((inputs, options, model)));
@@ -160,8 +159,8 @@ fn handler(
 ) -> Handler<ProtocolObject<dyn MLFeatureProvider>> {
     let (features, pending) = (Arc::clone(features), Arc::clone(pending));
     RcBlock::new(move |results: *mut ProtocolObject<dyn MLFeatureProvider>, error: *mut NSError| {
-        let Some(mut job) = take(&pending) else { return };
-        let Job { awaited, state, backings, .. } = &mut job;
+        let Some(mut prediction) = take(&pending) else { return };
+        let PendingPrediction { awaited, state, backings, .. } = &mut prediction;
         let read = guard(|| {
             let mut values = Vec::new();
             // SAFETY: Core ML's own arguments.
@@ -173,19 +172,19 @@ fn handler(
             backings.compare(&values, &refused);
             let results = CoreMlResults { features: &features, values: &values };
             let mut copied = Ok(());
-            awaited.slots(&mut |slots| copied = results.copy_all(backings, slots));
+            awaited.slots(&mut |slots| copied = backings.copy_rest(&results, slots));
             copied
         });
-        let Job { awaited, state, backings, pass } = job;
+        let PendingPrediction { awaited, state, backings, pass } = prediction;
         let read = read.unwrap_or_else(|error| Err(translate(&features.model, error)));
         let written = guard(|| backings.into_written()).unwrap_or_default();
-        // Before somebody is woken: the one that waits for the gate longest is the next.
+        // Before the answer wakes anyone: the longest waiter at the gate is next.
         drop(pass);
         awaited.finish(read.map(|()| state), written);
     })
 }
 
-/// Returns what a completion handler was given.
+/// Returns the argument of a completion handler that is not null.
 ///
 /// # Safety
 /// Both must be arguments of a completion handler that is running: objects that live during the
@@ -205,12 +204,12 @@ pub(super) unsafe fn answer<T: Message>(
     }
 }
 
-/// Looks at what is pending; nobody panics while holding it.
-fn lock(pending: &Pending) -> MutexGuard<'_, Option<Job>> {
+/// Locks the prediction; no code panics while it holds the lock.
+fn lock(pending: &Pending) -> MutexGuard<'_, Option<PendingPrediction>> {
     pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes what is pending, unless somebody has.
-fn take(pending: &Pending) -> Option<Job> {
+/// Takes the prediction, unless it was answered.
+fn take(pending: &Pending) -> Option<PendingPrediction> {
     lock(pending).take()
 }

@@ -1,16 +1,17 @@
-//! Outputs that Core ML writes where the caller has them.
+//! Outputs that Core ML writes directly into the caller's memory.
 //!
-//! Owns: lending the memory of outputs, and who has it when. Must not: lend what is only borrowed:
-//! the memory moves here and back, and where Core ML keeps it longer than the prediction, the
+//! Owns: lending the memory of outputs, and its owner at each moment. Must not: lend what is only
+//! borrowed. The memory moves here and back; when Core ML keeps it longer than the prediction, the
 //! caller gets a copy.
-//! Flow: called by `session.rs` and `asynchronous.rs` around a prediction.
+//! Flow: `backend.rs` and `asynchronous.rs` call it around a prediction.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
 use super::features::Features;
 use super::multi_array;
-use super::results::Value;
+use super::results::{CoreMlResults, Value};
 use crate::backend::Written;
+use crate::error::Error;
 use crate::slot::{Lent, OutputSlot};
 use objc2::rc::Retained;
 use objc2::runtime::{AnyObject, NSObjectProtocol};
@@ -44,7 +45,7 @@ struct Backing {
     memory: Arc<dyn Any + Send + Sync>,
     /// The same as Core ML takes it; `None` when the prediction is over.
     array: Option<Retained<MLMultiArray>>,
-    /// Whether the result stands in it.
+    /// Whether Core ML wrote the result into it.
     is_used: bool,
 }
 
@@ -53,9 +54,9 @@ struct Backing {
 unsafe impl Send for Backing {}
 
 impl Backings {
-    /// Takes the memory of all outputs that are worth it, and returns the options that offer it to
-    /// Core ML; no options when there is none, or when the system (before macOS 13 and iOS 16)
-    /// takes none.
+    /// Takes the memory of all outputs that are large enough, and returns the options that offer it
+    /// to Core ML; `None` when there is no such output, or when the system (before macOS 13 and iOS
+    /// 16) has no backings.
     ///
     /// Parameters: `refused` — of the same model.
     pub(super) fn lend(
@@ -105,7 +106,7 @@ impl Backings {
         };
         let (shape, strides) = (multi_array::shape_of(&dims), multi_array::strides_of(&dims));
         // SAFETY: the memory has as many elements as its sizes say. Only Core ML has it until the
-        // prediction is over, and nobody writes it as long as it is shared.
+        // prediction ends, and nothing writes it while it is shared.
         let array =
             unsafe { multi_array::of_owner(elements, data_type, &shape, &strides, memory) }?;
         arrays.insert(&*output.name, &array);
@@ -134,13 +135,27 @@ impl Backings {
         }
     }
 
-    /// Returns whether output `index` stands where the caller has it.
-    pub(super) fn is_used(&self, index: usize) -> bool {
+    /// Returns whether Core ML wrote output `index` into the caller's memory.
+    fn is_used(&self, index: usize) -> bool {
         self.lent.iter().any(|backing| backing.index == index && backing.is_used)
     }
 
+    /// Copies every output that Core ML did not write in place.
+    ///
+    /// Parameters: `results` — of the same prediction, given to [`Self::compare`] before. The
+    /// memory that Core ML refused is released here.
+    pub(super) fn copy_rest(
+        &mut self,
+        results: &CoreMlResults<'_>,
+        outputs: &mut [&mut dyn OutputSlot],
+    ) -> Result<(), Error> {
+        self.replace_refused(outputs);
+        let mut copied = outputs.iter_mut().enumerate().filter(|(index, _)| !self.is_used(*index));
+        copied.try_for_each(|(index, slot)| slot.take(results, index))
+    }
+
     /// Gives new memory to the outputs that Core ML did not write in place, for copies.
-    pub(super) fn replace_refused(&mut self, outputs: &mut [&mut dyn OutputSlot]) {
+    fn replace_refused(&mut self, outputs: &mut [&mut dyn OutputSlot]) {
         self.lent.retain(|backing| {
             if !backing.is_used
                 && let Some(slot) = outputs.get_mut(backing.index)
@@ -151,8 +166,8 @@ impl Backings {
         });
     }
 
-    /// Returns the memory that Core ML wrote, after [`Self::replace_refused`], for whoever takes
-    /// the result to give it back.
+    /// Returns the memory that Core ML wrote, after [`Self::copy_rest`]; it returns to the outputs
+    /// when the result is taken.
     pub(super) fn into_written(self) -> Vec<Written> {
         self.lent.into_iter().map(|backing| (backing.index, backing.memory)).collect()
     }
@@ -169,7 +184,7 @@ impl Backings {
 }
 
 impl Refused {
-    /// Looks at the marks; nobody panics while holding them.
+    /// Locks the marks; no code panics while it holds the lock.
     fn marks(&self) -> MutexGuard<'_, Vec<bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

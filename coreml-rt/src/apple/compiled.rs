@@ -1,12 +1,13 @@
-//! Compiled models, kept so that a package is compiled once in its life.
+//! Compiled models, kept so that each package is compiled once.
 //!
-//! Owns: what compiled models are called, and which is taken. Must not: know Objective-C; compiler
-//! and folder are passed in.
-//! Flow: called by `session.rs` at every load; only the first of a package's content compiles.
+//! Owns: the names of compiled models, and which one is used. Must not: know Objective-C; compiler
+//! and folder are parameters.
+//! Flow: `loading.rs` → here at every load; only the first load of a package's content compiles.
 //!
-//! Compiling an `.mlpackage` is quick, but the system then specialises the `.mlmodelc` for its
-//! processors, which is slow, and remembers that by the path. So the path must be the same at every
-//! start: `DIGEST.mlmodelc` in one folder, or beside the package where an app ships it compiled.
+//! Compiling an `.mlpackage` is quick. But the system then specialises the `.mlmodelc` for its
+//! processors, which is slow, and caches the result by the path. So the path must be the same at
+//! every start: `DIGEST.mlmodelc` in one folder, or beside the package in an app that ships it
+//! compiled.
 
 use super::failure::CoreMlError;
 use crate::search::Found;
@@ -15,11 +16,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Returns the compiled model of what was found, compiling it when that has not been done yet.
+/// Returns the compiled model of what was found, and compiles it if necessary.
 ///
-/// Parameters: `root` — names the folder of compiled models, made when missing; `compile` — takes
-/// an `.mlpackage` and returns an `.mlmodelc` in some temporary place. Neither is asked for a model
-/// that came compiled.
+/// Parameters: `root` — returns the folder of compiled models, created if missing; `compile` —
+/// takes an `.mlpackage` and returns an `.mlmodelc` in a temporary place. Neither is called for a
+/// model that was found compiled.
 /// Errors: [`CoreMlError::File`], and those of `root` and `compile`.
 pub(super) fn model(
     found: &Found,
@@ -31,8 +32,7 @@ pub(super) fn model(
         Found::Folder(package) => {
             let digest =
                 digest_of_folder(package).map_err(|error| file("read", package, &error))?;
-            // An app may bring it along; the name says that it is this content, so it is never a
-            // stale one.
+            // An app may ship it. Its name is the digest of the content, so it is never stale.
             let shipped = package.with_file_name(&digest).with_extension(COMPILED_EXTENSION);
             if shipped.is_dir() {
                 Ok(shipped)
@@ -51,7 +51,7 @@ pub(super) fn model(
     }
 }
 
-/// Returns the compiled model of a content, made now when there is none.
+/// Returns the compiled model of a content, and compiles it if there is none.
 fn kept(
     root: &Path,
     digest: &str,
@@ -80,7 +80,7 @@ fn publish(fresh: &Path, root: &Path, digest: &str, place: &Path) -> Result<(), 
         fs::rename(&near.0, place)
     });
     if moved.is_err() || fresh.exists() {
-        // Nobody else looks for it, and the system clears its temporary folder sooner or later.
+        // Nothing else uses it, and the system clears its temporary folder eventually.
         let _ = fs::remove_dir_all(fresh);
     }
     match moved {
@@ -89,7 +89,7 @@ fn publish(fresh: &Path, root: &Path, digest: &str, place: &Path) -> Result<(), 
     }
 }
 
-/// A folder of this process that is removed in the end, if it is still there.
+/// A folder of this process, removed when dropped if it still exists.
 struct Temporary(PathBuf);
 
 impl Temporary {

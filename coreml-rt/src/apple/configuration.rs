@@ -1,8 +1,8 @@
-//! How Core ML is asked to load a model.
+//! The configuration that Core ML loads a model with.
 //!
-//! Owns: the translation of the runtime's options into an `MLModelConfiguration`, and what each of
-//! them needs.
-//! Flow: called by `session.rs` at load.
+//! Owns: the translation of [`LoadOptions`] into an `MLModelConfiguration`, and the system that
+//! each option needs.
+//! Flow: `loading.rs` → here.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
@@ -40,7 +40,7 @@ pub(super) fn of(
     };
     // SAFETY: `new` of a class without demands on its caller.
     let configuration = unsafe { MLModelConfiguration::new() };
-    // SAFETY: a setter of a fresh object that nobody else holds; the value is one of Apple's
+    // SAFETY: a setter of a fresh object without other references; the value is one of Apple's
     // constants.
     unsafe { configuration.setComputeUnits(units) };
     if configuration.respondsToSelector(sel!(setModelDisplayName:)) {
@@ -48,7 +48,7 @@ pub(super) fn of(
         unsafe { configuration.setModelDisplayName(Some(&NSString::from_str(model))) };
     }
     if options.allows_low_precision_accumulation() {
-        // SAFETY: as above; every system has it that Rust builds for.
+        // SAFETY: as above; every system that Rust supports has it.
         unsafe { configuration.setAllowLowPrecisionAccumulationOnGPU(true) };
     }
     hint(&configuration, options)?;

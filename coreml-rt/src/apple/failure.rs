@@ -1,8 +1,8 @@
-//! What Core ML raises, as values.
+//! Errors and exceptions of Core ML, as values.
 //!
-//! Owns: [`CoreMlError`], its wording, what it is to the caller (`translate`), and `guard`, which
-//! every call into Objective-C stands in.
-//! Flow: `session.rs` turns it into the runtime's own error, which keeps it as its source.
+//! Owns: [`CoreMlError`], its wording, its kind as an error of the runtime (`translate`), and
+//! `guard`, which encloses every call into Objective-C.
+//! Flow: `backend.rs` turns it into a [`crate::Error`], which keeps it as its source.
 #![cfg_attr(target_vendor = "apple", allow(unsafe_code, reason = "reads errors of Objective-C"))]
 
 /// What Core ML, or the system under it, said.
@@ -45,7 +45,7 @@ pub enum CoreMlError {
         /// What the system said.
         problem: String,
     },
-    /// Core ML gave something else than the interface of the model says.
+    /// Core ML returned something that the interface of the model does not allow.
     Unexpected(String),
 }
 
@@ -64,7 +64,11 @@ impl std::fmt::Display for CoreMlError {
                 )
             }
             Self::Unexpected(what) => {
-                write!(f, "{what}: build the program again, the package may be another one")
+                write!(
+                    f,
+                    "{what}: rebuild the program, because the package may not be the one it was \
+                     built for"
+                )
             }
         }
     }
@@ -91,8 +95,8 @@ mod objective_c {
 
     /// Runs `work` in an autorelease pool of its own and turns an exception into an error.
     ///
-    /// Called by: every entry into this backend. Without the pool, whatever Core ML autoreleases on
-    /// a thread of Rust's would live as long as the thread.
+    /// Every entry into this backend uses it. Without the pool, objects that Core ML autoreleases
+    /// on a Rust thread would live as long as the thread.
     pub(in crate::apple) fn guard<R>(work: impl FnOnce() -> R) -> Result<R, CoreMlError> {
         autoreleasepool(|_| {
             // Unwinding leaves behind only what `work` owns, which is dropped, and the scratch of a
@@ -104,7 +108,7 @@ mod objective_c {
                     _ => (None, None),
                 };
                 CoreMlError::Exception {
-                    name: name.unwrap_or_else(|| "an object that is no NSException".to_owned()),
+                    name: name.unwrap_or_else(|| "an object that is not an NSException".to_owned()),
                     reason: reason
                         .map_or_else(|| "no reason given".to_owned(), |reason| reason.to_string()),
                 }
@@ -166,7 +170,7 @@ mod tests {
         assert_eq!(
             old.to_string(),
             "ComputeUnits::CpuAndNeuralEngine needs macOS 13 or iOS 16: update the system, or \
-            choose another option"
+             choose another option"
         );
         let framework = CoreMlError::Framework {
             domain: "com.apple.CoreML".to_owned(),

@@ -1,15 +1,16 @@
-//! What predictions need to know of a function.
+//! What predictions need to know about a function.
 //!
-//! Owns: names, kinds and labels as Objective-C objects, made once per model and never changed;
+//! Owns: names, kinds and labels as Objective-C objects, created once per model and never changed;
 //! feature values of inputs.
-//! Flow: `session.rs` makes [`Features`] at load; every prediction reads it, on any thread.
+//! Flow: `backend.rs` creates [`Features`] at load; every prediction reads it, on any thread.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
 use super::image_value::{of_image, of_planes};
 use super::multi_array;
-use super::state::State;
-use crate::slot::{InputRef, Owner};
+use super::state::CoreMlState;
+use crate::owner::Owner;
+use crate::slot::InputRef;
 use coreml_spec::{Classifier, ColorSpace, FeatureKind, Function, Labels, TensorRef};
 use objc2::AnyThread;
 use objc2::rc::Retained;
@@ -99,7 +100,7 @@ impl Features {
     pub(super) fn provider(
         &self,
         inputs: &[InputRef<'_>],
-        state: Option<&State>,
+        state: Option<&CoreMlState>,
         sizes: &mut Vec<Sizes>,
     ) -> Result<Retained<MLDictionaryFeatureProvider>, CoreMlError> {
         if inputs.len() != self.inputs.len() {
@@ -136,7 +137,7 @@ impl Features {
 }
 
 impl Sizes {
-    /// Returns those of no tensor.
+    /// Returns the sizes of a scalar.
     fn none() -> Self {
         Self {
             dims: Vec::new(),
@@ -145,7 +146,7 @@ impl Sizes {
         }
     }
 
-    /// Makes a feature value of a tensor: of its own memory when it has an owner, otherwise of a
+    /// Makes a feature value from a tensor: on its own memory when it has an owner, otherwise on a
     /// copy.
     fn value_of_tensor(
         &mut self,
@@ -160,8 +161,8 @@ impl Sizes {
         }
         let data_type = tensor.elements.data_type();
         let array = match owner.map(Owner::share) {
-            // SAFETY: a tensor has as many elements as its sizes say, and they belong to the owner,
-            // which gives nobody a way to write them as long as it is shared.
+            // SAFETY: a tensor has as many elements as its sizes say. They belong to the owner,
+            // which allows no writes while it is shared.
             Some(owner) => unsafe {
                 multi_array::of_owner(
                     multi_array::first(tensor.elements),
@@ -178,7 +179,7 @@ impl Sizes {
     }
 }
 
-/// Returns the colors of an image feature, or `None` when the feature is none.
+/// Returns the colors of an image feature, or `None` for another feature.
 pub(super) fn color_space(kind: &FeatureKind) -> Option<ColorSpace> {
     match kind {
         FeatureKind::Image { color_space, .. } => Some(*color_space),

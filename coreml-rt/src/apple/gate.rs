@@ -1,9 +1,9 @@
-//! The gate of models that predict one at a time.
+//! The gate for models that predict one at a time.
 //!
-//! Owns: who may predict, and the line of those who wait. Must not: know predictions, or bind a
-//! pass to a thread: an asynchronous prediction starts on one and ends on another.
-//! Flow: `session.rs` enters before a synchronous prediction, `asynchronous.rs` is let in; either
-//! drops its [`Pass`] when it is over.
+//! Owns: the one pass, and the queue of those that wait for it. Must not: know predictions, or bind
+//! a pass to a thread: an asynchronous prediction starts on one thread and ends on another.
+//! Flow: `backend.rs` enters before a synchronous prediction, `asynchronous.rs` is let in; both
+//! drop their [`Pass`] at the end.
 
 use std::collections::VecDeque;
 use std::sync::mpsc::sync_channel;
@@ -14,23 +14,23 @@ type Turn = Box<dyn FnOnce(Pass) + Send>;
 
 /// Lets one in at a time.
 pub(super) struct Gate {
-    /// Who is in, and who waits.
+    /// The state of the gate.
     line: Mutex<Line>,
 }
 
-/// Who is in, and who waits.
+/// Whether the pass is out, and the queue.
 struct Line {
     /// Whether a pass is out.
     is_taken: bool,
     /// Whether a thread is letting others in, and will see that the pass is back.
     is_letting_in: bool,
-    /// Who waits, in the order of their coming.
+    /// The queue, first come first served.
     waiting: VecDeque<Turn>,
 }
 
 /// The right to predict; to drop it lets the next one in.
 pub(super) struct Pass {
-    /// Whose it is.
+    /// The gate that it belongs to.
     gate: &'static Gate,
 }
 
@@ -51,8 +51,8 @@ impl Gate {
         loop {
             let receiver = {
                 let mut line = self.line();
-                // Also before those who are being let in: one of them may be below us on this
-                // thread's stack.
+                // Take the pass even while others are being let in: one of them may be below us on
+                // this thread's stack.
                 if !line.is_taken {
                     line.is_taken = true;
                     return Pass { gate: self };
@@ -62,7 +62,7 @@ impl Gate {
                 line.waiting.push_back(Box::new(move |pass| drop(sender.send(pass))));
                 receiver
             };
-            // Every turn comes: nobody forgets a pass, and no turn is dropped. Where one is
+            // Every turn comes, since passes and turns are never leaked. If a turn is dropped
             // nevertheless, ask again.
             if let Ok(pass) = receiver.recv() {
                 return pass;
@@ -76,8 +76,8 @@ impl Gate {
         self.advance();
     }
 
-    /// Lets in who waits, as long as the pass is here; a loop, so that those who leave at once do
-    /// not pile up on the stack.
+    /// Lets waiters in as long as the pass is here. It is a loop, so that waiters which leave at
+    /// once do not pile up on the stack.
     fn advance(&'static self) {
         let mut line = self.line();
         if line.is_letting_in {
@@ -94,7 +94,7 @@ impl Gate {
         }
     }
 
-    /// Looks at the line; nobody panics while holding it.
+    /// Locks the queue; no code panics while it holds the lock.
     fn line(&self) -> MutexGuard<'_, Line> {
         self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns: images whose kind is known only at run time, from pixels and from planes. Must not: touch
 //! the memory of pixel buffers; `pixel_buffer.rs` does.
-//! Flow: called by `session.rs` at each prediction for image features.
+//! Flow: `features.rs` and `results.rs` → here, at each prediction with image features.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;

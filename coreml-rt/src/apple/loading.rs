@@ -1,9 +1,9 @@
 //! From a package or a compiled model to an `MLModel`.
 //!
-//! Owns: where compiled models lie on this system, and the call that loads one. Must not: know what
-//! predictions need.
-//! Flow: called by `session.rs`; here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no
-//! file may be written.
+//! Owns: the folders of compiled models on this system, and the call that loads a model. Must not:
+//! know what predictions need.
+//! Flow: `backend.rs` → here → `compiled.rs`, `configuration.rs`, or `asset.rs` when no file may be
+//! written.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::CoreMlError;
@@ -21,24 +21,24 @@ use std::path::{Path, PathBuf};
 const FOLDER: &str = "coreml-rt";
 
 /// What Core ML loads.
-pub(super) struct Source<'a> {
-    /// What Instruments and the system's log call it.
-    pub(super) name: &'a str,
+pub(super) struct Source {
+    /// Its name, for Instruments, the system's log and errors.
+    pub(super) name: String,
     /// The package, or the compiled model.
-    pub(super) found: &'a Found,
-    /// The function to load, of a package that has several.
-    pub(super) function: Option<&'a str>,
-    /// How.
-    pub(super) options: &'a LoadOptions,
+    pub(super) found: Found,
+    /// The function to load; `None` for a package with only one.
+    pub(super) function: Option<String>,
+    /// How to load it.
+    pub(super) options: LoadOptions,
 }
 
-impl Source<'_> {
+impl Source {
     /// Loads it.
     pub(super) fn load(&self) -> Result<Retained<MLModel>, CoreMlError> {
         let configuration = self.configuration()?;
-        // A compiled model lies in files already, and loading it writes none.
+        // Loading a compiled model writes no file anyway.
         if self.options.is_in_memory() && !matches!(self.found, Found::Compiled(_)) {
-            return asset::load(self.found, &configuration);
+            return asset::load(&self.found, &configuration);
         }
         let url = self.compiled()?;
         // SAFETY: a URL and a configuration that nobody else changes.
@@ -48,8 +48,8 @@ impl Source<'_> {
 
     /// Makes the configuration.
     pub(super) fn configuration(&self) -> Result<Retained<MLModelConfiguration>, CoreMlError> {
-        let configuration = configuration::of(self.name, self.options)?;
-        if let Some(function) = self.function {
+        let configuration = configuration::of(&self.name, &self.options)?;
+        if let Some(function) = &self.function {
             configuration::choose_function(&configuration, function)?;
         }
         Ok(configuration)
@@ -58,7 +58,7 @@ impl Source<'_> {
     /// Returns the URL of the compiled model, which is compiled when that has not been done yet.
     pub(super) fn compiled(&self) -> Result<Retained<NSURL>, CoreMlError> {
         url(&compiled::model(
-            self.found,
+            &self.found,
             || folder(self.options.chosen_compiled_folder()),
             compile,
         )?)
@@ -72,14 +72,14 @@ fn compile(package: &Path) -> Result<PathBuf, CoreMlError> {
     let compiled = unsafe { MLModel::compileModelAtURL_error(&*url(package)?) }?;
     compiled
         .to_file_path()
-        .ok_or_else(|| CoreMlError::Unexpected("a compiled model that is no file".to_owned()))
+        .ok_or_else(|| CoreMlError::Unexpected("the compiled model is not a file".to_owned()))
 }
 
 /// Returns the URL of a folder.
 fn url(folder: &Path) -> Result<Retained<NSURL>, CoreMlError> {
     NSURL::from_directory_path(folder).ok_or_else(|| CoreMlError::File {
         action: format!("name {} by a URL", folder.display()),
-        problem: "the path is no text".to_owned(),
+        problem: "the path is not text".to_owned(),
     })
 }
 
@@ -100,7 +100,7 @@ fn folder(chosen: &CompiledFolder) -> Result<PathBuf, CoreMlError> {
     );
     let folder = folders.firstObject().ok_or_else(|| CoreMlError::File {
         action: format!("find the user's {name} folder"),
-        problem: "the system names none".to_owned(),
+        problem: "the system has none".to_owned(),
     })?;
     Ok(PathBuf::from(folder.to_string()).join(FOLDER))
 }

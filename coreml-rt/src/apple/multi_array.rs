@@ -1,9 +1,9 @@
 //! Tensors to Core ML's multi-arrays and back.
 //!
-//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend Core ML
-//! memory that is only borrowed: an input may be read after the prediction returned, by a queue of
-//! Core ML's own.
-//! Flow: called by `session.rs` at each prediction; reading goes through `strides.rs`.
+//! Owns: the memory of multi-arrays, and the only reads and writes of it. Must not: lend borrowed
+//! memory to Core ML, whose own queues may read an input after the prediction has returned.
+//! Flow: `features.rs`, `results.rs`, `backing.rs` and `state.rs` → here; `strides.rs` reads padded
+//! arrays.
 #![allow(unsafe_code, reason = "calls Objective-C and reads its memory")]
 
 use super::failure::CoreMlError;
@@ -80,16 +80,15 @@ fn of_surface(
     Some(unsafe { MLMultiArray::initWithPixelBuffer_shape(MLMultiArray::alloc(), &buffer, shape) })
 }
 
-/// Makes a multi-array of memory that somebody else owns, without a copy.
+/// Makes a multi-array on memory that `owner` keeps alive, without a copy.
 ///
-/// Parameters: `elements` — the first one; `shape`, `strides` — of elements that follow each other
-/// without a gap, by [`shape_of`]; `owner` — keeps them alive, and is let go of when Core ML lets
-/// go of the array, on whatever thread.
+/// Parameters: `elements` — the first one; `shape`, `strides` — of contiguous elements, by
+/// [`shape_of`]; `owner` — released when Core ML releases the array, on any thread.
 ///
 /// # Safety
-/// As many elements of `data_type` as `shape` says must stand at `elements` as long as `owner`
-/// lives. Meanwhile Rust must not write them, and not read them either while Core ML writes: only a
-/// prediction that has the array as a backing does.
+/// As many elements of `data_type` as `shape` says must start at `elements` as long as `owner`
+/// lives. Meanwhile Rust must not write them. Nor must Rust read them while Core ML writes, which
+/// only a prediction with this array as a backing does.
 pub(super) unsafe fn of_owner(
     elements: NonNull<c_void>,
     data_type: DataType,
@@ -97,8 +96,8 @@ pub(super) unsafe fn of_owner(
     strides: &NSArray<NSNumber>,
     owner: Arc<dyn Any + Send + Sync>,
 ) -> Result<Retained<MLMultiArray>, CoreMlError> {
-    // To Rust a block is a function that may be called again. Where Core ML makes no array it may
-    // not call it at all; then the owner goes with the block.
+    // To Rust a block may be called several times. If Core ML makes no array, it may not call the
+    // block at all; then the owner is dropped with the block.
     let owner = Cell::new(Some(owner));
     let release = RcBlock::new(move |_elements: NonNull<c_void>| drop(owner.take()));
     let (array, data_type) = (MLMultiArray::alloc(), multi_array_type(data_type));
@@ -217,9 +216,9 @@ fn scatter<T: Plain>(array: &MLMultiArray, from: &[T]) -> Result<(), CoreMlError
             let Some(size) = usize::try_from(size).ok().filter(|_| memory.is_aligned()) else {
                 return;
             };
-            // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned,
-            // and nobody else reads or writes them meanwhile: the caller has the array alone. Every
-            // bit pattern is a `T`.
+            // SAFETY: Core ML gives `size` bytes to write for the duration of this call, aligned.
+            // Nothing else accesses them meanwhile, since only the caller has the array. Every bit
+            // pattern is a `T`.
             let elements =
                 unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), size / size_of::<T>()) };
             result.set(Some(
@@ -262,8 +261,8 @@ fn write<T: Plain>(array: &MLMultiArray, elements: &[T]) -> Result<(), CoreMlErr
             && memory.is_aligned()
         {
             // SAFETY: Core ML gives `size` bytes to write for the duration of this call, which are
-            // enough and aligned, and nobody else has the array yet. They are its own, so they do
-            // not overlap the caller's elements.
+            // enough and aligned; the array has no other user yet. They belong to Core ML, so they
+            // do not overlap the caller's elements.
             unsafe { memory.as_ptr().copy_from_nonoverlapping(elements.as_ptr(), elements.len()) };
             written.set(true);
         }

@@ -1,14 +1,17 @@
 //! Pixels to Core Video's pixel buffers and back.
 //!
 //! Owns: the memory of pixel buffers, locked while it is used, and the only reads and writes of it.
-//! Must not: order channels as the model wants them; Core ML does that from BGRA, the only color
-//! format that all its versions take.
-//! Flow: called by `image_value.rs` and `results.rs` for image features, by `multi_array.rs` for
+//! Must not: reorder channels for the model; Core ML does that from BGRA, the only color format
+//! that all its versions take.
+//! Flow: `image_value.rs` and `results.rs` → here for image features, `multi_array.rs` → here for
 //! arrays in IOSurface memory.
 #![allow(unsafe_code, reason = "calls Core Video and reads its memory")]
 
 use super::failure::CoreMlError;
-use crate::image::{ImageRef, Pixels, PixelsMut};
+use super::frame::Frame;
+use crate::dimension::Dim;
+use crate::image::{Color, ImageRef, ImageView, Pixels, PixelsMut};
+use crate::shape::ShapeError;
 use half::f16;
 use objc2::rc::Retained;
 use objc2::runtime::AnyObject;
@@ -32,8 +35,25 @@ const BGRA: usize = 4;
 /// Alpha of a pixel that nothing shines through.
 const OPAQUE: u8 = 255;
 
-/// Copies an image into a pixel buffer of its own: one byte per pixel, one half-precision float, or
-/// BGRA. One that is in a pixel buffer stays there.
+impl<'a, C: Color, W: Dim, H: Dim> ImageView<'a, C, W, H> {
+    /// Borrows a frame of a camera or a video without a copy. On Apple's systems only;
+    /// [`CVPixelBuffer`] is the type of `objc2-core-video` 0.3.
+    ///
+    /// Core ML takes `kCVPixelFormatType_32BGRA` for [`Rgb`](crate::Rgb), `OneComponent8` for
+    /// [`Grayscale`](crate::Grayscale), `OneComponent16Half` for
+    /// [`GrayscaleFloat16`](crate::GrayscaleFloat16): ask the camera for that format. Another
+    /// format is an error of the prediction. Core ML keeps the buffer for a while after a
+    /// prediction; do not write its pixels before Core ML releases it.
+    ///
+    /// Errors: [`ShapeError::ImageSize`] when the model does not take the buffer's size.
+    pub fn from_pixel_buffer(buffer: &'a CVPixelBuffer) -> Result<Self, ShapeError> {
+        let (width, height) = size(buffer);
+        Self::new(Pixels::Buffer(Frame(buffer)), width, height)
+    }
+}
+
+/// Copies an image into a new pixel buffer: one byte per pixel, one half-precision float, or BGRA.
+/// An image that already is a pixel buffer is not copied.
 pub(super) fn of_image(image: &ImageRef<'_>) -> Result<CFRetained<CVPixelBuffer>, CoreMlError> {
     let format = match image.pixels {
         Pixels::Gray(_) => kCVPixelFormatType_OneComponent8,
@@ -114,7 +134,7 @@ fn create(
     Ok(unsafe { CFRetained::from_raw(buffer) })
 }
 
-/// Returns row `y` of elements that lie without padding.
+/// Returns row `y` of elements without padding.
 fn row<T>(elements: &[T], y: usize, len: usize) -> &[T] {
     elements.get(y * len..(y + 1) * len).unwrap_or_default()
 }
@@ -142,7 +162,7 @@ pub(super) fn copy_to(buffer: &CVPixelBuffer, into: PixelsMut<'_>) -> Result<(),
     {
         return Err(CoreMlError::Unexpected(format!(
             "an image of {width}x{height} pixels in format {found:#x} instead of {len} samples in \
-            {format:#x}"
+             {format:#x}"
         )));
     }
     let locked = Locked::new(buffer, CVPixelBufferLockFlags::ReadOnly)?;
@@ -167,7 +187,7 @@ pub(super) fn copy_to(buffer: &CVPixelBuffer, into: PixelsMut<'_>) -> Result<(),
     }
 }
 
-/// Returns row `y` of elements that lie without padding, to write.
+/// Returns row `y` of elements without padding, to write.
 fn row_mut<T>(elements: &mut [T], y: usize, len: usize) -> &mut [T] {
     elements.get_mut(y * len..(y + 1) * len).unwrap_or_default()
 }
@@ -213,8 +233,8 @@ impl<'a> Locked<'a> {
     /// Writes the samples of row `y`, of which the buffer has one.
     fn write_row<T: Plain>(&self, y: usize, from: &[T]) -> Result<(), CoreMlError> {
         let row = self.row::<T>(y, from.len())?;
-        // SAFETY: the buffer is locked for writing, the row lies within it and has room for all
-        // samples; memory of Core Video's does not overlap a slice of ours.
+        // SAFETY: the buffer is locked for writing, the row is inside it and has room for all
+        // samples; Core Video's memory does not overlap our slice.
         unsafe { row.copy_from_nonoverlapping(from.as_ptr(), from.len()) };
         Ok(())
     }
@@ -222,7 +242,7 @@ impl<'a> Locked<'a> {
     /// Reads the samples of row `y`, of which the buffer has one.
     fn read_row<T: Plain>(&self, y: usize, into: &mut [T]) -> Result<(), CoreMlError> {
         let row = self.row::<T>(y, into.len())?;
-        // SAFETY: the buffer is locked, the row lies within it and has that many samples; every bit
+        // SAFETY: the buffer is locked, the row is inside it and has that many samples; every bit
         // pattern is a `T`.
         unsafe { into.as_mut_ptr().copy_from_nonoverlapping(row, into.len()) };
         Ok(())

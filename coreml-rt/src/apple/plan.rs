@@ -1,13 +1,13 @@
 //! Core ML's plan of a model: which device would run each operation.
 //!
-//! Owns: walking an `MLComputePlan`. Must not: judge or print it; `crate::plan` does.
-//! Flow: called by `session.rs` when the application asks.
+//! Owns: reading an `MLComputePlan`. Must not: judge or print it; `crate::compute_plan` does.
+//! Flow: `backend.rs` → here, when the application asks.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::asynchronous::{Handler, answer};
 use super::failure::{CoreMlError, guard};
 use super::loading::Source;
-use crate::plan::{ComputePlan, Device, PlannedOperation};
+use crate::compute_plan::{ComputePlan, Device, PlannedOperation};
 use block2::RcBlock;
 use objc2::runtime::{AnyClass, AnyObject, ProtocolObject};
 use objc2::sel;
@@ -18,14 +18,14 @@ use objc2_core_ml::{
 use objc2_foundation::NSError;
 use std::sync::mpsc::sync_channel;
 
-/// How deep blocks may lie in each other.
+/// How deep blocks may be nested.
 const DEPTH_LIMIT: usize = 32;
 
 /// Asks for the plan and waits for it.
 ///
 /// Errors: [`CoreMlError::Unavailable`] on a system without plans; [`CoreMlError::Unexpected`] for
-/// a model that is no ML Program.
-pub(super) fn of(source: &Source<'_>) -> Result<ComputePlan, CoreMlError> {
+/// the model is not an ML Program.
+pub(super) fn of(source: &Source) -> Result<ComputePlan, CoreMlError> {
     let load = sel!(loadContentsOfURL:configuration:completionHandler:);
     if AnyClass::get(c"MLComputePlan").is_none_or(|class| class.class_method(load).is_none()) {
         return Err(CoreMlError::Unavailable {
@@ -54,7 +54,7 @@ pub(super) fn of(source: &Source<'_>) -> Result<ComputePlan, CoreMlError> {
     };
     drop(handler);
     let silent =
-        || CoreMlError::Unexpected("Core ML let go of the request without an answer".to_owned());
+        || CoreMlError::Unexpected("Core ML dropped the request without an answer".to_owned());
     receiver.recv().map_err(|_| silent())?
 }
 
@@ -63,7 +63,7 @@ fn read(plan: &MLComputePlan) -> Result<ComputePlan, CoreMlError> {
     // SAFETY: getters of immutable objects.
     let program = unsafe { plan.modelStructure().program() };
     let program = program
-        .ok_or_else(|| CoreMlError::Unexpected("a model that is no ML Program".to_owned()))?;
+        .ok_or_else(|| CoreMlError::Unexpected("the model is not an ML Program".to_owned()))?;
     let mut operations = Vec::new();
     // SAFETY: as above.
     let (names, functions) = unsafe { program.functions() }.to_vecs();

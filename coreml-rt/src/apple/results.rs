@@ -1,12 +1,10 @@
-//! What a prediction gave, in Core ML's memory.
+//! The results of a prediction, in Core ML's memory.
 //!
 //! Owns: finding the outputs in what Core ML returned, and copying them out. Must not: keep them
 //! longer than one prediction.
-//! Flow: called by `session.rs` and `asynchronous.rs`; reading goes through `multi_array.rs` and
-//! `pixel_buffer.rs`.
+//! Flow: `backend.rs` and `asynchronous.rs` → here → `multi_array.rs` and `pixel_buffer.rs`.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
-use super::backing::Backings;
 use super::failure::CoreMlError;
 use super::features::{Features, Output, color_space, object_of_number};
 use super::image_value::OwnedImage;
@@ -14,22 +12,21 @@ use super::{multi_array, pixel_buffer};
 use crate::error::Error;
 use crate::image::PixelsMut;
 use crate::planes;
-use crate::slot::{OutputSlot, Results};
+use crate::slot::Results;
 use coreml_spec::{ColorSpace, ElementsMut, FeatureKind};
 use objc2::rc::Retained;
 use objc2::runtime::ProtocolObject;
 use objc2_core_ml::{MLFeatureProvider, MLFeatureValue, MLMultiArray};
 use objc2_core_video::CVPixelBuffer;
 
-/// What one prediction gave for one output. Its vectors keep their memory from prediction to
-/// prediction.
+/// One output of one prediction. Its vectors keep their memory between predictions.
 #[derive(Default)]
 pub(super) struct Value {
     /// Sizes of the array, or the number of probabilities.
     shape: Vec<usize>,
     /// Strides of the array, in elements.
     strides: Vec<usize>,
-    /// What Core ML gave; `None` between predictions.
+    /// What Core ML returned; `None` between predictions.
     value: Option<Retained<MLFeatureValue>>,
     /// The array of `value`, if it is one.
     array: Option<Retained<MLMultiArray>>,
@@ -52,14 +49,14 @@ impl Value {
         if matches!(output.kind, FeatureKind::MultiArray { .. }) {
             // SAFETY: as above.
             let array = unsafe { value.multiArrayValue() }.ok_or_else(|| {
-                CoreMlError::Unexpected(format!("the output `{}` is no array", output.name))
+                CoreMlError::Unexpected(format!("the output `{}` is not an array", output.name))
             })?;
             multi_array::layout(&array, &mut self.shape, &mut self.strides);
             self.array = Some(array);
         } else if color_space(&output.kind).is_some() {
             // SAFETY: as above.
             let image = unsafe { value.imageBufferValue() }.ok_or_else(|| {
-                CoreMlError::Unexpected(format!("the output `{}` is no image", output.name))
+                CoreMlError::Unexpected(format!("the output `{}` is not an image", output.name))
             })?;
             self.layout_image(&output.kind, &image);
             self.image = Some(image);
@@ -84,7 +81,7 @@ impl Value {
         self.array.as_ref()
     }
 
-    /// Lets go of what Core ML gave.
+    /// Releases what Core ML returned.
     pub(super) fn clear(&mut self) {
         self.value = None;
         self.array = None;
@@ -105,7 +102,7 @@ pub(super) fn read(
 
 /// Results of one prediction, in Core ML's memory.
 pub(super) struct CoreMlResults<'a> {
-    /// Whose they are.
+    /// The features of the model.
     pub(super) features: &'a Features,
     /// One for each output.
     pub(super) values: &'a [Value],
@@ -118,7 +115,7 @@ impl CoreMlResults<'_> {
         output.ok_or_else(|| self.mismatch(format!("it has no output {index}")))
     }
 
-    /// Returns what Core ML gave.
+    /// Returns what Core ML returned.
     fn given<'v>(&self, output: &Output, value: &'v Value) -> Result<&'v MLFeatureValue, Error> {
         value
             .value
@@ -162,36 +159,19 @@ impl CoreMlResults<'_> {
         };
         if into.len() != self.features.labels.len() {
             let (wanted, given) = (into.len(), self.features.labels.len());
-            return Err(
-                self.mismatch(format!("{wanted} probabilities are asked for, there are {given}"))
-            );
+            return Err(self.mismatch(format!(
+                "{wanted} probabilities were requested, but there are {given}"
+            )));
         }
         // SAFETY: a getter; the dictionary lives as long as it is held here.
         let probabilities = unsafe { value.dictionaryValue() };
         for (into, label) in into.iter_mut().zip(&self.features.labels) {
             let probability = probabilities.objectForKey(label).ok_or_else(|| {
-                self.mismatch(format!("it gave no probability for the label {label:?}"))
+                self.mismatch(format!("it returned no probability for the label {label:?}"))
             })?;
             *into = probability.as_f32();
         }
         Ok(())
-    }
-}
-
-impl CoreMlResults<'_> {
-    /// Copies every output that does not stand where the caller has it.
-    ///
-    /// Parameters: `backings` — of the same prediction, compared with these values; those that Core
-    /// ML refused are let go of.
-    pub(super) fn copy_all(
-        &self,
-        backings: &mut Backings,
-        outputs: &mut [&mut dyn OutputSlot],
-    ) -> Result<(), Error> {
-        backings.replace_refused(outputs);
-        let mut copied =
-            outputs.iter_mut().enumerate().filter(|(index, _)| !backings.is_used(*index));
-        copied.try_for_each(|(index, slot)| slot.take(self, index))
     }
 }
 
@@ -217,15 +197,18 @@ impl Results for CoreMlResults<'_> {
             }
             (_, Some(array)) => multi_array::copy_to(array, &value.shape, &value.strides, into)
                 .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name))),
-            (_, None) => Err(self.mismatch(format!("its output `{}` is no tensor", output.name))),
+            (_, None) => {
+                Err(self.mismatch(format!("its output `{}` is not a tensor", output.name)))
+            }
         }
     }
 
     fn copy_pixels(&self, index: usize, into: PixelsMut<'_>) -> Result<(), Error> {
         let (output, value) = self.output(index)?;
         let image = value.image.as_ref();
-        let image = image
-            .ok_or_else(|| self.mismatch(format!("its output `{}` is no image", output.name)))?;
+        let image = image.ok_or_else(|| {
+            self.mismatch(format!("its output `{}` is not an image", output.name))
+        })?;
         pixel_buffer::copy_to(image, into)
             .map_err(|error| self.mismatch(format!("its output `{}`: {error}", output.name)))
     }
@@ -239,14 +222,14 @@ impl Results for CoreMlResults<'_> {
         let value = self.given(output, value)?;
         let found = match output.kind {
             // SAFETY: a getter; for a value of another kind Core ML raises an exception, which is
-            // caught, or gives "".
+            // caught, or returns "".
             FeatureKind::StringLabel => Retained::into_super(unsafe { value.stringValue() }),
-            // SAFETY: a getter; for a value of another kind it gives 0 or raises an exception.
+            // SAFETY: a getter; for a value of another kind it returns 0 or raises an exception.
             _ => object_of_number(unsafe { value.int64Value() }),
         };
         let found = self.features.labels.iter().position(|label| **label == *found);
         found.ok_or_else(|| {
-            self.mismatch(format!("its output `{}` is none of its labels", output.name))
+            self.mismatch(format!("its output `{}` is not one of its labels", output.name))
         })
     }
 

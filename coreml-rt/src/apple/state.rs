@@ -1,13 +1,14 @@
 //! States between predictions: those that Core ML keeps, and those that are inputs and outputs of
 //! the model.
 //!
-//! Owns: one `MLState`, or the arrays that stand for it, and reading and writing its tensors. Must
-//! not: be used by two predictions at once; `&mut` sees to that.
-//! Flow: `session.rs` makes it and predicts with it; `crate::state` reads and writes it.
+//! Owns: one `MLState`, or the arrays that replace it, and reading and writing its tensors. Must
+//! not: be used by two predictions at once; `&mut` prevents that.
+//! Flow: `backend.rs` creates it and predicts with it; `crate::state` reads and writes it.
 #![allow(unsafe_code, reason = "calls Objective-C")]
 
 use super::failure::{CoreMlError, guard, translate};
 use super::multi_array;
+use crate::backend::BackendState;
 use crate::buffer::Buffer;
 use crate::error::Error;
 use crate::shape::element_count;
@@ -24,9 +25,9 @@ use std::cell::{Cell, RefCell};
 use std::ptr::NonNull;
 
 /// The states of one sequence of predictions.
-pub(crate) struct State(Kept);
+pub(crate) struct CoreMlState(Kept);
 
-/// Who keeps the states.
+/// Where the states are kept.
 enum Kept {
     /// Core ML.
     ByCoreMl {
@@ -56,11 +57,11 @@ struct Held {
 }
 
 // SAFETY: Apple declares MLState as sendable; names are immutable strings, and arrays are only
-// read. Concurrent use is undefined, and impossible: whoever predicts or writes needs `&mut`, and
-// reading through `&` happens on one thread, since `State` is not `Sync`.
-unsafe impl Send for State {}
+// read. Concurrent use would be undefined, but predicting and writing need `&mut`, and reading
+// through `&` happens on one thread, since `CoreMlState` is not `Sync`.
+unsafe impl Send for CoreMlState {}
 
-impl State {
+impl CoreMlState {
     /// Returns states of zeros.
     ///
     /// Errors: [`CoreMlError::Unavailable`] when the system has no states.
@@ -92,11 +93,11 @@ impl State {
         }
     }
 
-    /// Returns what Core ML holds, for an asynchronous prediction; `None` for states that are
-    /// inputs and outputs.
+    /// Returns Core ML's state for an asynchronous prediction; `None` for states that are inputs
+    /// and outputs.
     ///
-    /// Parameters: `self` — kept by the caller until the prediction is over, and used by nobody
-    /// else meanwhile.
+    /// Parameters: `self` — kept by the caller until the prediction ends, without another use
+    /// meanwhile.
     pub(super) fn object(&self) -> Option<Retained<MLState>> {
         match &self.0 {
             Kept::ByCoreMl { state, .. } => Some(state.clone()),
@@ -153,43 +154,7 @@ impl State {
         Ok(())
     }
 
-    /// Copies state `index` out.
-    ///
-    /// Parameters: `model` — its name, for errors; `into` — of the state's type and length.
-    pub(crate) fn copy_to(
-        &self,
-        model: &str,
-        index: usize,
-        into: ElementsMut<'_>,
-    ) -> Result<(), Error> {
-        let into = Cell::new(Some(into));
-        self.with_array(model, index, |array| {
-            let (mut shape, mut strides) = (Vec::new(), Vec::new());
-            multi_array::layout(array, &mut shape, &mut strides);
-            into.take().map_or(Ok(()), |into| multi_array::copy_to(array, &shape, &strides, into))
-        })
-    }
-
-    /// Replaces state `index`.
-    ///
-    /// Parameters: `model` — its name, for errors; `from` — of the state's type and length.
-    pub(crate) fn copy_from(
-        &mut self,
-        model: &str,
-        index: usize,
-        from: Elements<'_>,
-    ) -> Result<(), Error> {
-        let Kept::AsArrays(held) = &mut self.0 else {
-            return self.with_array(model, index, |array| multi_array::overwrite(array, from));
-        };
-        let replaced = match held.get_mut(index) {
-            Some(state) => guard(|| state.replace(from)).flatten(),
-            None => Err(missing(index)),
-        };
-        replaced.map_err(|error| translate(model, error))
-    }
-
-    /// Calls `access` with the array of a state, which is good inside of the call only.
+    /// Calls `access` with the array of a state, which is valid only during the call.
     fn with_array(
         &self,
         model: &str,
@@ -220,11 +185,34 @@ impl State {
     }
 }
 
+impl BackendState for CoreMlState {
+    fn copy_to(&self, model: &str, index: usize, into: ElementsMut<'_>) -> Result<(), Error> {
+        let into = Cell::new(Some(into));
+        self.with_array(model, index, |array| {
+            let (mut shape, mut strides) = (Vec::new(), Vec::new());
+            multi_array::layout(array, &mut shape, &mut strides);
+            into.take().map_or(Ok(()), |into| multi_array::copy_to(array, &shape, &strides, into))
+        })
+    }
+
+    fn copy_from(&mut self, model: &str, index: usize, from: Elements<'_>) -> Result<(), Error> {
+        let Kept::AsArrays(held) = &mut self.0 else {
+            return self.with_array(model, index, |array| multi_array::overwrite(array, from));
+        };
+        let replaced = match held.get_mut(index) {
+            Some(state) => guard(|| state.replace(from)).flatten(),
+            None => Err(missing(index)),
+        };
+        replaced.map_err(|error| translate(model, error))
+    }
+}
+
 impl Held {
     /// Returns a state of zeros.
     fn zero(input: &str, output: &str, kind: &FeatureKind) -> Result<Self, CoreMlError> {
-        let no_tensor =
-            || CoreMlError::Unexpected(format!("the state `{input}` is no tensor of a fixed size"));
+        let no_tensor = || {
+            CoreMlError::Unexpected(format!("the state `{input}` is not a tensor of a fixed size"))
+        };
         let FeatureKind::MultiArray { data_type, shape } = kind else { return Err(no_tensor()) };
         let (data_type, dims) = (*data_type, shape.default.clone());
         let count = element_count(&dims).ok_or_else(no_tensor)?;

@@ -1,14 +1,14 @@
-//! Reading multi-arrays whose rows are padded.
+//! Reading and writing multi-arrays with padded rows.
 //!
 //! Owns: the arithmetic of strides, which count in elements. Must not: trust them; they come from
 //! outside.
-//! Flow: called by `multi_array.rs` with the memory that Core ML shows.
+//! Flow: `multi_array.rs` → here, with memory that Core ML shows.
 
 /// Copies an array into contiguous row-major order.
 ///
 /// Parameters: `from` — the array's memory; `shape`, `strides` — one entry per dimension; `into` —
 /// as many elements as `shape` says.
-/// Errors: a text when the numbers do not fit each other; nothing outside `from` is ever read.
+/// Errors: a text when the numbers contradict each other; nothing outside `from` is ever read.
 pub(super) fn copy<T: Copy>(
     from: &[T],
     shape: &[usize],

@@ -1,8 +1,8 @@
-//! Buckets without waiting, and in batches.
+//! Non-blocking predictions and batches of a model with buckets.
 //!
-//! Owns: loading on a thread, asynchronous predictions, batches. Must not: pad or trim by itself;
+//! Owns: loading on a thread, asynchronous predictions, batches. Must not: pad or trim;
 //! `bucketed.rs` does.
-//! Flow: a generated `Model` → here → the requests of `model.rs` for the bucket of each input.
+//! Flow: a generated `Model` → here → `model/requests.rs` for the bucket of each input.
 
 use super::BucketedModel;
 use crate::awaited::OutputSet;
@@ -35,7 +35,7 @@ impl<O: Outputs> OutputSet for Trimmed<O> {
 }
 
 impl BucketedModel {
-    /// Does what [`Self::load`] does on a thread of its own.
+    /// Does the same as [`Self::load`], on a thread of its own.
     ///
     /// Called by: the generated `Model::load_async`.
     /// Parameters: `wrap` — makes the generated type.
@@ -48,11 +48,11 @@ impl BucketedModel {
         load_async(name, move || Self::load(descriptions, &options).map(wrap))
     }
 
-    /// Runs the smallest bucket that the inputs fit into, without waiting for it. The inputs are
-    /// copied before this returns; a bucket that is not loaded yet is loaded before, too.
+    /// Starts the smallest bucket that the inputs fit into and returns at once. Before it returns
+    /// it copies the inputs, and loads the bucket on first use.
     ///
     /// Called by: the generated `Model::predict_into_async`.
-    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — come back, filled.
+    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — come back filled.
     pub fn predict_async<const INPUTS: usize, O: Outputs>(
         &self,
         inputs: [&dyn InputSlot; INPUTS],
@@ -82,10 +82,10 @@ impl BucketedModel {
         Ok(model.predict_features_async(None, &fed, trimmed, |trimmed, _| Ok(trimmed.outputs)))
     }
 
-    /// Runs each input in its bucket: the inputs of a bucket are one request.
+    /// Runs each input in its bucket: the inputs of one bucket are one request.
     ///
     /// Called by: the generated `Model::predict_batch`.
-    /// Returns: as many outputs, in the order of the inputs.
+    /// Returns: one output for each input, in the same order.
     pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
         &'a self,
         batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,

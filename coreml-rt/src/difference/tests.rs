@@ -59,14 +59,14 @@ fn every_difference_is_named() {
         differences(&types, &package),
         [
             "input `mel`: the types say float16 [1, 80, 3000], the package says float16 [1, 80, \
-            1..]",
+             1..]",
             "input `gone` is missing in the package",
             "output `audio`: the types say float32 [1, 1500], the package says float16 [1, 1500]",
         ]
     );
     assert_eq!(
         differences(&package, &types)[1],
-        "input `gone` (int32 [1]) is unknown to the types",
+        "input `gone` (int32 [1]) is missing in the types",
     );
 }
 
@@ -78,7 +78,7 @@ fn order_and_optional_inputs_count() {
     let types = function(vec![a.clone(), b.clone()], Vec::new());
     assert_eq!(
         differences(&types, &swapped),
-        ["the inputs stand in another order: the types say a, b, the package says b, a"]
+        ["the inputs have a different order: the types say a, b, the package says b, a"]
     );
     b.default = Some(0.5);
     assert_eq!(
@@ -111,6 +111,6 @@ fn labels_are_compared_in_order() {
     );
     assert_eq!(
         differences(&with(&["cat"]), &function(Vec::new(), Vec::new())),
-        ["the package is no classifier"]
+        ["the package is not a classifier"]
     );
 }

@@ -1,22 +1,23 @@
-//! A model without waiting, and in batches.
+//! Non-blocking predictions, and batches.
 //!
 //! Owns: loading on a thread, asynchronous predictions, batches. Must not: know which backend runs.
 //! Flow: a generated `Model` → here → `awaited.rs` holds the outputs, `backend.rs` fills them,
-//! `completion.rs` tells who waits.
+//! `completion.rs` wakes the waiting side.
 
 use super::Model;
 use crate::awaited::{OutputSet, Waiting};
-use crate::backend::BackendState;
+use crate::backend::Backend;
 use crate::completion::{Completion, failed, pair, spawn};
 use crate::description::Description;
 use crate::error::Error;
+use crate::native::NativeState;
 use crate::options::LoadOptions;
 use crate::slot::{InputRef, InputSlot, Outputs, Results};
 use crate::state::State;
 
 impl Model {
-    /// Does what [`Self::load`] does on a thread of its own: finding, checking and compiling a
-    /// package block as much as loading it.
+    /// Does the same as [`Self::load`] on a thread of its own: finding, checking and compiling a
+    /// package also block.
     ///
     /// Called by: the generated `Model::load_async`.
     /// Parameters: `wrap` — makes the generated type.
@@ -28,12 +29,12 @@ impl Model {
         load_async(description.name, move || Self::load(description, &options).map(wrap))
     }
 
-    /// Runs a model without states once, without waiting for it. The inputs are copied before this
-    /// returns.
+    /// Starts one prediction of a model without states and returns at once. The inputs are copied
+    /// before.
     ///
     /// Called by: the generated `Model::predict_into_async`.
-    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — are written, where the backend
-    /// can in place, and come back.
+    /// Parameters: `inputs` — as for [`Self::predict`]; `outputs` — come back filled, in place
+    /// where the backend can do that.
     pub fn predict_async<const INPUTS: usize, O: Outputs>(
         &self,
         inputs: [&dyn InputSlot; INPUTS],
@@ -42,8 +43,8 @@ impl Model {
         self.predict_features_async(None, &self.fed(inputs), outputs, |outputs, _| Ok(outputs))
     }
 
-    /// Runs a model with states once, without waiting for it. When it fails, the states are lost
-    /// with it.
+    /// Starts one prediction of a model with states and returns at once. If it fails, the states
+    /// are lost.
     ///
     /// Called by: the generated `Model::predict_into_async`.
     /// Parameters: as for [`Self::predict_async`]; `wrap` — makes the generated type of the states.
@@ -55,23 +56,25 @@ impl Model {
         wrap: fn(State) -> S,
     ) -> Completion<(S, O)> {
         let name = self.name.clone();
-        let give = move |outputs, state: Option<BackendState>| match state {
+        let give = move |outputs, state: Option<NativeState>| match state {
             Some(state) => Ok((wrap(State::new(&name, state)), outputs)),
-            None => Err(Error::Engine { model: name, source: "it gave no states back".into() }),
+            None => {
+                Err(Error::Engine { model: name, source: "the backend returned no states".into() })
+            }
         };
         self.predict_features_async(Some(state.into_backend()), &self.fed(inputs), outputs, give)
     }
 
-    /// Runs the model once without waiting for it, with as many inputs as it turns out to have.
+    /// Starts one prediction; the number of inputs is known only at run time.
     ///
-    /// Called by: `bucketed.rs`, and the predictions above.
-    /// Parameters: `wrap` — makes the result of the outputs and the states, when it is taken.
+    /// Parameters: `wrap` — makes the result from the outputs and the states, when the result is
+    /// taken.
     pub(crate) fn predict_features_async<O: OutputSet, R: Send + 'static>(
         &self,
-        state: Option<BackendState>,
+        state: Option<NativeState>,
         inputs: &[InputRef<'_>],
         outputs: O,
-        wrap: impl FnOnce(O, Option<BackendState>) -> Result<R, Error> + Send + 'static,
+        wrap: impl FnOnce(O, Option<NativeState>) -> Result<R, Error> + Send + 'static,
     ) -> Completion<R> {
         let (completer, completion) = pair(&self.name);
         match self.agreement.check(inputs) {
@@ -85,10 +88,10 @@ impl Model {
         completion
     }
 
-    /// Runs a model without states once per element, as one request.
+    /// Runs a model without states once for each element, as one request.
     ///
     /// Called by: the generated `Model::predict_batch`.
-    /// Returns: as many outputs, in the same order.
+    /// Returns: one output for each element, in the same order.
     pub fn predict_batch<'a, const INPUTS: usize, O: Outputs>(
         &'a self,
         batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
@@ -105,10 +108,10 @@ impl Model {
         Ok(outputs)
     }
 
-    /// Runs a model without states once per element, with as many inputs as it turns out to have.
+    /// Runs a model without states once for each element; the number of inputs is known only at run
+    /// time.
     ///
-    /// Called by: `bucketed/requests.rs`, and [`Self::predict_batch`].
-    /// Parameters: `take` — is given the results, in order.
+    /// Parameters: `take` — receives the results, in order.
     pub(crate) fn predict_features_batch(
         &self,
         batch: &[&[InputRef<'_>]],
@@ -119,9 +122,9 @@ impl Model {
     }
 }
 
-/// Loads one model or several on a thread of their own.
+/// Loads one or several models on a thread of their own.
 ///
-/// Called by: the generated `Models::load_async`, [`Model::load_async`], and that of `bucketed.rs`.
+/// Called by: the generated `Models::load_async`.
 /// Parameters: `name` — of what is loaded, for the thread and for errors.
 pub fn load_async<M: Send + 'static>(
     name: &str,

@@ -1,9 +1,8 @@
 //! A tensor of a sample, as numbers.
 //!
-//! Owns: which element types a sample may have, and what becomes of them in the type that a model
+//! Owns: the element types that a sample may have, and their conversion to the type that a model
 //! declares.
-//! Flow: `sample.rs` reads each tensor of a file into an [`Array`]; `step.rs` converts those that
-//! are fed.
+//! Flow: `sample.rs` reads each tensor of a file into an [`Array`]; `step.rs` converts the inputs.
 
 use super::file::Entry;
 use crate::buffer::Buffer;

@@ -1,7 +1,7 @@
-//! How the differences of an output are spread, and where the largest is.
+//! The distribution of an output's differences, and the largest of them.
 //!
 //! Owns: the bins of the histogram. Must not: judge.
-//! Flow: made by `parity.rs` per output; `cargo coreml report` draws it.
+//! Flow: `parity.rs` makes one for each output; `cargo coreml report` draws it.
 
 /// The power of ten at which the bins begin.
 const FIRST_EXPONENT: i32 = -10;
@@ -18,8 +18,8 @@ pub struct Errors {
     /// Number of elements that do not differ at all.
     pub equal: usize,
     /// Number of elements by their difference, two bins for each power of ten from
-    /// [`Errors::lower_bound`] on; what is smaller than the first bin or larger than the last is
-    /// counted there. An element that is finite on one side only is in none.
+    /// [`Errors::lower_bound`] on. The first and the last bin also count everything beyond them. An
+    /// element that is finite on one side only is in no bin.
     pub bins: Vec<usize>,
     /// The element that differs most, when one does.
     pub worst: Option<Worst>,
@@ -30,9 +30,9 @@ pub struct Errors {
 pub struct Worst {
     /// Its place in the output, along each axis.
     pub at: Vec<usize>,
-    /// What PyTorch gave.
+    /// PyTorch's value.
     pub expected: f64,
-    /// What the model gave.
+    /// The model's value.
     pub got: f64,
 }
 

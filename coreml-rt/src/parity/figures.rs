@@ -1,7 +1,7 @@
 //! How far two tensors are apart.
 //!
-//! Owns: [`Figures`] and what a tolerance means, not-a-number and infinities included.
-//! Flow: made by `parity.rs` per output, printed by `report.rs`.
+//! Owns: [`Figures`] and the meaning of a tolerance, NaN and infinities included.
+//! Flow: `parity.rs` computes them for each output, `report.rs` prints them.
 
 use coreml_spec::Tolerance;
 
@@ -29,7 +29,7 @@ pub struct Figures {
     pub psnr: f64,
     /// Number of rows along the last axis.
     pub rows: usize,
-    /// In how many rows the largest element stands at the same place.
+    /// Number of rows in which the largest element is at the same position.
     pub rows_agreeing: usize,
     /// Number of elements that are finite on one side only, or not finite in different ways.
     pub non_finite: usize,
@@ -40,7 +40,6 @@ pub struct Figures {
 impl Figures {
     /// Compares `got` with `expected`, of equal length.
     ///
-    /// Called by: [`crate::parity`].
     /// Parameters: `row` — size of the last axis; `tolerance` — what [`outside`](Self::outside)
     /// counts against.
     pub(super) fn of(expected: &[f64], got: &[f64], row: usize, tolerance: Tolerance) -> Self {

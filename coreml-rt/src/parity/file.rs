@@ -1,9 +1,9 @@
 //! Reading safetensors files.
 //!
 //! Owns: the format: eight bytes with the length of a JSON header, the header, the tensors' bytes.
-//! Must not: know what the keys of a sample mean. The crate of the same name would bring five
-//! crates to every app for this one file.
-//! Flow: called by `sample.rs`; `array.rs` converts the bytes.
+//! Must not: know what the keys of a sample mean. The crate `safetensors` would add five crates to
+//! every app for this one file.
+//! Flow: `sample.rs` → here; `array.rs` converts the bytes.
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Bytes of the length of the header.
 const LENGTH_SIZE: usize = 8;
 
-/// The key of what is no tensor.
+/// The key of the metadata, which is not a tensor.
 const METADATA: &str = "__metadata__";
 
 /// A tensor in a file.
@@ -34,7 +34,7 @@ pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Entry<'_>>, String> {
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| short())?;
     let (header, data) = rest.split_at_checked(length).ok_or_else(short)?;
     let header: BTreeMap<String, Value> = serde_json::from_slice(header)
-        .map_err(|error| format!("its header is no JSON: {error}"))?;
+        .map_err(|error| format!("its header is not JSON: {error}"))?;
     let mut entries = BTreeMap::new();
     for (key, value) in header {
         if key == METADATA {
@@ -107,7 +107,7 @@ mod tests {
         let wrong = |file: &[u8]| read(file).unwrap_err();
         assert_eq!(wrong(b"no"), "it ends too early");
         assert_eq!(wrong(&u64::MAX.to_le_bytes()), "it ends too early");
-        assert!(wrong(&file("[]", b"")).contains("no JSON"));
+        assert!(wrong(&file("[]", b"")).contains("is not JSON"));
         assert!(wrong(&file(r#"{"x":{"dtype":"F32"}}"#, b"")).contains("wrong about `x`"));
         let entry = |dtype: &str, shape: &str, offsets: &str| {
             file(

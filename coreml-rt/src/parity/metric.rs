@@ -1,4 +1,4 @@
-//! A command that judges what a model gives: a task's own metric.
+//! A command that judges a model's outputs: the metric of a task.
 //!
 //! Owns: the file that the command reads, running it, and reading its figure. Must not: know any
 //! metric.
@@ -22,17 +22,17 @@ const COMPARISON: &str = "COREML_COMPARISON";
 /// The environment variable that names the package.
 const PACKAGE: &str = "COREML_PACKAGE";
 
-/// How much of what a failing command says is shown, in characters from its end.
+/// How many characters from the end of a failing command's message are shown.
 const SHOWN: usize = 600;
 
-/// What a command says of a model.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measured {
     /// The command.
     pub command: String,
     /// What its figure must reach.
     pub bound: Bound,
-    /// The figure, or why there is none.
+    /// The figure, or the reason why there is none.
     pub figure: Result<f64, String>,
 }
 
@@ -49,14 +49,14 @@ impl std::fmt::Display for Measured {
         match figure {
             Ok(figure) => {
                 let verdict = if self.passed() { "pass" } else { "FAIL" };
-                write!(f, "{figure}, {bound} is asked  {verdict}: {command}")
+                write!(f, "{figure}, required {bound}  {verdict}: {command}")
             }
-            Err(problem) => write!(f, "no figure, {bound} is asked  FAIL: {command}: {problem}"),
+            Err(problem) => write!(f, "no figure, required {bound}  FAIL: {command}: {problem}"),
         }
     }
 }
 
-/// Everything that a model was fed, should give, and gave.
+/// All inputs, expected outputs and outputs.
 #[derive(Default)]
 pub(super) struct Record {
     /// Sizes and elements by key.
@@ -66,7 +66,7 @@ pub(super) struct Record {
 impl Record {
     /// Adds a step.
     ///
-    /// Parameters: `number` — of the sample; `outputs` — what the model gave.
+    /// Parameters: `number` — of the sample; `outputs` — of the model.
     pub(super) fn step(
         &mut self,
         number: usize,
@@ -114,7 +114,7 @@ impl Record {
         Measured { command: metric.command.clone(), bound: metric.bound, figure }
     }
 
-    /// Returns the figure, or why there is none.
+    /// Returns the figure, or the reason why there is none.
     fn figure(self, metric: &Metric, package: &Path) -> Result<f64, String> {
         let file = Temporary::new();
         fs::write(&file.0, self.bytes())
@@ -134,7 +134,7 @@ impl Record {
         }
         let said = String::from_utf8_lossy(&ran.stdout);
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        last.parse().map_err(|_| format!("its last line must be the figure alone, and is `{last}`"))
+        last.parse().map_err(|_| format!("its last line must be only the figure, but is `{last}`"))
     }
 
     /// Returns the safetensors file.
@@ -166,7 +166,7 @@ fn end_of(said: &[u8]) -> String {
     said[from..].to_owned()
 }
 
-/// A file of this process that is removed in the end.
+/// A file of this process, removed when dropped.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -208,7 +208,7 @@ mod tests {
         assert!(measured.passed());
         assert_eq!(
             measured.to_string(),
-            "0.75, at least 0.75 is asked  pass: cat here; echo; echo 0.75; echo"
+            "0.75, required at least 0.75  pass: cat here; echo; echo 0.75; echo"
         );
         assert!(!super::tests::measured("echo 0.75", Bound::AtMost(0.7)).passed());
         let nothing = super::tests::measured("echo NaN", Bound::AtMost(0.7));
@@ -237,13 +237,12 @@ mod tests {
         let shown = |command: &str| measured(command, Bound::AtMost(1.0)).to_string();
         assert_eq!(
             shown("echo \"cannot read $COREML_PACKAGE\" >&2; exit 3"),
-            "no figure, at most 1 is asked  FAIL: echo \"cannot read $COREML_PACKAGE\" >&2; exit \
-            3: it failed (exit status: 3): \
-             cannot read /a/b.mlpackage"
+            "no figure, required at most 1  FAIL: echo \"cannot read $COREML_PACKAGE\" >&2; exit \
+             3: it failed (exit status: 3): cannot read /a/b.mlpackage"
         );
         assert!(
             shown("echo almost 1")
-                .ends_with("its last line must be the figure alone, and is `almost 1`")
+                .ends_with("its last line must be only the figure, but is `almost 1`")
         );
         let metric = Metric {
             command: "true".to_owned(),

@@ -1,6 +1,6 @@
 //! Outputs and states whose type is known only at run time.
 //!
-//! Owns: [`Output`], the slot that takes any output of any model. Must not: judge.
+//! Owns: [`Output`], the slot for any output of any model. Must not: judge.
 //! Flow: `parity.rs` makes one for each output and predicts into it.
 
 use crate::buffer::Buffer;
@@ -13,9 +13,9 @@ use coreml_spec::{DataType, ElementsMut, Feature, FeatureKind};
 pub(super) enum Output {
     /// A tensor or the probabilities of a classifier.
     Tensor {
-        /// Element type that the interface gives.
+        /// Element type in the interface.
         data_type: DataType,
-        /// Sizes that the prediction gave.
+        /// Sizes after the prediction.
         dims: Vec<usize>,
         /// The elements; `None` before the prediction.
         elements: Option<Buffer>,

@@ -1,11 +1,12 @@
 //! The table that a parity check prints.
 //!
 //! Owns: [`Report`] and its layout. Must not: judge; `parity.rs` does.
-//! Flow: filled by `parity.rs`, shown by generated tests and by the command line.
+//! Flow: `parity.rs` fills it; generated tests and the command line show it.
 
 use super::errors::Errors;
 use super::figures::Figures;
 use super::metric::Measured;
+use super::step::Stage;
 use coreml_spec::Tolerance;
 
 /// Every output of every sample, with its figures.
@@ -19,8 +20,8 @@ pub struct Report {
     pub tolerance: Tolerance,
     /// One per output of each step of each sample, and one per state at the end.
     pub comparisons: Vec<Comparison>,
-    /// What commands say of all samples together; one for each function that was compared, none
-    /// without a metric.
+    /// Results of the commands that judge all samples together: one for each compared function that
+    /// has a metric.
     pub metrics: Vec<Measured>,
     /// What was done to the samples so that the model could take them, each once.
     pub remarks: Vec<String>,
@@ -41,17 +42,6 @@ pub struct Comparison {
     pub errors: Option<Errors>,
     /// Whether the output is close enough.
     pub passed: bool,
-}
-
-/// At which point of a sample something is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// After the only prediction.
-    Only,
-    /// After the prediction of this number.
-    Step(usize),
-    /// After the last prediction: what a state holds.
-    Final,
 }
 
 /// What is known about an output.
@@ -112,7 +102,7 @@ impl Report {
 }
 
 impl Comparison {
-    /// Returns sample and stage as they stand in the table.
+    /// Returns sample and stage as the table shows them.
     pub fn place(&self) -> String {
         match self.stage {
             Stage::Only => self.sample.clone(),
@@ -136,7 +126,7 @@ impl std::fmt::Display for Report {
             }
         }
         if self.comparisons.is_empty() {
-            f.write_str("\n  there is no sample, so nothing was compared: this fails")?;
+            f.write_str("\n  nothing was compared, because there is no sample: this fails")?;
         }
         let width = |text: fn(&Comparison) -> String, title: &str| {
             self.comparisons
@@ -223,11 +213,10 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "parity of `digits` with PyTorch on portable (engine 1); an output passes within 0.1 + \
-            0 × |reference|\n  \
+             0 × |reference|\n  \
              sample         output    max |d|   relative      PSNR     argmax\n  \
              0.safetensors  probs     5.00e-1    2.50e-1   15.1 dB        1/1  FAIL; NaN or \
-             infinite on one side only: 1 of 3; \
-             outside: 1 of 3\n  \
+             infinite on one side only: 1 of 3; outside: 1 of 3\n  \
              0.safetensors  label                                     class 3  pass"
         );
     }

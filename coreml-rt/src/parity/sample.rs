@@ -1,12 +1,12 @@
-//! One sample: a safetensors file of inputs and reference outputs, for one prediction or for
-//! several in a row.
+//! One sample: a safetensors file of inputs and reference outputs, for one prediction or several in
+//! a row.
 //!
 //! Owns: [`Sample`] and the meaning of its keys. Must not: know which of them a model has.
-//! Flow: read by `parity.rs`, which takes one `step.rs` after the other; written by the conversion.
+//! Flow: a conversion writes it; `parity.rs` reads it, `step.rs` takes one step after the other
+//! from it.
 
 use super::array::Array;
 use super::file;
-use super::step::Step;
 use crate::error::Error;
 use crate::model::default_tensor;
 use crate::shape::element_count;
@@ -62,7 +62,7 @@ impl Sample {
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, Error> {
         let mut sample = Self { name: name.to_owned(), tensors: BTreeMap::new(), steps: None };
         let file = file::read(bytes).map_err(|problem| {
-            sample.error(format!("it is no safetensors file ({problem}); write it again"))
+            sample.error(format!("it is not a safetensors file ({problem}); write it again"))
         })?;
         let (mut numbers, mut plain) = (BTreeSet::new(), None);
         for (key, tensor) in &file {
@@ -73,9 +73,8 @@ impl Sample {
                     None => plain = Some(key),
                 }
             } else if number.is_some() || !rest.starts_with(FINAL_STATE_PREFIX) {
-                return Err(
-                    sample.error(format!("its key `{key}` is none of {KEYS}; rename or remove it"))
-                );
+                return Err(sample
+                    .error(format!("its key `{key}` must be one of {KEYS}; rename or remove it")));
             }
             let array = Array::read(tensor)
                 .map_err(|problem| sample.error(format!("`{key}` {problem}")))?;
@@ -84,13 +83,14 @@ impl Sample {
         if let (Some(key), Some(step)) = (plain, numbers.first()) {
             let both = format!(
                 "it has both `{key}` and keys of step {step}; give every input and output a step, \
-                or none"
+                 or none"
             );
             return Err(sample.error(both));
         }
         if let Some(missing) = (0..numbers.len()).find(|number| !numbers.contains(number)) {
-            return Err(sample
-                .error(format!("it has {} steps, but none of number {missing}", numbers.len())));
+            return Err(
+                sample.error(format!("it has {} steps, but no step {missing}", numbers.len()))
+            );
         }
         sample.steps = Some(numbers.len()).filter(|count| *count > 0);
         Ok(sample)
@@ -98,8 +98,8 @@ impl Sample {
 
     /// Makes up inputs for a function: every input of its default size. There are no references.
     ///
-    /// Called by: [`crate::timing::measure`]. Floats are a pattern from -1 to 1 and integers 0, so
-    /// that they are right as an index; values of an image go from 0 to 255.
+    /// Floats are a pattern from -1 to 1, integers 0, so that they are valid indices, and values of an
+    /// image 0 to 255.
     pub(crate) fn made_up(function: &Function) -> Result<Self, Error> {
         let name = "(made up)".to_owned();
         let mut sample = Self { name, tensors: BTreeMap::new(), steps: None };
@@ -132,10 +132,9 @@ impl Sample {
         &self.name
     }
 
-    /// Returns the predictions, in order; never none.
-    pub(super) fn steps(&self) -> impl Iterator<Item = Step<'_>> {
-        let count = self.steps.unwrap_or(1);
-        (0..count).map(|number| Step::new(self, self.steps.map(|_| number)))
+    /// Returns how many steps have numbers; `None` when there is one, without a number.
+    pub(super) fn numbered_steps(&self) -> Option<usize> {
+        self.steps
     }
 
     /// Returns what the state `name` should hold at the end, or `None` when the sample does not
@@ -152,7 +151,7 @@ impl Sample {
         self.refuse_unknown("state", FINAL_STATE_PREFIX, states)
     }
 
-    /// Refuses tensors whose keys start with `prefix` and end in no feature's name.
+    /// Refuses tensors whose key is `prefix` and a name that no feature has.
     pub(super) fn refuse_unknown(
         &self,
         role: &str,
@@ -184,7 +183,9 @@ impl Sample {
         self.tensors.get(key)
     }
 
-    /// Returns a reference, which the model gave with the sizes `dims`.
+    /// Returns a reference.
+    ///
+    /// Parameters: `dims` — the sizes of the model's output.
     pub(super) fn reference(&self, key: &str, dims: &[usize]) -> Result<&[f64], Error> {
         let array = self.find(key).ok_or_else(|| self.lacks(key, "gives"))?;
         // PyTorch's scalars have no dimension where Core ML has one of size 1.
@@ -192,9 +193,9 @@ impl Sample {
             array.dims == dims || (array.values.len() == 1 && element_count(dims) == Some(1));
         if !same {
             let expected = &array.dims;
-            return Err(
-                self.error(format!("`{key}` has shape {expected:?}, the model gave {dims:?}"))
-            );
+            return Err(self.error(format!(
+                "`{key}` has shape {expected:?}, but the model's output has {dims:?}"
+            )));
         }
         Ok(&array.values)
     }

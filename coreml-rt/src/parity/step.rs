@@ -1,9 +1,8 @@
-//! One step of a sample: what a prediction is fed, and what it should give.
+//! One step of a sample: the inputs of a prediction, and its expected outputs.
 //!
 //! Owns: finding tensors by their keys, and comparing their shapes. Must not: read files.
-//! Flow: `sample.rs` makes one for each prediction; `parity.rs` asks it for inputs and references.
+//! Flow: `sample.rs` → here → `parity.rs`, which takes inputs and references from it.
 
-use super::report::Stage;
 use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample};
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -14,8 +13,19 @@ use coreml_spec::{DataType, Feature, FeatureKind};
 pub(super) struct Step<'a> {
     /// Where the tensors are.
     sample: &'a Sample,
-    /// Its number; `None` when it is the only one, whose keys have none.
+    /// Its number; `None` for the only step, whose keys have no number.
     number: Option<usize>,
+}
+
+/// At which point of a sample something is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// After the only prediction.
+    Only,
+    /// After the prediction of this number.
+    Step(usize),
+    /// After the last prediction: what a state holds.
+    Final,
 }
 
 /// What is fed for an input.
@@ -25,14 +35,16 @@ pub(super) struct Fed<'a> {
     pub(super) dims: &'a [usize],
     /// Elements in the type of the model.
     pub(super) buffer: Buffer,
-    /// What to tell about it: that it was rounded.
+    /// The remark that it was rounded, if it was.
     pub(super) rounded: Option<String>,
 }
 
 impl<'a> Step<'a> {
-    /// Returns the step of a number.
-    pub(super) fn new(sample: &'a Sample, number: Option<usize>) -> Self {
-        Self { sample, number }
+    /// Returns the steps of a sample in order; at least one.
+    pub(super) fn all(sample: &'a Sample) -> impl Iterator<Item = Self> {
+        let count = sample.numbered_steps();
+        let number = move |step| count.map(|_| step);
+        (0..count.unwrap_or(1)).map(move |step| Self { sample, number: number(step) })
     }
 
     /// Returns the sample's file name.
@@ -50,8 +62,7 @@ impl<'a> Step<'a> {
         self.number
     }
 
-    /// Returns sizes and elements of an input as the sample has them, or `None` when it leaves the
-    /// input out.
+    /// Returns sizes and elements of an input in the sample, or `None` when the sample omits it.
     pub(super) fn given(&self, input: &str) -> Option<(&'a [usize], &'a [f64])> {
         let array = self.sample.find(&self.key(INPUT_PREFIX, input))?;
         Some((&array.dims, &array.values))
@@ -94,9 +105,8 @@ impl<'a> Step<'a> {
             .is_some_and(|array| array.values.iter().any(|value| *value != 1.0))
         {
             true => Err(self.sample.error(format!(
-                "`{key}` is the mask of buckets, and has other values than 1: leave it out, and \
-                give the inputs without \
-                 padding"
+                "`{key}` is the mask of the buckets, and has values other than 1: omit it, and \
+                 give the inputs without padding"
             ))),
             false => Ok(()),
         }
@@ -116,7 +126,9 @@ impl<'a> Step<'a> {
         Ok(())
     }
 
-    /// Returns the reference for the output `name`, which the model gave with the sizes `dims`.
+    /// Returns the reference for the output `name`.
+    ///
+    /// Parameters: `dims` — the sizes of the model's output.
     pub(super) fn output(&self, name: &str, dims: &[usize]) -> Result<&'a [f64], Error> {
         self.sample.reference(&self.key(OUTPUT_PREFIX, name), dims)
     }

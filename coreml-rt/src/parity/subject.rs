@@ -5,12 +5,13 @@
 
 use crate::bucketed::BucketedModel;
 use crate::error::Error;
-use crate::model::{Model, unreadable};
+use crate::model::Model;
+use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
 use crate::slot::{InputRef, OutputSlot};
 use crate::state::State;
-use coreml_spec::{Function, Package};
-use std::path::Path;
+use coreml_spec::Function;
+use std::sync::Arc;
 
 /// What a sample is run through.
 pub(super) enum Subject {
@@ -21,23 +22,22 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// Opens a package that no types were made from.
+    /// Loads an opened package.
     ///
     /// Parameters: `function` — of a multifunction package; `None` for its default, or for all of
     /// its buckets.
-    pub(super) fn open(
-        path: &Path,
+    pub(super) fn load(
+        opened: &Arc<OpenedModel>,
         function: Option<&str>,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
-        if function.is_none() {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
-            if let Some(buckets) = BucketedModel::open(path, &package, options)? {
-                return Ok(Self::Buckets(Box::new(buckets)));
-            }
+        if function.is_none()
+            && let Some(buckets) = &opened.interface.buckets
+        {
+            let model = BucketedModel::of_opened(opened, buckets, options)?;
+            return Ok(Self::Buckets(Box::new(model)));
         }
-        Ok(Self::Model(Box::new(Model::open(path, function, options)?)))
+        Ok(Self::Model(Box::new(Model::of_opened(opened, function, options)?)))
     }
 
     /// Returns what runs it.

@@ -1,15 +1,18 @@
 //! How long a model takes, with the inputs of a sample.
 //!
 //! Owns: what is measured and what is not. Must not: judge, print, or compare with a reference.
-//! Flow: `cargo coreml bench` → [`measure`] → `model.rs`.
+//! Flow: `cargo coreml bench` → [`measure`] → `prediction.rs`.
 
 use super::output::Output;
+use super::prediction::{fed, predict};
 use super::sample::Sample;
+use super::step::Step;
 use super::subject::Subject;
-use super::{fed, predict};
 use crate::error::Error;
+use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a model took.
@@ -60,7 +63,7 @@ pub fn measure(
     time: Duration,
 ) -> Result<Timing, Error> {
     let start = Instant::now();
-    let model = Subject::open(package, function, options)?;
+    let model = Subject::load(&Arc::new(OpenedModel::read(package)?), function, options)?;
     let load = start.elapsed();
     let made_up;
     let sample = match sample {
@@ -72,7 +75,7 @@ pub fn measure(
     };
     let function = model.function()?;
     let mut steps = Vec::new();
-    for step in sample.steps() {
+    for step in Step::all(sample) {
         step.refuse_unknown(&function.inputs, &function.outputs)?;
         steps.push(fed(&model, &step)?);
     }

@@ -84,12 +84,14 @@ fn the_error_names_every_place_and_what_to_do() {
             .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the model `encoder` was not found\n  looked at:\n    COREML_MODEL_DIR: not set\n    \
-         beside the executable: /bin/encoder.mlpackage\n    where it was built: /nowhere\n  \
+        "the model `encoder` was not found\n  \
+         looked at:\n    \
+         COREML_MODEL_DIR: not set\n    \
+         beside the executable: /bin/encoder.mlpackage\n    \
+         where it was built: /nowhere\n  \
          what to do: put encoder.mlpackage beside the executable, or set COREML_MODEL_DIR to the \
-         folder that holds \
-         it, or pass LoadOptions::path, or write `embed = true` for the model in whisper.toml and \
-         build again"
+         folder that holds it, or pass LoadOptions::path, or write `embed = true` for the model in \
+         whisper.toml and build again"
     );
 }
 

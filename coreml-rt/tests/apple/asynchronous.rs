@@ -1,4 +1,5 @@
-//! Asynchronous predictions and batches on the double: memory, threads, and who is told what.
+//! Asynchronous predictions and batches on the double: memory, threads, and the answer that each
+//! gets.
 
 use super::double::*;
 use super::fixture::description;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
-/// What `encoder` gives.
+/// The output of `encoder`.
 type Code = super::fixture::One<Tensor<f32, (Fixed<1>, Fixed<3>)>>;
 
 /// Wakes a thread.
@@ -151,7 +152,7 @@ fn models_that_wait_predict_one_at_a_time_without_anybody_waiting() {
         double_reset_most();
         let started: Vec<_> =
             (0..6).flat_map(|_| models.iter().map(|model| start(model, 1.0))).collect();
-        // A thread that waits stands in the same line.
+        // A waiting thread is in the same queue.
         assert_eq!(encode(&models[3], 1.0).unwrap(), expected);
         for (at, completion) in started.into_iter().enumerate() {
             // Abandoned, they let the next one in as well.
@@ -166,7 +167,7 @@ fn models_that_wait_predict_one_at_a_time_without_anybody_waiting() {
             "{} predicted at a time",
             double_most_predicting()
         );
-        // Who fails leaves the gate open.
+        // A prediction that fails leaves the gate open.
         for fail in [Fail::Error, Fail::Exception, Fail::MissingOutput, Fail::Silent] {
             double.fail(fail);
             let started: Vec<_> = models.iter().map(|model| start(model, 1.0)).collect();

@@ -1,7 +1,7 @@
 //! Steering the double.
 //!
-//! Owns: its functions in C, its lock, and the counting of its objects. Flow: used by every test of
-//! this folder.
+//! Owns: its functions in C, its lock, and the counting of its objects.
+//! Flow: every test of this folder → here.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use coreml_rt::{CoreMlError, Error};
@@ -95,7 +95,7 @@ pub(crate) fn last_path() -> PathBuf {
     unsafe { CStr::from_ptr(double_last_path()) }.to_str().unwrap().into()
 }
 
-/// Waits until the double has let go of the inputs.
+/// Waits until the double has released the inputs.
 pub(crate) fn settle() {
     while double_pending() > 0 {
         std::thread::sleep(Duration::from_millis(5));

@@ -1,4 +1,4 @@
-//! Frames of cameras, which are pixel buffers before they are inputs.
+//! Frames of cameras, which already are pixel buffers.
 
 use super::double::*;
 use super::load;
@@ -26,7 +26,7 @@ fn frame(width: usize, height: usize, bgra: [u8; 4]) -> CFRetained<CVPixelBuffer
         )
     };
     assert_eq!(code, 0);
-    // SAFETY: a function that creates gives an object with one reference.
+    // SAFETY: a function that creates returns an object with one reference.
     let frame = unsafe { CFRetained::from_raw(NonNull::new(made).unwrap()) };
     let flags = CVPixelBufferLockFlags::empty();
     // SAFETY: it is unlocked below, with the same flags.
@@ -34,7 +34,7 @@ fn frame(width: usize, height: usize, bgra: [u8; 4]) -> CFRetained<CVPixelBuffer
     let (memory, stride) =
         (CVPixelBufferGetBaseAddress(&frame).cast::<u8>(), CVPixelBufferGetBytesPerRow(&frame));
     for y in 0..height {
-        // SAFETY: the row lies in the buffer, which is locked.
+        // SAFETY: the row is inside the buffer, which is locked.
         let row = unsafe { std::slice::from_raw_parts_mut(memory.add(y * stride), 4 * width) };
         row.chunks_exact_mut(4).for_each(|pixel| pixel.copy_from_slice(&bgra));
     }
@@ -62,7 +62,7 @@ fn frames_go_in_as_they_are() {
         settle();
         assert_eq!((double_live() - double.live, double_late_changes()), (1, 0));
 
-        // A size is told by the types, a format by Core ML.
+        // The types refuse a wrong size, Core ML a wrong format.
         let wide = frame(5, 3, [0; 4]);
         let error = ImageView::<Rgb, Fixed<4>, Fixed<2>>::from_pixel_buffer(&wide).unwrap_err();
         assert!(matches!(error, ShapeError::ImageSize { width: 5, height: 3, .. }), "{error}");

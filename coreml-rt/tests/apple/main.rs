@@ -1,7 +1,7 @@
-//! The Core ML backend against the double of `double/`: what the public API cannot show of it.
+//! The Core ML backend on the double of `double/`: what the public API cannot show.
 //!
-//! Owns: memory, threads, errors and old systems. What models compute on this backend, `predict.rs`
-//! tests as on any other.
+//! Owns: memory, threads, errors and old systems. `predict.rs` tests what models compute, on this
+//! backend as on any other.
 //! Flow: `tools/apple-double` builds and runs both; without it this file is empty.
 #![allow(unexpected_cfgs, reason = "`coreml_double` is set by tools/apple-double")]
 #![cfg(coreml_double)]

@@ -6,7 +6,7 @@ use super::load;
 use coreml_rt::{CoreMlError, Fixed, Tensor, TensorView, f16};
 use std::sync::Arc;
 
-/// What `wide` takes and gives: 32 KiB.
+/// Input and output of `wide`: 32 KiB.
 type Wide = Tensor<f32, (Fixed<64>, Fixed<128>)>;
 
 /// Returns an input.
@@ -142,8 +142,7 @@ fn outputs_have_their_memory_after_a_failure() {
     double.assert_nothing_leaks();
 }
 
-/// Waits until the double has let go of everything, so that whoever takes a result is alone with
-/// it.
+/// Waits until the double has released everything, so that the result has no other owner.
 fn settled<T>(completion: coreml_rt::Completion<T>) -> T {
     settle();
     completion.wait().unwrap()
@@ -197,7 +196,8 @@ fn abandoned_futures_do_not_free_a_backing_in_use() {
         let mut others = Vec::new();
         for step in 0..16 {
             drop(wide.predict_async([&ramp(step as f32).view()], One(Wide::zeros())));
-            // Whoever asks for as much memory now gets that of an output which was freed too early.
+            // An allocation of the same size now gets the memory of an output that was freed too
+            // early.
             others.push(vec![7.0f32; 64 * 128]);
         }
         drop(wide);
@@ -226,7 +226,7 @@ fn failed_asynchronous_predictions_keep_no_memory() {
     double.assert_nothing_leaks();
 }
 
-/// What `halves` takes and gives: 16 KiB.
+/// Input and output of `halves`: 16 KiB.
 type Halves = Tensor<f16, (Fixed<4>, Fixed<16>, Fixed<128>)>;
 
 #[test]

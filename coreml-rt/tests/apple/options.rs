@@ -1,4 +1,4 @@
-//! How models are loaded: hints, gates, memory, and systems that lack them.
+//! How models are loaded: hints, gates, memory, and systems without them.
 
 use super::double::*;
 use super::fixture::{data, description};

@@ -1,4 +1,4 @@
-//! The compute plan, as the double has one.
+//! The compute plan of the double.
 
 use super::double::*;
 use super::load;

@@ -1,7 +1,7 @@
-//! Models that come compiled, functions by their names, and where compiled models are kept.
+//! Models that are shipped compiled, functions by their names, and the folders of compiled models.
 //!
-//! Owns: loading without a package. Flow: each test has the double compile into a folder of its
-//! own, without the package.
+//! Owns: loading without a package.
+//! Flow: in each test the double compiles into a folder of its own, without the package.
 
 use super::double::*;
 use super::fixture::{self, data, description};
@@ -56,7 +56,7 @@ fn a_compiled_model_alone_is_taken_for_its_content() {
         }
         let expected = encode(&load("encoder"), 1.0).unwrap();
         let encoder: &'static Description = Box::leak(Box::new(built_in("encoder", folder.path())));
-        // Nothing is written for it, so whoever must not write files may load it, too.
+        // Loading it writes no file, so `in_memory` allows it, too.
         for options in [LoadOptions::new().path(folder.path()), LoadOptions::new().in_memory(true)]
         {
             assert_eq!(encode(&Model::load(encoder, &options).unwrap(), 1.0).unwrap(), expected);
@@ -188,7 +188,7 @@ fn functions_are_chosen_by_their_names() {
             );
             double_old_system(0);
         }
-        // Whoever gives the path of another model is told that it lacks the function.
+        // The path of another model is an error that names the missing function.
         compile("encoder", alone.path());
         let options = LoadOptions::new().path(alone.path().join(file_name("encoder")));
         let error = Model::load(&function("decode", alone.path()), &options).unwrap_err();

@@ -22,11 +22,14 @@ use libfuzzer_sys::fuzz_target;
 
 /// A manifest that names the files below.
 const MANIFEST: &[u8] =
-    br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},"rootModelIdentifier":"A"}"#;
+    br#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"m"}},
+"rootModelIdentifier":"A"}"#;
 
 fuzz_target!(|input: &[u8]| {
     let Some((input, size)) = input.split_last_chunk() else { return };
-    let Some(start) = input.len().checked_sub(usize::from(u16::from_le_bytes(*size))) else { return };
+    let Some(start) = input.len().checked_sub(usize::from(u16::from_le_bytes(*size))) else {
+        return;
+    };
     let (specification, weights) = input.split_at(start);
     let file = |path: &str, bytes: &[u8]| (path.to_owned(), bytes.to_vec());
     let files = reading::Files::from([

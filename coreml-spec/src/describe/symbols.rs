@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 /// Checks that symbols fit a function, and gives the outputs the ranges that follow from them.
 ///
-/// Called by: `describe.rs`, with a package that may come from anywhere.
+/// Parameters: `symbols`, `function` — of a package that may come from anywhere.
 /// Errors: what does not fit.
 pub(super) fn apply(symbols: Vec<Symbol>, function: &mut Function) -> Result<(), String> {
     let mut seen = HashSet::new();

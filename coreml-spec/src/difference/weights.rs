@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(super) struct Weights {
     /// Of the package as it was.
     before: Elements,
-    /// Of the package as it is.
+    /// Of the package after the change.
     after: Elements,
 }
 
@@ -143,7 +143,7 @@ impl Elements {
         };
         let io = |error| Error::io(file.path(), error);
         if opened.get().is_none() {
-            // Nobody else sets it: this is one thread.
+            // Only this thread sets it.
             let _ = opened.set(File::open(file.path()).map_err(io)?);
         }
         let Some(mut opened) = opened.get() else { return Ok(in_memory) };

@@ -64,7 +64,7 @@ pub struct Block {
 impl Block {
     /// Calls `visit` with each operation of the block and of the blocks inside it, in order.
     ///
-    /// Called by: `summary.rs`. The recursion ends: decoding limits the nesting.
+    /// The recursion ends: decoding limits the nesting.
     pub fn visit<'a>(&'a self, visit: &mut dyn FnMut(&'a Operation)) {
         for operation in &self.operations {
             visit(operation);

@@ -250,7 +250,8 @@ fn buckets_fit_the_functions_that_they_describe() {
         files.insert(MODEL.into(), model.encode_to_vec());
         read_everything(&files).map_err(|error| error.to_string())
     };
-    let right = r#"{"input":"x","axis":0,"min":1,"sizes":[1,4],"padded":[{"input":"x","axes":[0],"value":0}],
+    let right = r#"{"input":"x","axis":0,"min":1,"sizes":[1,4],
+                    "padded":[{"input":"x","axes":[0],"value":0}],
                     "trimmed":[{"output":"y","axes":[0]}]}"#;
     with(right).unwrap();
     let long = format!("[{}0]", "0,".repeat(100_000));

@@ -16,7 +16,8 @@ fn manifests_are_checked() {
     let manifest = |version: &str, path: &str, root: &str| {
         let path = serde_json::to_string(path).unwrap();
         format!(
-            r#"{{"fileFormatVersion":"{version}","itemInfoEntries":{{"A":{{"path":{path}}}}},"rootModelIdentifier":"{root}"}}"#
+            r#"{{"fileFormatVersion":"{version}","itemInfoEntries":{{"A":{{"path":{path}}}}},
+        "rootModelIdentifier":"{root}"}}"#
         )
     };
     for (json, expected) in [

@@ -1,5 +1,5 @@
-//! The portable backend behind a C interface: what the double of Core ML computes models with that
-//! it does not know itself.
+//! The portable backend behind a C interface, with which the double of Core ML computes models that
+//! it does not implement.
 //!
 //! Owns: the C interface of `coreml-rt/tests/double/engine.m`. Must not: know Objective-C.
 //! Flow: `tools/apple-double` builds it; the double opens it by the path in `COREML_DOUBLE_ENGINE`.
@@ -17,7 +17,7 @@ const FLOAT32: i32 = 0x10020;
 /// See [`FLOAT16`].
 const INT32: i32 = 0x20020;
 
-/// What an output is that is no array: a label as text.
+/// The kind of an output that is not an array: a label as text.
 const LABEL: i32 = 1;
 /// A probability; the name is that of the label, behind it a line feed and the name of the output.
 const PROBABILITY: i32 = 2;
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn engine_load(path: *const c_char) -> *mut Session {
     }
 }
 
-/// Frees what [`engine_load`] gave.
+/// Frees the session of [`engine_load`].
 ///
 /// # Safety
 /// `session` must come from [`engine_load`] and not be used again.
@@ -75,12 +75,12 @@ pub unsafe extern "C" fn engine_free(session: *mut Session) {
     }
 }
 
-/// Runs a model and gives its outputs; returns 0, or 1 when that fails, and the reason is on
+/// Runs a model and passes its outputs on. Returns 0, or 1 when that fails, with the reason on
 /// standard error.
 ///
 /// # Safety
-/// `session` must come from [`engine_load`]; `inputs` must be `count` arrays; `give` must take what
-/// its type says.
+/// `session` must come from [`engine_load`]; `inputs` must be `count` arrays; `give` must be as its
+/// type says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn engine_run(
     session: *const Session,
@@ -108,7 +108,7 @@ pub unsafe extern "C" fn engine_run(
 /// Takes an output: name, type or kind, sizes, elements.
 type Taker<'a> = &'a mut dyn FnMut(&str, i32, &[usize], *const c_void);
 
-/// Runs a model and gives its outputs.
+/// Runs a model and passes its outputs on.
 fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), String> {
     let function = session.function();
     let mut tensors = Vec::new();
@@ -175,7 +175,7 @@ fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), Strin
 /// Borrows an array.
 ///
 /// # Safety
-/// It must be what it says for as long as the result is used.
+/// Its fields must be true as long as the result is used.
 unsafe fn tensor<'a>(array: &'a Array) -> Result<TensorRef<'a>, String> {
     // SAFETY: the caller's promise.
     let dims = unsafe { std::slice::from_raw_parts(array.dims, array.rank) };

@@ -1,6 +1,6 @@
 //! A typed call against the engine's session with the same buffers.
 //!
-//! Owns: the measurement of what the types cost at run time. Must not: build crates.
+//! Owns: the measurement of the types' cost at run time. Must not: build crates.
 //! Flow: `build.rs` converts `call.toml` → both sides load the same package here.
 
 use crate::allocations;

@@ -1,8 +1,8 @@
 //! A build that converts three models, against three Python scripts that do the same one after the
 //! other.
 //!
-//! Owns: the measurement of a cold build. Must not: count what is done once per machine, the Python
-//! environment and the compilation of dependencies.
+//! Owns: the measurement of a cold build. Must not: count work that is done once per machine: the
+//! Python environment and the compilation of dependencies.
 //! Flow: a throw-away crate with an empty conversion cache per round, and `python/plain.py` three
 //! times.
 

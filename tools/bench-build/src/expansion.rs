@@ -1,7 +1,7 @@
 //! `cargo check` of a crate with ten generated models, against the same crate with hand-written
 //! structs.
 //!
-//! Owns: the measurement of what the generated code costs rustc. Must not: count conversions.
+//! Owns: the measurement of rustc's time for the generated code. Must not: count conversions.
 //! Flow: two throw-away crates, checked in turn after an edit of each.
 
 use bench_table::{Row, median};

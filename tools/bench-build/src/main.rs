@@ -1,10 +1,10 @@
-//! What a build and a typed call cost, against doing the same by hand:
-//! `cargo run --release -p bench-build`.
+//! The cost of a build and of a typed call, against doing the same by hand: `cargo run --release -p
+//! bench-build`.
 //!
 //! Owns: the order of the benchmarks. Must not: measure anything itself.
-//! Flow: each module makes throw-away crates where it needs them, measures both sides in turn, and
-//! returns table rows. Ratios are taken within one run: the two sides of each alternate, so that a
-//! busy machine slows both.
+//! Flow: each module makes throw-away crates if it needs them, measures both sides in turn, and
+//! returns table rows. Ratios are taken within one run: the two sides alternate, so that a busy
+//! machine slows both.
 #![allow(clippy::panic, reason = "a benchmark that cannot run has nothing to say")]
 
 mod allocations;

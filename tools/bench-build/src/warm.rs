@@ -2,8 +2,8 @@
 //! nothing changed.
 //!
 //! Owns: the measurement of a warm build. Must not: count rustc's work, only the build script's.
-//! Flow: a throw-away crate whose build script notes its own time; the second build may find no
-//! Python.
+//! Flow: a throw-away crate whose build script records its own time; the second build may not find
+//! a Python.
 
 use bench_table::{Row, median};
 use coreml_tests::UserCrate;

@@ -1,8 +1,7 @@
-//! What coreml-build costs whoever depends on it: crates, and CPU seconds of a `cargo build` from
-//! nothing.
+//! The cost of depending on coreml-build: crates, and CPU seconds of a `cargo build` from nothing.
 //!
-//! Owns: throw-away crates whose build script does nothing else. Must not: depend on what was
-//! compiled before.
+//! Owns: throw-away crates whose build script does nothing else. Must not: depend on earlier
+//! compilations.
 
 use crate::machine;
 use bench_table::Row;

@@ -2,7 +2,7 @@
 //! file.
 //!
 //! Owns: nginx and the two sides. Must not: count the conversion, or the upload.
-//! Flow: one machine converts and gives; then a new machine fetches, and curl does, in turn.
+//! Flow: one machine converts and uploads; then a new machine downloads, and so does curl, in turn.
 
 use crate::machine::{self, Machine, converted, manifest};
 use bench_table::{Row, median};

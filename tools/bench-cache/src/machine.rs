@@ -1,10 +1,10 @@
 //! A machine of a team: a checkout with manifests, an output folder, a cache.
 //!
-//! Owns: where they lie, and builds on them. Must not: measure.
+//! Owns: their paths, and builds on them. Must not: measure.
 //! Flow: every benchmark makes its machines here.
 
 use crate::stub;
-use coreml_build::{Build, Options, Remote, Session};
+use coreml_build::{Build, Context, Options, Remote};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -76,7 +76,7 @@ impl Machine {
 
     /// Returns how many entries of its cache are damaged.
     pub(crate) fn verify(&self) -> usize {
-        Session::new(self.options()).verify().len()
+        Context::new(self.options()).verify().len()
     }
 
     /// Returns the options of its builds.
@@ -89,7 +89,7 @@ impl Machine {
 
     /// Builds manifests; panics with the errors of one that fails, and with warnings.
     pub(crate) fn build(&self, manifests: &[&str]) -> Vec<Build> {
-        let builds = Session::new(self.options()).build(manifests);
+        let builds = Context::new(self.options()).build(manifests);
         for build in &builds {
             assert_eq!(build.warnings, [] as [String; 0]);
             if let Err(errors) = &build.outcome {
@@ -111,7 +111,7 @@ pub(crate) fn converted(builds: &[Build]) -> usize {
     models.filter(|model| !model.cached).count()
 }
 
-/// Returns a manifest whose models have weights of so many bytes, and are made from `file`.
+/// Returns a manifest whose models have weights of so many bytes, and `file` as their source.
 pub(crate) fn manifest(file: &str, models: &[(String, u64)]) -> String {
     let tables = models.iter().map(|(name, bytes)| {
         format!(

@@ -1,11 +1,10 @@
-//! What the caches cost, against doing the same by hand: `cargo run --release -p bench-cache`.
+//! The cost of the caches, against doing the same by hand: `cargo run --release -p bench-cache`.
 //!
 //! Owns: the order of the benchmarks. Must not: measure anything itself.
-//! Flow: each module makes throw-away packages, measures, and returns table rows. The program is
-//! its own stand-in for Python: under the name `python` it answers as the driver would (`stub.rs`),
-//! so that a conversion costs next to nothing. Needs nginx, curl and sha256sum for `fetch`, and 3
-//! GB of disk for `warm`; `BENCH_FOLDER` says where, if not the system's folder for temporary
-//! files.
+//! Flow: each module makes throw-away packages, measures, and returns table rows. The program
+//! replaces Python itself: under the name `python` it answers as the driver would (`stub.rs`), so
+//! that a conversion costs next to nothing. `fetch` needs nginx, curl and sha256sum, and `warm` 3
+//! GB of disk; `BENCH_FOLDER` is the folder, by default the system's folder for temporary files.
 #![allow(
     clippy::panic,
     clippy::unwrap_used,

@@ -1,11 +1,11 @@
 //! A team at work: many processes build models out of 10 000 entries, on the real code with stub
 //! conversions.
 //!
-//! Owns: who builds what when, and the table of throughput and latency. Must not: leave anything
-//! wrong unnoticed: at the end every byte of the cache is verified, and no model may have been
-//! converted twice on one machine.
+//! Owns: the builds and their order, and the table of throughput and latency. Must not: miss any
+//! fault: at the end every byte of the cache is verified, and no model may have been converted
+//! twice on one machine.
 //! Flow: `bench-cache simulate [ENTRIES [PROCESSES [SECONDS]]]` fills a cache and a remote one,
-//! then starts workers ([`work`]) over one cache, and workers with a cache of their own before the
+//! then starts workers ([`work`]) on one cache, and workers with their own caches in front of the
 //! remote one.
 
 use crate::fetch::Nginx;
@@ -24,23 +24,23 @@ pub(crate) const WORKER: &str = "simulate-worker";
 /// Models of the team.
 const MODELS: usize = 300;
 
-/// Entries, processes and seconds where nobody says otherwise.
+/// Default entries, processes and seconds.
 const DEFAULTS: [usize; 3] = [10_000, 64, 20];
 
-/// Of 100 builds, how many want the newest version that everybody has.
+/// Of 100 builds, how many build the newest version.
 const NEWEST: f64 = 90.0;
 
-/// Of 100 builds, how many want an older one; the others are commits that change a model.
+/// Of 100 builds, how many build an older one; the others are commits that change a model.
 const OLDER: f64 = 8.0;
 
-/// How long a commit is the latest one, in milliseconds: whoever builds it meanwhile wants the same
+/// How long a commit is the latest one, in milliseconds: all builds in that time need the same
 /// conversion.
 const COMMIT: u128 = 2000;
 
 /// How long the conversion of a commit takes, in milliseconds.
 const CONVERSION: u64 = 500;
 
-/// One build, as a worker tells it.
+/// One build, as a worker reports it.
 struct Told {
     /// What happened.
     kind: String,
@@ -128,7 +128,7 @@ fn write_version(machine: &Machine, model: usize, version: &str) {
     machine.write(&format!("net{model}.py"), &format!("# {version}\n"));
 }
 
-/// Starts workers and collects what they tell.
+/// Starts workers and collects their reports.
 fn start(
     folder: &Path,
     mode: &str,
@@ -160,7 +160,7 @@ fn start(
     told.collect()
 }
 
-/// Builds until the time is over, and tells of each build.
+/// Builds until the time is over, and reports each build.
 pub(crate) fn work(arguments: &[String]) {
     let [folder, mode, place, numbers @ ..] = arguments else {
         panic!("a worker wants to know its place")
@@ -177,7 +177,7 @@ pub(crate) fn work(arguments: &[String]) {
         machine.with_cache(Path::new(place))
     };
     write_manifests(&reading);
-    // Only what is committed is given to the others.
+    // Only committed models are uploaded.
     let writing = if fresh { reading.clone().with_remote(place, true) } else { reading.clone() };
     let deadline = Instant::now() + Duration::from_secs(seconds as u64);
     let mut dice = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(number as u64 + 1);
@@ -198,7 +198,7 @@ pub(crate) fn work(arguments: &[String]) {
             _ if choice < NEWEST + OLDER => {
                 (((versions as f64 * roll()) as usize).to_string(), &reading)
             }
-            // The commits of a few models, so that several want the same.
+            // Commits change only a few models, so that several builds need the same.
             _ => (format!("{}{CONVERSION} {}", stub::PAUSE, now / COMMIT), &writing),
         };
         let model = if choice < NEWEST + OLDER { model } else { model % 4 };

@@ -1,7 +1,7 @@
 //! The driver's part without Python: "converts" by writing a small real package, and weights of any
 //! size beside it.
 //!
-//! Owns: the driver's protocol, as far as a conversion that succeeds needs it. Must not: know the
+//! Owns: the driver's protocol, as far as a successful conversion needs it. Must not: know the
 //! caches.
 //! Flow: `machine.rs` links this program to the name [`NAME`]; coreml-build starts it as the
 //! interpreter.
@@ -14,14 +14,14 @@ use std::time::Duration;
 /// The name under which this program is the interpreter.
 pub(crate) const NAME: &str = "python";
 
-/// The package that every conversion gives.
+/// The package that every conversion returns.
 const PACKAGE: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../../coreml-spec/tests/data/packages/fixed.mlpackage");
 
-/// Argument of a model's source that says how many bytes its weights have.
+/// Argument of a model's source: the size of its weights in bytes.
 const BYTES: &str = "bytes";
 
-/// Stands in a source whose conversion takes as many milliseconds as follow.
+/// Prefix of a source whose conversion takes as many milliseconds as follow.
 pub(crate) const PAUSE: &str = "pause-";
 
 /// Bytes that are written at once.
@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &[String]) {
     say(&json!({ "event": "finished" }));
 }
 
-/// Says one thing to coreml-build.
+/// Sends one event to coreml-build.
 fn say(event: &Value) {
     println!("{event}");
 }

@@ -8,7 +8,7 @@ use crate::{MODELS, THREADS};
 use coreml_portable::EngineKind;
 use std::path::Path;
 
-/// Models for which rten should be faster than PyTorch; of the others the ratio is told.
+/// Models for which rten should be faster than PyTorch; for the others the ratio is only reported.
 const FASTER: [&str; 4] = ["resnet18", "bert", "whisper_encoder", "whisper_step"];
 
 /// Measures each model with each number of threads.

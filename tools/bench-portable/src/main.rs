@@ -1,8 +1,8 @@
-//! What the portable backend costs:
-//! `cargo run --release -p bench-portable --features onnxruntime -- FOLDER [PART ...]`.
+//! The cost of the portable backend: `cargo run --release -p bench-portable --features onnxruntime
+//! -- FOLDER [PART ...]`.
 //!
 //! `FOLDER` holds the models that `tools/whole-models/make.py FOLDER --onnx` writes. The parts are
-//! `latency`, `eager`, `load`, `memory` and `step`; without any all are measured. `ORT_DYLIB_PATH`
+//! `latency`, `eager`, `load`, `memory` and `step`; by default all are measured. `ORT_DYLIB_PATH`
 //! names the library of ONNX Runtime, and `BENCH_PYTHON` the Python with torch and the packages of
 //! `tools/whole-models/requirements.txt`, for `eager`.
 //!

@@ -1,8 +1,8 @@
-//! ONNX Runtime by itself with an ONNX file, in a process of its own: a process can have one
-//! environment of the library, and that of this project's engine is its own affair.
+//! ONNX Runtime by itself with an ONNX file, in a process of its own, because a process can have
+//! only one environment of the library, and this project's engine has one.
 //!
-//! Owns: loading and running; the process tells how long each took. Flow: `rival.rs` starts it,
-//! [`child`] answers.
+//! Owns: loading and running; the process reports the times.
+//! Flow: `rival.rs` starts it, [`child`] answers.
 
 use crate::sample::{Numbers, Sample};
 use ort::environment::Environment;
@@ -25,7 +25,7 @@ pub(crate) struct Plain {
 
 impl Plain {
     /// Loads an ONNX file. Inputs that the sample lacks are states: zeros at first, then the
-    /// outputs called `NAME/after` or `SUFFIX_after`, which the run gives.
+    /// outputs called `NAME/after` or `SUFFIX_after` of the run before.
     pub(crate) fn load(file: &Path, threads: usize, sample: &Sample) -> Self {
         let builder = ort::session::Session::builder(environment()).expect("a builder");
         let builder =
@@ -97,8 +97,8 @@ fn environment() -> &'static Environment {
     })
 }
 
-/// Answers each line of standard input: loads the model of the arguments when the line says so,
-/// runs it once, and tells the nanoseconds.
+/// Answers each line of standard input: loads the model of the arguments if the line says so, runs
+/// it once, and prints the nanoseconds.
 pub(crate) fn child(arguments: &[String]) {
     let [package, file, threads] = arguments else {
         panic!("a package, a file and a number of threads")

@@ -1,5 +1,5 @@
 //! What this project adds to a step of a decoder with states, besides the engine: our session
-//! against the engine itself with the same graph, which hands the states on by itself.
+//! against the engine itself with the same graph, which passes the states on by itself.
 
 use crate::engines::{Ours, package};
 use crate::rival::{Rival, timed};

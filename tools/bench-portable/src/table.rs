@@ -11,7 +11,7 @@ const LONG_ENOUGH: Duration = Duration::from_secs(2);
 /// Fewest runs of each side.
 const FEWEST: usize = 7;
 
-/// One measurement with what it is held against.
+/// One measurement and its reference.
 pub(crate) struct Row {
     /// What was measured.
     what: String,
@@ -55,8 +55,8 @@ impl Row {
     }
 }
 
-/// Runs both sides in turn, once to warm up and then often enough, and returns the times of each,
-/// which they tell.
+/// Runs both sides in turn, once to warm up and then often enough, and returns the times that each
+/// reports.
 pub(crate) fn alternate(
     mut ours: impl FnMut() -> Duration,
     mut reference: impl FnMut() -> Duration,
@@ -66,7 +66,7 @@ pub(crate) fn alternate(
     let mut sides = [Vec::new(), Vec::new()];
     let start = Instant::now();
     while sides[0].len() < FEWEST || start.elapsed() < 2 * LONG_ENOUGH {
-        // Who is first changes, since the second finds the caches full of the other's weights.
+        // The first side alternates, since the second finds the caches full of the other's weights.
         for side in if sides[0].len() % 2 == 0 { [0, 1] } else { [1, 0] } {
             sides[side].push(if side == 0 { ours() } else { reference() });
         }
@@ -76,7 +76,7 @@ pub(crate) fn alternate(
 
 /// Returns the rows as a table in Markdown.
 ///
-/// Both ratios are told, and both count: a target that only one of them meets is `unclear`, since
+/// Both ratios are shown, and both count: a target that only one of them meets is `unclear`, since
 /// noise decided it. On a quiet machine they agree; on a busy one the least times say more, since
 /// noise only adds.
 pub(crate) fn markdown(rows: &[Row]) -> String {

@@ -1,11 +1,11 @@
 //! The table that the benchmarks print.
 //!
-//! Owns: its form, the median, and what is said of the machine. Must not: measure.
+//! Owns: its form, the median, and the description of the machine. Must not: measure.
 //! Flow: each benchmark returns [`Row`]s, its `main.rs` prints them.
 
 use std::time::Duration;
 
-/// One measurement with what it is held against.
+/// One measurement and its reference.
 pub struct Row {
     /// What was measured.
     what: String,

@@ -1,7 +1,7 @@
-//! The comparison with PyTorch as the page of a report has it.
+//! The comparison with PyTorch on a report's page.
 //!
 //! Owns: which samples count as the worst, and the names that `charts.js` reads. Must not: judge;
-//! `coreml_rt::parity` has.
+//! `coreml_rt::parity` does.
 //! Flow: `data.rs` → [`of`].
 
 use coreml_rt::Tolerance;
@@ -28,12 +28,12 @@ pub(super) struct Parity<'a> {
     remarks: &'a [String],
 }
 
-/// What a command says.
+/// The result of a command.
 #[derive(Serialize)]
 struct Metric<'a> {
     /// The command.
     command: &'a str,
-    /// Its figure, or why there is none.
+    /// Its figure, or the reason why there is none.
     figure: String,
     /// What it must reach.
     bound: String,
@@ -87,9 +87,9 @@ struct Worst<'a> {
     difference: String,
     /// Place of the element that differs most.
     at: &'a [usize],
-    /// What PyTorch gave there.
+    /// PyTorch's value.
     expected: String,
-    /// What the model gave there.
+    /// The model's value.
     got: String,
     /// Whether the sample passes.
     passed: bool,
@@ -119,7 +119,7 @@ pub(super) fn of(report: &Report) -> Parity<'_> {
     }
 }
 
-/// Returns what a command says.
+/// Returns the result of a command.
 fn metric(measured: &Measured) -> Metric<'_> {
     let figure = measured.figure.as_ref().map_or_else(Clone::clone, f64::to_string);
     Metric {

@@ -1,7 +1,7 @@
-//! The operations of a model as the page of a report has them, with what connects them.
+//! The operations of a model on a report's page, and their connections.
 //!
-//! Owns: the names that `page.js` and `graph.js` read of an operation. Must not: judge;
-//! `coreml-lint` has.
+//! Owns: the names of an operation that `page.js` and `graph.js` read. Must not: judge;
+//! `coreml-lint` does.
 //! Flow: `data.rs` → [`operations`], [`functions`].
 
 use crate::Failure;
@@ -26,10 +26,10 @@ pub(super) struct Row<'a> {
     kind: &'a str,
     /// Name of the first output.
     name: &'a str,
-    /// Path of the PyTorch module that it comes from; empty for the outermost one, and where nobody
-    /// knows.
+    /// Path of the PyTorch module that it comes from; empty for the outermost one, and when it is
+    /// unknown.
     module: &'a str,
-    /// The line of Python that it comes from, `net.py:12`; empty where nobody knows.
+    /// The line of Python that it comes from, `net.py:12`; empty when it is unknown.
     line: String,
     /// Parameter, name and type or value of each argument; the name is empty for a constant in
     /// place.
@@ -49,7 +49,7 @@ pub(super) struct Ends<'a> {
     name: &'a str,
     /// Names of its inputs and states.
     inputs: Vec<&'a str>,
-    /// Names of what it gives.
+    /// Names of its outputs.
     outputs: Vec<&'a str>,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn operations<'a>(
     Ok(rows)
 }
 
-/// What the names of a function stand for.
+/// The values that the names of a function refer to.
 struct Values<'a> {
     /// The package.
     package: &'a Package,
@@ -167,8 +167,8 @@ impl<'a> Values<'a> {
         inputs
     }
 
-    /// Returns the elements of a small constant as text; `None` for a large one, and for one that
-    /// cannot be read: a page about a package says what it can.
+    /// Returns the elements of a small constant as text; `None` for a large or unreadable one,
+    /// which the page leaves out.
     fn shown(&self, value: &'a Value) -> Option<String> {
         let constant = self
             .package

@@ -12,6 +12,8 @@ from typing import Any
 
 from coremltools.converters.mil.mil import types
 
+from coreml_driver.passes.reasons import ACCUMULATION, INTEGERS, NEAR_ACCUMULATION, Reason
+
 #: Operations that move elements and compute nothing.
 MOVES = frozenset(
     "concat crop expand_dims flatten2d gather gather_along_axis gather_nd identity pad reshape "
@@ -133,12 +135,10 @@ def is_rounded(operation: Any) -> bool:
     return False
 
 
-def computed_from_integers(program: Any) -> dict[Any, str]:
-    """Return the floating-point operations that compute from integers alone, each with the words
-    for the report.
-    """
+def computed_from_integers(program: Any) -> dict[Any, Reason]:
+    """Return the floating-point operations that compute from integers alone."""
     derived: set[Any] = set()
-    found: dict[Any, str] = {}
+    found: dict[Any, Reason] = {}
     for operation in operations(program):
         if is_integer_cast(operation):
             derived.update(operation.outputs)
@@ -148,23 +148,22 @@ def computed_from_integers(program: Any) -> dict[Any, str]:
             continue
         if passes_through(operation):
             derived.update(operation.outputs)
-            found[operation] = "computes from integers"
+            found[operation] = INTEGERS
         elif operation.op_type in PERIODIC or operation.op_type in ROUNDINGS:
-            found[operation] = "computes from integers"
-    # What only moves elements need not stay: it loses nothing that its neighbours keep.
+            found[operation] = INTEGERS
     return found
 
 
-def accumulations(program: Any) -> dict[Any, str]:
+def accumulations(program: Any) -> dict[Any, Reason]:
     """Return the running sums, with the arithmetic before and after them that would lose what
     they add up: a phase and its sine.
     """
-    found: dict[Any, str] = {}
+    found: dict[Any, Reason] = {}
     for operation in operations(program):
         if operation.op_type == "cumsum" and types.is_float(operation.x.dtype):
-            found[operation] = "adds up a whole axis"
+            found[operation] = ACCUMULATION
             for other in (*_before(operation), *_after(operation)):
-                found.setdefault(other, "belongs to a running sum")
+                found.setdefault(other, NEAR_ACCUMULATION)
     return found
 
 

@@ -14,7 +14,10 @@ from typing import Any
 from coremltools.converters.mil.mil.passes.defs.quantization import add_fp16_cast
 
 from coreml_driver.passes import flow, masks, small
+from coreml_driver.passes.reasons import Reason
 from coreml_driver.passes.registry import replacement
+
+__all__ = ["CarefulFloat16Cast", "Reason"]
 
 
 @replacement(
@@ -28,7 +31,7 @@ class CarefulFloat16Cast(add_fp16_cast):
     def apply(self, prog: Any) -> None:
         """Run over the program."""
         masks.bound(prog)
-        kept: dict[Any, str] = {}
+        kept: dict[Any, Reason] = {}
         for found in (
             masks.large(prog),
             small.around_constants(prog),

@@ -17,6 +17,7 @@ from coremltools.converters.mil.mil import Block, types
 from coremltools.converters.mil.mil import Builder as mb
 
 from coreml_driver.passes import flow
+from coreml_driver.passes.reasons import Reason, too_large
 
 #: Largest finite float16.
 FLOAT16_MAX = 65504.0
@@ -29,15 +30,15 @@ MASKED = -30000.0
 CARRIES = frozenset("add sub mul select maximum minimum real_div fill cast".split()) | flow.MOVES
 
 
-def large(program: Any) -> dict[Any, str]:
-    """Return the operations with a finite constant beyond float16, each with the words for the
-    report. coremltools takes those above 1e38 for infinite.
+def large(program: Any) -> dict[Any, Reason]:
+    """Return the operations with a finite constant beyond float16. coremltools takes those above
+    1e38 for infinite.
     """
-    found: dict[Any, str] = {}
+    found: dict[Any, Reason] = {}
     for operation in flow.operations(program):
         number = _largest(operation)
         if number is not None:
-            found[operation] = f"{number:g} is beyond float16"
+            found[operation] = too_large(number)
     return found
 
 
@@ -64,6 +65,10 @@ def bound(program: Any) -> None:
             floor = MASKED if others else -NEVER
         changes = number is not None or floor is not None
         masked.add(_rewritten(operation, floor) if changes else operation.outputs[0])
+    for operation in list(flow.operations(program)) if masked else ():
+        attends = operation.op_type == "scaled_dot_product_attention"
+        if attends and operation.attn_mask in masked:
+            _level(operation)
 
 
 def _before_softmax(program: Any) -> dict[Any, bool]:
@@ -119,6 +124,26 @@ def _is_mask(operation: Any, number: float) -> bool:
         children = [c for child in children for result in child.outputs for c in result.child_ops]
     subtracted = bool(children) and all(child.op_type == "sub" for child in children)
     return operation.op_type == "mul" and subtracted
+
+
+def _level(attention: Any) -> None:
+    """Let a query whose keys are all masked see all of them alike: in float32 its scores vanish
+    beside the mask. A query of zeros has equal scores.
+    """
+    mask, query = attention.attn_mask, attention.query
+    if mask.val is not None and (np.asarray(mask.val).max(-1) > MASKED).all():
+        return
+    with attention.enclosing_block:
+        best = mb.reduce_max(x=mask, axes=[-1], keep_dims=True, before_op=attention)
+        blind = mb.less(x=best, y=np.float32(MASKED), before_op=attention)
+        seeing = mb.select(cond=blind, a=np.float32(0), b=query, before_op=attention)
+        inputs = dict(attention.inputs) | {"query": seeing}
+        old = attention.outputs[0]
+        made = mb.scaled_dot_product_attention(**inputs, name=old.name, before_op=attention)
+        Block._copy_metadata(old, made)
+        block = attention.enclosing_block
+        block.replace_uses_of_var_after_op(anchor_op=attention, old_var=old, new_var=made)
+        block.remove_ops([attention])
 
 
 def _rewritten(operation: Any, floor: float | None) -> Any:

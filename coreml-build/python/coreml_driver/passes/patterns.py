@@ -15,6 +15,7 @@ from coremltools.converters.mil.mil.passes.defs import (
     optimize_conv,
     optimize_elementwise_binary,
     optimize_linear,
+    optimize_repeat_ops,
     optimize_tensor_operation,
 )
 from coremltools.converters.mil.mil.passes.defs.cleanup import fuse_reduce_mean, noop_elimination
@@ -45,12 +46,40 @@ def _floors(operation: Any) -> bool:
     "common::fuse_conv_scale",
     optimize_conv.fuse_conv_scale,
     "_try_to_transform",
-    "`5 / conv(x)` becomes `conv(x) / 5`; a scale of another rank broadcasts",
+    "`5 / conv(x)` becomes `conv(x) / 5`; a scale of another rank broadcasts; a grouped transposed "
+    "convolution is scaled by the factors of other channels",
 )
 def _divides_a_constant(conv: Any, scale: Any) -> bool:
-    """Whether a convolution is the divisor, or the scale changes its shape."""
+    """Whether a convolution is the divisor, the scale changes its shape, or its weights are not
+    in the order that the pass takes them for.
+    """
     divisor = scale.op_type == "real_div" and scale.x.val is not None
-    return divisor or scale.outputs[0].shape != conv.outputs[0].shape
+    return divisor or _is_rearranged(conv) or scale.outputs[0].shape != conv.outputs[0].shape
+
+
+@exception(
+    "common::fuse_conv_batchnorm",
+    optimize_conv.fuse_conv_batchnorm,
+    "_try_to_transform",
+    "the weights of a grouped transposed convolution are scaled by the factors of other channels",
+)
+def _is_rearranged(conv: Any, _: Any = None) -> bool:
+    """Whether a convolution is a transposed one of several groups or of three dimensions."""
+    transposed = conv.op_type == "conv_transpose"
+    return transposed and (conv.groups.val != 1 or conv.x.rank > 4)
+
+
+@exception(
+    "common::merge_consecutive_paddings",
+    optimize_repeat_ops.merge_consecutive_paddings,
+    "_match_pattern",
+    "fails where the first padding is an output; mirrors what the first padding added",
+)
+def _first_is_needed(_: Any, block: Any, pad: Any) -> bool:
+    """Whether the result of a padding is used by itself, or mirrored by another."""
+    if pad.op_type != "pad":
+        return False
+    return pad.outputs[0] in block.outputs or pad.mode.val != "constant"
 
 
 @exception(
@@ -110,8 +139,13 @@ def _broadcasts(multiply: Any, add: Any, _: Any) -> bool:
 )
 def _condition_broadcasts(select: Any, _: Any) -> bool:
     """Whether the condition gives the result its shape."""
-    wide = select.outputs[0].shape
-    return wide != select.a.shape or wide != select.b.shape
+    a, b, condition = (tuple(one.shape) for one in (select.a, select.b, select.cond))
+    # MIL takes the shape of the result from the two operands alone.
+    return (
+        a != b
+        or len(condition) > len(a)
+        or any(size not in (1, wide) for size, wide in zip(condition[::-1], a[::-1], strict=False))
+    )
 
 
 @exception(

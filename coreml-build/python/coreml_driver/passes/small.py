@@ -13,6 +13,7 @@ import numpy as np
 from coremltools.converters.mil.mil import types
 
 from coreml_driver.passes import flow
+from coreml_driver.passes.reasons import Reason, near_too_small, too_small
 
 #: Largest part of a constant that rounding to float16 may take: above, `x + 1e-7` is `x + 1.2e-7`.
 #: 1e-6, which many models normalise with, is 1.3 % off and stays below.
@@ -44,23 +45,23 @@ MAKES = (
 )
 
 
-def around_constants(program: Any) -> dict[Any, str]:
+def around_constants(program: Any) -> dict[Any, Reason]:
     """Return the operations that a constant too small for float16 takes part in, with what makes
-    the other operand and what uses the result, each with the words for the report.
+    the other operand and what uses the result.
     """
-    found: dict[Any, str] = {}
+    found: dict[Any, Reason] = {}
     for operation in flow.operations(program):
         value = _small_constant(operation)
         if value is None:
             continue
-        found.setdefault(operation, f"{value:g} is too small for float16")
+        found.setdefault(operation, too_small(value))
         if operation.op_type in NORMALISES or operation.op_type in ENDS:
             continue
         near = [*_made_by(operation), *_used_by(operation)]
         for end in [one for one in near if one.op_type == "real_div"]:
             near += _made_by(end)
         for one in near:
-            found.setdefault(one, f"computes with {value:g}, which is too small for float16")
+            found.setdefault(one, near_too_small(value))
     return found
 
 

@@ -22,6 +22,17 @@ from coreml_driver.proof.originals import matching
 from coreml_driver.proof.reading import Body, Function, Step, function, steps
 from coreml_driver.proof.values import KEPT_ELEMENTS, Constant, Declared, Originals, Value
 
+
+class Broken(Exception):
+    """A step that cannot be executed: the program is at fault, or its inputs are."""
+
+    def __init__(self, step: Step, error: Exception) -> None:
+        """Parameters: `error` — what the kernel raised."""
+        words = str(error).strip().partition("\n")[0] or type(error).__name__
+        super().__init__(f"`{step.kind}` fails: {words}")
+        self.step = step
+
+
 #: Called with each step and its results as soon as they are there.
 Watcher = Callable[[Step, Sequence[Value]], None]
 
@@ -33,14 +44,14 @@ class Executable:
         self,
         source: MIL_pb2.Function,
         blobs: Blobs,
-        kept: Mapping[str, Any] | None = None,
+        kept: Sequence[Any] = (),
     ) -> None:
         """Parameters: `blobs` — of the package; `kept` — numbers that constants of half precision
         may have been rounded from, which an execution in single precision computes with.
         """
         self.function: Function = function(source)
         self.blobs = blobs
-        self.originals: Originals = matching(self.function.constants, kept or {}, blobs)
+        self.originals: Originals = matching(self.function.constants, kept, blobs)
         self._kept: dict[tuple[int, bool], Value] = {}
 
     def unproved(self) -> dict[str, str]:
@@ -66,11 +77,26 @@ class Executable:
         place; `half` — whether results are rounded as a device does; `watcher` — sees every step;
         `seed` — of random operations.
         Returns: the outputs by name.
-        Errors: `Unproved`.
+        Errors: `Unproved`, `Broken`.
         """
         return Execution(self, states if states is not None else {}, half, watcher, seed).run(
             inputs
         )
+
+    def alone(self, step: Step, value: Callable[[str], torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return the results of one step in single precision, by name.
+
+        Called by: `compressed`, for steps that depend on constants.
+        Parameters: `value` — gives what is no constant.
+        """
+        execution = Execution(self, {}, False, None, 0)
+        names = [
+            one for bindings in step.arguments.values() for one in bindings if isinstance(one, str)
+        ]
+        for name in names:
+            if name not in self.function.constants:
+                execution.give(name, value(name))
+        return dict(zip(step.outputs, execution.take(step), strict=True))
 
     def constant(self, constant: Constant, half: bool) -> Value:
         """Return the value of a constant."""
@@ -119,11 +145,17 @@ class Execution:
         """
         self._values.update(zip(body.inputs, arguments, strict=True))
         for step in body.steps:
-            self._take(step)
+            self.take(step)
+            for name in step.freed:
+                del self._values[name]
         return [self.value(name) for name in body.outputs]
 
-    def _take(self, step: Step) -> None:
-        """Execute one step."""
+    def give(self, name: str, value: Value) -> None:
+        """Set a value that no step computes."""
+        self._values[name] = value
+
+    def take(self, step: Step) -> list[Value]:
+        """Execute one step; return its results."""
         kernel = KERNELS.get(step.kind)
         if kernel is None:
             raise Unproved(f"`{step.kind}`: {REASONS.get(step.kind, 'no kernel is known for it')}")
@@ -136,12 +168,13 @@ class Execution:
         context = (Context(step, self),) if kernel.situated else ()
         try:
             results = kernel.compute(*context, **arguments)
-        except Unproved as error:
-            raise Unproved(f"`{step.kind}`: {error}") from error
-        except TypeError as error:
-            if "unexpected keyword argument" not in str(error):
-                raise
-            raise Unproved(f"`{step.kind}`: {error}") from error
+        except (Unproved, Broken) as error:
+            known = isinstance(error, Broken) or step.bodies
+            raise error if known else Unproved(f"`{step.kind}`: {error}") from error
+        except Exception as error:
+            if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+                raise Unproved(f"`{step.kind}`: {error}") from error
+            raise Broken(step, error) from error
         results = results if isinstance(results, (tuple, list)) else (results,)
         settled = [
             self._settle(value, kind) for value, kind in zip(results, step.types, strict=True)
@@ -150,8 +183,7 @@ class Execution:
         self._values.update(zip(step.outputs, settled, strict=True))
         if self._watcher is not None:
             self._watcher(step, settled)
-        for name in step.freed:
-            del self._values[name]
+        return settled
 
     def _settle(self, value: Value, kind: Declared) -> Value:
         """Return a result as the program stores it."""

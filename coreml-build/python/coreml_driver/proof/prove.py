@@ -8,6 +8,7 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +18,18 @@ import torch
 from coremltools.proto import Model_pb2
 
 from coreml_driver import functional, program
+from coreml_driver.convert import Plain
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.interface import Interface
-from coreml_driver.proof import compare, noise
+from coreml_driver.origins import Origins
+from coreml_driver.proof import blame, compare, compressed, noise
+from coreml_driver.proof.blame import Departure
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.compare import Difference, Noise
-from coreml_driver.proof.execute import Executable
+from coreml_driver.proof.execute import Broken, Executable, Watcher
 from coreml_driver.proof.kernels import Unproved
 from coreml_driver.proof.kernels.random import DRAWN
-from coreml_driver.proof.reading import steps
+from coreml_driver.proof.reading import Step, steps
 from coreml_driver.samples import Run
 
 #: The manifest key that turns the proof off.
@@ -62,13 +66,20 @@ class Subject:
 
     package: Path
     specification: Model_pb2.Model
+    #: The program before its weights were compressed, if they were.
+    plain: Plain | None
+    #: The manifest key of the compression.
+    compression: str | None
     interface: Interface
-    #: Numbers that constants of half precision may have been rounded from, by constant.
-    originals: Mapping[str, Any]
+    #: Arrays that constants of half precision may have been rounded from.
+    originals: Sequence[Any]
     #: Whether the program computes in half precision.
     half: bool
     #: Runs PyTorch's module again on the inputs of a sample.
     again: Callable[[Run], Sequence[torch.Tensor]]
+    #: The captured graph, and where the program's operations come from.
+    captured: Any
+    origins: Origins
     #: The line of `forward`.
     line: PythonLine | None
 
@@ -79,19 +90,27 @@ def prove(subject: Subject, cases: Sequence[Case]) -> Proof:
     Called by: `conversion`.
     Errors: `Failure` of kind `wrong-conversion`.
     """
-    with Blobs(subject.package) as blobs:
-        return _Prover(subject, blobs).prove(cases)
+    with contextlib.ExitStack() as open_files:
+        blobs = open_files.enter_context(Blobs(subject.package))
+        if subject.plain is None:
+            return _Prover(subject, subject.specification, blobs).prove(cases)
+        plain = open_files.enter_context(Blobs(subject.plain.package))
+        before = _Prover(subject, subject.plain.specification, plain)
+        proof = before.prove(cases)
+        if not proof.unproved:
+            _Prover(subject, subject.specification, blobs).prove_compressed(before, cases[0])
+        return proof
 
 
 class _Prover:
     """The proof of one function."""
 
-    def __init__(self, subject: Subject, blobs: Blobs) -> None:
-        """Read the function."""
+    def __init__(self, subject: Subject, specification: Model_pb2.Model, blobs: Blobs) -> None:
+        """Read the function of one of the subject's programs."""
         self._subject = subject
-        function = program.main(subject.specification)
+        function = program.main(specification)
         self._executable = Executable(function, blobs, subject.originals)
-        self._pairs = state_pairs(subject.specification)
+        self._pairs = state_pairs(specification)
         self._proof = Proof()
 
     def prove(self, cases: Sequence[Case]) -> Proof:
@@ -113,15 +132,30 @@ class _Prover:
             proof.samples.append(case.name)
         return proof
 
+    def prove_compressed(self, before: _Prover, case: Case) -> None:
+        """Prove that compression has changed nothing but weights, and those as it should.
+
+        Parameters: `before` — has proved the uncompressed program.
+        """
+        try:
+            compressed.check(before._executable, self._executable)
+            self.execute(case.run, half=False)
+        except compressed.Changed as error:
+            message = f"Compression changed the program: {error}."
+            cures = ("Please report this with the log.", LET_THROUGH)
+            raise Failure(
+                "wrong-compression", message, None, self._subject.compression, cures
+            ) from error
+        except Broken as error:
+            raise self._fails(case, error) from error
+
     def _single(self, case: Case) -> None:
         """Compare an execution in single precision."""
         expected = flat(case.run)
         names = self._names(case.run)
         try:
             got = self.execute(case.run, half=False)
-        except Unproved:
-            raise
-        except Exception as error:
+        except Broken as error:
             raise self._fails(case, error) from error
         found = self._differences(case, expected, got, None)
         if found:
@@ -147,8 +181,19 @@ class _Prover:
                 found.append((position, difference))
         return found
 
-    def execute(self, run: Run, *, half: bool, watcher: Any = None) -> list[torch.Tensor]:
-        """Execute the steps of a sample from zeroed states; return all outputs and the states."""
+    def execute(
+        self,
+        run: Run,
+        *,
+        half: bool,
+        watcher: Watcher | None = None,
+        began: Callable[[int], None] = lambda number: None,
+    ) -> list[torch.Tensor]:
+        """Execute the predictions of a sample from zeroed states.
+
+        Parameters: `began` — is called with the number of each prediction.
+        Returns: the outputs of all, then the states.
+        """
         function, interface = self._executable.function, self._subject.interface
         zeros = {
             feature.name: torch.zeros([size or 1 for size in feature.shape])
@@ -157,7 +202,8 @@ class _Prover:
         states = {name: zeros[name] for name in function.states}
         fed = {name: zeros[name] for name in self._pairs}
         found: list[torch.Tensor] = []
-        for sample, _ in run.steps:
+        for number, (sample, _) in enumerate(run.steps):
+            began(number)
             inputs = {
                 feature.name: torch.from_numpy(array)
                 for feature, array in zip(interface.inputs, sample.arrays, strict=True)
@@ -194,23 +240,59 @@ class _Prover:
             "The converted program does not compute what PyTorch computes: for the sample "
             f"`{case.name}`, {name} is {difference}."
         )
-        return Failure("wrong-conversion", message, self._subject.line, "source", CURES)
+        return self._failure(message, self._departure(case))
 
-    def _fails(self, case: Case, error: Exception) -> Failure:
+    def _fails(self, case: Case, error: Broken) -> Failure:
         """Return the failure about a program that cannot be executed."""
-        words = str(error).strip().partition("\n")[0]
         message = (
             f"The converted program fails where PyTorch does not: for the sample `{case.name}`, "
-            f"{words}."
+            f"{error}."
         )
-        return Failure("wrong-conversion", message, self._subject.line, "source", CURES)
+        return self._failure(message, self._departure(case, error))
+
+    def _failure(self, message: str, departure: Departure | None) -> Failure:
+        """Return a failure at the line of an operation."""
+        line = self._subject.line
+        if departure is not None:
+            message = f"{message} {departure}"
+            line = departure.line or line
+        return Failure("wrong-conversion", message, line, "source", CURES)
+
+    def _departure(self, case: Case, broken: Broken | None = None) -> Departure | None:
+        """Return the first operation that leaves PyTorch's values."""
+        subject = self._subject
+        try:
+            trails = blame.trails(
+                subject.captured,
+                [sample.captured for sample, _ in case.run.steps],
+                subject.origins,
+            )
+        except Exception as error:  # the message is poorer without it, and no less true
+            self._proof.warnings.append(f"the operation at fault was not found: {error}")
+            return None
+        number = 0
+
+        def watch(step: Step, results: Sequence[Any]) -> None:
+            """Compare a step with the trail of its prediction."""
+            trails[number].watch(step, results)
+
+        def began(prediction: int) -> None:
+            """Take the next trail."""
+            nonlocal number
+            number = prediction
+
+        with contextlib.suppress(Broken):
+            self.execute(case.run, half=False, watcher=watch, began=began)
+        found = next((one for one in (trail.departure() for trail in trails) if one), None)
+        return found or (None if broken is None else trails[number].of_step(broken.step))
 
 
+LET_THROUGH = "`proof = false` lets the package through as it is."
 CURES = (
     "Rewrite that line with other operations: coremltools translates it wrongly.",
     "Translate the operation yourself: a file with `@register_torch_op(override=True)`, in the "
     'manifest `ops = "my_ops.py"`.',
-    "`proof = false` lets the package through as it is.",
+    LET_THROUGH,
 )
 
 

@@ -30,6 +30,7 @@ from coreml_driver.translations import (
     spectral,
     statistics,
     transcendental,
+    writing,
 )
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
 
@@ -63,4 +64,5 @@ __all__ = [
     "spectral",
     "statistics",
     "transcendental",
+    "writing",
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import Var, types
 
@@ -19,6 +20,7 @@ from coreml_driver.translations.promotion import (
     number,
     promoted,
     to_float,
+    type_of,
     whole,
 )
 from coreml_driver.translations.registry import ORIGINAL, translation
@@ -130,6 +132,38 @@ def _pow(context: Any, node: Any) -> None:
         power = mb.pow(x=cast(base, "fp32"), y=cast(exponent, "fp32"))
         result = cast(mb.round(x=power), "int32", node.name)
     context.add(result, node.name)
+
+
+@translation(
+    "clamp",
+    "clip",
+    "clamp_min",
+    "clamp_max",
+    "hardtanh",
+    why="integers become floating-point numbers; bounds that are tensors, or integers beside "
+    "floating-point numbers, are refused",
+    replaces=True,
+)
+def _clamp(context: Any, node: Any) -> None:
+    """`self` between two bounds; the upper one counts where they cross."""
+    arguments = Arguments(context, node)
+    x, result = arguments["self"], arguments.result_type
+    low, high = (
+        arguments.get(names[0], arguments.get(names[1]))
+        for names in (("min", "min_val"), ("max", "max_val"))
+    )
+    kind = result or type_of(x)
+    x = cast(x, kind)
+    low, high = (None if one is None else cast(one, kind) for one in (low, high))
+    numbers = [None if one is None else one.val for one in (low, high)]
+    plain = all(one is not None and one.size == 1 and np.isfinite(one).all() for one in numbers)
+    if plain and is_float(x) and numbers[0].item() < numbers[1].item():
+        bounds = [number(x, one.item()) for one in numbers]
+        context.add(mb.clip(x=x, alpha=bounds[0], beta=bounds[1], name=node.name), node.name)
+        return
+    x = x if low is None else mb.maximum(x=x, y=low)
+    x = x if high is None else mb.minimum(x=x, y=high)
+    context.add(mb.identity(x=x, name=node.name), node.name)
 
 
 def _operands(arguments: Arguments) -> tuple[Any, Any]:

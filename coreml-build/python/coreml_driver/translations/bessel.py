@@ -198,9 +198,8 @@ def _k0_of_square(square: torch.Tensor) -> torch.Tensor:
 def _k1_of_square(square: torch.Tensor) -> torch.Tensor:
     """K1 without its logarithm and its pole, over x."""
     x = torch.sqrt(square)
-    return (
-        torch.special.modified_bessel_k1(x) - torch.log(x / 2) * torch.special.i1(x) - 1 / x
-    ) / x
+    singular = torch.log(x / 2) * torch.special.i1(x) + 1 / x
+    return (torch.special.modified_bessel_k1(x) - singular) / x
 
 
 def _k0e_far(u: torch.Tensor) -> torch.Tensor:

@@ -321,9 +321,14 @@ def _sample(arguments: Arguments, name: str) -> Any:
 
 
 def _constant(arguments: Arguments, name: str) -> Any:
-    """Return an argument as PyTorch takes it: coremltools has numbers for element types."""
+    """Return an argument as PyTorch takes it: coremltools has numbers for element types. MIL has
+    none of 64 bits.
+    """
     value = arguments.constant(name)
-    return torch_type(value) if name == "dtype" and value is not None else value
+    if name != "dtype" or value is None:
+        return value
+    kind = torch_type(value)
+    return {torch.float64: torch.float32, torch.int64: torch.int32}.get(kind, kind)
 
 
 def _equal(one: Any, other: Any) -> bool:

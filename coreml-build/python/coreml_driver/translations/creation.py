@@ -65,6 +65,16 @@ def filled(shape: Any, value: Any, kind: str, name: str | None = None) -> Any:
     return mb.fill(shape=shape, value=typed, **named)
 
 
+@translation("constant", why="an infinite number becomes 3.4e38 when traced", replaces=True)
+def _constant(context: Any, node: Any) -> None:
+    """A number of a traced graph."""
+    value = node.attr["value"]
+    if isinstance(value, float) and np.isinf(value):
+        context.add(mb.const(val=np.float32(value), name=node.name), node.name)
+    else:
+        ORIGINAL["constant"](context, node)
+
+
 @translation("fill", why="the type of the value takes the place of the tensor's", replaces=True)
 def _fill(context: Any, node: Any) -> None:
     """`self` with all elements replaced by one value."""

@@ -232,13 +232,18 @@ def _places(places: np.ndarray, size: int, mode: str) -> np.ndarray:
 @translation(
     "bitwise_or",
     "or",
+    "__or__",
     "bitwise_xor",
     "xor",
+    "__xor__",
+    "bitwise_and",
+    "and",
+    "__and__",
     why="booleans are refused, though `logical_or` is not",
     replaces=True,
 )
 def _or(context: Any, node: Any) -> None:
-    """`self | other` and `self ^ other` of booleans."""
+    """`self | other`, `self ^ other` and `self & other` of booleans."""
     arguments = Arguments(context, node)
     first, second, *_ = arguments.names
     x, y = arguments[first], arguments[second]
@@ -247,5 +252,6 @@ def _or(context: Any, node: Any) -> None:
         raise NotImplementedError(
             f"PyTorch convert function for op '{node.kind}' not implemented. ({kinds})"
         )
-    operation = mb.logical_xor if "xor" in node.kind else mb.logical_or
+    operations = {"xor": mb.logical_xor, "and": mb.logical_and}
+    operation = next((one for word, one in operations.items() if word in node.kind), mb.logical_or)
     context.add(operation(x=x, y=y, name=node.name), node.name)

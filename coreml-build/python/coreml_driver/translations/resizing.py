@@ -17,7 +17,7 @@ from coremltools.converters.mil.mil.types.symbolic import any_symbolic
 from coreml_driver.failures import Failure
 from coreml_driver.translations.arguments import Arguments
 from coreml_driver.translations.promotion import to_float
-from coreml_driver.translations.registry import translation
+from coreml_driver.translations.registry import ORIGINAL, translation
 
 
 @translation(
@@ -49,11 +49,50 @@ def _antialiased(context: Any, node: Any) -> None:
     context.add(mb.matmul(x=rows, y=wide, name=node.name), node.name)
 
 
-def _scales(arguments: Arguments) -> list[Any]:
-    """Return the factors of height and width, `None` where sizes are given instead."""
+@translation(
+    "upsample_bilinear2d",
+    "upsample_linear1d",
+    why="a factor that gives no whole size is refused",
+    replaces=True,
+)
+def _linear(context: Any, node: Any) -> None:
+    """A resized image; with a factor that gives no whole size, by PyTorch's own matrices."""
+    arguments = Arguments(context, node)
+    x = arguments["self" if "self" in arguments else "input"]
+    kind = node.kind.partition(".")[0]
+    spatial = 2 if kind.endswith("2d") else 1
+    if any_symbolic(x.shape[-spatial:]) or arguments.constant("align_corners"):
+        ORIGINAL[kind](context, node)
+        return
+    scales = _scales(arguments, spatial)
+    sizes = [int(size) for size in x.shape[-spatial:]]
+    whole = all(
+        scale is None or float(old * scale).is_integer()
+        for old, scale in zip(sizes, scales, strict=True)
+    )
+    if whole:
+        ORIGINAL[kind](context, node)
+        return
+    new = arguments.integers("output_size") or [
+        int(old * scale) for old, scale in zip(sizes, scales, strict=True)
+    ]
+    x = to_float(x)
+    resize = torch.ops.aten.upsample_bilinear2d
+    last = _matrix(resize, sizes[-1], new[-1], False, scales[-1])
+    named = {"name": node.name}
+    if spatial == 1:
+        context.add(mb.matmul(x=x, y=last.T.copy(), **named), node.name)
+        return
+    rows = _matrix(resize, sizes[0], new[0], False, scales[0])
+    context.add(mb.matmul(x=rows, y=mb.matmul(x=x, y=last.T.copy()), **named), node.name)
+
+
+def _scales(arguments: Arguments, spatial: int = 2) -> list[Any]:
+    """Return the factor of each dimension, `None` where sizes are given instead."""
     if "scale_factors" in arguments:
-        return arguments.constant("scale_factors") or [None, None]
-    return [arguments.constant("scales_h"), arguments.constant("scales_w")]
+        return arguments.constant("scale_factors") or [None] * spatial
+    names = ("scales_h", "scales_w") if spatial == 2 else ("scales",)
+    return [arguments.constant(name) for name in names]
 
 
 def _matrix(resize: Any, old: int, new: int, corners: bool, scale: Any) -> np.ndarray:

@@ -252,9 +252,8 @@ def _nextafter(self: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
     grown = size + torch.where(away, step, -smaller)
     sign = torch.where(torch.logical_or(one > 0, torch.logical_and(one == 0, two > one)), 1.0, -1.0)
     found = sign * grown
-    found = torch.where(
-        size == INFINITY, sign * torch.tensor(torch.finfo(torch.float32).max), found
-    )
+    largest = torch.tensor(torch.finfo(torch.float32).max)
+    found = torch.where(size == INFINITY, sign * largest, found)
     found = torch.where(one == two, two, found)
     return torch.where(torch.logical_or(torch.isnan(one), torch.isnan(two)), NOT_A_NUMBER, found)
 

@@ -16,8 +16,9 @@ from coremltools.converters.mil.mil.types.symbolic import any_symbolic, is_symbo
 
 from coreml_driver.failures import Failure
 from coreml_driver.translations.arguments import Arguments
-from coreml_driver.translations.promotion import cast, number, promoted, whole
-from coreml_driver.translations.registry import ORIGINAL, translation
+from coreml_driver.translations.creation import filled
+from coreml_driver.translations.promotion import cast, number, promoted, type_of, whole
+from coreml_driver.translations.registry import MISSING, ORIGINAL, translation
 
 
 @translation(
@@ -139,6 +140,20 @@ def _gather(context: Any, node: Any) -> None:
     found = mb.gather_along_axis(x=whole(x), indices=index, axis=axis)
     found = cast(found, "bool") if boolean else found
     context.add(mb.identity(x=found, name=node.name), node.name)
+
+
+@translation("where.scalarother", "where.scalar", "where.scalarself", why=MISSING)
+def _where(context: Any, node: Any) -> None:
+    """`self` where the condition holds, `other` elsewhere, for plain numbers."""
+    arguments = Arguments(context, node)
+    condition = cast(arguments["condition"], "bool")
+    a, b = promoted(arguments["self"], arguments["other"])
+    a, b = (cast(one, arguments.result_type) for one in (a, b))
+    shape = list(condition.shape)
+    if not a.rank and not b.rank and shape:  # MIL takes the shape of the two
+        sizes = mb.shape(x=condition) if any_symbolic(shape) else shape
+        a = mb.add(x=filled(sizes, 0, type_of(a)), y=a)
+    context.add(mb.select(cond=condition, a=a, b=b, name=node.name), node.name)
 
 
 @translation("tile", "repeat", why="more repeats than dimensions are refused", replaces=True)

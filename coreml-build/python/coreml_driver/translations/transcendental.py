@@ -137,6 +137,44 @@ def _area(context: Any, node: Any) -> None:
     context.add(mb.mul(x=area, y=mb.sign(x=x), name=node.name), node.name)
 
 
+@translation("gelu", why="`approximate` is ignored when exported", replaces=True)
+def _gelu(context: Any, node: Any) -> None:
+    """The Gaussian error linear unit, exact or by a hyperbolic tangent."""
+    arguments = Arguments(context, node)
+    mode = {"none": "EXACT", "tanh": "TANH_APPROXIMATION"}[arguments.constant("approximate")]
+    context.add(mb.gelu(x=arguments["self"], mode=mode, name=node.name), node.name)
+
+
+@translation("elu", why="`scale` and `input_scale` are ignored", replaces=True)
+def _elu(context: Any, node: Any) -> None:
+    """`scale * x` above 0, `scale * alpha * (exp(input_scale * x) - 1)` below."""
+    arguments = Arguments(context, node)
+    x = arguments["self"]
+    alpha, scale, inner = (
+        float(arguments.constant(name)) for name in ("alpha", "scale", "input_scale")
+    )
+    if inner == 1:
+        result = mb.elu(x=x, alpha=number(x, alpha))
+    else:
+        below = mb.elu(x=mb.mul(x=x, y=number(x, inner)), alpha=number(x, alpha))
+        result = mb.select(cond=mb.greater(x=x, y=number(x, 0)), a=x, b=below)
+    result = result if scale == 1 else mb.mul(x=result, y=number(x, scale))
+    context.add(mb.identity(x=result, name=node.name), node.name)
+
+
+@translation("softmax", "_softmax", why="`dtype` is ignored", replaces=True)
+def _softmax(context: Any, node: Any) -> None:
+    """`exp(x) / sum(exp(x))` along one dimension."""
+    arguments = Arguments(context, node)
+    x = arguments["self"]
+    if "half_to_float" in arguments:
+        arguments.constant("half_to_float")
+    x = to_float(cast(x, arguments.element_type("dtype") if "dtype" in arguments else None))
+    axis = arguments.axis("dim", x.rank)
+    result = mb.softmax(x=x, axis=axis, name=node.name) if x.rank else mb.mul(x=x, y=number(x, 0))
+    context.add(result, node.name)
+
+
 @translation("softplus", why="`threshold` is ignored", replaces=True)
 def _softplus(context: Any, node: Any) -> None:
     """`log(1 + exp(beta * self)) / beta`, and `self` above `threshold / beta`."""

@@ -40,13 +40,14 @@ fn sizes_share_one_package_where_core_ml_can() {
     let all = packages(MASKED);
     let expected =
         json!({ "axis": 1, "input": "ids", "mask": "mask", "pad": { "ids": 3 }, "sizes": [8, 16] });
-    assert_eq!(all, [("m".to_owned(), expected, None)]);
+    assert_eq!(all, [("m".to_owned(), expected.clone(), None)]);
     for older in
         ["minimum-deployment-target = \"iOS17\"\n", "minimum-deployment-target = \"macOS12\"\n"]
     {
         let all = packages(&format!("{MASKED}{older}"));
         let own = |size: usize| {
-            let table = json!({ "axis": 1, "input": "ids", "mask": "mask", "pad": { "ids": 3 }, "sizes": [size] });
+            let mut table = expected.clone();
+            table["sizes"] = json!([size]);
             (format!("m_{size}"), table, Some("m".to_owned()))
         };
         assert_eq!(all, [own(8), own(16)]);

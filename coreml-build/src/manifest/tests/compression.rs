@@ -13,7 +13,11 @@ fn compression_is_read_with_its_defaults() {
     assert_eq!(
         quantized["quantize"],
         serde_json::json!({
-            "block-size": 32, "mode": "linear-symmetric", "per": "block", "weight-threshold": 2048, "weights": "int4",
+            "block-size": 32,
+            "mode": "linear-symmetric",
+            "per": "block",
+            "weight-threshold": 2048,
+            "weights": "int4",
         })
     );
     assert_eq!(
@@ -25,14 +29,21 @@ fn compression_is_read_with_its_defaults() {
     assert_eq!(
         palettized["palettize"],
         serde_json::json!({
-            "bits": 6, "group-size": 32, "mode": "kmeans", "per": "grouped-channel", "weight-threshold": 2048,
+            "bits": 6,
+            "group-size": 32,
+            "mode": "kmeans",
+            "per": "grouped-channel",
+            "weight-threshold": 2048,
         })
     );
     let pruned = table("prune = { mode = \"threshold\", threshold = 0.01, weight-threshold = 0 }");
     assert_eq!(
         pruned["prune"],
         serde_json::json!({
-            "minimum-sparsity-percentile": 0.5, "mode": "threshold", "threshold": 0.01, "weight-threshold": 0,
+            "minimum-sparsity-percentile": 0.5,
+            "mode": "threshold",
+            "threshold": 0.01,
+            "weight-threshold": 0,
         })
     );
 }

@@ -314,7 +314,13 @@ fn images_are_read() {
     assert_eq!(
         table["inputs"]["b"],
         serde_json::json!({
-            "image": { "bias": [-1], "color": "grayscale", "height": 3, "scale": [0.5], "width": 2 },
+            "image": {
+                "bias": [-1],
+                "color": "grayscale",
+                "height": 3,
+                "scale": [0.5],
+                "width": 2,
+            },
             "sample": { "range": [0, 9] },
         })
     );

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::buffer::Buffer;
+use crate::parity::step::Step;
 use coreml_spec::{DataType, FeatureKind, Shape};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
@@ -28,7 +29,7 @@ fn message<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
 #[test]
 fn one_prediction_has_no_number() {
     let sample = sample(&["in/x", "out/y"]).unwrap();
-    let steps: Vec<_> = sample.steps().collect();
+    let steps: Vec<_> = Step::all(&sample).collect();
     let fed = steps[0].input(&feature("x", DataType::Int32, None)).unwrap().unwrap();
     assert_eq!((steps.len(), fed.dims, fed.buffer), (1, &[2][..], Buffer::Int32(vec![1, 2])));
     assert_eq!(steps[0].output("y", &[2]).unwrap(), [1.0, 2.0]);
@@ -41,15 +42,15 @@ fn steps_run_in_the_order_of_their_numbers() {
     let mut keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     keys.extend(["step10/out/y", "final_state/s"]);
     let sample = sample(&keys).unwrap();
-    assert_eq!(sample.steps().count(), 11);
-    let last = sample.steps().last().unwrap();
+    assert_eq!(Step::all(&sample).count(), 11);
+    let last = Step::all(&sample).last().unwrap();
     assert_eq!(last.output("y", &[2]).unwrap(), [1.0, 2.0]);
     assert_eq!(sample.final_state("s", &[2]).unwrap(), Some(&[1.0, 2.0][..]));
     assert!(
         message(sample.final_state("s", &[3]))
-            .contains("`final_state/s` has shape [2], the model gave [3]")
+            .contains("`final_state/s` has shape [2], but the model's output has [3]")
     );
-    let first = sample.steps().next().unwrap();
+    let first = Step::all(&sample).next().unwrap();
     assert!(
         message(first.output("y", &[2]))
             .starts_with("it lacks `step0/out/y`, which the model gives; it has ")
@@ -68,7 +69,7 @@ fn keys_without_a_meaning_are_refused() {
         "input/x",
     ] {
         assert!(
-            message(sample(&[key])).starts_with(&format!("its key `{key}` is none of")),
+            message(sample(&[key])).starts_with(&format!("its key `{key}` must be one of")),
             "{key}"
         );
     }
@@ -76,12 +77,9 @@ fn keys_without_a_meaning_are_refused() {
         message(sample(&["in/x", "step0/out/y"])),
         "it has both `in/x` and keys of step 0; give every input and output a step, or none"
     );
-    assert_eq!(
-        message(sample(&["step0/in/x", "step2/in/x"])),
-        "it has 2 steps, but none of number 1"
-    );
+    assert_eq!(message(sample(&["step0/in/x", "step2/in/x"])), "it has 2 steps, but no step 1");
     assert!(
-        Sample::from_bytes("x", b"no").unwrap_err().to_string().contains("no safetensors file")
+        Sample::from_bytes("x", b"no").unwrap_err().to_string().contains("not a safetensors file")
     );
     assert!(
         Sample::read(Path::new("/no/such/file")).unwrap_err().to_string().contains("/no/such/file")
@@ -91,7 +89,7 @@ fn keys_without_a_meaning_are_refused() {
 #[test]
 fn what_does_not_fit_the_model_is_named() {
     let sample = sample(&["in/x", "out/y", "final_state/s"]).unwrap();
-    let step = sample.steps().next().unwrap();
+    let step = Step::all(&sample).next().unwrap();
     let missing = feature("z", DataType::Int32, None);
     assert!(
         message(step.input(&missing))
@@ -111,7 +109,10 @@ fn what_does_not_fit_the_model_is_named() {
     );
     let problem = message(sample.refuse_unknown_states(&[]));
     assert_eq!(problem, "it has `final_state/s`, but the model has no state `s`; it has none");
-    assert!(message(step.output("y", &[3])).contains("`out/y` has shape [2], the model gave [3]"));
+    assert!(message(step.output("y", &[3])).contains(
+        "`out/y` has shape [2], but the model's \
+        output has [3]"
+    ));
     assert!(message(step.label("y")).contains("`out/y` must hold one number"));
     assert!(message(step.output("w", &[3])).contains("lacks `out/w`"));
 }

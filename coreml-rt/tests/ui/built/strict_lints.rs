@@ -1,4 +1,4 @@
-//! Generated code gives no lint reason to speak: the only error is about the function at the end.
+//! Generated code triggers no lint: the only error is about the function at the end.
 #![deny(
     deprecated_safe,
     elided_lifetimes_in_paths,

@@ -35,8 +35,8 @@ def _blockwise_shift_scale(
     """`scale (data - offset)`, each for a block of the data."""
     shifted = data.to(torch.float32)
     if offset is not None:
-        shifted = shifted - _blocks(offset.to(torch.float32), data)
-    return shifted * _blocks(scale, data)
+        shifted = shifted - blocks(offset.to(torch.float32), data)
+    return shifted * blocks(scale, data)
 
 
 @kernel("constexpr_cast")
@@ -61,10 +61,10 @@ def _lut_to_dense(
         flat = unpacked(indices.numpy(), bits, math.prod(sizes), False)
         return lut[torch.from_numpy(flat).to(torch.int64)].reshape(sizes)
     # [blocks of each dimension…, entries, numbers of an entry]
-    *blocks, entries, width = lut.shape
+    *counts, entries, width = lut.shape
     tables = lut.reshape(-1, entries, width)
-    number = torch.arange(tables.shape[0]).reshape(blocks)
-    found = tables[_blocks(number, indices), indices.to(torch.int64)]
+    number = torch.arange(tables.shape[0]).reshape(counts)
+    found = tables[blocks(number, indices), indices.to(torch.int64)]
     if width == 1:
         return found.squeeze(-1)
     along = integer(vector_axis) % indices.dim()
@@ -117,8 +117,11 @@ def _dense(nonzero_data: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def _blocks(numbers: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
-    """Return one number for each element, from one for each block."""
+def blocks(numbers: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
+    """Return one number for each element, from one for each block.
+
+    Called by: this file and `compressed`.
+    """
     for axis, (count, size) in enumerate(zip(numbers.shape, data.shape, strict=True)):
         if count not in (1, size):
             numbers = numbers.repeat_interleave(size // count, axis)
