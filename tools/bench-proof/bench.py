@@ -32,7 +32,6 @@ import speech  # noqa: E402
 import text  # noqa: E402
 import torch  # noqa: E402
 import vision  # noqa: E402
-
 from coreml_driver import conversion, inputs, versions  # noqa: E402
 from coreml_driver.request import Job  # noqa: E402
 

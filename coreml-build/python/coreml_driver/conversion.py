@@ -32,9 +32,11 @@ from coreml_driver import (
     prepare,
     pretrained,
     program,
+    proof,
     report,
     reread,
     samples,
+    shapes,
     source,
     states,
     symbols,
@@ -48,9 +50,9 @@ from coreml_driver.lines import UserCode
 from coreml_driver.observation import Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
-from coreml_driver.proof import Case, Proof, Subject, prove
+from coreml_driver.proof import Proof, Subject
 from coreml_driver.request import Job, Model, understand
-from coreml_driver.samples import Run
+from coreml_driver.samples import Run, Sample
 from coreml_driver.translations import completion, consumption
 
 #: Takes an event's name and fields.
@@ -123,6 +125,8 @@ class _Done:
     trimmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Where operations come from.
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    #: What was proved; `None` where nothing was.
+    proof: Proof | None = None
 
 
 def _finish(
@@ -149,6 +153,16 @@ def _finish(
         package = job.output / PACKAGE_NAME
         padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
+    if first.name is not None:
+        with progress.entered("proof"):
+            for part, _, function in done:
+                if function.proof is not None and function.proof.replay is not None:
+                    proof.again(
+                        function.proof.replay,
+                        job.output / PACKAGE_NAME,
+                        specification,
+                        str(part.name),
+                    )
     origins = {
         part.name or program.MAIN: {
             name: origin.entry(root) for name, origin in function.origins.items()
@@ -162,6 +176,11 @@ def _finish(
         capture=capture,
         rewrites=rewrites,
         origins=origins,
+        proofs={
+            part.name or program.MAIN: function.proof.entry()
+            for part, _, function in done
+            if function.proof is not None
+        },
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -227,6 +246,7 @@ class _Conversion:
             observed.rewrites | ({KEPT: converted.kept} if converted.kept else {}),
             observed.trimmed,
             converted.origins,
+            converted.proof,
         )
 
     def _load(self) -> torch.nn.Module:
@@ -315,15 +335,21 @@ class _Conversion:
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
         kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
-        proof = None
+        proved = None
         if self.model.proof:
             with self.progress.entered("proof"):
-                proof = self._prove(
+                proved = self._prove(
                     observed, captured, (specification, plain), selector, origins, package
                 )
-            self.warnings += proof.warnings
+            self.warnings += proved.warnings
         return _Converted(
-            captured, largest, specification, selector, origins.operations, kept_lines, proof
+            captured,
+            largest,
+            specification,
+            selector,
+            origins.operations,
+            kept_lines,
+            proved,
         )
 
     def _prove(
@@ -337,11 +363,11 @@ class _Conversion:
     ) -> Proof:
         """Execute the finished package and compare it with PyTorch."""
 
-        def again(run: Run) -> list[torch.Tensor]:
-            """Run the module on the inputs of a sample."""
+        def again(row: Sequence[Sample]) -> list[torch.Tensor]:
+            """Run the module on samples in a row."""
             states.reset(observed.flat, observed.kept, states.PREFIX)
             found: list[torch.Tensor] = []
-            for sample, _ in run.steps:
+            for sample in row:
                 found += copies(observed.flat(*copies(sample.captured)))
             return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
 
@@ -359,5 +385,29 @@ class _Conversion:
             origins,
             self.context.forward,
         )
-        cases = [Case(f"sample {number}", run, True) for number, run in enumerate(observed.runs)]
-        return prove(subject, cases)
+        return proof.prove(subject, self._cases(observed))
+
+    def _cases(self, observed: Observed) -> list[proof.Case]:
+        """Return the samples to prove: one of each shape, those at the edges, and the others."""
+        choices = observed.choices
+        sizes = [shapes.elements(choice) / shapes.elements(choices[0]) for choice in choices]
+        cases = [
+            proof.of_run(
+                f"sample {number}" + (f" of {shown}" if shown else ""),
+                run,
+                sizes[number % len(choices)],
+            )
+            for number, (run, shown) in enumerate(zip(observed.runs, observed.shapes, strict=True))
+        ]
+        drawn = observed.runs[0].steps[0][0]
+        inputs = observed.inputs
+        declared = all(
+            one.sample_range is not None or one.image is not None or one.dtype == "int8"
+            for one in inputs
+        )
+        first = tuple(tuple(array.shape) for array in drawn.arrays)
+        edges = [
+            proof.Case(edge.name, (edge.sample,), edge=True, declared=declared)
+            for edge in proof.edges(inputs, first, drawn)
+        ]
+        return cases[: len(choices)] + edges + cases[len(choices) :]

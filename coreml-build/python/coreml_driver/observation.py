@@ -32,6 +32,7 @@ from coreml_driver import (
 from coreml_driver.buckets import Bucket
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
+from coreml_driver.features import Input
 from coreml_driver.interface import Interface, decide
 from coreml_driver.request import Model
 from coreml_driver.samples import Run, Sample
@@ -58,6 +59,10 @@ class Observed:
     runs: Sequence[Run]
     #: The shapes of each run, for messages; empty for a model of fixed shapes.
     shapes: Sequence[str]
+    #: The shapes themselves, of the first runs.
+    choices: Sequence[shapes.Choice]
+    #: The manifest's inputs, with the ranges that samples are drawn from.
+    inputs: Sequence[Input]
     #: What to keep for parity: of a bucket the inputs as they are, before padding.
     samples: Sequence[Run]
     #: Dimensions of outputs that have the length, of a bucket.
@@ -143,7 +148,18 @@ class _Observation:
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
         return Observed(
-            flat, runs, shown, kept, trimmed, equal, self._kept, sightings, interface, rewrites
+            flat,
+            runs,
+            shown,
+            choices,
+            model.inputs,
+            kept,
+            trimmed,
+            equal,
+            self._kept,
+            sightings,
+            interface,
+            rewrites,
         )
 
     def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run], list[symbols.Seen]]:

@@ -28,6 +28,7 @@ def write(
     capture: dict[str, Any],
     rewrites: dict[str, Any],
     origins: Mapping[str, Mapping[str, Any]],
+    proofs: Mapping[str, Mapping[str, Any]],
     times: dict[str, float],
     warnings: Sequence[str],
     versions: dict[str, str],
@@ -35,7 +36,8 @@ def write(
     """Write the report.
 
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
-    `origins` — by function and operation; `times` — seconds per stage.
+    `origins` — by function and operation; `proofs` — by function, those that were proved; `times` —
+    seconds per stage.
     """
     counts = Counter(
         operation.type
@@ -59,6 +61,7 @@ def write(
         "specification-version": specification.specificationVersion,
         "capture": capture,
         "rewrites": rewrites,
+        "proof": dict(proofs),
         "seconds": times,
         "warnings": list(warnings),
         "versions": versions,

@@ -69,15 +69,24 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
         _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
+    return assemble(model.inputs, arrays)
+
+
+def assemble(inputs: Sequence[Input], arrays: Sequence[npt.NDArray[np.generic]]) -> Sample:
+    """Return a sample of given values.
+
+    Called by: `draw`; `edges`.
+    Parameters: `arrays` — of the manifest's dtypes.
+    """
     captured = tuple(
         torch.from_numpy(array.copy()).to(input_tensor_type(declared))
-        for declared, array in zip(model.inputs, arrays, strict=True)
+        for declared, array in zip(inputs, arrays, strict=True)
     )
     tensors = tuple(
         tensor if declared.image is None else images.preprocess(declared.image, array)
-        for declared, array, tensor in zip(model.inputs, arrays, captured, strict=True)
+        for declared, array, tensor in zip(inputs, arrays, captured, strict=True)
     )
-    return Sample(arrays, tensors, captured)
+    return Sample(tuple(arrays), tensors, captured)
 
 
 def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[np.generic]:

@@ -83,7 +83,7 @@ class Trail:
         if tensors:
             self._nodes[key] = _Node(source, tensors)
 
-    def watch(self, step: Step, results: Sequence[Any]) -> None:
+    def watch(self, step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
         """Compare a step of the program with the node that it was made of."""
         node = self._nodes.get(self._keys.get(step.outputs[0], "")) if step.outputs else None
         if node is None:

@@ -122,6 +122,18 @@ def difference(
     )
 
 
+def relative_distance(expected: torch.Tensor, got: torch.Tensor) -> float:
+    """Return the largest difference of what is finite on both sides, relative to the largest
+    value.
+    """
+    both = expected.isfinite() & got.isfinite()
+    if not bool(both.any()):
+        return 0.0
+    one, other = expected[both].to(torch.float64), got[both].to(torch.float64)
+    scale = float(one.abs().max())
+    return float((one - other).abs().max()) / scale if scale else 0.0
+
+
 def decibels(expected: torch.Tensor, got: torch.Tensor) -> float:
     """Return the peak signal-to-noise ratio as parity tests compute it, over what is finite on both
     sides.

@@ -33,8 +33,8 @@ class Broken(Exception):
         self.step = step
 
 
-#: Called with each step and its results as soon as they are there.
-Watcher = Callable[[Step, Sequence[Value]], None]
+#: Called with each step, its results as soon as they are there, and what it got.
+Watcher = Callable[[Step, Sequence[Value], Sequence[Value]], None]
 
 
 class Executable:
@@ -179,10 +179,14 @@ class Execution:
         settled = [
             self._settle(value, kind) for value, kind in zip(results, step.types, strict=True)
         ]
-        del arguments, results
         self._values.update(zip(step.outputs, settled, strict=True))
         if self._watcher is not None:
-            self._watcher(step, settled)
+            got = [
+                value
+                for one in arguments.values()
+                for value in (one if isinstance(one, list) else [one])
+            ]
+            self._watcher(step, settled, got)
         return settled
 
     def _settle(self, value: Value, kind: Declared) -> Value:

@@ -1,7 +1,8 @@
 """The proof of one function: its program is executed on samples and compared with PyTorch.
 
-Owns: which samples are proved in which precision, and what a difference means.
-Must not: change the package; draw samples (`edges`); find the operation at fault (`blame`).
+Owns: which samples are proved, and the failure about a wrong translation.
+Must not: change the package; draw samples (`edges`); find the operation at fault (`blame`); judge
+half precision (`half`).
 Flow: `conversion` has written the package and read it back -> `prove` -> the report, or a
 `Failure`.
 """
@@ -9,86 +10,43 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from coremltools.proto import Model_pb2
 
-from coreml_driver import functional, program
-from coreml_driver.convert import Plain
-from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.interface import Interface
-from coreml_driver.origins import Origins
-from coreml_driver.proof import blame, compare, compressed, noise
+from coreml_driver.failures import Failure
+from coreml_driver.proof import blame, compare, compressed, half, noise, replay
 from coreml_driver.proof.blame import Departure
 from coreml_driver.proof.blobs import Blobs
+from coreml_driver.proof.budget import Budget, Work
 from coreml_driver.proof.compare import Difference, Noise
-from coreml_driver.proof.execute import Broken, Executable, Watcher
+from coreml_driver.proof.execute import Broken
 from coreml_driver.proof.kernels import Unproved
 from coreml_driver.proof.kernels.random import DRAWN
 from coreml_driver.proof.reading import Step, steps
-from coreml_driver.samples import Run
+from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
 
-#: The manifest key that turns the proof off.
-KEY = "proof"
-
-
-@dataclass
-class Proof:
-    """What the proof of a function has shown."""
-
-    #: Operations that were not evaluated, with the reason.
-    unproved: dict[str, str] = field(default_factory=dict)
-    #: Names of the samples that were compared.
-    samples: list[str] = field(default_factory=list)
-    #: The largest difference in single precision, relative to the largest value of its output.
-    largest: float = 0.0
-    warnings: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A sample to prove."""
-
-    #: As messages spell it: `sample 0`, `zeros`.
-    name: str
-    run: Run
-    #: Whether it is one that the generated tests use, too.
-    kept: bool
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is proved."""
-
-    package: Path
-    specification: Model_pb2.Model
-    #: The program before its weights were compressed, if they were.
-    plain: Plain | None
-    #: The manifest key of the compression.
-    compression: str | None
-    interface: Interface
-    #: Arrays that constants of half precision may have been rounded from.
-    originals: Sequence[Any]
-    #: Whether the program computes in half precision.
-    half: bool
-    #: Runs PyTorch's module again on the inputs of a sample.
-    again: Callable[[Run], Sequence[torch.Tensor]]
-    #: The captured graph, and where the program's operations come from.
-    captured: Any
-    origins: Origins
-    #: The line of `forward`.
-    line: PythonLine | None
+#: How often the work of one execution an edge sample takes: PyTorch runs on it, too.
+EDGE_WORK = 2.2
+LET_THROUGH = "`proof = false` lets the package through as it is."
+CURES = (
+    "Write that line with other operations: coremltools translates it wrongly.",
+    "Translate the operation yourself: a file with `@register_torch_op(override=True)`, in the "
+    'manifest `ops = "my_ops.py"`.',
+    LET_THROUGH,
+)
 
 
 def prove(subject: Subject, cases: Sequence[Case]) -> Proof:
     """Execute the package on samples and compare with PyTorch.
 
     Called by: `conversion`.
-    Errors: `Failure` of kind `wrong-conversion`.
+    Parameters: `cases` — the most important first; the first one is always proved, the others as
+    far as `budget` allows.
+    Errors: `Failure` of kind `wrong-conversion`, `wrong-compression` or `half-precision`.
     """
     with contextlib.ExitStack() as open_files:
         blobs = open_files.enter_context(Blobs(subject.package))
@@ -103,136 +61,129 @@ def prove(subject: Subject, cases: Sequence[Case]) -> Proof:
 
 
 class _Prover:
-    """The proof of one function."""
+    """The proof of one program."""
 
     def __init__(self, subject: Subject, specification: Model_pb2.Model, blobs: Blobs) -> None:
         """Read the function of one of the subject's programs."""
         self._subject = subject
-        function = program.main(specification)
-        self._executable = Executable(function, blobs, subject.originals)
-        self._pairs = state_pairs(specification)
-        self._proof = Proof()
+        self._blobs = blobs
+        self._predictor = Predictor(subject.interface, specification, blobs, subject.originals)
+        self.proof = Proof()
 
     def prove(self, cases: Sequence[Case]) -> Proof:
-        """Prove all samples."""
-        proof, executable = self._proof, self._executable
+        """Prove all samples that there is time for."""
+        proof, executable = self.proof, self._predictor.executable
         proof.unproved = executable.unproved()
         for step in steps(executable.function.body):
             if step.kind in DRAWN:
                 proof.unproved[step.kind] = "its results are drawn at random"
+        try:
+            if not proof.unproved:
+                self._cases(cases)
+        except Unproved as error:
+            kind, _, reason = str(error).partition(": ")
+            proof.unproved[kind.strip("`")] = reason
         if proof.unproved:
-            return proof
-        for case in cases:
-            try:
-                self._single(case)
-            except Unproved as error:
-                kind, _, reason = str(error).partition(": ")
-                proof.unproved[kind.strip("`")] = reason
-                return proof
-            proof.samples.append(case.name)
+            listed = "; ".join(f"`{kind}`: {why}" for kind, why in proof.unproved.items())
+            proof.warnings.append(f"not proved, because not every operation is evaluated: {listed}")
         return proof
+
+    def _cases(self, cases: Sequence[Case]) -> None:
+        """Prove the first sample, then those that there is time for."""
+        first, *others = cases
+        work = Work()
+        results = self._single(first, work)
+        budget = Budget(self._predictor.executable.function, work.seconds)
+        if self._subject.half:
+            budget.take(work.seconds, needed=True)
+            results = half.prove(self._subject, self._predictor, first, self.proof)
+        self._keep(first, results)
+        proved: list[Case] = []
+        for case in others:
+            if not budget.take(work.seconds * case.size * (EDGE_WORK if case.edge else 1.0)):
+                self.proof.skipped[case.name] = "it would take too long"
+                continue
+            known = self._with_expected(case) if case.expected is None else case
+            if known is not None:
+                self._single(known)
+                proved.append(known)
+        for case in proved:
+            wanted = self._subject.half and case.declared
+            if wanted and budget.take(work.seconds * case.size):
+                half.glance(self._subject, self._predictor, case, self.proof)
+        self._blobs.release()
+
+    def _with_expected(self, case: Case) -> Case | None:
+        """Run PyTorch on an edge sample; return nothing where it fails."""
+        try:
+            expected = self._subject.again(case.samples)
+        except Exception as error:
+            words = str(error).strip().partition("\n")[0]
+            self.proof.skipped[case.name] = f"PyTorch: {type(error).__name__}: {words}"
+            return None
+        floats = [one for one in expected if one.is_floating_point()]
+        if floats and not any(bool(one.isfinite().any()) for one in floats):
+            self.proof.skipped[case.name] = "PyTorch gives nothing that is finite"
+            return None
+        return replace(case, expected=tuple(expected))
 
     def prove_compressed(self, before: _Prover, case: Case) -> None:
         """Prove that compression has changed nothing but weights, and those as it should.
 
         Parameters: `before` — has proved the uncompressed program.
         """
+        executable = self._predictor.executable
         try:
-            compressed.check(before._executable, self._executable)
-            self.execute(case.run, half=False)
+            before.proof.weights = compressed.check(before._predictor.executable, executable)
+            results = self._predictor.execute(case.samples, half=True)
         except compressed.Changed as error:
             message = f"Compression changed the program: {error}."
             cures = ("Please report this with the log.", LET_THROUGH)
-            raise Failure(
-                "wrong-compression", message, None, self._subject.compression, cures
-            ) from error
+            key = self._subject.compression
+            raise Failure("wrong-compression", message, None, key, cures) from error
         except Broken as error:
             raise self._fails(case, error) from error
+        before._keep(case, results)
 
-    def _single(self, case: Case) -> None:
-        """Compare an execution in single precision."""
-        expected = flat(case.run)
-        names = self._names(case.run)
+    def _keep(self, case: Case, results: Sequence[torch.Tensor]) -> None:
+        """Keep what the program gives as a device would execute it."""
+        subject = self._subject
+        self.proof.replay = replay.Replay(
+            subject.interface, case.samples, tuple(results), subject.line
+        )
+
+    def _single(self, case: Case, work: Work | None = None) -> list[torch.Tensor]:
+        """Compare an execution in single precision; return its results."""
+        expected = case.expected or ()
         try:
-            got = self.execute(case.run, half=False)
+            watcher = None if work is None else work.count
+            got = self._predictor.execute(case.samples, half=False, watcher=watcher)
         except Broken as error:
             raise self._fails(case, error) from error
-        found = self._differences(case, expected, got, None)
+        found = self._differences(case, got, None)
         if found:
-            moved = noise.measure(lambda: self._subject.again(case.run), expected)
-            found = self._differences(case, expected, got, moved)
+            moved = noise.measure(lambda: self._subject.again(case.samples), expected)
+            found = self._differences(case, got, moved)
         if found:
             position, difference = found[0]
-            raise self._wrong(case, names[position], difference)
+            name = self._predictor.names(len(case.samples))[position]
+            raise self._wrong(case, name, difference)
+        for one, other in zip(expected, got, strict=True):
+            self.proof.largest = max(self.proof.largest, compare.relative_distance(one, other))
+        self.proof.samples.append(case.name)
+        return got
 
     def _differences(
-        self,
-        case: Case,
-        expected: Sequence[torch.Tensor],
-        got: Sequence[torch.Tensor],
-        moved: Sequence[Noise] | None,
+        self, case: Case, got: Sequence[torch.Tensor], moved: Sequence[Noise] | None
     ) -> list[tuple[int, Difference]]:
         """Return the outputs that differ."""
         found = []
-        for position, (one, other) in enumerate(zip(expected, got, strict=True)):
+        for position, (one, other) in enumerate(zip(case.expected or (), got, strict=True)):
             own = None if moved is None else moved[position]
-            difference = compare.difference(one, other, own, where_finite=not case.kept)
+            difference = compare.difference(one, other, own, where_finite=case.edge)
             if difference is not None:
                 found.append((position, difference))
         return found
-
-    def execute(
-        self,
-        run: Run,
-        *,
-        half: bool,
-        watcher: Watcher | None = None,
-        began: Callable[[int], None] = lambda number: None,
-    ) -> list[torch.Tensor]:
-        """Execute the predictions of a sample from zeroed states.
-
-        Parameters: `began` — is called with the number of each prediction.
-        Returns: the outputs of all, then the states.
-        """
-        function, interface = self._executable.function, self._subject.interface
-        zeros = {
-            feature.name: torch.zeros([size or 1 for size in feature.shape])
-            for feature in interface.states
-        }
-        states = {name: zeros[name] for name in function.states}
-        fed = {name: zeros[name] for name in self._pairs}
-        found: list[torch.Tensor] = []
-        for number, (sample, _) in enumerate(run.steps):
-            began(number)
-            inputs = {
-                feature.name: torch.from_numpy(array)
-                for feature, array in zip(interface.inputs, sample.arrays, strict=True)
-            }
-            outputs = self._executable.run(inputs | fed, states, half=half, watcher=watcher)
-            fed = {name: outputs[output] for name, output in self._pairs.items()}
-            found += self._outputs(outputs)
-        last = states | fed
-        return found + [last[feature.name] for feature in interface.states]
-
-    def _outputs(self, outputs: Mapping[str, Any]) -> list[torch.Tensor]:
-        """Return the outputs in the interface's order; a classifier's are its probabilities."""
-        interface = self._subject.interface
-        if interface.classifier is not None:
-            probabilities = next(
-                value for value in outputs.values() if isinstance(value, torch.Tensor)
-            )
-            shape = [size or 1 for size in interface.outputs[0].shape]
-            return [probabilities.reshape(shape)]
-        return [outputs[feature.name] for feature in interface.outputs]
-
-    def _names(self, run: Run) -> list[str]:
-        """Return what each result of `execute` is, for messages."""
-        interface = self._subject.interface
-        names = []
-        for number in range(len(run.steps)):
-            step = f" of step {number}" if len(run.steps) > 1 else ""
-            names += [f"output `{feature.name}`{step}" for feature in interface.outputs]
-        return names + [f"state `{feature.name}`" for feature in interface.states]
 
     def _wrong(self, case: Case, name: str, difference: Difference) -> Failure:
         """Return the failure about a result that is not PyTorch's."""
@@ -263,18 +214,16 @@ class _Prover:
         subject = self._subject
         try:
             trails = blame.trails(
-                subject.captured,
-                [sample.captured for sample, _ in case.run.steps],
-                subject.origins,
+                subject.captured, [sample.captured for sample in case.samples], subject.origins
             )
         except Exception as error:  # the message is poorer without it, and no less true
-            self._proof.warnings.append(f"the operation at fault was not found: {error}")
+            self.proof.warnings.append(f"the operation at fault was not found: {error}")
             return None
         number = 0
 
-        def watch(step: Step, results: Sequence[Any]) -> None:
+        def watch(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
             """Compare a step with the trail of its prediction."""
-            trails[number].watch(step, results)
+            trails[number].watch(step, results, inputs)
 
         def began(prediction: int) -> None:
             """Take the next trail."""
@@ -282,26 +231,6 @@ class _Prover:
             number = prediction
 
         with contextlib.suppress(Broken):
-            self.execute(case.run, half=False, watcher=watch, began=began)
+            self._predictor.execute(case.samples, half=False, watcher=watch, began=began)
         found = next((one for one in (trail.departure() for trail in trails) if one), None)
         return found or (None if broken is None else trails[number].of_step(broken.step))
-
-
-LET_THROUGH = "`proof = false` lets the package through as it is."
-CURES = (
-    "Rewrite that line with other operations: coremltools translates it wrongly.",
-    "Translate the operation yourself: a file with `@register_torch_op(override=True)`, in the "
-    'manifest `ops = "my_ops.py"`.',
-    LET_THROUGH,
-)
-
-
-def flat(run: Run) -> list[torch.Tensor]:
-    """Return the outputs of all steps and the states at the end."""
-    return [output for _, outputs in run.steps for output in outputs] + list(run.states)
-
-
-def state_pairs(specification: Model_pb2.Model) -> dict[str, str]:
-    """Return which output is the new value of which input, of states as inputs and outputs."""
-    note = specification.description.metadata.userDefined.get(functional.NOTE + program.MAIN, "")
-    return dict(pair.split("=", 1) for pair in note.split())

@@ -95,9 +95,9 @@ class Declared:
         return self.data_type == MIL_pb2.FLOAT16
 
     @property
-    def name(self) -> str:
-        """MIL's name of the element type, in lower case."""
-        return MIL_pb2.DataType.Name(self.data_type).lower()
+    def is_float(self) -> bool:
+        """Whether its values have a fraction."""
+        return self.data_type in FLOATS
 
     def settle(self, value: torch.Tensor, half: bool) -> torch.Tensor:
         """Return a result as the program stores it.

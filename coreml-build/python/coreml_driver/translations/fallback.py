@@ -67,8 +67,7 @@ class Guarded:
 
     def _translate(self, context: Any, node: Any) -> None:
         """Translate a node of real numbers, or decompose it."""
-        frames = [dict(frame) for frame in context._current_graph]
-        last = _last_operation()
+        depth, last = len(context._current_graph), curr_block().operations.end
         try:
             if self.translate is None:
                 raise NotImplementedError(
@@ -78,7 +77,7 @@ class Guarded:
         except (Failure, CannotExpress):
             raise
         except Exception as error:
-            context._current_graph = frames
+            context._current_graph = context._current_graph[:depth]
             _remove_unfinished(last)
             try:
                 _decompose(context, node)
@@ -93,21 +92,20 @@ class Guarded:
                 ) from inner
 
 
-def _last_operation() -> Any:
-    """Return the last operation of the block that is being built."""
-    return next(reversed(list(curr_block().operations)), None)
-
-
 def _remove_unfinished(last: Any) -> None:
-    """Remove an operation that coremltools has added, and then refused to infer the type of."""
-    block = curr_block()
-    for operation in reversed(list(block.operations)):
-        if operation is last:
-            break
-        if operation._output_vars is None or len(operation._output_vars) == 0:
-            block.operations.remove(operation)
+    """Remove operations that coremltools has added, and then refused to infer the type of.
+
+    Parameters: `last` — the last entry of the block's list that is kept.
+    """
+    operations = curr_block().operations
+    entry = operations.end
+    while entry is not None and entry is not last:
+        before, operation = entry.prev, entry.op
+        if not operation._output_vars:
+            operations.remove(operation)
             for value in operation.get_flattened_inputs():
-                value.remove_child_op(operation)
+                value.remove_child_op(operation, no_check=True)
+        entry = before
 
 
 def install(registry: dict[str, Any]) -> None:
