@@ -1,4 +1,4 @@
-"""Factorisations of small matrices, step by step: LU, Cholesky, QR, and Jacobi's for eigenvalues and
+"""Factorisations of small matrices, step by step: LU, Cholesky, QR; Jacobi's for eigenvalues and
 singular values.
 
 Owns: the algorithms, for batches of matrices of fixed size.
