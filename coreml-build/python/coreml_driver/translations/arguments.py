@@ -59,6 +59,8 @@ class TensorType:
     dtype: torch.dtype | None
     #: Sizes at the shape of the capture; `None` where they are unknown.
     sizes: tuple[int, ...] | None
+    #: Whether its elements lie in a row; `None` where that is unknown.
+    contiguous: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -324,7 +326,13 @@ def _traced_type(value: Any) -> TensorType | None:
         return None
     sizes = kind.sizes()
     known = sizes is not None and all(isinstance(size, int) for size in sizes)
-    return TensorType(kind.dtype(), tuple(sizes) if known else None)
+    strides = kind.strides()
+    contiguous = (
+        torch.empty_strided(sizes, strides, device="meta").is_contiguous()
+        if known and strides is not None and all(isinstance(one, int) for one in strides)
+        else None
+    )
+    return TensorType(kind.dtype(), tuple(sizes) if known else None, contiguous)
 
 
 def _of_exported(node: Any) -> Signature | None:
@@ -352,7 +360,8 @@ def _exported_type(value: Any) -> TensorType | None:
         size if isinstance(size, int) else getattr(size.node, "hint", None) for size in value.shape
     )
     known = all(isinstance(size, int) for size in sizes)
-    return TensorType(value.dtype, sizes if known else None)
+    contiguous = value.is_contiguous() if known else None
+    return TensorType(value.dtype, sizes if known else None, contiguous)
 
 
 def follow() -> None:

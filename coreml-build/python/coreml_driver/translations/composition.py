@@ -205,7 +205,11 @@ def compose(
     traced; its complex tensors stay whole.
     """
     found = [leaf for value in bound.values() for leaf in leaves(value)]
+    if any(0 in _shape(leaf.value) for leaf in found):
+        raise CannotExpress("it takes an empty tensor", "Leave it out: Core ML has none.")
     known = [_is_constant(leaf.value) for leaf in found]
+    if lower and not all(known):
+        known = [False] * len(found)  # a decomposition knows no numbers
     values = [leaf.value for leaf, constant in zip(found, known, strict=True) if not constant]
     flat = values if lower else [part for value in values for part in _parts(value)]
     constants = [

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from coremltools.converters.mil.frontend.torch.utils import TORCH_DTYPE_TO_NUM, sanitize_op_kind
+from coremltools.converters.mil.mil.block import curr_block
 from torch._decomp import decomposition_table
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -29,8 +30,25 @@ from coreml_driver.translations.refusals import CannotExpress
 
 #: Operations whose result has a shape, or a value, that no trace can know.
 UNKNOWN_BEFOREHAND = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+#: Element types of an index that is a mask.
+MASKS = (torch.bool, torch.uint8)
+#: Operations that some of torch's decompositions end in, and what they are in ATen.
+PRIMITIVES = {
+    "where": torch.where,
+    "fmod": torch.ops.aten.fmod.Tensor,
+    "bitwise_or": torch.ops.aten.bitwise_or.Tensor,
+    "bitwise_and": torch.ops.aten.bitwise_and.Tensor,
+    "bitwise_xor": torch.ops.aten.bitwise_xor.Tensor,
+    "prod": torch.ops.aten.prod.dim_int,
+    "abs": torch.ops.aten.abs.default,
+    "sqrt": torch.ops.aten.sqrt.default,
+}
 #: Numbers that coremltools has not for element types of exported graphs.
 COMPLEX_NUMBERS = {torch.complex64: 9, torch.complex128: 9}
+
+
+class _NotMade(NotImplementedError):
+    """An operation that is not made of others."""
 
 
 class Guarded:
@@ -49,7 +67,7 @@ class Guarded:
 
     def _translate(self, context: Any, node: Any) -> None:
         """Translate a node of real numbers, or decompose it."""
-        frames = list(context._current_graph)
+        depth, last = len(context._current_graph), curr_block().operations.end
         try:
             if self.translate is None:
                 raise NotImplementedError(
@@ -59,13 +77,35 @@ class Guarded:
         except (Failure, CannotExpress):
             raise
         except Exception as error:
-            context._current_graph = frames
+            context._current_graph = context._current_graph[:depth]
+            _remove_unfinished(last)
             try:
                 _decompose(context, node)
             except (Failure, CannotExpress):
                 raise
-            except Exception:
+            except _NotMade:
                 raise error from None
+            except Exception as inner:
+                words = str(inner).strip().partition("\n")[0]
+                raise type(error)(
+                    f"{error}\n\nIts decomposition fails, too: {type(inner).__name__}: {words}"
+                ) from inner
+
+
+def _remove_unfinished(last: Any) -> None:
+    """Remove operations that coremltools has added, and then refused to infer the type of.
+
+    Parameters: `last` — the last entry of the block's list that is kept.
+    """
+    operations = curr_block().operations
+    entry = operations.end
+    while entry is not None and entry is not last:
+        before, operation = entry.prev, entry.op
+        if not operation._output_vars:
+            operations.remove(operation)
+            for value in operation.get_flattened_inputs():
+                value.remove_child_op(operation, no_check=True)
+        entry = before
 
 
 def install(registry: dict[str, Any]) -> None:
@@ -91,17 +131,35 @@ def has_translation(kind: str) -> bool:
     return found.translate is not None if isinstance(found, Guarded) else found is not None
 
 
-def table() -> dict[Any, Callable[..., Any]]:
+def _kind(operation: Any, overload: bool) -> str:
+    """Return how coremltools spells an operation, with or without its overload."""
+    kind = sanitize_op_kind(operation.name())
+    return kind if overload else kind.partition(".")[0]
+
+
+def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
     """Return torch's decompositions of the operations that have no translation.
 
     Called by: `capture` and this file.
+    Parameters: `overloads` — nodes name their overload, as those of an exported graph do.
     """
-    return {
+    decompositions = {
         operation: decomposition
         for operation, decomposition in decomposition_table.items()
         if isinstance(operation, torch._ops.OpOverload)
-        and not has_translation(sanitize_op_kind(operation.name()))
+        and not has_translation(_kind(operation, overloads))
     }
+    return decompositions | {
+        getattr(torch.ops.prims, name).default: meaning for name, meaning in PRIMITIVES.items()
+    }
+
+
+def _unknown_beforehand(node: torch.fx.Node) -> bool:
+    """Return whether a node's result has a shape, or a value, that no trace can know."""
+    if node.target is torch.ops.aten.index.Tensor:  # of integers it has a shape
+        indices = [one for one in node.args[1] if one is not None]
+        return any(one.meta["val"].dtype in MASKS for one in indices)
+    return bool(set(getattr(node.target, "tags", ())) & set(UNKNOWN_BEFOREHAND))
 
 
 def _decompose(context: Any, node: Any) -> None:
@@ -119,14 +177,14 @@ def _decompose(context: Any, node: Any) -> None:
     def lower(body: torch.nn.Module, examples: Sequence[torch.Tensor]) -> torch.nn.Module:
         """Trace the body into the operations that this one is made of."""
         make = make_fx(
-            functionalize(body.forward, remove="mutations"), table(), tracing_mode="fake"
+            functionalize(body.forward, remove="mutations"), table(False), tracing_mode="fake"
         )
         graph = make(*examples)
         for inner in graph.graph.nodes:
             if inner.target is found.overload:
-                raise NotImplementedError(f"`{node.kind}` is not made of simpler operations")
-            if set(getattr(inner.target, "tags", ())) & set(UNKNOWN_BEFOREHAND):
-                raise NotImplementedError(f"`{node.kind}` depends on what only a run knows")
+                raise _NotMade(node.kind)
+            if _unknown_beforehand(inner):
+                raise _NotMade(f"`{node.kind}` depends on what only a run knows")
         return graph
 
     compose(context, node, found.overload, bound, lower)
