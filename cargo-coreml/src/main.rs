@@ -61,6 +61,9 @@ Exit codes:
   1  failed; the reason is on standard error
   2  the arguments are wrong";
 
+/// Most columns of `--help`.
+const HELP_WIDTH: usize = 100;
+
 /// The arguments.
 #[derive(Parser)]
 #[command(
@@ -68,6 +71,7 @@ Exit codes:
     bin_name = "cargo coreml",
     version,
     about = "Build, inspect and verify Core ML models",
+    max_term_width = HELP_WIDTH,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -113,7 +117,7 @@ enum Command {
     Lock(lock::Arguments),
     /// Download everything that an offline build needs
     Fetch(fetch::Arguments),
-    /// List, verify, collect, push and pull converted models
+    /// List, verify, remove, upload and download converted models
     Cache(cache::Arguments),
     /// Remove a package's converted models from the local cache
     Clean(clean::Arguments),
@@ -192,6 +196,20 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_not_wide() {
+        /// Checks a command and its subcommands.
+        fn check(command: &mut clap::Command) {
+            for line in command.render_long_help().to_string().lines() {
+                assert!(line.chars().count() <= HELP_WIDTH, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = Arguments::command();
+        command.build();
+        check(&mut command);
     }
 
     #[test]

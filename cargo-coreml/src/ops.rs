@@ -32,11 +32,14 @@ Exit codes:
 const MARKDOWN: &str = "\
 # Operations of the portable backend
 
-All operations that coremltools 9.0 can write, and `write_state`, which it writes for its `coreml_update_state`. Each version has a row in the table of
-`coreml-portable/src/ops/`; this page is that table, written by `cargo coreml ops --markdown`, and a test fails when it is not. Every row that
-counts as supported has a case with a reference of PyTorch, coremltools or NumPy, which runs on both engines; every limit is met by a program.
+All operations that coremltools 9.0 can write, and `write_state`, which it writes for its
+`coreml_update_state`. Each version of an operation is a row of a table in
+`coreml-portable/src/ops/`. `cargo coreml ops --markdown` writes this page from these tables, and a
+test fails when the page is out of date. Every supported row has a case with a reference from
+PyTorch, coremltools or NumPy that runs on both engines; a program reaches every limit.
 
-An argument that must be constant and is computed, and a value that MIL does not define, are errors of every operation when the model is loaded.
+Two errors apply to every operation when the model is loaded: an argument that must be constant but
+is computed, and a value that MIL does not define.
 ";
 
 /// Arguments of the subcommand.

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 /// A model of which variants are converted.
-pub(crate) struct Model {
+pub(crate) struct BaseModel {
     /// Builds it, into a folder of its own.
     session: Session,
     /// Holds the manifest of variants and what is built; gone with this.
@@ -58,7 +58,7 @@ pub(crate) struct Variant {
     pub(crate) metric: Option<Metric>,
 }
 
-impl Model {
+impl BaseModel {
     /// Reads a model of a manifest.
     ///
     /// Parameters: `manifest` — its path; `model` — needed when the manifest has several.

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does, without
 /// compiling.
-const FAKE_XCRUN: &str = "#!/bin/sh\nmkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \
-    \"$3/Manifest.json\" \"$4\"/*.mlmodelc/\n";
+const FAKE_XCRUN: &str = "#!/bin/sh\n\
+    mkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \"$3/Manifest.json\" \
+    \"$4\"/*.mlmodelc/\n";
 
 /// A package of the test data.
 fn package() -> PathBuf {

@@ -87,7 +87,8 @@ fn nothing_is_overwritten() {
     assert_eq!(code, 0);
     assert!(
         output.contains(
-            "   to do build.rs exists already: add `coreml_build::compile(\"two.toml\");` to its main\n"
+            "   to do build.rs exists already: add `coreml_build::compile(\"two.toml\");` to its \
+             main\n"
         ),
         "{output}"
     );
