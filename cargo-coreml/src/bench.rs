@@ -3,7 +3,7 @@
 //! Owns: the table and the JSON form. Must not: run models; `coreml_rt::parity::measure` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::measure`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::parts::Part;
 use crate::table::{self, Align, printable};

@@ -4,7 +4,7 @@
 //! in the cache is an error.
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::selection::warn;
 use crate::table::printable;

@@ -4,7 +4,7 @@
 //! `coreml-lint` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_lint::lint`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models::{self, ModelPackage};
 use crate::style::Style;
 use crate::table::{self, Align};

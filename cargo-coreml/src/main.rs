@@ -15,6 +15,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod export;
+mod failure;
 mod fetch;
 mod inspect;
 mod lint;
@@ -35,7 +36,8 @@ mod table;
 mod variant;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use failure::Failure;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -129,9 +131,6 @@ enum Command {
     Man(man::Arguments),
 }
 
-/// Why a subcommand failed, for the user.
-type Failure = Box<dyn std::error::Error>;
-
 /// Runs the subcommand and turns its result into an exit code.
 fn main() -> ExitCode {
     // Wrong arguments end here, with exit code 2; --help and --version with 0.
@@ -157,8 +156,10 @@ fn main() -> ExitCode {
         Command::Quantize(arguments) => quantize::run(&arguments, &mut output),
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
-        Command::Completions(arguments) => completions::run(&arguments, &mut output),
-        Command::Man(arguments) => man::run(&arguments, &mut output),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, Arguments::command(), &mut output)
+        }
+        Command::Man(arguments) => man::run(&arguments, Arguments::command(), &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.
     let flushed = output.flush().map_err(Failure::from);
@@ -191,7 +192,6 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {

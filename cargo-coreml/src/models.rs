@@ -4,8 +4,9 @@
 //! is an error.
 //! Flow: a subcommand's file → [`find`] → [`coreml_build::Session`] for a manifest.
 
+use crate::failure::Failure;
 use crate::parts::{self, Part};
-use crate::{Failure, selection};
+use crate::selection;
 use coreml_build::{Policy, Session};
 use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};

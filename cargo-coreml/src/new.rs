@@ -3,7 +3,8 @@
 //! Owns: the files of a first model, and never overwriting a file. Must not: convert.
 //! Flow: `main.rs` → [`run`] → files and one line of code; `cargo add` writes the dependencies.
 
-use crate::{Failure, models, table};
+use crate::failure::Failure;
+use crate::{models, table};
 use coreml_spec::rust_identifier;
 use std::fs;
 use std::io::Write;

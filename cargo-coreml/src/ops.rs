@@ -5,7 +5,7 @@
 //! Flow: `main.rs` → [`run`] → [`coreml_portable::operations`]. `docs/operations.md` is the
 //! Markdown form.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{self, Align};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use coreml_portable::{EngineKind, Limit, Op, operations};

@@ -4,7 +4,7 @@
 //! Flow: `main.rs` → here → `variant.rs`. Only the engine ONNX Runtime can round results to half
 //! precision as devices do.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{Align, write};
 use crate::variant::{BaseModel, Change, Variant, decibels, psnr};
 use coreml_rt::parity::Tolerance;

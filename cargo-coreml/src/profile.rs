@@ -3,7 +3,7 @@
 //! Owns: the arguments and the JSON form. Must not: hold a sum or a table; `coreml_rt::plan` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::plan::of_package`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::table::{printable, printable_lines};
 use clap::ValueEnum;

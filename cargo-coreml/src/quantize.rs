@@ -4,9 +4,10 @@
 //! conversion and `coreml_rt::parity` do.
 //! Flow: `main.rs` → here → `variant.rs`; `plot.rs` draws.
 
+use crate::failure::Failure;
+use crate::plot;
 use crate::table::{Align, bytes, write};
 use crate::variant::{BaseModel, Change, Variant, decibels, psnr};
-use crate::{Failure, plot};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Report, Verdict};
 use serde::{Deserialize, Serialize};

@@ -7,7 +7,8 @@
 mod data;
 mod ladder;
 
-use crate::{Failure, models, parts, table};
+use crate::failure::Failure;
+use crate::{models, parts, table};
 use coreml_lint::{Options, lint};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Sample, Timing, measure, verify};

@@ -5,8 +5,9 @@
 //! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Session`, one Python process for
 //! all variants → `coreml_rt::parity` for each.
 
+use crate::failure::Failure;
 use crate::parts::{self, Part};
-use crate::{Failure, selection};
+use crate::selection;
 use coreml_build::{Build, Selection, Session};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Metric, Report, Tolerance, Verdict};

@@ -3,7 +3,7 @@
 //! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify_by`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};

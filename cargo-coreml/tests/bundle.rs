@@ -122,7 +122,7 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
     assert_eq!((code, error.as_str()), (0, ""));
     let (code, _, error) = run(&mut bundle(&placed, "--compiled-only"));
     assert!(
-        code == 1 && error.contains("would be replaced by what is compiled of it"),
+        code == 1 && error.contains("would be replaced by its own compiled model"),
         "{code} {error}"
     );
     assert_eq!(names(&app), [compiled.as_str(), "encoder.mlpackage"]);

@@ -6,7 +6,7 @@
 mod comparison;
 mod operations;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models::ModelPackage;
 use crate::quantize::Rung;
 use comparison::Parity;
