@@ -19,8 +19,11 @@ fn completed(script: &str, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let (last, previous) = (words[words.len() - 1], words[words.len() - 2]);
     let ask = format!(
-        "COMP_WORDS=({})\nCOMP_CWORD={}\n_cargo__coreml cargo-coreml '{last}' '{previous}'\nprintf \
-        '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        "COMP_WORDS=({})\n\
+         COMP_CWORD={}\n\
+         _cargo__coreml cargo-coreml '{last}' '{previous}'\n\
+         printf '%s\\n\
+         ' \"${{COMPREPLY[@]}}\"\n",
         quoted.join(" "),
         words.len() - 1
     );

@@ -182,7 +182,10 @@ fn a_browser_shows_it_and_the_keyboard_moves_through_it() {
         document.body.dataset.result = JSON.stringify(result);";
     let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
     assert!(document.contains("data-ready=\"yes\""), "the page's script failed:\n{document}");
-    let expected = r#"{"rows":33,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","last":"reduce_sum y","focus":"search","wide":false}"#;
+    let expected = concat!(
+        r#"{"rows":33,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","#,
+        r#""last":"reduce_sum y","focus":"search","wide":false}"#
+    );
     let result = attribute(&document, "data-result").unwrap().replace("&quot;", "\"");
     assert_eq!(result, expected);
 }
@@ -196,7 +199,9 @@ fn a_browser_shows_ten_thousand_operations() {
         const search = document.getElementById('search');
         const before = performance.now();
         search.value = 'layers_1999_ relu'; search.dispatchEvent(new Event('input'));
-        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes].join(';');
+        const count = document.getElementById('count').textContent;
+        const rows = document.querySelectorAll('.row').length;
+        document.body.dataset.result = [count, rows, picture.state().nodes].join(';');
         document.body.dataset.times = [before, performance.now() - before].join(';');";
     let Some(document) = browse(&page, act) else { return };
     // The relu, and the addition that takes it: names of arguments are searched, too.
@@ -209,7 +214,8 @@ fn a_browser_shows_ten_thousand_operations() {
 fn the_graph_is_zoomed_searched_and_walked() {
     let act = "
         const canvas = document.getElementById('graph'), search = document.getElementById('search');
-        const press = (key, more) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key, ...more }));
+        const send = (event) => canvas.dispatchEvent(event);
+        const press = (key, more) => send(new KeyboardEvent('keydown', { key, ...more }));
         const result = {}, before = picture.state();
         result.nodes = before.nodes;
         press('+'); result.closer = picture.state().zoom > before.zoom;
@@ -222,9 +228,10 @@ fn the_graph_is_zoomed_searched_and_walked() {
         result.details = document.querySelector('#details h3').textContent;
         press('ArrowUp'); result.above = picture.state().chosen;
         press('ArrowDown'); result.below = picture.state().chosen;
-        canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: -300, ctrlKey: true, cancelable: true }));
+        send(new WheelEvent('wheel', { deltaY: -300, ctrlKey: true, cancelable: true }));
         result.wheel = picture.state().zoom > 0.6;
-        const drag = (type, x) => canvas.dispatchEvent(new PointerEvent(type, { clientX: x, clientY: 300, pointerId: 1 }));
+        const point = (x) => ({ clientX: x, clientY: 300, pointerId: 1 });
+        const drag = (type, x) => send(new PointerEvent(type, point(x)));
         canvas.setPointerCapture = () => {};
         const at = picture.state().x;
         drag('pointerdown', 300); drag('pointermove', 200); drag('pointerup', 200);
@@ -237,7 +244,11 @@ fn the_graph_is_zoomed_searched_and_walked() {
     let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
     let result = attribute(&document, "data-result")
         .unwrap_or_else(|| panic!("the script failed:\n{document}"));
-    let expected = r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","details":"conv stride","above":"long_kernel","below":"stride","wheel":true,"dragged":true,"painted":true}"#;
+    let expected = concat!(
+        r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","#,
+        r#""details":"conv stride","above":"long_kernel","below":"stride","#,
+        r#""wheel":true,"dragged":true,"painted":true}"#
+    );
     assert_eq!(result.replace("&quot;", "\""), expected);
 }
 
@@ -246,18 +257,23 @@ fn a_ladder_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ladder.json");
     let rung = |name: &str, bytes: u64, psnr: f64| {
-        serde_json::json!({ "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
-                            "passed": psnr > 35.0, "metric": null, "error": null })
+        serde_json::json!({
+            "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
+            "passed": psnr > 35.0, "metric": null, "error": null
+        })
     };
-    let failed = serde_json::json!({ "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
-                                     "passed": false, "metric": null, "error": "no" });
+    let failed = serde_json::json!({
+        "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
+        "passed": false, "metric": null, "error": "no"
+    });
     let rungs = serde_json::json!([rung("float16", 1000, 60.0), rung("int8", 500, 30.0), failed]);
     std::fs::write(&file, rungs.to_string()).unwrap();
     let page = report(&package("fixed"), &["--ladder", file.to_str().unwrap()]);
     assert_eq!(data(&page)["ladder"], rungs);
     let act = "
-        const circles = [...document.querySelectorAll('#ladder circle')].map((circle) => circle.getAttribute('class'));
-        document.body.dataset.result = circles.join() + document.querySelectorAll('#ladder tbody tr').length;";
+        const all = (selector) => [...document.querySelectorAll(selector)];
+        const circles = all('#ladder circle').map((circle) => circle.getAttribute('class'));
+        document.body.dataset.result = circles.join() + all('#ladder tbody tr').length;";
     if let Some(document) = browse(&page, act) {
         assert_eq!(attribute(&document, "data-result"), Some("passed,failed3"));
     }

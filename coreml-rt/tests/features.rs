@@ -183,7 +183,10 @@ fn sizes_of_one_symbol_are_equal() {
         let error = predict(ids, mask).unwrap_err();
         let sizes = [("ids".to_owned(), 1, ids), ("mask".to_owned(), 0, mask)];
         assert!(
-            matches!(&error, Error::Shape(ShapeError::UnequalSizes { sizes: found }) if *found == sizes),
+            matches!(
+                &error,
+                Error::Shape(ShapeError::UnequalSizes { sizes: found }) if *found == sizes
+            ),
             "{error}"
         );
     }

@@ -23,8 +23,10 @@ use coreml_rt::Tensor;
 
 fn main() -> Result<(), coreml_rt::Error> {
     let model = moods::Model::load()?;
-    let (ids, mask) = (Tensor::from([[3, 14, 15, 9, 2, 6, 5, 0]]), Tensor::from([[1, 1, 1, 1, 1, 1, 1, 0]]));
-    let output = model.predict(&moods::Input { input_ids: ids.view(), attention_mask: mask.view() })?;
+    let ids = Tensor::from([[3, 14, 15, 9, 2, 6, 5, 0]]);
+    let mask = Tensor::from([[1, 1, 1, 1, 1, 1, 1, 0]]);
+    let input = moods::Input { input_ids: ids.view(), attention_mask: mask.view() };
+    let output = model.predict(&input)?;
     let sum: f32 = output.class_label_probs.iter().map(|(_, probability)| probability).sum();
     println!("{} of {:?}, in all {sum:.3}", output.class_label, moods::Label::ALL);
     Ok(())

@@ -1,8 +1,8 @@
 //! The vocabulary of OpenAI's sizes against openai-whisper's own tokenizer.
 //!
-//! Owns: the comparison. `python/openai_tokens.py` wrote what is expected. OpenAI's ranks file is
-//! not part of this repository: `COREML_TEST_WHISPER_RANKS` names it, and without that the test
-//! says so and compares nothing.
+//! Owns: the comparison. `python/openai_tokens.py` wrote the expected tokens. OpenAI's ranks file
+//! is not part of this repository: `COREML_TEST_WHISPER_RANKS` names it, and without it the test is
+//! skipped.
 
 use serde::Deserialize;
 use std::path::Path;
