@@ -36,7 +36,6 @@ CURES = (
 def check(program: Any, flexible: bool, user_code: UserCode, line: PythonLine | None) -> None:
     """Refuse a graph in which a write would be lost.
 
-    Called by: `conversion`.
     Parameters: `program` — a traced module; `flexible` — whether its inputs have other shapes too,
     at which views that lie apart here may meet.
     Errors: `Failure` of kind `lost-write`.

@@ -28,7 +28,6 @@ CURES = ('Remove `rewrite = ["ane"]`: the model converts without it.',)
 def rewrite(module: nn.Module, line: PythonLine | None) -> int:
     """Replace every `nn.TransformerEncoderLayer`, and the encoders that run them.
 
-    Called by: `observation`.
     Returns: how many layers were replaced.
     Errors: `Failure` of kind `unknown-rewrite`, when there is none or one cannot be replaced.
     """

@@ -50,7 +50,6 @@ def tables(table: Mapping[str, Any]) -> list[tuple[int, dict[str, Any]]]:
     """Return each size with the table of its function: inputs of that size, and what else belongs
     to it in `bucket`.
 
-    Called by: `functions.split`.
     Errors: `Failure` of kind `wrong-manifest` or `not-supported`; the build script has looked at it
     before.
     """
@@ -133,7 +132,6 @@ def _fixed(shape: Sequence[Any], axes: Sequence[int], size: int) -> list[Any]:
 def read(table: Mapping[str, Any], inputs: Sequence[Input]) -> Bucket | None:
     """Return the bucket that a function's table is for.
 
-    Called by: `request.understand`.
     Errors: `Failure` of kind `wrong-manifest`.
     """
     own = table.get("bucket")
@@ -164,8 +162,7 @@ def read(table: Mapping[str, Any], inputs: Sequence[Input]) -> Bucket | None:
 def lengths(bucket: Bucket) -> list[int]:
     """Return the lengths to try: one between, the full one, the shortest.
 
-    Called by: `observation`. The first one is padded: a graph is captured with it, and kept first
-    as a sample.
+    The first one is padded: a graph is captured with it, and kept first as a sample.
     """
     between = (bucket.shortest + bucket.size) // 2
     return list(dict.fromkeys((between, bucket.size, bucket.shortest)))

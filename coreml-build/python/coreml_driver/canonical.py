@@ -40,7 +40,6 @@ def name_states(specification: Model_pb2.Model, names: Mapping[str, str]) -> Non
     """Call the states as the manifest does, in its order; coremltools calls them after the captured
     module's buffers.
 
-    Called by: `convert.to_package`.
     Parameters: `names` — coremltools' names to the manifest's.
     """
     states = specification.description.state
@@ -60,7 +59,6 @@ def name_states(specification: Model_pb2.Model, names: Mapping[str, str]) -> Non
 def write(package: Path, specification: Model_pb2.Model, metadata: Mapping[str, str]) -> None:
     """Write the specification into the package and bring the whole package into its canonical form.
 
-    Called by: `conversion.convert`.
     Parameters: `metadata` — the manifest's, by manifest key.
     """
     for key, value in metadata.items():

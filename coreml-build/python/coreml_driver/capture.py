@@ -63,7 +63,6 @@ def capture(
 ) -> Captured:
     """Capture the graph of `module`.
 
-    Called by: `conversion`.
     Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of
     the original module's run; `line` — of `forward`.
     Errors: `Failure` for what a trace would get wrong; whatever torch raises otherwise.
@@ -106,7 +105,7 @@ def verify(
 ) -> float:
     """Run the graph on inputs that it was not captured with and compare with the original module.
 
-    Called by: `conversion`. This proves the rewrites and the capture in one.
+    This proves the rewrites and the capture in one.
     Parameters: `run` — the original's; `shape` — of its inputs, as messages spell it; empty for
     fixed shapes.
     Returns: the largest absolute difference.

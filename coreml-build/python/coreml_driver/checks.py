@@ -40,7 +40,6 @@ def run(
 ) -> None:
     """Judge the watched run.
 
-    Called by: `conversion.convert`.
     Parameters: `states` — names of the buffers that are declared states; `repeatable` — two runs on
     the same inputs gave the same outputs; `training` — modules that the run left in training mode;
     `line` — of `forward`, for what has no better line.
@@ -140,7 +139,6 @@ def aliases(
     """Refuse outputs that are an input or another output: coremltools drops or renames one of the
     two.
 
-    Called by: `conversion`, with the tensors of one run.
     Errors: `Failure` of kind `output-is-input` or `duplicate-output`.
     """
     names: dict[tuple[int, ...], str] = {}
@@ -176,7 +174,6 @@ def _view(tensor: torch.Tensor) -> tuple[int, ...]:
 def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -> list[str]:
     """Check the numbers that the module keeps.
 
-    Called by: `conversion.convert`.
     Returns: warnings about float16 overflow.
     Errors: `Failure` of kind `wide-integer`.
     """
@@ -210,10 +207,7 @@ def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -
 
 
 def overflow(sightings: Sightings) -> list[str]:
-    """Return a warning when a value of the run is beyond float16.
-
-    Called by: `conversion.convert`, for models that compute in float16.
-    """
+    """Return a warning when a value of the run is beyond float16."""
     if sightings.overflow is None:
         return []
     value, sighting = sightings.overflow
@@ -233,7 +227,6 @@ def tracer_warnings(
     Elsewhere it comes from a shape, or from code that treats tracing apart: both are constants as
     long as shapes are.
 
-    Called by: `capture`.
     Returns: notes about what is harmless while shapes are fixed.
     Errors: `Failure` of kind `data-dependent` or `tracer-warning`.
     """

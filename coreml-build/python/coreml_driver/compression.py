@@ -42,7 +42,6 @@ OPERATIONS = {
 def compress(model: Any, wanted: Mapping[str, Mapping[str, Any]]) -> tuple[Any, list[str]]:
     """Compress the weights of a converted model.
 
-    Called by: `convert.to_package`.
     Parameters: `model` — an `MLModel`; `wanted` — the manifest's tables by key.
     Returns: the compressed model, and what coremltools said about weights that it left as they are.
     """
@@ -66,7 +65,6 @@ def check(specification: Model_pb2.Model, wanted: Mapping[str, Mapping[str, Any]
     """Refuse a compression that compressed nothing: coremltools leaves small weights alone without
     a word.
 
-    Called by: `convert.to_package`.
     Errors: `Failure` of kind `nothing-compressed`.
     """
     counts = count(specification)
@@ -93,10 +91,7 @@ def check(specification: Model_pb2.Model, wanted: Mapping[str, Mapping[str, Any]
 
 
 def count(specification: Model_pb2.Model) -> Counter[str]:
-    """Return how many weights there are of each compressed form.
-
-    Called by: `check`, `report`.
-    """
+    """Return how many weights there are of each compressed form."""
     kinds = (operation.type for operation in program.operations(specification))
     return Counter(kind for kind in kinds if kind.startswith("constexpr_"))
 

@@ -61,7 +61,6 @@ def convert(
 ) -> None:
     """Convert one model and send `converted` or `failed`.
 
-    Called by: `workers`.
     Parameters: `notes` — warnings about the environment, which belong to every model's report.
     """
     progress = Progress(

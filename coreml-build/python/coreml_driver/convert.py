@@ -61,7 +61,6 @@ def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSe
     """Fail if a key that says what becomes of operations or weights has no effect: coremltools
     would not say a word.
 
-    Called by: `conversion`, with the finished package.
     Parameters: `selectors` — one for each function of the package; operations that coremltools did
     not ask them about (they stay in float32 anyway) are found in the specification.
     Errors: `Failure` of kind `wrong-op-selector` or `nothing-compressed`.
@@ -104,7 +103,6 @@ def to_package(
 ) -> list[str]:
     """Convert a captured graph and write it as a package in canonical form.
 
-    Called by: `conversion`.
     Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
     `package` — the folder to make, named `….mlpackage`.
     Returns: warnings.
@@ -132,7 +130,7 @@ def to_package(
 def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Path) -> list[str]:
     """Convert a MIL program and write it as a package in canonical form.
 
-    Called by: `mil.convert`. Returns: warnings.
+    Returns: warnings.
     """
     converted = ct.convert(source, **_arguments(model, selector))
     specification, remarks = _save(converted, model, package)
@@ -163,8 +161,6 @@ def _save(converted: Any, model: Model, package: Path) -> tuple[Model_pb2.Model,
 def inputs(declared: Sequence[Input]) -> list[Any]:
     """Return coremltools' description of the inputs. Without a dtype it would choose one by its own
     rules.
-
-    Called by: `to_package`.
     """
     symbols: dict[str, Any] = {}
     return [_input(one, _shape(one, symbols)) for one in declared]

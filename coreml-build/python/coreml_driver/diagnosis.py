@@ -51,7 +51,6 @@ class Context:
 def explain(error: BaseException, context: Context, progress: Progress) -> Failure:
     """Return the failure that `error` means.
 
-    Called by: `conversion.convert`.
     Returns: `error` itself when it is a `Failure`, with further rungs of its kind where it has but
     few; kind `unknown` for what no rule understands.
     """

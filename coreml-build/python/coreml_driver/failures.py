@@ -65,7 +65,6 @@ class Failure(Exception):
     def event(self, root: Path, read: Sequence[str]) -> dict[str, Any]:
         """Return the fields of the `failed` event but the model's name.
 
-        Called by: `conversion.convert`, `workers`, `__main__`.
         Parameters: `read` — the files that were read before the failure.
         """
         return {

@@ -124,7 +124,6 @@ class State:
 def inputs(table: Mapping[str, Any]) -> tuple[Input, ...]:
     """Return the inputs of a model's table.
 
-    Called by: `request.understand`.
     Errors: `Failure` of kind `wrong-manifest`, `wrong-name`, `wrong-dtype` or `not-supported`.
     """
     found = tuple(_input(name, value) for name, value in (table.get("inputs") or {}).items())

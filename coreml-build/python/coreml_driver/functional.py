@@ -36,7 +36,6 @@ def to_inputs_and_outputs(
 ) -> None:
     """Change the package at `package`, whose specification is given, in place.
 
-    Called by: `conversion`.
     Errors: `Failure` of kind `not-supported` for a state that a loop or a branch writes.
     """
     function, description = program.main(specification), specification.description

@@ -46,10 +46,7 @@ class Part:
     size: int | None = None
 
     def key(self, key: str | None) -> str | None:
-        """Return where `key` of the function's table stands in the model's.
-
-        Called by: `conversion.convert`, for a failure.
-        """
+        """Return where `key` of the function's table stands in the model's."""
         if self.name is None or self.size is not None:
             return key
         if key is None:
@@ -66,7 +63,6 @@ class Part:
 def split(job: Job) -> list[Part]:
     """Return the functions of a model, in the manifest's order.
 
-    Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-manifest`.
     """
     if "buckets" in job.table:
@@ -128,7 +124,6 @@ def join(
 
     Equal weights are stored once.
 
-    Called by: `conversion.convert`.
     Parameters: `package_name` — of each package in its folder.
     Returns: the specification of the joined package.
     Errors: `Failure` of kind `changed-interface`, if coremltools changed a function.

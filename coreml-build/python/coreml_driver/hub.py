@@ -60,7 +60,6 @@ class Repository:
 def find(source: Source, package_root: Path) -> Repository:
     """Find the files that `source` names, and note them as inputs of the conversion.
 
-    Called by: `source.load`.
     Errors: `Failure` of a kind that begins with `hub-`, or `missing-file`, `damaged-source`,
     `pickled-weights`.
     """

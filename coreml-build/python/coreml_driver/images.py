@@ -36,10 +36,7 @@ class Preprocessing(torch.nn.Module):
 
 
 def layer(image: Image) -> torch.nn.Module | None:
-    """Return the layer to put in front of the module, or `None` when it takes raw pixels.
-
-    Called by: `observation`.
-    """
+    """Return the layer to put in front of the module, or `None` when it takes raw pixels."""
     factor, summand = _linear(image)
     return (
         None
@@ -51,8 +48,6 @@ def layer(image: Image) -> torch.nn.Module | None:
 def preprocess(image: Image, pixels: npt.NDArray[np.generic]) -> torch.Tensor:
     """Return what PyTorch's own preprocessing makes of raw pixels: `ToTensor` and `Normalize` of
     torchvision.
-
-    Called by: `samples`, for the reference.
     """
     x = torch.from_numpy(pixels.astype(np.float32))
     if image.mean is None and image.std is None:
@@ -71,7 +66,6 @@ def draw(
 ) -> npt.NDArray[np.generic]:
     """Draw raw pixels: whole numbers for colours of 8 bits.
 
-    Called by: `samples`.
     Parameters: `bounds` — smallest and largest value; all of them by default.
     """
     low, high = bounds or (0, image.white)

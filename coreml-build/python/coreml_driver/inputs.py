@@ -46,10 +46,7 @@ class Recorder:
         self._paths = None
 
     def note(self, path: Any) -> None:
-        """Add one path.
-
-        Called by: the audit hook, for every file that Python opens; so it only stores.
-        """
+        """Add one path. This only stores: the audit hook runs it for every file that is opened."""
         if self._paths is not None and isinstance(path, (str, bytes, os.PathLike)):
             self._paths.setdefault(os.path.abspath(os.fsdecode(path)))
 
@@ -57,7 +54,7 @@ class Recorder:
         """Add a file of the hub, whose name says what it holds:
         `hub:REPOSITORY@COMMIT/FILE#sha256=DIGEST`.
 
-        Called by: `hub`. Where the hub's cache lies differs between machines, so it is no path.
+        Where the hub's cache lies differs between machines, so it is no path.
         """
         self._pinned.add(name)
 
@@ -68,7 +65,6 @@ class Recorder:
     def files(self, roots: Iterable[Path], excluded: Iterable[Path]) -> list[Path]:
         """Return the files that were read, sorted.
 
-        Called by: `conversion.convert`.
         Parameters: `roots` — folders of the user's sources; `excluded` — folders to leave out.
         """
         recorded = self._paths if self._paths is not None else getattr(self, "_stopped", {})
@@ -119,7 +115,7 @@ _watching = False
 def watch() -> None:
     """Install the audit hook and the wrappers; later calls do nothing.
 
-    Called by: `__main__.main` after the libraries are imported, whose own files are of no interest.
+    Call it after the imports of the libraries, whose own files are of no interest.
     """
     global _watching
     if _watching:
@@ -178,11 +174,7 @@ def spelled(paths: Iterable[Path], root: Path) -> list[str]:
 
 
 def declared(table: Mapping[str, Any], root: Path) -> list[str]:
-    """Return the files that a model's table names and that exist, as the protocol spells them.
-
-    Called by: `conversion` and `workers`, for tables that are not understood and for conversions
-    that died.
-    """
+    """Return the files that a model's table names and that exist, as the protocol spells them."""
     functions = table.get("functions")
     parts = [table, *(functions.values() if isinstance(functions, Mapping) else ())]
     named = [

@@ -89,7 +89,6 @@ def decide(
 ) -> Interface:
     """Decide the interface.
 
-    Called by: `observation.observe`.
     Parameters: `results` — the original module's outputs in every run, each with one tensor for
     each of `leaves`, the default shape first; `line` — of `forward`.
     Errors: `Failure` of kind `wrong-dtype`, `wrong-name`, `wrong-outputs` or `wrong-labels`.
@@ -341,7 +340,5 @@ def input_tensor_type(declared: Input) -> torch.dtype:
     Float16 inputs reach the module as float32 with float16 values: the module computes in float32
     until it is converted. Integers reach it as int64, which is what PyTorch's indexing takes; Core
     ML computes in int32, and `witness` refuses values beyond that.
-
-    Called by: `samples`.
     """
     return torch.int64 if declared.dtype in INTEGERS else torch.float32

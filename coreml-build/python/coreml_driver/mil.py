@@ -26,7 +26,6 @@ def convert(
 ) -> tuple[Any, OpSelector, list[str]]:
     """Make the package of a MIL program.
 
-    Called by: `conversion`.
     Returns: its specification, what was asked about its operations, and warnings.
     Errors: `Failure` of kind `not-a-program` or `ignored-input`.
     """

@@ -77,7 +77,6 @@ def observe(
 ) -> Observed:
     """Run the original module on samples, watch it once, and decide the interface.
 
-    Called by: `conversion`.
     Parameters: `warnings` — takes what the user should know.
     """
     return _Observation(module, model, root, context, warnings).run()
@@ -356,8 +355,5 @@ def _at(
 
 
 def copies(tensors: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Return copies: a module may write to its inputs, and samples are kept.
-
-    Called by: this module and `conversion`.
-    """
+    """Return copies: a module may write to its inputs, and samples are kept."""
     return [tensor.clone() for tensor in tensors]

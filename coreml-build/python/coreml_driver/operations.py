@@ -19,7 +19,7 @@ KEY = "ops"
 def register(file: str | None, package_root: Path) -> None:
     """Register the driver's translations and the user's operations for this conversion.
 
-    Called by: `conversion`. What an earlier conversion of the process has registered is forgotten.
+    What an earlier conversion of the process has registered is forgotten.
     Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
     """
     registry = translations.install()

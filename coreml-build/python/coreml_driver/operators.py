@@ -26,8 +26,6 @@ def is_export(program: Any) -> bool:
 def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | None]:
     """Return the operations of the graph that coremltools has no translation for, with the first
     line of each.
-
-    Called by: `diagnosis`.
     """
     found: dict[str, PythonLine | None] = {}
     for kind, place in _operations(program):
@@ -39,7 +37,6 @@ def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | Non
 def line(program: Any, node: Any, user_code: UserCode) -> PythonLine | None:
     """Return the user's line of the node that coremltools was translating.
 
-    Called by: `diagnosis`.
     Parameters: `node` — coremltools' own node. An exported one carries its stack; a traced one is
     found again by its name, or else by its kind if the graph has only one of it.
     """

@@ -64,8 +64,6 @@ class Origins:
     def following(self) -> Iterator[None]:
         """Listen while coremltools reads the nodes of the captured graph: it works on a copy with
         names of its own.
-
-        Called by: `conversion`, around `convert.to_package`.
         """
         if operators.is_export(self._program):
             for number, node in enumerate(self._program.graph.nodes):
@@ -88,10 +86,7 @@ class Origins:
             InternalTorchIRNode.from_torchscript_node = classmethod(original)
 
     def read(self, program: Any) -> None:
-        """Read the origins of a finished program, coremltools' own.
-
-        Called by: `convert.to_package`.
-        """
+        """Read the origins of a finished program, coremltools' own."""
         for function in program.functions.values():
             self._read(function)
 

@@ -91,7 +91,6 @@ def following(
 ) -> dict[str, tuple[int, ...]]:
     """Return which dimensions of which outputs have the length.
 
-    Called by: `observation`.
     Parameters: `full` — outputs at the bucket's size; `others` — outputs at other lengths, at least
     one.
     Errors: `Failure` of kind `bucket-output`.
@@ -140,7 +139,6 @@ def compare(
     """Refuse a module whose results are others when its inputs are padded: it would compute with
     padding.
 
-    Called by: `observation`.
     Parameters: `exact` — outputs of the inputs as they are; `with_padding` — outputs of the padded
     inputs.
     Errors: `Failure` of kind `padding-leaks`.
@@ -177,7 +175,6 @@ def describe(
 ) -> None:
     """Write into the package how its functions are one model.
 
-    Called by: `conversion`.
     Parameters: `bucket` — any of them; `metadata` — the manifest's.
     """
     own: dict[str, Any] = {

@@ -29,7 +29,6 @@ Path_ = tuple[str | int, ...]
 def settle(module: torch.nn.Module, line: PythonLine | None) -> list[str]:
     """Put the module into inference mode, in float32, without gradients.
 
-    Called by: `conversion.convert`.
     Returns: warnings.
     Errors: `Failure` of kind `training-mode` when a module refuses to leave training mode.
     """
@@ -67,7 +66,6 @@ def settle(module: torch.nn.Module, line: PythonLine | None) -> list[str]:
 def remove_dropout(module: torch.nn.Module) -> int:
     """Replace torch's dropout modules, which do nothing in inference mode, by identities.
 
-    Called by: `conversion.convert`.
     Returns: how many places were replaced. A dropout that is used in several places stays one
     shared module, and a class of the user's own that overrides `forward` is left alone.
     """
@@ -115,7 +113,6 @@ def feed(module: torch.nn.Module, inputs: Sequence[Input], line: PythonLine | No
     manifest's order is `forward`'s order). A mixture is refused: it is a slip that could feed the
     wrong tensor without any error.
 
-    Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-inputs` that spells both sides.
     """
     signature = _signature(module)
@@ -192,7 +189,6 @@ def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | Non
     """Name the tensors of a module's result: by the manifest where it speaks, else by keys, fields
     and positions.
 
-    Called by: `conversion.convert`, on the result of the original module.
     Returns: the outputs in the order of the package.
     Errors: `Failure` of kind `wrong-outputs`.
     """
@@ -241,10 +237,7 @@ def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | Non
 
 
 def left_out(result: Any, leaves: Sequence[Leaf], line: PythonLine | None) -> list[str]:
-    """Return a warning when the manifest names only some of a module's results.
-
-    Called by: `conversion`.
-    """
+    """Return a warning when the manifest names only some of a module's results."""
     chosen = {leaf.path for leaf in leaves}
     others = [path for path, _ in flatten(result, line) if path not in chosen]
     if not others:
@@ -273,8 +266,6 @@ def _names(paths: list[Path_], keyed: bool) -> list[str]:
 def flatten(result: Any, line: PythonLine | None) -> list[tuple[Path_, torch.Tensor]]:
     """Return every tensor of a module's result with its path; `None`s are left out, whatever else
     is refused.
-
-    Called by: `leaves`, `conversion.convert` (for warnings about `None`).
     """
     found: list[tuple[Path_, torch.Tensor]] = []
 
@@ -317,10 +308,7 @@ def _shape_of(value: Any) -> str:
 
 
 def pick(result: Any, path: Path_) -> Any:
-    """Follow `path` into a module's result.
-
-    Called by: `Flat.forward`, `samples`.
-    """
+    """Follow `path` into a module's result."""
     for step in path:
         by_key = isinstance(step, int) or isinstance(result, Mapping)
         result = result[step] if by_key else getattr(result, str(step))

@@ -48,7 +48,6 @@ LISTED = 6
 def load(source: Source, repository: Repository) -> torch.nn.Module:
     """Make the module of a repository.
 
-    Called by: `source.load`.
     Errors: `Failure` of kind `missing-module`, `custom-code`, `wrong-task` or `missing-weights`.
     """
     try:
@@ -181,7 +180,6 @@ def with_labels(classifier: Classifier, module: torch.nn.Module) -> Classifier:
     """Make the module return probabilities, and take the labels from its configuration where the
     manifest has none.
 
-    Called by: `conversion`, for a classifier.
     Errors: `Failure` of kind `wrong-labels`.
     """
     config: Any = module.config

@@ -63,7 +63,6 @@ def used(of: MIL_pb2.Block) -> set[str]:
 def rename(function: MIL_pb2.Function, names: Mapping[str, str]) -> None:
     """Rename values of a function; a value that has one of the new names already gets another.
 
-    Called by: `canonical.name_states`.
     Parameters: `names` — old to new.
     """
     body = block(function)

@@ -56,10 +56,7 @@ class Progress:
 
     @contextmanager
     def following_coremltools(self) -> Iterator[None]:
-        """Replace coremltools' progress bars and listen to its log.
-
-        Called by: `conversion`, around `convert.to_package`.
-        """
+        """Replace coremltools' progress bars and listen to its log."""
         from coremltools.converters.mil.frontend.torch import ops
         from coremltools.converters.mil.mil.passes import pass_pipeline
 

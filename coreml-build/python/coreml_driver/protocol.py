@@ -19,10 +19,7 @@ PROTOCOL_VERSION = 1
 
 
 class Channel:
-    """A file descriptor that takes whole JSON lines.
-
-    Called by: `__main__`, `workers`, `progress`.
-    """
+    """A file descriptor that takes whole JSON lines."""
 
     def __init__(self, descriptor: int) -> None:
         """Parameters: `descriptor` — open for writing; owned by the channel from now on."""
@@ -31,9 +28,7 @@ class Channel:
     @classmethod
     def take_stdout(cls) -> Channel:
         """Keep the real standard output for events and send everything else that is printed to
-        standard error.
-
-        Called by: `__main__.main`, before any user code or library can print.
+        standard error. Call it before any user code or library can print.
         """
         kept = os.dup(1)
         os.set_inheritable(kept, False)

@@ -34,7 +34,6 @@ def write(
 ) -> None:
     """Write the report.
 
-    Called by: `conversion.convert`.
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
     `origins` — by function and operation; `times` — seconds per stage.
     """

@@ -58,8 +58,6 @@ class Source:
     def folder(self, package_root: Path) -> Path:
         """Return the folder of the user's own files: that of the package, for a repository of the
         hub.
-
-        Called by: `conversion.convert`.
         """
         if self.kind != "transformers":
             return Path(os.path.normpath(package_root / self.file)).parent
@@ -154,7 +152,6 @@ class Request:
 def read(path: Path) -> Request:
     """Read a request file.
 
-    Called by: `__main__.main`.
     Errors: `OSError`, `ValueError`, `KeyError` for a file that the build script cannot have
     written.
     """
@@ -176,7 +173,6 @@ def read(path: Path) -> Request:
 def understand(job: Job) -> Model:
     """Turn a model's table into a `Model`.
 
-    Called by: `conversion.convert`.
     Errors: `Failure` of kind `wrong-manifest` or `not-supported` with the key; the build script has
     validated the table, so these are the rules that only the Python side knows.
     """

@@ -41,7 +41,6 @@ COLORS = {
 def reread(package: Path, interface: Interface, line: PythonLine | None) -> Model_pb2.Model:
     """Compare the package on disk with what was asked for.
 
-    Called by: `conversion.convert`.
     Returns: the specification.
     Errors: `Failure` of kind `changed-interface` or `baked-shape`.
     """
@@ -61,7 +60,6 @@ def check_inputs(
 ) -> None:
     """Refuse a program that ignores an input.
 
-    Called by: `mil`; `conversion`, when it is known that no write to a state was dropped.
     Errors: `Failure` of kind `ignored-input`.
     """
     used = program.used(program.block(program.main(specification)))

@@ -62,7 +62,6 @@ class Run:
 def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
     """Draw the inputs of step number `step` of sample number `index`.
 
-    Called by: `observation`.
     Parameters: `choice` — a shape for every input.
     Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape
     and the numbers.
@@ -114,7 +113,6 @@ def write(folder: Path, index: int, run: Run, interface: Interface) -> None:
     With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with
     zeroed states, and `final_state/NAME` for what the states are at the end.
 
-    Called by: `conversion`.
     Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are
     its probabilities and the index of the largest one.
     """
@@ -154,10 +152,7 @@ def _arrays(
 
 
 def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
-    """Return warnings about outputs that make a poor reference.
-
-    Called by: `conversion`.
-    """
+    """Return warnings about outputs that make a poor reference."""
     found = []
     for position, feature in enumerate(interface.outputs):
         values = [outputs[position].to(torch.float64) for run in runs for _, outputs in run.steps]
@@ -190,7 +185,6 @@ def remarks(interface: Interface, runs: Sequence[Run]) -> list[str]:
 def difference(first: Sequence[torch.Tensor], second: Sequence[torch.Tensor]) -> tuple[float, bool]:
     """Compare two runs.
 
-    Called by: `conversion` for rewrites and captures.
     Returns: the largest absolute difference of a value (infinite where shapes or types differ or
     only one is finite), and whether it is within `CAPTURE_TOLERANCE`.
     """

@@ -23,7 +23,6 @@ MOST_CHOICES = 8
 def choices(inputs: Sequence[Input]) -> list[Choice]:
     """Return the shapes to try, the default first, then the smallest, another one, the largest.
 
-    Called by: `observation.observe`.
     Returns: one choice for a model of fixed shapes.
     """
     count = max((len(declared.shapes) for declared in inputs), default=0) or 1
@@ -49,7 +48,7 @@ def unequal(inputs: Sequence[Input]) -> Choice | None:
     """Return a choice in which ranges without a common symbol differ, or `None` when there is one
     range alone.
 
-    Called by: `observation.observe`. Two inputs whose sizes must be equal in truth fail with it.
+    Two inputs whose sizes must be equal in truth fail with it.
     """
     ranges = list(dict.fromkeys(_symbol(declared, axis) for declared, axis, _ in _ranges(inputs)))
     if len(ranges) < 2:

@@ -34,9 +34,7 @@ SEED = 0
 @contextmanager
 def user_modules(folders: list[Path]) -> Iterator[None]:
     """Put the user's folders on the import path and, at the end, forget every module that was
-    imported from them.
-
-    Called by: `conversion.convert`: two models of one process must not see each other's modules.
+    imported from them: two models of one process must not see each other's modules.
     """
     path = list(sys.path)
     sys.path[:0] = [str(folder) for folder in folders]
@@ -54,7 +52,6 @@ def load(source: Source, package_root: Path) -> torch.nn.Module:
     """Make the module: by running the source file and calling its entry, or from a saved graph or a
     repository.
 
-    Called by: `conversion.convert`.
     Returns: the module as the entry made it.
     Errors: `Failure` for what is not there or of the wrong kind; whatever the user's code raises.
     """
@@ -79,7 +76,6 @@ def load(source: Source, package_root: Path) -> torch.nn.Module:
 def call(source: Source, package_root: Path) -> tuple[Any, PythonLine]:
     """Run the source file and call its entry.
 
-    Called by: `load`, `mil.convert`.
     Returns: what the entry returned, and the line of the entry.
     """
     path = _path(source, package_root)
@@ -128,7 +124,7 @@ def _settle_torch() -> None:
 def run_file(path: Path, key: str) -> types.ModuleType:
     """Import the file at `path` as a module named after it; a name that is taken gets a prefix.
 
-    Called by: `call`, `operations.register`. Parameters: `key` — the manifest key of the file.
+    Parameters: `key` — the manifest key of the file.
     """
     name = path.stem if path.stem not in sys.modules else f"coreml_source_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
@@ -212,10 +208,7 @@ def kind_of(value: Any) -> str:
 
 
 def forward_line(module: torch.nn.Module, user_code: UserCode) -> PythonLine | None:
-    """Return the line of the module's `forward`, if it is the user's own code.
-
-    Called by: every step that fails about a module as a whole.
-    """
+    """Return the line of the module's `forward`, if it is the user's own code."""
     if isinstance(module, torch.jit.ScriptModule):
         return None
     try:

@@ -52,7 +52,6 @@ def find(
 ) -> tuple[Kept, ...]:
     """Find the buffer of every declared state.
 
-    Called by: `observation.observe`, before the first run.
     Errors: `Failure` of kind `wrong-state`.
     """
     buffers = dict(module.named_buffers(remove_duplicate=False))
@@ -142,7 +141,7 @@ def _check(state: State, name: str, buffer: torch.Tensor, line: PythonLine | Non
 def reset(module: torch.nn.Module, kept: Sequence[Kept], prefix: str = "") -> None:
     """Put zeros into the buffers, in place: a new state.
 
-    Called by: `observation`, `capture`. Parameters: `prefix` — where the module stands in `module`.
+    Parameters: `prefix` — where the module stands in `module`.
     """
     buffers = dict(module.named_buffers(remove_duplicate=False)) if kept else {}
     for one in kept:
@@ -160,7 +159,6 @@ def values(
 def check_run(kept: Sequence[Kept], sightings: Sightings, line: PythonLine | None) -> None:
     """Judge what the watched run did to the states.
 
-    Called by: `observation`.
     Errors: `Failure` of kind `assigned-state` or `unwritten-state`.
     """
     for one in kept:
@@ -188,9 +186,8 @@ def check_run(kept: Sequence[Kept], sightings: Sightings, line: PythonLine | Non
 
 def check_trace(kept: Sequence[Kept], sightings: Sightings, line: PythonLine | None) -> None:
     """Refuse to trace what coremltools would read too early: a view of a state from before a write
-    to it.
+    to it. An exported graph reads again.
 
-    Called by: `conversion`, for traced graphs; an exported one reads again.
     Errors: `Failure` of kind `stale-state`.
     """
     names = {one.buffer: one.state.name for one in kept}
@@ -221,7 +218,6 @@ def check_package(
     """Compare the program's writes with those of the watched run: coremltools drops some without a
     word.
 
-    Called by: `conversion`, with the finished package.
     Parameters: `traced` — a traced graph has one `write_state` for each write, an exported one a
     single last one.
     Errors: `Failure` of kind `dropped-write`.

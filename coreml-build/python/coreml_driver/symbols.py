@@ -52,7 +52,6 @@ def find(
     An output has the size of a symbol when it had it in all runs, the smallest and the largest size
     among them, and when no other symbol can be meant.
 
-    Called by: `observation`.
     Parameters: `names` — of the outputs, `None` for one that is no tensor to callers; `runs` — at
     different shapes.
     """
@@ -93,7 +92,7 @@ def describe(
 ) -> None:
     """Write into the package which dimensions have one size.
 
-    Called by: `conversion`. Parameters: `metadata` — the manifest's.
+    Parameters: `metadata` — the manifest's.
     """
     if not symbols:
         return

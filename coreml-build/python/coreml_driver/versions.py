@@ -37,7 +37,6 @@ def installed() -> dict[str, str]:
 def check(requirements: Sequence[str]) -> None:
     """Compare the environment with the requirements.
 
-    Called by: `__main__.main`.
     Errors: `Failure` of kind `wrong-versions` that names every package with both versions.
     """
     wrong = [text for text in map(_mismatch, requirements) if text]
@@ -63,7 +62,7 @@ def check(requirements: Sequence[str]) -> None:
 def remarks(found: Mapping[str, str]) -> list[str]:
     """Return warnings about versions that nobody has tested.
 
-    Called by: `__main__.main`. Parameters: `found` — from `installed`.
+    Parameters: `found` — from `installed`.
     """
     said = []
     for name, (oldest, newest) in TESTED.items():

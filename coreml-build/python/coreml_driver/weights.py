@@ -30,7 +30,6 @@ GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 def load(module: torch.nn.Module, file: str, package_root: Path, line: PythonLine | None) -> None:
     """Load the state dict in `file` into `module`.
 
-    Called by: `conversion.convert`.
     Parameters: `line` — where the module is defined, for messages.
     Errors: `Failure` of kind `missing-file`, `unsafe-weights`, `damaged-weights` or
     `wrong-weights`.

@@ -230,10 +230,7 @@ def _stack(frame: FrameType | None) -> frozenset[tuple[str, int]]:
 
 
 def wide_integer(tensor: torch.Tensor) -> int | None:
-    """Return a value of an int64 tensor that does not fit into 32 bits, if there is one.
-
-    Called by: `Witness`, `checks.constants`.
-    """
+    """Return a value of an int64 tensor that does not fit into 32 bits, if there is one."""
     low, high = (int(bound) for bound in tensor.aminmax())
     if low < INT32_MIN:
         return low
@@ -243,8 +240,6 @@ def wide_integer(tensor: torch.Tensor) -> int | None:
 def kept_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Return every tensor that the module keeps between calls: parameters, buffers, plain
     attributes.
-
-    Called by: `Witness`, `checks.constants`.
     """
     kept = dict(module.named_parameters()) | dict(module.named_buffers())
     for prefix, child in module.named_modules():

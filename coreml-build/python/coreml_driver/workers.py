@@ -60,10 +60,7 @@ class Workers:
         self._lock = threading.Lock()
 
     def abort(self) -> None:
-        """Kill the children and remove what they left.
-
-        Called by: `__main__`, when the build script has gone or the user has pressed Ctrl-C.
-        """
+        """Kill the children and remove what they left."""
         with self._lock:
             for child in self._children.values():
                 os.kill(child.process, signal.SIGKILL)
@@ -73,10 +70,7 @@ class Workers:
     def run(
         self, request: Request, versions: dict[str, str], notes: Sequence[str], channel: Channel
     ) -> None:
-        """Convert all models of a request.
-
-        Called by: `__main__.main`.
-        """
+        """Convert all models of a request."""
         if not sys.platform.startswith("linux"):
             for job in request.models:
                 conversion.convert(job, request.package_root, versions, notes, channel.send)

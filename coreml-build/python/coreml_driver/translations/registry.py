@@ -39,10 +39,7 @@ ORIGINAL = dict(_TORCH_OPS_REGISTRY.name_to_func_mapping)
 
 
 def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Translate], Translate]:
-    """Declare a function to be the translation of `kinds`.
-
-    Called by: the files of this folder, as a decorator.
-    """
+    """Declare a function to be the translation of `kinds`."""
 
     def declare(translate: Translate) -> Translate:
         ROWS.append(Row(kinds, translate, why, replaces))
@@ -54,8 +51,7 @@ def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Tran
 def install() -> dict[str, Translate]:
     """Reset coremltools' registry to its own translations and these rows; return the registry.
 
-    Called by: `operations.register`. A row that replaces nothing gives way to a translation that a
-    newer coremltools has.
+    A row that replaces nothing gives way to a translation that a newer coremltools has.
     """
     registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
     registry.clear()
