@@ -1,8 +1,8 @@
 //! ONNX Runtime by itself with an ONNX file, in a process of its own: a process can have one
 //! environment of the library, and that of this project's engine is its own affair.
 //!
-//! Owns: loading and running; the process tells how long each took. Flow: `rival.rs` starts it,
-//! [`child`] answers.
+//! Owns: loading and running; the process tells how long each took.
+//! Flow: `rival.rs` starts the process → `main.rs` → [`child`] answers.
 
 use crate::sample::{Numbers, Sample};
 use ort::environment::Environment;
