@@ -5,6 +5,7 @@
 mod command;
 
 use command::{command, run};
+use coreml_test_needs::needs;
 use std::process::Command;
 
 /// Returns the script of a shell.
@@ -33,12 +34,9 @@ fn completed(script: &str, words: &[&str]) -> Vec<String> {
     offered.split_whitespace().map(str::to_owned).collect()
 }
 
+#[needs(bash)]
 #[test]
 fn bash_completes_subcommands_and_their_options() {
-    if Command::new("bash").arg("--version").output().is_err() {
-        println!("skipped: there is no bash");
-        return;
-    }
     let script = script("bash");
     assert_eq!(completed(&script, &["cargo-coreml", "ins"]), ["inspect"]);
     assert_eq!(completed(&script, &["cargo-coreml", "lint", "--sa"]), ["--sarif"]);
