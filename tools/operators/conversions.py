@@ -71,7 +71,7 @@ def ours(row: Row, folder: Path) -> Path:
         "parity": {"samples": 2},
     }
     send = lambda event, **fields: events.append({"event": event, **fields})  # noqa: E731
-    conversion.convert(Job(row.id, output, table), root, versions.installed(), [], send)
+    conversion.convert(Job(row.id, output, table, root), root, versions.installed(), [], send)
     last = events[-1]
     if last["event"] != "converted":
         raise Refused(_short(f"{last['kind']}: {last['message']}"))

@@ -132,6 +132,6 @@ def _where(context: Any, node: Any) -> None:
 def _broadcast(condition: Any, one: Any, other: Any) -> tuple[Any, Any, Any]:
     """Return three values that MIL can select from: of equal shapes, where those are known."""
     values = [condition, one, other]
-    if any(any_symbolic(value.shape) for value in values):
+    if any(any_symbolic(value.shape) for value in values) or not any(one.rank for one in values):
         return condition, one, other
     return tuple(pymil_broadcast_tensors(values))

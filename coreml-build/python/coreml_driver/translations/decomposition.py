@@ -21,8 +21,8 @@ from coreml_driver.translations.refusals import CannotExpress
 LARGEST = 32
 #: The largest matrix for Jacobi's methods.
 LARGEST_JACOBI = 12
-#: Sweeps of Jacobi's methods: the error is squared in each of the last ones.
-SWEEPS = 7
+#: Sweeps of Jacobi's methods over small matrices: the last ones square the error.
+LEAST_SWEEPS = 4
 
 
 def small(name: str, *sizes: int, largest: int = LARGEST) -> None:
@@ -193,7 +193,7 @@ def reflections(a: torch.Tensor) -> Reflections:
             lower = torch.cat((a[..., k:, :k], lower), -1) if k else lower
             a = torch.cat((a[..., :k, :], lower), -2) if k else lower
         else:
-            scale = torch.zeros_like(first)
+            scale = first - first  # no constant: coremltools loses its type
         scales.append(scale.squeeze(-1))
     return Reflections(a, torch.cat(scales, -1))
 
@@ -236,21 +236,42 @@ def _rounds(count: int) -> list[list[tuple[int, int]]]:
     return rounds
 
 
-def _rotation(
-    pairs: list[tuple[int, int]], cosine: torch.Tensor, sine: torch.Tensor
-) -> torch.Tensor:
-    """Return the matrix that turns all pairs of a round at once."""
-    count = 2 * len(pairs)
+@dataclass(frozen=True)
+class _Round:
+    """The constants of one round, in which each row takes part in one turn."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+    #: Where the element of each pair stands in the flat matrix.
+    between: torch.Tensor
+    #: From a number for each pair to one for each row, and the same with a sign.
+    spread: torch.Tensor
+    signed: torch.Tensor
+    partner: torch.Tensor
+    diagonal: torch.Tensor
+
+    def turn(self, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+        """Return the matrix that turns all pairs at once."""
+        turned = (sine @ self.signed).unsqueeze(-1) * self.partner
+        return (cosine @ self.spread).unsqueeze(-1) * self.diagonal + turned
+
+
+def _schedule(count: int) -> list[_Round]:
+    """Return the rounds of all sweeps over an even number of rows."""
+    rounds = []
     with untraced():
-        spread = torch.zeros(len(pairs), count)
-        signed = torch.zeros(len(pairs), count)
-        partner = torch.zeros(count, count)
-        for number, (p, q) in enumerate(pairs):
-            spread[number, [p, q]] = 1
-            signed[number, p], signed[number, q] = 1, -1
-            partner[p, q] = partner[q, p] = 1
         diagonal = torch.eye(count)
-    return (cosine @ spread).unsqueeze(-1) * diagonal + (sine @ signed).unsqueeze(-1) * partner
+        for pairs in _rounds(count):
+            p, q = (torch.tensor(one) for one in zip(*pairs, strict=True))
+            spread, signed = torch.zeros(len(pairs), count), torch.zeros(len(pairs), count)
+            partner = torch.zeros(count, count)
+            for number, (one, other) in enumerate(pairs):
+                spread[number, [one, other]] = 1
+                signed[number, one], signed[number, other] = 1, -1
+                partner[one, other] = partner[other, one] = 1
+            rounds.append(_Round(p, q, p * count + q, spread, signed, partner, diagonal))
+    sweeps = LEAST_SWEEPS + (count > 6) + (count > 8)
+    return rounds * (1 if count == 2 else sweeps)  # a single pair is turned at once
 
 
 def _angle(
@@ -282,21 +303,15 @@ def eigenvalues(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     if even != count:
         a = torch.nn.functional.pad(a, [0, 1, 0, 1])
     vectors = identity(even).expand(a.shape)
-    for _ in range(SWEEPS):
-        for pairs in _rounds(even):
-            with untraced():
-                p = torch.tensor([pair[0] for pair in pairs])
-                q = torch.tensor([pair[1] for pair in pairs])
-                mask = identity(even)
-            flat = a.reshape(-1, even * even)
-            diagonal = (a * mask).sum(-1)
-            cosine, sine = _angle(
-                torch.index_select(diagonal, 1, p),
-                torch.index_select(diagonal, 1, q),
-                torch.index_select(flat, 1, p * even + q),
-            )
-            turn = _rotation(pairs, cosine, sine)
-            a, vectors = turn.transpose(1, 2) @ a @ turn, vectors @ turn
+    for one in _schedule(even):
+        flat, diagonal = a.reshape(-1, even * even), (a * one.diagonal).sum(-1)
+        cosine, sine = _angle(
+            torch.index_select(diagonal, 1, one.first),
+            torch.index_select(diagonal, 1, one.second),
+            torch.index_select(flat, 1, one.between),
+        )
+        turn = one.turn(cosine, sine)
+        a, vectors = turn.transpose(1, 2) @ a @ turn, vectors @ turn
     values = (a * identity(even)).sum(-1)
     if even != count:
         # What was added stays by itself: its value is 0, in the last place.
@@ -328,15 +343,11 @@ def singular_values(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.
     if even != columns:
         a = torch.nn.functional.pad(a, [0, 1])
     v = identity(even).expand(a.shape[0], even, even)
-    for _ in range(SWEEPS):
-        for pairs in _rounds(even):
-            with untraced():
-                p = torch.tensor([pair[0] for pair in pairs])
-                q = torch.tensor([pair[1] for pair in pairs])
-            one, other = torch.index_select(a, 2, p), torch.index_select(a, 2, q)
-            cosine, sine = _angle((one * one).sum(1), (other * other).sum(1), (one * other).sum(1))
-            turn = _rotation(pairs, cosine, sine)
-            a, v = a @ turn, v @ turn
+    for one in _schedule(even):
+        p, q = torch.index_select(a, 2, one.first), torch.index_select(a, 2, one.second)
+        cosine, sine = _angle((p * p).sum(1), (q * q).sum(1), (p * q).sum(1))
+        turn = one.turn(cosine, sine)
+        a, v = a @ turn, v @ turn
     if even != columns:
         a, v = a[:, :, :columns], v[:, :columns, :columns]
     values = torch.sqrt((a * a).sum(1))

@@ -429,6 +429,8 @@ def _unsafe_masked_index_put(
             one = torch.where(one < 0, one + count, one).clamp(0, count - 1)
         places.append(one)
     values = torch.where(mask, values, 0)
+    given = iter(torch.broadcast_tensors(*(one for one in places if one is not None)))
+    places = [None if one is None else next(given) for one in places]
     return torch.ops.aten.index_put(self, places, values, True)
 
 

@@ -360,6 +360,18 @@ def _matrix_exp(self: torch.Tensor) -> torch.Tensor:
     return found
 
 
+@composite("linalg_matrix_power", "matrix_power")
+def _matrix_power(self: torch.Tensor, n: int) -> torch.Tensor:
+    """A power of a matrix, by squares."""
+    factor = _inv(self) if n < 0 else self
+    found, left = None, abs(n)
+    while left:
+        if left % 2:
+            found = factor if found is None else found @ factor
+        factor, left = factor @ factor, left // 2
+    return small.identity(self.shape[-1]).expand(self.shape) if found is None else found
+
+
 def _symmetric(a: torch.Tensor, uplo: str) -> torch.Tensor:
     """Return a symmetric matrix of which one half is read."""
     half = torch.tril(a) if uplo.upper() == "L" else torch.triu(a)
