@@ -47,7 +47,7 @@ from coreml_driver.convert import OpSelector
 from coreml_driver.failures import Failure
 from coreml_driver.functions import Part
 from coreml_driver.lines import UserCode
-from coreml_driver.observation import Observed, copies, observe
+from coreml_driver.observation import CAPTURE_SAMPLES, Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
 from coreml_driver.proof import Proof, Subject
@@ -127,6 +127,8 @@ class _Done:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     #: What was proved; `None` where nothing was.
     proof: Proof | None = None
+    #: Ranges of integer inputs that the manifest does not say.
+    ranges: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def _finish(
@@ -181,6 +183,7 @@ def _finish(
             for part, _, function in done
             if function.proof is not None
         },
+        ranges={part.name or program.MAIN: function.ranges for part, _, function in done},
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -247,6 +250,11 @@ class _Conversion:
             observed.trimmed,
             converted.origins,
             converted.proof,
+            {
+                one.name: [int(bound) for bound in one.sample_range]
+                for one in observed.inputs
+                if one.guessed and one.sample_range is not None
+            },
         )
 
     def _load(self) -> torch.nn.Module:
@@ -306,7 +314,10 @@ class _Conversion:
                 flexible = any(declared.flexible for declared in self.model.inputs)
                 aliases.check(captured.program, flexible, self.context.user_code, line)
             largest = 0.0
-            for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
+            # What is left of the samples the proof executes on the package itself.
+            count = max(len(observed.choices) + 1, CAPTURE_SAMPLES)
+            verified = observed.runs[1 : count if self.model.proof else None]
+            for run, shape in zip(verified, observed.shapes[1:], strict=False):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         origins = Origins(captured.program, self.context.user_code)
@@ -402,7 +413,9 @@ class _Conversion:
         drawn = observed.runs[0].steps[0][0]
         inputs = observed.inputs
         declared = all(
-            one.sample_range is not None or one.image is not None or one.dtype == "int8"
+            (one.sample_range is not None and not one.guessed)
+            or one.image is not None
+            or one.dtype == "int8"
             for one in inputs
         )
         first = tuple(tuple(array.shape) for array in drawn.arrays)
@@ -410,4 +423,7 @@ class _Conversion:
             proof.Case(edge.name, (edge.sample,), edge=True, declared=declared)
             for edge in proof.edges(inputs, first, drawn)
         ]
+        if len(choices) == 1:
+            # The graph was captured with the first sample: what it has of that shows on another.
+            cases.insert(0, cases.pop(1))
         return cases[: len(choices)] + edges + cases[len(choices) :]

@@ -27,7 +27,7 @@ RUNS = 6
 #: Seconds of an execution for each operation, each number of a result and each product.
 PER_STEP = 2.5e-5
 PER_NUMBER = 1.5e-9
-PER_PRODUCT = 5e-11
+PER_PRODUCT = 8e-11
 
 
 def products(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> float:

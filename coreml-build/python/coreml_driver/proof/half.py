@@ -22,6 +22,7 @@ from coreml_driver.proof import compare
 from coreml_driver.proof.compare import Difference
 from coreml_driver.proof.reading import Function, Step, needed
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
+from coreml_driver.proof.values import Precision
 
 #: The manifest key of the precision.
 KEY = "compute-precision"
@@ -43,23 +44,28 @@ def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> l
     Returns: the results in half precision.
     Errors: `Failure` of kind `half-precision`.
     """
-    results = predictor.execute(case.samples, half=True)
+    results = predictor.execute(case.samples, precision=Precision.DEVICE)
     names = predictor.names(len(case.samples))
     expected = case.expected or ()
+    exact = [_is_exact(predictor, case, position) for position in range(len(expected))]
     for position, (one, other) in enumerate(zip(expected, results, strict=True)):
         name = names[position]
-        if not one.is_floating_point():
-            _judge_integers(subject, predictor, case, name, position, one, other, proof)
+        if exact[position] or not one.is_floating_point():
+            found = compare.difference(one, other)
+            if found is not None and exact[position]:
+                raise _failure(subject, predictor, case, f"{name} is {found}", False)
+            if found is not None:
+                proof.warnings.append(
+                    f"in half precision {name} is {found} for the sample `{case.name}`; a "
+                    "generated test wants integers to be equal"
+                )
             continue
         broken = _not_finite(one, other)
         decibels = compare.decibels(one, other)
         proof.decibels = min(decibels, proof.decibels if proof.decibels is not None else decibels)
         if broken is not None or decibels < LEAST_DECIBELS:
-            what = (
-                f"{name} is {broken}"
-                if broken is not None
-                else f"{name} has {decibels:.0f} dB of signal to noise"
-            )
+            noisy = f"has {decibels:.0f} dB of signal to noise"
+            what = f"{name} {noisy}" if broken is None else f"{name} is {broken}"
             raise _failure(subject, predictor, case, what, broken is not None)
         if decibels < TESTED_DECIBELS:
             proof.warnings.append(
@@ -67,7 +73,24 @@ def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> l
                 f"generated test asks for {TESTED_DECIBELS:.0f}: `cargo coreml precision` finds "
                 "the operations that need single precision"
             )
+    if any(exact):
+        _prove_widened(subject, predictor, case, exact)
     return results
+
+
+def _prove_widened(
+    subject: Subject, predictor: Predictor, case: Case, exact: Sequence[bool]
+) -> None:
+    """Judge exact results of a backend that computes in single precision with the package's
+    constants: a quotient that is a little too small is cut off there.
+    """
+    results = predictor.execute(case.samples, precision=Precision.WIDENED)
+    names = predictor.names(len(case.samples))
+    for position, (one, other) in enumerate(zip(case.expected or (), results, strict=True)):
+        found = compare.difference(one, other) if exact[position] else None
+        if found is not None:
+            what = f"{names[position]} is {found}"
+            raise _failure(subject, predictor, case, what, False, Precision.WIDENED)
 
 
 def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> None:
@@ -75,7 +98,7 @@ def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> 
 
     Called by: `prove.prove`.
     """
-    results = predictor.execute(case.samples, half=True)
+    results = predictor.execute(case.samples, precision=Precision.DEVICE)
     names = predictor.names(len(case.samples))
     for name, one, other in zip(names, case.expected or (), results, strict=True):
         if not one.is_floating_point():
@@ -91,31 +114,16 @@ def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> 
             )
 
 
-def _judge_integers(
-    subject: Subject,
-    predictor: Predictor,
-    case: Case,
-    name: str,
-    position: int,
-    one: torch.Tensor,
-    other: torch.Tensor,
-    proof: Proof,
-) -> None:
-    """Judge an output of integers, which a generated test wants to be equal."""
-    found = compare.difference(one, other)
-    if found is None:
-        return
-    outputs = predictor.executable.function.body.outputs
+def _is_exact(predictor: Predictor, case: Case, position: int) -> bool:
+    """Return whether a result holds whole numbers that are computed from whole numbers alone."""
+    one = (case.expected or ())[position]
     count = len(predictor.interface.outputs)
-    exact = position // count < len(case.samples) and _only_integers(
-        predictor.executable.function, outputs[position % count]
-    )
-    if exact:
-        raise _failure(subject, predictor, case, f"{name} is {found}", False)
-    proof.warnings.append(
-        f"in half precision {name} is {found} for the sample `{case.name}`; a generated test wants "
-        "integers to be equal"
-    )
+    if position >= count * len(case.samples) or predictor.interface.classifier is not None:
+        return False
+    if one.is_floating_point() and not bool((one == one.round()).all()):
+        return False
+    function = predictor.executable.function
+    return _only_integers(function, function.body.outputs[position % count])
 
 
 def _only_integers(function: Function, output: str) -> bool:
@@ -150,10 +158,15 @@ def _not_finite(one: torch.Tensor, other: torch.Tensor) -> Difference | None:
 
 
 def _failure(
-    subject: Subject, predictor: Predictor, case: Case, what: str, broken: bool
+    subject: Subject,
+    predictor: Predictor,
+    case: Case,
+    what: str,
+    broken: bool,
+    precision: Precision = Precision.DEVICE,
 ) -> Failure:
     """Return the failure about a result that half precision spoils."""
-    step = _first_broken(predictor, case) if broken else _first_lost(predictor, case)
+    step = _first_broken(predictor, case) if broken else _first_lost(predictor, case, precision)
     message = (
         f"Half precision spoils the result: for the sample `{case.name}`, {what}. In single "
         "precision it is PyTorch's."
@@ -187,7 +200,7 @@ def _first_broken(predictor: Predictor, case: Case) -> Step | None:
     return _first(predictor, case, lambda one, other: _not_finite(one, other) is not None)
 
 
-def _first_lost(predictor: Predictor, case: Case) -> Step | None:
+def _first_lost(predictor: Predictor, case: Case, precision: Precision) -> Step | None:
     """Return the first operation whose result is mostly noise."""
 
     def lost(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -196,10 +209,12 @@ def _first_lost(predictor: Predictor, case: Case) -> Step | None:
             return compare.difference(one, other) is not None
         return compare.decibels(one, other) < LEAST_DECIBELS
 
-    return _first(predictor, case, lost)
+    return _first(predictor, case, lost, precision)
 
 
-def _first(predictor: Predictor, case: Case, judged: Any) -> Step | None:
+def _first(
+    predictor: Predictor, case: Case, judged: Any, precision: Precision = Precision.DEVICE
+) -> Step | None:
     """Return the first step whose results in both precisions are judged to differ.
 
     It keeps all results of an execution; it is asked for only when something is wrong.
@@ -225,6 +240,6 @@ def _first(predictor: Predictor, case: Case, judged: Any) -> Step | None:
                 found = step
         number += 1
 
-    predictor.execute(case.samples, half=False, watcher=keep)
-    predictor.execute(case.samples, half=True, watcher=compare_with_kept)
+    predictor.execute(case.samples, precision=Precision.SINGLE, watcher=keep)
+    predictor.execute(case.samples, precision=precision, watcher=compare_with_kept)
     return found

@@ -28,6 +28,7 @@ from coreml_driver.proof.kernels import Unproved
 from coreml_driver.proof.kernels.random import DRAWN
 from coreml_driver.proof.reading import Step, steps
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
+from coreml_driver.proof.values import Precision
 
 #: How often the work of one execution an edge sample takes: PyTorch runs on it, too.
 EDGE_WORK = 2.2
@@ -135,7 +136,7 @@ class _Prover:
         executable = self._predictor.executable
         try:
             before.proof.weights = compressed.check(before._predictor.executable, executable)
-            results = self._predictor.execute(case.samples, half=True)
+            results = self._predictor.execute(case.samples, precision=Precision.DEVICE)
         except compressed.Changed as error:
             message = f"Compression changed the program: {error}."
             cures = ("Please report this with the log.", LET_THROUGH)
@@ -157,7 +158,7 @@ class _Prover:
         expected = case.expected or ()
         try:
             watcher = None if work is None else work.count
-            got = self._predictor.execute(case.samples, half=False, watcher=watcher)
+            got = self._predictor.execute(case.samples, precision=Precision.SINGLE, watcher=watcher)
         except Broken as error:
             raise self._fails(case, error) from error
         found = self._differences(case, got, None)
@@ -231,6 +232,8 @@ class _Prover:
             number = prediction
 
         with contextlib.suppress(Broken):
-            self._predictor.execute(case.samples, half=False, watcher=watch, began=began)
+            self._predictor.execute(
+                case.samples, precision=Precision.SINGLE, watcher=watch, began=began
+            )
         found = next((one for one in (trail.departure() for trail in trails) if one), None)
         return found or (None if broken is None else trails[number].of_step(broken.step))

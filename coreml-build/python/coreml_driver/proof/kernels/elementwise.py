@@ -105,7 +105,7 @@ def _cast(context: Context, x: torch.Tensor, dtype: str) -> torch.Tensor:
         raise Unproved(f"a conversion to `{dtype}`")
     if kind == MIL_pb2.BOOL:
         return x != 0
-    return Declared(kind, None).settle(x, context.execution.half)
+    return Declared(kind, None).settle(x, context.execution.precision)
 
 
 @kernel("clip")
