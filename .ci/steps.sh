@@ -1,4 +1,6 @@
-# What both halves of CI share: installing, running steps, counting tests. Sourced by `run` and `long`.
+# What both halves of CI share: installing, running steps, counting tests.
+#
+# `run` and `long` source it.
 #
 # Owns: folders of the cache, the table of steps, the summary.
 # Must not: decide what is tested.
@@ -25,6 +27,7 @@ step() {
     running="$name"
     "$@"
     running=""
+    echo "   $name: $((SECONDS - start)) s"
     steps+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
 }
 
@@ -35,13 +38,13 @@ tests() {
     [ "$status" -eq 0 ] || failed+=("${running:-tests}: $*")
 }
 
-# Prints the reason of each test that was skipped, the table of steps, and the summary as the last line. Tests that are
-# only started by other tests count as part of those.
+# Prints the reason of each test that was skipped, the table of steps, and the summary as the last
+# line. Tests that are only started by other tests count as part of those.
 finish() {
     local status=$? skips
     [ -z "${running:-}" ] || failed+=("$running")
-    skips="$(sed -nE -e '/ \.\.\. ignored, started by /d' -e 's/^test (.*) \.\.\. ignored(, )?/\1: /p' \
-        -e 's/^SKIPPED \[([0-9]+)\] /\1 × /p' "$log")"
+    skips="$(sed -nE -e '/ \.\.\. ignored, started by /d' \
+        -e 's/^test (.*) \.\.\. ignored(, )?/\1: /p' -e 's/^SKIPPED \[([0-9]+)\] /\1 × /p' "$log")"
     [ -z "$skips" ] || printf '\nSkipped:\n%s\n' "$(sed 's/^/    /' <<<"$skips")"
     printf '\nSteps, %d s in all:\n' "$SECONDS"
     printf '    %s\n' "${steps[@]}"
@@ -62,7 +65,8 @@ finish() {
 }
 trap finish EXIT
 
-# Installs packages of Debian where a command or file of theirs is missing: `debian COMMAND-OR-FILE PACKAGE...`.
+# Installs packages of Debian where a command or file of theirs is missing:
+# `debian COMMAND-OR-FILE PACKAGE...`.
 debian() {
     local wanted="$1"
     shift
@@ -74,17 +78,20 @@ debian() {
     [ -n "${updated:-}" ] || apt-get update -q
     updated=yes
     # RUNLEVEL: what is installed is not started.
-    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "$@"
 }
 
-# Installs what a bare Debian lacks: a linker for cargo, and the venv module that it packs apart from python3.
+# Installs what a bare Debian lacks: a linker for cargo, and the venv module that it packs apart
+# from python3.
 system_packages() {
     debian cc gcc libc6-dev
     debian python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || debian /nonexistent python3-venv
 }
 
-# Installs what single tests need besides: a web server for the remote cache, a browser for the page of the report.
+# Installs what single tests need besides: a web server for the remote cache, a browser for the
+# page of the report.
 test_programs() {
     debian bash bash
     debian git git
@@ -106,8 +113,8 @@ environment() {
     ln -sfn "$wanted" "$cache/$name"
 }
 
-# Installs ruff and pytest; apart from them what speaks ONNX, since the driver's tests must not see its numpy; and a
-# server that speaks S3.
+# Installs ruff and pytest; apart from them what speaks ONNX, since the driver's tests must not see
+# its numpy; and a server that speaks S3.
 python_tools() {
     environment python-tools .ci/requirements.txt
     environment onnx-tools .ci/requirements-onnx.txt
@@ -116,10 +123,12 @@ python_tools() {
 
 # Tells the tests what was installed for them: one that needs it fails where it is not there.
 announce() {
-    export COREML_TEST_INSTALLED="bash chromium git nginx onnx onnxruntime openssl python3 s3 transformers whisper"
+    local packages=("$cache"/onnx-tools/lib/python3.*/site-packages)
+    COREML_TEST_INSTALLED="bash chromium git nginx onnx onnxruntime openssl python3 s3"
+    export COREML_TEST_INSTALLED+=" transformers whisper"
     export COREML_TEST_S3_PYTHON="$cache/s3-server/bin/python"
     export COREML_ONNX_PYTHON="$cache/onnx-tools/bin/python"
-    ORT_DYLIB_PATH="$(compgen -G "$cache/onnx-tools/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so*")"
+    ORT_DYLIB_PATH="$(compgen -G "${packages[0]}/onnxruntime/capi/libonnxruntime.so*" | head -1)"
     export ORT_DYLIB_PATH
     # The library transformers, for a crate whose model comes from a hub.
     export COREML_TEST_TRANSFORMERS_PATH="$cache/driver-tools"
@@ -127,8 +136,8 @@ announce() {
     export COREML_TEST_WHISPER_RANKS="$cache/driver-tools/whisper/assets/multilingual.tiktoken"
 }
 
-# Installs the Python that builds convert with, and what a few of the driver's tests need besides: in a folder that has
-# nothing of it, which is linked as "$cache/driver-tools".
+# Installs the Python that builds convert with, and what a few of the driver's tests need besides:
+# in a folder that has nothing of it, which is linked as "$cache/driver-tools".
 conversion_python() {
     local requirements=.ci/requirements-driver.txt version wanted
     python="$(cargo run --quiet -p coreml-tests --example python)"
@@ -136,17 +145,19 @@ conversion_python() {
     wanted="$cache/driver-tools-$version-$(sha256sum "$requirements" | cut -c1-16)"
     if [ ! -e "$wanted/ready" ]; then
         rm -rf "$wanted"
-        "$cache/python-tools/bin/python" -m pip --python "$python" install --quiet --disable-pip-version-check \
-            --no-deps --target "$wanted" -r "$requirements"
+        "$cache/python-tools/bin/python" -m pip --python "$python" install --quiet \
+            --disable-pip-version-check --no-deps --target "$wanted" -r "$requirements"
         touch "$wanted/ready"
     fi
     ln -sfn "$wanted" "$cache/driver-tools"
 }
 
-# Runs pytest in the environment that the builds convert in: the tools are added, not its packages again.
+# Runs pytest in the environment that the builds convert in: the tools are added, not its packages
+# again.
 driver_pytest() {
     local tools
-    tools="$("$cache/python-tools/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-    tests env PYTHONPATH="$tools:$cache/driver-tools" OMP_NUM_THREADS=1 COREML_TEST_KMEANS=1 COREML_TEST_TRANSFORMERS=1 \
+    tools="$(echo "$cache"/python-tools/lib/python3.*/site-packages)"
+    tests env PYTHONPATH="$tools:$cache/driver-tools" OMP_NUM_THREADS=1 \
+        COREML_TEST_KMEANS=1 COREML_TEST_TRANSFORMERS=1 \
         "$python" -m pytest -q -rs -p no:cacheprovider "$@"
 }
