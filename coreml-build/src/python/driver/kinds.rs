@@ -13,6 +13,7 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("bucket-output", ErrorKind::Conversion),
     ("capture-mismatch", ErrorKind::Conversion),
     ("changed-interface", ErrorKind::Conversion),
+    ("clock", ErrorKind::Conversion),
     ("complex", ErrorKind::Conversion),
     ("crashed", ErrorKind::Driver),
     ("custom-code", ErrorKind::Source),
