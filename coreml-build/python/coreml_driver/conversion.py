@@ -51,7 +51,7 @@ from coreml_driver.progress import Progress
 from coreml_driver.proof import Case, Proof, Subject, prove
 from coreml_driver.request import Job, Model, understand
 from coreml_driver.samples import Run
-from coreml_driver.translations import completion, consumption
+from coreml_driver.translations import consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
@@ -294,7 +294,6 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
-            completion.following(),
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
