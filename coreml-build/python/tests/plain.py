@@ -20,6 +20,8 @@ def main(file: Path) -> None:
     logging.disable(logging.CRITICAL)
     found = {}
     for name, case in CASES.items():
+        if case.plain is None:
+            continue
         capture, precision = case.plain
         try:
             translated = translate([case], capture, precision, plain=True)

@@ -85,14 +85,14 @@ def plain(tmp_path_factory) -> dict[str, str]:
     return json.loads(file.read_text())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.plain])
 def test_coremltools_alone_is_wrong_or_refuses(plain, name):
     """Fails the day coremltools is right: then the row has to go, or the case."""
     assert plain[name]
 
 
 def test_every_row_has_a_case():
-    about = {case.about for case in CASES.values()}
+    about = {case.about for case in CASES.values() if case.plain}
     named = [
         kind
         for row in translations.ROWS

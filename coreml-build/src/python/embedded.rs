@@ -134,6 +134,7 @@ driver_files!(
     "translations/normalization.py",
     "translations/polynomials.py",
     "translations/promotion.py",
+    "translations/recurrent.py",
     "translations/reductions.py",
     "translations/refusals.py",
     "translations/registry.py",
