@@ -325,7 +325,6 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
-            completion.following(),
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)

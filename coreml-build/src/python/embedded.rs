@@ -147,6 +147,7 @@ driver_files!(
     "translations/pooling.py",
     "translations/promotion.py",
     "translations/ranks.py",
+    "translations/recurrent.py",
     "translations/reductions.py",
     "translations/refusals.py",
     "translations/registry.py",
