@@ -25,6 +25,8 @@ from coreml_driver.proof.reading import Step
 #: How far a value may be from PyTorch's, relative to the largest one: first what no order of
 #: summation explains, then the last bits.
 LEVELS = ((1e-3, 1e-4), (RELATIVE * 4, ABSOLUTE * 4), (RELATIVE, ABSOLUTE))
+#: Operations that are not named where another one of the same node can be.
+PLAIN = frozenset({"cast", "expand_dims", "identity", "reshape", "squeeze", "transpose"})
 #: Tensors with more dimensions are not looked at in another order of them.
 MOST_ORDERED = 4
 
@@ -103,7 +105,8 @@ class Trail:
         ]
         if not compared:
             return
-        node.step = step
+        if node.step is None or step.kind not in PLAIN:
+            node.step = step
         node.got = [one for one in inputs if isinstance(one, torch.Tensor)]
         levels = node.found or [Difference((), None, None)] * len(LEVELS)
         node.found = [
@@ -132,7 +135,8 @@ class Trail:
         waiting, lost = list(node.inputs), None
         while waiting:
             before = self._nodes.get(waiting.pop())
-            if before is None or before.step is not None:
+            computed = before is not None and before.source.startswith("aten")
+            if before is None or before.step is not None or not computed:
                 continue
             pairs = [pair for got in node.got for one in before.values if (pair := _like(one, got))]
             agrees = any(
