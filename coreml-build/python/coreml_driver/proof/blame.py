@@ -9,7 +9,7 @@ Flow: `prove` has found a difference -> `trails`, `Trail.departure` -> the messa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,7 @@ class Trail:
         if tensors:
             self._nodes[key] = _Node(key, source, tensors, inputs)
 
-    def watch(self, step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def watch(self, step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Compare a step of the program with the node that it was made of."""
         node = self._of_step(step)
         if node is None:
@@ -107,7 +107,7 @@ class Trail:
             return
         if node.step is None or step.kind not in PLAIN:
             node.step = step
-        node.got = [one for one in inputs if isinstance(one, torch.Tensor)]
+        node.got = tensors_of(inputs)
         levels = node.found or [Difference((), None, None)] * len(LEVELS)
         node.found = [
             level and _smallest(level, compared, *LEVELS[number])
@@ -168,6 +168,15 @@ class Trail:
             origin.line if origin is not None else None,
             apart,
         )
+
+
+def tensors_of(arguments: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors among what a step gets, in the order of the parameters' names."""
+    found = []
+    for _, value in sorted(arguments.items()):
+        several = value if isinstance(value, list) else [value]
+        found += [one for one in several if isinstance(one, torch.Tensor)]
+    return found
 
 
 def _smallest(

@@ -10,7 +10,7 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -224,7 +224,7 @@ class _Prover:
             return None
         number = 0
 
-        def watch(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+        def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
             """Compare a step with the trail of its prediction."""
             trails[number].watch(step, results, inputs)
 
