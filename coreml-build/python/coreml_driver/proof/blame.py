@@ -9,7 +9,7 @@ Flow: `prove` has found a difference -> `trails`, `Trail.departure` -> the messa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from coreml_driver.proof.reading import Step
 #: How far a value may be from PyTorch's, relative to the largest one: first what no order of
 #: summation explains, then the last bits.
 LEVELS = ((1e-3, 1e-4), (RELATIVE * 4, ABSOLUTE * 4), (RELATIVE, ABSOLUTE))
+#: Operations that are not named where another one of the same node can be.
+PLAIN = frozenset({"cast", "expand_dims", "identity", "reshape", "squeeze", "transpose"})
 #: Tensors with more dimensions are not looked at in another order of them.
 MOST_ORDERED = 4
 
@@ -92,7 +94,7 @@ class Trail:
         if tensors:
             self._nodes[key] = _Node(key, source, tensors, inputs)
 
-    def watch(self, step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def watch(self, step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Compare a step of the program with the node that it was made of."""
         node = self._of_step(step)
         if node is None:
@@ -103,8 +105,9 @@ class Trail:
         ]
         if not compared:
             return
-        node.step = step
-        node.got = [one for one in inputs if isinstance(one, torch.Tensor)]
+        if node.step is None or step.kind not in PLAIN:
+            node.step = step
+        node.got = tensors_of(inputs)
         levels = node.found or [Difference((), None, None)] * len(LEVELS)
         node.found = [
             level and _smallest(level, compared, *LEVELS[number])
@@ -132,7 +135,8 @@ class Trail:
         waiting, lost = list(node.inputs), None
         while waiting:
             before = self._nodes.get(waiting.pop())
-            if before is None or before.step is not None:
+            computed = before is not None and before.source.startswith("aten")
+            if before is None or before.step is not None or not computed:
                 continue
             pairs = [pair for got in node.got for one in before.values if (pair := _like(one, got))]
             agrees = any(
@@ -164,6 +168,15 @@ class Trail:
             origin.line if origin is not None else None,
             apart,
         )
+
+
+def tensors_of(arguments: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors among what a step gets, in the order of the parameters' names."""
+    found = []
+    for _, value in sorted(arguments.items()):
+        several = value if isinstance(value, list) else [value]
+        found += [one for one in several if isinstance(one, torch.Tensor)]
+    return found
 
 
 def _smallest(

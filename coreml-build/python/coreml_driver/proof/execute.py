@@ -40,8 +40,8 @@ class Broken(Exception):
         self.step = step
 
 
-#: Called with each step, its results as soon as they are there, and what it got.
-Watcher = Callable[[Step, Sequence[Value], Sequence[Value]], None]
+#: Called with each step, its results as soon as they are there, and what it got by parameter.
+Watcher = Callable[[Step, Sequence[Value], Mapping[str, Value]], None]
 
 
 class Executable:
@@ -188,12 +188,7 @@ class Execution:
         ]
         self._values.update(zip(step.outputs, settled, strict=True))
         if self._watcher is not None:
-            got = [
-                value
-                for one in arguments.values()
-                for value in (one if isinstance(one, list) else [one])
-            ]
-            self._watcher(step, settled, got)
+            self._watcher(step, settled, arguments)
         return settled
 
     def _settle(self, value: Value, kind: Declared) -> Value:

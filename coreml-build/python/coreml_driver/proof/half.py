@@ -12,13 +12,14 @@ what those tests ask for is a warning, and so is everything at the edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from coreml_driver.failures import Failure
 from coreml_driver.proof import compare
+from coreml_driver.proof.blame import PLAIN
 from coreml_driver.proof.compare import Difference
 from coreml_driver.proof.reading import Function, Step, needed
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
@@ -180,10 +181,14 @@ def _failure(
     line = subject.line
     if step is not None:
         message += f" The first operation that loses it is `{step.kind}` (`{step.outputs[0]}`)."
-        only = f'`compute-precision = {{ float32-ops = ["{step.kind}"] }}`'
-        cures.insert(0, f"Keep that kind of operation in single precision: {only}.")
-        origin = subject.origins.operations.get(step.outputs[0])
-        line = origin.line if origin is not None and origin.line is not None else line
+        if step.kind not in PLAIN:
+            only = f'`compute-precision = {{ float32-ops = ["{step.kind}"] }}`'
+            cures.insert(0, f"Keep that kind of operation in single precision: {only}.")
+        # A conversion has no line of its own; what it converts has.
+        named = [one for ones in step.arguments.values() for one in ones if isinstance(one, str)]
+        names = [*named, step.outputs[0]] if step.kind in PLAIN else [step.outputs[0], *named]
+        places = [subject.origins.operations.get(name) for name in names]
+        line = next((one.line for one in places if one is not None and one.line), line)
     return Failure("half-precision", message, line, KEY, tuple(cures))
 
 
@@ -221,14 +226,14 @@ def _first(
     """
     single: list[list[torch.Tensor]] = []
 
-    def keep(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def keep(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Keep the results of a step."""
         single.append([one for one in results if isinstance(one, torch.Tensor)])
 
     found: Step | None = None
     number = 0
 
-    def compare_with_kept(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def compare_with_kept(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Judge the results of a step."""
         nonlocal found, number
         if found is None and number < len(single):

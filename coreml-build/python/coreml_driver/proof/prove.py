@@ -10,7 +10,7 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -70,6 +70,8 @@ class _Prover:
         self._blobs = blobs
         self._predictor = Predictor(subject.interface, specification, blobs, subject.originals)
         self.proof = Proof()
+        # Where single precision is asked for, a narrower type in the program is a fault.
+        self._precision = Precision.SINGLE if subject.half else Precision.DEVICE
 
     def prove(self, cases: Sequence[Case]) -> Proof:
         """Prove all samples that there is time for."""
@@ -158,7 +160,7 @@ class _Prover:
         expected = case.expected or ()
         try:
             watcher = None if work is None else work.count
-            got = self._predictor.execute(case.samples, precision=Precision.SINGLE, watcher=watcher)
+            got = self._predictor.execute(case.samples, precision=self._precision, watcher=watcher)
         except Broken as error:
             raise self._fails(case, error) from error
         found = self._differences(case, got, None)
@@ -222,7 +224,7 @@ class _Prover:
             return None
         number = 0
 
-        def watch(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+        def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
             """Compare a step with the trail of its prediction."""
             trails[number].watch(step, results, inputs)
 
@@ -233,7 +235,7 @@ class _Prover:
 
         with contextlib.suppress(Broken):
             self._predictor.execute(
-                case.samples, precision=Precision.SINGLE, watcher=watch, began=began
+                case.samples, precision=self._precision, watcher=watch, began=began
             )
         found = next((one for one in (trail.departure() for trail in trails) if one), None)
         return found or (None if broken is None else trails[number].of_step(broken.step))

@@ -33,7 +33,7 @@ UNARY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "identity": lambda x: x,
     "logical_not": torch.logical_not,
     "round": torch.round,
-    "sign": torch.sign,
+    "sign": lambda x: torch.where(x != x, x, torch.sign(x)),
     "sin": torch.sin,
     "sinh": torch.sinh,
     "sqrt": torch.sqrt,
