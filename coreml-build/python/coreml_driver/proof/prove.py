@@ -231,9 +231,7 @@ def first_difference(subject: Subject, samples: Sequence[Sample]) -> Departure |
     """
     precision = Precision.SINGLE if subject.half else Precision.DEVICE
     with Blobs(subject.package) as blobs:
-        predictor = Predictor(
-            subject.interface, subject.specification, blobs, subject.originals
-        )
+        predictor = Predictor(subject.interface, subject.specification, blobs, subject.originals)
         return departure(subject, predictor, samples, precision)
 
 
