@@ -403,7 +403,7 @@ class _Conversion:
         sizes = [shapes.elements(choice) / shapes.elements(choices[0]) for choice in choices]
         cases = [
             proof.of_run(
-                f"sample {number}" + (f" of {shown}" if shown else ""),
+                f"sample {number}" + (f" of {shown.replace('`', '')}" if shown else ""),
                 run,
                 sizes[number % len(choices)],
             )

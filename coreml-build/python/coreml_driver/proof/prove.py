@@ -29,6 +29,7 @@ from coreml_driver.proof.kernels.random import DRAWN
 from coreml_driver.proof.reading import Step, steps
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
 from coreml_driver.proof.values import Precision
+from coreml_driver.samples import Sample
 
 #: How often the work of one execution an edge sample takes: PyTorch runs on it, too.
 EDGE_WORK = 2.2
@@ -214,28 +215,52 @@ class _Prover:
 
     def _departure(self, case: Case, broken: Broken | None = None) -> Departure | None:
         """Return the first operation that leaves PyTorch's values."""
-        subject = self._subject
         try:
-            trails = blame.trails(
-                subject.captured, [sample.captured for sample in case.samples], subject.origins
-            )
+            return departure(self._subject, self._predictor, case.samples, self._precision, broken)
         except Exception as error:  # the message is poorer without it, and no less true
             self.proof.warnings.append(f"the operation at fault was not found: {error}")
             return None
-        number = 0
 
-        def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
-            """Compare a step with the trail of its prediction."""
-            trails[number].watch(step, results, inputs)
 
-        def began(prediction: int) -> None:
-            """Take the next trail."""
-            nonlocal number
-            number = prediction
+def first_difference(subject: Subject, samples: Sequence[Sample]) -> Departure | None:
+    """Return the first operation of a package whose values are not PyTorch's, if there is one.
 
-        with contextlib.suppress(Broken):
-            self._predictor.execute(
-                case.samples, precision=self._precision, watcher=watch, began=began
-            )
-        found = next((one for one in (trail.departure() for trail in trails) if one), None)
-        return found or (None if broken is None else trails[number].of_step(broken.step))
+    For code outside the proof that has a package, its captured graph and a sample.
+    Parameters: `samples` — predictions in a row, from zeroed states.
+    Errors: `Unproved`.
+    """
+    precision = Precision.SINGLE if subject.half else Precision.DEVICE
+    with Blobs(subject.package) as blobs:
+        predictor = Predictor(subject.interface, subject.specification, blobs, subject.originals)
+        return departure(subject, predictor, samples, precision)
+
+
+def departure(
+    subject: Subject,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    precision: Precision,
+    broken: Broken | None = None,
+) -> Departure | None:
+    """Compare an execution with the captured graph, node by node.
+
+    Parameters: `broken` — the step that could not be executed.
+    """
+    trails = blame.trails(
+        subject.captured, [sample.captured for sample in samples], subject.origins
+    )
+    number = 0
+
+    def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
+        """Compare a step with the trail of its prediction."""
+        trails[number].watch(step, results, inputs)
+
+    def began(prediction: int) -> None:
+        """Take the next trail."""
+        nonlocal number
+        number = prediction
+
+    with contextlib.suppress(Broken):
+        predictor.execute(samples, precision=precision, watcher=watch, began=began)
+    found = next((one for one in (trail.departure() for trail in trails) if one), None)
+    return found or (None if broken is None else trails[number].of_step(broken.step))
