@@ -26,6 +26,7 @@ from coreml_driver import (
     functional,
     functions,
     inputs,
+    ladder,
     mil,
     operations,
     padding,
@@ -103,6 +104,7 @@ def convert(
         _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
         failure = diagnosis.explain(error, context, progress)
+        failure.advice = ladder.untried(failure.advice, (), None, False)
         failure.key = part.key(failure.key)
     recorded = inputs.spelled(inputs.RECORDER.files(folders, [job.output]), package_root)
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
@@ -290,6 +292,12 @@ class _Conversion:
             self.warnings.append(f"captured with torch.export, because {reason}")
             return converted, reason
         (method, failure), *others = failures
+        failure.advice = ladder.untried(
+            failure.advice,
+            [tried for tried, _ in failures],
+            self.model.target,
+            self.model.precision.float16,
+        )
         for other, also in others:
             failure.advice += (f'(With `capture = "{other}"` it fails too: {also.message})',)
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
