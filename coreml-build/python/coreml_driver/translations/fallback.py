@@ -131,6 +131,13 @@ def has_translation(kind: str) -> bool:
     return found.translate is not None if isinstance(found, Guarded) else found is not None
 
 
+def _filled(x: torch.Tensor, value: Any) -> torch.Tensor:
+    """A tensor of one value, of the shape of another one."""
+    if isinstance(value, torch.Tensor):
+        return value.to(x.dtype).expand(x.shape)
+    return torch.full(x.shape, value, dtype=x.dtype)
+
+
 def _kind(operation: Any, overload: bool) -> str:
     """Return how coremltools spells an operation, with or without its overload."""
     kind = sanitize_op_kind(operation.name())
@@ -149,6 +156,10 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         if isinstance(operation, torch._ops.OpOverload)
         and not has_translation(_kind(operation, overloads))
     }
+    if not overloads:
+        # PyTorch cannot trace what these call.
+        decompositions[torch.ops.aten.fill.Scalar] = _filled
+        decompositions[torch.ops.aten.fill.Tensor] = _filled
     return decompositions | {
         getattr(torch.ops.prims, name).default: meaning for name, meaning in PRIMITIVES.items()
     }

@@ -22,7 +22,6 @@ from coreml_driver.translations.promotion import (
     is_float,
     number,
     promoted,
-    type_of,
     whole,
 )
 from coreml_driver.translations.registry import ORIGINAL, translation
@@ -227,31 +226,3 @@ def _places(places: np.ndarray, size: int, mode: str) -> np.ndarray:
     if mode == "reflect":
         return np.minimum(np.abs(places), 2 * (size - 1) - np.abs(places))
     return np.clip(places, 0, size - 1)
-
-
-@translation(
-    "bitwise_or",
-    "or",
-    "__or__",
-    "bitwise_xor",
-    "xor",
-    "__xor__",
-    "bitwise_and",
-    "and",
-    "__and__",
-    why="booleans are refused, though `logical_or` is not",
-    replaces=True,
-)
-def _or(context: Any, node: Any) -> None:
-    """`self | other`, `self ^ other` and `self & other` of booleans."""
-    arguments = Arguments(context, node)
-    first, second, *_ = arguments.names
-    x, y = arguments[first], arguments[second]
-    if type_of(x) != "bool" or type_of(y) != "bool":
-        kinds = f"{type_of(x)} and {type_of(y)}"
-        raise NotImplementedError(
-            f"PyTorch convert function for op '{node.kind}' not implemented. ({kinds})"
-        )
-    operations = {"xor": mb.logical_xor, "and": mb.logical_and}
-    operation = next((one for word, one in operations.items() if word in node.kind), mb.logical_or)
-    context.add(operation(x=x, y=y, name=node.name), node.name)

@@ -518,8 +518,8 @@ def _pinv(
 
 @composite("pinverse")
 def _pinverse(self: torch.Tensor, rcond: float = 1e-15) -> torch.Tensor:
-    """The same, by its old name."""
-    return _pseudo_inverse(self, None, rcond)
+    """The same, by its old name. Below the rounding error there are no singular values."""
+    return _pseudo_inverse(self, None, max(rcond, max(self.shape[-2:]) * EPSILON))
 
 
 @composite("linalg_matrix_rank")
@@ -574,6 +574,27 @@ def _eig(**arguments: Any) -> torch.Tensor:
         "the number of steps to the eigenvalues of a general matrix depends on its numbers",
         "Use `torch.linalg.eigvalsh` for a symmetric matrix.",
     )
+
+
+@composite("_trilinear")
+def _trilinear(
+    i1: torch.Tensor,
+    i2: torch.Tensor,
+    i3: torch.Tensor,
+    expand1: list[int],
+    expand2: list[int],
+    expand3: list[int],
+    sumdim: list[int],
+    unroll_dim: int = 1,
+) -> torch.Tensor:
+    """The sum over a product of three tensors, with axes put between theirs."""
+    for axis in expand1:
+        i1 = i1.unsqueeze(axis)
+    for axis in expand2:
+        i2 = i2.unsqueeze(axis)
+    for axis in expand3:
+        i3 = i3.unsqueeze(axis)
+    return (i1 * i2 * i3).sum(sumdim)
 
 
 @composite("cdist", "_cdist_forward", replaces=True, why="missing")
