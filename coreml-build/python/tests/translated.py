@@ -19,9 +19,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import coremltools as ct
 import numpy as np
 import torch
+from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from torch.utils._pytree import tree_leaves
 
-from coreml_driver import operations, program
+from coreml_driver import operations, program, translations
 from coreml_driver.convert import OpSelector
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Executable
@@ -107,6 +108,9 @@ class Translated:
 def translating(plain: bool) -> Iterator[None]:
     """Enter what the driver enters around coremltools."""
     if plain:
+        registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
+        registry.clear()
+        registry.update(translations.ORIGINAL)
         yield
         return
     operations.register(None, Path())

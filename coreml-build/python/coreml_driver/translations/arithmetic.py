@@ -25,9 +25,6 @@ from coreml_driver.translations.promotion import (
 )
 from coreml_driver.translations.registry import ORIGINAL, translation
 
-#: Largest exponent of an integer power that is multiplied out.
-MULTIPLIED_OUT = 64
-
 
 @translation(
     "add",
@@ -115,26 +112,6 @@ def _reciprocal(context: Any, node: Any) -> None:
 
 
 @translation(
-    "pow",
-    why="a power of integers is computed with floating-point numbers",
-    replaces=True,
-)
-def _pow(context: Any, node: Any) -> None:
-    """`self ** exponent`; of integers exactly."""
-    base, exponent = _operands(Arguments(context, node))
-    base, exponent = map(whole, promoted(base, exponent))
-    power = exponent.val
-    if is_float(base):
-        result = mb.pow(x=base, y=exponent, name=node.name)
-    elif power is not None and power.size == 1 and 0 <= power.item() <= MULTIPLIED_OUT:
-        result = mb.identity(x=_multiplied_out(base, int(power.item())), name=node.name)
-    else:
-        power = mb.pow(x=cast(base, "fp32"), y=cast(exponent, "fp32"))
-        result = cast(mb.round(x=power), "int32", node.name)
-    context.add(result, node.name)
-
-
-@translation(
     "clamp",
     "clip",
     "clamp_min",
@@ -204,16 +181,3 @@ def _trunc_div(x: Any, y: Any, name: str) -> Any:
     differ = mb.logical_xor(x=mb.less(x=x, y=0), y=mb.less(x=y, y=0))
     up = cast(mb.logical_and(x=inexact, y=differ), "int32")
     return mb.add(x=down, y=up, name=name)
-
-
-def _multiplied_out(base: Any, power: int) -> Any:
-    """Return an integer power by squaring."""
-    result = None
-    square = base
-    while power:
-        if power & 1:
-            result = square if result is None else mb.mul(x=result, y=square)
-        power >>= 1
-        if power:
-            square = mb.mul(x=square, y=square)
-    return mb.add(x=mb.mul(x=base, y=0), y=1) if result is None else result

@@ -1,4 +1,4 @@
-"""Making tensors and changing their element type: coremltools drops the type that was asked for.
+"""Making tensors: coremltools drops the element type that was asked for.
 
 Owns: the rows of this family.
 Must not: know a capture; `Arguments` hides it.
@@ -12,15 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from coremltools.converters.mil import Builder as mb
-from coremltools.converters.mil.mil import Var, types
 from coremltools.converters.mil.mil.types.symbolic import any_symbolic
 
 from coreml_driver.translations.arguments import MIL_TYPES, Arguments
 from coreml_driver.translations.promotion import NUMPY_TYPES, cast, promoted, type_of
 from coreml_driver.translations.registry import ORIGINAL, translation
-
-#: Integers narrower than 32 bits, which wrap around: their number of values, and the smallest.
-NARROW = {torch.uint8: (2**8, 0), torch.int8: (2**8, -(2**7)), torch.int16: (2**16, -(2**15))}
 
 
 @translation(
@@ -122,44 +118,6 @@ def _scalar_tensor(context: Any, node: Any) -> None:
     arguments = Arguments(context, node)
     value = arguments["s"]
     context.add(cast(value, _wanted(arguments, type_of(value)), node.name), node.name)
-
-
-@translation(
-    "to",
-    "_to_copy",
-    "type_as",
-    why="integers of 8 and 16 bits cannot be computed with",
-    replaces=True,
-)
-def _to(context: Any, node: Any) -> None:
-    """`self` in the element type that PyTorch gives the result."""
-    arguments = Arguments(context, node)
-    x, kind = arguments["self"], arguments.dtype
-    for name in arguments.names:
-        arguments[name]  # the type of the result says what all of them say
-    if not isinstance(x, Var) or kind not in MIL_TYPES or kind is torch.bfloat16:
-        ORIGINAL["to"](context, node)
-        return
-    if types.is_complex(x.dtype):
-        ORIGINAL["to"](context, node)
-        return
-    context.add(converted(x, kind, node.name), torch_name=node.name)
-
-
-def converted(x: Any, kind: torch.dtype, name: str | None = None) -> Any:
-    """Return `x` in an element type of PyTorch; narrow integers wrap around."""
-    wanted = MIL_TYPES[kind]
-    if wanted == "bool" and type_of(x) != "bool":
-        named = {} if name is None else {"name": name}
-        return mb.not_equal(x=x, y=NUMPY_TYPES[type_of(x)](0), **named)
-    if kind not in NARROW or type_of(x) == "bool":
-        return x if type_of(x) == wanted else cast(x, wanted, name)
-    count, smallest = NARROW[kind]
-    whole = cast(x, "int32")
-    wrapped = mb.mod(x=mb.sub(x=whole, y=smallest), y=count)
-    return (
-        mb.add(x=wrapped, y=smallest, name=name) if smallest else mb.identity(x=wrapped, name=name)
-    )
 
 
 def _wanted(arguments: Arguments, otherwise: str = "fp32") -> str:

@@ -25,7 +25,7 @@ def _recurrent(context: Any, node: Any) -> None:
     count = 3 if kind == "lstm" else 2
     traced = copy.copy(node)
     traced.kind = kind
-    traced.outputs = [f"{node.name}_{number}" for number in range(count)]
+    traced.outputs = [f"{node.name}_of_layer_{number}" for number in range(count)]
     ORIGINAL[kind](context, traced)
     context.add(tuple(context[name] for name in traced.outputs), node.name)
 
