@@ -3,10 +3,11 @@
 //! Owns: the table and the JSON form. Must not: run models; `coreml_rt::parity::measure` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::measure`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::parts::Part;
 use crate::table::{self, Align, printable};
+use crate::verify::positive;
 use coreml_rt::parity::{Sample, Timing, measure};
 use coreml_rt::{ComputeUnits, Engine, LoadOptions};
 use serde::Serialize;
@@ -60,7 +61,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COUNT")]
     threads: Option<NonZeroUsize>,
     /// Predict for this long, and at least ten times
-    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = crate::verify::positive)]
+    #[arg(long, value_name = "SECONDS", default_value = "3", value_parser = positive)]
     seconds: f64,
     /// Print everything as JSON: [{"model", "backend", "inputs", "load", "first", "least",
     /// "median", "p95", "predictions"}], in seconds

@@ -6,8 +6,9 @@
 //! `bars.rs` observes. The converted models stay in the cache, where `cargo build` finds them.
 
 use crate::bars::Bars;
+use crate::failure::Failure;
 use crate::table::{self, Align, bytes};
-use crate::{Failure, cache, selection};
+use crate::{cache, selection};
 use coreml_build::{Build, BuiltModel, Context, Whereabouts};
 use serde::Serialize;
 use std::io::Write;

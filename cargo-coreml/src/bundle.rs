@@ -4,7 +4,7 @@
 //! in the cache is an error.
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::selection::warn;
 use crate::table::printable;
@@ -31,7 +31,7 @@ Examples:
 #[command(after_help = EXAMPLES, group(ArgGroup::new("place").required(true)))]
 pub(crate) struct Arguments {
     /// Manifests (NAME.toml) whose models are in the cache, or model packages (NAME.mlpackage)
-    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required = true)]
+    #[arg(value_name = "MODEL|MANIFEST", required = true)]
     models: Vec<PathBuf>,
     /// Copy into this app, a folder NAME.app (for macOS into its Resources)
     #[arg(long, value_name = "NAME.app", group = "place")]
@@ -73,7 +73,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 if place.canonicalize().ok() == model.package.canonicalize().ok() {
                     let place = place.display();
                     return Err(format!(
-                        "{place} would be replaced by its own compiled model: move it elsewhere first"
+                        "{place} would be replaced by its own compiled model: move it elsewhere \
+                         first"
                     )
                     .into());
                 }

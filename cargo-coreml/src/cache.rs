@@ -3,8 +3,9 @@
 //! Owns: the tables. Must not: touch the cache itself (`coreml-build` does).
 //! Flow: `main.rs` → here → `coreml_build::Context`.
 
+use crate::failure::Failure;
+use crate::selection;
 use crate::table::{self, Align, bytes};
-use crate::{Failure, selection};
 use coreml_build::{Context, Limits, Moves, Whereabouts};
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -4,8 +4,9 @@
 //! output.
 //! Flow: `main.rs` → here → `coreml_build::Context::forget`.
 
+use crate::failure::Failure;
+use crate::selection;
 use crate::table::bytes;
-use crate::{Failure, selection};
 use std::io::{self, Write};
 use std::path::PathBuf;
 

@@ -3,8 +3,8 @@
 //! Owns: the paths of such scripts, for the help. Must not: install the script.
 //! Flow: `main.rs` → [`run`] → `clap_complete`.
 
-use crate::Failure;
-use clap::CommandFactory;
+use crate::failure::Failure;
+use clap::Command;
 use clap_complete::Shell;
 use std::io::Write;
 
@@ -37,8 +37,14 @@ pub(crate) struct Arguments {
 }
 
 /// Writes the script.
-pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let mut command = crate::Arguments::command().bin_name("cargo-coreml");
+///
+/// Parameters: `command` — the whole command line.
+pub(crate) fn run(
+    arguments: &Arguments,
+    command: Command,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    let mut command = command.bin_name("cargo-coreml");
     // clap_complete panics when it cannot write; memory always takes it.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut command, "cargo-coreml", &mut script);

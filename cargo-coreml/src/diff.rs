@@ -8,7 +8,7 @@
 mod git;
 mod revisions;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::style::Style;
 use crate::table;
 use coreml_spec::{Change, Package, difference};

@@ -4,7 +4,7 @@
 //! `coreml_build::doctor` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_build::doctor::examine`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::style::Style;
 use crate::table;
 use coreml_build::doctor::{Health, examine};

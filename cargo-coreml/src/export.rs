@@ -3,7 +3,7 @@
 //! Owns: the text and the JSON form of the answer. Must not: translate; `coreml-portable` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_portable::to_onnx`] → [`coreml_portable::Onnx::write`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{self, Align};
 use coreml_portable::to_onnx;
 use coreml_spec::Package;

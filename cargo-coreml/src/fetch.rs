@@ -3,7 +3,8 @@
 //! Owns: only the arguments. Must not: convert.
 //! Flow: `main.rs` → here → `coreml_build::Context::prefetch`.
 
-use crate::{Failure, cache};
+use crate::cache;
+use crate::failure::Failure;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@
 //! does.
 //! Flow: `main.rs` → [`run`] → [`Package::interface`], [`Package::summary`] → `table.rs`.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{self, Align};
 use coreml_spec::{
     Buckets, DataType, Function, Interface, Labels, Package, Summary, Symbol, Weights,

@@ -4,8 +4,8 @@
 //! `coreml-lint` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_lint::lint`].
 
-use crate::Failure;
-use crate::models::{self, Model};
+use crate::failure::Failure;
+use crate::models::{self, ModelPackage};
 use crate::style::Style;
 use crate::table::{self, Align};
 use clap::builder::PossibleValuesParser;
@@ -47,7 +47,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Denied>,
     /// Ignore these rules, in addition to those in the manifest's `allow`
-    #[arg(long, value_name = "RULE,…", value_delimiter = ',', value_parser = PossibleValuesParser::new(identifiers()), hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "RULE,…",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(identifiers()),
+        hide_possible_values = true
+    )]
     allow: Vec<String>,
     /// Show every location, not only the first ones of each rule
     #[arg(long)]
@@ -94,7 +100,7 @@ fn identifiers() -> Vec<&'static str> {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let Some(path) = &arguments.model else { return rules(arguments.json, output) };
     let found = models::find(path)?;
-    let mut checked: Vec<(&Model, Report)> = Vec::new();
+    let mut checked: Vec<(&ModelPackage, Report)> = Vec::new();
     for model in &found.models {
         let mut options = Options::default();
         let allowed = model.indexed.iter().flat_map(|indexed| &indexed.allow);
@@ -116,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         serde_json::to_writer_pretty(&mut *output, &json).map_err(std::io::Error::from)?;
         writeln!(output)?;
     } else if arguments.sarif {
-        let path = |model: &Model| model.source.to_string_lossy().into_owned();
+        let path = |model: &ModelPackage| model.source.to_string_lossy().into_owned();
         let checked: Vec<(String, &Report)> =
             checked.iter().map(|(model, report)| (path(model), report)).collect();
         serde_json::to_writer_pretty(&mut *output, &sarif(&checked))
@@ -200,7 +206,9 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
     let count = |severity| report.count(severity);
     writeln!(
         output,
-        "\n{} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural Engine. Only a device shows whether Core ML places them there.",
+        "\n\
+         {} errors, {} warnings, {} remarks; {} of {} operations are eligible for the Neural \
+         Engine. Only a device shows whether Core ML places them there.",
         count(Severity::Error),
         count(Severity::Warn),
         count(Severity::Info),

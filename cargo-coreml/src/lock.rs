@@ -3,8 +3,9 @@
 //! Owns: the diff. Must not: decide what a lock holds (`coreml-build` does).
 //! Flow: `main.rs` → here → `coreml_build::Context::lock`.
 
+use crate::failure::Failure;
+use crate::selection;
 use crate::table::printable_lines;
-use crate::{Failure, selection};
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -15,6 +15,7 @@ mod completions;
 mod diff;
 mod doctor;
 mod export;
+mod failure;
 mod fetch;
 mod inspect;
 mod lint;
@@ -35,7 +36,8 @@ mod table;
 mod variant;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use failure::Failure;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -61,6 +63,9 @@ Exit codes:
   1  failed; the reason is on standard error
   2  the arguments are wrong";
 
+/// Most columns of `--help`.
+const HELP_WIDTH: usize = 100;
+
 /// The arguments.
 #[derive(Parser)]
 #[command(
@@ -68,6 +73,7 @@ Exit codes:
     bin_name = "cargo coreml",
     version,
     about = "Build, inspect and verify Core ML models",
+    max_term_width = HELP_WIDTH,
     after_help = EXAMPLES
 )]
 struct Arguments {
@@ -113,7 +119,7 @@ enum Command {
     Lock(lock::Arguments),
     /// Download everything that an offline build needs
     Fetch(fetch::Arguments),
-    /// List, verify, collect, push and pull converted models
+    /// List, verify, remove, upload and download converted models
     Cache(cache::Arguments),
     /// Remove a package's converted models from the local cache
     Clean(clean::Arguments),
@@ -124,9 +130,6 @@ enum Command {
     /// Write manual pages
     Man(man::Arguments),
 }
-
-/// Why a subcommand failed, for the user.
-type Failure = Box<dyn std::error::Error>;
 
 /// Runs the subcommand and turns its result into an exit code.
 fn main() -> ExitCode {
@@ -153,8 +156,10 @@ fn main() -> ExitCode {
         Command::Quantize(arguments) => quantize::run(&arguments, &mut output),
         Command::Lock(arguments) => lock::run(&arguments, &mut output),
         Command::Ops(arguments) => ops::run(&arguments, &mut output),
-        Command::Completions(arguments) => completions::run(&arguments, &mut output),
-        Command::Man(arguments) => man::run(&arguments, &mut output),
+        Command::Completions(arguments) => {
+            completions::run(&arguments, Arguments::command(), &mut output)
+        }
+        Command::Man(arguments) => man::run(&arguments, Arguments::command(), &mut output),
     };
     // A comparison that fails has printed its figures; they come before the error.
     let flushed = output.flush().map_err(Failure::from);
@@ -187,11 +192,24 @@ fn is_broken_pipe(error: &(dyn std::error::Error + 'static)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_arguments_are_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_is_not_wide() {
+        /// Checks a command and its subcommands.
+        fn check(command: &mut clap::Command) {
+            for line in command.render_long_help().to_string().lines() {
+                assert!(line.chars().count() <= HELP_WIDTH, "{}: {line}", command.get_name());
+            }
+            command.get_subcommands_mut().for_each(check);
+        }
+        let mut command = Arguments::command();
+        command.build();
+        check(&mut command);
     }
 
     #[test]

@@ -4,22 +4,23 @@
 //! is an error.
 //! Flow: a subcommand's file → [`find`] → [`coreml_build::Context`] for a manifest.
 
+use crate::failure::Failure;
 use crate::parts::{self, Part};
-use crate::{Failure, selection};
+use crate::selection;
 use coreml_build::{Context, Policy};
 use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};
 
 /// What an argument means.
-pub(crate) struct Found {
+pub(crate) struct Models {
     /// The models, in order.
-    pub(crate) models: Vec<Model>,
+    pub(crate) models: Vec<ModelPackage>,
     /// Holds the packages of a manifest while they are used.
     _folder: Option<tempfile::TempDir>,
 }
 
 /// A model package.
-pub(crate) struct Model {
+pub(crate) struct ModelPackage {
     /// Its title in the output: the path as given, or `MANIFEST: NAME`.
     pub(crate) title: String,
     /// Where it was named: the package, or the manifest.
@@ -35,7 +36,7 @@ pub(crate) struct Model {
     pub(crate) log: String,
 }
 
-impl Model {
+impl ModelPackage {
     /// Returns its parts with their samples; none for a package without a manifest.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
         let folder = self.package.parent().unwrap_or(Path::new("."));
@@ -47,13 +48,13 @@ impl Model {
 ///
 /// Parameters: `path` — a package, or a manifest: a file that ends in `.toml`.
 /// Errors: those of the manifest; its models have not been converted.
-pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
+pub(crate) fn find(path: &Path) -> Result<Models, Failure> {
     if path.extension().is_none_or(|extension| extension != "toml") {
         let (title, source, package) =
             (path.display().to_string(), path.to_owned(), path.to_owned());
         let (conversion, log) = (ConversionReport::default(), String::new());
-        let model = Model { title, source, package, indexed: None, conversion, log };
-        return Ok(Found { models: vec![model], _folder: None });
+        let model = ModelPackage { title, source, package, indexed: None, conversion, log };
+        return Ok(Models { models: vec![model], _folder: None });
     }
     let absolute = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
     let root = crate_of(&absolute)?;
@@ -88,9 +89,16 @@ pub(crate) fn find(path: &Path) -> Result<Found, Failure> {
         let log =
             std::fs::read(&model.log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         let log = log.unwrap_or_default();
-        Model { title, source: path.to_owned(), package: model.package, indexed, conversion, log }
+        ModelPackage {
+            title,
+            source: path.to_owned(),
+            package: model.package,
+            indexed,
+            conversion,
+            log,
+        }
     });
-    Ok(Found { models: models.collect(), _folder: Some(folder) })
+    Ok(Models { models: models.collect(), _folder: Some(folder) })
 }
 
 /// Returns what the conversion of a package has left beside it; nothing when another version has

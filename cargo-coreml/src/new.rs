@@ -3,7 +3,8 @@
 //! Owns: the files of a first model, and never overwriting a file. Must not: convert.
 //! Flow: `main.rs` → [`run`] → files and one line of code; `cargo add` writes the dependencies.
 
-use crate::{Failure, models, table};
+use crate::failure::Failure;
+use crate::{models, table};
 use coreml_spec::rust_identifier;
 use std::fs;
 use std::io::Write;
@@ -144,8 +145,11 @@ fn build_script(root: &Path, name: &str, output: &mut impl Write) -> Result<(), 
     let (path, call) = (root.join("build.rs"), format!("coreml_build::compile(\"{name}.toml\");"));
     if !path.exists() {
         let content = format!(
-            "//! Converts the models of {name}.toml, unless the cache has them.\n\nfn main() \
-            {{\n    {call}\n}}\n"
+            "//! Converts the models of {name}.toml, unless the cache has them.\n\
+             \n\
+             fn main() {{\n    \
+             {call}\n\
+             }}\n"
         );
         write_new(&path, &content)?;
         return Ok(said(output, "made", "build.rs")?);
@@ -201,13 +205,32 @@ fn add(root: &Path, section: &str, dependency: &str, path: Option<&Path>) -> Res
 /// Returns the manifest.
 fn manifest_of(name: &str) -> String {
     format!(
-        "# A model: its PyTorch source, inputs and outputs.\n\n[model]\nsource = {{ file = \"python/{name}.py\", entry = \"{name}\" }}\ninputs.x = {{ shape = [3], dtype = \"float32\" }}\noutputs.y = {{ dtype = \"float32\" }}\n"
+        "# A model: its PyTorch source, inputs and outputs.\n\
+         \n\
+         [model]\n\
+         source = {{ file = \"python/{name}.py\", entry = \"{name}\" }}\n\
+         inputs.x = {{ shape = [3], dtype = \"float32\" }}\n\
+         outputs.y = {{ dtype = \"float32\" }}\n"
     )
 }
 
 /// Returns the Python file.
 fn python_of(name: &str) -> String {
     format!(
-        "\"\"\"The model of {name}.toml.\"\"\"\n\nimport torch\n\n\nclass Module(torch.nn.Module):\n    \"\"\"Doubles its input; replace it with your module.\"\"\"\n\n    def forward(self, x):\n        return 2 * x\n\n\ndef {name}():\n    \"\"\"Returns the module that is converted, with its weights.\"\"\"\n    return Module()\n"
+        "\"\"\"The model of {name}.toml.\"\"\"\n\
+         \n\
+         import torch\n\
+         \n\
+         \n\
+         class Module(torch.nn.Module):\n    \
+         \"\"\"Doubles its input; replace it with your module.\"\"\"\n\
+         \n    \
+         def forward(self, x):\n        \
+         return 2 * x\n\
+         \n\
+         \n\
+         def {name}():\n    \
+         \"\"\"Returns the module that is converted, with its weights.\"\"\"\n    \
+         return Module()\n"
     )
 }

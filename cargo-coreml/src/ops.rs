@@ -5,7 +5,7 @@
 //! Flow: `main.rs` → [`run`] → [`coreml_portable::operations`]. `docs/operations.md` is the
 //! Markdown form.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{self, Align};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use coreml_portable::{EngineKind, Limit, Op, Opset, operations};
@@ -33,13 +33,13 @@ const MARKDOWN: &str = "\
 # Operations of the portable backend
 
 All operations that coremltools 9.0 can write, and `write_state`, which it writes for its
-`coreml_update_state`. This page is the table of `coreml-portable/src/ops/`, written by
-`cargo coreml ops --markdown`; a test fails when it is not. Each version that counts as supported
-has a case with a reference of PyTorch, coremltools or NumPy, which runs on both engines; a program
-meets each limit.
+`coreml_update_state`. Each version of an operation is a row of a table in
+`coreml-portable/src/ops/`. `cargo coreml ops --markdown` writes this page from these tables, and a
+test fails when the page is out of date. Every supported row has a case with a reference from
+PyTorch, coremltools or NumPy that runs on both engines; a program reaches every limit.
 
-An argument that must be constant and is computed, and a value that MIL does not define, are errors
-of every operation when the model is loaded.
+Two errors apply to every operation when the model is loaded: an argument that must be constant but
+is computed, and a value that MIL does not define.
 ";
 
 /// Arguments of the subcommand.

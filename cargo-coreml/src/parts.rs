@@ -5,7 +5,7 @@
 //! Flow: `report.rs`, `bench.rs`, `variant.rs` → [`of`] → [`compare`] → one report for the whole
 //! model.
 
-use crate::Failure;
+use crate::failure::Failure;
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Metric, Report, Sample, Tolerance, verify_by};
 use coreml_spec::IndexedModel;

@@ -3,7 +3,7 @@
 //! Owns: its look. Must not: measure.
 //! Flow: `quantize.rs` → here → the crate `plotters`.
 
-use crate::Failure;
+use crate::failure::Failure;
 use plotters::prelude::*;
 use std::path::Path;
 

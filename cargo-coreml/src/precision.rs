@@ -4,9 +4,9 @@
 //! Flow: `main.rs` → here → `variant.rs`. Only the engine ONNX Runtime can round results to half
 //! precision as devices do.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::{Align, write};
-use crate::variant::{Change, Model, Variant, decibels, psnr};
+use crate::variant::{BaseModel, Change, Variant, decibels, psnr};
 use coreml_rt::parity::Tolerance;
 use coreml_rt::{Engine, LoadOptions};
 use coreml_spec::Package;
@@ -77,7 +77,7 @@ pub(crate) struct Arguments {
 /// The search for one model.
 struct Search {
     /// The model.
-    model: Model,
+    model: BaseModel,
     /// How variants run.
     options: LoadOptions,
 }
@@ -85,10 +85,11 @@ struct Search {
 /// Searches for the kinds of operations that must stay in single precision.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(target_vendor = "apple") {
-        return Err("this command emulates the rounding of a device; on Apple's systems use the device itself: run `cargo test`, and try `compute-precision = { float32-ops = […] }`"
+        return Err("this command emulates the rounding of a device; on Apple's systems use the \
+            device itself: run `cargo test`, and try `compute-precision = { float32-ops = […] }`"
             .into());
     }
-    let model = Model::of(&arguments.manifest, arguments.model.as_deref())?;
+    let model = BaseModel::of(&arguments.manifest, arguments.model.as_deref())?;
     let options = LoadOptions::new().engine(Engine::OnnxRuntime).round_to_half(true);
     let search = Search { model, options };
     let [half, single] = search.both()?;
@@ -110,7 +111,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if single.1 < target {
         write(output, &[Align::Left, Align::Right, Align::Left], &rows)?;
         return Err(
-            "even single precision misses the target, so precision is not the cause: compare the parts of the module, or lower the target"
+            "even single precision misses the target, so precision is not the cause: compare the \
+             parts of the module, or lower the target"
                 .into(),
         );
     }
@@ -130,8 +132,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let Some((kinds, psnr)) = found else {
         return Err(
             "all kinds of operations together do not meet the target: keep the whole model in \
-            single precision, \
-                    `compute-precision = \"float32\"`"
+             single precision, `compute-precision = \"float32\"`"
                 .into(),
         );
     };

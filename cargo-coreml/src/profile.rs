@@ -3,7 +3,7 @@
 //! Owns: the arguments and the JSON form. Must not: hold a sum or a table; `coreml_rt::plan` does.
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::plan::of_package`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::models;
 use crate::table::{printable, printable_lines};
 use clap::ValueEnum;
@@ -116,7 +116,10 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if cfg!(not(target_vendor = "apple")) {
         let model = printable(&arguments.model.display().to_string());
         return Err(format!(
-            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or later\nhelp: `cargo coreml lint {model}` lists what may keep operations off the Neural Engine"
+            "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or \
+             later\n\
+             help: `cargo coreml lint {model}` lists what may keep operations off the Neural \
+             Engine"
         )
         .into());
     }

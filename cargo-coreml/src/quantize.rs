@@ -4,9 +4,10 @@
 //! conversion and `coreml_rt::parity` do.
 //! Flow: `main.rs` → here → `variant.rs`; `plot.rs` draws.
 
+use crate::failure::Failure;
+use crate::plot;
 use crate::table::{Align, bytes, write};
-use crate::variant::{Change, Model, Variant, decibels, psnr};
-use crate::{Failure, plot};
+use crate::variant::{BaseModel, Change, Variant, decibels, psnr};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Report, Verdict};
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ pub(crate) struct Rung {
 
 /// Converts and compares every rung.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let model = Model::of(&arguments.manifest, arguments.model.as_deref())?;
+    let model = BaseModel::of(&arguments.manifest, arguments.model.as_deref())?;
     let mode = if model.depends_on("scikit-learn") { "kmeans" } else { "uniform" };
     let change = |(name, line): &(&str, &str)| Change {
         name: (*name).to_owned(),
@@ -234,7 +235,9 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
             let lines = rung.line.replace('\n', "\n  ");
             writeln!(
                 output,
-                "\nThe smallest rung that meets the manifest's `parity`; add to the model:\n  {lines}"
+                "\n\
+                 The smallest rung that meets the manifest's `parity`; add to the model:\n  \
+                 {lines}"
             )?;
         }
         None => writeln!(

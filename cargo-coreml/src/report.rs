@@ -7,7 +7,8 @@
 mod data;
 mod ladder;
 
-use crate::{Failure, models, parts, table};
+use crate::failure::Failure;
+use crate::{models, parts, table};
 use coreml_lint::{Options, lint};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Sample, Timing, measure, verify};
@@ -75,7 +76,7 @@ pub(crate) struct Arguments {
 /// Writes the report.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let found = models::find(&arguments.model)?;
-    let named = |model: &&models::Model| {
+    let named = |model: &&models::ModelPackage| {
         arguments.name.is_none()
             || model.indexed.as_ref().map(|indexed| &indexed.name) == arguments.name.as_ref()
     };
@@ -120,7 +121,7 @@ type Ran = (Option<coreml_rt::parity::Report>, Option<Timing>);
 
 /// Runs a model on the samples that its conversion kept; of several functions the first that has
 /// one is measured.
-fn kept(model: &models::Model) -> Result<Ran, Failure> {
+fn kept(model: &models::ModelPackage) -> Result<Ran, Failure> {
     let Some(indexed) = &model.indexed else { return Ok((None, None)) };
     let (parts, options) = (model.parts()?, LoadOptions::new());
     let parity = parts::compare(&parts, &options, indexed.tolerance, indexed.metric.as_ref())?;
@@ -139,7 +140,7 @@ fn kept(model: &models::Model) -> Result<Ran, Failure> {
 }
 
 /// Runs a model on the samples of the command line.
-fn compared(model: &models::Model, samples: &[Sample]) -> Result<Ran, Failure> {
+fn compared(model: &models::ModelPackage, samples: &[Sample]) -> Result<Ran, Failure> {
     let (tolerance, options) =
         (model.indexed.as_ref().map(|indexed| indexed.tolerance), LoadOptions::new());
     let parity = verify(&model.package, None, &options, samples, tolerance)?;

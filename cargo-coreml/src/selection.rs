@@ -3,7 +3,7 @@
 //! Owns: turning arguments into contexts. Must not: convert.
 //! Flow: `lock.rs`, `fetch.rs` and `cache.rs` → here → `coreml_build::Selection` and `Options`.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::table::printable_lines;
 use coreml_build::{Context, Error, Options, Selection};
 use std::io::{self, Write};

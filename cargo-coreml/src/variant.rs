@@ -5,8 +5,9 @@
 //! Flow: `quantize.rs` and `precision.rs` → here → `coreml_build::Context`, one Python process for
 //! all variants → `coreml_rt::parity` for each.
 
+use crate::failure::Failure;
 use crate::parts::{self, Part};
-use crate::{Failure, selection};
+use crate::selection;
 use coreml_build::{Build, Context, Selection};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Metric, Report, Tolerance, Verdict};
@@ -18,7 +19,7 @@ use tempfile::TempDir;
 use toml::{Table, Value};
 
 /// A model of which variants are converted.
-pub(crate) struct Model {
+pub(crate) struct BaseModel {
     /// Builds it, into a folder of its own.
     context: Context,
     /// Holds the manifest of variants and what is built; gone with this.
@@ -58,7 +59,7 @@ pub(crate) struct Variant {
     pub(crate) metric: Option<Metric>,
 }
 
-impl Model {
+impl BaseModel {
     /// Reads a model of a manifest.
     ///
     /// Parameters: `manifest` — its path; `model` — needed when the manifest has several.

@@ -3,7 +3,7 @@
 //! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
 //! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify_by`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -73,7 +73,12 @@ pub(crate) struct Arguments {
     #[arg(long)]
     round_to_half: bool,
     /// Pass at this peak signal-to-noise ratio, in decibels
-    #[arg(long, value_name = "DECIBELS", value_parser = finite, conflicts_with_all = ["atol", "rtol"])]
+    #[arg(
+        long,
+        value_name = "DECIBELS",
+        value_parser = finite,
+        conflicts_with_all = ["atol", "rtol"]
+    )]
     psnr: Option<f64>,
     /// Pass within ATOL + RTOL × |reference|; each defaults to 0
     #[arg(long, value_name = "ATOL", value_parser = positive)]
@@ -85,10 +90,24 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "COMMAND", requires = "bound")]
     metric: Option<String>,
     /// The metric's figure must be at least this
-    #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "FIGURE",
+        value_parser = finite,
+        requires = "metric",
+        group = "bound",
+        allow_hyphen_values = true
+    )]
     at_least: Option<f64>,
     /// The metric's figure must be at most this
-    #[arg(long, value_name = "FIGURE", value_parser = finite, requires = "metric", group = "bound", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "FIGURE",
+        value_parser = finite,
+        requires = "metric",
+        group = "bound",
+        allow_hyphen_values = true
+    )]
     at_most: Option<f64>,
     /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons",
     /// "metrics", "remarks"}

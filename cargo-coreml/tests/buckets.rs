@@ -16,8 +16,7 @@ fn letters(file: &str) -> PathBuf {
 
 /// The buckets as a package describes them.
 const BUCKETS: &str = "4, 8 by dimension 1 of ids (2..=8); padded: ids with 3, rows with -1.5; \
-    mask: mask; trimmed: scaled, \
-                       products";
+    mask: mask; trimmed: scaled, products";
 
 #[test]
 fn inspect_says_what_is_padded_and_trimmed() {

@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// A fake of Xcode's `xcrun`: it does what `coremlcompiler compile PACKAGE FOLDER` does, without
 /// compiling.
-const FAKE_XCRUN: &str = "#!/bin/sh\nmkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \
-    \"$3/Manifest.json\" \"$4\"/*.mlmodelc/\n";
+const FAKE_XCRUN: &str = "#!/bin/sh\n\
+    mkdir \"$4/$(basename \"$3\" .mlpackage).mlmodelc\" && cp \"$3/Manifest.json\" \
+    \"$4\"/*.mlmodelc/\n";
 
 /// A package of the test data.
 fn package() -> PathBuf {
@@ -121,7 +122,7 @@ fn compiled_models_lie_alone_where_the_program_knows_them() {
     assert_eq!((code, error.as_str()), (0, ""));
     let (code, _, error) = run(&mut bundle(&placed, "--compiled-only"));
     assert!(
-        code == 1 && error.contains("would be replaced by what is compiled of it"),
+        code == 1 && error.contains("would be replaced by its own compiled model"),
         "{code} {error}"
     );
     assert_eq!(names(&app), [compiled.as_str(), "encoder.mlpackage"]);

@@ -5,6 +5,7 @@
 mod command;
 
 use command::{command, run};
+use coreml_test_needs::needs;
 use std::process::Command;
 
 /// Returns the script of a shell.
@@ -19,8 +20,11 @@ fn completed(script: &str, words: &[&str]) -> Vec<String> {
     let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
     let (last, previous) = (words[words.len() - 1], words[words.len() - 2]);
     let ask = format!(
-        "COMP_WORDS=({})\nCOMP_CWORD={}\n_cargo__coreml cargo-coreml '{last}' '{previous}'\nprintf \
-        '%s\\n' \"${{COMPREPLY[@]}}\"\n",
+        "COMP_WORDS=({})\n\
+         COMP_CWORD={}\n\
+         _cargo__coreml cargo-coreml '{last}' '{previous}'\n\
+         printf '%s\\n\
+         ' \"${{COMPREPLY[@]}}\"\n",
         quoted.join(" "),
         words.len() - 1
     );
@@ -30,12 +34,9 @@ fn completed(script: &str, words: &[&str]) -> Vec<String> {
     offered.split_whitespace().map(str::to_owned).collect()
 }
 
+#[needs(bash)]
 #[test]
 fn bash_completes_subcommands_and_their_options() {
-    if Command::new("bash").arg("--version").output().is_err() {
-        println!("skipped: there is no bash");
-        return;
-    }
     let script = script("bash");
     assert_eq!(completed(&script, &["cargo-coreml", "ins"]), ["inspect"]);
     assert_eq!(completed(&script, &["cargo-coreml", "lint", "--sa"]), ["--sarif"]);

@@ -162,13 +162,9 @@ fn git(folder: &Path, arguments: &[&str]) {
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Makes a repository whose crate, in a subfolder, has a ready package, a different one at each of
-/// two tags. Returns its folder; `None` without git.
-fn repository() -> Option<tempfile::TempDir> {
-    if std::process::Command::new("git").arg("--version").output().is_err() {
-        println!("skipped: there is no git on PATH");
-        return None;
-    }
+/// Makes a repository whose crate, in a folder of it, has a ready package: another one at each of
+/// two tags. Returns its folder.
+fn repository() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let inside = folder.path().join("crates/a");
     std::fs::create_dir_all(&inside).unwrap();
@@ -188,7 +184,7 @@ fn repository() -> Option<tempfile::TempDir> {
         git(folder.path(), &["commit", "-q", "-m", tag]);
         git(folder.path(), &["tag", tag]);
     }
-    Some(folder)
+    folder
 }
 
 /// Returns the command in the repository's crate, with a cache of its own.
@@ -200,9 +196,10 @@ fn in_crate(repository: &Path) -> std::process::Command {
     command
 }
 
+#[coreml_test_needs::needs(git)]
 #[test]
 fn two_revisions() {
-    let Some(repository) = repository() else { return };
+    let repository = repository();
     let diff = |arguments: &[&str]| run(in_crate(repository.path()).arg("diff").args(arguments));
     let changes = [
         "  ~ main/input x: float16 [1, 16] → float16 [1, 4]\n",

@@ -50,9 +50,10 @@ fn an_interpreter_of_the_users_own_is_asked_for_its_packages() {
     let folder = tempfile::tempdir().unwrap();
     let python = folder.path().join("python");
     // The first question is about the interpreter, the second, with package names, about packages.
-    let script = "#!/bin/sh\nif [ $# -gt 3 ]; then echo '[\"2.7.0+cpu\", VERSION, \"2.3.5\", \
-        \"0.8.0\"]'; else echo \
-                  '{\"version\":\"3.11.7\",\"base\":\"/x\",\"platform\":\"p\",\"can_make_environments\":true}'; fi\n";
+    let script = "#!/bin/sh\n\
+        if [ $# -gt 3 ]; then echo '[\"2.7.0+cpu\", VERSION, \"2.3.5\", \"0.8.0\"]'; else echo \
+        '{\"version\":\"3.11.7\",\"base\":\"/x\",\"platform\":\"p\",\
+        \"can_make_environments\":true}'; fi\n";
     let with = |version: &str| {
         use std::os::unix::fs::PermissionsExt;
         std::fs::write(&python, script.replace("VERSION", version)).unwrap();

@@ -21,6 +21,7 @@
 mod command;
 
 use command::{command, run};
+use coreml_test_needs::needs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -242,12 +243,13 @@ fn name_files(folder: &Path, value: &toml::Value) {
     }
 }
 
+#[needs(python3)]
 #[test]
 fn python_is_read() {
     let program = ["python3", "python"]
         .into_iter()
-        .find(|name| Command::new(name).arg("--version").output().is_ok());
-    let Some(program) = program else { return println!("skipped: there is no Python on PATH") };
+        .find(|name| Command::new(name).arg("--version").output().is_ok())
+        .expect("there is a Python");
     for block in of(&["python"]) {
         let mut python = Command::new(program);
         python

@@ -107,7 +107,8 @@ fn a_package_as_json() {
     let weights = serde_json::json!({"tensors": 2, "elements": 544, "bytes": 1088});
     assert_eq!(json["summary"]["weights"]["float16"], weights);
     assert_eq!(json["summary"]["files"][1][0], "weights/weight.bin");
-    let layer = serde_json::json!({"name": "linear_weight_to_fp16", "operation": "linear", "data_type": "float16",
+    let layer = serde_json::json!({"name": "linear_weight_to_fp16", "operation": "linear",
+        "data_type": "float16",
                                    "shape": [32, 16], "bytes": 1024, "functions": ["main"]});
     assert_eq!(json["layers"][0], layer);
 }
@@ -184,8 +185,7 @@ fn a_damaged_package_fails_with_the_reason() {
     let (code, output, error) = run(command().arg("inspect").arg(folder.path()));
     assert_eq!((code, output.as_str()), (1, ""));
     let expected = "refers to the weight file \"@model_path/weights/weight.bin\", which is not in \
-        the package; \
-                    the package is damaged: convert or copy the model again\n";
+        the package; the package is damaged: convert or copy the model again\n";
     assert!(error.starts_with("error: ") && error.ends_with(expected), "{error}");
 }
 

@@ -19,10 +19,11 @@ fn package(name: &str) -> PathBuf {
 fn findings_as_text() {
     let (code, output, error) = run(command().arg("lint").arg(package("hostile")));
     assert_eq!((code, error.as_str()), (0, ""));
-    let expected = "\nwarn ANE042: a stride with a prime factor other than 2 and 3\n  \
-                    main: stride (conv): its strides are [5, 1]; weight stride_weight_0\n  \
-                    advice: use a stride of 2, 3, 4, 6, 8, 9 or 12\n  \
-                    source: A: Apple's text or code\n";
+    let expected = "\n\
+        warn ANE042: a stride with a prime factor other than 2 and 3\n  \
+        main: stride (conv): its strides are [5, 1]; weight stride_weight_0\n  \
+        advice: use a stride of 2, 3, 4, 6, 8, 9 or 12\n  \
+        source: A: Apple's text or code\n";
     assert!(output.contains(expected), "{output}");
     assert!(
         output.contains("  narrow  float16 [1, 1024, 8, 4]  65.5 kB  524.3 kB    8.0\n"),
@@ -102,7 +103,8 @@ fn findings_for_programs() {
     let findings = json[0]["findings"].as_array().unwrap();
     assert_eq!((code, findings.len(), &json[0]["operations"]), (0, 23, &39.into()));
     let stride = findings.iter().find(|finding| finding["rule"] == "ANE042").unwrap();
-    let expected = serde_json::json!({"rule": "ANE042", "function": "main", "operation": "conv", "name": "stride",
+    let expected = serde_json::json!({"rule": "ANE042", "function": "main", "operation": "conv",
+        "name": "stride",
                                       "weight": "stride_weight_0", "detail": "its strides are [5, \
                                           1]"});
     assert_eq!(*stride, expected);
@@ -141,9 +143,10 @@ fn a_manifest_that_is_not_converted_says_what_to_do() {
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("Cargo.toml", "[package]\nname = \"a\"\n");
     write("model.py", "def model():\n    pass\n");
-    let manifest = "[model]\nsource = { file = \"model.py\", entry = \"model\" }\n\
-                    inputs.x = { shape = [3], dtype = \"float32\" }\noutputs.y = { dtype = \
-                    \"float32\" }\n";
+    let manifest = "[model]\n\
+        source = { file = \"model.py\", entry = \"model\" }\n\
+        inputs.x = { shape = [3], dtype = \"float32\" }\n\
+        outputs.y = { dtype = \"float32\" }\n";
     write("a.toml", manifest);
     let lint = |name: &str| {
         run(command()

@@ -87,7 +87,8 @@ fn nothing_is_overwritten() {
     assert_eq!(code, 0);
     assert!(
         output.contains(
-            "   to do build.rs exists already: add `coreml_build::compile(\"two.toml\");` to its main\n"
+            "   to do build.rs exists already: add `coreml_build::compile(\"two.toml\");` to its \
+             main\n"
         ),
         "{output}"
     );
@@ -101,9 +102,9 @@ fn without_a_crate_nothing_is_made() {
     let (code, _, error) = new(folder.path(), &[]);
     assert!(code == 1 && error.ends_with("run `cargo init` first\n"), "{error}");
     let (code, _, error) = new(folder.path(), &["my-model"]);
-    assert!(code == 2 && error.contains("as my_model"), "{error}");
+    assert!(code == 2 && error.contains("such as my_model"), "{error}");
     write(folder.path(), "Cargo.toml", "[workspace]\n");
     let (code, _, error) = new(folder.path(), &[]);
-    assert!(code == 1 && error.contains("go to the folder of a crate"), "{error}");
+    assert!(code == 1 && error.contains("run this in the folder of a crate"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }

@@ -1,13 +1,19 @@
 //! `cargo coreml report` as a user runs it, and the page as a browser shows it.
 //!
-//! Without a Chromium on the search path the browser's tests print that they were skipped.
+//! What acts on the page in the browser stands in `report/*.js`.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod command;
 mod large;
 
 use command::{command, package, run};
+use coreml_test_needs::needs;
 use safetensors::tensor::TensorView;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,17 +39,13 @@ fn data(page: &str) -> serde_json::Value {
     serde_json::from_str(json).unwrap()
 }
 
-/// Opens a page in Chromium, lets `script` act on it, and returns the document afterwards; `None`
-/// without a Chromium.
-fn browse(page: &str, script: &str) -> Option<String> {
-    let path = std::env::var_os("PATH")?;
+/// Opens a page in Chromium, lets `script` act on it, and returns the document afterwards.
+fn browse(page: &str, script: &str) -> String {
+    let path = std::env::var_os("PATH").unwrap();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let mut programs =
         BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    let Some(program) = programs.find(|program| program.is_file()) else {
-        println!("skipped: there is no Chromium on PATH");
-        return None;
-    };
+    let program = programs.find(|program| program.is_file()).expect("Chromium is on PATH");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("page.html");
     let page = page.replace("</body>", &format!("<script>{script}</script></body>"));
@@ -60,12 +62,19 @@ fn browse(page: &str, script: &str) -> Option<String> {
     ]);
     command.arg(format!("--user-data-dir={}", folder.path().join("profile").display()));
     let output = command.arg(format!("file://{}", file.display())).output().unwrap();
-    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// Returns the value of an attribute that occurs once in a document.
 fn attribute<'a>(document: &'a str, name: &str) -> Option<&'a str> {
     Some(document.split_once(&format!("{name}=\""))?.1.split_once('"')?.0)
+}
+
+/// Returns the JSON that a script left in the document.
+fn result(document: &str) -> serde_json::Value {
+    let result = attribute(document, "data-result");
+    let result = result.unwrap_or_else(|| panic!("the script failed:\n{document}"));
+    serde_json::from_str(&result.replace("&quot;", "\"")).unwrap()
 }
 
 /// Returns the package that the rules find most fault with.
@@ -162,105 +171,64 @@ fn wrong_arguments_say_what_to_do() {
     assert!(code == 1 && error.starts_with("error: /nonexistent/a.html: "), "{error}");
 }
 
+#[needs(chromium)]
 #[test]
 fn a_browser_shows_it_and_the_keyboard_moves_through_it() {
-    let act = "
-        const list = document.getElementById('list'), search = document.getElementById('search');
-        const result = {};
-        result.rows = document.querySelectorAll('.row').length;
-        search.value = 'ane042'; search.dispatchEvent(new Event('input'));
-        result.found = document.getElementById('count').textContent;
-        list.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown' }));
-        result.chosen = document.querySelector('#details h3').textContent;
-        document.querySelector('#details button.yes').click();
-        result.neighbour = document.querySelector('#details h3').textContent;
-        list.dispatchEvent(new KeyboardEvent('keydown', { key: 'End' }));
-        result.last = document.querySelector('#details h3').textContent;
-        document.dispatchEvent(new KeyboardEvent('keydown', { key: '/' }));
-        result.focus = document.activeElement.id;
-        result.wide = document.documentElement.scrollWidth > innerWidth;
-        document.body.dataset.result = JSON.stringify(result);";
-    let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
+    let document = browse(&report(&hostile(), &[]), include_str!("report/keyboard.js"));
     assert!(document.contains("data-ready=\"yes\""), "the page's script failed:\n{document}");
-    let expected = r#"{"rows":33,"found":"1 of 39","chosen":"conv stride","neighbour":"conv long_kernel","last":"reduce_sum y","focus":"search","wide":false}"#;
-    let result = attribute(&document, "data-result").unwrap().replace("&quot;", "\"");
-    assert_eq!(result, expected);
+    let expected = serde_json::json!({
+        "rows": 33, "found": "1 of 39", "chosen": "conv stride", "neighbour": "conv long_kernel",
+        "last": "reduce_sum y", "focus": "search", "wide": false,
+    });
+    assert_eq!(result(&document), expected);
 }
 
+#[needs(chromium)]
 #[test]
 fn a_browser_shows_ten_thousand_operations() {
     let folder = tempfile::tempdir().unwrap();
     large::make(folder.path());
     let page = report(folder.path(), &[]);
-    let act = "
-        const search = document.getElementById('search');
-        const before = performance.now();
-        search.value = 'layers_1999_ relu'; search.dispatchEvent(new Event('input'));
-        document.body.dataset.result = [document.getElementById('count').textContent, document.querySelectorAll('.row').length, picture.state().nodes].join(';');
-        document.body.dataset.times = [before, performance.now() - before].join(';');";
-    let Some(document) = browse(&page, act) else { return };
+    let document = browse(&page, include_str!("report/large.js"));
     // The relu, and the addition that takes it: names of arguments are searched, too.
     // `tools/bench-command-line` measures.
     assert_eq!(attribute(&document, "data-result"), Some("2 of 6000;2;6002"));
     println!("milliseconds to open, to search: {:?}", attribute(&document, "data-times"));
 }
 
+#[needs(chromium)]
 #[test]
 fn the_graph_is_zoomed_searched_and_walked() {
-    let act = "
-        const canvas = document.getElementById('graph'), search = document.getElementById('search');
-        const press = (key, more) => canvas.dispatchEvent(new KeyboardEvent('keydown', { key, ...more }));
-        const result = {}, before = picture.state();
-        result.nodes = before.nodes;
-        press('+'); result.closer = picture.state().zoom > before.zoom;
-        press('0'); result.whole = picture.state().zoom < before.zoom;
-        const left = picture.state().x;
-        press('ArrowRight', { shiftKey: true }); result.moved = picture.state().x > left;
-        search.value = 'ane042'; search.dispatchEvent(new Event('input'));
-        search.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
-        result.found = picture.state().chosen;
-        result.details = document.querySelector('#details h3').textContent;
-        press('ArrowUp'); result.above = picture.state().chosen;
-        press('ArrowDown'); result.below = picture.state().chosen;
-        canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: -300, ctrlKey: true, cancelable: true }));
-        result.wheel = picture.state().zoom > 0.6;
-        const drag = (type, x) => canvas.dispatchEvent(new PointerEvent(type, { clientX: x, clientY: 300, pointerId: 1 }));
-        canvas.setPointerCapture = () => {};
-        const at = picture.state().x;
-        drag('pointerdown', 300); drag('pointermove', 200); drag('pointerup', 200);
-        result.dragged = picture.state().x > at;
-        // It draws at once before it is printed, and else with the browser's next picture.
-        dispatchEvent(new Event('beforeprint'));
-        const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-        result.painted = pixels.some((value) => value > 0);
-        document.body.dataset.result = JSON.stringify(result);";
-    let Some(document) = browse(&report(&hostile(), &[]), act) else { return };
-    let result = attribute(&document, "data-result")
-        .unwrap_or_else(|| panic!("the script failed:\n{document}"));
-    let expected = r#"{"nodes":44,"closer":true,"whole":true,"moved":true,"found":"stride","details":"conv stride","above":"long_kernel","below":"stride","wheel":true,"dragged":true,"painted":true}"#;
-    assert_eq!(result.replace("&quot;", "\""), expected);
+    let document = browse(&report(&hostile(), &[]), include_str!("report/graph.js"));
+    let expected = serde_json::json!({
+        "nodes": 44, "closer": true, "whole": true, "moved": true, "found": "stride",
+        "details": "conv stride", "above": "long_kernel", "below": "stride", "wheel": true,
+        "dragged": true, "painted": true,
+    });
+    assert_eq!(result(&document), expected);
 }
 
+#[needs(chromium)]
 #[test]
 fn a_ladder_is_drawn() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ladder.json");
     let rung = |name: &str, bytes: u64, psnr: f64| {
-        serde_json::json!({ "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
-                            "passed": psnr > 35.0, "metric": null, "error": null })
+        serde_json::json!({
+            "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
+            "passed": psnr > 35.0, "metric": null, "error": null
+        })
     };
-    let failed = serde_json::json!({ "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
-                                     "passed": false, "metric": null, "error": "no" });
+    let failed = serde_json::json!({
+        "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
+        "passed": false, "metric": null, "error": "no"
+    });
     let rungs = serde_json::json!([rung("float16", 1000, 60.0), rung("int8", 500, 30.0), failed]);
     std::fs::write(&file, rungs.to_string()).unwrap();
     let page = report(&package("fixed"), &["--ladder", file.to_str().unwrap()]);
     assert_eq!(data(&page)["ladder"], rungs);
-    let act = "
-        const circles = [...document.querySelectorAll('#ladder circle')].map((circle) => circle.getAttribute('class'));
-        document.body.dataset.result = circles.join() + document.querySelectorAll('#ladder tbody tr').length;";
-    if let Some(document) = browse(&page, act) {
-        assert_eq!(attribute(&document, "data-result"), Some("passed,failed3"));
-    }
+    let document = browse(&page, include_str!("report/ladder.js"));
+    assert_eq!(attribute(&document, "data-result"), Some("passed,failed3"));
     std::fs::write(&file, "{}").unwrap();
     let (code, _, error) =
         run(command().arg("report").arg(package("fixed")).arg("--ladder").arg(&file));

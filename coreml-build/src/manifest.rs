@@ -3,7 +3,8 @@
 //! Owns: finding, parsing and validating a manifest; every error has its line and column, and all
 //! are found at once.
 //! Must not: look at the Python code, the weights or the cache.
-//! Flow: `build/manifests.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the driver.
+//! Flow: `build/manifests.rs` → here → [`Model`]s, whose [`Conversion`] is hashed and sent to the
+//! driver.
 //!
 //! Layout: a key is one row (`key`, `kind`) of the list beside the code that uses it: `keys` and
 //! `function` have those of a model, one file each those of a table inside (`source`, `feature` for

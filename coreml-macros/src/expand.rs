@@ -123,7 +123,9 @@ fn loaded_together<'a>(
 
             /// Finds and loads each model. A path in `options` is the folder that holds all
             /// packages.
-            pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+            pub fn load_with(
+                options: &::coreml_rt::LoadOptions,
+            ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
                 ::core::result::Result::Ok(Self { #loaded })
             }
 

@@ -18,7 +18,9 @@ macro_rules! array {
             }
         }
 
-        impl<'a, T: Element, $(const $size: usize),*> From<&'a $array> for TensorView<'a, T, ($(Fixed<$size>,)*)> {
+        impl<'a, T: Element, $(const $size: usize),*> From<&'a $array>
+            for TensorView<'a, T, ($(Fixed<$size>,)*)>
+        {
             fn from(array: &'a $array) -> Self {
                 TensorView::from_parts(array$(.$flat())*, [$($size),*])
             }

@@ -391,7 +391,10 @@ impl BucketedModel {
 
     /// Returns the name of the caller's input at a position.
     fn input_name(&self, at: usize) -> String {
-        let is = |feed: &Feed| matches!(feed, Feed::Padded(position, ..) | Feed::Given(position) if *position == at);
+        let is = |feed: &Feed| match feed {
+            Feed::Padded(position, ..) | Feed::Given(position) => *position == at,
+            Feed::Mask(_) => false,
+        };
         let place = self.inputs.iter().position(is);
         let input = place.and_then(|place| self.function().ok()?.inputs.get(place));
         input.map_or_else(String::new, |input| input.name.clone())

@@ -15,9 +15,9 @@ use crate::compute_plan::ComputePlan;
 use crate::description::Description;
 use crate::error::Error;
 use crate::native::NativeBackend;
-use crate::opened::{OpenedModel, location};
+use crate::opened::{OpenedModel, shown};
 use crate::options::LoadOptions;
-use crate::search::{Found, Surroundings, find};
+use crate::search::{Location, Surroundings, find};
 use crate::shape::element_count;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
@@ -62,7 +62,7 @@ impl Model {
     /// Parameters: `types` — the interface that the types were generated from.
     pub(crate) fn load_found(
         description: &Description,
-        found: Found,
+        found: Location,
         types: &Interface,
         options: &LoadOptions,
     ) -> Result<Self, Error> {
@@ -94,7 +94,7 @@ impl Model {
         Ok(Self {
             name: opened.name.clone(),
             backend: NativeBackend::load(opened, function, options)?,
-            path: opened.found.path().map(Path::to_owned),
+            path: opened.location.path().map(Path::to_owned),
             defaults: function.inputs.iter().map(default_value).collect(),
             agreement: Agreement::of(function),
             function: function.clone(),
@@ -209,7 +209,7 @@ impl Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} on {}", location(self.path()), self.backend())
+        write!(f, "{} on {}", shown(self.path()), self.backend())
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::description::Description;
 use crate::difference::{difference_of_buckets, differences};
 use crate::error::Error;
-use crate::search::Found;
+use crate::search::Location;
 use coreml_spec::{Function, Interface, Package};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) struct OpenedModel {
     /// The manifest's name, for errors; the file's name where no types were generated.
     pub(crate) name: String,
     /// Where it is.
-    pub(crate) found: Found,
+    pub(crate) location: Location,
     /// Its inputs and outputs. A compiled model does not contain them: there it is the interface
     /// that the types were generated from.
     pub(crate) interface: Interface,
@@ -34,20 +34,20 @@ impl OpenedModel {
     /// Errors: [`Error::Interface`] names every difference.
     pub(crate) fn of_types(
         description: &Description,
-        found: Found,
+        location: Location,
         types: &Interface,
     ) -> Result<Self, Error> {
         let name = description.name;
-        let package = match &found {
-            Found::Folder(path) => Package::open(path),
-            Found::Embedded(files) => Package::from_embedded(files),
-            Found::Compiled(_) => {
+        let package = match &location {
+            Location::Package(path) => Package::open(path),
+            Location::Embedded(files) => Package::from_embedded(files),
+            Location::Compiled(_) => {
                 let (name, interface) = (name.to_owned(), types.clone());
-                return Ok(Self { name, found, interface, package: None });
+                return Ok(Self { name, location, interface, package: None });
             }
         };
         let package = package.map_err(|error| unreadable(name, error))?;
-        let opened = Self::of_package(name, found, package)?;
+        let opened = Self::of_package(name, location, package)?;
         opened.compare(types, description.function)?;
         Ok(opened)
     }
@@ -56,13 +56,13 @@ impl OpenedModel {
     pub(crate) fn read(path: &Path) -> Result<Self, Error> {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let package = Package::open(path).map_err(|error| unreadable(&name, error))?;
-        Self::of_package(&name, Found::Folder(path.to_owned()), package)
+        Self::of_package(&name, Location::Package(path.to_owned()), package)
     }
 
     /// Reads the interface of a package.
-    fn of_package(name: &str, found: Found, package: Package) -> Result<Self, Error> {
+    fn of_package(name: &str, location: Location, package: Package) -> Result<Self, Error> {
         let interface = package.interface().map_err(|error| unreadable(name, error))?;
-        Ok(Self { name: name.to_owned(), found, interface, package: Some(package) })
+        Ok(Self { name: name.to_owned(), location, interface, package: Some(package) })
     }
 
     /// Refuses a package that differs from the types.
@@ -79,7 +79,7 @@ impl OpenedModel {
         if differences.is_empty() {
             return Ok(());
         }
-        let location = location(self.found.path());
+        let location = shown(self.location.path());
         Err(Error::Interface { model: self.name.clone(), location, differences })
     }
 
@@ -106,7 +106,7 @@ impl OpenedModel {
             let source = format!(
                 "{} is a compiled model, which only Core ML runs: give the `.mlpackage` that it \
                  was compiled from",
-                location(self.found.path())
+                shown(self.location.path())
             );
             Error::Options { model: self.name.clone(), source: source.into() }
         })
@@ -119,8 +119,8 @@ impl OpenedModel {
     }
 }
 
-/// Returns the location of a model, for messages.
-pub(crate) fn location(path: Option<&Path>) -> String {
+/// Returns a location as messages show it.
+pub(crate) fn shown(path: Option<&Path>) -> String {
     path.map_or_else(|| EMBEDDED_LOCATION.to_owned(), |path| path.display().to_string())
 }
 

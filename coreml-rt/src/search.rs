@@ -63,9 +63,9 @@ impl Surroundings {
 
 /// Where a model is.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Found {
+pub(crate) enum Location {
     /// A package on disk.
-    Folder(PathBuf),
+    Package(PathBuf),
     /// The program itself.
     Embedded(EmbeddedFiles),
     /// A compiled model on disk, without its package. It fits the types because of its name, or
@@ -73,11 +73,11 @@ pub(crate) enum Found {
     Compiled(PathBuf),
 }
 
-impl Found {
+impl Location {
     /// Returns the folder of the model, or `None` when it is in the program.
     pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Self::Folder(path) | Self::Compiled(path) => Some(path),
+            Self::Package(path) | Self::Compiled(path) => Some(path),
             Self::Embedded(_) => None,
         }
     }
@@ -93,17 +93,17 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Looks at a path for whatever model is there.
-    fn look(&mut self, why: &str, path: PathBuf) -> Option<Found> {
+    fn look(&mut self, why: &str, path: PathBuf) -> Option<Location> {
         self.places.push(format!("{why}: {}", path.display()));
         if is_compiled(&path) {
-            return path.is_dir().then_some(Found::Compiled(path));
+            return path.is_dir().then_some(Location::Compiled(path));
         }
-        is_package(&path).then_some(Found::Folder(path))
+        is_package(&path).then_some(Location::Package(path))
     }
 
     /// Looks for a package, and at the same place for a compiled model of the content that the
     /// program was built with.
-    fn look_for_either(&mut self, why: &str, package: PathBuf) -> Option<Found> {
+    fn look_for_either(&mut self, why: &str, package: PathBuf) -> Option<Location> {
         let name = self.description.content_digest;
         let compiled =
             name.map(|name| package.with_file_name(name).with_extension(COMPILED_EXTENSION));
@@ -118,7 +118,7 @@ pub(crate) fn find(
     description: &Description,
     options: &LoadOptions,
     surroundings: &Surroundings,
-) -> Result<Found, Error> {
+) -> Result<Location, Error> {
     let mut search = Search { description, places: Vec::new() };
 
     if let Some(path) = options.chosen_path() {
@@ -148,7 +148,7 @@ pub(crate) fn find(
     }
 
     if let Some(files) = description.embedded {
-        return Ok(Found::Embedded(files()));
+        return Ok(Location::Embedded(files()));
     }
 
     if let Some(folder) = surroundings.executable.as_deref().and_then(Path::parent) {

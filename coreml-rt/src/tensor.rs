@@ -53,7 +53,8 @@ impl<T: Element, S: FixedShape> Tensor<T, S> {
     ///
     /// ```
     /// # use coreml_rt::{Fixed, Tensor};
-    /// let ramp = Tensor::<i32, (Fixed<2>, Fixed<3>)>::from_fn(|[row, column]| (10 * row + column) as i32);
+    /// type Ramp = Tensor<i32, (Fixed<2>, Fixed<3>)>;
+    /// let ramp = Ramp::from_fn(|[row, column]| (10 * row + column) as i32);
     /// assert_eq!(ramp.as_slice(), [0, 1, 2, 10, 11, 12]);
     /// ```
     pub fn from_fn(element: impl FnMut(S::Dims) -> T) -> Self {
@@ -113,7 +114,8 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     /// type Tokens = Tensor<i32, (Fixed<1>, Range<1, 512>)>;
     /// assert!(Tokens::from_vec_with_dims(vec![7; 9], [1, 9]).is_ok());
     /// let error = Tokens::from_vec_with_dims(vec![7; 600], [1, 600]).unwrap_err();
-    /// assert_eq!(error.to_string(), "dimension 1 of shape [1, 600] is 600, but it must be 1 to 512");
+    /// let message = "dimension 1 of shape [1, 600] is 600, but it must be 1 to 512";
+    /// assert_eq!(error.to_string(), message);
     /// ```
     ///
     /// Errors: [`ShapeError::Dimension`] when a size is out of its bounds, [`ShapeError::Length`]

@@ -94,7 +94,8 @@ impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
     /// ```
     /// use coreml_rt::{Fixed, Range, Tensor};
     ///
-    /// let given = Tensor::<f32, (Fixed<1>, Range<0, 4096>)>::from_vec_with_dims(vec![0.5; 3], [1, 3])?;
+    /// type Given = Tensor<f32, (Fixed<1>, Range<0, 4096>)>;
+    /// let given = Given::from_vec_with_dims(vec![0.5; 3], [1, 3])?;
     /// let taken = given.view().with_bounds::<(Fixed<1>, Range<1, 512>)>()?;
     /// assert_eq!(taken.dims(), [1, 3]);
     /// # Ok::<(), coreml_rt::ShapeError>(())

@@ -183,7 +183,10 @@ fn sizes_of_one_symbol_are_equal() {
         let error = predict(ids, mask).unwrap_err();
         let sizes = [("ids".to_owned(), 1, ids), ("mask".to_owned(), 0, mask)];
         assert!(
-            matches!(&error, Error::Shape(ShapeError::UnequalSizes { sizes: found }) if *found == sizes),
+            matches!(
+                &error,
+                Error::Shape(ShapeError::UnequalSizes { sizes: found }) if *found == sizes
+            ),
             "{error}"
         );
     }
@@ -194,8 +197,7 @@ fn sizes_of_one_symbol_are_equal() {
     // A shared tensor, a non-blocking prediction, and a batch with one wrong element.
     let shared = std::sync::Arc::new(Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros());
     let shared = TensorView::from(&shared);
-    let message =
-        |error: Error| assert!(error.to_string().contains("but have 3 and 1"), "{error}");
+    let message = |error: Error| assert!(error.to_string().contains("but have 3 and 1"), "{error}");
     message(masked.predict([&shared, &upright(1)], &mut []).unwrap_err());
     message(masked.predict_async([&line(3), &upright(1)], Both::default()).wait().unwrap_err());
     let batch: [[&dyn InputSlot; 2]; 2] = [[&line(2), &upright(2)], [&line(3), &upright(1)]];

@@ -57,8 +57,9 @@ fn out_dir() -> PathBuf {
         vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
     leave(&out_dir, "embedded.toml", single(embedded));
     leave(&out_dir, "drawing.toml", several(&["encoder", "decoder"]));
-    let message = "the model `pets` cannot be converted\n  --> python/pets.py:3: x = \
-        torch.foo(y)\n  try first: …";
+    let message = "the model `pets` cannot be converted\n  \
+        --> python/pets.py:3: x = torch.foo(y)\n  \
+        try first: …";
     leave(&out_dir, "failed.toml", failed(message, &[]));
     leave(
         &out_dir,

@@ -1,4 +1,4 @@
-//! Converts the models of each manifest whose size is asked for, unless the conversion cache has
+//! Converts the models of each manifest whose feature is enabled, unless the conversion cache has
 //! them.
 
 /// The sizes that a feature of the same name turns on.

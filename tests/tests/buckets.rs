@@ -10,7 +10,9 @@ use coreml_tests::UserCrate;
 /// older system, and embedded in the program.
 const MANIFEST: &str = r#"[defaults]
 source = { file = "python/encoder.py", entry = "encoder" }
-inputs.ids = { shape = [1, { min = 1, max = 16, symbol = "T" }], dtype = "int32", sample = { range = [0, 99] } }
+inputs.ids.shape = [1, { min = 1, max = 16, symbol = "T" }]
+inputs.ids.dtype = "int32"
+inputs.ids.sample = { range = [0, 99] }
 inputs.mask = { shape = [1, { min = 1, max = 16, symbol = "T" }], dtype = "int32" }
 
 [models.text]
@@ -28,7 +30,12 @@ embed = true
 [models.topic]
 source = { file = "python/encoder.py", entry = "topic" }
 classifier = { labels = ["sport", "news", "weather"] }
-buckets = { input = "ids", axis = 1, sizes = [8, 16], pad = 7, mask = "mask", share-weights = false }
+buckets.input = "ids"
+buckets.axis = 1
+buckets.sizes = [8, 16]
+buckets.pad = 7
+buckets.mask = "mask"
+buckets.share-weights = false
 "#;
 
 /// Attention over the real positions, and their mean.
@@ -95,14 +102,16 @@ fn main() -> Result<(), Error> {
     let mut apart = 0.0f32;
     for length in 1..=16 {
         let one = run!(text, models.text, length);
-        for (hidden, pooled) in [run!(older, models.older, length), run!(inside, models.inside, length)] {
+        let others = [run!(older, models.older, length), run!(inside, models.inside, length)];
+        for (hidden, pooled) in others {
             let pairs = one.0.iter().zip(&hidden).chain(one.1.iter().zip(&pooled));
             apart = pairs.map(|(a, b)| (a - b).abs()).fold(apart, f32::max);
         }
     }
     println!("same {}", apart < 0.01);
-    let names = |path: Option<&std::path::Path>| path.and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    println!("{:?} {:?} {:?}", names(models.text.path()), names(models.older.path()), models.inside.path());
+    let name = |path: Option<&std::path::Path>| Some(path?.file_name()?.to_str()?.to_owned());
+    let (text, older) = (name(models.text.path()), name(models.older.path()));
+    println!("{text:?} {older:?} {:?}", models.inside.path());
     println!("{:?}", all::text::Bucket::smallest(5));
     for length in [3, 12] {
         let ids = vec![length as i32; length];
@@ -111,8 +120,8 @@ fn main() -> Result<(), Error> {
         let best = output.class_label_probs.top(1);
         println!("{length}: {}", best[0].0 == output.class_label && best[0].1 > 1.0 / 3.0);
     }
-    let error = TensorView::<i32, (coreml_rt::Fixed<1>, coreml_rt::Range<1, 16>)>::from_slice_with_dims(&[0; 17], [1, 17]);
-    println!("{}", error.unwrap_err());
+    type Ids<'a> = TensorView<'a, i32, (coreml_rt::Fixed<1>, coreml_rt::Range<1, 16>)>;
+    println!("{}", Ids::from_slice_with_dims(&[0; 17], [1, 17]).unwrap_err());
     Ok(())
 }
 "#;

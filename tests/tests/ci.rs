@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
+use coreml_test_needs::needs;
 use coreml_tests::{Run, UserCrate, run, target, workspace};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -175,15 +176,10 @@ fn s3_server(python: &Path) -> (Server, String) {
     (server, format!("http://127.0.0.1:{port}"))
 }
 
+#[needs(s3)]
 #[test]
 fn shared_bucket() {
-    let Some(python) = std::env::var_os(S3_PYTHON) else {
-        println!(
-            "skipped: {S3_PYTHON} names no Python with moto; `pip install -r \
-            .ci/requirements-s3.txt` makes one"
-        );
-        return;
-    };
+    let python = std::env::var_os(S3_PYTHON).expect(S3_PYTHON);
     let (_server, url) = s3_server(Path::new(&python));
     let user = small("bucket-recipe");
     let manifest = std::fs::read_to_string(user.path("Cargo.toml")).expect("there is one");

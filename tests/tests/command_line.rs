@@ -123,7 +123,9 @@ fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     let sarif = json(&user, &["lint", "net.toml", "--sarif"]);
     let results = sarif["runs"][0]["results"].as_array().expect("there are results");
     let place = |result: &Value| result["locations"][0]["physicalLocation"].clone();
-    let physical = serde_json::json!({ "artifactLocation": { "uri": "python/net.py" }, "region": { "startLine": 12 } });
+    let physical = serde_json::json!({
+        "artifactLocation": { "uri": "python/net.py" }, "region": { "startLine": 12 }
+    });
     assert!(
         results.iter().any(|result| result["ruleId"] == "ANE021" && place(result) == physical),
         "{sarif}"

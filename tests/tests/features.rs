@@ -16,7 +16,9 @@ outputs.logits = { dtype = "float16" }
 
 [models.text]
 source = { file = "python/nets.py", entry = "text" }
-inputs.ids = { shape = [1, { min = 1, max = 32, default = 8, symbol = "T" }], dtype = "int32", sample = { range = [0, 15] } }
+inputs.ids.shape = [1, { min = 1, max = 32, default = 8, symbol = "T" }]
+inputs.ids.dtype = "int32"
+inputs.ids.sample = { range = [0, 15] }
 inputs.mask = { shape = [1, { min = 1, max = 32, default = 8, symbol = "T" }], dtype = "float32" }
 outputs.scores = { dtype = "float32" }
 
@@ -27,7 +29,11 @@ outputs.y = { dtype = "float32" }
 
 [models.photo]
 source = { file = "python/nets.py", entry = "photo" }
-inputs.picture = { image = { width = 6, height = 4, color = "bgr", mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225] } }
+inputs.picture.image.width = 6
+inputs.picture.image.height = 4
+inputs.picture.image.color = "bgr"
+inputs.picture.image.mean = [0.485, 0.456, 0.406]
+inputs.picture.image.std = [0.229, 0.224, 0.225]
 outputs.styled = { image = { color = "rgb" } }
 outputs.means = { dtype = "float32" }
 
@@ -137,16 +143,18 @@ fn main() -> Result<(), coreml_rt::Error> {
             ids: TensorView::from_slice_with_dims(&ids, [1, length])?,
             mask: TensorView::from_slice_with_dims(&mask, [1, length])?,
         };
-        let scores: Tensor<f32, (Fixed<1>, Range<1, 32>, Fixed<8>)> = models.text.predict(&input)?.scores;
+        type Scores = Tensor<f32, (Fixed<1>, Range<1, 32>, Fixed<8>)>;
+        let scores: Scores = models.text.predict(&input)?.scores;
         println!("scores {:?}", scores.dims());
     }
     // Broadcast, such a mask would give a result.
     let (ids, mask) = (Tensor::<i32, (Fixed<1>, Fixed<20>)>::zeros(), [1.0]);
-    let input =
-        text::Input { ids: ids.view().with_bounds()?, mask: TensorView::from_slice_with_dims(&mask, [1, 1])? };
+    let mask = TensorView::from_slice_with_dims(&mask, [1, 1])?;
+    let input = text::Input { ids: ids.view().with_bounds()?, mask };
     println!("{}", models.text.predict(&input).unwrap_err());
     let long = vec![5; 33];
-    println!("{}", TensorView::<i32, (Fixed<1>, Range<1, 32>)>::from_slice_with_dims(&long, [1, 33]).unwrap_err());
+    type Ids<'a> = TensorView<'a, i32, (Fixed<1>, Range<1, 32>)>;
+    println!("{}", Ids::from_slice_with_dims(&long, [1, 33]).unwrap_err());
 
     let ones = Tensor::<f32, (Fixed<1>, Fixed<16>)>::from_fn(|_| 1.0);
     let summed = models.choice.predict(&choice::Input { x: ones.view().into() })?.y;
@@ -155,13 +163,15 @@ fn main() -> Result<(), coreml_rt::Error> {
 
     let output = models.small.predict(&nets::small::Input { x: (&[[-128i8, -1, 0, 127]]).into() })?;
     let sign: Tensor<i8, (Fixed<1>, Fixed<4>)> = output.sign;
-    println!("small {:.2} {:?} {:?}", output.scaled.as_slice()[3], output.next.as_slice(), sign.as_slice());
+    let (scaled, next) = (output.scaled.as_slice()[3], output.next.as_slice());
+    println!("small {scaled:.2} {next:?} {:?}", sign.as_slice());
 
     // Red, green, blue, in any order of channels inside the model.
     let red: Vec<u8> = [255, 0, 0].repeat(6 * 4);
     let picture = ImageView::<Rgb, Fixed<6>, Fixed<4>>::from_rgb8(&red, 6, 4)?;
     let output = models.photo.predict(&photo::Input { picture })?;
-    let means: Vec<String> = output.means.as_slice().iter().map(|mean| format!("{mean:.2}")).collect();
+    let means = output.means.as_slice().iter().map(|mean| format!("{mean:.2}"));
+    let means: Vec<String> = means.collect();
     println!("means {} styled {:?}", means.join(" "), output.styled.pixel(5, 3));
     Ok(())
 }

@@ -97,10 +97,12 @@ fn main() -> Result<(), Error> {
     let mut last = None;
     for token in tokens.as_slice() {
         let token = Tensor::from([[*token]]);
-        last = Some(models.decoder.step.predict(&mut state, &step::Input { token: token.view() })?.logits);
+        let input = step::Input { token: token.view() };
+        last = Some(models.decoder.step.predict(&mut state, &input)?.logits);
     }
     let last = last.unwrap_or_else(|| whole.clone());
-    let apart = whole.as_slice().iter().zip(last.as_slice()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let pairs = whole.as_slice().iter().zip(last.as_slice());
+    let apart = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     println!("apart {}", apart < 0.02);
     let joined = weights(models.decoder.step.path());
     println!("{joined} {} {}", weights(models.alone.path()), weights(models.alone_too.path()));

@@ -2,6 +2,7 @@
 //!
 //! Owns: the output of the two searches. Must not: test compression or precision themselves.
 
+use coreml_test_needs::needs;
 use coreml_tests::{Run, UserCrate, run, target, workspace};
 use std::process::Command;
 
@@ -101,18 +102,9 @@ fn the_ladder_is_walked_and_the_manifest_stays_as_it_is() {
     coreml(&user, &["quantize", "--model", "laud"]).fails_with(&["`laud`", "loud, quiet"]);
 }
 
+#[needs(onnxruntime)]
 #[test]
 fn the_culprits_of_half_precision_are_found() {
-    if ["ORT_DYLIB_PATH", "VIRTUAL_ENV", "CONDA_PREFIX"]
-        .iter()
-        .all(|name| std::env::var_os(name).is_none())
-    {
-        println!(
-            "skipped: no ONNX Runtime; set ORT_DYLIB_PATH, or VIRTUAL_ENV to an environment that \
-            has it"
-        );
-        return;
-    }
     let user = crate_of("culprits");
     let quiet = coreml(&user, &["precision", "--model", "quiet"]).succeeds().stdout;
     assert!(quiet.contains("Half precision meets the target"), "{quiet}");

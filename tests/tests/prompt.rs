@@ -103,7 +103,12 @@ fn cache(given: &Given) -> Cache {
 }
 
 /// Runs one token.
-fn run(model: &step::Model, state: &mut step::State, token: i32, position: usize) -> Result<Vec<f32>, Error> {
+fn run(
+    model: &step::Model,
+    state: &mut step::State,
+    token: i32,
+    position: usize,
+) -> Result<Vec<f32>, Error> {
     let (token, position) = (Tensor::from([[token]]), Tensor::from([position as i32]));
     let input = step::Input { token: token.view(), position: position.view() };
     Ok(model.predict(state, &input)?.logits.into_vec())
@@ -120,13 +125,16 @@ fn main() -> Result<(), Error> {
             last = run(&models.step, &mut slow, *token, position)?;
         }
 
-        let output = models.prompt.predict(&prompt::Input { tokens: TensorView::from_slice_with_dims(&tokens, [1, length])? })?;
+        let tokens = TensorView::from_slice_with_dims(&tokens, [1, length])?;
+        let output = models.prompt.predict(&prompt::Input { tokens })?;
         let mut fast = models.step.new_state()?;
         fast.set_keys(cache(&output.keys).view())?;
         fast.set_values(cache(&output.values).view())?;
-        let mut pairs: Vec<(f32, f32)> = last.into_iter().zip(output.logits.as_slice()[32 * (length - 1)..].to_vec()).collect();
+        let first = output.logits.as_slice()[32 * (length - 1)..].to_vec();
+        let mut pairs: Vec<(f32, f32)> = last.into_iter().zip(first).collect();
         for position in length..length + 3 {
-            let (one, other) = (run(&models.step, &mut slow, 5, position)?, run(&models.step, &mut fast, 5, position)?);
+            let one = run(&models.step, &mut slow, 5, position)?;
+            let other = run(&models.step, &mut fast, 5, position)?;
             pairs.extend(one.into_iter().zip(other));
         }
         apart = pairs.into_iter().map(|(one, other)| (one - other).abs()).fold(apart, f32::max);

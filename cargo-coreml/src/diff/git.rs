@@ -4,7 +4,7 @@
 //! list of work trees.
 //! Flow: `revisions.rs` → [`Tree::of`] → git.
 
-use crate::Failure;
+use crate::failure::Failure;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -6,7 +6,8 @@
 //! [`coreml_spec::difference`], `parts.rs`.
 
 use super::git::Tree;
-use crate::{Failure, parts, selection, variant};
+use crate::failure::Failure;
+use crate::{parts, selection, variant};
 use coreml_build::{Context, Policy, Selection};
 use coreml_rt::LoadOptions;
 use coreml_spec::{

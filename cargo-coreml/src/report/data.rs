@@ -6,8 +6,8 @@
 mod comparison;
 mod operations;
 
-use crate::Failure;
-use crate::models::Model;
+use crate::failure::Failure;
+use crate::models::ModelPackage;
 use crate::quantize::Rung;
 use comparison::Parity;
 use coreml_lint::{Finding, Padding, RULES, Report};
@@ -93,7 +93,7 @@ struct WeightRow {
 /// What the page is made of.
 pub(super) struct Parts<'a> {
     /// The model.
-    pub(super) model: &'a Model,
+    pub(super) model: &'a ModelPackage,
     /// Its package.
     pub(super) package: &'a Package,
     /// What the rules say.
@@ -268,7 +268,7 @@ fn steps(conversion: &coreml_spec::ConversionReport) -> Vec<[String; 2]> {
 }
 
 /// Returns what converted the model, and what made the page.
-fn environment(model: &Model, parity: Option<&parity::Report>) -> Vec<[String; 2]> {
+fn environment(model: &ModelPackage, parity: Option<&parity::Report>) -> Vec<[String; 2]> {
     let versions = model.conversion.versions.iter();
     let mut rows: Vec<_> = versions
         .map(|(name, version)| [format!("converted with {name}"), version.clone()])

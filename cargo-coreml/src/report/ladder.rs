@@ -4,7 +4,7 @@
 //! Owns: reading it. Must not: convert or compare rungs; `quantize.rs` does.
 //! Flow: `report.rs` → [`read`] → `charts.js`.
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::quantize::Rung;
 use std::path::Path;
 

@@ -66,7 +66,8 @@ fn feature(name: &str, dims: &[usize]) -> FeatureDescription {
 pub(crate) fn make(folder: &Path) {
     let data = folder.join("Data/com.apple.CoreML");
     std::fs::create_dir_all(data.join("weights")).unwrap();
-    let manifest = r#"{"fileFormatVersion":"1.0.0","itemInfoEntries":{"A":{"path":"com.apple.CoreML/model.mlmodel"}},"rootModelIdentifier":"A"}"#;
+    let manifest = r#"{"fileFormatVersion":"1.0.0","rootModelIdentifier":"A",
+        "itemInfoEntries":{"A":{"path":"com.apple.CoreML/model.mlmodel"}}}"#;
     std::fs::write(folder.join("Manifest.json"), manifest).unwrap();
     let dims = [1, CHANNELS, 1, 64];
     let (activation, weight) = (tensor(&dims), tensor(&[CHANNELS, CHANNELS, 1, KERNEL]));

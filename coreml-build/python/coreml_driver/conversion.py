@@ -26,6 +26,7 @@ from coreml_driver import (
     functional,
     functions,
     inputs,
+    ladder,
     mil,
     operations,
     padding,
@@ -47,7 +48,7 @@ from coreml_driver.convert import OpSelector
 from coreml_driver.failures import Failure
 from coreml_driver.functions import Part
 from coreml_driver.lines import UserCode
-from coreml_driver.observation import Observed, copies, observe
+from coreml_driver.observation import CAPTURE_SAMPLES, Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
 from coreml_driver.proof import Proof, Subject
@@ -103,6 +104,7 @@ def convert(
         _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
         failure = diagnosis.explain(error, context, progress)
+        failure.advice = ladder.untried(failure.advice, (), None, False)
         failure.key = part.key(failure.key)
     recorded = inputs.spelled(inputs.RECORDER.files(folders, [job.output]), package_root)
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
@@ -127,6 +129,8 @@ class _Done:
     origins: Mapping[str, Origin] = field(default_factory=dict)
     #: What was proved; `None` where nothing was.
     proof: Proof | None = None
+    #: Ranges of integer inputs that the manifest does not say.
+    ranges: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def _finish(
@@ -181,6 +185,7 @@ def _finish(
             for part, _, function in done
             if function.proof is not None
         },
+        ranges={part.name or program.MAIN: function.ranges for part, _, function in done},
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -247,6 +252,11 @@ class _Conversion:
             observed.trimmed,
             converted.origins,
             converted.proof,
+            {
+                one.name: [int(bound) for bound in one.sample_range]
+                for one in observed.inputs
+                if one.guessed and one.sample_range is not None
+            },
         )
 
     def _load(self) -> torch.nn.Module:
@@ -282,6 +292,12 @@ class _Conversion:
             self.warnings.append(f"captured with torch.export, because {reason}")
             return converted, reason
         (method, failure), *others = failures
+        failure.advice = ladder.untried(
+            failure.advice,
+            [tried for tried, _ in failures],
+            self.model.target,
+            self.model.precision.float16,
+        )
         for other, also in others:
             failure.advice += (f'(With `capture = "{other}"` it fails too: {also.message})',)
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
@@ -306,7 +322,10 @@ class _Conversion:
                 flexible = any(declared.flexible for declared in self.model.inputs)
                 aliases.check(captured.program, flexible, self.context.user_code, line)
             largest = 0.0
-            for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
+            # What is left of the samples the proof executes on the package itself.
+            count = max(len(observed.choices) + 1, CAPTURE_SAMPLES)
+            verified = observed.runs[1 : count if self.model.proof else None]
+            for run, shape in zip(verified, observed.shapes[1:], strict=False):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         origins = Origins(captured.program, self.context.user_code)
@@ -314,7 +333,6 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
-            completion.following(),
             consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
@@ -393,7 +411,7 @@ class _Conversion:
         sizes = [shapes.elements(choice) / shapes.elements(choices[0]) for choice in choices]
         cases = [
             proof.of_run(
-                f"sample {number}" + (f" of {shown}" if shown else ""),
+                f"sample {number}" + (f" of {shown.replace('`', '')}" if shown else ""),
                 run,
                 sizes[number % len(choices)],
             )
@@ -402,7 +420,9 @@ class _Conversion:
         drawn = observed.runs[0].steps[0][0]
         inputs = observed.inputs
         declared = all(
-            one.sample_range is not None or one.image is not None or one.dtype == "int8"
+            (one.sample_range is not None and not one.guessed)
+            or one.image is not None
+            or one.dtype == "int8"
             for one in inputs
         )
         first = tuple(tuple(array.shape) for array in drawn.arrays)
@@ -410,4 +430,7 @@ class _Conversion:
             proof.Case(edge.name, (edge.sample,), edge=True, declared=declared)
             for edge in proof.edges(inputs, first, drawn)
         ]
+        if len(choices) == 1:
+            # The graph was captured with the first sample: what it has of that shows on another.
+            cases.insert(0, cases.pop(1))
         return cases[: len(choices)] + edges + cases[len(choices) :]

@@ -56,7 +56,8 @@ class Origins:
         """Parameters: `program` — the captured one, before coremltools has it in hands."""
         self._user_code = user_code
         self._program = program
-        self._nodes: dict[Any, Origin] = {}
+        #: By the captured node.
+        self.captured: dict[Any, Origin] = {}
         #: By the name of an operation's first output.
         self.operations: dict[str, Origin] = {}
         #: The captured node that each was made of: a name, or the number of an exported one.
@@ -70,7 +71,7 @@ class Origins:
         if operators.is_export(self._program):
             for number, node in enumerate(self._program.graph.nodes):
                 node.meta["debug_handle"] = number
-                self._nodes[number] = self._exported(node.meta)
+                self.captured[number] = self._exported(node.meta)
             yield
             return
         original = InternalTorchIRNode.from_torchscript_node.__func__
@@ -80,7 +81,7 @@ class Origins:
             made = original(cls, node, *arguments, **named)
             # The captured graph is read first; a translation may read graphs of its own later,
             # whose names can be the same.
-            self._nodes.setdefault(made.name, self._traced(node))
+            self.captured.setdefault(made.name, self._traced(node))
             return made
 
         InternalTorchIRNode.from_torchscript_node = classmethod(read)
@@ -99,7 +100,7 @@ class Origins:
         for operation in block.operations:
             names = operation.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_NAME)
             names = names or operation.scopes.get(ScopeSource.EXIR_DEBUG_HANDLE) or [None]
-            origin = self._nodes.get(names[-1])
+            origin = self.captured.get(names[-1])
             if origin is not None and operation.outputs and operation.op_type != "const":
                 self.operations[operation.outputs[0].name] = origin
                 self.nodes[operation.outputs[0].name] = names[-1]

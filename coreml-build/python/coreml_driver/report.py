@@ -29,6 +29,7 @@ def write(
     rewrites: dict[str, Any],
     origins: Mapping[str, Mapping[str, Any]],
     proofs: Mapping[str, Mapping[str, Any]],
+    ranges: Mapping[str, Mapping[str, Any]],
     times: dict[str, float],
     warnings: Sequence[str],
     versions: dict[str, str],
@@ -36,8 +37,8 @@ def write(
     """Write the report.
 
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
-    `origins` — by function and operation; `proofs` — by function, those that were proved; `times` —
-    seconds per stage.
+    `origins` — by function and operation; `proofs` — by function, those that were proved;
+    `ranges` — by function, of integer inputs without a declared one; `times` — seconds per stage.
     """
     counts = Counter(
         operation.type
@@ -62,6 +63,7 @@ def write(
         "capture": capture,
         "rewrites": rewrites,
         "proof": dict(proofs),
+        "ranges": {name: dict(own) for name, own in ranges.items() if own},
         "seconds": times,
         "warnings": list(warnings),
         "versions": versions,

@@ -2,7 +2,7 @@
 
 Owns: reading features from a specification, and the comparison.
 Must not: change the package.
-Flow: `convert` has written it -> `reread` -> `states.check_package`, `report`.
+Flow: `convert` has written it -> `reread` -> `states.check_package`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Owns: reading the two formats.
 Must not: capture: what was loaded goes the way of every other module.
-Flow: `source.load` -> here -> `prepare`.
+Flow: `source.load` -> here.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import coremltools as ct
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from coreml_driver import operations, translations
@@ -144,11 +145,23 @@ def test_fixes_work_on_inputs(package):
         "x.new_ones(2, 3) + x.swapaxes(0, 1).movedim(0, 1)"
     )
     for capture in ("trace", "export"):
-        assert package.convert(returning(body), capture=capture).converted
+        sample = package.convert(returning(body), capture=capture).sample
+        x = sample["in/x"]
+        expected = 2 * x * x + x + x + x / (abs(x) + 1) + 1.5 * x + x
+        np.testing.assert_allclose(sample["out/output"], expected, rtol=1e-5)
 
 
 def test_a_size_that_follows_the_input(package):
     inputs = {"x": {"shape": [1, {"min": 1, "max": 8, "default": 4}]}}
-    assert package.convert(
-        returning("x.new_ones(1, x.shape[1]) + x"), inputs=inputs, capture="trace"
-    ).converted
+    outcome = package.convert(
+        returning("x.new_ones(1, x.shape[1]) + x"),
+        inputs=inputs,
+        capture="trace",
+        parity={"samples": 3},
+    )
+    sizes = set()
+    for number in range(3):
+        sample = safetensors.numpy.load_file(outcome.output / f"samples/{number}.safetensors")
+        np.testing.assert_array_equal(sample["out/output"], 1 + sample["in/x"])
+        sizes.add(sample["in/x"].shape)
+    assert len(sizes) == 3

@@ -7,7 +7,7 @@
 //! Must not: know the keys of a table inside: each has a file of its own. Put what only concerns
 //! the Rust side (`embed`, `compute-units`, tolerances) into the table: it converts nothing.
 //! Flow: `completion.rs` reads a model's keys and adds what several of them make together;
-//! `fingerprint.rs` hashes the table, `driver.rs` sends it.
+//! `build/fingerprint.rs` hashes the table, `python/driver.rs` sends it.
 
 use super::buckets::{BUCKETS, BucketKeys, Buckets, buckets};
 use super::classifier::{CLASSIFIER, Classifier, classifier};

@@ -1,6 +1,7 @@
 //! What is converted, and what is not.
 
 use crate::package::{ONE, Package, TWO, build, cached, index, message, models, touch, tree};
+use crate::process::wait_for;
 use crate::stand_in::{CONVERT_ALL, StandIn};
 use coreml_build::{Context, ErrorKind, Policy};
 use coreml_spec::{FeatureKind, Outcome};
@@ -261,16 +262,20 @@ fn a_model_can_be_renamed_without_a_conversion() {
 #[test]
 fn where_locks_do_not_work_the_first_to_finish_wins() {
     let package = Package::new(&[("m.toml", ONE)]);
-    // As on a file system without locks: whoever comes second finds no lock that is held.
+    // As on a file system without locks: the second build finds no lock that is held. Neither goes
+    // on before both convert.
     let python = StandIn::new(&format!(
-        "rm -f {}/v1/locks/*\nsleep 0.7\n{CONVERT_ALL}",
+        "rm -f {}/v1/locks/*\ntouch \"$here/unlocked\"\n\
+         until [ \"$(wc -l < \"$here/starts\")\" -ge 2 ]; do sleep 0.02; done\n{CONVERT_ALL}",
         package.path("cache").display()
     ));
+    let unlocked = python.file("unlocked");
     let start = |n: u64| {
         let mut options = package.options(&python.python());
         options.out_dir = package.path(&format!("out{n}"));
+        let unlocked = unlocked.clone();
         std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(300 * n));
+            wait_for(|| n == 0 || unlocked.exists());
             build(options, "m.toml")
         })
     };

@@ -5,6 +5,7 @@ use crate::package::{ONE, Package, build, cached};
 use crate::remote::{NOWHERE, content, machine};
 use crate::stand_in::StandIn;
 use coreml_build::Remote;
+use coreml_test_needs::needs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,20 +22,18 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx, where there is one.
+    /// Starts nginx.
     ///
     /// Parameters: `more` — directives of the server; `$FOLDER` stands for the folder of its files.
-    fn start(more: &str) -> Option<Self> {
+    fn start(more: &str) -> Self {
         let places = [
             "/usr/sbin/nginx",
             "/usr/local/sbin/nginx",
             "/usr/bin/nginx",
             "/opt/homebrew/bin/nginx",
         ];
-        let Some(program) = places.into_iter().find(|program| Path::new(program).exists()) else {
-            println!("skipped: there is no nginx; on Debian and Ubuntu: apt install nginx-light");
-            return None;
-        };
+        let program = places.into_iter().find(|program| Path::new(program).exists());
+        let program = program.expect("nginx is at one of its places");
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let here = folder.path().display().to_string();
@@ -58,9 +57,8 @@ impl Nginx {
              access_log {here}/access.log;\n{temporary}{server}}}\n"
         );
         assert!(config.matches(&here).count() > 9, "everything is in its own folder: {config}");
-        if more.contains("ssl") && !certified(folder.path()) {
-            println!("skipped: there is no openssl to make a certificate");
-            return None;
+        if more.contains("ssl") {
+            certify(folder.path());
         }
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let process = Command::new(program)
@@ -82,7 +80,7 @@ impl Nginx {
             assert!(Instant::now() < deadline, "nginx does not start: {}", nginx.log("error.log"));
             std::thread::sleep(Duration::from_millis(20));
         }
-        Some(nginx)
+        nginx
     }
 
     /// Returns its URL with `credentials` such as `user:password@`.
@@ -108,9 +106,8 @@ fn recipe() -> String {
     page.split_once("```nginx\n").unwrap().1.split("```").next().unwrap().to_owned()
 }
 
-/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`;
-/// returns whether that worked.
-fn certified(folder: &Path) -> bool {
+/// Makes an authority of the team's own (`ca.pem`), and a certificate of it for `localhost`.
+fn certify(folder: &Path) {
     std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
     let commands = [
         "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=team -keyout ca-key.pem -out ca.pem",
@@ -118,10 +115,11 @@ fn certified(folder: &Path) -> bool {
         "x509 -req -in request.pem -CA ca.pem -CAkey ca-key.pem -CAcreateserial -days 2 -extfile \
         names -out cert.pem",
     ];
-    commands.iter().all(|command| {
-        let output = Command::new("openssl").args(command.split(' ')).current_dir(folder).output();
-        output.is_ok_and(|output| output.status.success())
-    })
+    for command in commands {
+        let mut openssl = Command::new("openssl");
+        let output = openssl.args(command.split(' ')).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 impl Drop for Nginx {
@@ -131,9 +129,10 @@ impl Drop for Nginx {
     }
 }
 
+#[needs(nginx)]
 #[test]
 fn one_machine_converts_and_the_others_fetch() {
-    let Some(nginx) = Nginx::start("") else { return };
+    let nginx = Nginx::start("");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let written = build(
         machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true),
@@ -153,9 +152,10 @@ fn one_machine_converts_and_the_others_fetch() {
     assert_eq!(content(&written), content(&read));
 }
 
+#[needs(nginx)]
 #[test]
 fn only_who_may_write_writes() {
-    let Some(nginx) = Nginx::start("") else { return };
+    let nginx = Nginx::start("");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     for (name, credentials) in [("nobody", ""), ("wrong", "user:wr0ng@")] {
         let refused = build(
@@ -173,9 +173,10 @@ fn only_who_may_write_writes() {
     assert!(!build(options, "m.toml").warnings.iter().any(|warning| warning.contains("t0ken")));
 }
 
+#[needs(nginx)]
 #[test]
 fn what_is_damaged_on_the_server_is_refused() {
-    let Some(nginx) = Nginx::start("") else { return };
+    let nginx = Nginx::start("");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     build(
         machine(&package, "writer", &python.python(), &nginx.url("user:s3cret@"), true),
@@ -192,9 +193,10 @@ fn what_is_damaged_on_the_server_is_refused() {
     assert!(fallback.warnings[0].contains("is not what it should be"), "{:?}", fallback.warnings);
 }
 
+#[needs(nginx)]
 #[test]
 fn a_server_that_was_stopped() {
-    let Some(nginx) = Nginx::start("") else { return };
+    let nginx = Nginx::start("");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let url = nginx.url("");
     drop(nginx);
@@ -207,13 +209,11 @@ fn a_server_that_was_stopped() {
     );
 }
 
+#[needs(nginx, openssl)]
 #[test]
 fn a_certificate_that_nobody_vouches_for() {
-    let Some(nginx) =
-        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;")
-    else {
-        return;
-    };
+    let nginx =
+        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let url = nginx.url("user:s3cret@").replace("http:", "https:");
     let fallback = build(machine(&package, "reader", &python.python(), &url, true), "m.toml");
@@ -228,6 +228,7 @@ fn a_certificate_that_nobody_vouches_for() {
 #[cfg(target_os = "linux")]
 const TRUSTING: [&str; 2] = ["COREML_BUILD_TEST_URL", "COREML_BUILD_TEST_FOLDER"];
 
+#[needs(nginx, openssl)]
 #[test]
 #[cfg(target_os = "linux")]
 fn a_certificate_of_the_team_s_own_authority() {
@@ -244,11 +245,8 @@ fn a_certificate_of_the_team_s_own_authority() {
         assert_eq!((cached(&read), read.warnings.as_slice()), (vec![true], &[] as &[String]));
         return;
     }
-    let Some(nginx) =
-        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;")
-    else {
-        return;
-    };
+    let nginx =
+        Nginx::start("ssl_certificate $FOLDER/cert.pem; ssl_certificate_key $FOLDER/key.pem;");
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     // What is there is written beside the server, which serves it.
     let location = nginx.data().display().to_string();

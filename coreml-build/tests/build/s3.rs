@@ -1,5 +1,5 @@
 //! The remote cache in a bucket of a real S3 server: moto, which `COREML_TEST_S3_PYTHON` can
-//! import. Without it the tests say so and stop.
+//! import.
 //!
 //! `s3_server.py` lets nobody in whose signature is not the one that AWS's own client library
 //! makes.
@@ -9,6 +9,7 @@ use crate::remote::{NOWHERE, content, machine};
 use crate::server::{Answer, Server};
 use crate::stand_in::StandIn;
 use coreml_build::{Build, Context, Options, Remote, Whereabouts};
+use coreml_test_needs::needs;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -42,15 +43,9 @@ struct Moto {
 }
 
 impl Moto {
-    /// Starts the server, where there is one.
-    fn start() -> Option<Self> {
-        let Some(python) = std::env::var_os(PYTHON) else {
-            println!(
-                "skipped: {PYTHON} names no Python with moto; `pip install -r \
-                .ci/requirements-s3.txt` makes one"
-            );
-            return None;
-        };
+    /// Starts the server.
+    fn start() -> Self {
+        let python = std::env::var_os(PYTHON).expect(PYTHON);
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build/s3_server.py");
         let mut command = Command::new(python);
         command.arg(script).args([BUCKET, ID, SECRET, TOKEN]).stdout(Stdio::piped());
@@ -61,7 +56,7 @@ impl Moto {
             .expect("the server says its port")
             .parse()
             .unwrap();
-        Some(Self { process, port, lines })
+        Self { process, port, lines }
     }
 
     /// Returns its URL.
@@ -140,9 +135,10 @@ fn assert_secret(package: &Package, build: &Build) {
     }
 }
 
+#[needs(s3)]
 #[test]
 fn one_machine_converts_and_the_others_fetch() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = Moto::start();
     let (package, python) = (Package::new(&[("m.toml", TWO)]), StandIn::converting());
     let written =
         build(options(&package, "writer", &python.python(), &moto.endpoint(), true), "m.toml");
@@ -165,9 +161,10 @@ fn one_machine_converts_and_the_others_fetch() {
     assert_secret(&package, &written);
 }
 
+#[needs(s3)]
 #[test]
 fn who_writes_first_wins() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = Moto::start();
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let endpoint = moto.endpoint();
     // As slow as each other, so that neither sees what the other stores.
@@ -197,9 +194,10 @@ fn who_writes_first_wins() {
     assert_eq!(cached(&read), [true]);
 }
 
+#[needs(s3)]
 #[test]
 fn keys_that_are_wrong_are_refused_and_not_told() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = Moto::start();
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let endpoint = moto.endpoint();
     let with = |name: &str, location: &str, variables: &[(&str, &str)]| {
@@ -262,9 +260,10 @@ fn keys_that_are_wrong_are_refused_and_not_told() {
     }
 }
 
+#[needs(s3)]
 #[test]
 fn a_profile_has_the_keys() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = Moto::start();
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let home = tempfile::tempdir().unwrap();
     std::fs::create_dir(home.path().join(".aws")).unwrap();
@@ -288,9 +287,10 @@ fn a_profile_has_the_keys() {
     assert_secret(&package, &written);
 }
 
+#[needs(s3)]
 #[test]
 fn models_are_pushed_and_pulled() {
-    let Some(moto) = Moto::start() else { return };
+    let moto = Moto::start();
     let (package, python) = (Package::new(&[("m.toml", ONE)]), StandIn::converting());
     let context = |name, write| {
         Context::new(options(&package, name, &python.python(), &moto.endpoint(), write))

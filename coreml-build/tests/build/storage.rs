@@ -6,6 +6,7 @@
 use crate::package::{ONE, Package, build, cached, message};
 use crate::stand_in::{CONVERT_ALL, StandIn, convert_all_after};
 use coreml_build::Options;
+use coreml_test_needs::needs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,11 +31,6 @@ fn inside(name: &str, mounts: &str) -> Option<PathBuf> {
         command.arg(std::env::current_exe().unwrap()).arg(name).env(INSIDE, folder.path());
         command.output()
     };
-    let possible = unshare("mount -t tmpfs none \"$1\"");
-    if !possible.as_ref().is_ok_and(|output| output.status.success()) {
-        println!("skipped: this system does not let tests mount file systems: {possible:?}");
-        return None;
-    }
     let output = unshare(&script).unwrap();
     assert!(
         output.status.success(),
@@ -65,6 +61,7 @@ fn assert_full(text: &str, cache: &Path) {
     assert_eq!(crate::package::entries_of(&cache.join("v1/tmp")).len(), 0, "nothing is left over");
 }
 
+#[needs(mounts)]
 #[test]
 fn a_full_disk() {
     let Some(cache) = inside("storage::a_full_disk", "mount -t tmpfs -o size=16k none \"$1\"")
@@ -75,6 +72,7 @@ fn a_full_disk() {
     assert_full(&message(&build(options(&package, &python, &cache), "m.toml")), &cache);
 }
 
+#[needs(mounts)]
 #[test]
 fn a_disk_that_is_full_after_the_conversion() {
     let mounts = "mount -t tmpfs -o size=1m none \"$1\"";
@@ -90,6 +88,7 @@ fn a_disk_that_is_full_after_the_conversion() {
     assert_eq!(cached(&build(options(&package, &python, &cache), "m.toml")), [false]);
 }
 
+#[needs(mounts)]
 #[test]
 fn a_disk_that_is_full_at_each_write() {
     let mounts = "mount -t tmpfs -o size=4k none \"$1\"";
@@ -140,6 +139,7 @@ fn a_disk_that_is_full_at_each_write() {
     }
 }
 
+#[needs(mounts)]
 #[test]
 fn a_read_only_cache_still_gives_hits() {
     let mounts = "mount -t tmpfs none \"$1\"";
@@ -157,6 +157,7 @@ fn a_read_only_cache_still_gives_hits() {
     assert_eq!(python.starts(), 1);
 }
 
+#[needs(mounts)]
 #[test]
 fn another_file_system_gets_copies() {
     use std::os::unix::fs::MetadataExt;

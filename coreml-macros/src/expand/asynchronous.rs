@@ -30,7 +30,10 @@ pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
         }
 
         impl ::coreml_rt::private::Outputs for Output {
-            fn slots(&mut self, with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot])) {
+            fn slots(
+                &mut self,
+                with: &mut dyn FnMut(&mut [&mut dyn ::coreml_rt::private::OutputSlot]),
+            ) {
                 with(&mut [#(&mut self.#outputs),*]);
             }
         }
@@ -65,7 +68,11 @@ fn stateless(model: &NamedModel<'_>) -> TokenStream {
 
         /// Does the same into an existing output, and returns it unless the prediction fails: large
         /// outputs are written in place.
-        pub fn predict_into_async(&self, input: &Input<'_>, output: Output) -> ::coreml_rt::Completion<Output> {
+        pub fn predict_into_async(
+            &self,
+            input: &Input<'_>,
+            output: Output,
+        ) -> ::coreml_rt::Completion<Output> {
             self.0.predict_async([#(&input.#inputs),*], output)
         }
 
@@ -88,7 +95,11 @@ fn stateful(model: &NamedModel<'_>) -> TokenStream {
     quote! {
         /// Starts one prediction and returns at once. The input is copied before; the states come
         /// back with the output, and are lost when the prediction fails.
-        pub fn predict_async(&self, state: State, input: &Input<'_>) -> ::coreml_rt::Completion<(State, Output)> {
+        pub fn predict_async(
+            &self,
+            state: State,
+            input: &Input<'_>,
+        ) -> ::coreml_rt::Completion<(State, Output)> {
             self.predict_into_async(state, input, Output::zeros())
         }
 

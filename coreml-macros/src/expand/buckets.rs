@@ -38,12 +38,18 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             }
 
             /// Finds all buckets and loads the smallest; the others are loaded on first use.
-            pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                ::core::result::Result::Ok(Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?))
+            pub fn load_with(
+                options: &::coreml_rt::LoadOptions,
+            ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                let model = ::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?;
+                ::core::result::Result::Ok(Self(model))
             }
 
             /// Loads a bucket now, unless it is loaded already, so that no prediction waits for it.
-            pub fn load_bucket(&self, bucket: Bucket) -> ::core::result::Result<(), ::coreml_rt::Error> {
+            pub fn load_bucket(
+                &self,
+                bucket: Bucket,
+            ) -> ::core::result::Result<(), ::coreml_rt::Error> {
                 self.0.load_bucket(bucket as usize)
             }
 
@@ -53,7 +59,10 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             }
 
             /// Runs the smallest bucket that the input fits into.
-            pub fn predict(&self, input: &Input<'_>) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+            pub fn predict(
+                &self,
+                input: &Input<'_>,
+            ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
                 let mut output = Output::zeros();
                 self.predict_into(input, &mut output)?;
                 ::core::result::Result::Ok(output)
@@ -104,7 +113,10 @@ fn descriptions(model: &NamedModel<'_>, paths: &Paths) -> (TokenStream, TokenStr
     }
     let constant = quote! {
         /// How the runtime finds, checks and loads each bucket.
-        static BUCKETS: [(::core::primitive::usize, ::coreml_rt::private::Description); #count] = [#rows];
+        static BUCKETS: [
+            (::core::primitive::usize, ::coreml_rt::private::Description);
+            #count
+        ] = [#rows];
     };
     (constant, functions)
 }
@@ -147,7 +159,9 @@ fn enumeration(model: &NamedModel<'_>) -> TokenStream {
 
             /// Returns the smallest bucket that takes `length`: the one that a prediction runs.
             /// Errors: no bucket takes it.
-            pub fn smallest(length: ::core::primitive::usize) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
+            pub fn smallest(
+                length: ::core::primitive::usize,
+            ) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
                 match length {
                     #(#ranges => ::core::result::Result::Ok(Self::#variants),)*
                     _ => ::core::result::Result::Err(::coreml_rt::ShapeError::NoBucket {

@@ -93,7 +93,11 @@ fn item(
                 dims: [usize; #rank],
             ) -> ::core::result::Result<Self, ::coreml_rt::ShapeError> {
                 match dims {
-                    #(#sizes => ::coreml_rt::TensorView::from_slice(elements).map(Self::#variants),)*
+                    #(
+                        #sizes => {
+                            ::coreml_rt::TensorView::from_slice(elements).map(Self::#variants)
+                        }
+                    )*
                     _ => ::core::result::Result::Err(::coreml_rt::ShapeError::NotEnumerated {
                         dims: ::std::vec::Vec::from(dims),
                         shapes: Self::SHAPES.iter().map(|shape| shape.to_vec()).collect(),
@@ -109,9 +113,16 @@ fn item(
         })*
 
         impl ::coreml_rt::private::InputSlot for #name<'_> {
-            fn feature<'s>(&'s self, default: ::coreml_rt::private::InputRef<'s>) -> ::coreml_rt::private::InputRef<'s> {
+            fn feature<'s>(
+                &'s self,
+                default: ::coreml_rt::private::InputRef<'s>,
+            ) -> ::coreml_rt::private::InputRef<'s> {
                 match self {
-                    #(Self::#variants(view) => ::coreml_rt::private::InputSlot::feature(view, default),)*
+                    #(
+                        Self::#variants(view) => {
+                            ::coreml_rt::private::InputSlot::feature(view, default)
+                        }
+                    )*
                 }
             }
         }

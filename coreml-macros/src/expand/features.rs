@@ -107,5 +107,8 @@ fn output(feature: &Feature) -> (TokenStream, TokenStream) {
 
 /// Returns whether the sizes of a tensor vary.
 fn is_flexible(feature: &Feature) -> bool {
-    matches!(&feature.kind, FeatureKind::MultiArray { shape, .. } if shape.flexibility != Flexibility::Fixed)
+    match &feature.kind {
+        FeatureKind::MultiArray { shape, .. } => shape.flexibility != Flexibility::Fixed,
+        _ => false,
+    }
 }

@@ -37,8 +37,11 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             }
 
             /// Finds and loads the model.
-            pub fn load_with(options: &::coreml_rt::LoadOptions) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                ::core::result::Result::Ok(Self(::coreml_rt::private::Model::load(&MODEL, options)?))
+            pub fn load_with(
+                options: &::coreml_rt::LoadOptions,
+            ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
+                let model = ::coreml_rt::private::Model::load(&MODEL, options)?;
+                ::core::result::Result::Ok(Self(model))
             }
 
             /// Runs the model once on zeros, so that the first prediction takes no longer than the
@@ -53,7 +56,9 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
 
             /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
             /// 17.4.
-            pub fn compute_plan(&self) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
+            pub fn compute_plan(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ComputePlan, ::coreml_rt::Error> {
                 self.0.compute_plan()
             }
         }
@@ -86,7 +91,10 @@ fn stateless(model: &NamedModel<'_>) -> TokenStream {
     let (inputs, outputs) = (&model.inputs, &model.outputs);
     quote! {
         /// Runs the model once.
-        pub fn predict(&self, input: &Input<'_>) -> ::core::result::Result<Output, ::coreml_rt::Error> {
+        pub fn predict(
+            &self,
+            input: &Input<'_>,
+        ) -> ::core::result::Result<Output, ::coreml_rt::Error> {
             let mut output = Output::zeros();
             self.predict_into(input, &mut output)?;
             ::core::result::Result::Ok(output)
@@ -130,7 +138,11 @@ fn stateful(model: &NamedModel<'_>) -> TokenStream {
             input: &Input<'_>,
             output: &mut Output,
         ) -> ::core::result::Result<(), ::coreml_rt::Error> {
-            self.0.predict_with_state(&mut state.0, [#(&input.#inputs),*], &mut [#(&mut output.#outputs),*])
+            self.0.predict_with_state(
+                &mut state.0,
+                [#(&input.#inputs),*],
+                &mut [#(&mut output.#outputs),*],
+            )
         }
     }
 }

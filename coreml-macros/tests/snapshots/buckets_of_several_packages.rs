@@ -62,9 +62,11 @@ Threads can share it; each prediction runs on its own.*/
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                ::core::result::Result::Ok(
-                    Self(::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?),
-                )
+                let model = ::coreml_rt::private::BucketedModel::load(
+                    &BUCKETS,
+                    options,
+                )?;
+                ::core::result::Result::Ok(Self(model))
             }
             /// Loads a bucket now, unless it is loaded already, so that no prediction waits for it.
             pub fn load_bucket(
@@ -348,9 +350,8 @@ Threads can share it; each prediction runs on its own.*/
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                ::core::result::Result::Ok(
-                    Self(::coreml_rt::private::Model::load(&MODEL, options)?),
-                )
+                let model = ::coreml_rt::private::Model::load(&MODEL, options)?;
+                ::core::result::Result::Ok(Self(model))
             }
             /// Runs the model once on zeros, so that the first prediction takes no longer than the
             /// others.

@@ -7,7 +7,7 @@
 
 use super::asynchronous::{Handler, answer};
 use super::failure::CoreMlError;
-use crate::search::Found;
+use crate::search::Location;
 use block2::RcBlock;
 use objc2::rc::Retained;
 use objc2::runtime::AnyClass;
@@ -35,10 +35,10 @@ const MODEL_PATH: &str = "@model_path/";
 ///
 /// Errors: [`CoreMlError::Unavailable`] on a system that cannot.
 pub(super) fn load(
-    found: &Found,
+    location: &Location,
     configuration: &MLModelConfiguration,
 ) -> Result<Retained<MLModel>, CoreMlError> {
-    let asset = asset(found)?;
+    let asset = asset(location)?;
     let (sender, receiver) = sync_channel(1);
     let handler: Handler<MLModel> =
         RcBlock::new(move |model: *mut MLModel, error: *mut NSError| {
@@ -67,7 +67,7 @@ struct SentModel(Retained<MLModel>);
 unsafe impl Send for SentModel {}
 
 /// Makes an asset of a package.
-fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
+fn asset(location: &Location) -> Result<Retained<MLModelAsset>, CoreMlError> {
     let blobs = NSMutableDictionary::<NSURL, NSData>::new();
     let mut specification = None;
     let mut enter = |name: &str, data: Retained<NSData>| {
@@ -86,11 +86,11 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
         }
         Ok::<(), CoreMlError>(())
     };
-    match found {
-        Found::Embedded(files) => {
+    match location {
+        Location::Embedded(files) => {
             files.iter().try_for_each(|(name, bytes)| enter(name, of_program(bytes)))?
         }
-        Found::Folder(package) => {
+        Location::Package(package) => {
             enter(
                 &format!("{CONTENT}{SPECIFICATION}"),
                 of_file(&package.join(CONTENT).join(SPECIFICATION))?,
@@ -103,7 +103,7 @@ fn asset(found: &Found) -> Result<Retained<MLModelAsset>, CoreMlError> {
             }
         }
         // A compiled model has none of these files; `loading.rs` loads it from its path.
-        Found::Compiled(_) => {}
+        Location::Compiled(_) => {}
     }
     let missing = || CoreMlError::Unexpected("a package without a specification".to_owned());
     let specification = specification.ok_or_else(missing)?;

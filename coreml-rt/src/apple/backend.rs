@@ -75,7 +75,7 @@ impl Backend for CoreMlBackend {
         let is_one_of_several = model.interface.functions.len() > 1;
         let source = Source {
             name: name.clone(),
-            found: model.found.clone(),
+            location: model.location.clone(),
             function: is_one_of_several.then(|| function.name.clone()),
             options: options.clone(),
         };

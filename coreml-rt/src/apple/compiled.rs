@@ -10,7 +10,7 @@
 //! compiled.
 
 use super::failure::CoreMlError;
-use crate::search::Found;
+use crate::search::Location;
 use coreml_spec::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 use std::fs;
 use std::io;
@@ -23,13 +23,13 @@ use std::path::{Path, PathBuf};
 /// model that was found compiled.
 /// Errors: [`CoreMlError::File`], and those of `root` and `compile`.
 pub(super) fn model(
-    found: &Found,
+    location: &Location,
     root: impl FnOnce() -> Result<PathBuf, CoreMlError>,
     compile: impl FnOnce(&Path) -> Result<PathBuf, CoreMlError>,
 ) -> Result<PathBuf, CoreMlError> {
-    match found {
-        Found::Compiled(model) => Ok(model.clone()),
-        Found::Folder(package) => {
+    match location {
+        Location::Compiled(model) => Ok(model.clone()),
+        Location::Package(package) => {
             let digest =
                 digest_of_folder(package).map_err(|error| file("read", package, &error))?;
             // An app may ship it. Its name is the digest of the content, so it is never stale.
@@ -40,7 +40,7 @@ pub(super) fn model(
                 kept(&root()?, &digest, || compile(package))
             }
         }
-        Found::Embedded(files) => {
+        Location::Embedded(files) => {
             let (root, digest) = (root()?, digest_of_files(files));
             kept(&root, &digest, || {
                 let package = Temporary::of(&root, &digest, "mlpackage");
@@ -149,16 +149,16 @@ mod tests {
 
     /// Calls [`super::model`] with a folder that is known.
     fn model(
-        found: &Found,
+        location: &Location,
         root: &Path,
         compile: impl FnOnce(&Path) -> Result<PathBuf, CoreMlError>,
     ) -> Result<PathBuf, CoreMlError> {
-        super::model(found, || Ok(root.to_owned()), compile)
+        super::model(location, || Ok(root.to_owned()), compile)
     }
 
     /// Finds a package in the program.
-    fn embedded(files: &[(&'static str, &'static [u8])]) -> Found {
-        Found::Embedded(files.to_vec())
+    fn embedded(files: &[(&'static str, &'static [u8])]) -> Location {
+        Location::Embedded(files.to_vec())
     }
 
     #[test]
@@ -176,11 +176,11 @@ mod tests {
         };
         let first = model(&embedded(FILES), &root, compile).unwrap();
         assert_eq!(fs::read(first.join("compiled")).unwrap(), b"model");
-        assert_eq!(model(&Found::Folder(package.clone()), &root, compile).unwrap(), first);
+        assert_eq!(model(&Location::Package(package.clone()), &root, compile).unwrap(), first);
         assert_eq!(runs.get(), 1);
 
         fs::write(package.join(FILES[1].0), b"other").unwrap();
-        let second = model(&Found::Folder(package.clone()), &root, compile).unwrap();
+        let second = model(&Location::Package(package.clone()), &root, compile).unwrap();
         assert_ne!(second, first);
         assert_eq!(fs::read(second.join("compiled")).unwrap(), b"other");
         assert_eq!(runs.get(), 2);
@@ -199,10 +199,10 @@ mod tests {
         fs::create_dir(&shipped).unwrap();
         let root = folder.path().join("compiled");
         let refuse = |_: &Path| Err(CoreMlError::Unexpected("not compiled here".to_owned()));
-        assert_eq!(model(&Found::Folder(package.clone()), &root, refuse).unwrap(), shipped);
+        assert_eq!(model(&Location::Package(package.clone()), &root, refuse).unwrap(), shipped);
         assert!(!root.exists());
         fs::write(package.join(FILES[1].0), b"other").unwrap();
-        assert!(model(&Found::Folder(package), &root, refuse).is_err());
+        assert!(model(&Location::Package(package), &root, refuse).is_err());
     }
 
     #[test]
@@ -210,14 +210,14 @@ mod tests {
         let refuse = |_: &Path| Err(CoreMlError::Unexpected("not compiled here".to_owned()));
         let none = || Err(CoreMlError::Unexpected("no folder is asked for".to_owned()));
         let path = PathBuf::from("/app/any name.mlmodelc");
-        assert_eq!(super::model(&Found::Compiled(path.clone()), none, refuse).unwrap(), path);
+        assert_eq!(super::model(&Location::Compiled(path.clone()), none, refuse).unwrap(), path);
         // Nor is one beside its package copied, wherever models are kept.
         let folder = tempfile::tempdir().unwrap();
         let package = folder.path().join("x.mlpackage");
         unpack(FILES, &package).unwrap();
         let shipped = folder.path().join(digest_of_files(FILES)).with_extension(COMPILED_EXTENSION);
         fs::create_dir(&shipped).unwrap();
-        assert_eq!(super::model(&Found::Folder(package), none, refuse).unwrap(), shipped);
+        assert_eq!(super::model(&Location::Package(package), none, refuse).unwrap(), shipped);
     }
 
     #[test]
@@ -247,7 +247,8 @@ mod tests {
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
 
         let missing = folder.path().join("missing.mlpackage");
-        let error = model(&Found::Folder(missing.clone()), &root, refuse).unwrap_err().to_string();
+        let error =
+            model(&Location::Package(missing.clone()), &root, refuse).unwrap_err().to_string();
         assert!(
             error.contains("missing.mlpackage") && error.contains("check the permissions"),
             "{error}"

@@ -9,7 +9,8 @@
 ///
 /// The source of a [`crate::Error`] on Apple's systems:
 /// ```ignore
-/// let cause = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<coreml_rt::CoreMlError>());
+/// let source = std::error::Error::source(&error);
+/// let cause = source.and_then(|source| source.downcast_ref::<coreml_rt::CoreMlError>());
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

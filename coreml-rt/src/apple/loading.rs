@@ -9,7 +9,7 @@
 use super::failure::CoreMlError;
 use super::{asset, compiled, configuration};
 use crate::options::{CompiledFolder, LoadOptions};
-use crate::search::Found;
+use crate::search::Location;
 use objc2::rc::Retained;
 use objc2_core_ml::{MLModel, MLModelConfiguration};
 use objc2_foundation::{
@@ -25,7 +25,7 @@ pub(super) struct Source {
     /// Its name, for Instruments, the system's log and errors.
     pub(super) name: String,
     /// The package, or the compiled model.
-    pub(super) found: Found,
+    pub(super) location: Location,
     /// The function to load; `None` for a package with only one.
     pub(super) function: Option<String>,
     /// How to load it.
@@ -37,8 +37,8 @@ impl Source {
     pub(super) fn load(&self) -> Result<Retained<MLModel>, CoreMlError> {
         let configuration = self.configuration()?;
         // Loading a compiled model writes no file anyway.
-        if self.options.is_in_memory() && !matches!(self.found, Found::Compiled(_)) {
-            return asset::load(&self.found, &configuration);
+        if self.options.is_in_memory() && !matches!(self.location, Location::Compiled(_)) {
+            return asset::load(&self.location, &configuration);
         }
         let url = self.compiled()?;
         // SAFETY: a URL and a configuration that nobody else changes.
@@ -58,7 +58,7 @@ impl Source {
     /// Returns the URL of the compiled model, which is compiled when that has not been done yet.
     pub(super) fn compiled(&self) -> Result<Retained<NSURL>, CoreMlError> {
         url(&compiled::model(
-            &self.found,
+            &self.location,
             || folder(self.options.chosen_compiled_folder()),
             compile,
         )?)

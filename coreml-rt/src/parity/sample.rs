@@ -98,8 +98,8 @@ impl Sample {
 
     /// Makes up inputs for a function: every input of its default size. There are no references.
     ///
-    /// Floats are a pattern from -1 to 1, integers 0, so that they are valid indices, and values of an
-    /// image 0 to 255.
+    /// Floats are a pattern from -1 to 1. Integers are 0, so that they are valid indices. Values of
+    /// an image are 0 to 255.
     pub(crate) fn made_up(function: &Function) -> Result<Self, Error> {
         let name = "(made up)".to_owned();
         let mut sample = Self { name, tensors: BTreeMap::new(), steps: None };

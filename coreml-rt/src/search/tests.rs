@@ -46,24 +46,24 @@ fn places_are_tried_in_order() {
         find(description, &options, &surroundings).unwrap()
     };
 
-    assert_eq!(found(&description, LoadOptions::new()), Found::Folder(built));
+    assert_eq!(found(&description, LoadOptions::new()), Location::Package(built));
     let beside = package(&root.join("bin/encoder.mlpackage"));
-    assert_eq!(found(&description, LoadOptions::new()), Found::Folder(beside));
+    assert_eq!(found(&description, LoadOptions::new()), Location::Package(beside));
     description.embedded = Some(|| vec![("Manifest.json", b"{}")]);
     assert_eq!(
         found(&description, LoadOptions::new()),
-        Found::Embedded(vec![("Manifest.json", b"{}")])
+        Location::Embedded(vec![("Manifest.json", b"{}")])
     );
     let preferred = package(&root.join("override/encoder.mlpackage"));
-    assert_eq!(found(&description, LoadOptions::new()), Found::Folder(preferred));
+    assert_eq!(found(&description, LoadOptions::new()), Location::Package(preferred));
     let chosen = package(&root.join("chosen/encoder.mlpackage"));
     assert_eq!(
         found(&description, LoadOptions::new().path(&chosen)),
-        Found::Folder(chosen.clone())
+        Location::Package(chosen.clone())
     );
     assert_eq!(
         found(&description, LoadOptions::new().path(root.join("chosen"))),
-        Found::Folder(chosen)
+        Location::Package(chosen)
     );
 }
 
@@ -74,7 +74,7 @@ fn an_app_has_resources() {
     let resource = package(&root.path().join("Whisper.app/Contents/Resources/encoder.mlpackage"));
     let found =
         find(&description("/nowhere"), &LoadOptions::new(), &process(None, &executable)).unwrap();
-    assert_eq!(found, Found::Folder(resource));
+    assert_eq!(found, Location::Package(resource));
 }
 
 #[test]
@@ -161,20 +161,20 @@ fn compiled_models_of_the_content_are_found_where_packages_are() {
     // Later places first: each is preferred to those before.
     for folder in ["out", "X.app/Contents/Resources", "X.app/Contents/MacOS", "override"] {
         let alone = compiled(&root.join(folder).join("0123.mlmodelc"));
-        assert_eq!(found(LoadOptions::new()).unwrap(), Found::Compiled(alone));
+        assert_eq!(found(LoadOptions::new()).unwrap(), Location::Compiled(alone));
     }
     // In one place the package comes first.
     let package = package(&root.join("override/encoder.mlpackage"));
-    assert_eq!(found(LoadOptions::new()).unwrap(), Found::Folder(package));
+    assert_eq!(found(LoadOptions::new()).unwrap(), Location::Package(package));
 
     let chosen = compiled(&root.join("chosen/0123.mlmodelc"));
     assert_eq!(
         found(LoadOptions::new().path(root.join("chosen"))).unwrap(),
-        Found::Compiled(chosen)
+        Location::Compiled(chosen)
     );
     // By its path any name will do.
     let named = compiled(&root.join("chosen/any name.mlmodelc"));
-    assert_eq!(found(LoadOptions::new().path(&named)).unwrap(), Found::Compiled(named));
+    assert_eq!(found(LoadOptions::new().path(&named)).unwrap(), Location::Compiled(named));
     let error =
         found(LoadOptions::new().path(root.join("chosen/none.mlmodelc"))).unwrap_err().to_string();
     assert!(error.contains("LoadOptions::path: ") && error.contains("none.mlmodelc"), "{error}");

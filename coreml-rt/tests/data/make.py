@@ -2,7 +2,7 @@
 
 Owns: the content of `packages/`. Must not: run in a test; the packages are committed.
 Flow: `python make.py` with torch 2.7.0, coremltools 9.0 and safetensors rewrites `packages/`;
-`fixture.rs` lays them out as a build would.
+`fixture/mod.rs` lays them out as a build would.
 """
 
 import json

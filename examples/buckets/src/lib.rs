@@ -1,12 +1,13 @@
 //! Finds brackets without a partner, in texts of any length up to 64 characters, with a PyTorch
 //! model of three fixed sizes.
 //!
-//! Owns: the generated types, and what a text is to the model. Must not: print, read files.
-//! Flow: `build.rs` converts `brackets.toml` → the attribute below makes types of it → `main.rs`
+//! Owns: the generated types, and how a text becomes the model's input. Must not: print, read
+//! files.
+//! Flow: `build.rs` converts `brackets.toml` → the attribute below generates its types → `main.rs`
 //! checks texts.
 //!
-//! Neither the sizes nor the mask are seen here: the input has the text's own length, and so has
-//! the output. Other sizes in the manifest change no line of this file.
+//! Neither the sizes nor the mask are visible here: input and output have the text's own length.
+//! Other sizes in the manifest change no line of this file.
 
 use coreml_rt::{Error, TensorView};
 
@@ -18,7 +19,7 @@ pub mod brackets {}
 pub struct Verdict {
     /// The probability of each character to be a bracket without a partner.
     pub unmatched: Vec<f32>,
-    /// The probability that there is none.
+    /// The probability that every bracket has a partner.
     pub balanced: f32,
 }
 
@@ -41,7 +42,7 @@ pub fn characters(text: &str) -> Vec<i32> {
 
 #[cfg(test)]
 mod tests {
-    //! Texts without waiting, and many at a time.
+    //! Non-blocking predictions, and batches.
 
     use super::*;
     use brackets::checker::{Input, Model};

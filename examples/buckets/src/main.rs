@@ -1,9 +1,8 @@
-//! Marks the brackets without a partner in texts of any length, and measures what buckets are
-//! worth.
+//! Marks the brackets without a partner in texts of any length, and measures what buckets save.
 //!
-//! Owns: what is printed. Must not: know Python, Core ML or an engine.
-//! Flow: `lib.rs` runs the model; this program shows what it says of texts that training never saw,
-//! or of those that are given as arguments.
+//! Owns: the output. Must not: know Python, Core ML or an engine.
+//! Flow: `lib.rs` runs the model; this program shows its results for texts that were not in the
+//! training set, or for those of the command line.
 
 use buckets::brackets::{checker, longest};
 use buckets::{Verdict, characters, check};
@@ -12,7 +11,7 @@ use safetensors::SafeTensors;
 use std::error::Error;
 use std::time::Instant;
 
-/// Texts that are shown when none is given.
+/// Texts that are shown by default.
 const TEXTS: [&str; 3] = ["(a+b", "2*(x+(y-1))", "((a+b)*(c-(x*3))+(y)))-(12*(z+1"];
 
 /// How often all texts are checked, when times are measured.
@@ -25,7 +24,7 @@ const MARKED: f32 = 0.5;
 struct Sample {
     /// The text.
     text: String,
-    /// What PyTorch says, from the text as it is.
+    /// PyTorch's result, from the text without padding.
     pytorch: Verdict,
     /// Which brackets have no partner in truth.
     truth: Vec<bool>,

@@ -1,13 +1,13 @@
-//! Sentence embeddings: what a text means, as 384 numbers of length 1; texts of like meaning have
-//! vectors that point alike.
+//! Sentence embeddings: the meaning of a text as 384 numbers of length 1; texts of similar meaning
+//! have vectors of similar direction.
 //!
 //! Owns: the generated types, and how a text becomes tokens and a vector. Must not: print; know
 //! which sizes are converted.
-//! Flow: `build.rs` converts `embed.toml` → the attribute below makes types of it → `main.rs`
+//! Flow: `build.rs` converts `embed.toml` → the attribute below generates its types → `main.rs`
 //! searches sentences.
 //!
 //! The weights are published ones, those of sentence-transformers/all-MiniLM-L6-v2. Neither the
-//! sizes of `embed.toml` nor the mask are seen here: the input has the text's own length.
+//! sizes of `embed.toml` nor the mask are visible here: the input has the text's own length.
 
 mod words;
 

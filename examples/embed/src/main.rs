@@ -1,8 +1,8 @@
 //! Searches sentences by meaning, and measures how well and how fast that works.
 //!
-//! Owns: what is printed. Must not: know Python, Core ML, an engine or tokens.
-//! Flow: `lib.rs` makes the vectors; this program compares those of the sentences with that of each
-//! query.
+//! Owns: the output. Must not: know Python, Core ML, an engine or tokens.
+//! Flow: `lib.rs` computes the vectors; this program compares those of the sentences with that of
+//! each query.
 
 use coreml_rt::LoadOptions;
 use embed::{Embedder, nearest};
@@ -10,10 +10,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// The sentences that are searched when no file is given, each behind its topic and a tab.
+/// The sentences that are searched by default, each after its topic and a tab.
 const SENTENCES: &str = include_str!("../data/sentences.txt");
 
-/// What is searched for when no query is given, in the same form.
+/// The default queries, in the same form.
 const QUERIES: &str = include_str!("../data/queries.txt");
 
 /// How many sentences are shown for a query.

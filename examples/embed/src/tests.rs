@@ -1,6 +1,6 @@
 //! Tests: tokens and vectors against those of the package's own Python code, and search.
 //!
-//! `data/vectors.safetensors` holds what sentence-transformers makes of some texts
+//! `data/vectors.safetensors` holds the results of sentence-transformers for some texts
 //! (`python/vectors.py`).
 
 use super::*;

@@ -1,8 +1,8 @@
-//! Text to tokens: the tokenizer that the encoder was trained with, made from its vocabulary by the
-//! crate `tokenizers`.
+//! Text to tokens: the tokenizer that the encoder was trained with, built from its vocabulary by
+//! the crate `tokenizers`.
 //!
 //! Owns: the parts of that tokenizer and their settings. Must not: know the network.
-//! Flow: `lib.rs` asks for the tokens of each text.
+//! Flow: `lib.rs` → here, for the tokens of each text.
 
 use std::error::Error;
 use tokenizers::models::wordpiece::WordPiece;

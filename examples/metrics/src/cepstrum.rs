@@ -12,7 +12,7 @@ const FRAME: usize = 512;
 /// Samples from one frame to the next, 8 ms.
 const HOP: usize = 128;
 
-/// Mel bands, which lie between 0 and 8000 Hz.
+/// Mel bands between 0 and 8000 Hz.
 const BANDS: usize = 40;
 
 /// Cepstral coefficients that are compared; the one before them, the loudness, is not.

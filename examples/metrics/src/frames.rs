@@ -23,7 +23,7 @@ pub(crate) fn power_spectra(
         for ((value, sample), weight) in frame.iter_mut().zip(samples).zip(window) {
             *value = sample * weight;
         }
-        // The buffers were made by the transform itself, so their lengths are right.
+        // The transform itself made the buffers, so their lengths are right.
         if transform.process(&mut frame, &mut spectrum).is_ok() {
             powers.push(spectrum.iter().map(|bin| bin.norm_sqr()).collect());
         }

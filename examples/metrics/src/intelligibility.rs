@@ -37,7 +37,7 @@ const SEGMENT: usize = 30;
 /// Decibels below the loudest frame from which on a frame is silence.
 const DYNAMIC_RANGE: f64 = 40.0;
 
-/// How far a band may stand out before it is clipped, in decibels.
+/// How far a band may exceed the reference before it is clipped, in decibels.
 const CLIP: f64 = 15.0;
 
 /// Keeps logarithms and quotients finite.
@@ -153,7 +153,7 @@ fn resampled(signal: &[f64]) -> Vec<f64> {
     taps.iter_mut().for_each(|tap| *tap *= gain);
     let length = (signal.len() * UP).div_ceil(DOWN);
     let sample = |at: usize| {
-        // Behind zeros stuffed between the samples, the filter's middle stands at `at * DOWN`.
+        // After zeros are inserted between the samples, the filter's middle is at `at * DOWN`.
         let middle = at * DOWN + half;
         let first = (at * DOWN).saturating_sub(half).div_ceil(UP);
         let last = (middle / UP).min(signal.len().saturating_sub(1));

@@ -1,5 +1,4 @@
-//! What the speech examples are judged by: the tasks' own metrics instead of differences of single
-//! numbers.
+//! Metrics of the speech examples: those of the tasks instead of differences of single numbers.
 //!
 //! Owns: word error rate ([`wer`]), mel cepstral distortion ([`mcd`]), STOI ([`stoi`]), PESQ
 //! ([`pesq()`]) and PSNR ([`psnr`]).
@@ -50,7 +49,7 @@ impl std::fmt::Display for MetricError {
                 write!(
                     f,
                     "the signals have {reference} and {other} samples: cut or pad one to the \
-                    other's length"
+                     other's length"
                 )
             }
             Self::TooShort { needs } => {

@@ -1,8 +1,7 @@
-//! A metric as a manifest's `parity.metric` asks for it: it reads what a model gave, and prints one
+//! A metric for a manifest's `parity.metric`: it reads the outputs of a model, and prints one
 //! figure.
 //!
-//! Owns: the command line, and reading the comparison. Must not: compute a metric: `lib.rs` has
-//! them.
+//! Owns: the command line, and reading the comparison. Must not: compute a metric: `lib.rs` does.
 //! Flow: `coreml_rt::parity` writes `COREML_COMPARISON` and runs this → the figure of the worst
 //! sample.
 
@@ -12,15 +11,15 @@ use speech_metrics::{MetricError, mcd, pesq, psnr, stoi};
 use std::error::Error;
 use std::path::PathBuf;
 
-/// What is said after the options.
+/// What `--help` prints after the options.
 const EXAMPLES: &str = "\
-Each sample is judged by itself, and the figure of the worst one is printed. Samples that are too \
-short to be judged are passed
-over, and it is an error when none is left.
+Each sample is judged by itself, and the figure of the worst one is printed. Samples that are too
+short to be judged are left out; if none is left, the command fails.
 
-Examples, in a manifest:
-  parity = { psnr = 0.0, metric = \"cargo run --quiet --release -p speech-metrics -- mcd samples\", at-most = 0.2 }
-  parity = { psnr = 0.0, metric = \"cargo run --quiet --release -p speech-metrics -- stoi samples\", at-least = 0.99 }";
+Example, in a manifest:
+  parity = { psnr = 0.0, metric = \"speech-metrics mcd samples\", at-most = 0.2 }
+
+In this repository the command is `cargo run --quiet --release -p speech-metrics -- mcd samples`.";
 
 /// Judges an output of a model, a sound of 16 kHz, by PyTorch's.
 #[derive(Debug, Parser)]
@@ -31,7 +30,7 @@ struct Arguments {
     metric: Metric,
     /// The output's name
     output: String,
-    /// What the model gave and should give; the file that COREML_COMPARISON names without it
+    /// The model's outputs and the expected ones; default: the file in COREML_COMPARISON
     #[arg(long, value_name = "FILE.safetensors")]
     comparison: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@
 use crate::{MetricError, same_length};
 
 /// Returns the wideband PESQ score of a signal (P.862.2) as a mean opinion score, MOS-LQO: 1.0 is
-/// bad, and from 4.5 on nobody tells it from the reference.
+/// bad, and from 4.5 on listeners hear no difference from the reference.
 ///
 /// Errors: a signal shorter than a quarter of a second, or without speech.
 pub fn pesq(reference: &[f32], other: &[f32]) -> Result<f32, MetricError> {

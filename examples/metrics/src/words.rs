@@ -1,4 +1,4 @@
-//! Word error rate: how many words a transcript has wrong, of all that were said.
+//! Word error rate: the share of wrong words in a transcript.
 //!
 //! Owns: the normalisation of texts and the count of edits. Must not: know where texts come from.
 //! Flow: `lib.rs` → here.
@@ -12,7 +12,7 @@ pub struct Edits {
     pub substitutions: usize,
     /// Words of the reference that are missing.
     pub deletions: usize,
-    /// Words that nobody said.
+    /// Words that are not in the reference.
     pub insertions: usize,
     /// Words of the reference.
     pub words: usize,
@@ -34,7 +34,7 @@ impl Edits {
     /// Returns the edits for each word of the reference: 0.0 is perfect, and insertions may make it
     /// more than 1.0.
     ///
-    /// Returns: 0.0 where neither text has a word, and infinity where the reference alone has none.
+    /// Returns: 0.0 if neither text has a word, and infinity if only the transcript has one.
     pub fn rate(self) -> f64 {
         if self.total() == 0 { 0.0 } else { self.total() as f64 / self.words as f64 }
     }

@@ -1,7 +1,7 @@
 //! Compares every metric with the Python package that papers use.
 //!
-//! Owns: the comparison. Must not: compute a reference: `data/references.py` did, and says with
-//! which versions.
+//! Owns: the comparison. Must not: compute a reference: `data/references.py` did, and records the
+//! versions.
 
 #![expect(clippy::unwrap_used, reason = "this file is tests")]
 

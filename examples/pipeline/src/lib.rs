@@ -2,10 +2,10 @@
 //! again without the noise.
 //!
 //! Owns: the generated types, and the chain of the two. Must not: print, read files.
-//! Flow: `build.rs` converts `restore.toml` → the attribute below makes types of it → `main.rs`
+//! Flow: `build.rs` converts `restore.toml` → the attribute below generates its types → `main.rs`
 //! restores noisy digits.
 //!
-//! The decoder takes what the encoder returns, and rustc knows it. An image has another shape than
+//! The decoder takes what the encoder returns, and rustc checks it. An image has another shape than
 //! a code, so this does not compile (`tests/compile_errors.rs` reads the message):
 //!
 //! ```compile_fail
@@ -13,7 +13,8 @@
 //!
 //! let models = Models::load()?;
 //! let image = coreml_rt::Tensor::<f32, pipeline::Image>::zeros();
-//! let restored = models.decoder.predict(&decoder::Input { code: image.view() })?; // expected 24 numbers, found an image
+//! // Expected 24 numbers, found an image:
+//! let restored = models.decoder.predict(&decoder::Input { code: image.view() })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
@@ -39,7 +40,7 @@ pub fn restored(
 
 #[cfg(test)]
 mod tests {
-    //! The pair without waiting.
+    //! Non-blocking predictions of the pair.
 
     use super::*;
     use coreml_rt::LoadOptions;

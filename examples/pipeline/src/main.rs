@@ -1,9 +1,9 @@
-//! Removes the noise from handwritten digits with two PyTorch models that `cargo build` made Rust
-//! types of.
+//! Removes the noise from handwritten digits with two PyTorch models that `cargo build` turned into
+//! Rust types.
 //!
-//! Owns: what is printed. Must not: know Python, Core ML or an engine.
-//! Flow: `lib.rs` runs the two models; this program shows what they do to images that training
-//! never saw.
+//! Owns: the output. Must not: know Python, Core ML or an engine.
+//! Flow: `lib.rs` runs the two models; this program shows their results for images that were not in
+//! the training set.
 
 use pipeline::restore::Models;
 use safetensors::SafeTensors;

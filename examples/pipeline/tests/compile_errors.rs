@@ -1,8 +1,8 @@
-//! A wrong shape between two models is an error of rustc: the message is compared with the one kept
-//! in `ui/`.
+//! A wrong shape between two models is an error of rustc: the message is compared with the one in
+//! `ui/`.
 //!
-//! Owns: the misuse that the types prevent. Run with `TRYBUILD=overwrite` after a change of rustc's
-//! wording.
+//! Owns: the misuse that the types prevent. Run with `TRYBUILD=overwrite` when rustc's wording
+//! changes.
 
 #[test]
 fn a_wrong_shape_does_not_compile() {

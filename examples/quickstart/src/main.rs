@@ -1,7 +1,7 @@
-//! Tells handwritten digits apart with a PyTorch model that `cargo build` made a Rust type of.
+//! Recognises handwritten digits with a PyTorch model that `cargo build` turned into a Rust type.
 //!
 //! Owns: the measurements that the program prints. Must not: know Python, Core ML or an engine.
-//! Flow: `build.rs` converts `digits.toml` → the attribute below makes types of it → this program
+//! Flow: `build.rs` converts `digits.toml` → the attribute below generates its types → this program
 //! predicts the test split.
 
 mod drawing;
@@ -23,9 +23,9 @@ const ROUNDS: usize = 10;
 
 /// What a pass over the test split showed.
 struct Measured {
-    /// Images whose digit the model names.
+    /// Images whose digit the model recognises.
     correct: usize,
-    /// Images whose digit PyTorch names.
+    /// Images whose digit PyTorch recognises.
     pytorch_correct: usize,
     /// The largest difference between a probability and PyTorch's.
     largest_difference: f32,
@@ -93,7 +93,7 @@ fn measure(model: &Model, examples: &[Example]) -> Result<Measured, Box<dyn Erro
     Ok(measured)
 }
 
-/// Returns the number that a label stands for; rustc knows that no class is forgotten.
+/// Returns the number of a label; rustc checks that no class is missing.
 fn digit(label: Label) -> u8 {
     match label {
         Label::Zero => 0,

@@ -1,4 +1,4 @@
-//! The digits that training never saw, with what PyTorch makes of them.
+//! The digits that were not in the training set, with PyTorch's results for them.
 //!
 //! Owns: `data/test.safetensors`, which `python/train.py` wrote. Must not: know the model.
 //! Flow: `main.rs` reads it once and predicts each image.

@@ -1,7 +1,6 @@
 //! Phonemes to frames of a spectrogram: the encoder once, then the decoder step by step.
 //!
-//! Owns: durations, what the decoder is told at each step, its state. Must not: know texts or
-//! sound.
+//! Owns: durations, the decoder's inputs at each step, its state. Must not: know texts or sound.
 //! Flow: [`crate::Speaker`] → here, one [`Utterance`] for a phrase; `stream.rs` takes its frames as
 //! they come.
 
@@ -18,7 +17,7 @@ const GROUP: usize = 4;
 /// Steps that the decoder's caches have room for.
 const STEPS: usize = 64;
 
-/// Numbers that the encoder gives for each phoneme.
+/// Numbers that the encoder returns for each phoneme.
 const ENCODED: usize = 64;
 
 /// A phrase that is being said.

@@ -1,6 +1,7 @@
-//! What can go wrong between a text and its sound.
+//! Errors between a text and its sound.
 //!
-//! Owns: [`Error`]. Flow: every other file returns it; `main.rs` prints it.
+//! Owns: [`Error`].
+//! Flow: every other file returns it; `main.rs` prints it.
 
 use std::fmt;
 
@@ -9,8 +10,8 @@ use std::fmt;
 pub enum Error {
     /// A model could not be loaded or run.
     Model(coreml_rt::Error),
-    /// The text has words that the voice was not trained on, or none at all; the message says which
-    /// it knows.
+    /// The text has words that the voice was not trained on, or no words; the message lists the
+    /// known ones.
     Text(String),
     /// A phrase lasts longer than the decoder has steps for.
     TooLong {
@@ -30,7 +31,7 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "a phrase takes {frames} frames, and the decoder has {most}: cut it in two \
-                    with a comma"
+                     with a comma"
                 )
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Owns: the generated types, and the order in which the networks run. Must not: print, read or
 //! write files.
-//! Flow: `build.rs` converts `speak.toml` → the attribute below makes types of it → [`Speaker`]:
+//! Flow: `build.rs` converts `speak.toml` → the attribute below generates its types → [`Speaker`]:
 //! `words.rs` (text to phonemes) → `acoustic.rs` (encoder, decoder with states) → `stream.rs`
 //! (vocoder with buckets) → `main.rs` writes a file.
 

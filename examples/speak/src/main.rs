@@ -16,9 +16,9 @@ use std::time::Instant;
 const EXAMPLES: &str = "\
 Examples:
   speak \"one two three\" out.wav
-  speak \"2 + 3 = 5, 9.5 %\" sum.wav          digits and signs are words; a comma begins a new phrase
-  speak --words                              what the voice knows
-  speak - long.wav < numbers.txt             a text of any length, in constant memory";
+  speak \"2 + 3 = 5, 9.5 %\" sum.wav    digits and signs are words; a comma begins a new phrase
+  speak --words                        the words that the voice knows
+  speak - long.wav < numbers.txt       a text of any length, in constant memory";
 
 /// Says numbers and sums, with a voice that was trained on sixteen words.
 #[derive(Debug, Parser)]
@@ -60,7 +60,7 @@ fn main() -> std::process::ExitCode {
     }
 }
 
-/// Says the text, and tells how long it took.
+/// Says the text, and prints how long it took.
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if arguments.words {
         println!("{}", Vocabulary::new()?.words().join(" "));

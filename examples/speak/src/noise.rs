@@ -1,12 +1,12 @@
-//! The noise that the vocoder makes hissing of.
+//! The noise from which the vocoder makes hissing sounds.
 //!
-//! Owns: [`frame`]. Must not: keep a state: a frame's noise depends on its place alone, so that a
-//! chunk has what the whole has.
+//! Owns: [`frame`]. Must not: keep a state: the noise of a frame depends only on its position, so
+//! that a chunk gets the same noise as the whole.
 //! Flow: `stream.rs` → here.
 
 use crate::HOP;
 
-/// The step of SplitMix64, a well-known generator whose n-th number needs none before it.
+/// The step of SplitMix64, a well-known generator whose n-th number does not need those before it.
 const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Returns the noise of a frame: nearly normal, of unit power.

@@ -1,12 +1,12 @@
 //! Frames to samples in chunks that join without a click.
 //!
-//! Owns: which frames a chunk is made of. Must not: know texts or the decoder.
+//! Owns: the frames of each chunk. Must not: know texts or the decoder.
 //! Flow: [`crate::Speaker::stream`] pushes frames as the decoder makes them → the vocoder, a chunk
 //! at a time → the caller.
 //!
 //! A sample depends on the frames near it, up to [`CONTEXT`] before and after. So a chunk is
-//! computed with that many more on either side, and their samples are dropped: what is left is the
-//! same as if the whole phrase had been computed at once.
+//! computed with that many more frames on either side, and their samples are dropped: the rest is
+//! the same as if the whole phrase had been computed at once.
 
 use crate::acoustic::MELS;
 use crate::voice::vocoder;
@@ -30,12 +30,12 @@ pub(crate) struct Stream<'a> {
 }
 
 impl<'a> Stream<'a> {
-    /// Begins a phrase. A `chunk` larger than any phrase gives the whole at once.
+    /// Begins a phrase. A `chunk` larger than any phrase returns the whole phrase at once.
     pub(crate) fn begin(vocoder: &'a vocoder::Model, chunk: usize) -> Self {
         Self { vocoder, chunk: chunk.max(1), frames: Vec::new(), done: 0 }
     }
 
-    /// Takes frames, and hands out the samples of each chunk whose context is complete.
+    /// Takes frames, and passes on the samples of each chunk whose context is complete.
     ///
     /// Errors: as `predict`.
     pub(crate) fn push(

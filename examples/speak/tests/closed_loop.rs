@@ -1,10 +1,10 @@
-//! What this example says, written down by the example that listens (`examples/whisper`).
+//! The speech of this example, transcribed by the example that listens (`examples/whisper`).
 //!
 //! Owns: the word error rate of the closed loop. Must not: judge either alone: `speech.rs` and
 //! whisper's tests do.
 //!
-//! The listener learnt from other voices of the same synthesiser that the speaker learnt from: the
-//! figure says that both work together, and nothing about natural speech.
+//! The listener was trained on other voices of the synthesiser that the speaker was trained on: the
+//! figure shows that both work together, and nothing about natural speech.
 
 use coreml_rt::LoadOptions;
 use speak::Speaker;
@@ -18,7 +18,7 @@ use whisper::vocabulary::Vocabulary;
 /// The word error rate that the loop must stay below; 40 random phrases gave no error in 141 words.
 const MOST: f64 = 0.06;
 
-/// What is said.
+/// The spoken phrases.
 const PHRASES: [&str; 8] = [
     "one two three",
     "nine eight seven six",

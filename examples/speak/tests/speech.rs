@@ -1,9 +1,9 @@
-//! What the example says, against PyTorch with the same weights, and against the synthesiser that
-//! it learnt from.
+//! The speech of this example, against PyTorch with the same weights, and against the synthesiser
+//! that it was trained on.
 //!
-//! The kept sounds are those of `python/train.py`: float32 on PyTorch, with the same noise. The
-//! networks here run in half precision, and the decoder hears its own rounded frames, so samples
-//! differ; what a listener hears must not.
+//! The kept sounds are those of `python/train.py`: float32 in PyTorch, with the same noise. The
+//! networks here run in half precision, and the decoder's input is its own rounded output, so
+//! samples differ; what a listener hears must not.
 
 #![expect(clippy::unwrap_used, reason = "this file is tests")]
 
@@ -23,7 +23,7 @@ const LEARNT: f64 = 3.5;
 const STOI: f64 = 0.999;
 
 /// The mean opinion score that the package's speech must have with PyTorch's as the reference; from
-/// 4.5 on nobody tells them apart.
+/// 4.5 on listeners hear no difference.
 const PESQ: f32 = 4.5;
 
 /// Frames that the pause between phrases is shorter than.
@@ -68,8 +68,7 @@ fn sounds_as_pytorch_does() {
             (pesq(&pytorch, &spoken).unwrap(), mcd(&synthesiser, &spoken).unwrap());
         println!(
             "{text}: {distortion:.3} dB, STOI {intelligible:?}, PESQ {opinion:.2} from PyTorch; \
-            {learnt:.2} dB from the \
-             synthesiser"
+             {learnt:.2} dB from the synthesiser"
         );
         assert!(distortion < MCD, "{text}: {distortion} dB");
         assert!(opinion > PESQ, "{text}: PESQ {opinion}");

@@ -19,8 +19,8 @@ pub struct Manner {
     pub temperature: f32,
     /// Whether times are written.
     pub timestamps: bool,
-    /// The most tokens that are written for a window; half of the decoder's context, as OpenAI has
-    /// it, unless this is less.
+    /// The most tokens for a window; half of the decoder's context, as in OpenAI's code, unless
+    /// this is less.
     pub most_tokens: usize,
     /// The seed of drawing.
     pub seed: u64,
@@ -40,7 +40,7 @@ pub struct Decoding {
     pub tokens: Vec<u32>,
     /// The mean logarithm of the tokens' probabilities, the end included.
     pub average_log_probability: f32,
-    /// The probability that nobody speaks.
+    /// The probability that the window has no speech.
     pub no_speech: f32,
     /// How much smaller `zlib` makes the text: much, when the model repeats itself.
     pub compression_ratio: f32,
@@ -102,10 +102,11 @@ pub fn decode(
     })
 }
 
-/// Forbids, by negative infinity, what must not follow the tokens.
+/// Forbids, by negative infinity, tokens that must not follow the others.
 ///
-/// Timestamps come in pairs, but for the end of a text; they do not go back; the first comes early;
-/// and where all timestamps together are more probable than the best word, it is one.
+/// Timestamps come in pairs, except at the end of a text; they never decrease; the first comes
+/// early; and when all timestamps together are more probable than the best word, the next token is
+/// a timestamp.
 fn restrict(logits: &mut [f32], tokens: &[u32], vocabulary: &Vocabulary, timestamps: bool) {
     let forbid = |logits: &mut [f32], from: u32, to: usize| {
         if let Some(range) = logits.get_mut(from as usize..to) {

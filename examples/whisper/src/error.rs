@@ -1,6 +1,7 @@
-//! What can go wrong between a file and its text.
+//! Errors between a file and its text.
 //!
-//! Owns: [`Error`]. Flow: every other file returns it; `main.rs` prints it.
+//! Owns: [`Error`].
+//! Flow: every other file returns it; `main.rs` prints it.
 
 use std::fmt;
 use std::path::Path;
@@ -10,7 +11,8 @@ use std::path::Path;
 pub enum Error {
     /// A model could not be loaded or run.
     Model(coreml_rt::Error),
-    /// A file of sound or words could not be read or written; the text says which, and why.
+    /// A file of sound or words could not be read or written; the text names the file and the
+    /// reason.
     File(String),
     /// The caller asked for something that there is not.
     Options(String),

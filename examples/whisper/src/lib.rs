@@ -1,9 +1,10 @@
-//! Speech to text: Whisper's models, converted by `cargo build`, with all that stands around them
-//! in Rust.
+//! Speech to text: Whisper's models, converted by `cargo build`, with everything around them in
+//! Rust.
 //!
 //! Owns: the generated types. Must not: print.
-//! Flow: `build.rs` converts the manifests → the attributes below make types of them → `network.rs`
-//! puts one interface before them → `transcribe.rs` runs windows of sound through them.
+//! Flow: `build.rs` converts the manifests → the attributes below generate their types →
+//! `network.rs` puts one interface in front of them → `transcribe.rs` runs windows of sound through
+//! them.
 
 pub mod decode;
 pub mod error;

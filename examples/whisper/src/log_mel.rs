@@ -1,8 +1,8 @@
 //! Whisper's log-mel spectrogram, on the CPU and without Core ML.
 //!
 //! Owns: [`LogMel`]. Must not: know models, read files.
-//! Flow: `transcribe.rs` gives a window of samples → here → the encoder. `python/log_mel.py` is the
-//! same in PyTorch, and what the model `log_mel` of the manifest is converted from.
+//! Flow: `transcribe.rs` passes a window of samples → here → the encoder. `python/log_mel.py` is
+//! the same in PyTorch; the manifest's model `log_mel` is converted from it.
 
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};

@@ -1,6 +1,6 @@
 //! Transcribes a sound file on the command line.
 //!
-//! Owns: arguments, progress, and what is printed. Must not: know models' types.
+//! Owns: arguments, progress, and the output. Must not: know models' types.
 //! Flow: `sound.rs` opens the file → `transcribe.rs` → `output.rs` writes segments as they come.
 
 use clap::{Parser, ValueEnum};
@@ -21,13 +21,15 @@ use whisper::vocabulary::Vocabulary;
 /// Examples, shown below the help.
 const EXAMPLES: &str = "\
 Examples:
-  whisper speech.wav                                      text with times, by the digits' model of this repository
-  whisper speech.ogg --format srt --output speech.srt     subtitles
-  whisper long.wav --no-timestamps --overlap 1.5          windows that overlap, joined where their words agree
-  whisper speech.wav --front-end model --caches io        the spectrogram by Core ML, caches in the program's hands
-  whisper talk.mp3 --size tiny --words multilingual.tiktoken --language de    OpenAI's tiny (docs/speech.md)";
+  whisper speech.wav                                text with times, by the digits' model
+  whisper speech.ogg --format srt --output speech.srt
+                                                    subtitles
+  whisper long.wav --no-timestamps --overlap 1.5    overlapping windows, joined at equal words
+  whisper speech.wav --front-end model --caches io  spectrogram by Core ML, caches in the program
+  whisper talk.mp3 --size tiny --words multilingual.tiktoken --language de
+                                                    OpenAI's tiny (docs/speech.md)";
 
-/// Writes what is said in a sound file: WAV, Ogg Vorbis, FLAC, MP3 or MP4, of any length and rate.
+/// Transcribes a sound file: WAV, Ogg Vorbis, FLAC, MP3 or MP4, of any length and rate.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Arguments {
@@ -42,10 +44,10 @@ struct Arguments {
     /// Where it is written; to the terminal without it.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Who computes the spectrogram: Rust, or the manifest's model.
+    /// What computes the spectrogram: Rust, or the manifest's model.
     #[arg(long, value_enum, default_value = "cpu")]
     front_end: Computer,
-    /// Who keeps the decoder's caches: Core ML, or the program (`digits` only).
+    /// What keeps the decoder's caches: Core ML, or the program (`digits` only).
     #[arg(long, value_enum, default_value = "coreml")]
     caches: Keeper,
     /// Threads to compute with; as many as there are cores without it. No effect on Apple's
@@ -81,7 +83,7 @@ struct Arguments {
     translate: bool,
 }
 
-/// Who computes the spectrogram.
+/// What computes the spectrogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Computer {
     /// `log_mel.rs`.
@@ -90,7 +92,7 @@ enum Computer {
     Model,
 }
 
-/// Who keeps the caches.
+/// What keeps the caches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Keeper {
     /// States.
@@ -201,7 +203,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let mut writer = Writer::new(arguments.format, out)?;
     let (duration, begun) = (sound.duration(), Instant::now());
-    // Progress would stand between the lines of a text that is written to the same terminal.
+    // Progress would mix with the lines of a text on the same terminal.
     let shown = std::io::stderr().is_terminal()
         && (arguments.output.is_some() || !std::io::stdout().is_terminal());
     let length =

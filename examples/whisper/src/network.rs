@@ -1,4 +1,4 @@
-//! The models of one size behind one interface: what the manifest's types differ in ends here.
+//! The models of one size behind one interface, which hides how the manifests' types differ.
 //!
 //! Owns: [`Network`], and its implementation for each manifest. Must not: know sound, words or
 //! rules of decoding.
@@ -57,7 +57,10 @@ pub type Loader = fn(&LoadOptions) -> Result<Box<dyn Network>, Error>;
 /// spectrogram of the wrong length is an error at run time, a decoder that does not fit its encoder
 /// one of the compiler.
 macro_rules! network {
-    ($(#[$attribute:meta])* $name:ident, $layout:expr, $log_mel:path, $encoder:path, $decoder:path) => {
+    (
+        $(#[$attribute:meta])*
+        $name:ident, $layout:expr, $log_mel:path, $encoder:path, $decoder:path
+    ) => {
         $(#[$attribute])*
         pub mod $name {
             use super::*;
@@ -88,7 +91,10 @@ macro_rules! network {
 
             impl Loaded {
                 /// Loads both models.
-                pub fn load(options: &LoadOptions, of_decoder: &LoadOptions) -> Result<Self, Error> {
+                pub fn load(
+                    options: &LoadOptions,
+                    of_decoder: &LoadOptions,
+                ) -> Result<Self, Error> {
                     let decoder = decoder::Model::load_with(of_decoder)?;
                     Ok(Self {
                         options: options.clone(),
@@ -148,9 +154,12 @@ macro_rules! network {
                 load_with(options, options)
             }
 
-            /// Loads the network of this size, its decoder with options of its own: another
-            /// package, say.
-            pub fn load_with(options: &LoadOptions, of_decoder: &LoadOptions) -> Result<Box<dyn Network>, Error> {
+            /// Loads the network of this size; its decoder has options of its own, for example
+            /// another package.
+            pub fn load_with(
+                options: &LoadOptions,
+                of_decoder: &LoadOptions,
+            ) -> Result<Box<dyn Network>, Error> {
                 Ok(Box::new(Loaded::load(options, of_decoder)?))
             }
         }
@@ -180,15 +189,18 @@ network!(
 );
 network!(
     /// The digits with weights of 8 bits.
-    digits_int8, DIGITS, crate::digits::log_mel, crate::quantized::encoder_int8, crate::quantized::decoder_int8
+    digits_int8, DIGITS, crate::digits::log_mel,
+    crate::quantized::encoder_int8, crate::quantized::decoder_int8
 );
 network!(
     /// The digits with weights of 6 bits.
-    digits_bits6, DIGITS, crate::digits::log_mel, crate::quantized::encoder_bits6, crate::quantized::decoder_bits6
+    digits_bits6, DIGITS, crate::digits::log_mel,
+    crate::quantized::encoder_bits6, crate::quantized::decoder_bits6
 );
 network!(
     /// The digits with weights of 4 bits.
-    digits_int4, DIGITS, crate::digits::log_mel, crate::quantized::encoder_int4, crate::quantized::decoder_int4
+    digits_int4, DIGITS, crate::digits::log_mel,
+    crate::quantized::encoder_int4, crate::quantized::decoder_int4
 );
 network!(
     /// OpenAI's `tiny`.

@@ -1,7 +1,8 @@
-//! Random numbers that are the same everywhere, and noise made of them.
+//! Reproducible random numbers, and noise made from them.
 //!
-//! Owns: [`SplitMix64`], [`noise`]. Flow: `decode.rs` draws tokens; `bin/wer.rs` makes noise, as
-//! `tools/speech-data/speech_data.py` does, so that PyTorch hears the same without a file.
+//! Owns: [`SplitMix64`], [`noise`].
+//! Flow: `decode.rs` draws tokens; `bin/wer.rs` makes noise, as `tools/speech-data/speech_data.py`
+//! does, so that PyTorch gets the same without a file.
 
 /// A generator of Steele, Lea and Flood: a counter that is mixed.
 #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! Segments as text, JSON, SubRip or WebVTT.
 //!
-//! Owns: the formats. Flow: `main.rs` makes a [`Writer`]; segments are written as they come.
+//! Owns: the formats.
+//! Flow: `main.rs` makes a [`Writer`]; segments are written as they come.
 
 use crate::error::Error;
 use crate::transcribe::Segment;
@@ -22,7 +23,7 @@ pub enum Format {
     Vtt,
 }
 
-/// A segment as OpenAI's `transcribe` has it.
+/// A segment in the form of OpenAI's `transcribe`.
 #[derive(Serialize)]
 struct Row<'a> {
     /// Position among the segments.
@@ -31,7 +32,7 @@ struct Row<'a> {
     start: f64,
     /// End in seconds.
     end: f64,
-    /// What is said.
+    /// The text.
     text: &'a str,
     /// The tokens.
     tokens: &'a [u32],
@@ -94,7 +95,7 @@ impl Writer {
                 write!(out, "{}\n  {row}", if id == 0 { "" } else { "," })
             }
             Format::Srt => {
-                // A blank line ends a subtitle, so a text must have none.
+                // A blank line ends a subtitle, so its text must not contain one.
                 let (start, end, text) =
                     (clock(*start, ','), clock(*end, ','), text.replace("\n\n", "\n"));
                 writeln!(out, "{}\n{start} --> {end}\n{text}\n", self.count)

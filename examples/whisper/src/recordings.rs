@@ -1,4 +1,4 @@
-//! The committed recordings: who says what, where, and with how much noise.
+//! The committed recordings: speaker, text, file, and level of noise.
 //!
 //! Owns: `data/recordings.json` and the sounds beside it, which `python/test_set.py` made.
 //! Flow: `bin/wer.rs` and tests take utterances from here; `python/reference.py` takes the same.
@@ -25,14 +25,14 @@ pub struct Utterance {
     pub begin: usize,
     /// Behind the last sample.
     pub end: usize,
-    /// What is said.
+    /// The spoken text.
     pub text: String,
 }
 
 /// Utterances of one kind.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Set {
-    /// What speaks.
+    /// Name of the voice.
     pub name: String,
     /// The file with all utterances one after the other, in `data/`.
     pub file: String,

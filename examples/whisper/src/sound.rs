@@ -28,7 +28,7 @@ pub struct Sound {
     ready: Vec<f32>,
     /// Whether the file is at its end.
     ended: bool,
-    /// Length of the whole sound in seconds, where the file says so.
+    /// Length of the whole sound in seconds, if the file contains it.
     duration: Option<f64>,
 }
 
@@ -59,8 +59,6 @@ impl Sound {
     }
 
     /// Returns a sound of blocks at a rate.
-    ///
-    /// Called by: [`Self::wav`], `formats.rs`.
     fn from_blocks(
         path: &Path,
         blocks: Blocks,

@@ -1,7 +1,7 @@
 //! Joining the texts of windows that overlap.
 //!
-//! Owns: where one text ends and the next begins. Flow: `transcribe.rs`, for texts without
-//! timestamps.
+//! Owns: where one text ends and the next begins.
+//! Flow: `transcribe.rs` → here, for texts without timestamps.
 
 use crate::decode::Decoding;
 

@@ -37,7 +37,7 @@ pub struct Options {
     pub compression_ratio: f32,
     /// A text that is less probable than this is tried again.
     pub log_probability: f32,
-    /// From this probability of silence on, an improbable text is none.
+    /// From this probability of silence on, an improbable text counts as silence.
     pub no_speech: f32,
     /// The most tokens of a window.
     pub most_tokens: usize,
@@ -64,7 +64,7 @@ pub struct Segment {
     pub start: f64,
     /// Where it ends, in seconds.
     pub end: f64,
-    /// What is said.
+    /// The text.
     pub text: String,
     /// The tokens, timestamps included.
     pub tokens: Vec<u32>,
@@ -72,7 +72,7 @@ pub struct Segment {
     pub decoding: Decoding,
 }
 
-/// What a transcription tells while it runs.
+/// The progress of a transcription.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A segment is complete.
@@ -133,7 +133,7 @@ pub fn transcribe(
                 .collect();
             let (start, end) = (seconds(done), seconds(done + length));
             if overlap == 0 {
-                // What both say is said twice.
+                // The overlap is in both texts.
                 if !text.is_empty() {
                     tell(Event::Segment(&untimed(vocabulary, start, end, text, decoding)))?;
                 }

@@ -1,7 +1,8 @@
-//! Tokens and what they mean: words, special tokens, timestamps.
+//! Tokens and their meaning: words, special tokens, timestamps.
 //!
 //! Owns: [`Vocabulary`], the small one of the digits, and the reader of Whisper's ranks files.
-//! Must not: decide what is said (`decode.rs`).
+//! Must not: choose tokens (`decode.rs` does).
+//! Flow: `decode.rs` and `transcribe.rs` → here.
 
 use crate::error::Error;
 use base64::Engine as _;
@@ -30,7 +31,7 @@ const NOTES: &str = "♩ ♪ ♫ ♬ ♭ ♮ ♯";
 pub struct Vocabulary {
     /// For each word token its bytes; a character may be cut between two tokens.
     words: Vec<Vec<u8>>,
-    /// What the decoder is given before anything is written.
+    /// The tokens before the first one that the decoder writes.
     pub prompt: Vec<u32>,
     /// The end of a text.
     pub end: u32,
@@ -69,9 +70,9 @@ impl Vocabulary {
 
     /// Reads one of Whisper's ranks files, such as `multilingual.tiktoken`.
     ///
-    /// Parameters: `tokens` — how many the model has, which tells its generation; `language` — such
-    /// as `en`; `translate` — write English, whatever is spoken.
-    /// Errors: the file cannot be read or has not that many words; there is no such language.
+    /// Parameters: `tokens` — the number of the model's tokens, which determines its generation;
+    /// `language` — such as `en`; `translate` — write English, whatever language is spoken.
+    /// Errors: the file cannot be read or has another number of words; the language does not exist.
     pub fn multilingual(
         ranks: &Path,
         tokens: usize,
@@ -129,8 +130,7 @@ impl Vocabulary {
         })
     }
 
-    /// Returns a vocabulary of numbers for a model whose words are not at hand: one with random
-    /// weights.
+    /// Returns a vocabulary of numbers for a model without its words: one with random weights.
     ///
     /// Parameters: `tokens` — 51865 or 51866.
     pub fn numbers(tokens: usize) -> Self {
@@ -157,7 +157,7 @@ impl Vocabulary {
         }
     }
 
-    /// Returns the text of tokens; special ones and timestamps have none.
+    /// Returns the text of tokens; special tokens and timestamps have no text.
     pub fn text(&self, tokens: &[u32]) -> String {
         let words = tokens.iter().filter_map(|token| self.words.get(*token as usize));
         String::from_utf8_lossy(&words.flatten().copied().collect::<Vec<u8>>()).trim().to_owned()
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_ranks_file_is_read_and_a_character_may_be_cut_between_tokens() {
-        // "a", " b", the two halves of "é", and nothing, as the last line of OpenAI's file has it.
+        // "a", " b", the two halves of "é", and the empty last line of OpenAI's file.
         let words = parse("YQ== 0\nIGI= 1\nww== 2\nqQ== 3\n= 4\n").unwrap();
         assert_eq!(words, [b"a".to_vec(), b" b".to_vec(), vec![0xc3], vec![0xa9], vec![]]);
         let vocabulary = Vocabulary { words, ..Vocabulary::digits() };

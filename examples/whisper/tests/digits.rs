@@ -1,4 +1,4 @@
-//! The digits' models on the committed recordings, against PyTorch and against what is said.
+//! The digits' models on the committed recordings, against PyTorch and against the spoken text.
 //!
 //! Owns: the proof that front ends, tokens and long sounds are right. `bin/wer.rs` prints the whole
 //! table.
@@ -228,7 +228,7 @@ fn noise_behind_what_is_said_has_no_text() {
     let sets = load().unwrap();
     let set = &sets[0];
     let mut network = digits();
-    // From the very end of what is said on; the longest tails end within the second window.
+    // From the very end of the speech on; the longest tails end within the second window.
     for tail in [0, 4_000, 16_000, 40_000, 72_000] {
         let mut texts = Vec::new();
         for (index, one) in set.utterances.iter().enumerate().take(HEARD / 2) {

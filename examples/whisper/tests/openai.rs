@@ -1,9 +1,10 @@
 //! The vocabulary of OpenAI's sizes against openai-whisper's own tokenizer.
 //!
-//! Owns: the comparison. `python/openai_tokens.py` wrote what is expected. OpenAI's ranks file is
-//! not part of this repository: `COREML_TEST_WHISPER_RANKS` names it, and without that the test
-//! says so and compares nothing.
+//! Owns: the comparison. `python/openai_tokens.py` wrote the expected tokens. OpenAI's ranks file
+//! is not part of this repository: `COREML_TEST_WHISPER_RANKS` names it, and without it the test is
+//! skipped.
 
+use coreml_test_needs::needs;
 use serde::Deserialize;
 use std::path::Path;
 use whisper::vocabulary::Vocabulary;
@@ -39,14 +40,10 @@ struct Text {
     tokens: Vec<u32>,
 }
 
+#[needs(whisper)]
 #[test]
 fn tokens_are_those_of_openai() {
-    let Some(ranks) = std::env::var_os("COREML_TEST_WHISPER_RANKS") else {
-        eprintln!(
-            "skipped: COREML_TEST_WHISPER_RANKS does not name OpenAI's multilingual.tiktoken"
-        );
-        return;
-    };
+    let ranks = std::env::var_os("COREML_TEST_WHISPER_RANKS").expect("it names OpenAI's ranks");
     let expected: Expected =
         serde_json::from_str(include_str!("../data/openai_tokens.json")).unwrap();
     assert_eq!(expected.models.len(), 8);

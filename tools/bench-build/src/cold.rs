@@ -47,7 +47,8 @@ fn build() -> Duration {
     user.write("python/networks.py", include_str!("../python/networks.py"));
     let tables = MODELS.map(|(entry, shape)| {
         format!(
-            "[models.{entry}]\nsource = {{ file = \"python/networks.py\", entry = \"{entry}\" }}\n\
+            "[models.{entry}]\n\
+             source = {{ file = \"python/networks.py\", entry = \"{entry}\" }}\n\
              inputs.x = {{ shape = {shape:?}, dtype = \"float32\" }}\n"
         )
     });

@@ -22,6 +22,8 @@ pub mod NAME {
     use coreml_rt::{Element, Fixed, Tensor, TensorView};
     use coreml_spec::{Package, TensorRef};
 
+    type Failure = Box<dyn std::error::Error>;
+
     /// Inputs of a prediction.
     #[derive(Clone, Copy, Debug)]
     pub(crate) struct Input<'a> {
@@ -49,15 +51,20 @@ pub mod NAME {
         }
 
         /// Predicts into a new output.
-        pub(crate) fn predict(&self, input: &Input<'_>) -> Result<Output, Box<dyn std::error::Error>> {
+        pub(crate) fn predict(&self, input: &Input<'_>) -> Result<Output, Failure> {
             let mut output = Output::default();
             self.predict_into(input, &mut output)?;
             Ok(output)
         }
 
         /// Predicts into an output that exists.
-        pub(crate) fn predict_into(&self, input: &Input<'_>, output: &mut Output) -> Result<(), Box<dyn std::error::Error>> {
-            let tensor = TensorRef { dims: &[1, SIZE], elements: f32::elements(input.x.as_slice()) };
+        pub(crate) fn predict_into(
+            &self,
+            input: &Input<'_>,
+            output: &mut Output,
+        ) -> Result<(), Failure> {
+            let elements = f32::elements(input.x.as_slice());
+            let tensor = TensorRef { dims: &[1, SIZE], elements };
             self.session.run(&[tensor])?.copy_to(0, f32::elements_mut(output.y.as_mut_slice()))?;
             Ok(())
         }
@@ -104,16 +111,22 @@ fn generated() -> UserCrate {
         .map(model)
         .map(|(name, size)| {
             format!(
-                "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", \
-                args = {{ inputs = {size}, \
-                 outputs = 4 }} }}\ninputs.x = {{ shape = [1, {size}], dtype = \"float32\" }}\n\
+                "[models.{name}]\n\
+                 source = {{ file = \"python/networks.py\", entry = \"linear\", args = {{ inputs = \
+                 {size}, outputs = 4 }} }}\n\
+                 inputs.x = {{ shape = [1, {size}], dtype = \"float32\" }}\n\
                  outputs.y = {{ dtype = \"float32\" }}\n"
             )
         })
         .collect();
     user.write("model.toml", tables.join("\n"));
-    let attribute = "//! Ten models.\n\nmod round;\npub use round::ROUND;\n\n\
-                     #[coreml_rt::coreml_model(\"model.toml\")]\npub mod models {}\n";
+    let attribute = "//! Ten models.\n\
+        \n\
+        mod round;\n\
+        pub use round::ROUND;\n\
+        \n\
+        #[coreml_rt::coreml_model(\"model.toml\")]\n\
+        pub mod models {}\n";
     user.write("src/lib.rs", attribute);
     user
 }

@@ -29,7 +29,7 @@ fn main() {
     {
         eprintln!(
             "there is no benchmark `{unknown}`: name some of call, expansion, warm, cold, or none \
-            for all"
+             for all"
         );
         std::process::exit(2);
     }

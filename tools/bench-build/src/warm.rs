@@ -26,7 +26,8 @@ const SIDE: usize = 7072;
 const BUILD_SCRIPT: &str = r#"fn main() {
     let start = std::time::Instant::now();
     coreml_build::compile("model.toml");
-    let noted = std::path::Path::new(&std::env::var_os("OUT_DIR").unwrap()).join("coreml/model.toml/nanoseconds");
+    let out_dir = std::env::var_os("OUT_DIR").unwrap();
+    let noted = std::path::Path::new(&out_dir).join("coreml/model.toml/nanoseconds");
     std::fs::write(noted, start.elapsed().as_nanos().to_string()).unwrap();
 }
 "#;
@@ -39,10 +40,10 @@ pub(crate) fn rows() -> Vec<Row> {
     let tables = ["left", "right"].map(|name| {
         // Another seed for each, so that they are two packages.
         format!(
-            "[models.{name}]\nsource = {{ file = \"python/networks.py\", entry = \"linear\", args \
-            = {{ inputs = {SIDE}, \
-             outputs = {SIDE}, seed = {} }} }}\ninputs.x = {{ shape = [1, {SIDE}], dtype = \
-             \"float32\" }}\n",
+            "[models.{name}]\n\
+             source = {{ file = \"python/networks.py\", entry = \"linear\", args = {{ inputs = \
+             {SIDE}, outputs = {SIDE}, seed = {} }} }}\n\
+             inputs.x = {{ shape = [1, {SIDE}], dtype = \"float32\" }}\n",
             name.len()
         )
     });

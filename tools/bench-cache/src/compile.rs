@@ -24,16 +24,25 @@ fn row(folder: &Path, feature: &str) -> Row {
     std::fs::create_dir_all(package.join("src")).unwrap();
     let features = if feature.is_empty() { String::new() } else { format!("{feature:?}") };
     let manifest = format!(
-        "[package]\nname = \"user\"\nversion = \"0.0.0\"\nedition = \
-        \"2024\"\n\n[build-dependencies]\ncoreml-build = {{ path = \
-         {:?}, features = [{features}] }}\n\n[workspace]\n",
+        "[package]\n\
+         name = \"user\"\n\
+         version = \"0.0.0\"\n\
+         edition = \"2024\"\n\
+         \n\
+         [build-dependencies]\n\
+         coreml-build = {{ path = {:?}, features = [{features}] }}\n\
+         \n\
+         [workspace]\n",
         root.join("coreml-build")
     );
     std::fs::write(package.join("Cargo.toml"), manifest).unwrap();
     // The same versions as here.
     std::fs::copy(root.join("Cargo.lock"), package.join("Cargo.lock")).unwrap();
-    let script = "fn main() {\n    if std::env::var_os(\"NEVER\").is_some() \
-        {\n        coreml_build::compile(\"m.toml\");\n    }\n}\n";
+    let script = "fn main() {\n    \
+        if std::env::var_os(\"NEVER\").is_some() {\n        \
+        coreml_build::compile(\"m.toml\");\n    \
+        }\n\
+        }\n";
     std::fs::write(package.join("build.rs"), script).unwrap();
     std::fs::write(package.join("src/lib.rs"), "").unwrap();
     let before = children();

@@ -39,11 +39,9 @@ impl Nginx {
             .concat();
         let config = format!(
             "daemon off; master_process off; pid {here}/pid; error_log {here}/error.log; events {{ \
-            worker_connections 512; }} \
-             http {{ access_log off; sendfile on; {temporary} server {{ listen 127.0.0.1:{port} \
-             backlog=512; root {here}/data; \
-             client_max_body_size 0; location / {{ dav_methods PUT; create_full_put_path on; }} }} \
-             }}"
+             worker_connections 512; }} http {{ access_log off; sendfile on; {temporary} server {{ \
+             listen 127.0.0.1:{port} backlog=512; root {here}/data; client_max_body_size 0; \
+             location / {{ dav_methods PUT; create_full_put_path on; }} }} }}"
         );
         std::fs::write(folder.join("nginx.conf"), config).unwrap();
         let mut command = Command::new("/usr/sbin/nginx");

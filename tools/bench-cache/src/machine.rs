@@ -115,9 +115,10 @@ pub(crate) fn converted(builds: &[Build]) -> usize {
 pub(crate) fn manifest(file: &str, models: &[(String, u64)]) -> String {
     let tables = models.iter().map(|(name, bytes)| {
         format!(
-            "[models.{name}]\nsource = {{ file = \"{file}\", entry = \"net\", args = {{ bytes = \
-            {bytes}, name = \
-             \"{name}\" }} }}\ninputs.x = {{ shape = [1, 3] }}\n"
+            "[models.{name}]\n\
+             source = {{ file = \"{file}\", entry = \"net\", args = {{ bytes = {bytes}, name = \
+             \"{name}\" }} }}\n\
+             inputs.x = {{ shape = [1, 3] }}\n"
         )
     });
     tables.collect()

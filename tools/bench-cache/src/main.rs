@@ -45,7 +45,7 @@ fn main() {
     {
         eprintln!(
             "there is no benchmark `{unknown}`: name some of fetch, warm, lookup, compile, or \
-            simulate"
+             simulate"
         );
         std::process::exit(2);
     }

@@ -99,8 +99,9 @@ pub(crate) fn run(arguments: &[String]) {
     let started = Instant::now();
     let damaged = filler.verify();
     println!(
-        "\nafterwards: {damaged} damaged entries, read in {}; {twice} conversions that had been \
-        done already",
+        "\n\
+         afterwards: {damaged} damaged entries, read in {}; {twice} conversions that had been done \
+         already",
         time(started.elapsed())
     );
     let left = std::fs::read_dir(filler.cache().join("v1/tmp")).unwrap().count();

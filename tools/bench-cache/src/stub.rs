@@ -30,15 +30,14 @@ const BLOCK: usize = 1 << 20;
 /// Answers as the interpreter.
 pub(crate) fn run(arguments: &[String]) {
     if arguments.iter().any(|argument| argument.contains("can_make_environments")) {
-        say(
-            &json!({ "version": "3.11.7", "base": "/stub", "platform": "stub", "can_make_environments": true }),
-        );
+        say(&json!({
+            "version": "3.11.7", "base": "/stub", "platform": "stub", "can_make_environments": true
+        }));
         return;
     }
     let request: Value = serde_json::from_slice(&std::fs::read(&arguments[5]).unwrap()).unwrap();
-    say(
-        &json!({ "event": "started", "versions": { "python": "3.11.7", "torch": "2.7.0", "coremltools": "9.0" } }),
-    );
+    let versions = json!({ "python": "3.11.7", "torch": "2.7.0", "coremltools": "9.0" });
+    say(&json!({ "event": "started", "versions": versions }));
     for model in request["models"].as_array().unwrap() {
         let source = &model["table"]["source"];
         pause(
@@ -49,9 +48,8 @@ pub(crate) fn run(arguments: &[String]) {
             Path::new(model["output"].as_str().unwrap()),
             source["args"][BYTES].as_u64().unwrap_or(0),
         );
-        say(
-            &json!({ "event": "converted", "model": model["id"], "inputs": [source["file"]], "warnings": [] }),
-        );
+        let (id, inputs) = (&model["id"], [&source["file"]]);
+        say(&json!({ "event": "converted", "model": id, "inputs": inputs, "warnings": [] }));
     }
     say(&json!({ "event": "finished" }));
 }

@@ -58,7 +58,7 @@ fn main() {
     {
         eprintln!(
             "there is no part `{unknown}`: name some of latency, eager, load, memory, step, or \
-            none for all"
+             none for all"
         );
         std::process::exit(2);
     }

@@ -2,7 +2,7 @@
 //! only one environment of the library, and this project's engine has one.
 //!
 //! Owns: loading and running; the process reports the times.
-//! Flow: `rival.rs` starts it, [`child`] answers.
+//! Flow: `rival.rs` starts the process → `main.rs` → [`child`] answers.
 
 use crate::sample::{Numbers, Sample};
 use ort::environment::Environment;

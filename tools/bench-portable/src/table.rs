@@ -82,7 +82,8 @@ pub(crate) fn alternate(
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut table = String::from(
         "| measurement | ours: least (median) | reference | ratio of least | of medians | target | \
-        |\n|---|---|---|---|---|---|---|\n",
+         |\n\
+         |---|---|---|---|---|---|---|\n",
     );
     for Row { what, ours, reference, least, middle, target } in rows {
         let (bound, verdict) = match target {

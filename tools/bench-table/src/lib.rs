@@ -1,7 +1,7 @@
 //! The table that the benchmarks print.
 //!
 //! Owns: its form, the median, and the description of the machine. Must not: measure.
-//! Flow: each benchmark returns [`Row`]s, its `main.rs` prints them.
+//! Flow: each benchmark returns [`Row`]s, its program prints them.
 
 use std::time::Duration;
 

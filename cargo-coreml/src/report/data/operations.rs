@@ -4,7 +4,7 @@
 //! `coreml-lint` does.
 //! Flow: `data.rs` → [`operations`], [`functions`].
 
-use crate::Failure;
+use crate::failure::Failure;
 use coreml_lint::Report;
 use coreml_spec::proto::{BindingKind, NamedValueType, Operation, Value, ValueType};
 use coreml_spec::{DataType, Package};

@@ -138,12 +138,15 @@ def is_rounded(operation: Any) -> bool:
 def computed_from_integers(program: Any) -> dict[Any, Reason]:
     """Return the floating-point operations that compute from integers alone."""
     derived: set[Any] = set()
+    filled: set[Any] = set()
     found: dict[Any, Reason] = {}
     for operation in operations(program):
+        if operation.op_type in ("fill", "fill_like") and operation.value.val is not None:
+            filled.update(operation.outputs)
         if is_integer_cast(operation):
             derived.update(operation.outputs)
             continue
-        inputs = data(operation)
+        inputs = [value for value in data(operation) if value not in filled]
         if not inputs or not all(value in derived for value in inputs):
             continue
         if passes_through(operation):

@@ -151,11 +151,13 @@ def _rewritten(operation: Any, floor: float | None) -> Any:
     `floor` after it; return the result.
     """
     inputs = dict(operation.inputs)
+    # A bound of scores, where two masks were added: it is where one alone leaves them.
+    limit = -MASKED if operation.op_type == "maximum" else NEVER
     for name, value in inputs.items():
         constant = None if value is None or isinstance(value, (list, tuple)) else value.val
         if constant is None or not types.is_float(value.dtype):
             continue
-        limited = np.where(np.isfinite(constant), np.clip(constant, -NEVER, NEVER), constant)
+        limited = np.where(np.isfinite(constant), np.clip(constant, -limit, limit), constant)
         inputs[name] = limited.astype(np.asarray(constant).dtype)
     old, block = operation.outputs[0], operation.enclosing_block
     name = old.name if floor is None else f"{old.name}_unbounded"

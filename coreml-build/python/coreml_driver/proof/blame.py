@@ -9,7 +9,7 @@ Flow: `prove` has found a difference -> `trails`, `Trail.departure` -> the messa
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,8 @@ from coreml_driver.proof.reading import Step
 #: How far a value may be from PyTorch's, relative to the largest one: first what no order of
 #: summation explains, then the last bits.
 LEVELS = ((1e-3, 1e-4), (RELATIVE * 4, ABSOLUTE * 4), (RELATIVE, ABSOLUTE))
+#: Operations that are not named where another one of the same node can be.
+PLAIN = frozenset({"cast", "expand_dims", "identity", "reshape", "squeeze", "transpose"})
 #: Tensors with more dimensions are not looked at in another order of them.
 MOST_ORDERED = 4
 
@@ -33,7 +35,7 @@ MOST_ORDERED = 4
 class Departure:
     """An operation that gives other values than PyTorch's, although all before it agree."""
 
-    #: MIL's name of the operation.
+    #: MIL's name of the operation; empty where PyTorch's has none in the program.
     operation: str
     #: Name of its first output.
     output: str
@@ -49,6 +51,11 @@ class Departure:
         """Return it as messages spell it."""
         source = f", translated from `{self.source}`" if self.source else ""
         place = f" in `{self.module}`" if self.module else ""
+        if not self.operation:
+            return (
+                f"PyTorch's operation `{self.source}`{place} is missing: the program has none in "
+                "its place."
+            )
         if self.difference is None:
             return f"It is the operation `{self.output}`{source}{place}."
         return (
@@ -61,10 +68,14 @@ class Departure:
 class _Node:
     """A node of the captured graph, and how close the program comes to it."""
 
+    key: Key
     source: str
     values: list[torch.Tensor]
-    #: The last operation that was made of it, and its result.
+    #: The nodes that it gets.
+    inputs: Sequence[Key]
+    #: The last operation that was made of it, and what that got.
     step: Step | None = None
+    got: Sequence[torch.Tensor] = ()
     #: The smallest difference so far, at each level; `None` where one operation agrees.
     found: list[Difference | None] | None = None
 
@@ -74,18 +85,18 @@ class Trail:
 
     def __init__(self, origins: Origins) -> None:
         """Begin with no values."""
-        self._origins, self._keys = origins.operations, origins.nodes
+        self._origins = origins
         self._nodes: dict[Key, _Node] = {}
 
-    def see(self, key: Key, source: str, values: Sequence[Any]) -> None:
+    def see(self, key: Key, source: str, values: Sequence[Any], inputs: Sequence[Key]) -> None:
         """Keep the values of a node: a later one may write to them."""
         tensors = [value.detach().clone() for value in values if isinstance(value, torch.Tensor)]
         if tensors:
-            self._nodes[key] = _Node(source, tensors)
+            self._nodes[key] = _Node(key, source, tensors, inputs)
 
-    def watch(self, step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def watch(self, step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Compare a step of the program with the node that it was made of."""
-        node = self._nodes.get(self._keys.get(step.outputs[0], "")) if step.outputs else None
+        node = self._of_step(step)
         if node is None:
             return
         tensors = [result for result in results if isinstance(result, torch.Tensor)]
@@ -94,7 +105,9 @@ class Trail:
         ]
         if not compared:
             return
-        node.step = step
+        if node.step is None or step.kind not in PLAIN:
+            node.step = step
+        node.got = tensors_of(inputs)
         levels = node.found or [Difference((), None, None)] * len(LEVELS)
         node.found = [
             level and _smallest(level, compared, *LEVELS[number])
@@ -106,27 +119,64 @@ class Trail:
         for level in range(len(LEVELS)):
             for node in self._nodes.values():
                 apart = node.found[level] if node.found is not None else None
-                if apart is not None and node.step is not None:
-                    return self._departure(node, node.step, apart)
+                if apart is None or node.step is None:
+                    continue
+                lost = self._lost(node, LEVELS[level])
+                if lost is not None:
+                    return self._departure(lost, None, None)
+                return self._departure(node, node.step, apart)
         return None
+
+    def _lost(self, node: _Node, level: tuple[float, float]) -> _Node | None:
+        """Return a node before `node` that has no operation of its own, and whose values the
+        operation of `node` does not get: a pass has taken it for nothing.
+        """
+        relative, absolute = level
+        waiting, lost = list(node.inputs), None
+        while waiting:
+            before = self._nodes.get(waiting.pop())
+            computed = before is not None and before.source.startswith("aten")
+            if before is None or before.step is not None or not computed:
+                continue
+            pairs = [pair for got in node.got for one in before.values if (pair := _like(one, got))]
+            agrees = any(
+                difference(*pair, relative=relative, absolute=absolute) is None for pair in pairs
+            )
+            if pairs and not agrees:
+                lost = before
+                waiting = list(before.inputs)
+        return lost
 
     def of_step(self, step: Step) -> Departure:
         """Return what is known about a step that cannot be executed."""
-        node = self._nodes.get(self._keys.get(step.outputs[0], "")) if step.outputs else None
-        return self._departure(node or _Node("", []), step, None)
+        return self._departure(self._of_step(step) or _Node("", "", [], ()), step, None)
 
-    def _departure(self, node: _Node, step: Step, apart: Difference | None) -> Departure:
+    def _of_step(self, step: Step) -> _Node | None:
+        """Return the node that an operation was made of."""
+        key = self._origins.nodes.get(step.outputs[0]) if step.outputs else None
+        return None if key is None else self._nodes.get(key)
+
+    def _departure(self, node: _Node, step: Step | None, apart: Difference | None) -> Departure:
         """Return an operation with its place."""
-        output = step.outputs[0] if step.outputs else ""
-        origin = self._origins.get(output)
+        output = step.outputs[0] if step is not None and step.outputs else ""
+        origin = self._origins.operations.get(output) or self._origins.captured.get(node.key)
         return Departure(
-            step.kind,
+            "" if step is None else step.kind,
             output,
             node.source,
             origin.module if origin is not None else "",
             origin.line if origin is not None else None,
             apart,
         )
+
+
+def tensors_of(arguments: Mapping[str, Any]) -> list[torch.Tensor]:
+    """Return the tensors among what a step gets, in the order of the parameters' names."""
+    found = []
+    for _, value in sorted(arguments.items()):
+        several = value if isinstance(value, list) else [value]
+        found += [one for one in several if isinstance(one, torch.Tensor)]
+    return found
 
 
 def _smallest(

@@ -9,7 +9,7 @@ Flow: `prove` counts the work of the first execution -> `Budget.take` before eac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,29 +27,30 @@ RUNS = 6
 #: Seconds of an execution for each operation, each number of a result and each product.
 PER_STEP = 2.5e-5
 PER_NUMBER = 1.5e-9
-PER_PRODUCT = 5e-11
+PER_PRODUCT = 8e-11
 
 
-def products(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> float:
+def products(step: Step, result: torch.Tensor, inputs: Mapping[str, Any]) -> float:
     """Return how many numbers a step multiplies, roughly.
 
-    Parameters: `inputs` — the tensors that it gets.
+    Parameters: `inputs` — by parameter; a map of the specification has no order.
     """
-    tensors = [one for one in inputs if isinstance(one, torch.Tensor)]
-    result = next((one for one in results if isinstance(one, torch.Tensor)), None)
-    if result is None or len(tensors) < 2:
-        return 0.0
+    weight, x = inputs.get("weight"), inputs.get("x")
     if step.kind in ("conv", "conv_transpose", "conv_quantized"):
-        weight = max(tensors[:2], key=lambda one: 0 if one is tensors[0] else 1)
-        spread = tensors[0].numel() if step.kind == "conv_transpose" else result.numel()
+        # Each number of a result is a sum over a filter; each of a transposed input is spread.
+        spread = x.numel() if step.kind == "conv_transpose" else result.numel()
         return spread * weight.numel() / max(weight.shape[0], 1)
-    if step.kind in ("linear", "matmul", "einsum"):
-        return float(result.numel() * tensors[0].shape[-1]) if tensors[0].dim() else 0.0
+    if step.kind in ("linear", "matmul"):
+        deep = x.shape[-2] if bool(inputs.get("transpose_x", False)) else x.shape[-1]
+        return float(result.numel() * deep)
+    if step.kind == "einsum":
+        return float(result.numel() * max(one.shape[-1] for one in inputs["values"]))
     if step.kind == "scaled_dot_product_attention":
-        return 2.0 * result.numel() * tensors[1].shape[-2]
+        return 2.0 * result.numel() * inputs["key"].shape[-2]
     if step.kind in ("lstm", "gru", "rnn"):
-        steps_ = tensors[0].shape[0] * tensors[0].shape[1]
-        return float(steps_ * sum(one.numel() for one in tensors[2:] if one.dim() == 2))
+        names = ("weight_ih", "weight_hh", "weight_ih_back", "weight_hh_back")
+        weights = sum(inputs[name].numel() for name in names if inputs.get(name) is not None)
+        return float(x.shape[0] * x.shape[1] * weights)
     return 0.0
 
 
@@ -60,11 +61,12 @@ class Work:
         """Begin at nothing."""
         self.seconds = 0.0
 
-    def count(self, step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def count(self, step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Add one step."""
-        numbers = sum(one.numel() for one in results if isinstance(one, torch.Tensor))
-        self.seconds += PER_STEP + PER_NUMBER * numbers
-        self.seconds += PER_PRODUCT * products(step, results, inputs)
+        tensors = [one for one in results if isinstance(one, torch.Tensor)]
+        self.seconds += PER_STEP + PER_NUMBER * sum(one.numel() for one in tensors)
+        if tensors and tensors[0].dim():
+            self.seconds += PER_PRODUCT * products(step, tensors[0], inputs)
 
 
 class Budget:

@@ -17,8 +17,8 @@ from coreml_driver import operators
 
 #: What identifies a node of a captured graph: its name if it was traced, its number if exported.
 Key = str | int
-#: Takes a node's key, the operation that it is, and its results.
-Seen = Callable[[Key, str, Sequence[Any]], None]
+#: Takes a node's key, the operation that it is, its results, and the nodes that it gets.
+Seen = Callable[[Key, str, Sequence[Any], Sequence[Key]], None]
 
 
 class Graph:
@@ -69,7 +69,8 @@ class Graph:
                 result = super().run_node(n)
                 several = isinstance(result, (tuple, list))
                 key = n.meta.get("debug_handle", numbers[n])
-                seen(key, str(n.target), list(result) if several else [result])
+                got = [one.meta.get("debug_handle", numbers[one]) for one in n.all_input_nodes]
+                seen(key, str(n.target), list(result) if several else [result], got)
                 return result
 
         results = Shown(program.graph_module).run(*arguments)
@@ -99,7 +100,8 @@ class _Interpreter:
                 self._values[output.debugName()] = value
                 if isinstance(value, torch.Tensor) or _holds_tensors(value):
                     shown = list(value) if isinstance(value, (list, tuple)) else [value]
-                    self._seen(output.debugName(), node.kind(), shown)
+                    got = [one.debugName() for one in node.inputs()]
+                    self._seen(output.debugName(), node.kind(), shown, got)
         return [self._values[output.debugName()] for output in block.outputs()]
 
     def _node(self, node: Any) -> list[Any]:

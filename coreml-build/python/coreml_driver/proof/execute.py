@@ -20,7 +20,14 @@ from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.kernels import KERNELS, REASONS, SEVERAL, Context, Unproved
 from coreml_driver.proof.originals import matching
 from coreml_driver.proof.reading import Body, Function, Step, function, steps
-from coreml_driver.proof.values import KEPT_ELEMENTS, Constant, Declared, Originals, Value
+from coreml_driver.proof.values import (
+    KEPT_ELEMENTS,
+    Constant,
+    Declared,
+    Originals,
+    Precision,
+    Value,
+)
 
 
 class Broken(Exception):
@@ -33,8 +40,8 @@ class Broken(Exception):
         self.step = step
 
 
-#: Called with each step, its results as soon as they are there, and what it got.
-Watcher = Callable[[Step, Sequence[Value], Sequence[Value]], None]
+#: Called with each step, its results as soon as they are there, and what it got by parameter.
+Watcher = Callable[[Step, Sequence[Value], Mapping[str, Value]], None]
 
 
 class Executable:
@@ -67,21 +74,20 @@ class Executable:
         inputs: Mapping[str, torch.Tensor],
         states: dict[str, torch.Tensor] | None = None,
         *,
-        half: bool,
+        precision: Precision,
         watcher: Watcher | None = None,
         seed: int = 0,
     ) -> dict[str, Value]:
         """Execute it once.
 
         Parameters: `inputs` — by name, all that are no states; `states` — their values, changed in
-        place; `half` — whether results are rounded as a device does; `watcher` — sees every step;
+        place; `watcher` — sees every step;
         `seed` — of random operations.
         Returns: the outputs by name.
         Errors: `Unproved`, `Broken`.
         """
-        return Execution(self, states if states is not None else {}, half, watcher, seed).run(
-            inputs
-        )
+        own = states if states is not None else {}
+        return Execution(self, own, precision, watcher, seed).run(inputs)
 
     def alone(self, step: Step, value: Callable[[str], torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the results of one step in single precision, by name.
@@ -89,7 +95,7 @@ class Executable:
         Called by: `compressed`, for steps that depend on constants.
         Parameters: `value` — gives what is no constant.
         """
-        execution = Execution(self, {}, False, None, 0)
+        execution = Execution(self, {}, Precision.SINGLE, None, 0)
         names = [
             one for bindings in step.arguments.values() for one in bindings if isinstance(one, str)
         ]
@@ -98,12 +104,13 @@ class Executable:
                 execution.give(name, value(name))
         return dict(zip(step.outputs, execution.take(step), strict=True))
 
-    def constant(self, constant: Constant, half: bool) -> Value:
+    def constant(self, constant: Constant, precision: Precision) -> Value:
         """Return the value of a constant."""
-        original = None if half else self.originals.get(constant.name)
+        single = precision is Precision.SINGLE
+        original = self.originals.get(constant.name) if single else None
         if constant.elements > KEPT_ELEMENTS:
             return constant.read(self.blobs, original)
-        key = (id(constant), half)
+        key = (id(constant), single)
         if key not in self._kept:
             self._kept[key] = constant.read(self.blobs, original)
         return self._kept[key]
@@ -116,7 +123,7 @@ class Execution:
         self,
         executable: Executable,
         states: dict[str, torch.Tensor],
-        half: bool,
+        precision: Precision,
         watcher: Watcher | None,
         seed: int,
     ) -> None:
@@ -125,7 +132,7 @@ class Execution:
         self._watcher = watcher
         self._values: dict[str, Value] = {}
         self.states = states
-        self.half = half
+        self.precision = precision
         self.random = torch.Generator().manual_seed(seed)
 
     def run(self, inputs: Mapping[str, torch.Tensor]) -> dict[str, Value]:
@@ -133,7 +140,7 @@ class Execution:
         function = self._executable.function
         for name, kind in function.inputs.items():
             if name not in function.states:
-                self._values[name] = kind.settle(inputs[name], self.half)
+                self._values[name] = kind.settle(inputs[name], self.precision)
         outputs = self.enter(function.body, ())
         return dict(zip(function.body.outputs, outputs, strict=True))
 
@@ -181,18 +188,13 @@ class Execution:
         ]
         self._values.update(zip(step.outputs, settled, strict=True))
         if self._watcher is not None:
-            got = [
-                value
-                for one in arguments.values()
-                for value in (one if isinstance(one, list) else [one])
-            ]
-            self._watcher(step, settled, got)
+            self._watcher(step, settled, arguments)
         return settled
 
     def _settle(self, value: Value, kind: Declared) -> Value:
         """Return a result as the program stores it."""
         if isinstance(value, torch.Tensor) and not kind.is_list:
-            return kind.settle(value, self.half)
+            return kind.settle(value, self.precision)
         return value
 
     def value(self, binding: str | Constant) -> Any:
@@ -207,7 +209,7 @@ class Execution:
             if constant is None and binding in self._executable.function.states:
                 return StateName(binding)
             binding = self._executable.function.constants[binding]
-        return self._executable.constant(binding, self.half)
+        return self._executable.constant(binding, self.precision)
 
 
 class StateName(str):

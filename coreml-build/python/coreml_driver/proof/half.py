@@ -12,16 +12,18 @@ what those tests ask for is a warning, and so is everything at the edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from coreml_driver.failures import Failure
 from coreml_driver.proof import compare
+from coreml_driver.proof.blame import PLAIN
 from coreml_driver.proof.compare import Difference
 from coreml_driver.proof.reading import Function, Step, needed
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
+from coreml_driver.proof.values import Precision
 
 #: The manifest key of the precision.
 KEY = "compute-precision"
@@ -43,23 +45,28 @@ def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> l
     Returns: the results in half precision.
     Errors: `Failure` of kind `half-precision`.
     """
-    results = predictor.execute(case.samples, half=True)
+    results = predictor.execute(case.samples, precision=Precision.DEVICE)
     names = predictor.names(len(case.samples))
     expected = case.expected or ()
+    exact = [_is_exact(predictor, case, position) for position in range(len(expected))]
     for position, (one, other) in enumerate(zip(expected, results, strict=True)):
         name = names[position]
-        if not one.is_floating_point():
-            _judge_integers(subject, predictor, case, name, position, one, other, proof)
+        if exact[position] or not one.is_floating_point():
+            found = compare.difference(one, other)
+            if found is not None and exact[position]:
+                raise _failure(subject, predictor, case, f"{name} is {found}", False)
+            if found is not None:
+                proof.warnings.append(
+                    f"in half precision {name} is {found} for the sample `{case.name}`; a "
+                    "generated test wants integers to be equal"
+                )
             continue
         broken = _not_finite(one, other)
         decibels = compare.decibels(one, other)
         proof.decibels = min(decibels, proof.decibels if proof.decibels is not None else decibels)
         if broken is not None or decibels < LEAST_DECIBELS:
-            what = (
-                f"{name} is {broken}"
-                if broken is not None
-                else f"{name} has {decibels:.0f} dB of signal to noise"
-            )
+            noisy = f"has {decibels:.0f} dB of signal to noise"
+            what = f"{name} {noisy}" if broken is None else f"{name} is {broken}"
             raise _failure(subject, predictor, case, what, broken is not None)
         if decibels < TESTED_DECIBELS:
             proof.warnings.append(
@@ -67,7 +74,24 @@ def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> l
                 f"generated test asks for {TESTED_DECIBELS:.0f}: `cargo coreml precision` finds "
                 "the operations that need single precision"
             )
+    if any(exact):
+        _prove_widened(subject, predictor, case, exact)
     return results
+
+
+def _prove_widened(
+    subject: Subject, predictor: Predictor, case: Case, exact: Sequence[bool]
+) -> None:
+    """Judge exact results of a backend that computes in single precision with the package's
+    constants: a quotient that is a little too small is cut off there.
+    """
+    results = predictor.execute(case.samples, precision=Precision.WIDENED)
+    names = predictor.names(len(case.samples))
+    for position, (one, other) in enumerate(zip(case.expected or (), results, strict=True)):
+        found = compare.difference(one, other) if exact[position] else None
+        if found is not None:
+            what = f"{names[position]} is {found}"
+            raise _failure(subject, predictor, case, what, False, Precision.WIDENED)
 
 
 def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> None:
@@ -75,7 +99,7 @@ def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> 
 
     Called by: `prove.prove`.
     """
-    results = predictor.execute(case.samples, half=True)
+    results = predictor.execute(case.samples, precision=Precision.DEVICE)
     names = predictor.names(len(case.samples))
     for name, one, other in zip(names, case.expected or (), results, strict=True):
         if not one.is_floating_point():
@@ -91,31 +115,16 @@ def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> 
             )
 
 
-def _judge_integers(
-    subject: Subject,
-    predictor: Predictor,
-    case: Case,
-    name: str,
-    position: int,
-    one: torch.Tensor,
-    other: torch.Tensor,
-    proof: Proof,
-) -> None:
-    """Judge an output of integers, which a generated test wants to be equal."""
-    found = compare.difference(one, other)
-    if found is None:
-        return
-    outputs = predictor.executable.function.body.outputs
+def _is_exact(predictor: Predictor, case: Case, position: int) -> bool:
+    """Return whether a result holds whole numbers that are computed from whole numbers alone."""
+    one = (case.expected or ())[position]
     count = len(predictor.interface.outputs)
-    exact = position // count < len(case.samples) and _only_integers(
-        predictor.executable.function, outputs[position % count]
-    )
-    if exact:
-        raise _failure(subject, predictor, case, f"{name} is {found}", False)
-    proof.warnings.append(
-        f"in half precision {name} is {found} for the sample `{case.name}`; a generated test wants "
-        "integers to be equal"
-    )
+    if position >= count * len(case.samples) or predictor.interface.classifier is not None:
+        return False
+    if one.is_floating_point() and not bool((one == one.round()).all()):
+        return False
+    function = predictor.executable.function
+    return _only_integers(function, function.body.outputs[position % count])
 
 
 def _only_integers(function: Function, output: str) -> bool:
@@ -150,10 +159,15 @@ def _not_finite(one: torch.Tensor, other: torch.Tensor) -> Difference | None:
 
 
 def _failure(
-    subject: Subject, predictor: Predictor, case: Case, what: str, broken: bool
+    subject: Subject,
+    predictor: Predictor,
+    case: Case,
+    what: str,
+    broken: bool,
+    precision: Precision = Precision.DEVICE,
 ) -> Failure:
     """Return the failure about a result that half precision spoils."""
-    step = _first_broken(predictor, case) if broken else _first_lost(predictor, case)
+    step = _first_broken(predictor, case) if broken else _first_lost(predictor, case, precision)
     message = (
         f"Half precision spoils the result: for the sample `{case.name}`, {what}. In single "
         "precision it is PyTorch's."
@@ -167,10 +181,14 @@ def _failure(
     line = subject.line
     if step is not None:
         message += f" The first operation that loses it is `{step.kind}` (`{step.outputs[0]}`)."
-        only = f'`compute-precision = {{ float32-ops = ["{step.kind}"] }}`'
-        cures.insert(0, f"Keep that kind of operation in single precision: {only}.")
-        origin = subject.origins.operations.get(step.outputs[0])
-        line = origin.line if origin is not None and origin.line is not None else line
+        if step.kind not in PLAIN:
+            only = f'`compute-precision = {{ float32-ops = ["{step.kind}"] }}`'
+            cures.insert(0, f"Keep that kind of operation in single precision: {only}.")
+        # A conversion has no line of its own; what it converts has.
+        named = [one for ones in step.arguments.values() for one in ones if isinstance(one, str)]
+        names = [*named, step.outputs[0]] if step.kind in PLAIN else [step.outputs[0], *named]
+        places = [subject.origins.operations.get(name) for name in names]
+        line = next((one.line for one in places if one is not None and one.line), line)
     return Failure("half-precision", message, line, KEY, tuple(cures))
 
 
@@ -187,7 +205,7 @@ def _first_broken(predictor: Predictor, case: Case) -> Step | None:
     return _first(predictor, case, lambda one, other: _not_finite(one, other) is not None)
 
 
-def _first_lost(predictor: Predictor, case: Case) -> Step | None:
+def _first_lost(predictor: Predictor, case: Case, precision: Precision) -> Step | None:
     """Return the first operation whose result is mostly noise."""
 
     def lost(one: torch.Tensor, other: torch.Tensor) -> bool:
@@ -196,24 +214,26 @@ def _first_lost(predictor: Predictor, case: Case) -> Step | None:
             return compare.difference(one, other) is not None
         return compare.decibels(one, other) < LEAST_DECIBELS
 
-    return _first(predictor, case, lost)
+    return _first(predictor, case, lost, precision)
 
 
-def _first(predictor: Predictor, case: Case, judged: Any) -> Step | None:
+def _first(
+    predictor: Predictor, case: Case, judged: Any, precision: Precision = Precision.DEVICE
+) -> Step | None:
     """Return the first step whose results in both precisions are judged to differ.
 
     It keeps all results of an execution; it is asked for only when something is wrong.
     """
     single: list[list[torch.Tensor]] = []
 
-    def keep(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def keep(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Keep the results of a step."""
         single.append([one for one in results if isinstance(one, torch.Tensor)])
 
     found: Step | None = None
     number = 0
 
-    def compare_with_kept(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
+    def compare_with_kept(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
         """Judge the results of a step."""
         nonlocal found, number
         if found is None and number < len(single):
@@ -225,6 +245,6 @@ def _first(predictor: Predictor, case: Case, judged: Any) -> Step | None:
                 found = step
         number += 1
 
-    predictor.execute(case.samples, half=False, watcher=keep)
-    predictor.execute(case.samples, half=True, watcher=compare_with_kept)
+    predictor.execute(case.samples, precision=Precision.SINGLE, watcher=keep)
+    predictor.execute(case.samples, precision=precision, watcher=compare_with_kept)
     return found

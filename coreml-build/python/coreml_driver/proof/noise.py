@@ -16,9 +16,10 @@ from torch.utils._pytree import tree_map
 
 from coreml_driver.proof.compare import Noise
 
-#: Relative size of a rounding: half a unit in the last place of single precision, and of half
-#: precision.
-SINGLE, HALF = 2.0**-23, 2.0**-11
+#: Relative size of a rounding in single precision.
+SINGLE = 2.0**-23
+#: The same of each type that a module may compute in.
+UNITS = {torch.float32: SINGLE, torch.float16: 2.0**-10, torch.bfloat16: 2.0**-7}
 #: How many perturbed runs are made.
 RUNS = 3
 
@@ -46,10 +47,11 @@ class _Perturbed(TorchDispatchMode):
 
     def _moved(self, value: Any) -> Any:
         """Return a result, moved."""
-        if not isinstance(value, torch.Tensor) or value.dtype != torch.float32:
+        if not isinstance(value, torch.Tensor) or value.dtype not in UNITS:
             return value
         shift = torch.rand(value.shape, generator=self._random) * 2 - 1
-        return value * (1 + self._unit * shift)
+        unit = max(self._unit, UNITS[value.dtype])
+        return (value.to(torch.float32) * (1 + unit * shift)).to(value.dtype)
 
 
 def measure(

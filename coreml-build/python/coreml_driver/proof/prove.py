@@ -10,7 +10,7 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +28,8 @@ from coreml_driver.proof.kernels import Unproved
 from coreml_driver.proof.kernels.random import DRAWN
 from coreml_driver.proof.reading import Step, steps
 from coreml_driver.proof.subject import Case, Predictor, Proof, Subject
+from coreml_driver.proof.values import Precision
+from coreml_driver.samples import Sample
 
 #: How often the work of one execution an edge sample takes: PyTorch runs on it, too.
 EDGE_WORK = 2.2
@@ -69,6 +71,8 @@ class _Prover:
         self._blobs = blobs
         self._predictor = Predictor(subject.interface, specification, blobs, subject.originals)
         self.proof = Proof()
+        # Where single precision is asked for, a narrower type in the program is a fault.
+        self._precision = Precision.SINGLE if subject.half else Precision.DEVICE
 
     def prove(self, cases: Sequence[Case]) -> Proof:
         """Prove all samples that there is time for."""
@@ -135,7 +139,7 @@ class _Prover:
         executable = self._predictor.executable
         try:
             before.proof.weights = compressed.check(before._predictor.executable, executable)
-            results = self._predictor.execute(case.samples, half=True)
+            results = self._predictor.execute(case.samples, precision=Precision.DEVICE)
         except compressed.Changed as error:
             message = f"Compression changed the program: {error}."
             cures = ("Please report this with the log.", LET_THROUGH)
@@ -157,7 +161,7 @@ class _Prover:
         expected = case.expected or ()
         try:
             watcher = None if work is None else work.count
-            got = self._predictor.execute(case.samples, half=False, watcher=watcher)
+            got = self._predictor.execute(case.samples, precision=self._precision, watcher=watcher)
         except Broken as error:
             raise self._fails(case, error) from error
         found = self._differences(case, got, None)
@@ -211,26 +215,52 @@ class _Prover:
 
     def _departure(self, case: Case, broken: Broken | None = None) -> Departure | None:
         """Return the first operation that leaves PyTorch's values."""
-        subject = self._subject
         try:
-            trails = blame.trails(
-                subject.captured, [sample.captured for sample in case.samples], subject.origins
-            )
+            return departure(self._subject, self._predictor, case.samples, self._precision, broken)
         except Exception as error:  # the message is poorer without it, and no less true
             self.proof.warnings.append(f"the operation at fault was not found: {error}")
             return None
-        number = 0
 
-        def watch(step: Step, results: Sequence[Any], inputs: Sequence[Any]) -> None:
-            """Compare a step with the trail of its prediction."""
-            trails[number].watch(step, results, inputs)
 
-        def began(prediction: int) -> None:
-            """Take the next trail."""
-            nonlocal number
-            number = prediction
+def first_difference(subject: Subject, samples: Sequence[Sample]) -> Departure | None:
+    """Return the first operation of a package whose values are not PyTorch's, if there is one.
 
-        with contextlib.suppress(Broken):
-            self._predictor.execute(case.samples, half=False, watcher=watch, began=began)
-        found = next((one for one in (trail.departure() for trail in trails) if one), None)
-        return found or (None if broken is None else trails[number].of_step(broken.step))
+    For code outside the proof that has a package, its captured graph and a sample.
+    Parameters: `samples` — predictions in a row, from zeroed states.
+    Errors: `Unproved`.
+    """
+    precision = Precision.SINGLE if subject.half else Precision.DEVICE
+    with Blobs(subject.package) as blobs:
+        predictor = Predictor(subject.interface, subject.specification, blobs, subject.originals)
+        return departure(subject, predictor, samples, precision)
+
+
+def departure(
+    subject: Subject,
+    predictor: Predictor,
+    samples: Sequence[Sample],
+    precision: Precision,
+    broken: Broken | None = None,
+) -> Departure | None:
+    """Compare an execution with the captured graph, node by node.
+
+    Parameters: `broken` — the step that could not be executed.
+    """
+    trails = blame.trails(
+        subject.captured, [sample.captured for sample in samples], subject.origins
+    )
+    number = 0
+
+    def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
+        """Compare a step with the trail of its prediction."""
+        trails[number].watch(step, results, inputs)
+
+    def began(prediction: int) -> None:
+        """Take the next trail."""
+        nonlocal number
+        number = prediction
+
+    with contextlib.suppress(Broken):
+        predictor.execute(samples, precision=precision, watcher=watch, began=began)
+    found = next((one for one in (trail.departure() for trail in trails) if one), None)
+    return found or (None if broken is None else trails[number].of_step(broken.step))

@@ -19,6 +19,7 @@ from coreml_driver.proof import compare
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Broken
 from coreml_driver.proof.subject import Predictor
+from coreml_driver.proof.values import Precision
 from coreml_driver.samples import Sample
 
 
@@ -43,7 +44,7 @@ def again(kept: Replay, package: Path, specification: Model_pb2.Model, function:
         predictor = Predictor(kept.interface, specification, blobs, (), function)
         words: object = None
         try:
-            results = predictor.execute(kept.samples, half=True)
+            results = predictor.execute(kept.samples, precision=Precision.DEVICE)
         except Broken as error:
             results, words = [], error
         for one, other in zip(kept.results, results, strict=False):

@@ -22,6 +22,7 @@ from coreml_driver.interface import Interface
 from coreml_driver.origins import Origins
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Executable, Watcher
+from coreml_driver.proof.values import Precision
 from coreml_driver.samples import Run, Sample
 
 
@@ -135,7 +136,7 @@ class Predictor:
         self,
         samples: Sequence[Sample],
         *,
-        half: bool,
+        precision: Precision,
         watcher: Watcher | None = None,
         began: Callable[[int], None] = lambda number: None,
     ) -> list[torch.Tensor]:
@@ -158,7 +159,9 @@ class Predictor:
                 feature.name: torch.from_numpy(array)
                 for feature, array in zip(self.interface.inputs, sample.arrays, strict=True)
             }
-            outputs = self.executable.run(inputs | fed, states, half=half, watcher=watcher)
+            outputs = self.executable.run(
+                inputs | fed, states, precision=precision, watcher=watcher
+            )
             fed = {name: outputs[output] for name, output in self._pairs.items()}
             found += self._outputs(outputs)
         last = states | fed

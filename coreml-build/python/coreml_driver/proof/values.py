@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,18 @@ KEPT_ELEMENTS = 4096
 Value = Any
 
 
+class Precision(Enum):
+    """How a program that declares half precision is executed."""
+
+    #: In single precision throughout: constants are those that were rounded for the package.
+    SINGLE = "single"
+    #: With the package's constants, but results keep single precision: what a backend does that has
+    #: no half precision.
+    WIDENED = "widened"
+    #: Each result is rounded, as a device does.
+    DEVICE = "device"
+
+
 @dataclass(frozen=True)
 class Declared:
     """The type that a program gives to a value."""
@@ -99,15 +112,11 @@ class Declared:
         """Whether its values have a fraction."""
         return self.data_type in FLOATS
 
-    def settle(self, value: torch.Tensor, half: bool) -> torch.Tensor:
-        """Return a result as the program stores it.
-
-        Parameters: `half` — whether float16 is rounded to; otherwise its values keep single
-        precision.
-        """
+    def settle(self, value: torch.Tensor, precision: Precision) -> torch.Tensor:
+        """Return a result as the program stores it."""
         if self.data_type in FLOATS:
             value = value if value.dtype == torch.float32 else value.to(torch.float32)
-            return rounded(value) if half and self.is_half else value
+            return rounded(value) if precision is Precision.DEVICE and self.is_half else value
         kind = TORCH_TYPES.get(self.data_type)
         if kind is None:
             return value

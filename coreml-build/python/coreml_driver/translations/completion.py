@@ -6,17 +6,14 @@ defaults written out.
 
 Owns: writing them out.
 Must not: change a call that a translation takes as it is.
-Flow: coremltools translates an exported node -> `following`.
+Flow: `fallback` -> here -> the translation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
-
-from coremltools.converters.mil.frontend.torch import ops
 
 from coreml_driver.translations.arguments import signature
 
@@ -24,28 +21,16 @@ from coreml_driver.translations.arguments import signature
 REFUSED = re.compile(r"got \d+ input\(s\), expected|not enough values to unpack")
 
 
-@contextmanager
-def following() -> Iterator[None]:
-    """Ask again where a translation refuses an exported call.
-
-    Called by: `conversion`, around `convert.to_package`.
-    """
-    original = ops.convert_single_node
-
-    def convert(context: Any, node: Any) -> None:
-        """Stand in for coremltools' translation of a node."""
-        try:
-            original(context, node)
-        except ValueError as error:
-            if node.meta is None or not REFUSED.search(str(error)) or not _complete(node):
-                raise
-            original(context, node)
-
-    ops.convert_single_node = convert
+def translate(translation: Callable[[Any, Any], None], context: Any, node: Any) -> None:
+    """Translate a node, once more with all arguments where that is what was missing."""
+    frames = list(context._current_graph)
     try:
-        yield
-    finally:
-        ops.convert_single_node = original
+        translation(context, node)
+    except ValueError as error:
+        if node.meta is None or not REFUSED.search(str(error)) or not _complete(node):
+            raise
+        context._current_graph = frames
+        translation(context, node)
 
 
 def _complete(node: Any) -> bool:

@@ -97,7 +97,7 @@ def _arange(context: Any, node: Any) -> None:
     """Numbers from `start` to `end`, which is left out, by `step`."""
     arguments = Arguments(context, node)
     names = [name for name in ("start", "end", "step") if name in arguments]
-    kind = arguments.dtype
+    kind, _ = arguments.dtype, arguments.element_type("dtype")
     if all(arguments.known(name) for name in names):
         bounds = [arguments.constant(name) for name in names]
         values = torch.arange(*bounds, dtype=kind)
@@ -128,8 +128,7 @@ def _scalar_tensor(context: Any, node: Any) -> None:
     "to",
     "_to_copy",
     "type_as",
-    why="integers of 8 and 16 bits do not wrap around; the value of a constant `other` is taken "
-    "for a type",
+    why="integers of 8 and 16 bits cannot be computed with",
     replaces=True,
 )
 def _to(context: Any, node: Any) -> None:

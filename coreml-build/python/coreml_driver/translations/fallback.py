@@ -24,7 +24,7 @@ from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from coreml_driver.failures import Failure
-from coreml_driver.translations import complex_numbers
+from coreml_driver.translations import completion, complex_numbers
 from coreml_driver.translations.arguments import Arguments, signature
 from coreml_driver.translations.composition import bind, compose, leaves, varies
 from coreml_driver.translations.refusals import CannotExpress
@@ -76,7 +76,7 @@ class Guarded:
                 raise NotImplementedError(
                     f"PyTorch convert function for op '{node.kind}' not implemented."
                 )
-            self.translate(context, node)
+            completion.translate(self.translate, context, node)
         except (Failure, CannotExpress):
             raise
         except Exception as error:

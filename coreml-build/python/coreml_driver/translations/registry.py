@@ -7,6 +7,7 @@ Flow: the files of this folder declare rows -> `operations.register` installs th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -47,8 +48,18 @@ def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Tran
     """Declare a function to be the translation of `kinds`."""
 
     def declare(translate: Translate) -> Translate:
-        ROWS.append(Row(kinds, translate, why, replaces))
-        return translate
+        @functools.wraps(translate)
+        def named(context: Any, node: Any) -> None:
+            # coremltools gives a write in place, `add_`, to the translation of `add`.
+            kind = node.kind
+            node.kind = kind.removesuffix("_") if not kind.startswith("__") else kind
+            try:
+                translate(context, node)
+            finally:
+                node.kind = kind
+
+        ROWS.append(Row(kinds, named, why, replaces))
+        return named
 
     return declare
 

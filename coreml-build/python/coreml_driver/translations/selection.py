@@ -18,7 +18,7 @@ from coreml_driver.failures import Failure
 from coreml_driver.translations.arguments import Arguments
 from coreml_driver.translations.creation import filled
 from coreml_driver.translations.promotion import cast, number, promoted, type_of, whole
-from coreml_driver.translations.registry import MISSING, ORIGINAL, translation
+from coreml_driver.translations.registry import ORIGINAL, translation
 
 
 @translation(
@@ -142,18 +142,57 @@ def _gather(context: Any, node: Any) -> None:
     context.add(mb.identity(x=found, name=node.name), node.name)
 
 
-@translation("where.scalarother", "where.scalar", "where.scalarself", why=MISSING)
+@translation(
+    "where",
+    "where.self",
+    "where.scalarother",
+    "where.scalar",
+    "where.scalarself",
+    why="a condition of more dimensions than the operands is lost where sizes vary; plain numbers "
+    "are refused when exported",
+    replaces=True,
+)
 def _where(context: Any, node: Any) -> None:
-    """`self` where the condition holds, `other` elsewhere, for plain numbers."""
+    """`self` where the condition holds, `other` elsewhere."""
     arguments = Arguments(context, node)
-    condition = cast(arguments["condition"], "bool")
+    if "other" not in arguments:
+        ORIGINAL["where"](context, node)
+        return
+    condition = arguments["condition"]
+    condition = cast(condition, "bool")
     a, b = promoted(arguments["self"], arguments["other"])
+    if types.is_complex(a.dtype):
+        ORIGINAL["where"](context, node)
+        return
     a, b = (cast(one, arguments.result_type) for one in (a, b))
-    shape = list(condition.shape)
-    if not a.rank and not b.rank and shape:  # MIL takes the shape of the two
-        sizes = mb.shape(x=condition) if any_symbolic(shape) else shape
-        a = mb.add(x=filled(sizes, 0, type_of(a)), y=a)
+    shapes = [list(one.shape) for one in (condition, a, b)]
+    if not any(map(any_symbolic, shapes)):
+        wide = np.broadcast_shapes(*map(tuple, shapes))
+        if np.broadcast_shapes(tuple(a.shape), tuple(b.shape)) != wide:
+            a = _spread(a, filled(list(wide), 0, "int32"))
+    elif _may_widen(condition, a, b):
+        a = _spread(a, cast(condition, "int32"))
     context.add(mb.select(cond=condition, a=a, b=b, name=node.name), node.name)
+
+
+def _may_widen(condition: Any, a: Any, b: Any) -> bool:
+    """Return whether a condition may give the result more elements than the operands have: MIL
+    takes the shape of the operands.
+    """
+    wide = max(a.shape, b.shape, key=len)
+    if len(condition.shape) > len(wide):
+        return True
+    pairs = zip(condition.shape[::-1], wide[::-1], strict=False)
+    return any(size not in (1, other) for size, other in pairs)
+
+
+def _spread(x: Any, like: Any) -> Any:
+    """Return `x` broadcast with integers, whose values do not count."""
+    boolean = types.is_bool(x.dtype)
+    x = whole(x)
+    zeros = cast(mb.mul(x=like, y=0), type_of(x))
+    spread = mb.add(x=zeros, y=x)
+    return cast(spread, "bool") if boolean else spread
 
 
 @translation("tile", "repeat", why="more repeats than dimensions are refused", replaces=True)

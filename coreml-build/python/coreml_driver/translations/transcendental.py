@@ -69,17 +69,9 @@ def _log(context: Any, node: Any) -> None:
 
 @translation("log1p", why="all digits are lost for small operands", replaces=True)
 def _log1p(context: Any, node: Any) -> None:
-    """`log(1 + self)`; near 0 by the series of twice the area tangent of `x / (x + 2)`."""
+    """`log(1 + self)`."""
     x = to_float(Arguments(context, node)["self"])
-    t = mb.real_div(x=x, y=mb.add(x=x, y=number(x, 2)))
-    square = mb.mul(x=t, y=t)
-    series = number(x, 0)
-    for odd in (11, 9, 7, 5, 3, 1):
-        series = mb.add(x=mb.mul(x=square, y=series), y=number(x, 2 / odd))
-    near = mb.mul(x=t, y=series)
-    far = _ln(mb.add(x=x, y=number(x, 1)))
-    small = mb.less(x=mb.abs(x=x), y=number(x, SMALL))
-    context.add(mb.select(cond=small, a=near, b=far, name=node.name), node.name)
+    context.add(mb.identity(x=_ln_of_one_and(x), name=node.name), node.name)
 
 
 @translation("expm1", why="all digits are lost for small operands", replaces=True)
@@ -120,20 +112,15 @@ def _area(context: Any, node: Any) -> None:
         context.add(_ln(mb.add(x=x, y=root), node.name), node.name)
         return
     size = mb.abs(x=x)
-    square = mb.mul(x=size, y=size)
-    # asinh(x) = log1p(x + x² / (1 + sqrt(x² + 1))); above 1e4 it is log(2 x) to the last digit.
+    low, high = mb.minimum(x=size, y=one), mb.maximum(x=size, y=one)
+    # Up to 1: log1p(x + x² / (1 + sqrt(x² + 1))); above: log(x) + log(1 + sqrt(1 + 1 / x²)).
+    square = mb.mul(x=low, y=low)
     root = mb.sqrt(x=mb.add(x=square, y=one))
-    shifted = mb.add(x=size, y=mb.real_div(x=square, y=mb.add(x=root, y=one)))
-    t = mb.real_div(x=shifted, y=mb.add(x=shifted, y=number(x, 2)))
-    t_square = mb.mul(x=t, y=t)
-    series = number(x, 0)
-    for odd in (11, 9, 7, 5, 3, 1):
-        series = mb.add(x=mb.mul(x=t_square, y=series), y=number(x, 2 / odd))
-    near = mb.mul(x=t, y=series)
-    far = mb.add(x=_ln(size), y=number(x, math.log(2)))
-    middle = _ln(mb.add(x=one, y=shifted))
-    area = mb.select(cond=mb.less(x=size, y=number(x, SMALL)), a=near, b=middle)
-    area = mb.select(cond=mb.greater(x=size, y=number(x, 1e4)), a=far, b=area)
+    near = _ln_of_one_and(mb.add(x=low, y=mb.real_div(x=square, y=mb.add(x=root, y=one))))
+    inverse = mb.real_div(x=one, y=high)
+    root = mb.sqrt(x=mb.add(x=mb.mul(x=inverse, y=inverse), y=one))
+    far = mb.add(x=_ln(high), y=_ln(mb.add(x=root, y=one)))
+    area = mb.select(cond=mb.less(x=size, y=one), a=near, b=far)
     context.add(mb.mul(x=area, y=mb.sign(x=x), name=node.name), node.name)
 
 
@@ -235,7 +222,7 @@ def _logcumsumexp(context: Any, node: Any) -> None:
 
 @translation(
     "threshold",
-    why="adds to what was cut off, so that a NaN, an infinity or an integer is lost",
+    why="adds what is missing to what was cut off, which loses digits",
     replaces=True,
 )
 def _threshold(context: Any, node: Any) -> None:
@@ -269,6 +256,19 @@ def _ln(x: Any, name: str | None = None) -> Any:
     """Return the natural logarithm of `x` alone: MIL's default adds 1e-45."""
     named = {} if name is None else {"name": name}
     return mb.log(x=x, epsilon=number(x, 0), **named)
+
+
+def _ln_of_one_and(x: Any) -> Any:
+    """Return `log(1 + x)`; near 0 by the series of twice the area tangent of `x / (x + 2)`."""
+    t = mb.real_div(x=x, y=mb.add(x=x, y=number(x, 2)))
+    square = mb.mul(x=t, y=t)
+    series = number(x, 0)
+    for odd in (11, 9, 7, 5, 3, 1):
+        series = mb.add(x=mb.mul(x=square, y=series), y=number(x, 2 / odd))
+    near = mb.mul(x=t, y=series)
+    far = _ln(mb.add(x=x, y=number(x, 1)))
+    small = mb.less(x=mb.abs(x=x), y=number(x, SMALL))
+    return mb.select(cond=small, a=near, b=far)
 
 
 def _negative(x: Any) -> Any:

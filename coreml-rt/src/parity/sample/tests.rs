@@ -109,10 +109,10 @@ fn what_does_not_fit_the_model_is_named() {
     );
     let problem = message(sample.refuse_unknown_states(&[]));
     assert_eq!(problem, "it has `final_state/s`, but the model has no state `s`; it has none");
-    assert!(message(step.output("y", &[3])).contains(
-        "`out/y` has shape [2], but the model's \
-        output has [3]"
-    ));
+    assert!(
+        message(step.output("y", &[3]))
+            .contains("`out/y` has shape [2], but the model's output has [3]")
+    );
     assert!(message(step.label("y")).contains("`out/y` must hold one number"));
     assert!(message(step.output("w", &[3])).contains("lacks `out/w`"));
 }

@@ -1,10 +1,10 @@
 //! Prints the word error rates of the digits' models on the committed recordings, beside PyTorch's;
-//! or one rate alone.
+//! or only one rate.
 //!
-//! Owns: the table, and the figure that `quantized.toml` asks for as a metric. Flow:
-//! `recordings.rs` → `log_mel.rs`, `network.rs`, `decode.rs` → `speech-metrics`. PyTorch's own
-//! tokens for the same recordings are in `data/reference.safetensors`, which `python/reference.py`
-//! wrote.
+//! Owns: the table, and the figure that `quantized.toml` uses as a metric.
+//! Flow: `recordings.rs` → `log_mel.rs`, `network.rs`, `decode.rs` → `speech-metrics`. PyTorch's
+//! own tokens for the same recordings are in `data/reference.safetensors`, which
+//! `python/reference.py` wrote.
 
 use clap::Parser;
 use coreml_rt::LoadOptions;
@@ -18,7 +18,7 @@ use whisper::network::{self, Network};
 use whisper::recordings::{CONDITIONS, Set, load};
 use whisper::vocabulary::Vocabulary;
 
-/// What makes a network, its decoder with options of its own.
+/// Makes a network whose decoder has options of its own.
 type Loader = fn(&LoadOptions, &LoadOptions) -> Result<Box<dyn Network>, whisper::error::Error>;
 
 /// The models: their names on the command line, what their weights are, and what loads them.
@@ -33,9 +33,10 @@ const MODELS: [(&str, &str, Loader); 5] = [
 /// Examples, shown below the help.
 const EXAMPLES: &str = "\
 Examples:
-  wer                                      the whole table
-  wer --model int8 --utterances 80         one figure in per cent: near-clean recordings of unseen voices
-  wer --model int8 --decoder \"$COREML_PACKAGE\"    the same with another decoder, as a metric of a manifest";
+  wer                               the whole table
+  wer --model int8 --utterances 80  one figure in per cent: near-clean recordings of unseen voices
+  wer --model int8 --decoder \"$COREML_PACKAGE\"
+                                    the same with another decoder, as a metric of a manifest";
 
 /// Compares what the digits' models write with what was said.
 #[derive(Debug, Parser)]

@@ -1,9 +1,9 @@
-//! Tests of the rules, with a network that says what it is told.
+//! Tests of the rules, with a scripted network.
 
 use super::*;
 use crate::network::Layout;
 
-/// A network that gives out logits that were written down, one row for each step.
+/// A network that returns prepared logits, one row for each step.
 pub(crate) struct Scripted {
     /// The rows: tokens with their logits; all others are at -5.
     rows: Vec<Vec<(u32, f32)>>,

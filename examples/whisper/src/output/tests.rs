@@ -43,8 +43,8 @@ fn written(format: Format) -> String {
 
 #[test]
 fn text_has_a_line_for_each_segment() {
-    let expected = "[00:00:00.500 → 00:00:01.250] one <two>\n[01:01:01.000 → 01:01:03.000] three \
-        --> \"four\"\n";
+    let expected = "[00:00:00.500 → 00:00:01.250] one <two>\n\
+        [01:01:01.000 → 01:01:03.000] three --> \"four\"\n";
     assert_eq!(written(Format::Text), expected);
 }
 
@@ -61,10 +61,21 @@ fn json_is_an_object_with_segments_and_text() {
 
 #[test]
 fn subtitles_keep_their_marks_out_of_the_text() {
-    let srt = "1\n00:00:00,500 --> 00:00:01,250\none <two>\n\n2\n01:01:01,000 --> \
-        01:01:03,000\nthree --> \"four\"\n\n";
+    let srt = "1\n\
+        00:00:00,500 --> 00:00:01,250\n\
+        one <two>\n\
+        \n\
+        2\n\
+        01:01:01,000 --> 01:01:03,000\n\
+        three --> \"four\"\n\
+        \n";
     assert_eq!(written(Format::Srt), srt);
-    let vtt = "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\none &lt;two>\n\n\
-               01:01:01.000 --> 01:01:03.000\nthree -> \"four\"\n";
+    let vtt = "WEBVTT\n\
+        \n\
+        00:00:00.500 --> 00:00:01.250\n\
+        one &lt;two>\n\
+        \n\
+        01:01:01.000 --> 01:01:03.000\n\
+        three -> \"four\"\n";
     assert_eq!(written(Format::Vtt), vtt);
 }

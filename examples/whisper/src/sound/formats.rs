@@ -1,6 +1,7 @@
 //! Ogg, FLAC, MP3 and MP4 files.
 //!
-//! Owns: the crate symphonia. Flow: `sound.rs`, for every file that is not named `.wav`.
+//! Owns: the crate symphonia.
+//! Flow: `sound.rs` → here, for every file that is not named `.wav`.
 
 use super::{Sound, mixed};
 use crate::error::Error;

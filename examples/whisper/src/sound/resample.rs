@@ -1,6 +1,7 @@
 //! Resampling a stream to 16 kHz.
 //!
-//! Owns: the crate rubato. Flow: `sound.rs` pushes blocks of any length.
+//! Owns: the crate rubato.
+//! Flow: `sound.rs` → here, with blocks of any length.
 
 use crate::error::Error;
 use crate::log_mel::RATE;

@@ -33,7 +33,7 @@ UNARY: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "identity": lambda x: x,
     "logical_not": torch.logical_not,
     "round": torch.round,
-    "sign": torch.sign,
+    "sign": lambda x: torch.where(x != x, x, torch.sign(x)),
     "sin": torch.sin,
     "sinh": torch.sinh,
     "sqrt": torch.sqrt,
@@ -105,7 +105,7 @@ def _cast(context: Context, x: torch.Tensor, dtype: str) -> torch.Tensor:
         raise Unproved(f"a conversion to `{dtype}`")
     if kind == MIL_pb2.BOOL:
         return x != 0
-    return Declared(kind, None).settle(x, context.execution.half)
+    return Declared(kind, None).settle(x, context.execution.precision)
 
 
 @kernel("clip")

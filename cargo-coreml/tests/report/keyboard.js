@@ -1,0 +1,15 @@
+const list = document.getElementById('list'), search = document.getElementById('search');
+const result = {};
+result.rows = document.querySelectorAll('.row').length;
+search.value = 'ane042'; search.dispatchEvent(new Event('input'));
+result.found = document.getElementById('count').textContent;
+list.dispatchEvent(new KeyboardEvent('keydown', { key: 'ArrowDown' }));
+result.chosen = document.querySelector('#details h3').textContent;
+document.querySelector('#details button.yes').click();
+result.neighbour = document.querySelector('#details h3').textContent;
+list.dispatchEvent(new KeyboardEvent('keydown', { key: 'End' }));
+result.last = document.querySelector('#details h3').textContent;
+document.dispatchEvent(new KeyboardEvent('keydown', { key: '/' }));
+result.focus = document.activeElement.id;
+result.wide = document.documentElement.scrollWidth > innerWidth;
+document.body.dataset.result = JSON.stringify(result);
