@@ -9,7 +9,6 @@ from coreml_driver.translations import (
     attention,
     bags,
     bessel,
-    bounds,
     complex_arithmetic,
     creation,
     elementary,
@@ -19,6 +18,7 @@ from coreml_driver.translations import (
     linear_algebra,
     logic,
     normalization,
+    numeric,
     polynomials,
     pooling,
     ranks,
@@ -33,6 +33,7 @@ from coreml_driver.translations import (
     spectral,
     statistics,
     transcendental,
+    vision,
     writing,
 )
 from coreml_driver.translations.registry import ORIGINAL, ROWS, Row, install
@@ -45,7 +46,6 @@ __all__ = [
     "attention",
     "bags",
     "bessel",
-    "bounds",
     "complex_arithmetic",
     "creation",
     "elementary",
@@ -56,6 +56,7 @@ __all__ = [
     "linear_algebra",
     "logic",
     "normalization",
+    "numeric",
     "polynomials",
     "pooling",
     "ranks",
@@ -70,5 +71,6 @@ __all__ = [
     "spectral",
     "statistics",
     "transcendental",
+    "vision",
     "writing",
 ]

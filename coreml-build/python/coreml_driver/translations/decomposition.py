@@ -178,7 +178,7 @@ def reflections(a: torch.Tensor) -> Reflections:
         if k + 1 < rows:
             square = (rest * rest).sum(-2, keepdim=True)
             norm = torch.sqrt(first * first + square)
-            head = torch.where(torch.signbit(first), norm, -norm)
+            head = torch.where(first < 0, norm, -norm)
             idle = square == 0
             head = torch.where(idle, first, head)
             scale = torch.where(idle, 0.0, (head - first) / torch.where(idle, 1.0, head))

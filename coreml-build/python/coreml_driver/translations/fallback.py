@@ -11,6 +11,7 @@ Flow: `install` -> coremltools reaches a node -> `Guarded` -> its translation, e
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -43,6 +44,8 @@ PRIMITIVES = {
     "abs": torch.ops.aten.abs.default,
     "sqrt": torch.ops.aten.sqrt.default,
 }
+#: How often the decomposition of an exported program is decomposed again.
+DEEPEST = 4
 #: Numbers that coremltools has not for element types of exported graphs.
 COMPLEX_NUMBERS = {torch.complex64: 9, torch.complex128: 9}
 
@@ -163,6 +166,38 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
     return decompositions | {
         getattr(torch.ops.prims, name).default: meaning for name, meaning in PRIMITIVES.items()
     }
+
+
+def decomposed(exported: Any) -> Any:
+    """Return an exported program of inference, in which operations without a translation are made
+    of simpler ones; here sizes may vary.
+
+    Called by: `capture`.
+    """
+    exported = exported.run_decompositions({})
+    for _ in range(DEEPEST):
+        missing = {
+            node.target
+            for node in exported.graph.nodes
+            if isinstance(node.target, torch._ops.OpOverload)
+            and node.target.namespace == "aten"
+            and not has_translation(_kind(node.target, True))
+        }
+        known = table(True)
+        composites = {
+            operation: functools.partial(_made_of, operation)
+            for operation in missing - set(known)
+            if operation._can_decompose()
+        }
+        if not missing & set(known) and not composites:
+            break
+        exported = exported.run_decompositions(known | composites)
+    return exported
+
+
+def _made_of(operation: Any, *arguments: Any, **named: Any) -> Any:
+    """Compute what an operation of C++ is made of."""
+    return operation.decompose(*arguments, **named)
 
 
 def _unknown_beforehand(node: torch.fx.Node) -> bool:

@@ -191,8 +191,8 @@ def _scattered(
     return found.reshape(self.shape)
 
 
-@composite("scatter", "scatter_reduce", replaces=True, why="only whole indices")
-def _scatter(
+@composite("scatter_reduce")
+def scatter(
     self: torch.Tensor,
     dim: int,
     index: torch.Tensor,
@@ -201,16 +201,11 @@ def _scatter(
     reduce: str | None = None,
     include_self: bool = True,
 ) -> torch.Tensor:
-    """The family of `scatter`; `scatter_add` has a row of its own."""
+    """Elements reduced at places along an axis.
+
+    Called by: `writing`, for a single number, which MIL's scatter refuses.
+    """
     return _scattered(self, dim, index, value if src is None else src, reduce, include_self)
-
-
-@composite("scatter_add", replaces=True, why="an index that is smaller than the tensor")
-def _scatter_add(
-    self: torch.Tensor, dim: int, index: torch.Tensor, src: torch.Tensor
-) -> torch.Tensor:
-    """Elements added at places along an axis."""
-    return _scattered(self, dim, index, src, "sum", True)
 
 
 @composite("put")

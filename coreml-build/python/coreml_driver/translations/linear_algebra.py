@@ -558,24 +558,6 @@ def _lstsq(
     return found.squeeze(-1) if vector else found, residuals, rank, values
 
 
-@composite("linalg_ldl_factor", "linalg_ldl_factor_ex", "linalg_ldl_solve")
-def _ldl(**arguments: Any) -> torch.Tensor:
-    """Refused: its pivots are blocks of one or two rows, by what the numbers are."""
-    raise CannotExpress(
-        "the steps of an LDL factorisation depend on the numbers of the matrix",
-        "Use `torch.linalg.solve`, or `torch.linalg.cholesky` of a positive definite matrix.",
-    )
-
-
-@composite("linalg_eig", "linalg_eigvals", "_linalg_eigvals")
-def _eig(**arguments: Any) -> torch.Tensor:
-    """Refused: the iteration for complex eigenvalues has no fixed number of steps."""
-    raise CannotExpress(
-        "the number of steps to the eigenvalues of a general matrix depends on its numbers",
-        "Use `torch.linalg.eigvalsh` for a symmetric matrix.",
-    )
-
-
 @composite("_trilinear")
 def _trilinear(
     i1: torch.Tensor,

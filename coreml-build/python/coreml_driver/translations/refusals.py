@@ -24,12 +24,60 @@ class CannotExpress(Exception):
         self.why, self.instead = why, instead
 
 
-def _refuse(*kinds: str, why: str, instead: str) -> None:
-    """Declare operations that are always refused."""
+#: Operations that are always refused: names, reason, the nearest thing that works.
+REFUSED = (
+    (
+        ("linalg_eig", "linalg_eigvals", "_linalg_eigvals"),
+        "the number of steps to the eigenvalues of a general matrix depends on its numbers",
+        "Use `torch.linalg.eigvalsh` for a symmetric matrix.",
+    ),
+    (
+        ("linalg_ldl_factor", "linalg_ldl_factor_ex", "linalg_ldl_solve"),
+        "the steps of an LDL factorisation depend on the numbers of the matrix",
+        "Use `torch.linalg.solve`, or `torch.linalg.cholesky` of a positive definite matrix.",
+    ),
+    (
+        ("special_zeta",),
+        "the number of terms of `zeta` depends on its arguments",
+        "Use a table of its values.",
+    ),
+    (
+        ("ctc_loss", "_ctc_loss"),
+        "the steps of this loss depend on the lengths of the targets",
+        "Leave the loss out of the model: return the logarithms of the probabilities.",
+    ),
+    (
+        ("unique_dim",),
+        "`unique` of slices compares them one by one",
+        "Leave `dim` out, or compute it outside of the model.",
+    ),
+    (
+        ("bincount",),
+        "the number of bins depends on the largest element",
+        "Give it: `torch.nn.functional.one_hot(x, count).sum(0)`.",
+    ),
+    (
+        ("embedding_renorm",),
+        "`max_norm` writes to the weights of an embedding",
+        "Normalise the weights once, in `__init__`.",
+    ),
+    (
+        ("to_sparse", "_to_sparse", "to_sparse_csr", "_sparse_mm_reduce_impl"),
+        "Core ML has no sparse tensors",
+        "Keep the tensor dense, or call `.to_dense()` in `__init__`.",
+    ),
+)
+
+
+def _refuse(why: str, instead: str) -> Callable[[Any, Any], None]:
+    """Return what stands in for the translation of a refused operation."""
 
     def refuse(context: Any, node: Any) -> None:
-        """Stand in for a translation."""
+        """Say why."""
         raise CannotExpress(why, instead)
 
-    declare: Callable[..., Any] = translation(*kinds, why=why, replaces=True)
-    declare(refuse)
+    return refuse
+
+
+for _kinds, _why, _instead in REFUSED:
+    translation(*_kinds, why=_why, replaces=True)(_refuse(_why, _instead))

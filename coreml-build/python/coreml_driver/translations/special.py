@@ -1,12 +1,12 @@
 """Functions of probability and of the gamma family.
 
-Owns: `erfc`, `erfcx`, `erfinv`, `ndtri`, `log_ndtr`, `lgamma`, `digamma`, `polygamma`, `zeta`, and
+Owns: `erfc`, `erfcx`, `erfinv`, `ndtri`, `log_ndtr`, `lgamma`, `digamma`, `polygamma`, and
 what is made of them.
 Must not: know Bessel functions (that is `bessel`).
 
 The errors are relative to the value, in single precision, measured by `test_translations_special`:
 2e-6 for all of them but near the zeros of `lgamma` and `digamma` of negative numbers, where they
-are 2e-6 of the neighbouring extrema, and for `polygamma` and `zeta`, 1e-5.
+are 2e-6 of the neighbouring extrema, and for `polygamma`, 1e-5.
 """
 
 from __future__ import annotations
@@ -219,14 +219,6 @@ def _polygamma_of_positive(n: int, x: torch.Tensor) -> torch.Tensor:
     ) * inverse**n
     total = series + math.factorial(n) * sum(_powers(x, n + 1))
     return total if n % 2 else -total
-
-
-@composite("special_zeta")
-def _zeta(self: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    """The zeta function of Hurwitz, for `other` above 0."""
-    raise CannotExpress(
-        "the number of terms of `zeta` depends on its arguments", "Use a table of its values."
-    )
 
 
 @composite("special_entr")

@@ -7,6 +7,7 @@ Flow: `translations` imports this file, so that its rows are registered.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from coremltools.converters.mil.mil import Var, types
 from coremltools.converters.mil.mil.types.symbolic import any_symbolic
 
 from coreml_driver.translations.arguments import Arguments
+from coreml_driver.translations.composition import Composite
+from coreml_driver.translations.indexing import scatter
 from coreml_driver.translations.promotion import cast, type_of, whole
 from coreml_driver.translations.registry import ORIGINAL, translation
 
@@ -113,7 +116,12 @@ def _scatter(context: Any, node: Any) -> None:
     reduce = arguments.constant("reduce") if "reduce" in arguments else None
     mode = "add" if node.kind.startswith("scatter_add") else MODES[reduce]
     axis = arguments.axis("dim", x.rank)
-    if any_symbolic(x.shape) or any_symbolic(index.shape) or not x.rank:
+    if not x.rank:
+        Composite(functools.partial(scatter, reduce="sum") if mode == "add" else scatter)(
+            context, node
+        )
+        return
+    if any_symbolic(x.shape) or any_symbolic(index.shape):
         ORIGINAL["scatter_add" if "add" in node.kind else "scatter"](context, node)
         return
     kind, boolean = type_of(x), types.is_bool(x.dtype)
