@@ -41,7 +41,6 @@ KEYS: Mapping[str, Any] = {
     "classifier": None,
     "metadata": None,
     "parity": {},
-    "proof": True,
 }
 #: Keys of a table beside the manifest's: the build script's for `states.mode`, and that of
 #: `buckets.tables`.
@@ -154,8 +153,6 @@ class Model:
     rewrite: tuple[str, ...] = ()
     #: Present when this is one of several sizes of a model.
     bucket: Bucket | None = None
-    #: Whether the finished package is executed and compared with PyTorch.
-    proof: bool = True
 
 
 @dataclass(frozen=True)
@@ -243,7 +240,6 @@ def understand(job: Job) -> Model:
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if table[key]},
         rewrite=tuple(table["rewrite"] or ()),
         bucket=buckets.read(table, inputs),
-        proof=table["proof"],
     )
 
 
