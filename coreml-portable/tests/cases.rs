@@ -251,11 +251,11 @@ macro_rules! families {
 
 /// On the default engine.
 mod rten {
-    families!(Rten => control, elementwise, images, linear, networks, tensors, weights);
+    families!(Rten => control, edges, elementwise, images, linear, networks, tensors, weights);
 }
 
 /// On ONNX Runtime, where it is found.
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime {
-    families!(OnnxRuntime => control, elementwise, images, linear, networks, tensors, weights);
+    families!(OnnxRuntime => control, edges, elementwise, images, linear, networks, tensors, weights);
 }
