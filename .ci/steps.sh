@@ -159,5 +159,5 @@ driver_pytest() {
     tools="$(echo "$cache"/python-tools/lib/python3.*/site-packages)"
     tests env PYTHONPATH="$tools:$cache/driver-tools" OMP_NUM_THREADS=1 \
         COREML_TEST_KMEANS=1 COREML_TEST_TRANSFORMERS=1 \
-        "$python" -m pytest -q -rs -p no:cacheprovider "$@"
+        "$python" -m pytest -rs -p no:cacheprovider "$@"
 }

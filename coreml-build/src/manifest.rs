@@ -10,8 +10,8 @@
 //! `function` have those of a model, one file each those of a table inside (`source`, `feature` for
 //! inputs and outputs, `shape`, `image`, `state`, `classifier`, `compression`, `parity`, `buckets`,
 //! `metadata`, `precision`, `python`). `text` and `section` walk a document by its places, `layers`
-//! puts tables one over another, `completion` makes a `model` of its keys, `agreement` has the rules
-//! between them.
+//! puts tables one over another, `completion` makes a `model` of its keys, `agreement` has the
+//! rules between them.
 
 mod agreement;
 mod buckets;

@@ -25,7 +25,7 @@ outputs.logits = { dtype = "float32" }
 "#;
 
 /// Both networks, of the same weights.
-const DECODER: &str = r#""""A decoder of two layers: the whole prompt at once, and one token after it."""
+const DECODER: &str = r#""""A decoder of two layers: the whole prompt, then one token after it."""
 
 import torch
 from torch import nn
@@ -38,7 +38,8 @@ class Decoder(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.embed = nn.Embedding(32, HEADS * WIDTH)
-        self.projections = nn.ModuleList(nn.Linear(HEADS * WIDTH, 3 * HEADS * WIDTH) for _ in range(LAYERS))
+        size = HEADS * WIDTH
+        self.projections = nn.ModuleList(nn.Linear(size, 3 * size) for _ in range(LAYERS))
         self.head = nn.Linear(HEADS * WIDTH, 32)
 
     def parts(self, projection, x):
@@ -46,13 +47,14 @@ class Decoder(nn.Module):
 
     def attend(self, x, q, keys, values, seen):
         scores = q @ keys.transpose(-1, -2) - 1e4 * (1 - seen)
-        return x + (scores.softmax(-1) @ values).permute(0, 2, 1, 3).reshape(1, x.shape[1], HEADS * WIDTH)
+        heard = (scores.softmax(-1) @ values).permute(0, 2, 1, 3)
+        return x + heard.reshape(1, x.shape[1], HEADS * WIDTH)
 
 
 class Prompt(Decoder):
     def forward(self, tokens):
         x, keys, values = self.embed(tokens), [], []
-        seen = torch.tril(torch.ones(tokens.shape[1], tokens.shape[1]))  # nobody sees the padding behind him
+        seen = torch.tril(torch.ones(tokens.shape[1], tokens.shape[1]))
         for projection in self.projections:
             q, k, v = self.parts(projection, x)
             keys.append(k)

@@ -82,7 +82,8 @@ class Fixes(nn.Module):
     """What coremltools lacks and the driver adds."""
 
     def forward(self, x):
-        y = torch.addcmul(x, x, x + 1, value=3) + torch.addcdiv(x, x, x.abs() + 2) + torch.lerp(x, x * 2, 0.25)
+        y = torch.addcmul(x, x, x + 1, value=3) + torch.addcdiv(x, x, x.abs() + 2)
+        y = y + torch.lerp(x, x * 2, 0.25)
         y = y * x.new_ones(2, 3, 4) + torch.lerp(x, -x, x)
         return y, x.swapaxes(0, -1) * 2, x.movedim((0, 1), (2, 0)) * 2, x.moveaxis(-1, 0) * 3
 
@@ -115,7 +116,8 @@ def save(folder):
     module, x = Wide().eval(), torch.ones(4, 64)
     torch.jit.script(module).save(f"{folder}/net.pt")
     size = torch.export.Dim("n", min=2, max=8)
-    torch.export.save(torch.export.export(module, (x,), dynamic_shapes=({0: size},)), f"{folder}/net.pt2")
+    exported = torch.export.export(module, (x,), dynamic_shapes=({0: size},))
+    torch.export.save(exported, f"{folder}/net.pt2")
 "#;
 
 /// A MIL program.

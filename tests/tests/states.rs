@@ -46,7 +46,8 @@ class Step(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.embed = nn.Embedding(32, HEADS * WIDTH)
-        self.projections = nn.ModuleList(nn.Linear(HEADS * WIDTH, 3 * HEADS * WIDTH) for _ in range(LAYERS))
+        size = HEADS * WIDTH
+        self.projections = nn.ModuleList(nn.Linear(size, 3 * size) for _ in range(LAYERS))
         self.head = nn.Linear(HEADS * WIDTH, 32)
         self.register_buffer("keys", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
         self.register_buffer("values", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
@@ -60,7 +61,8 @@ class Step(nn.Module):
             self.keys[layer, :, :, p : p + 1] = k
             self.values[layer, :, :, p : p + 1] = v
             scores = q @ self.keys[layer].transpose(-1, -2) - 1e4 * (1 - seen)
-            x = x + (scores.softmax(-1) @ self.values[layer]).permute(0, 2, 1, 3).reshape(1, 1, HEADS * WIDTH)
+            heard = (scores.softmax(-1) @ self.values[layer]).permute(0, 2, 1, 3)
+            x = x + heard.reshape(1, 1, HEADS * WIDTH)
         return self.head(x)[:, 0]
 
 

@@ -355,7 +355,8 @@ fn every_key_is_documented_and_its_default_can_be_read() {
 
 #[test]
 fn the_canonical_table_has_no_key_that_does_not_go_there() {
-    let content = "[model]\nsource = { file = \"a.py\", entry = \"net\" }\ninputs.x = { shape = [1] }\n\
+    let content = "[model]\nsource = { file = \"a.py\", entry = \"net\" }\ninputs.x = { shape = \
+        [1] }\n\
         compute-units = \"cpu-only\"\nembed = true\nallow = [\"ANE030\"]\n";
     let manifest = Manifest::parse(Path::new("/m.toml"), "m.toml", content.to_owned()).unwrap();
     let table = serde_json::to_value(&manifest.models[0].conversion).unwrap();

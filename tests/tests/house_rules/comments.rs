@@ -267,7 +267,8 @@ fn a_docstring_that_is_not_true_is_found() {
 
 #[test]
 fn callers_are_found() {
-    let text = "/// X.\n///\n/// Called by: [`crate::a`], `b.rs`, `go`\n/// and `other.rs`. `c.rs`.\n\
+    let text = "/// X.\n///\n/// Called by: [`crate::a`], `b.rs`, `go`\n/// and `other.rs`. \
+        `c.rs`.\n\
                 /// Called by: the generated `Model::load`, [`coreml_rt::Model`], `cargo coreml`.";
     assert_eq!(callers(text, &["x/b.rs", "c.rs"], &["go", "cargo"]), ["crate::a", "b.rs", "go"]);
 }
