@@ -132,7 +132,8 @@ mod tests {
     #[test]
     fn words_are_found_in_every_form() {
         let source = "raise Failure(\"a-b\", x)\nFailure(\n    \"c\",\n)\nFailure(kind, y)\n\
-            _rule(\n        \"load\",\n        (\n            \"no\",\n        ),\n        \"d-e\",\n    )";
+            _rule(\n        \"load\",\n        (\n            \"no\",\n        ),\n\
+            \x20       \"d-e\",\n    )";
         assert_eq!(words_in(source), BTreeSet::from(["a-b", "c", "d-e"]));
     }
 
