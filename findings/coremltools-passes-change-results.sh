@@ -4,14 +4,14 @@
 # Guess: the optimising passes of coremltools only replace a pattern by an equal one.
 # Found: three of them replace it by something else, without a warning.
 #   - `torch.sqrt(x ** 2)` becomes x: the sign is kept, where |x| is right.
-#   - `5 / conv(x)` becomes a convolution whose weights are divided by 5: `conv(x) / 5`.
+#   - `torch.tensor(5.0) / conv(x)` becomes a convolution whose weights are divided by 5.
 #   - `x.sum(-1) / 4097` over 4096 elements becomes a mean over 4096 elements.
 # Who meets it: norms written as the root of a square, reciprocals of features, and averages that
 # are not over the number of elements, such as an unbiased one.
 #
 # Output seen:
 #   sqrt(x ** 2): identity
-#   5 / conv(x): conv, weight 2.0 -> 0.4
+#   tensor(5.0) / conv(x): conv, weight 2.0 -> 0.4
 #   x.sum(-1) / 4097: reduce_mean
 set -euo pipefail
 folder="$(mktemp -d)"
@@ -38,7 +38,7 @@ class Quotient(torch.nn.Module):
         torch.nn.init.constant_(self.conv.weight, 2.0)
 
     def forward(self, x):
-        return 5 / self.conv(x)
+        return torch.tensor(5.0) / self.conv(x)
 
 
 class Average(torch.nn.Module):
@@ -48,13 +48,15 @@ class Average(torch.nn.Module):
 
 def operations(module, shape):
     traced = torch.jit.trace(module.eval(), torch.ones(shape))
-    program = ct.convert(
+    model = ct.convert(
         traced,
         inputs=[ct.TensorType(name="x", shape=shape)],
-        convert_to="milinternal",
+        convert_to="mlprogram",
         compute_precision=ct.precision.FLOAT32,
         minimum_deployment_target=ct.target.iOS17,
+        skip_model_load=True,
     )
+    program = model._mil_program
     found = [one for one in program.functions["main"].operations if one.op_type != "const"]
     return [one.op_type for one in found], found
 
@@ -64,7 +66,7 @@ print("sqrt(x ** 2):", ", ".join(names) or "nothing")
 assert not {"sqrt", "abs", "pow", "square"} & set(names), "the root is there now"
 names, found = operations(Quotient(), (1, 1, 4))
 weight = float(found[0].weight.val.reshape(-1)[0])
-print(f"5 / conv(x): {', '.join(names)}, weight 2.0 -> {weight:.1f}")
+print(f"tensor(5.0) / conv(x): {', '.join(names)}, weight 2.0 -> {weight:.1f}")
 assert names == ["conv"] and abs(weight - 0.4) < 1e-6, "the quotient is there now"
 names, _ = operations(Average(), (1, 4096))
 print("x.sum(-1) / 4097:", ", ".join(names))
