@@ -113,8 +113,8 @@ fn run(session: &Session, inputs: &[Array], give: Taker<'_>) -> Result<(), Strin
     let function = session.function();
     let mut tensors = Vec::new();
     for feature in &function.inputs {
-        // SAFETY: the names are C strings, by the contract of `engine_run`.
         let found = inputs.iter().find(|array| {
+            // SAFETY: the names are C strings, by the contract of `engine_run`.
             unsafe { CStr::from_ptr(array.name) }.to_bytes() == feature.name.as_bytes()
         });
         let array = found.ok_or_else(|| format!("the input `{}` is missing", feature.name))?;
