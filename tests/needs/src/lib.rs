@@ -5,8 +5,8 @@
 //!
 //! The test harness counts a test as ignored, with its reason, only if that is known when the test
 //! is compiled, so this is looked up then. Without what it needs, a test is ignored. What
-//! [`INSTALLED`] lists is expected to be there: a test that needs it is never ignored, and fails.
-//! Cargo looks again when a variable changes that is read here, or `PATH` does.
+//! `COREML_TEST_INSTALLED` lists is expected to be there: a test that needs it is never ignored,
+//! and fails. Cargo looks again when a variable changes that is read here, or `PATH` does.
 
 use proc_macro::{TokenStream, TokenTree};
 use std::path::{Path, PathBuf};
@@ -131,7 +131,7 @@ const NGINX: [&str; 4] =
 
 /// Marks a test as ignored, with a reason, where something that it needs is missing.
 ///
-/// Stands before `#[test]`. Its arguments are names of [`NEEDS`], separated by commas.
+/// Stands before `#[test]`. Its arguments are names of `NEEDS`, separated by commas.
 #[proc_macro_attribute]
 pub fn needs(arguments: TokenStream, test: TokenStream) -> TokenStream {
     let names = arguments.into_iter().filter_map(|token| match token {
