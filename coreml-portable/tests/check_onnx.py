@@ -8,7 +8,8 @@ running. `export.rs` does so with every case of the archives.
 
 A package by hand:
 
-    cargo coreml export MODEL.mlpackage out/model.onnx && python coreml-portable/tests/check_onnx.py out
+    cargo coreml export MODEL.mlpackage out/model.onnx
+    python coreml-portable/tests/check_onnx.py out
 """
 
 import pathlib

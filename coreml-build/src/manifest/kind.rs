@@ -2,8 +2,8 @@
 //!
 //! Owns: the kinds of values, and what is said of a key for people, editors and the driver.
 //! Must not: read anything.
-//! Flow: `key.rs` puts a kind and a reader into one row; `section.rs` checks values by their kind;
-//! `documents.rs` writes the schema and the tables of docs/manifest.md.
+//! Flow: `key.rs` puts a kind and a reader into one row; the schema and the tables of
+//! docs/manifest.md follow from the rows.
 
 /// What a value looks like.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Why a remote cache was of no use.
 //!
 //! Owns: the two kinds of faults, of which only one ends the use of the remote.
-//! Flow: `folder.rs`, `http.rs` and `record.rs` → here → `connection.rs` turns it into a warning.
+//! Flow: `folder.rs`, `http.rs` and `store.rs` → here → `connection.rs` turns it into a warning.
 
 /// A fault of the remote: the end of a sentence that begins with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
