@@ -2,7 +2,8 @@
 //!
 //! Owns: which of them counts. Must not: start programs or ask servers for keys, or repeat a key in
 //! a message.
-//! Flow: `bucket.rs` has [`Access`], which is read here; an error is reported when the bucket is needed.
+//! Flow: `bucket.rs` has [`Access`], which is read here; an error is reported when the bucket is
+//! needed.
 
 use super::bucket::{Access, Endpoint};
 use super::signature::Credentials;
