@@ -192,7 +192,7 @@ fn padding_that_leaks_stands_at_the_line_of_the_buckets() {
         "#[coreml_rt::coreml_model(\"all.toml\")]\npub mod all {}\nfn main() {}\n",
     );
     user.cargo(&["check"]).fails_with(&[
-        "all.toml:7:1",
+        "all.toml:9:1",
         "Padding leaks: with `ids` padded from 2 to 4, output `hidden` differs by up to",
         "The mask `mask` is 1 where values are real and 0 behind them",
     ]);
