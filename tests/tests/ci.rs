@@ -108,12 +108,8 @@ fn lock_cache_folder_and_shared_folder() {
     let user = small("recipes");
     let remote = user.path("team").display().to_string();
     shell(&user, &block("The lock", "sh"), &[]).succeeds();
-    shell(
-        &user,
-        &block("No Python in CI: the lock decides", "sh"),
-        &[("COREML_PYTHON", "/nonexistent")],
-    )
-    .succeeds();
+    shell(&user, &block("CI without Python", "sh"), &[("COREML_PYTHON", "/nonexistent")])
+        .succeeds();
     assert!(workflow("Hosted CI with its cache action").lines().count() >= 3);
     let ran = shell(&user, &workflow("Hosted CI with its cache action"), &[]).succeeds();
     assert!(
@@ -145,7 +141,7 @@ fn lock_cache_folder_and_shared_folder() {
     assert!(ran.stdout.contains("fetched from the remote cache"), "{}", ran.stdout);
     let ran = shell(
         &user,
-        &block("Keeping the cache", "sh"),
+        &block("Maintaining the cache", "sh"),
         &[configured[0], ("COREML_REMOTE_WRITE", "1")],
     )
     .succeeds();
