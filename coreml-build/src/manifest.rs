@@ -155,6 +155,17 @@ impl Manifest {
                 not contain it"
             ));
         }
+        let mut unproved: Vec<_> =
+            manifest.models.iter().filter(|model| !model.conversion.proof).collect();
+        unproved.dedup_by(|one, other| one.manifest_name() == other.manifest_name());
+        let warnings = unproved.into_iter().map(|model| {
+            format!(
+                "`proof = false`: `{}` is not executed before it is published, so a wrong \
+                 translation would not show",
+                model.manifest_name()
+            )
+        });
+        manifest.warnings.extend(warnings.collect::<Vec<_>>());
         Ok(manifest)
     }
 

@@ -20,6 +20,7 @@ from coreml_driver.features import Input, Range
 from coreml_driver.prepare import Flat
 from coreml_driver.samples import Run
 from coreml_driver.samples import difference as compare
+from coreml_driver.translations import fallback
 from coreml_driver.witness import Sightings
 
 #: What to do about a graph that does not follow the shape of its inputs.
@@ -74,7 +75,7 @@ def capture(
             else None
         )
         exported = torch.export.export(module, tuple(inputs), dynamic_shapes=dynamic, strict=False)
-        exported = exported.run_decompositions({})
+        exported = fallback.decomposed(exported)
         return Captured(method, exported, exported.module())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -25,6 +25,8 @@ from coreml_driver.witness import FLOAT16_MAX, Sighting, Sightings, kept_tensors
 SHAPE_CONVERSION = re.compile(
     r"Converting a tensor to a Python (boolean|integer|number|float|index)"
 )
+#: Smallest float16 above 0.
+FLOAT16_SMALLEST = 2.0**-24
 #: Tracer warnings about things that are constants as long as shapes are.
 HARMLESS_TRACER_WARNINGS = re.compile(
     r"results are registered as constants|Using len to get tensor shape|Iterating over a tensor"
@@ -174,7 +176,7 @@ def _view(tensor: torch.Tensor) -> tuple[int, ...]:
 def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -> list[str]:
     """Check the numbers that the module keeps.
 
-    Returns: warnings about float16 overflow.
+    Returns: warnings about numbers that float16 cannot hold.
     Errors: `Failure` of kind `wide-integer`.
     """
     found = []
@@ -202,6 +204,11 @@ def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -
                     f"`{name}` holds {largest:g}, beyond float16 (65504): it becomes infinite or "
                     "keeps its "
                     "operation in float32"
+                )
+            elif 0 < largest < FLOAT16_SMALLEST / 2:
+                found.append(
+                    f"`{name}` holds nothing above {largest:g}, below float16's smallest number "
+                    "(6e-8): all of it becomes 0 unless its operation stays in float32"
                 )
     return found
 

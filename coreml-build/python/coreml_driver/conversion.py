@@ -26,15 +26,18 @@ from coreml_driver import (
     functional,
     functions,
     inputs,
+    ladder,
     mil,
     operations,
     padding,
     prepare,
     pretrained,
     program,
+    proof,
     report,
     reread,
     samples,
+    shapes,
     source,
     states,
     symbols,
@@ -45,14 +48,19 @@ from coreml_driver.convert import OpSelector
 from coreml_driver.failures import Failure
 from coreml_driver.functions import Part
 from coreml_driver.lines import UserCode
-from coreml_driver.observation import Observed, copies, observe
+from coreml_driver.observation import CAPTURE_SAMPLES, Observed, copies, observe
 from coreml_driver.origins import Origin, Origins
 from coreml_driver.progress import Progress
+from coreml_driver.proof import Proof, Subject
 from coreml_driver.request import Job, Model, understand
+from coreml_driver.samples import Sample
+from coreml_driver.translations import completion, consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]
 PACKAGE_NAME = "model.mlpackage"
+#: The report's key for what stays in float32 by itself.
+KEPT = "kept-in-float32"
 #: Failures of the manifest: another capture would end the same way.
 SAME_FOR_EVERY_CAPTURE = frozenset({"wrong-target", "missing-module"})
 
@@ -96,6 +104,7 @@ def convert(
         _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
         failure = diagnosis.explain(error, context, progress)
+        failure.advice = ladder.untried(failure.advice, (), None, False)
         failure.key = part.key(failure.key)
     recorded = inputs.spelled(inputs.RECORDER.files(folders, [job.output]), package_root)
     read = sorted({*inputs.declared(job.table, package_root), *recorded, *inputs.RECORDER.pinned()})
@@ -118,6 +127,10 @@ class _Done:
     trimmed: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     #: Where operations come from.
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    #: What was proved; `None` where nothing was.
+    proof: Proof | None = None
+    #: Ranges of integer inputs that the manifest does not say.
+    ranges: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def _finish(
@@ -144,6 +157,16 @@ def _finish(
         package = job.output / PACKAGE_NAME
         padding.describe(package, specification, sizes, model.bucket, one.trimmed, model.metadata)
     coremltools_call.check(specification, model, [function.selector for _, _, function in done])
+    if first.name is not None:
+        with progress.entered("proof"):
+            for part, _, function in done:
+                if function.proof is not None and function.proof.replay is not None:
+                    proof.again(
+                        function.proof.replay,
+                        job.output / PACKAGE_NAME,
+                        specification,
+                        str(part.name),
+                    )
     origins = {
         part.name or program.MAIN: {
             name: origin.entry(root) for name, origin in function.origins.items()
@@ -157,6 +180,12 @@ def _finish(
         capture=capture,
         rewrites=rewrites,
         origins=origins,
+        proofs={
+            part.name or program.MAIN: function.proof.entry()
+            for part, _, function in done
+            if function.proof is not None
+        },
+        ranges={part.name or program.MAIN: function.ranges for part, _, function in done},
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -173,6 +202,10 @@ class _Converted:
     specification: Any
     selector: OpSelector
     origins: Mapping[str, Origin]
+    #: What stays in float32 by itself, a line for each group.
+    kept: Sequence[str]
+    #: `None` where the manifest turned it off.
+    proof: Proof | None
 
 
 @dataclass
@@ -215,9 +248,15 @@ class _Conversion:
             converted.specification,
             converted.selector,
             captured,
-            observed.rewrites,
+            observed.rewrites | ({KEPT: converted.kept} if converted.kept else {}),
             observed.trimmed,
             converted.origins,
+            converted.proof,
+            {
+                one.name: [int(bound) for bound in one.sample_range]
+                for one in observed.inputs
+                if one.guessed and one.sample_range is not None
+            },
         )
 
     def _load(self) -> torch.nn.Module:
@@ -253,6 +292,12 @@ class _Conversion:
             self.warnings.append(f"captured with torch.export, because {reason}")
             return converted, reason
         (method, failure), *others = failures
+        failure.advice = ladder.untried(
+            failure.advice,
+            [tried for tried, _ in failures],
+            self.model.target,
+            self.model.precision.float16,
+        )
         for other, also in others:
             failure.advice += (f'(With `capture = "{other}"` it fails too: {also.message})',)
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
@@ -277,7 +322,10 @@ class _Conversion:
                 flexible = any(declared.flexible for declared in self.model.inputs)
                 aliases.check(captured.program, flexible, self.context.user_code, line)
             largest = 0.0
-            for run, shape in zip(observed.runs[1:], observed.shapes[1:], strict=True):
+            # What is left of the samples the proof executes on the package itself.
+            count = max(len(observed.choices) + 1, CAPTURE_SAMPLES)
+            verified = observed.runs[1 : count if self.model.proof else None]
+            for run, shape in zip(verified, observed.shapes[1:], strict=False):
                 largest = max(largest, capture.verify(captured, run, shape, kept, line))
         self.context.program = captured.program
         origins = Origins(captured.program, self.context.user_code)
@@ -285,9 +333,10 @@ class _Conversion:
             self.progress.entered("convert"),
             self.progress.following_coremltools(),
             origins.following(),
+            consumption.following(),
         ):
             selector = OpSelector(self.model.precision)
-            remarks = coremltools_call.to_package(
+            remarks, plain = coremltools_call.to_package(
                 captured, self.model, observed.interface, kept, selector, origins, package
             )
             specification = reread.reread(package, observed.interface, line)
@@ -297,6 +346,91 @@ class _Conversion:
             )
             if self.model.functional_states and kept:
                 functional.to_inputs_and_outputs(package, specification, self.model.metadata)
+                if plain is not None:
+                    functional.to_inputs_and_outputs(
+                        plain.package, plain.specification, self.model.metadata
+                    )
             symbols.describe(package, specification, observed.symbols, self.model.metadata)
         self.warnings += remarks
-        return _Converted(captured, largest, specification, selector, origins.operations)
+        kept_lines = coremltools_call.kept_lines(selector, origins, told=False)
+        proved = None
+        if self.model.proof:
+            with self.progress.entered("proof"):
+                proved = self._prove(
+                    observed, captured, (specification, plain), selector, origins, package
+                )
+            self.warnings += proved.warnings
+        return _Converted(
+            captured,
+            largest,
+            specification,
+            selector,
+            origins.operations,
+            kept_lines,
+            proved,
+        )
+
+    def _prove(
+        self,
+        observed: Observed,
+        captured: capture.Captured,
+        programs: tuple[Any, coremltools_call.Plain | None],
+        selector: OpSelector,
+        origins: Origins,
+        package: Path,
+    ) -> Proof:
+        """Execute the finished package and compare it with PyTorch."""
+
+        def again(row: Sequence[Sample]) -> list[torch.Tensor]:
+            """Run the module on samples in a row."""
+            states.reset(observed.flat, observed.kept, states.PREFIX)
+            found: list[torch.Tensor] = []
+            for sample in row:
+                found += copies(observed.flat(*copies(sample.captured)))
+            return found + list(states.values(observed.flat, observed.kept, states.PREFIX))
+
+        specification, plain = programs
+        subject = Subject(
+            package,
+            specification,
+            plain,
+            next(iter(self.model.compression), None),
+            observed.interface,
+            selector.originals,
+            self.model.precision.float16,
+            again,
+            captured.program,
+            origins,
+            self.context.forward,
+        )
+        return proof.prove(subject, self._cases(observed))
+
+    def _cases(self, observed: Observed) -> list[proof.Case]:
+        """Return the samples to prove: one of each shape, those at the edges, and the others."""
+        choices = observed.choices
+        sizes = [shapes.elements(choice) / shapes.elements(choices[0]) for choice in choices]
+        cases = [
+            proof.of_run(
+                f"sample {number}" + (f" of {shown.replace('`', '')}" if shown else ""),
+                run,
+                sizes[number % len(choices)],
+            )
+            for number, (run, shown) in enumerate(zip(observed.runs, observed.shapes, strict=True))
+        ]
+        drawn = observed.runs[0].steps[0][0]
+        inputs = observed.inputs
+        declared = all(
+            (one.sample_range is not None and not one.guessed)
+            or one.image is not None
+            or one.dtype == "int8"
+            for one in inputs
+        )
+        first = tuple(tuple(array.shape) for array in drawn.arrays)
+        edges = [
+            proof.Case(edge.name, (edge.sample,), edge=True, declared=declared)
+            for edge in proof.edges(inputs, first, drawn)
+        ]
+        if len(choices) == 1:
+            # The graph was captured with the first sample: what it has of that shows on another.
+            cases.insert(0, cases.pop(1))
+        return cases[: len(choices)] + edges + cases[len(choices) :]

@@ -7,7 +7,9 @@ Flow: `capture` -> `to_package` -> `canonical`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from coreml_driver.failures import Failure
 from coreml_driver.features import Input, Range
 from coreml_driver.interface import Interface
 from coreml_driver.origins import Origins
+from coreml_driver.passes.half import Reason
 from coreml_driver.request import Model, Precision
 from coreml_driver.states import PREFIX, Kept
 
@@ -36,6 +39,16 @@ COLOR_LAYOUTS = {
 LISTED_NAMES = 40
 
 
+@dataclass(frozen=True)
+class Kept32:
+    """An operation that stays in float32 by itself."""
+
+    kind: str
+    #: Of its first output.
+    name: str
+    reason: Reason
+
+
 class OpSelector:
     """Decides for each operation whether it computes in float16, and remembers what it was asked
     about.
@@ -47,6 +60,19 @@ class OpSelector:
         self._outputs = set(precision.float32_outputs)
         self.seen_types: set[str] = set()
         self.seen_outputs: set[str] = set()
+        #: Operations that half precision would get wrong: type, name and reason.
+        self.kept: list[Kept32] = []
+        self._kept: set[Any] = set()
+        #: Constants that will be rounded to float16. Most are the module's own parameters, which
+        #: take no memory here.
+        self.originals: list[Any] = []
+
+    def keep(self, operation: Any, reason: Reason) -> None:
+        """Remember an operation that stays in float32 though nobody asked for it.
+
+        Called by: `passes.half`.
+        """
+        self.kept.append(Kept32(operation.op_type, operation.outputs[0].name, reason))
 
     def __call__(self, operation: Any) -> bool:
         """Return whether `operation` computes in float16."""
@@ -54,7 +80,27 @@ class OpSelector:
         if operation.op_type != "const":
             self.seen_types.add(operation.op_type)
             self.seen_outputs |= names
-        return operation.op_type not in self._types and not names & self._outputs
+        half = operation.op_type not in self._types and not names & self._outputs
+        if half:
+            self._keep_constants(operation)
+        return half
+
+    def _keep_constants(self, operation: Any) -> None:
+        """Keep the constants of an operation that is about to compute in float16."""
+        for variable in operation.get_flattened_inputs():
+            constant = variable.op is not None and variable.op.op_type == "const"
+            if constant and variable.is_tensor_or_scalar_of("fp32") and variable not in self._kept:
+                self._kept.add(variable)
+                self.originals.append(np.asarray(variable.val))
+
+
+@dataclass(frozen=True)
+class Plain:
+    """A program before its weights were compressed."""
+
+    specification: Model_pb2.Model
+    #: coremltools' own temporary package, which is there until the process ends.
+    package: Path
 
 
 def check(specification: Model_pb2.Model, model: Model, selectors: Sequence[OpSelector]) -> None:
@@ -100,12 +146,12 @@ def to_package(
     selector: OpSelector,
     origins: Origins,
     package: Path,
-) -> list[str]:
+) -> tuple[list[str], Plain | None]:
     """Convert a captured graph and write it as a package in canonical form.
 
     Parameters: `kept` — the declared states; `origins` — takes where the operations come from;
     `package` — the folder to make, named `….mlpackage`.
-    Returns: warnings.
+    Returns: warnings, and the program before compression if weights were compressed.
     Errors: `Failure` of kind `wrong-target`; whatever coremltools raises.
     """
     converted = ct.convert(
@@ -118,13 +164,40 @@ def to_package(
     )
     origins.read(converted._mil_program)
     specification, remarks = _save(converted, model, package)
+    remarks += [f"{line}: it stays in float32" for line in kept_lines(selector, origins, told=True)]
+    names = {one.name_in_program: one.state.name for one in kept}
+    plain = None
+    if model.compression:
+        plain = Plain(converted.get_spec(), Path(converted.package_path))
+        canonical.name_states(plain.specification, names)
     if interface.classifier is not None:
         given = f"{interface.classifier.label_name}_probs"
         if given != interface.classifier.probabilities_name:
             ct.utils.rename_feature(specification, given, interface.classifier.probabilities_name)
-    canonical.name_states(specification, {one.name_in_program: one.state.name for one in kept})
+    canonical.name_states(specification, names)
     canonical.write(package, specification, model.metadata)
-    return remarks
+    return remarks, plain
+
+
+def kept_lines(selector: OpSelector, origins: Origins | None, *, told: bool) -> list[str]:
+    """Return a line for each group of operations that stay in float32 by themselves.
+
+    Called by: `to_package` for warnings, `conversion` for the report.
+    Parameters: `told` — only those that a warning is for: the module has a number that float16
+    lacks.
+    """
+    groups: Counter[tuple[str, str, str]] = Counter()
+    for one in selector.kept:
+        if told and not one.reason.told:
+            continue
+        origin = None if origins is None else origins.operations.get(one.name)
+        line = None if origin is None else origin.line
+        place = f" ({Path(line.file).name}:{line.line})" if line else ""
+        groups[one.kind, place, one.reason.words] += 1
+    return [
+        f"`{kind}`{place}{f', {count} times' if count > 1 else ''}: {words}"
+        for (kind, place, words), count in groups.items()
+    ]
 
 
 def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Path) -> list[str]:
@@ -134,6 +207,7 @@ def mil_to_package(source: Any, model: Model, selector: OpSelector, package: Pat
     """
     converted = ct.convert(source, **_arguments(model, selector))
     specification, remarks = _save(converted, model, package)
+    remarks += [f"{line}: it stays in float32" for line in kept_lines(selector, None, told=True)]
     canonical.write(package, specification, model.metadata)
     return remarks
 

@@ -28,6 +28,7 @@ from coreml_driver.ladder import (
 from coreml_driver.lines import UserCode
 from coreml_driver.progress import Progress
 from coreml_driver.request import Model
+from coreml_driver.translations.refusals import CannotExpress
 from coreml_driver.witness import Sightings
 
 #: Characters of a foreign message that are repeated: torch prints whole graphs.
@@ -60,6 +61,9 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     )
     if not failure.traceback:
         failure.traceback = text
+    if failure.python is None and progress.stage == "convert":
+        # A translation knows its node, and not where that comes from.
+        failure.python = operators.line(context.program, progress.node, context.user_code)
     further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
     failure.advice += tuple(further[: max(0, RUNGS - len(failure.advice))])
     return failure
@@ -94,6 +98,8 @@ class _Explanation:
                 "source.file",
                 ("Correct the syntax.",),
             )
+        if isinstance(error, CannotExpress):
+            return self._cannot_express(error)
         unsupported = UNSUPPORTED.search(str(error))
         for rule in RULES:
             match = rule.pattern.search(f"{type(error).__name__}: {error}")
@@ -160,6 +166,19 @@ class _Explanation:
         advice = tuple(step.replace("{other}", other) for step in UNSUPPORTED_LADDER)
         return Failure(
             "unsupported-op", message, line or self._context.forward, "source.entry", advice
+        )
+
+    def _cannot_express(self, error: CannotExpress) -> Failure:
+        """Return the failure about a call that Core ML cannot express."""
+        kind = self._node.kind if self._node is not None else "operation"
+        message = f"Core ML cannot express this `{kind}`: {error.why}."
+        further = UNSUPPORTED_LADDER[2:]
+        return Failure(
+            "unsupported-op",
+            message,
+            self._line or self._context.forward,
+            "source.entry",
+            (error.instead, *further),
         )
 
     def _unknown(self) -> Failure:

@@ -96,6 +96,8 @@ class Input:
     default: float | None
     #: Present when the input is a picture.
     image: Image | None = None
+    #: Whether `sample_range` is not the manifest's, see `ranges`.
+    guessed: bool = False
 
     @property
     def shape(self) -> Shape:

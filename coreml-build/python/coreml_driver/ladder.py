@@ -9,6 +9,7 @@ Flow: read by `diagnosis`, the first rule that fits wins.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -251,8 +252,7 @@ UNSUPPORTED = re.compile(
     r"PyTorch convert function for op '([^']+)' not implemented|Unsupported fx node .*, kind (\S+)"
 )
 UNSUPPORTED_LADDER = (
-    "Rewrite the operation in PyTorch with supported ones (a variance: `((x - x.mean()) ** "
-    "2).mean()`).",
+    "Rewrite the operation in PyTorch with ones that convert.",
     'Try the other way of capturing: `capture = "{other}"`.',
     "Translate it yourself with MIL's builder: a file with `@register_torch_op`, in the manifest "
     '`ops = "my_ops.py"`.',
@@ -338,7 +338,31 @@ FURTHER = {
 }
 #: What helps when nothing is known: lower the features, and tell.
 LAST_RUNGS = (
-    "Lower the features and add them back one at a time: the other `capture`, an older "
-    '`minimum-deployment-target`, `compute-precision = "float32"`.',
+    "Lower the features and add them back one at a time: {features}.",
     "If you cannot see why, please report it with the log, the manifest and the versions in it.",
 )
+#: A rung that names a way of capturing as a cure.
+CAPTURE_RUNG = re.compile(r'`capture = "(trace|export)"`')
+#: The oldest deployment target of ML Programs.
+OLDEST_TARGET = "iOS15"
+
+
+def untried(
+    rungs: Sequence[str], captures: Sequence[str], target: str | None, float16: bool
+) -> tuple[str, ...]:
+    """Return the rungs that the user has not just seen fail.
+
+    Parameters: `captures` — the ways of capturing that were tried; `target` — the model's
+    deployment target, and `float16` — whether it computes in half precision, so far as they are
+    known.
+    """
+    features = [f'`capture = "{one}"`' for one in ("trace", "export") if one not in captures]
+    features += [] if target in (None, OLDEST_TARGET) else ["an older `minimum-deployment-target`"]
+    features += ['`compute-precision = "float32"`'] if float16 else []
+    kept = []
+    for rung in rungs:
+        if "{features}" in rung:
+            kept += [rung.replace("{features}", ", ".join(features))] if features else []
+        elif not any(tried in captures for tried in CAPTURE_RUNG.findall(rung)):
+            kept.append(rung)
+    return tuple(kept)

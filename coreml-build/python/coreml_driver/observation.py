@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,10 @@ from coreml_driver import (
     buckets,
     checks,
     images,
+    outside,
     padding,
     prepare,
+    ranges,
     samples,
     shapes,
     states,
@@ -32,6 +34,7 @@ from coreml_driver import (
 from coreml_driver.buckets import Bucket
 from coreml_driver.diagnosis import Context
 from coreml_driver.failures import Failure
+from coreml_driver.features import Input
 from coreml_driver.interface import Interface, decide
 from coreml_driver.request import Model
 from coreml_driver.samples import Run, Sample
@@ -58,6 +61,10 @@ class Observed:
     runs: Sequence[Run]
     #: The shapes of each run, for messages; empty for a model of fixed shapes.
     shapes: Sequence[str]
+    #: The shapes themselves, of the first runs.
+    choices: Sequence[shapes.Choice]
+    #: The manifest's inputs, with the ranges that samples are drawn from.
+    inputs: Sequence[Input]
     #: What to keep for parity: of a bucket the inputs as they are, before padding.
     samples: Sequence[Run]
     #: Dimensions of outputs that have the length, of a bucket.
@@ -104,6 +111,8 @@ class _Observation:
         """Run it all."""
         model, line = self._model, self._context.forward
         model.output.mkdir(parents=True, exist_ok=True)
+        if self._ranges():
+            model = self._model
         trimmed: Mapping[str, tuple[int, ...]] = {}
         unequal: list[symbols.Seen] = []
         if model.bucket is None:
@@ -143,8 +152,43 @@ class _Observation:
         flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
         return Observed(
-            flat, runs, shown, kept, trimmed, equal, self._kept, sightings, interface, rewrites
+            flat,
+            runs,
+            shown,
+            choices,
+            model.inputs,
+            kept,
+            trimmed,
+            equal,
+            self._kept,
+            sightings,
+            interface,
+            rewrites,
         )
+
+    def _ranges(self) -> bool:
+        """Give integer inputs a range where the manifest does not; return whether one was given."""
+        model = self._model
+        mask = None if model.bucket is None else model.bucket.mask
+        choice = shapes.choices(model.inputs)[0]
+
+        def draw(changed: Sequence[Input]) -> Sample:
+            """Draw a sample of the default shapes."""
+            drawn = samples.draw(replace(model, inputs=tuple(changed)), choice, 0)
+            bucket = model.bucket
+            return drawn if bucket is None else padding.with_ones(bucket, changed, drawn)
+
+        def run(sample: Sample) -> list[torch.Tensor]:
+            """Run the module once."""
+            states.reset(self._module, self._kept)
+            result = self._feed.call(self._module, sample.tensors)
+            found = [tensor for _, tensor in prepare.flatten(result, None)]
+            states.reset(self._module, self._kept)
+            return found
+
+        chosen = ranges.choose(model.inputs, run, draw, mask)
+        self._model = replace(model, inputs=chosen)
+        return any(one.guessed for one in chosen)
 
     def _run_shapes(self) -> tuple[list[shapes.Choice], list[Run], list[symbols.Seen]]:
         """Run every shape that the manifest allows and time allows too.
@@ -316,10 +360,19 @@ class _Observation:
         states.reset(module, self._kept)
         tensors = copies(sample.tensors)
         witness = Witness(module, tensors, self._context.user_code)
-        with witness.watching():
+        user_code = self._context.user_code
+        with witness.watching(), outside.listening(module, user_code) as heard:
             result = self._feed.call(module, tensors)
+        watched = self._outputs(result)
         sightings = self._context.sightings = witness.sightings
-        _, repeatable = samples.difference(outputs, self._outputs(result))
+        _, repeatable = samples.difference(outputs, watched)
+
+        def again() -> tuple[torch.Tensor, ...]:
+            """Run the module on the same inputs."""
+            states.reset(module, self._kept)
+            return self._outputs(self._feed.call(module, copies(sample.tensors)))
+
+        self._warnings += outside.judge(heard, watched, outputs, again, user_code, line)
         training = [name or "itself" for name, child in module.named_modules() if child.training]
         buffers = [one.buffer for one in self._kept]
         states.check_run(self._kept, sightings, line)

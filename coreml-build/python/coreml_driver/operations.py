@@ -8,8 +8,9 @@ Flow: `conversion` -> `register` before the module is made.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from coreml_driver import source, translations
+from coreml_driver import passes, source, translations
 from coreml_driver.failures import Failure
 
 #: The manifest key of the user's file.
@@ -22,9 +23,15 @@ def register(file: str | None, package_root: Path) -> None:
     What an earlier conversion of the process has registered is forgotten.
     Errors: `Failure` of kind `missing-file` or `registered-twice`; whatever the file raises.
     """
+    passes.install()
     registry = translations.install()
-    if file is None:
-        return
+    if file is not None:
+        _run(file, package_root, registry)
+    translations.fallback.install(registry)
+
+
+def _run(file: str, package_root: Path, registry: dict[str, Any]) -> None:
+    """Run the user's file, which registers translations."""
     path = package_root / file
     if not path.is_file():
         message = f"The file `{file}` does not exist below {package_root}."
@@ -34,6 +41,10 @@ def register(file: str | None, package_root: Path) -> None:
             key=KEY,
             advice=("Correct `ops`: it is relative to the package.",),
         )
+    # What coremltools lacks may be registered, also where the driver has it.
+    added = {kind: row for kind, row in registry.items() if kind not in translations.ORIGINAL}
+    for kind in added:
+        del registry[kind]
     before = dict(registry)
     try:
         source.run_file(path, KEY)
@@ -51,3 +62,5 @@ def register(file: str | None, package_root: Path) -> None:
             "register_torch_op`, `@register_torch_op`."
         )
         raise Failure("nothing-registered", message, key=KEY, advice=(cure,))
+    for kind, row in added.items():
+        registry.setdefault(kind, row)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
 from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
 from coreml_driver.failures import PythonLine
 from coreml_driver.lines import UserCode
+from coreml_driver.translations.fallback import has_translation
 
 
 def is_export(program: Any) -> bool:
@@ -29,7 +29,7 @@ def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | Non
     """
     found: dict[str, PythonLine | None] = {}
     for kind, place in _operations(program):
-        if _TORCH_OPS_REGISTRY.get_func(kind) is None and found.get(kind) is None:
+        if not has_translation(kind) and found.get(kind) is None:
             found[kind] = user_code.of_text(place)
     return found
 

@@ -56,9 +56,12 @@ class Origins:
         """Parameters: `program` — the captured one, before coremltools has it in hands."""
         self._user_code = user_code
         self._program = program
-        self._nodes: dict[Any, Origin] = {}
+        #: By the captured node.
+        self.captured: dict[Any, Origin] = {}
         #: By the name of an operation's first output.
         self.operations: dict[str, Origin] = {}
+        #: The captured node that each was made of: a name, or the number of an exported one.
+        self.nodes: dict[str, Any] = {}
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -68,7 +71,7 @@ class Origins:
         if operators.is_export(self._program):
             for number, node in enumerate(self._program.graph.nodes):
                 node.meta["debug_handle"] = number
-                self._nodes[number] = self._exported(node.meta)
+                self.captured[number] = self._exported(node.meta)
             yield
             return
         original = InternalTorchIRNode.from_torchscript_node.__func__
@@ -76,7 +79,9 @@ class Origins:
         def read(cls: Any, node: Any, *arguments: Any, **named: Any) -> Any:
             """Stand in for coremltools' own reading of a node."""
             made = original(cls, node, *arguments, **named)
-            self._nodes[made.name] = self._traced(node)
+            # The captured graph is read first; a translation may read graphs of its own later,
+            # whose names can be the same.
+            self.captured.setdefault(made.name, self._traced(node))
             return made
 
         InternalTorchIRNode.from_torchscript_node = classmethod(read)
@@ -95,9 +100,10 @@ class Origins:
         for operation in block.operations:
             names = operation.scopes.get(ScopeSource.TORCHSCRIPT_MODULE_NAME)
             names = names or operation.scopes.get(ScopeSource.EXIR_DEBUG_HANDLE) or [None]
-            origin = self._nodes.get(names[-1])
+            origin = self.captured.get(names[-1])
             if origin is not None and operation.outputs and operation.op_type != "const":
                 self.operations[operation.outputs[0].name] = origin
+                self.nodes[operation.outputs[0].name] = names[-1]
             for nested in operation.blocks:
                 self._read(nested)
 

@@ -28,6 +28,8 @@ def write(
     capture: dict[str, Any],
     rewrites: dict[str, Any],
     origins: Mapping[str, Mapping[str, Any]],
+    proofs: Mapping[str, Mapping[str, Any]],
+    ranges: Mapping[str, Mapping[str, Any]],
     times: dict[str, float],
     warnings: Sequence[str],
     versions: dict[str, str],
@@ -35,7 +37,8 @@ def write(
     """Write the report.
 
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
-    `origins` — by function and operation; `times` — seconds per stage.
+    `origins` — by function and operation; `proofs` — by function, those that were proved;
+    `ranges` — by function, of integer inputs without a declared one; `times` — seconds per stage.
     """
     counts = Counter(
         operation.type
@@ -59,6 +62,8 @@ def write(
         "specification-version": specification.specificationVersion,
         "capture": capture,
         "rewrites": rewrites,
+        "proof": dict(proofs),
+        "ranges": {name: dict(own) for name, own in ranges.items() if own},
         "seconds": times,
         "warnings": list(warnings),
         "versions": versions,

@@ -41,6 +41,7 @@ KEYS: Mapping[str, Any] = {
     "classifier": None,
     "metadata": None,
     "parity": {},
+    "proof": True,
 }
 #: Keys of a table beside the manifest's: the build script's for `states.mode`, and that of
 #: `buckets.tables`.
@@ -153,6 +154,8 @@ class Model:
     rewrite: tuple[str, ...] = ()
     #: Present when this is one of several sizes of a model.
     bucket: Bucket | None = None
+    #: Whether the finished package is executed and compared with PyTorch.
+    proof: bool = True
 
 
 @dataclass(frozen=True)
@@ -240,6 +243,7 @@ def understand(job: Job) -> Model:
         compression={key: table[key] for key in ("prune", "palettize", "quantize") if table[key]},
         rewrite=tuple(table["rewrite"] or ()),
         bucket=buckets.read(table, inputs),
+        proof=table["proof"],
     )
 
 

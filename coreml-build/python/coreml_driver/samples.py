@@ -32,6 +32,8 @@ CAPTURE_TOLERANCE = 1e-4
 #: A picture without a brighter pixel is black to the eye: its network gives 0 to 1.
 DARK = 1.5
 
+#: How many values of an integer input without a declared range are small.
+SMALL_SHARE = 0.25
 #: How far a sum of probabilities may be from one.
 PROBABILITY_TOLERANCE = 1e-2
 
@@ -69,15 +71,24 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
         _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
+    return assemble(model.inputs, arrays)
+
+
+def assemble(inputs: Sequence[Input], arrays: Sequence[npt.NDArray[np.generic]]) -> Sample:
+    """Return a sample of given values.
+
+    Called by: `draw`; `edges`.
+    Parameters: `arrays` — of the manifest's dtypes.
+    """
     captured = tuple(
         torch.from_numpy(array.copy()).to(input_tensor_type(declared))
-        for declared, array in zip(model.inputs, arrays, strict=True)
+        for declared, array in zip(inputs, arrays, strict=True)
     )
     tensors = tuple(
         tensor if declared.image is None else images.preprocess(declared.image, array)
-        for declared, array, tensor in zip(model.inputs, arrays, captured, strict=True)
+        for declared, array, tensor in zip(inputs, arrays, captured, strict=True)
     )
-    return Sample(arrays, tensors, captured)
+    return Sample(tuple(arrays), tensors, captured)
 
 
 def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[np.generic]:
@@ -93,9 +104,13 @@ def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[
     if declared.dtype in INTEGERS:
         default = (-128.0, 127.0) if declared.dtype == "int8" else DEFAULT_INTEGER_RANGE
         low, high = declared.sample_range or default
-        return random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True).astype(
-            kind
-        )
+        drawn = random.integers(int(low), int(high), shape, dtype=np.int32, endpoint=True)
+        if declared.guessed:
+            # What tells zeros from other numbers is to see some.
+            small = random.integers(*map(int, DEFAULT_INTEGER_RANGE), shape, dtype=np.int32)
+            small = np.minimum(small, np.int32(high))
+            drawn = np.where(random.random(shape) < SMALL_SHARE, small, drawn)
+        return drawn.astype(kind)
     if declared.sample_range is None:
         values = random.standard_normal(shape, dtype=np.float32)
     else:

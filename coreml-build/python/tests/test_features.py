@@ -32,7 +32,7 @@ def test_defaults(package):
         "notes": [],
     }
     assert report["bytes"]["package"] > report["bytes"]["weights"] > 0
-    assert set(report["seconds"]) == {"load", "samples", "trace", "convert", "write"}
+    assert set(report["seconds"]) == {"load", "samples", "trace", "convert", "proof", "write"}
     assert report["versions"]["coremltools"]
 
 

@@ -183,7 +183,8 @@ def test_protocol(world):
         for event in events
         if event["event"] == "progress" and event["model"] == "first"
     ]
-    assert list(dict.fromkeys(stages)) == ["import", "load", "samples", "trace", "convert", "write"]
+    expected = ["import", "load", "samples", "trace", "convert", "proof", "write"]
+    assert list(dict.fromkeys(stages)) == expected
     assert any("pipeline" in event.get("detail", "") for event in events)
     assert "noise on standard output" in log
 

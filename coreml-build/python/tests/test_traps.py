@@ -343,10 +343,10 @@ def test_auto_turns_to_export_and_says_why(package):
     assert any("torch.export" in warning for warning in outcome.converted["warnings"])
 
 
-def test_fp16_overflow_warns_at_its_line(package):
+def test_fp16_overflow_fails_at_its_line(package):
     outcome = package.convert(module("y = x * 1e6  # here\nreturn y / 1e6"))
-    warning = next(warning for warning in outcome.converted["warnings"] if "65504" in warning)
-    assert f"model.py:{package.marked()}" in warning
+    assert outcome.failed["kind"] == "half-precision"
+    assert outcome.failed["python"]["line"] == package.marked()
     assert not package.convert(compute_precision="float32").converted["warnings"]
 
 

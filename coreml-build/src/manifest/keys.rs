@@ -168,6 +168,16 @@ pub(super) static KEYS: &[Key<Keys>] = &[
         ..Key::PLAIN
     },
     Key {
+        name: "proof",
+        kind: Kind::Boolean,
+        absent: Absent::Is("true"),
+        refused: source::PROGRAMS,
+        text: "Whether the converted program is executed and compared with PyTorch before it is \
+            published.",
+        read: |keys, item| set(&mut keys.conversion.proof, item.boolean()),
+        ..Key::PLAIN
+    },
+    Key {
         name: "embed",
         kind: Kind::Boolean,
         absent: Absent::Is("false"),
@@ -212,6 +222,9 @@ pub(crate) struct Conversion {
     pub(crate) ops: Option<String>,
     /// What is kept to compare with.
     pub(crate) parity: Samples,
+    /// Whether the package is executed and compared with PyTorch before it is published.
+    #[serde(skip_serializing_if = "is_true")]
+    pub(crate) proof: bool,
     /// How the weights are made smaller.
     #[serde(flatten)]
     pub(crate) compression: Compression,
@@ -282,4 +295,9 @@ fn allow(item: &Item<'_>) -> Option<Vec<String>> {
     rules.sort_unstable();
     rules.dedup();
     Some(rules)
+}
+
+/// Returns whether a key has the value `true`, which the table leaves out.
+fn is_true(value: &bool) -> bool {
+    *value
 }

@@ -67,6 +67,15 @@ fn rules_that_a_model_allows_are_read_and_convert_nothing() {
 }
 
 #[test]
+fn a_proof_is_in_the_table_only_when_it_is_left_out() {
+    assert_eq!(table("proof = false")["proof"], false);
+    assert_eq!(table("proof = true").get("proof"), None);
+    let without = format!("[defaults]\nproof = false\n{MODEL}");
+    assert!(!parse(&without).unwrap().models[0].conversion.proof);
+    assert!(parse(&format!("{without}proof = true\n")).unwrap().models[0].conversion.proof);
+}
+
+#[test]
 fn every_key_is_read() {
     let table = table(
         "weights = \"w/a.safetensors\"\ncapture = \"export\"\nminimum-deployment-target = \

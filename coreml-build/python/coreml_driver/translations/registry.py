@@ -7,11 +7,16 @@ Flow: the files of this folder declare rows -> `operations.register` installs th
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from coremltools.converters.mil.frontend.torch.torch_op_registry import _TORCH_OPS_REGISTRY
+from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
+
+from coreml_driver.translations import arguments
 
 #: Adds the MIL operations of one node of a captured graph.
 Translate = Callable[[Any, Any], None]
@@ -23,8 +28,9 @@ MISSING = "coremltools 9.0 has no translation"
 class Row:
     """One translation."""
 
-    #: Kinds of nodes as coremltools spells them: lower case, without `aten::`, the suffix of an
-    #: overload and the underscore of a write in place.
+    #: Kinds of nodes as coremltools spells them: lower case, without `aten::` and the underscore of
+    #: a write in place. A kind stands for all its overloads (`mean` also for `mean.dim`, which
+    #: exported graphs have); with the suffix of an overload it stands for that one alone.
     kinds: tuple[str, ...]
     translate: Translate
     #: Why the row is there: what coremltools lacks or gets wrong, with the report if there is one.
@@ -42,8 +48,18 @@ def translation(*kinds: str, why: str, replaces: bool = False) -> Callable[[Tran
     """Declare a function to be the translation of `kinds`."""
 
     def declare(translate: Translate) -> Translate:
-        ROWS.append(Row(kinds, translate, why, replaces))
-        return translate
+        @functools.wraps(translate)
+        def named(context: Any, node: Any) -> None:
+            # coremltools gives a write in place, `add_`, to the translation of `add`.
+            kind = node.kind
+            node.kind = kind.removesuffix("_") if not kind.startswith("__") else kind
+            try:
+                translate(context, node)
+            finally:
+                node.kind = kind
+
+        ROWS.append(Row(kinds, named, why, replaces))
+        return named
 
     return declare
 
@@ -53,11 +69,22 @@ def install() -> dict[str, Translate]:
 
     A row that replaces nothing gives way to a translation that a newer coremltools has.
     """
+    arguments.follow()
     registry = _TORCH_OPS_REGISTRY.name_to_func_mapping
     registry.clear()
     registry.update(ORIGINAL)
-    for row in ROWS:
-        for kind in row.kinds:
-            if row.replaces or kind not in ORIGINAL:
-                registry[kind] = row.translate
+    # Those that name an overload come last: they are more particular.
+    named = [(kind, row) for row in ROWS for kind in row.kinds]
+    for kind, row in sorted(named, key=lambda one: "." in one[0]):
+        for spelled in [kind] if "." in kind else [kind, *_overloads(kind)]:
+            if row.replaces or spelled not in ORIGINAL:
+                registry[spelled] = row.translate
     return registry
+
+
+def _overloads(kind: str) -> list[str]:
+    """Return how exported graphs spell the overloads of a kind."""
+    packet = getattr(torch.ops.aten, kind, None)
+    if packet is None:
+        return []
+    return [sanitize_op_kind(f"aten::{kind}.{overload}") for overload in packet.overloads()]
