@@ -14,17 +14,22 @@ import torch
 from rows import Row
 
 COMMAND = "python tools/operators/sweep.py FOLDER --table docs/pytorch-operators.md"
+ORDINALS = ("first", "second", "third")
 INTRODUCTION = """# Operations of PyTorch
 
 Each operation and variant of PyTorch's own operator database
-(`torch.testing._internal.common_methods_invocations.op_db`, torch {torch}), with its first usable
-sample of arguments: converted by plain coremltools {coremltools} (a trace, then `ct.convert`) and
-by this project, then run on the portable backend, in single precision, and compared with PyTorch on
-the database's own input and on random numbers of its range. This page is written by
+(`torch.testing._internal.common_methods_invocations.op_db`, torch {torch}), with its {number}
+usable sample of arguments: converted by plain coremltools {coremltools} (a trace, then
+`ct.convert`) and by this project, in single precision, then executed and compared with PyTorch on
+the database's own input and on random numbers of its range. *Wrong* means that a value is further
+than 1e-4 of itself and 1e-5 of the largest one from PyTorch's. This page is written by
 
 ```text
 {command}
 ```
+
+What this project refuses has a reason: the module trains, or draws random numbers, or does not read
+its input; PyTorch itself fails on other numbers of the input's range; or Core ML cannot express it.
 
 | | plain coremltools | this project |
 |---|---|---|
@@ -69,6 +74,7 @@ def markdown(rows: Sequence[Row], results: Mapping[str, Any], sample: int) -> st
     text = INTRODUCTION.format(
         torch=torch.__version__.partition("+")[0],
         coremltools=coremltools.__version__,
+        number=ORDINALS[sample] if sample < len(ORDINALS) else f"{sample + 1}th",
         command=COMMAND + (f" --sample {sample}" if sample else ""),
     )
     kinds = {

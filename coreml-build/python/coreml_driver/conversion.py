@@ -54,7 +54,7 @@ from coreml_driver.progress import Progress
 from coreml_driver.proof import Proof, Subject
 from coreml_driver.request import Job, Model, understand
 from coreml_driver.samples import Sample
-from coreml_driver.translations import completion, consumption
+from coreml_driver.translations import consumption
 
 #: Takes an event's name and fields.
 Send = Callable[..., None]

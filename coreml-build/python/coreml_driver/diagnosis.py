@@ -154,7 +154,9 @@ class _Explanation:
         once.
         """
         program = self._context.program
-        found = operators.unsupported(program, self._context.user_code) or {kind: self._line}
+        found = operators.unsupported(program, self._context.user_code)
+        if kind not in found:
+            found = {kind: self._line} | found
         line = self._line or next((place for place in found.values() if place), None)
         words = [
             f"`{name}`" + (f" (line {place.line})" if place else "")

@@ -15,7 +15,7 @@ from coremltools.converters.mil.frontend.torch.utils import sanitize_op_kind
 
 from coreml_driver.failures import PythonLine
 from coreml_driver.lines import UserCode
-from coreml_driver.translations.fallback import has_translation
+from coreml_driver.translations.fallback import has_translation, is_made_of_others
 
 
 def is_export(program: Any) -> bool:
@@ -24,12 +24,13 @@ def is_export(program: Any) -> bool:
 
 
 def unsupported(program: Any, user_code: UserCode) -> dict[str, PythonLine | None]:
-    """Return the operations of the graph that coremltools has no translation for, with the first
-    line of each.
+    """Return the operations of the graph that have neither a translation nor a decomposition, with
+    the first line of each.
     """
     found: dict[str, PythonLine | None] = {}
     for kind, place in _operations(program):
-        if not has_translation(kind) and found.get(kind) is None:
+        known = has_translation(kind) or is_made_of_others(kind)
+        if not known and found.get(kind) is None:
             found[kind] = user_code.of_text(place)
     return found
 

@@ -39,7 +39,7 @@ def step():
 
 class Bad(nn.Module):
     def forward(self, x):
-        return x * 2 if x.sum() > 1e9 else torch.special.bessel_j0(x)  # here
+        return x * 2 if x.sum() > 1e9 else torch.igamma(x, x)  # here
 
 
 def bad():

@@ -27,7 +27,7 @@ from coreml_driver.convert import OpSelector
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Executable
 from coreml_driver.request import Precision
-from coreml_driver.translations import consumption
+from coreml_driver.translations import consumption, fallback
 
 CAPTURES = ("trace", "export")
 PRECISIONS = ("float32", "float16")
@@ -146,7 +146,8 @@ def translate(
             dynamic = (tuple(sizes.get(n, {}) for n in range(len(inputs))),) if ranges else None
             captured = torch.export.export(
                 module, tuple(inputs), dynamic_shapes=dynamic, strict=False
-            ).run_decompositions({})
+            )
+            captured = captured.run_decompositions({}) if plain else fallback.decomposed(captured)
         selector = OpSelector(Precision(precision == "float16"))
         converted = ct.convert(
             captured,
@@ -210,3 +211,37 @@ def difference(expected: torch.Tensor, got: torch.Tensor, tolerance: float) -> s
         return ""
     place = tuple(int(n) for n in np.argwhere(~same)[0])
     return f"{(~same).sum()} of {same.size} differ, {two[place]:g} instead of {one[place]:g}"
+
+
+class Family:
+    """Cases that are translated together and judged one by one."""
+
+    def __init__(self, cases: dict[str, Case], size: int = BATCH) -> None:
+        """Parameters: `size` — how many cases share a conversion."""
+        self.cases = cases
+        self._size = size
+        self._found: dict[str, dict[str, str]] = {}
+
+    def wrong(self, name: str, capture: str = "trace") -> str:
+        """Return what is wrong about a case in single precision; empty where it is right."""
+        if capture not in self._found:
+            names = [one for one, case in self.cases.items() if capture in case.captures]
+            groups = [names[at : at + self._size] for at in range(0, len(names), self._size)]
+            self._found[capture] = {}
+            for group in groups:
+                self._found[capture] |= self._judged(group, capture)
+        return self._found[capture][name]
+
+    def _judged(self, names: Sequence[str], capture: str) -> dict[str, str]:
+        """Return what is wrong about cases of one conversion; of fewer where that fails."""
+        cases = [self.cases[name] for name in names]
+        try:
+            translated = translate(cases, capture, "float32")
+        except Exception as error:
+            if len(names) == 1:
+                return {names[0]: f"refused: {error!r:.300}"}
+            middle = len(names) // 2
+            parts = (names[:middle], names[middle:])
+            return {k: v for part in parts for k, v in self._judged(part, capture).items()}
+        found = differences(cases, translated, "float32")
+        return {name: found.get(number, "") for number, name in enumerate(names)}

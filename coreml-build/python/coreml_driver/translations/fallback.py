@@ -134,6 +134,13 @@ def has_translation(kind: str) -> bool:
     return found.translate is not None if isinstance(found, Guarded) else found is not None
 
 
+def is_made_of_others(kind: str) -> bool:
+    """Return whether PyTorch knows a decomposition of a kind of nodes; it may fail."""
+    packet = getattr(torch.ops.aten, kind.partition(".")[0].removesuffix("_"), None)
+    overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
+    return any(one in decomposition_table or one._can_decompose() for one in overloads)
+
+
 def _filled(x: torch.Tensor, value: Any) -> torch.Tensor:
     """A tensor of one value, of the shape of another one."""
     if isinstance(value, torch.Tensor):
