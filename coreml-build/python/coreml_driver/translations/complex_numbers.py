@@ -17,12 +17,12 @@ from coremltools.converters.mil import Builder as mb
 
 from coreml_driver.translations.arguments import TensorType, signature
 from coreml_driver.translations.composition import (
-    ComplexValue,
     Composite,
     as_complex_value,
     is_complex,
 )
 from coreml_driver.translations.refusals import CannotExpress
+from coreml_driver.translations.splicing import ComplexValue
 
 #: What a complex value is changed by in the same way in both parts.
 PARTWISE = frozenset(

@@ -26,8 +26,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from coreml_driver.failures import Failure
 from coreml_driver.translations import completion, complex_numbers
 from coreml_driver.translations.arguments import Arguments, signature
-from coreml_driver.translations.composition import bind, compose, leaves, varies
+from coreml_driver.translations.composition import bind, compose, leaves
 from coreml_driver.translations.refusals import CannotExpress
+from coreml_driver.translations.splicing import varies
 
 #: Operations whose result has a shape, or a value, that no trace can know.
 UNKNOWN_BEFOREHAND = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)

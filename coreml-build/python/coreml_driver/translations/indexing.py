@@ -1,7 +1,6 @@
-"""Reading and writing at places that are tensors, and views by strides.
+"""Reading and writing at places that are tensors.
 
-Owns: `index_add` and its kin, the family of `scatter`, `put`, `take`, `masked_scatter`, diagonals,
-`unfold` and `as_strided`.
+Owns: `index_add` and its kin, `scatter_reduce`, `put`, `take`, `masked_scatter`, `nonzero_static`.
 Must not: know `index` and `index_put` of coremltools, which work.
 
 Along one axis MIL writes by itself (`_along_axis`); every other write becomes one to a flat tensor.
@@ -16,7 +15,6 @@ import torch
 from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil import types
 
-from coreml_driver.translations.approximation import INFINITY
 from coreml_driver.translations.arguments import Arguments
 from coreml_driver.translations.composition import Composite, composite, untraced
 from coreml_driver.translations.promotion import cast, number, type_of
@@ -298,108 +296,6 @@ def _nonzero_static(self: torch.Tensor, size: int, fill_value: int = -1) -> torc
     )
 
 
-def _places_of(shape: Any, view: Any) -> torch.Tensor:
-    """Return the flat places that a view of a tensor shows."""
-    with untraced():
-        numbers = torch.arange(math.prod(shape), dtype=torch.int64).reshape(list(shape))
-        return view(numbers)
-
-
-def _written(self: torch.Tensor, places: torch.Tensor, src: torch.Tensor) -> torch.Tensor:
-    """Write to constant places of the flat tensor."""
-    with untraced():
-        flat_places = places.reshape(-1).contiguous()
-    values = src.expand(places.shape).reshape(-1).to(self.dtype)
-    return torch.index_copy(self.reshape(-1), 0, flat_places, values).reshape(self.shape)
-
-
-@composite("diagonal_scatter")
-def _diagonal_scatter(
-    self: torch.Tensor, src: torch.Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
-) -> torch.Tensor:
-    """A diagonal replaced."""
-    places = _places_of(self.shape, lambda x: torch.diagonal(x, offset, dim1, dim2))
-    return _written(self, places, src)
-
-
-@composite("select_scatter", replaces=True, why="negative axes")
-def _select_scatter(self: torch.Tensor, src: torch.Tensor, dim: int, index: int) -> torch.Tensor:
-    """A slice replaced."""
-    places = _places_of(self.shape, lambda x: x.select(dim, index))
-    return _written(self, places, src)
-
-
-@composite("as_strided_scatter")
-def _as_strided_scatter(
-    self: torch.Tensor,
-    src: torch.Tensor,
-    size: list[int],
-    stride: list[int],
-    storage_offset: int | None = None,
-) -> torch.Tensor:
-    """Elements replaced that a view by strides shows."""
-    places = _places_of(self.shape, lambda x: x.as_strided(size, stride, storage_offset or 0))
-    return _written(self, places, src)
-
-
-def _strided(x: torch.Tensor, size: list[int], stride: list[int], offset: int) -> torch.Tensor:
-    """Return the elements that a view by strides shows."""
-    last = offset + sum((count - 1) * step for count, step in zip(size, stride, strict=True))
-    if last >= x.numel():
-        raise CannotExpress(
-            "`as_strided` shows elements that its tensor has not",
-            "Take the view of the whole tensor.",
-        )
-    places = _places_of(x.shape, lambda one: one.as_strided(size, stride, offset))
-    with untraced():
-        flat = places.reshape(-1).contiguous()
-    return torch.index_select(x.reshape(-1), 0, flat).reshape(size)
-
-
-@translation("as_strided", "as_strided_copy", why=MISSING)
-def _as_strided(context: Any, node: Any) -> None:
-    """A view by strides, of a tensor whose elements lie in a row."""
-    arguments = Arguments(context, node)
-    found = arguments.signature.arguments.get("self")
-    if found is not None and found.contiguous is False:
-        raise CannotExpress(
-            "`as_strided` of a view depends on how PyTorch stores it",
-            "Take it of a tensor that is contiguous: `x.contiguous().as_strided(…)`.",
-        )
-    Composite(_as_strided_of)(context, node)
-
-
-def _as_strided_of(
-    self: torch.Tensor, size: list[int], stride: list[int], storage_offset: int | None = None
-) -> torch.Tensor:
-    """The elements that a view by strides shows."""
-    return _strided(self, size, stride, storage_offset or 0)
-
-
-@composite("unfold", "unfold_copy")
-def _unfold(self: torch.Tensor, dimension: int, size: int, step: int) -> torch.Tensor:
-    """Windows along an axis, which become a last axis."""
-    if not self.ndim:
-        return self.reshape(1)[:size]
-    axis = dimension % self.ndim
-    count = (self.shape[axis] - size) // step + 1
-    with untraced():
-        places = torch.arange(count).unsqueeze(1) * step + torch.arange(size)
-        places = places.reshape(-1)
-    shape = list(self.shape)
-    shape[axis : axis + 1] = [count, size]
-    return torch.index_select(self, axis, places).reshape(shape).movedim(axis + 1, -1)
-
-
-@composite("combinations")
-def _combinations(self: torch.Tensor, r: int = 2, with_replacement: bool = False) -> torch.Tensor:
-    """All combinations of elements."""
-    with untraced():
-        places = torch.combinations(torch.arange(self.shape[0]), r, with_replacement)
-        flat = places.reshape(-1)
-    return torch.index_select(self, 0, flat).reshape(places.shape)
-
-
 @composite("_unsafe_masked_index")
 def _unsafe_masked_index(
     self: torch.Tensor, mask: torch.Tensor, indices: list[Any], fill: Any
@@ -427,52 +323,3 @@ def _unsafe_masked_index_put(
     given = iter(torch.broadcast_tensors(*(one for one in places if one is not None)))
     places = [None if one is None else next(given) for one in places]
     return torch.ops.aten.index_put(self, places, values, True)
-
-
-@composite("segment_reduce")
-def _segment_reduce(
-    data: torch.Tensor,
-    reduce: str,
-    lengths: torch.Tensor | None = None,
-    indices: torch.Tensor | None = None,
-    offsets: torch.Tensor | None = None,
-    axis: int = 0,
-    unsafe: bool = False,
-    initial: Any = None,
-) -> torch.Tensor:
-    """A reduction of each run of slices."""
-    if indices is not None:
-        raise CannotExpress("`segment_reduce` by indices has no translation", "Pass `lengths`.")
-    if lengths is not None:
-        end = torch.cumsum(lengths, -1)
-        start = end - lengths
-    else:
-        assert offsets is not None
-        start, end = offsets[..., :-1], offsets[..., 1:]
-    count = data.shape[axis]
-    with untraced():
-        numbers = torch.arange(count)
-    # Batch axes, segments, slices, and the axes behind.
-    inside = torch.logical_and(numbers >= start.unsqueeze(-1), numbers < end.unsqueeze(-1))
-    behind = data.ndim - axis - 1
-    mask = inside.reshape(list(inside.shape) + [1] * behind)
-    rows = data.unsqueeze(axis)
-    reduced = axis + 1
-    size = inside.long().sum(-1).reshape(list(start.shape) + [1] * behind)
-    neutral = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -INFINITY, "min": INFINITY}[reduce]
-    chosen = torch.where(mask, rows, neutral)
-    if reduce == "sum":
-        found = chosen.sum(reduced)
-        return found if initial is None else found + initial
-    if reduce == "prod":
-        found = chosen.prod(reduced)
-        return found if initial is None else found * initial
-    if reduce == "mean":
-        total = chosen.sum(reduced) + (0 if initial is None else initial)
-        empty = torch.tensor(math.nan) if initial is None else torch.tensor(float(initial))
-        return torch.where(size == 0, empty, total / torch.where(size == 0, 1, size))
-    found = chosen.amax(reduced) if reduce == "max" else chosen.amin(reduced)
-    if initial is None:
-        return found
-    limit = torch.tensor(float(initial))
-    return torch.maximum(found, limit) if reduce == "max" else torch.minimum(found, limit)
