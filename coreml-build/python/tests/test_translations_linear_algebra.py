@@ -96,6 +96,7 @@ CASES = {
         "_trilinear", lambda a: torch.nn.functional.bilinear(a, a + 1, matrices(2, 4, 4, seed=5))
     ),
     "cdist": one("cdist", lambda a: [torch.cdist(a, a + 1, p) for p in (0, 1, 2, 3, float("inf"))]),
+    "cdist of many rows": one("cdist", lambda a: torch.cdist(a, a + 3), matrices(30, 4, seed=9)),
     "pdist": one("pdist", torch.pdist),
 }
 FAMILY = Family(CASES, 8)

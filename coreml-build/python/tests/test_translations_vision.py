@@ -12,6 +12,7 @@ from tests.translated import Case, Family
 
 IMAGE = (torch.arange(2 * 2 * 7 * 9.0).reshape(2, 2, 7, 9) * 37 % 101) / 16 - 3
 SIGNAL, VOLUME = IMAGE[0, :, 0], IMAGE.reshape(1, 2, 7, 2, 9)[:, :, :6]
+PLACES = torch.linspace(-1.3, 1.4, 90).reshape(1, 2, 3, 5, 3)
 THETA = torch.tensor([[[0.8, -0.3, 0.1], [0.2, 1.1, -0.2]], [[1.0, 0, 0], [0, 1, 0.5]]])
 
 
@@ -118,6 +119,27 @@ CASES = {
     },
     "resized, trilinear": one(
         "upsample_trilinear3d", lambda x: F.interpolate(x, size=(9, 3, 5), mode="trilinear"), VOLUME
+    ),
+    **{
+        f"a volume sampled, {mode}, {padding}, {corners}": one(
+            "grid_sampler_3d",
+            (
+                lambda m, p, c: (
+                    lambda v: F.grid_sample(v, PLACES, mode=m, padding_mode=p, align_corners=c)
+                )
+            )(mode, padding, corners),
+            VOLUME,
+        )
+        for mode, padding, corners in (
+            ("bilinear", "zeros", False),
+            ("bilinear", "reflection", True),
+            ("nearest", "border", False),
+            ("bilinear", "reflection", False),
+        )
+    },
+    "patches put together": one(
+        "col2im",
+        lambda x: F.fold(F.unfold(x, (3, 2), 1, 1, 2), x.shape[-2:], (3, 2), 1, 1, 2),
     ),
     "turned": one("rot90", lambda x: (torch.rot90(x, 1, (2, 3)), torch.rot90(x, 2, (2, 3)))),
     "round": one("pad", lambda x: F.pad(x, (2, 1, 0, 3), mode="circular")),

@@ -2,7 +2,7 @@
 
 Owns: arithmetic, comparisons, products of matrices and elementary functions of complex numbers,
 and the ways between real and complex tensors.
-Must not: know Fourier transforms (that is `spectral`).
+Must not: know Fourier transforms (that is `fourier`).
 Flow: `complex_numbers` calls these rules; those whose arguments may be real are translations, too.
 """
 
@@ -23,7 +23,7 @@ LARGEST_POWER = 16
 def pair(value: Any) -> Complex:
     """Return a number or a tensor as a complex one.
 
-    Called by: this file and `spectral`.
+    Called by: this file and `fourier`.
     """
     if isinstance(value, Complex):
         return value
@@ -42,7 +42,7 @@ def _is_real(value: Any) -> bool:
 def multiply(self: Any, other: Any) -> Complex:
     """Return the product of two tensors, one of which may be real.
 
-    Called by: this file and `spectral`.
+    Called by: this file and `fourier`.
     """
     if _is_real(self):
         self, other = other, self

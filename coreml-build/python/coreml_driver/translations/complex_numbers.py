@@ -2,7 +2,7 @@
 
 Owns: the rules of operations whose arguments or results are complex, and which operations treat
 both parts alike.
-Must not: know Fourier transforms (that is `spectral`).
+Must not: know Fourier transforms (that is `fourier`).
 Flow: `fallback.Guarded` asks `concerns` -> `translate`.
 """
 
@@ -42,7 +42,7 @@ _RULES: dict[str, Composite] = {}
 def rule(*kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare what operations do to complex tensors, as a function like those of `composite`.
 
-    Called by: this file and `spectral`, as a decorator.
+    Called by: this file and `fourier`, as a decorator.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:

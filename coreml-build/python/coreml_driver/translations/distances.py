@@ -7,13 +7,11 @@ Must not: know matrices (that is `linear_algebra`).
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import torch
 
 from coreml_driver.translations.approximation import floats
 from coreml_driver.translations.composition import composite, untraced
-from coreml_driver.translations.refusals import CannotExpress
 
 
 @composite("_trilinear")
@@ -37,14 +35,24 @@ def _trilinear(
     return (i1 * i2 * i3).sum(sumdim)
 
 
-@composite("cdist", "_cdist_forward", replaces=True, why="missing")
+#: Rows beyond which PyTorch computes distances as products of matrices.
+MANY = 25
+#: Ways of `compute_mode`.
+PRODUCTS_IF_MANY, PRODUCTS, NO_PRODUCTS = 0, 1, 2
+
+
+@composite("cdist", "_cdist_forward")
 def _cdist(
-    x1: torch.Tensor, x2: torch.Tensor, p: float = 2, compute_mode: Any = None
+    x1: torch.Tensor, x2: torch.Tensor, p: float = 2, compute_mode: int | None = None
 ) -> torch.Tensor:
     """The distances of all pairs of rows."""
-    if x1.shape[-1] == 0:
-        raise CannotExpress("`cdist` of empty rows has no translation", "Leave it out.")
-    return _distance(floats(x1).unsqueeze(-2) - floats(x2).unsqueeze(-3), p)
+    one, other = floats(x1), floats(x2)
+    mode = PRODUCTS_IF_MANY if compute_mode is None else compute_mode
+    many = max(one.shape[-2], other.shape[-2]) > MANY
+    if p == 2 and (mode == PRODUCTS or (mode == PRODUCTS_IF_MANY and many)):
+        squares = (one * one).sum(-1, keepdim=True) + (other * other).sum(-1).unsqueeze(-2)
+        return torch.sqrt((squares - 2 * one @ other.transpose(-1, -2)).clamp(min=0.0))
+    return _distance(one.unsqueeze(-2) - other.unsqueeze(-3), p)
 
 
 def _distance(apart: torch.Tensor, p: float) -> torch.Tensor:

@@ -210,7 +210,7 @@ def _inv_ex(A: torch.Tensor, check_errors: bool = False) -> tuple[torch.Tensor, 
 def inverse(self: Any = None, A: Any = None) -> torch.Tensor:
     """The inverse.
 
-    Called by: `spectra`, for condition numbers.
+    Called by: `eigenvalues`, for condition numbers.
     """
     return _inv_ex(self if A is None else A)[0]
 

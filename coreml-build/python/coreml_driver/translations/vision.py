@@ -1,6 +1,8 @@
-"""Sampling of pictures: grids of affine maps, regions of interest, deformable convolutions.
+"""Sampling of pictures: grids of affine maps, volumes, regions of interest, deformable
+convolutions; patches put together.
 
-Owns: `affine_grid_generator`, torchvision's `roi_align` and `deform_conv2d`.
+Owns: `affine_grid_generator`, `grid_sampler_3d`, `col2im`, torchvision's `roi_align` and
+`deform_conv2d`.
 Must not: import torchvision: its operations are known by their names alone.
 
 A sample between four pixels is a sum of the four, gathered from the flat picture.
@@ -8,12 +10,16 @@ A sample between four pixels is a sum of the four, gathered from the flat pictur
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import torch
 
 from coreml_driver.translations.composition import composite, untraced
 from coreml_driver.translations.refusals import CannotExpress
+
+#: Ways of `grid_sample`, by PyTorch's numbers.
+ZEROS, REFLECTION, NEAREST = 0, 2, 1
 
 
 def _steps(count: int, align_corners: bool) -> torch.Tensor:
@@ -54,6 +60,89 @@ def _corners(y: torch.Tensor, size: int) -> tuple[tuple[torch.Tensor, torch.Tens
         share = torch.where(inside, share, 0.0)
         found.append((line.clamp(0.0, size - 1.0), share))
     return tuple(found)
+
+
+def _reflected(place: torch.Tensor, low: float, high: float) -> torch.Tensor:
+    """Return positions mirrored into an interval."""
+    span = high - low
+    if span == 0:
+        return torch.zeros_like(place)
+    rest = torch.remainder((place - low).abs(), 2 * span)
+    return torch.where(rest > span, 2 * span - rest, rest) + low
+
+
+@composite("grid_sampler_3d")
+def _grid_sampler_3d(
+    input: torch.Tensor,
+    grid: torch.Tensor,
+    interpolation_mode: int,
+    padding_mode: int,
+    align_corners: bool,
+) -> torch.Tensor:
+    """Samples of a volume at positions from -1 to 1."""
+    batch, channels, *sizes = input.shape
+    count = grid.shape[1] * grid.shape[2] * grid.shape[3]
+    axes = []
+    for axis, size in enumerate(sizes):
+        place = grid[..., 2 - axis].reshape(batch, count)
+        if align_corners:
+            place, low, high = (place + 1) / 2 * (size - 1), 0.0, size - 1.0
+        else:
+            place, low, high = ((place + 1) * size - 1) / 2, -0.5, size - 0.5
+        if padding_mode == REFLECTION:
+            place = _reflected(place, low, high)
+        if padding_mode != ZEROS:
+            place = place.clamp(0.0, size - 1.0)
+        if interpolation_mode == NEAREST:
+            line = torch.round(place)
+            inside = torch.logical_and(line >= 0, line <= size - 1).to(input.dtype)
+            axes.append(((line.clamp(0.0, size - 1.0), inside),))
+        else:
+            axes.append(_corners(place, size))
+    flat = input.reshape(batch, channels, -1)
+    total: Any = None
+    for (z, front), (y, middle), (x, last) in itertools.product(*axes):
+        places = (z * sizes[1] + y) * sizes[2] + x
+        places = places.to(torch.int64).unsqueeze(1).expand(batch, channels, count)
+        one = torch.gather(flat, 2, places) * (front * middle * last).unsqueeze(1)
+        total = one if total is None else total + one
+    return total.reshape(batch, channels, *grid.shape[1:4])
+
+
+@composite("col2im")
+def _col2im(
+    self: torch.Tensor,
+    output_size: list[int],
+    kernel_size: list[int],
+    dilation: list[int],
+    padding: list[int],
+    stride: list[int],
+) -> torch.Tensor:
+    """Patches added up to the picture that they were taken of (`fold`)."""
+    columns = self if self.ndim == 3 else self.unsqueeze(0)
+    taps = kernel_size[0] * kernel_size[1]
+    channels = columns.shape[1] // taps
+    padded = [size + 2 * pad for size, pad in zip(output_size, padding, strict=True)]
+    counts = [
+        (size - tap * (kernel - 1) - 1) // step + 1
+        for size, tap, kernel, step in zip(padded, dilation, kernel_size, stride, strict=True)
+    ]
+    with untraced():
+        taken = torch.eye(taps).reshape(taps, 1, *kernel_size)
+    found = torch.nn.functional.conv_transpose2d(
+        columns.reshape(columns.shape[0] * channels, taps, *counts),
+        taken,
+        stride=stride,
+        dilation=dilation,
+    )
+    # What no patch reaches is zero.
+    missing = [size - there for size, there in zip(padded, found.shape[2:], strict=True)]
+    if any(missing):
+        found = torch.nn.functional.pad(found, [0, missing[1], 0, missing[0]])
+    for axis, (pad, size) in enumerate(zip(padding, output_size, strict=True)):
+        found = found.narrow(2 + axis, pad, size)
+    shape = [channels, *output_size]
+    return found.reshape(shape if self.ndim == 2 else [self.shape[0], *shape])
 
 
 @composite("torchvision::roi_align")
