@@ -2,7 +2,7 @@
 project, runs both packages, compares them with PyTorch, and writes the table of the result.
 
     python tools/operators/sweep.py FOLDER [NAME ...] [--sample N] [--jobs N] [--again]
-        [--side ours] [--portable] [--table docs/pytorch-operators.md]
+        [--side ours] [--portable] [--table FILE.md]
 
 FOLDER keeps arguments, packages and results; what has a result is not converted again unless
 `--again` is given. A NAME is an operation of the database (`linalg.inv`), with or without its

@@ -13,7 +13,7 @@ import coremltools
 import torch
 from rows import Row
 
-COMMAND = "python tools/operators/sweep.py FOLDER --table docs/pytorch-operators.md"
+COMMAND = "python tools/operators/sweep.py FOLDER --table FILE.md"
 ORDINALS = ("first", "second", "third")
 INTRODUCTION = """# Operations of PyTorch
 
