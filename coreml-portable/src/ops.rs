@@ -13,6 +13,7 @@
 
 mod activation;
 mod attention;
+mod axis;
 mod blocks;
 mod classify;
 mod constexpr;
@@ -20,10 +21,12 @@ mod control_flow;
 mod conv;
 mod crop_resize;
 mod detection;
+mod division;
 mod elementwise;
 mod image;
 mod linear;
 mod list;
+mod nearest;
 mod norm;
 mod ordering;
 mod pool;

@@ -253,7 +253,7 @@ macro_rules! families {
 
 /// On the default engine.
 mod rten {
-    families!(Rten needs() => control elementwise images linear networks tensors weights);
+    families!(Rten needs() => control edges elementwise images linear networks tensors weights);
 }
 
 /// On ONNX Runtime, where it is found.
@@ -261,6 +261,6 @@ mod rten {
 mod onnxruntime {
     families!(
         OnnxRuntime needs(onnxruntime) =>
-        control elementwise images linear networks tensors weights
+        control edges elementwise images linear networks tensors weights
     );
 }

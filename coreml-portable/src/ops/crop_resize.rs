@@ -2,8 +2,8 @@
 //!
 //! Flow: rows of the table in `ops.rs`; the sampling itself is that of `resample.rs`.
 
-use super::resample::{LARGEST_GRID, image_size, sampled};
-use super::sampling::Sampling;
+use super::resample::{image_size, sampled};
+use super::sampling::{LARGEST_GRID, Sampling};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};

@@ -3,10 +3,11 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
+use super::division;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
-use crate::onnx::{AttributeProto, ElementType};
+use crate::onnx::ElementType;
 use crate::op::Opset::{CoreML5, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
 use coreml_spec::DataType;
@@ -26,7 +27,7 @@ const X_DTYPE: &[Param] = &[req("x"), req("dtype")];
 pub(super) const BINARY: &[Op] = &[
     op("add", &[CoreML5], X_Y, |a, g| a.binary(g, "Add")),
     op("equal", &[CoreML5], X_Y, |a, g| a.binary(g, "Equal")),
-    op("floor_div", &[CoreML5], X_Y, floor_div),
+    op("floor_div", &[CoreML5], X_Y, division::floor_div),
     op("greater", &[CoreML5], X_Y, |a, g| a.binary(g, "Greater")),
     op("greater_equal", &[CoreML5], X_Y, |a, g| a.binary(g, "GreaterOrEqual")),
     op("less", &[CoreML5], X_Y, |a, g| a.binary(g, "Less")),
@@ -36,11 +37,11 @@ pub(super) const BINARY: &[Op] = &[
     op("logical_xor", &[CoreML5], X_Y, |a, g| a.binary(g, "Xor")),
     op("maximum", &[CoreML5], X_Y, |a, g| a.binary(g, "Max")),
     op("minimum", &[CoreML5], X_Y, |a, g| a.binary(g, "Min")),
-    op("mod", &[CoreML5], X_Y, modulo),
+    op("mod", &[CoreML5], X_Y, division::modulo),
     op("mul", &[CoreML5], X_Y, |a, g| a.binary(g, "Mul")),
     op("not_equal", &[CoreML5], X_Y, not_equal),
     op("pow", &[CoreML5], X_Y, |a, g| a.binary(g, "Pow")),
-    op("real_div", &[CoreML5], X_Y, real_div),
+    op("real_div", &[CoreML5], X_Y, division::real_div),
     op("sub", &[CoreML5], X_Y, |a, g| a.binary(g, "Sub")),
 ];
 
@@ -75,52 +76,6 @@ pub(super) const UNARY: &[Op] = &[
     op("threshold", &[CoreML5], &[req("x"), req("alpha")], threshold),
 ];
 
-/// Returns whether the tensor argument holds floating-point numbers.
-fn is_float(a: &Args<'_, '_>, name: &str) -> Result<bool, OpError> {
-    Ok(element_type(a.ty(name)?.data_type)? == ElementType::Float)
-}
-
-/// Quotient rounded towards minus infinity.
-fn floor_div(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    let (x, y) = (a.tensor(g, "x")?, a.tensor(g, "y")?);
-    let quotient = if is_float(a, "x")? {
-        let quotient = g.node("Div", &[&x, &y], Vec::new());
-        g.node("Floor", &[&quotient], Vec::new())
-    } else {
-        // ONNX cuts integer quotients off towards zero: subtracting the remainder, which has the
-        // divisor's sign, first makes the division exact.
-        let remainder = g.node("Mod", &[&x, &y], Vec::new());
-        let multiple = g.node("Sub", &[&x, &remainder], Vec::new());
-        g.node("Div", &[&multiple, &y], Vec::new())
-    };
-    g.give(quotient);
-    Ok(())
-}
-
-/// Remainder with the sign of the divisor.
-fn modulo(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    let (x, y) = (a.tensor(g, "x")?, a.tensor(g, "y")?);
-    let remainder = if is_float(a, "x")? {
-        // For floats ONNX has only the remainder with the dividend's sign. Adding the divisor and
-        // taking the remainder again would lose precision, so the divisor is added only where the
-        // signs differ.
-        let remainder = g.node("Mod", &[&x, &y], vec![AttributeProto::int("fmod", 1)]);
-        let zero = g.float(0.0);
-        let below = g.node("Less", &[&remainder, &zero], Vec::new());
-        let divisor_below = g.node("Less", &[&y, &zero], Vec::new());
-        let signs_differ = g.node("Xor", &[&below, &divisor_below], Vec::new());
-        let exact = g.node("Equal", &[&remainder, &zero], Vec::new());
-        let inexact = g.node("Not", &[&exact], Vec::new());
-        let correct = g.node("And", &[&signs_differ, &inexact], Vec::new());
-        let corrected = g.node("Add", &[&remainder, &y], Vec::new());
-        g.node("Where", &[&correct, &corrected, &remainder], Vec::new())
-    } else {
-        g.node("Mod", &[&x, &y], Vec::new())
-    };
-    g.give(remainder);
-    Ok(())
-}
-
 /// True where the elements differ.
 fn not_equal(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (x, y) = (a.tensor(g, "x")?, a.tensor(g, "y")?);
@@ -128,11 +83,6 @@ fn not_equal(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let differ = g.node("Not", &[&equal], Vec::new());
     g.give(differ);
     Ok(())
-}
-
-/// Quotient; of integers, the true quotient cut off towards zero.
-fn real_div(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    a.binary(g, "Div")
 }
 
 /// Conversion of elements.

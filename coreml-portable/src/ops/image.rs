@@ -1,12 +1,13 @@
 //! Resizing and cropping of images on a regular grid: the `resize`, `upsample` and `crop`
 //! operations of MIL's `image_resizing.py`.
 //!
-//! Flow: rows of the table in `ops.rs`; `resample.rs` has those that sample at computed places.
-//! Where ONNX has the same grid, its Resize does the work; any other grid of known sizes is two
-//! gathers for each axis.
+//! Flow: rows of the table in `ops.rs`; `resample.rs` has those that sample at computed places, and
+//! `nearest.rs` finds nearest pixels. Where ONNX has the same grid, its Resize does the work; any
+//! other grid of known sizes is two gathers for each axis.
 
-use super::resample::LARGEST_GRID;
-use super::sampling::{Sampling, interpolated};
+use super::axis::{Axis, Factor, output_sizes};
+use super::nearest::nearest;
+use super::sampling::{Sampling, interpolated, places};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
@@ -74,16 +75,6 @@ pub(super) const OPS: &[Op] = &[
     ),
 ];
 
-/// The new size of an axis.
-struct Axis {
-    /// Which.
-    axis: usize,
-    /// Its size.
-    input: Option<usize>,
-    /// Its new size.
-    output: Option<usize>,
-}
-
 /// Rows and columns cut off.
 fn crop(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
@@ -109,7 +100,7 @@ fn image_axes(
     let Some(first) = dims.len().checked_sub(2) else {
         return Err(OpError::invalid("its input has fewer than two dimensions"));
     };
-    let axis = |axis: usize, output| Axis { axis, input: dims[axis], output };
+    let axis = |axis: usize, output| Axis { axis, input: dims[axis], output, factor: None };
     Ok([axis(first, height), axis(first + 1, width)])
 }
 
@@ -118,7 +109,7 @@ fn resize_bilinear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let (height, width) = (size(a, "target_size_height")?, size(a, "target_size_width")?);
     let axes = image_axes(a, Some(height), Some(width))?;
     let x = a.tensor(g, "x")?;
-    let y = linear(a, g, &x, &axes, Sampling::read(a)?, None)?;
+    let y = linear(a, g, &x, &axes, Sampling::read(a)?)?;
     g.give(y);
     Ok(())
 }
@@ -142,19 +133,22 @@ fn size(a: &Args<'_, '_>, name: &str) -> Result<usize, OpError> {
         .ok_or_else(|| OpError::invalid(format!("its {name} is {size}")))
 }
 
-/// Scale factors of the last two axes, and the new sizes of those whose size is known.
-fn factors(a: &Args<'_, '_>, g: &mut Graph) -> Result<(Value, [Axis; 2]), OpError> {
+/// Returns the last two axes with their scale factors, and the new sizes that the program declares.
+fn scaled_axes(a: &Args<'_, '_>) -> Result<[Axis; 2], OpError> {
     let read =
         |constant: Constant<'_>| constant.to_f32s().and_then(|factors| factors.first().copied());
     let factor = |name: &str| Ok(a.constant(name)?.and_then(read).unwrap_or(1.0));
     let (height, width) = (factor("scale_factor_height")?, factor("scale_factor_width")?);
-    let [mut rows, mut columns] = image_axes(a, None, None)?;
-    for (axis, factor) in [(&mut rows, height), (&mut columns, width)] {
-        axis.output = axis.input.map(|input| (input as f32 * factor).floor() as usize);
+    let mut axes = image_axes(a, None, None)?;
+    for (axis, factor) in axes.iter_mut().zip([height, width]) {
+        if !(factor.is_finite() && factor > 0.0) {
+            return Err(OpError::invalid(format!("its scale factor is {factor}")));
+        }
+        axis.output =
+            a.output(0)?.dims.get(axis.axis).copied().flatten().filter(|_| axis.input.is_some());
+        axis.factor = Some(Factor::new(factor));
     }
-    let mut all = vec![1.0; a.rank("x")?];
-    (all[rows.axis], all[columns.axis]) = (height, width);
-    Ok((g.floats(&all), [rows, columns]))
+    Ok(axes)
 }
 
 /// Bilinear interpolation by scale factors.
@@ -167,18 +161,16 @@ fn upsample_bilinear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         (false, false) => Sampling::Default,
         (true, true) => return Err(ALIGNED_HALF_PIXELS.error()),
     };
-    let (scales, axes) = factors(a, g)?;
-    let x = a.tensor(g, "x")?;
-    let y = linear(a, g, &x, &axes, sampling, Some(&scales))?;
+    let (axes, x) = (scaled_axes(a)?, a.tensor(g, "x")?);
+    let y = linear(a, g, &x, &axes, sampling)?;
     g.give(y);
     Ok(())
 }
 
 /// The nearest pixel, by scale factors.
 fn upsample_nearest_neighbor(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    let (scales, axes) = factors(a, g)?;
-    let x = a.tensor(g, "x")?;
-    let y = nearest(a, g, &x, &axes, Some(&scales))?;
+    let (axes, x) = (scaled_axes(a)?, a.tensor(g, "x")?);
+    let y = nearest(a, g, &x, &axes, None)?;
     g.give(y);
     Ok(())
 }
@@ -207,7 +199,7 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
             Some(size) => usize::try_from(size).ok(),
             None => None,
         };
-        axes.push(Axis { axis, input, output });
+        axes.push(Axis { axis, input, output, factor: None });
     }
     let sizes = if known && axes.iter().all(|axis| axis.output.is_some()) {
         None
@@ -228,18 +220,9 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     }
     let mut y = match a.get_or("interpolation_mode", "LINEAR".to_owned())?.as_str() {
         "LINEAR" => sized(a, g, &x, &axes, sampling, sizes.as_ref())?,
-        "NEAREST_NEIGHBOR" if sampling == Sampling::Default => match &sizes {
-            None => nearest(a, g, &x, &axes, None)?,
-            Some(sizes) => {
-                let attributes = vec![
-                    AttributeProto::string("mode", "nearest"),
-                    AttributeProto::string("nearest_mode", "floor"),
-                    AttributeProto::string("coordinate_transformation_mode", "asymmetric"),
-                ];
-                let none = Value::none();
-                g.node("Resize", &[&x, &none, &none, sizes], attributes)
-            }
-        },
+        "NEAREST_NEIGHBOR" if sampling == Sampling::Default => {
+            nearest(a, g, &x, &axes, sizes.as_ref())?
+        }
         "NEAREST_NEIGHBOR" => {
             return Err(NEAREST_SAMPLED.error());
         }
@@ -265,7 +248,7 @@ fn sized(
     sampling: Sampling,
     sizes: Option<&Value>,
 ) -> Result<Value, OpError> {
-    let Some(sizes) = sizes else { return linear(a, g, x, axes, sampling, None) };
+    let Some(sizes) = sizes else { return linear(a, g, x, axes, sampling) };
     let mode = if sampling == Sampling::AlignCorners {
         Some("align_corners")
     } else {
@@ -281,15 +264,12 @@ fn sized(
 }
 
 /// Interpolates linearly along some axes.
-///
-/// Parameters: `scales` — factors of all axes, for sizes that vary.
 fn linear(
     a: &Args<'_, '_>,
     g: &mut Graph,
     x: &Value,
     axes: &[Axis],
     sampling: Sampling,
-    scales: Option<&Value>,
 ) -> Result<Value, OpError> {
     let rank = a.rank("x")?;
     let known = axes.iter().all(|axis| axis.input.is_some() && axis.output.is_some());
@@ -302,14 +282,8 @@ fn linear(
             AttributeProto::string("mode", "linear"),
             AttributeProto::string("coordinate_transformation_mode", mode),
         ];
-        return match (known, scales) {
-            (true, _) => {
-                let sizes = output_sizes(a, g, x, axes)?;
-                Ok(g.node("Resize", &[x, &none, &none, &sizes], attributes))
-            }
-            (false, Some(scales)) => Ok(g.node("Resize", &[x, &none, scales], attributes)),
-            (false, None) => Err(VARYING_SIZE.error()),
-        };
+        let sizes = output_sizes(a, g, x, axes)?;
+        return Ok(g.node("Resize", &[x, &none, &none, &sizes], attributes));
     }
     let mut y = x.clone();
     for axis in axes {
@@ -318,91 +292,6 @@ fn linear(
         };
         let places = places(output, |i| sampling.place(i, input, output))?;
         y = interpolated(g, &y, axis.axis, rank, input, &places);
-    }
-    Ok(y)
-}
-
-/// Returns where in the input each pixel of an axis comes from.
-///
-/// Errors: more pixels than a constant of the graph may have.
-fn places(output: usize, place: impl Fn(usize) -> f64) -> Result<Vec<f64>, OpError> {
-    if output > LARGEST_GRID {
-        return Err(OpError::invalid(format!(
-            "its output has {output} pixels along an axis, more than {LARGEST_GRID}"
-        )));
-    }
-    Ok((0..output).map(place).collect())
-}
-
-/// Returns the sizes of all axes after resizing some.
-fn output_sizes(
-    a: &Args<'_, '_>,
-    g: &mut Graph,
-    x: &Value,
-    axes: &[Axis],
-) -> Result<Value, OpError> {
-    let mut dims = a.ty("x")?.dims;
-    axes.iter().for_each(|axis| dims[axis.axis] = axis.output);
-    if let Some(sizes) = dims
-        .iter()
-        .map(|size| size.and_then(|size| i64::try_from(size).ok()))
-        .collect::<Option<Vec<_>>>()
-    {
-        return Ok(g.ints(&sizes));
-    }
-    let shape = g.shape(x);
-    let mut parts = Vec::new();
-    for (size, axis) in dims.iter().zip(0..) {
-        parts.push(match size {
-            Some(size) => g.ints(&[*size as i64]),
-            None => g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]),
-        });
-    }
-    Ok(g.concat(&parts.iter().collect::<Vec<_>>(), 0))
-}
-
-/// Takes the nearest pixel along some axes: that at or before `i · Xin / Xout`.
-///
-/// Parameters: `scales` — factors of all axes, for sizes that vary.
-fn nearest(
-    a: &Args<'_, '_>,
-    g: &mut Graph,
-    x: &Value,
-    axes: &[Axis],
-    scales: Option<&Value>,
-) -> Result<Value, OpError> {
-    let rank = a.rank("x")?;
-    let known = axes.iter().all(|axis| axis.input.is_some() && axis.output.is_some());
-    // Engines compute places in single precision, which is exact for powers of two only.
-    let exact = axes.iter().all(|axis| match (axis.input, axis.output) {
-        (Some(input), Some(output)) => {
-            input > 0 && output % input == 0 && (output / input).is_power_of_two()
-        }
-        _ => true,
-    });
-    let last_two = rank <= 4 && axes.iter().all(|axis| axis.axis + 2 >= rank);
-    if !known || exact && last_two {
-        let attributes = vec![
-            AttributeProto::string("mode", "nearest"),
-            AttributeProto::string("nearest_mode", "floor"),
-            AttributeProto::string("coordinate_transformation_mode", "asymmetric"),
-        ];
-        let none = Value::none();
-        return match scales {
-            Some(scales) if !known => Ok(g.node("Resize", &[x, &none, scales], attributes)),
-            None if !known => Err(VARYING_SIZE.error()),
-            _ => {
-                let sizes = output_sizes(a, g, x, axes)?;
-                Ok(g.node("Resize", &[x, &none, &none, &sizes], attributes))
-            }
-        };
-    }
-    let mut y = x.clone();
-    for axis in axes {
-        if let (Some(input), Some(output)) = (axis.input, axis.output) {
-            let places = places(output, |i| (i * input / output) as f64)?;
-            y = interpolated(g, &y, axis.axis, rank, input, &places);
-        }
     }
     Ok(y)
 }

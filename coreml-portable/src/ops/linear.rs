@@ -2,6 +2,7 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
+use super::elementwise::convert;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
@@ -23,10 +24,16 @@ pub(super) const OPS: &[Op] = &[
 
 /// Sum over products of elements, by an equation such as `nchw,nwhu->nchu`.
 fn einsum(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
-    let values = a.tensors(g, "values")?;
     let equation: String = a.need("equation")?;
-    let operands: Vec<&Value> = values.iter().collect();
-    let y = g.node("Einsum", &operands, vec![AttributeProto::string("equation", &equation)]);
+    let attributes = vec![AttributeProto::string("equation", &equation)];
+    let (values, types) = (a.tensors(g, "values")?, a.types("values")?);
+    let mut factors = Vec::new();
+    for (value, ty) in values.iter().zip(&types) {
+        factors.push((value.clone(), element_type(ty.data_type)?));
+    }
+    let y = products(a, g, &factors, |g, values| {
+        g.node("Einsum", &values.iter().collect::<Vec<_>>(), attributes)
+    })?;
     g.give(y);
     Ok(())
 }
@@ -38,12 +45,20 @@ fn linear(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         g.give(y);
         return Ok(());
     }
-    let (x, weight) = (a.tensor(g, "x")?, a.transposed(g, "weight")?);
-    let mut y = product(a, g, &x, &weight)?;
-    if a.has("bias") && !all_zero(a, "bias")? {
-        let bias = a.tensor(g, "bias")?;
-        y = g.node("Add", &[&y, &bias], Vec::new());
+    let mut factors = Vec::new();
+    for name in ["x", "weight", "bias"] {
+        if name != "bias" || a.has("bias") && !all_zero(a, "bias")? {
+            let value = if name == "weight" { a.transposed(g, name)? } else { a.tensor(g, name)? };
+            factors.push((value, element_type(a.ty(name)?.data_type)?));
+        }
     }
+    let y = products(a, g, &factors, |g, values| match values {
+        [x, weight, bias] => {
+            let y = g.node("MatMul", &[x, weight], Vec::new());
+            g.node("Add", &[&y, bias], Vec::new())
+        }
+        values => g.node("MatMul", &values.iter().collect::<Vec<_>>(), Vec::new()),
+    })?;
     g.give(y);
     Ok(())
 }
@@ -59,7 +74,10 @@ fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, Op
     };
     let varying = rows.iter().filter(|size| size.is_none()).count();
     let empty = ty.dims.contains(&Some(0)) || outer == 0;
-    let float = element_type(ty.data_type)? == ElementType::Float;
+    let mut float = true;
+    for name in ["x", "weight", "bias"].into_iter().filter(|name| a.has(name)) {
+        float &= element_type(a.ty(name)?.data_type)? == ElementType::Float;
+    }
     if !g.dialect().transposed_weights || !float || varying > 1 || empty || rows.is_empty() {
         return Ok(None);
     }
@@ -87,21 +105,41 @@ fn linear_as_stored(a: &Args<'_, '_>, g: &mut Graph) -> Result<Option<Value>, Op
 fn matmul(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = exchanged(a, g, "x", "transpose_x")?;
     let y = exchanged(a, g, "y", "transpose_y")?;
-    let z = product(a, g, &x, &y)?;
+    let factors =
+        [(x, element_type(a.ty("x")?.data_type)?), (y, element_type(a.ty("y")?.data_type)?)];
+    let z = products(a, g, &factors, |g, values| {
+        g.node("MatMul", &values.iter().collect::<Vec<_>>(), Vec::new())
+    })?;
     g.give(z);
     Ok(())
 }
 
-/// Returns a matrix product, of floats or integers.
-fn product(a: &Args<'_, '_>, g: &mut Graph, x: &Value, y: &Value) -> Result<Value, OpError> {
-    let element = element_type(a.ty("x")?.data_type)?;
-    if element == ElementType::Float || g.dialect().integer_products {
-        return Ok(g.node("MatMul", &[x, y], Vec::new()));
+/// Returns a sum of products, of floats or integers or both.
+///
+/// Parameters: `factors` — the operands with their types; `multiply` — appends the nodes.
+fn products(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    factors: &[(Value, ElementType)],
+    multiply: impl FnOnce(&mut Graph, &[Value]) -> Value,
+) -> Result<Value, OpError> {
+    let values = |g: &mut Graph, to: Option<ElementType>| -> Vec<Value> {
+        let value = |(value, from): &(Value, ElementType)| match to {
+            Some(to) if to != *from => g.cast(value, to),
+            _ => value.clone(),
+        };
+        factors.iter().map(value).collect()
+    };
+    let is_float = |(_, element): &(Value, ElementType)| *element == ElementType::Float;
+    if factors.iter().all(is_float) || g.dialect().integer_products && !factors.iter().any(is_float)
+    {
+        let values = values(g, None);
+        return Ok(multiply(g, &values));
     }
     // Exact as long as all sums stay below 2²⁴.
-    let (x, y) = (g.cast(x, ElementType::Float), g.cast(y, ElementType::Float));
-    let z = g.node("MatMul", &[&x, &y], Vec::new());
-    Ok(g.cast(&z, element))
+    let values = values(g, Some(ElementType::Float));
+    let y = multiply(g, &values);
+    convert(g, &y, ElementType::Float, a.output(0)?.data_type)
 }
 
 /// Returns an operand with its last two dimensions exchanged when the flag says so.

@@ -10,6 +10,10 @@ use crate::graph::{Graph, Value, element_type};
 use crate::onnx::{AttributeProto, ElementType};
 use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
+use coreml_spec::DataType;
+
+/// More elements than a range of floats can tell apart, and fewer than 32 bits can count.
+const LONGEST_RANGE: f32 = 1e9;
 
 /// Parameters of `reverse`.
 const REVERSE: &[Param] = &[req("x"), opt("axes")];
@@ -164,15 +168,48 @@ fn one_hot(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 }
 
 /// Numbers from a start in equal steps, up to but without an end.
+///
+/// Of floats that is `⌈(end − start) / step⌉` numbers, the quotient rounded to the precision of the
+/// range, each `start + i · step`. ONNX Runtime's Range rounds otherwise, and rten's adds step after
+/// step.
 fn range_1d(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mut parts = Vec::new();
     for name in ["start", "end", "step"] {
         let x = a.tensor(g, name)?;
         parts.push(if a.rank(name)? == 0 { x } else { g.reshape(&x, &[]) });
     }
-    let y = g.node("Range", &parts.iter().collect::<Vec<_>>(), Vec::new());
+    let ty = a.output(0)?;
+    if element_type(ty.data_type)? != ElementType::Float {
+        let y = g.node("Range", &parts.iter().collect::<Vec<_>>(), Vec::new());
+        g.give(y);
+        return Ok(());
+    }
+    let [start, end, step] = [&parts[0], &parts[1], &parts[2]];
+    let span = g.node("Sub", &[end, start], Vec::new());
+    let mut steps = g.node("Div", &[&span, step], Vec::new());
+    if ty.data_type == DataType::Float16 {
+        steps = rounded_to_half(g, &steps);
+    }
+    let count = g.node("Ceil", &[&steps], Vec::new());
+    // A step of zero and a span without end have no count. Range refuses a step of zero.
+    let limit = g.float(LONGEST_RANGE);
+    let is_possible = g.node("Less", &[&count, &limit], Vec::new());
+    let by = g.cast(&is_possible, ElementType::Int64);
+    let (zero, count) = (g.int(0), g.cast(&count, ElementType::Int64));
+    let positions = g.node("Range", &[&zero, &count, &by], Vec::new());
+    let positions = g.cast(&positions, ElementType::Float);
+    let distances = g.node("Mul", &[&positions, step], Vec::new());
+    let y = g.node("Add", &[&distances, start], Vec::new());
     g.give(y);
     Ok(())
+}
+
+/// Rounds to the 11 significant bits of half precision, in single precision.
+fn rounded_to_half(g: &mut Graph, x: &Value) -> Value {
+    // x · (2¹³ + 1) has the upper 11 bits of x in its own 24; what is below them cancels.
+    let shifted = g.scale(x, 8193.0);
+    let low = g.node("Sub", &[&shifted, x], Vec::new());
+    g.node("Sub", &[&shifted, &low], Vec::new())
 }
 
 /// Elements in the opposite order along some axes; along all when none are named.

@@ -4,6 +4,7 @@
 //! rounding are applied here, and one bilinear GridSample with zeros outside: the form that every
 //! engine has.
 
+use super::sampling::LARGEST_GRID;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
@@ -231,6 +232,3 @@ fn affine(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     g.give(y);
     Ok(())
 }
-
-/// Most pixels of a grid that is made while translating.
-pub(super) const LARGEST_GRID: usize = 1 << 24;

@@ -1,11 +1,27 @@
 //! Sampling grids: the positions of the samples of an axis, by MIL's `sampling_mode`.
 //!
-//! Owns: the formulas of each mode. Flow: `image.rs` and `crop_resize.rs` sample by them.
+//! Owns: the formulas of each mode, and interpolation along one axis.
+//! Flow: `image.rs`, `nearest.rs` and `crop_resize.rs` sample by them.
 
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
 use crate::onnx::AttributeProto;
+
+/// Most pixels of a grid that is made while translating.
+pub(super) const LARGEST_GRID: usize = 1 << 24;
+
+/// Returns where in the input each pixel of an axis comes from.
+///
+/// Errors: more pixels than a constant of the graph may have.
+pub(super) fn places(output: usize, place: impl Fn(usize) -> f64) -> Result<Vec<f64>, OpError> {
+    if output > LARGEST_GRID {
+        return Err(OpError::invalid(format!(
+            "its output has {output} pixels along an axis, more than {LARGEST_GRID}"
+        )));
+    }
+    Ok((0..output).map(place).collect())
+}
 
 /// The positions of the samples of an axis: MIL's `sampling_mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,7 @@ import coremltools as ct
 import numpy as np
 import safetensors.numpy
 from coremltools.converters.mil.mil import Builder as mb
-from coremltools.converters.mil.mil import types
+from coremltools.converters.mil.mil import get_new_symbol, types
 
 warnings.filterwarnings("ignore")
 logging.disable(logging.WARNING)
@@ -116,19 +116,19 @@ class Operations:
     def __init__(self, archive):
         self.archive = archive
 
-    def add(self, name, inputs, build, expected, targets=("iOS15",), tolerance=None):
+    def add(self, name, inputs, build, expected, targets=("iOS15",), tolerance=None, varying=None):
         """Adds a case for each target.
 
         `inputs` are NumPy arrays by name; `build(**variables)` makes the program and returns one
-        variable or several; `expected(*arrays)` returns as many arrays, or is them. Outputs are
-        called y0, y1, ….
+        variable or several; `expected(*arrays)` returns as many arrays, or is them; `varying` are
+        the dimensions of inputs whose sizes vary, by name. Outputs are called y0, y1, ….
         """
         results = expected(*inputs.values()) if callable(expected) else expected
         results = results if isinstance(results, (tuple, list)) else (results,)
         outputs = {f"y{i}": plain(result) for i, result in enumerate(results)}
         for target in targets:
             try:
-                model = program(inputs, build, target)
+                model = program(inputs, build, target, varying)
             except (
                 Exception
             ) as error:  # the other cases are still wanted; `write` reports all that failed
@@ -146,18 +146,24 @@ def plain(array):
     return array.astype(np.float32 if array.dtype.kind == "f" else np.int32)
 
 
-def program(inputs, build, target):
-    """Returns a converted program that no pass has touched."""
+def program(inputs, build, target, varying=None):
+    """Returns a converted program that no pass has touched; the sizes of the dimensions `varying`
+    vary."""
     version = getattr(ct.target, target)
     names = {
         np.dtype(np.float32): types.fp32,
         np.dtype(np.float16): types.fp16,
         np.dtype(np.int32): types.int32,
     }
-    specs = {
-        key: mb.TensorSpec(shape=value.shape, dtype=names[value.dtype])
-        for key, value in inputs.items()
-    }
+    specs, features = {}, []
+    for key, value in inputs.items():
+        axes = (varying or {}).get(key, ())
+        sizes = enumerate(value.shape)
+        shape = [get_new_symbol() if axis in axes else size for axis, size in sizes]
+        specs[key] = mb.TensorSpec(shape=shape, dtype=names[value.dtype])
+        sizes = enumerate(value.shape)
+        shape = [ct.RangeDim(1, 1024, size) if axis in axes else size for axis, size in sizes]
+        features.append(ct.TensorType(name=key, shape=shape))
 
     def body(**variables):
         results = build(**variables)
@@ -187,4 +193,5 @@ def program(inputs, build, target):
         compute_precision=ct.precision.FLOAT32,
         pass_pipeline=ct.PassPipeline.EMPTY,
         skip_model_load=True,
+        **({"inputs": features} if varying else {}),
     )

@@ -15,6 +15,7 @@ from archive import Archive  # noqa: E402  (found through the line above)
 FAMILIES = [
     "control",
     "distributions",
+    "edges",
     "elementwise",
     "images",
     "limits",
