@@ -198,8 +198,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     head = (
-        "| {} | who | seconds | × ours | real-time factor | peak memory | ours to it | tokens as "
-        "ours |\n"
+        "| {} | program | seconds | time ÷ ours | real-time factor | peak memory "
+        "| our memory ÷ its | same tokens as ours |\n"
         "|---|---|---|---|---|---|---|---|"
     )
     with tempfile.TemporaryDirectory() as folder:
