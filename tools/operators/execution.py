@@ -22,6 +22,7 @@ from coreml_driver import program
 from coreml_driver.canonical import read_specification
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Executable
+from coreml_driver.proof.values import Precision
 from rows import Row
 
 #: Seconds that the runs of one package may take.
@@ -56,7 +57,7 @@ def _executed(package: Path, files: list[Path], tolerance: float) -> dict[str, A
             arrays = safetensors.numpy.load_file(file)
             try:
                 (found,) = executable.run(
-                    {"x": torch.from_numpy(arrays["in/x"])}, half=False
+                    {"x": torch.from_numpy(arrays["in/x"])}, precision=Precision.WIDENED
                 ).values()
             except Exception as error:
                 return {"right": False, "difference": f"fails: {type(error).__name__}: {error}"}

@@ -24,6 +24,7 @@ from torch.utils._pytree import tree_leaves
 
 from coreml_driver import operations, program, translations
 from coreml_driver.convert import OpSelector
+from coreml_driver.proof import values
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.execute import Executable
 from coreml_driver.request import Precision
@@ -100,7 +101,8 @@ class Translated:
                 name: one.int() if not one.is_floating_point() else one
                 for name, one in zip(names, inputs, strict=True)
             }
-            found = executable.run(fed, half=half)
+            precision = values.Precision.DEVICE if half else values.Precision.WIDENED
+            found = executable.run(fed, precision=precision)
         return [found[name] for name in outputs]
 
 

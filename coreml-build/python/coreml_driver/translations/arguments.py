@@ -400,7 +400,8 @@ def _constant(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         kind = np.int32 if all(isinstance(one, int) for one in value) else np.float32
         return mb.const(val=np.array(value, kind))
-    return mb.const(val=value)
+    # A complex number is a pair of values already.
+    return mb.const(val=value) if isinstance(value, (bool, int, float)) else value
 
 
 def _number(dtype: torch.dtype) -> int:

@@ -11,7 +11,6 @@ Flow: `install` -> coremltools reaches a node -> `Guarded` -> its translation, e
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -183,6 +182,8 @@ def decomposed(exported: Any) -> Any:
     Called by: `capture`.
     """
     exported = exported.run_decompositions({})
+    # torch before 2.6 has decomposed what is made of others in C++ by now.
+    defaults = getattr(torch.export, "default_decompositions", dict)()
     for _ in range(DEEPEST):
         missing = {
             node.target
@@ -193,19 +194,14 @@ def decomposed(exported: Any) -> Any:
         }
         known = table(True)
         composites = {
-            operation: functools.partial(_made_of, operation)
+            operation: defaults[operation]
             for operation in missing - set(known)
-            if operation._can_decompose()
+            if operation in defaults
         }
         if not missing & set(known) and not composites:
             break
         exported = exported.run_decompositions(known | composites)
     return exported
-
-
-def _made_of(operation: Any, *arguments: Any, **named: Any) -> Any:
-    """Compute what an operation of C++ is made of."""
-    return operation.decompose(*arguments, **named)
 
 
 def _unknown_beforehand(node: torch.fx.Node) -> bool:
