@@ -44,8 +44,8 @@ class Kept32:
     """An operation that stays in float32 by itself."""
 
     kind: str
-    #: Of its first output.
-    name: str
+    #: Its first output, which later passes rename.
+    output: Any
     reason: Reason
 
 
@@ -72,7 +72,7 @@ class OpSelector:
 
         Called by: `passes.half`.
         """
-        self.kept.append(Kept32(operation.op_type, operation.outputs[0].name, reason))
+        self.kept.append(Kept32(operation.op_type, operation.outputs[0], reason))
 
     def __call__(self, operation: Any) -> bool:
         """Return whether `operation` computes in float16."""
@@ -190,7 +190,7 @@ def kept_lines(selector: OpSelector, origins: Origins | None, *, told: bool) -> 
     for one in selector.kept:
         if told and not one.reason.told:
             continue
-        origin = None if origins is None else origins.operations.get(one.name)
+        origin = None if origins is None else origins.operations.get(one.output.name)
         line = None if origin is None else origin.line
         place = f" ({Path(line.file).name}:{line.line})" if line else ""
         groups[one.kind, place, one.reason.words] += 1

@@ -25,13 +25,15 @@ def register(file: str | None, package_root: Path) -> None:
     """
     passes.install()
     registry = translations.install()
-    if file is not None:
-        _run(file, package_root, registry)
-    translations.fallback.install(registry)
+    own = frozenset() if file is None else _run(file, package_root, registry)
+    translations.fallback.install(registry, own)
 
 
-def _run(file: str, package_root: Path, registry: dict[str, Any]) -> None:
-    """Run the user's file, which registers translations."""
+def _run(file: str, package_root: Path, registry: dict[str, Any]) -> frozenset[str]:
+    """Run the user's file, which registers translations.
+
+    Returns: the kinds of nodes that it registers.
+    """
     path = package_root / file
     if not path.is_file():
         message = f"The file `{file}` does not exist below {package_root}."
@@ -62,5 +64,7 @@ def _run(file: str, package_root: Path, registry: dict[str, Any]) -> None:
             "register_torch_op`, `@register_torch_op`."
         )
         raise Failure("nothing-registered", message, key=KEY, advice=(cure,))
+    own = frozenset(kind for kind, row in registry.items() if before.get(kind) is not row)
     for kind, row in added.items():
         registry.setdefault(kind, row)
+    return own

@@ -135,7 +135,7 @@ def judge(
     if heard.clocks:
         with _moved(user_code) as called:
             results = again()
-        if not _same(outputs, results) or not called:
+        if not (_same(outputs, results) and _same(outputs, before)) or not called:
             names = ", ".join(f"`{name}`" for name in heard.clocks)
             place = next((one for one in heard.clocks.values() if one is not None), line)
             message = (
@@ -191,7 +191,7 @@ def _state(generator: Any) -> str:
     """Return what tells a generator's state from another one."""
     bits = generator.bit_generator if hasattr(generator, "bit_generator") else generator
     state = bits.state if hasattr(bits, "state") else generator.get_state(legacy=False)
-    return repr({key: np.asarray(value).tobytes() for key, value in _flat(state)})
+    return repr({key: np.asarray(value).tolist() for key, value in _flat(state)})
 
 
 def _flat(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

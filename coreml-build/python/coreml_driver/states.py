@@ -25,7 +25,7 @@ from coreml_driver.witness import Sightings
 PREFIX = "module."
 #: The ways to write a state that coremltools keeps.
 WRITING_FORMS = (
-    'With `capture = "trace"`, write a range: `self.k[:, :, p : p + 1, :] = new` with `p = '
+    "Where the module is traced, write a range: `self.k[:, :, p : p + 1, :] = new` with `p = "
     "pos[0]`.",
     "For a write through an index tensor: `self.k.index_put_((i, j, pos), new)` on the whole "
     "buffer.",

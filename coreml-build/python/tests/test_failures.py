@@ -7,7 +7,6 @@ A case is a source whose faulty line is marked, and what changes in the manifest
 from __future__ import annotations
 
 import pytest
-import torch
 
 from coreml_driver.failures import Failure
 
@@ -359,14 +358,6 @@ CASES = {
         ["not enough memory"],
         ["COREML_JOBS=1"],
     ),
-    "exported LSTM": (
-        module("return self.lstm(x)[0]  # here", "self.lstm = nn.LSTM(3, 4)"),
-        {"capture": "export"},
-        "unsupported-op",
-        "source.entry",
-        ["lstm"],
-        ['capture = "trace"'],
-    ),
     "CUDA": (
         "def make():\n    return nn.Linear(3, 3).cuda()  # here\n",
         {},
@@ -477,8 +468,6 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_failure(package, name):
-    if name == "exported LSTM" and torch.__version__ < "2.6":
-        pytest.skip("this torch exports an LSTM whole, and coremltools translates it")
     source, changes, kind, key, words, cures = CASES[name]
     failed = package.convert(source, **changes).failed
     assert (failed["kind"], failed["key"]) == (kind, key), failed

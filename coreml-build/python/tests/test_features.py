@@ -371,8 +371,6 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_networks(package, name, capture):
-    if (name, capture) == ("recurrent", "export"):
-        pytest.skip("coremltools 9.0 translates no exported LSTM")
     source, inputs = NETWORKS[name]
     if (name, capture) == ("transformer", "trace") and np.lib.NumpyVersion(
         np.__version__

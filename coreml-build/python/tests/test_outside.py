@@ -25,7 +25,7 @@ def forward(expression: str) -> str:
     [
         "x * time.time()",
         "x * now()",
-        "x + time.perf_counter_ns() % 7",
+        "x + time.perf_counter_ns() % 1000003",
         "x + moment.now().hour + moment.now().minute / 60",
         "x + float(time.strftime('%S')) * 0 + time.localtime().tm_sec",
     ],

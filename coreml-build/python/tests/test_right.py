@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from coreml_driver import ladder
-from tests.test_failures import returning
+from tests.test_failures import module, returning
 
 #: name -> (what `forward` returns, inputs, outputs); each is a silent fault of coremltools 9.0.
 SILENT = {
@@ -71,7 +71,7 @@ def gelu(context, node):
 @pytest.mark.parametrize("capture", ["trace", "export"])
 def test_an_argument_that_no_translation_uses_is_an_error(package, capture):
     package.write("python/my_ops.py", IGNORING)
-    source = returning("F.gelu(x, approximate='tanh')  # here")
+    source = module("return F.gelu(x, approximate='tanh')  # here")
     failed = package.convert(source, ops="python/my_ops.py", capture=capture).failed
     assert failed["kind"] == "ignored-argument", failed
     assert "`gelu` ignores `approximate='tanh'`" in failed["message"]
@@ -87,7 +87,7 @@ def test_an_argument_at_its_default_is_none(package, capture):
 
 
 def test_the_report_says_what_stays_in_float32(package):
-    source = returning("torch.log(x.abs() + 1e-10)  # here")
+    source = module("return torch.log(x.abs() + 1e-10)  # here")
     outcome = package.convert(source, compute_precision="float16")
     kept = outcome.report["rewrites"]["kept-in-float32"]
     place = f"model.py:{package.marked()}"

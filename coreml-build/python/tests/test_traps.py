@@ -344,10 +344,16 @@ def test_auto_turns_to_export_and_says_why(package):
 
 
 def test_fp16_overflow_fails_at_its_line(package):
-    outcome = package.convert(module("y = x * 1e6  # here\nreturn y / 1e6"))
+    outcome = package.convert(module("y = (x * x + 1000) ** 2  # here\nreturn y / 1e4"))
     assert outcome.failed["kind"] == "half-precision"
     assert outcome.failed["python"]["line"] == package.marked()
     assert not package.convert(compute_precision="float32").converted["warnings"]
+
+
+def test_an_overflow_by_a_constant_that_float16_lacks_stays_in_float32(package):
+    outcome = package.convert(module("y = x * 1e6\nreturn y / 1e6"))
+    assert outcome.report["operations"] == {"mul": 1, "real_div": 1}
+    np.testing.assert_allclose(outcome.sample["out/output"], outcome.sample["in/x"], rtol=1e-6)
 
 
 def test_fp16_constants_warn(package):

@@ -573,6 +573,16 @@ PASSES = {
         lambda x: torch.relu(x[:, :1] * SCALES + SCALES),
         [IMAGE],
     ),
+    "scales and biases that cancel": Case(
+        "common::fuse_elementwise_to_batchnorm",
+        lambda x: torch.relu(x * SCALES[:, :4] - 30 * SCALES[:, :4]),
+        [IMAGE + 30],
+    ),
+    "scales of channels, one bias": Case(
+        "common::fuse_elementwise_to_batchnorm",
+        lambda x: torch.relu(x * SCALES[:, :4] + torch.full((1, 1, 1), 0.5)),
+        [IMAGE],
+    ),
     "condition of higher rank": Case(
         "common::select_optimization",
         lambda x: torch.relu(torch.where(torch.ones(3, 1, 1, dtype=torch.bool), x, x * 2)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from coremltools.converters.mil import Builder as mb
 from coremltools.converters.mil.mil.passes.defs import (
     optimize_activation,
     optimize_conv,
@@ -24,6 +25,8 @@ from coreml_driver.passes.registry import REPAIRS, Repair, everywhere, exception
 
 #: How far a number may be from the constant of a pattern, relative to it.
 TOLERANCE = 1e-5
+#: What MIL's normalisation adds to the variance by default.
+EPSILON = 1e-5
 
 removal(
     "mil_backend::fuse_pow2_sqrt",
@@ -172,6 +175,31 @@ def _factor_changes_shape(multiply: Any, _: Any) -> bool:
         one.val is not None and one.rank > other.rank
         for one, other in ((multiply.x, multiply.y), (multiply.y, multiply.x))
     )
+
+
+class _Normalizing:
+    """coremltools' builder, for a pass that makes a normalisation of a factor and a summand: the
+    normalisation divides by the root of 1 + epsilon.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the builder has."""
+        return getattr(mb, name)
+
+    @staticmethod
+    def batch_norm(gamma: Any, **named: Any) -> Any:
+        """Make the normalisation with a factor that makes up for its epsilon."""
+        exact = gamma.astype(np.float64) * np.sqrt(1 + EPSILON)
+        return mb.batch_norm(gamma=exact.astype(gamma.dtype), epsilon=EPSILON, **named)
+
+
+REPAIRS.append(
+    Repair(
+        "common::fuse_elementwise_to_batchnorm",
+        "`x * scale + bias` becomes `x * scale / sqrt(1 + 1e-5) + bias`",
+        lambda: setattr(optimize_elementwise_binary, "mb", _Normalizing()),
+    )
+)
 
 
 @exception(

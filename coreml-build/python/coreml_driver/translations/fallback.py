@@ -11,7 +11,7 @@ Flow: `install` -> coremltools reaches a node -> `Guarded` -> its translation, e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import torch
@@ -57,9 +57,13 @@ class _NotMade(NotImplementedError):
 class Guarded:
     """A translation with the decomposition of its operation behind it."""
 
-    def __init__(self, kind: str, translate: Callable[[Any, Any], None] | None) -> None:
-        """Parameters: `translate` — `None` where there is none."""
-        self.kind, self.translate = kind, translate
+    def __init__(
+        self, kind: str, translate: Callable[[Any, Any], None] | None, is_own: bool = False
+    ) -> None:
+        """Parameters: `translate` — `None` where there is none; `is_own` — it is the user's, whose
+        errors nothing may hide.
+        """
+        self.kind, self.translate, self.is_own = kind, translate, is_own
 
     def __call__(self, context: Any, node: Any) -> None:
         """Translate a node."""
@@ -80,6 +84,8 @@ class Guarded:
         except (Failure, CannotExpress):
             raise
         except Exception as error:
+            if self.is_own:
+                raise
             context._current_graph = context._current_graph[:depth]
             _remove_unfinished(last)
             try:
@@ -111,10 +117,11 @@ def _remove_unfinished(last: Any) -> None:
         entry = before
 
 
-def install(registry: dict[str, Any]) -> None:
+def install(registry: dict[str, Any], own: Container[str] = ()) -> None:
     """Put decompositions behind the translations of a registry, and where there are none.
 
     Called by: `operations.register`, when the user's own operations are registered.
+    Parameters: `own` — the kinds of nodes that the user has registered.
     """
     TORCH_DTYPE_TO_NUM.update(COMPLEX_NUMBERS)
     for schema in torch._C._jit_get_all_schemas():
@@ -122,7 +129,7 @@ def install(registry: dict[str, Any]) -> None:
             for kind in (schema.name, f"{schema.name}.{schema.overload_name}".rstrip(".")):
                 registry.setdefault(sanitize_op_kind(kind).removesuffix("_"), None)
     for kind, translate in list(registry.items()):
-        registry[kind] = Guarded(kind, translate)
+        registry[kind] = Guarded(kind, translate, kind in own)
 
 
 def has_translation(kind: str) -> bool:
@@ -136,9 +143,17 @@ def has_translation(kind: str) -> bool:
 
 def is_made_of_others(kind: str) -> bool:
     """Return whether PyTorch knows a decomposition of a kind of nodes; it may fail."""
-    packet = getattr(torch.ops.aten, kind.partition(".")[0].removesuffix("_"), None)
+    name = kind.partition(".")[0].removesuffix("_")
+    if _is_primitive(name):
+        return False
+    packet = getattr(torch.ops.aten, name, None)
     overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
     return any(one in decomposition_table or one._can_decompose() for one in overloads)
+
+
+def _is_primitive(name: str) -> bool:
+    """Return whether an operation would be made of nothing but a primitive of its own name."""
+    return name not in PRIMITIVES and hasattr(torch.ops.prims, name) and not has_translation(name)
 
 
 def _filled(x: torch.Tensor, value: Any) -> torch.Tensor:
@@ -165,6 +180,7 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         for operation, decomposition in decomposition_table.items()
         if isinstance(operation, torch._ops.OpOverload)
         and not has_translation(_kind(operation, overloads))
+        and not _is_primitive(_kind(operation, False))
     }
     if not overloads:
         # PyTorch cannot trace what these call.

@@ -31,7 +31,9 @@ def _written(self: torch.Tensor, places: torch.Tensor, src: torch.Tensor) -> tor
     """Write to constant places of the flat tensor."""
     with untraced():
         flat_places = places.reshape(-1).contiguous()
-    values = src.expand(places.shape).reshape(-1).to(self.dtype)
+    # coremltools cannot expand a single number to no axes.
+    values = src if src.shape == places.shape else src.expand(places.shape)
+    values = values.reshape(-1).to(self.dtype)
     return torch.index_copy(self.reshape(-1), 0, flat_places, values).reshape(self.shape)
 
 
