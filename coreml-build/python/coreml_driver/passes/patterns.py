@@ -126,12 +126,19 @@ def _is_no_bias(linear: Any, add: Any, _: Any) -> bool:
     "common::fuse_elementwise_to_batchnorm",
     optimize_elementwise_binary.fuse_elementwise_to_batchnorm,
     "_try_to_transform",
-    "one channel that is broadcast to several becomes a batch normalisation of one channel",
+    "one channel that is broadcast to several becomes a batch normalisation of one channel; one "
+    "summand for all channels fails",
 )
 def _broadcasts(multiply: Any, add: Any, _: Any) -> bool:
-    """Whether scale or shift broadcast their operand."""
-    scaled = multiply.x if multiply.x.val is None else multiply.y
-    return not scaled.shape == multiply.outputs[0].shape == add.outputs[0].shape
+    """Whether scale or shift broadcast their operand, or one has a number for each channel and the
+    other one has not.
+    """
+    scaled, scale = multiply.x, multiply.y
+    if scaled.val is not None:
+        scaled, scale = scale, scaled
+    shift = add.y if add.x == multiply.outputs[0] else add.x
+    same = scaled.shape == multiply.outputs[0].shape == add.outputs[0].shape
+    return not same or np.size(scale.val) != np.size(shift.val)
 
 
 @exception(

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
+from typing import Any
 
 import torch
 
@@ -31,6 +32,10 @@ STEPS = 1.01
 #: Share of a table's range by which the chosen number may be further away than the nearest one:
 #: coremltools chooses in half precision.
 TABLE = 2.0**-8
+
+
+#: Operations that read or change a state, whose order says what they give.
+ACCESSES = ("read_state", "write_state")
 
 
 class Changed(Exception):
@@ -75,31 +80,50 @@ def check(plain: Executable, small: Executable) -> int:
 
 
 class _Pairing:
-    """Goes through two programs side by side."""
+    """Goes through two programs side by side, from the results to what they are made of: saving
+    orders operations anew.
+    """
 
     def __init__(self, plain: Executable, small: Executable) -> None:
         """Begin with the functions' inputs, which have the same names."""
         self._plain, self._small = plain, small
-        self._names: dict[str, str] = {name: name for name in plain.function.inputs}
+        self._makers = tuple(_makers(one.function.body) for one in (plain, small))
+        #: Pairs of values that are known to be the same, and pairs of operations.
+        self._same: set[tuple[str, str]] = {(name, name) for name in plain.function.inputs}
+        self._paired: set[tuple[int, int]] = set()
+        self._pairs: list[tuple[Step, Step]] = []
 
     def weights(self) -> Iterator[Weight]:
         """Yield the compressed weights; raise for any other change."""
         yield from self._bodies(self._plain.function.body, self._small.function.body)
-
-    def _bodies(self, plain: Body, small: Body) -> Iterator[Weight]:
-        """Compare two blocks."""
-        self._names |= dict(zip(plain.inputs, small.inputs, strict=True))
-        rest = (step for step in small.steps if not step.kind.startswith(PREFIX))
-        for one, other in zip_longest(plain.steps, rest):
-            if one is None or other is None or (one.kind, one.types) != (other.kind, other.types):
-                kinds = [step.kind if step is not None else "nothing" for step in (one, other)]
-                raise Changed(f"`{kinds[1]}` stands in the place of `{kinds[0]}`")
+        while self._pairs:
+            one, other = self._pairs.pop()
+            if one.types != other.types:
+                raise Changed(f"`{other.kind}` gives another type than before")
             yield from self._arguments(one, other)
             for inner, its in zip(one.bodies, other.bodies, strict=True):
                 yield from self._bodies(inner, its)
-            self._names |= dict(zip(one.outputs, other.outputs, strict=True))
+
+    def _bodies(self, plain: Body, small: Body) -> Iterator[Weight]:
+        """Compare what two blocks give, and how they read and change states."""
+        self._same |= set(zip(plain.inputs, small.inputs, strict=True))
+        accesses, its = _accesses(plain), _accesses(small)
+        for state in accesses | its:
+            for one, other in zip_longest(accesses.get(state, ()), its.get(state, ())):
+                self._steps(one, other)
         for one_name, other_name in zip(plain.outputs, small.outputs, strict=True):
             yield from self._bound(one_name, other_name, "the end of a block")
+
+    def _steps(self, one: Step | None, other: Step | None) -> None:
+        """Note two operations that have to do the same."""
+        kinds = ["nothing" if step is None else step.kind for step in (one, other)]
+        if one is None or other is None or kinds[0] != kinds[1]:
+            raise Changed(f"`{kinds[1]}` stands in the place of `{kinds[0]}`")
+        pair = id(one), id(other)
+        if pair not in self._paired:
+            self._paired.add(pair)
+            self._pairs.append((one, other))
+            self._same |= set(zip(one.outputs, other.outputs, strict=True))
 
     def _arguments(self, one: Step, other: Step) -> Iterator[Weight]:
         """Compare what two operations get."""
@@ -117,14 +141,22 @@ class _Pairing:
         first = self._constant(self._plain, one)
         second = self._constant(self._small, other)
         if first is None:
-            if self._names.get(str(one)) != other:
+            names = str(one), str(other)
+            if second is not None:
+                raise Changed(f"{where} is another value")
+            if names in self._same:
+                return
+            makers = [of.get(name) for of, name in zip(self._makers, names, strict=True)]
+            self._steps(*makers)
+            if names not in self._same:
                 raise Changed(f"{where} is another value")
             return
         if second is None:
             yield Weight(first, str(other))
             return
         if not _same(first, self._plain, second, self._small):
-            raise Changed(f"{where} is another constant")
+            before, after = first.read(self._plain.blobs), second.read(self._small.blobs)
+            raise Changed(f"{where} was {_brief(before)}, and is {_brief(after)}")
 
     @staticmethod
     def _constant(of: Executable, binding: Binding) -> Constant | None:
@@ -132,6 +164,20 @@ class _Pairing:
         if isinstance(binding, Constant):
             return binding
         return of.function.constants.get(binding)
+
+
+def _accesses(body: Body) -> dict[str, list[Step]]:
+    """Return the operations of a block that read or change each state, in order."""
+    found: dict[str, list[Step]] = {}
+    for step in body.steps:
+        if step.kind in ACCESSES:
+            found.setdefault(str(step.arguments["input"][0]), []).append(step)
+    return found
+
+
+def _makers(body: Body) -> dict[str, Step]:
+    """Return the operation that makes each value."""
+    return {name: step for step in steps(body) for name in step.outputs}
 
 
 def _same(one: Constant, its: Executable, other: Constant, others: Executable) -> bool:
@@ -142,6 +188,13 @@ def _same(one: Constant, its: Executable, other: Constant, others: Executable) -
             ((first == second) | ((first != first) & (second != second))).all()
         )
     return bool(first == second)
+
+
+def _brief(value: Any) -> str:
+    """Return a constant for a message: its numbers, or its shape where they are many."""
+    if not isinstance(value, torch.Tensor):
+        return str(value)
+    return str(value.tolist()) if value.numel() <= 8 else f"a tensor of shape {list(value.shape)}"
 
 
 class _Forms:
