@@ -198,7 +198,10 @@ def orders(ops):
     )
     ops.add("non_zero", {"x": matrix() % 3}, lambda x: mb.non_zero(x=x), np.argwhere)
     ops.add(
-        "band_part", x, lambda x: mb.band_part(x=x, lower=0, upper=1), lambda x: np.triu(x) - np.triu(x, 2)
+        "band_part",
+        x,
+        lambda x: mb.band_part(x=x, lower=0, upper=1),
+        lambda x: np.triu(x) - np.triu(x, 2),
     )
     ops.add(
         "select",
@@ -357,17 +360,21 @@ def indexed(ops):
         ops.add(
             f"scatter_along_axis_{mode}",
             x,
-            lambda x, m=mode: mb.scatter_along_axis(
-                data=x, indices=along, updates=updates[:, :2], axis=1, mode=m
-            )
-            if m != "update"
-            else mb.scatter_along_axis(
-                data=x, indices=along[:, :1], updates=updates[:, :1], axis=1, mode=m
+            lambda x, m=mode: (
+                mb.scatter_along_axis(data=x, indices=along, updates=updates[:, :2], axis=1, mode=m)
+                if m != "update"
+                else mb.scatter_along_axis(
+                    data=x, indices=along[:, :1], updates=updates[:, :1], axis=1, mode=m
+                )
             ),
             lambda x, m=mode: changed(
                 x,
                 m,
-                [(row, along[row, k]) for row in range(3) for k in range(1 if m == "update" else 2)],
+                [
+                    (row, along[row, k])
+                    for row in range(3)
+                    for k in range(1 if m == "update" else 2)
+                ],
                 [updates[row, k] for row in range(3) for k in range(1 if m == "update" else 2)],
             ),
             both,
@@ -388,7 +395,9 @@ def lists(ops):
 
     def written(x):
         ls = mb.make_list(init_length=3, elem_shape=(4,), dtype="int32")
-        ls = mb.list_write(ls=ls, index=1, value=mb.squeeze(x=mb.gather(x=x, indices=[2], axis=0), axes=[0]))
+        ls = mb.list_write(
+            ls=ls, index=1, value=mb.squeeze(x=mb.gather(x=x, indices=[2], axis=0), axes=[0])
+        )
         ls = mb.list_scatter(ls=ls, indices=[0, 2], value=mb.gather(x=x, indices=[0, 1], axis=0))
         return mb.list_read(ls=ls, index=1), mb.list_gather(ls=ls, indices=[2, 0])
 

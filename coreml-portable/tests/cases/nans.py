@@ -118,9 +118,7 @@ def unary(ops):
     # As MIL defines it; that of PyTorch is 0.
     ops.add("sign", x, mb.sign, np.sign)
     ops.add("threshold", x, lambda x: mb.threshold(x=x, alpha=0.5), torched(lambda x: x.clamp(0.5)))
-    ops.add(
-        "cumsum", x, lambda x: mb.cumsum(x=x, axis=1), torched(lambda x: x.cumsum(1))
-    )
+    ops.add("cumsum", x, lambda x: mb.cumsum(x=x, axis=1), torched(lambda x: x.cumsum(1)))
     ops.add("non_zero", x, lambda x: mb.non_zero(x=x), np.argwhere)
 
 
@@ -290,9 +288,7 @@ def conversions(ops):
         cut = np.trunc(np.nan_to_num(x.astype(np.float64), posinf=INF, neginf=-INF))
         return np.clip(cut, SMALLEST, LARGEST).astype(np.int64).astype(i32)
 
-    ops.add(
-        "cast_int32", x, lambda x: mb.cast(x=x, dtype="int32"), saturated, ("iOS15", "iOS17")
-    )
+    ops.add("cast_int32", x, lambda x: mb.cast(x=x, dtype="int32"), saturated, ("iOS15", "iOS17"))
     for name in ("int8", "uint8", "int16", "uint16"):
         ops.add(
             f"cast_{name}",
@@ -303,9 +299,7 @@ def conversions(ops):
         )
     ops.add("cast_bool", x, lambda x: mb.cast(x=x, dtype="bool"), torched(torch.Tensor.bool))
     half = {"x": np.array([NAN, 60000, -60000, INF, -INF, 1.5], np.float16)}
-    ops.add(
-        "cast_half", half, lambda x: mb.cast(x=x, dtype="int32"), saturated, ("iOS16",)
-    )
+    ops.add("cast_half", half, lambda x: mb.cast(x=x, dtype="int32"), saturated, ("iOS16",))
     ops.add(
         "resize_int",
         {"x": np.array([LARGEST, SMALLEST, -7, 5], i32).reshape(1, 1, 1, 4)},
@@ -391,9 +385,7 @@ def nothing(ops):
 def masks(ops):
     """Adds attention with rows of the mask that hide everything: their result is 0."""
     rng = np.random.default_rng(2)
-    query, key, value = (
-        rng.normal(size=(2, 2, length, 4)).astype(f32) for length in (3, 5, 5)
-    )
+    query, key, value = (rng.normal(size=(2, 2, length, 4)).astype(f32) for length in (3, 5, 5))
     arrays = {"q": query, "k": key, "v": value}
     visible = np.ones((3, 5), bool)
     visible[1] = False
@@ -426,12 +418,8 @@ def masks(ops):
     ops.add(
         "mask_constant",
         arrays,
-        lambda q, k, v: mb.scaled_dot_product_attention(
-            query=q, key=k, value=v, attn_mask=visible
-        ),
-        torched(
-            lambda q, k, v: F.scaled_dot_product_attention(q, k, v, torch.from_numpy(visible))
-        ),
+        lambda q, k, v: mb.scaled_dot_product_attention(query=q, key=k, value=v, attn_mask=visible),
+        torched(lambda q, k, v: F.scaled_dot_product_attention(q, k, v, torch.from_numpy(visible))),
         ("iOS18",),
     )
     ops.add(
