@@ -341,7 +341,7 @@ def indexed(ops):
             "min": np.minimum,
         }
         y = x.copy()
-        for place, value in zip(places, values):
+        for place, value in zip(places, values, strict=True):
             y[place] = functions[mode](y[place], value)
         return y
 
