@@ -274,7 +274,10 @@ macro_rules! families {
 
 /// On the default engine.
 mod rten {
-    families!(Rten needs() => control edges elementwise images integers linear nans networks tensors weights);
+    families!(
+        Rten needs() =>
+        control edges elementwise images integers linear nans networks tensors weights
+    );
 }
 
 /// On ONNX Runtime, where it is found.

@@ -192,8 +192,8 @@ fn one_hot(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Numbers from a start in equal steps, up to but without an end.
 ///
 /// Of floats that is `⌈(end − start) / step⌉` numbers, the quotient rounded to the precision of the
-/// range, each `start + i · step`. ONNX Runtime's Range rounds otherwise, and rten's adds step after
-/// step.
+/// range, each `start + i · step`. ONNX Runtime's Range rounds otherwise, and rten's adds steps one
+/// after another.
 fn range_1d(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mut parts = Vec::new();
     for name in ["start", "end", "step"] {
