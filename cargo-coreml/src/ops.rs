@@ -38,6 +38,9 @@ All operations that coremltools 9.0 can write, and `write_state`, which it write
 test fails when the page is out of date. Every supported row has a case with a reference from
 PyTorch, coremltools or NumPy that runs on both engines; a program reaches every limit.
 
+A limit is an error when the model is loaded, except for those in *italics*: for some numbers the
+result is another one than the reference. A case shows each.
+
 Two errors apply to every operation when the model is loaded: an argument that must be constant but
 is computed, and a value that MIL does not define.
 ";
@@ -152,14 +155,17 @@ fn text(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<()> 
         ]);
     }
     table::write(output, &[Align::Left, Align::Right, Align::Right, Align::Left], &rows)?;
-    for (always, heading) in
-        [(true, "Not supported"), (false, "Supported except for some arguments")]
-    {
+    for (kind, heading) in [
+        ((true, false), "Not supported"),
+        ((false, false), "Supported except for some arguments"),
+        ((false, true), "Other results than PyTorch's for some numbers"),
+    ] {
         // Versions of an operation with the same limit share a line.
         let mut lines: Vec<(&str, &Limit, Vec<&str>)> = Vec::new();
         for (version, op) in by_name().into_values().flatten() {
             let concerns = |limit: &&Limit| engines.iter().any(|engine| limit.concerns(*engine));
-            for limit in op.limits.iter().filter(|limit| limit.always == always).filter(concerns) {
+            let is_kind = |limit: &&Limit| (limit.always, limit.differs) == kind;
+            for limit in op.limits.iter().filter(is_kind).filter(concerns) {
                 match lines.iter_mut().find(|(name, known, _)| *name == op.name && *known == limit)
                 {
                     Some((_, _, versions)) => versions.push(version.name()),
@@ -208,7 +214,8 @@ fn markdown(engines: &[EngineKind], output: &mut impl Write) -> std::io::Result<
         let mut limits: Vec<String> = Vec::new();
         for limit in versions.iter().flat_map(|(_, op)| op.limits) {
             let text = limit.engine.map_or_else(String::new, |engine| format!("{engine}: "));
-            let text = format!("{text}{}", limit.reason);
+            let mark = if limit.differs { "*" } else { "" };
+            let text = format!("{mark}{text}{}{mark}", limit.reason);
             if !limits.contains(&text) {
                 limits.push(text);
             }
@@ -260,7 +267,9 @@ struct LimitJson {
     engine: Option<&'static str>,
     /// Whether the operation is never expressed, rather than with some arguments.
     always: bool,
-    /// What is missing.
+    /// Whether the result is another one for some numbers, rather than an error.
+    differs: bool,
+    /// What is missing, or what is computed.
     reason: &'static str,
 }
 
@@ -276,6 +285,7 @@ fn json(engines: &[EngineKind]) -> Json {
         let limits = limits.map(|limit| LimitJson {
             engine: limit.engine.map(EngineKind::name),
             always: limit.always,
+            differs: limit.differs,
             reason: limit.reason,
         });
         RowJson {

@@ -33,10 +33,16 @@ fn nearly_every_operation_runs_on_every_engine() {
         (&conv["parameters"]["weight"], &conv["parameters"]["pad"]),
         (&true.into(), &false.into())
     );
-    let limit = serde_json::json!(
-        {"engine": "rten", "always": false, "reason": "three spatial dimensions whose sizes vary"}
-    );
-    assert_eq!(conv["limits"], serde_json::json!([limit]));
+    let limit = |engine, differs, reason: &str| {
+        let limit = serde_json::json!(
+            {"engine": engine, "always": false, "differs": differs, "reason": reason}
+        );
+        serde_json::json!([limit])
+    };
+    let volume = "three spatial dimensions whose sizes vary";
+    assert_eq!(conv["limits"], limit("rten", false, volume));
+    let relu = rows.iter().find(|row| row["name"] == "relu").unwrap();
+    assert_eq!(relu["limits"], limit("rten", true, "NaN becomes 0"));
 }
 
 #[test]
@@ -58,6 +64,19 @@ fn the_text_tells_what_is_missing_where() {
         ),
         "{output}"
     );
+}
+
+#[test]
+fn the_text_tells_what_is_computed_otherwise() {
+    let (_, output, _) = run(command().arg("ops"));
+    let (_, others) =
+        output.split_once("\nOther results than PyTorch's for some numbers\n").unwrap();
+    let relu = others.lines().find(|line| line.starts_with("  relu ")).unwrap();
+    assert_eq!(
+        relu.split_whitespace().collect::<Vec<_>>().join(" "),
+        "relu CoreML5 rten NaN becomes 0"
+    );
+    assert!(!others.contains("three spatial"), "{others}");
 }
 
 #[test]

@@ -13,12 +13,16 @@ pub(crate) struct Dialect {
     pub(crate) volumes: bool,
     /// Matrix products of integers.
     pub(crate) integer_products: bool,
+    /// Integers of 64 bits. Reductions of 32 bits may clamp what overflows.
+    pub(crate) wide_integers: bool,
     /// Products with a transposed weight: `Gemm`, which takes the weight as MIL stores it.
     pub(crate) transposed_weights: bool,
     /// Half-precision constants are widened when the engine loads the model, not by us.
     pub(crate) widens_constants: bool,
-    /// ArgMax and ArgMin take the first of equals, as ONNX says.
-    pub(crate) first_of_equals: bool,
+    /// TopK takes NaN for the largest of all numbers, and the first of several.
+    pub(crate) sorts_nan: bool,
+    /// A conversion of floats to integers takes the nearest that there is, and 0 for NaN.
+    pub(crate) clamps_casts: bool,
 }
 
 impl Dialect {
@@ -26,18 +30,23 @@ impl Dialect {
     pub(crate) const FULL: Self = Self {
         volumes: true,
         integer_products: true,
+        wide_integers: true,
         transposed_weights: true,
         widens_constants: false,
-        first_of_equals: true,
+        // ONNX says neither.
+        sorts_nan: false,
+        clamps_casts: false,
     };
 
     /// rten's part of it.
     const RTEN: Self = Self {
         volumes: false,
         integer_products: false,
+        wide_integers: false,
         transposed_weights: false,
         widens_constants: false,
-        first_of_equals: false,
+        sorts_nan: false,
+        clamps_casts: true,
     };
 
     /// Returns what an engine understands; all of ONNX for no engine.
@@ -45,7 +54,9 @@ impl Dialect {
         match engine {
             None => Self::FULL,
             Some(EngineKind::Rten) => Self::RTEN,
-            Some(EngineKind::OnnxRuntime) => Self { widens_constants: true, ..Self::FULL },
+            Some(EngineKind::OnnxRuntime) => {
+                Self { widens_constants: true, sorts_nan: true, ..Self::FULL }
+            }
         }
     }
 }

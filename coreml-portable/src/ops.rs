@@ -26,6 +26,7 @@ mod elementwise;
 mod image;
 mod linear;
 mod list;
+mod nan;
 mod nearest;
 mod norm;
 mod ordering;

@@ -1,6 +1,7 @@
 //! Every case of the archives in `cases/`, on every engine.
 //!
-//! Owns: running cases and comparing outputs. Must not: know operations.
+//! Owns: running cases and comparing outputs, and that every other result than the reference is a
+//! limit of the table. Must not: know operations.
 //! Flow: `cases/generate.py` writes the archives with references from PyTorch; `archive/` reads
 //! them; here they run without Python.
 #![allow(
@@ -13,16 +14,11 @@
 mod archive;
 
 use archive::Case;
-use coreml_portable::{EngineKind, Options, Session, State};
+use coreml_portable::{EngineKind, Options, Session, State, operations};
 use coreml_spec::{DataType, Elements, ElementsMut, Feature, FeatureKind, TensorRef};
 use half::f16;
 use safetensors::{Dtype, tensor::TensorView};
-
-/// Cases that an engine is known to miss, and why. A case that passes must not stand here.
-const KNOWN: &[(EngineKind, &str, &str)] = &[
-    (EngineKind::Rten, "nan_clip_iOS15", "its Clip gives the lower limit for NaN"),
-    (EngineKind::Rten, "nan_relu_iOS15", "its Relu gives 0 for NaN"),
-];
+use std::collections::BTreeMap;
 
 /// Elements of any type that an input can have.
 enum Owned {
@@ -210,14 +206,8 @@ fn family(name: &str, engine: EngineKind) {
     let mut failures = Vec::new();
     let mut count = 0;
     for (case_name, case) in archive::read(name).iter().filter(|(name, _)| name.contains(&only)) {
-        let known =
-            KNOWN.iter().find(|(missing, known, _)| *missing == engine && known == case_name);
-        match (run(case, engine), known) {
-            (Err(error), None) => failures.push(format!("{case_name}: {error}")),
-            (Ok(()), Some(_)) => {
-                failures.push(format!("{case_name} passes; take it off the list of known misses"))
-            }
-            _ => {}
+        if let Err(error) = run(case, engine) {
+            failures.push(format!("{case_name}: {error}"));
         }
         count += 1;
     }
@@ -230,6 +220,31 @@ fn family(name: &str, engine: EngineKind) {
     );
 }
 
+/// Runs the programs of `cases/differences.py` on an engine: those with a limit of it must differ,
+/// and there is one for each such limit.
+fn differences(engine: EngineKind) {
+    let mut differing: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, case) in archive::read("differences") {
+        let operation = name.split('-').next().unwrap();
+        let limited = operations()
+            .filter(|op| op.name == operation)
+            .flat_map(|op| op.limits)
+            .any(|limit| limit.differs && limit.concerns(engine));
+        match run(&case, engine) {
+            Ok(()) => assert!(!limited, "{name} is right on {engine}; take the limit off its row"),
+            Err(error) => {
+                assert!(limited && error.contains("y0: "), "{name} on {engine}: {error}");
+                *differing.entry(operation.to_owned()).or_default() += 1;
+            }
+        }
+    }
+    for op in operations() {
+        let limits = op.limits.iter().filter(|limit| limit.differs && limit.concerns(engine));
+        let (stated, shown) = (limits.count(), differing.get(op.name).copied().unwrap_or(0));
+        assert!(stated <= shown, "{stated} limits of {}, {shown} shown on {engine}", op.name);
+    }
+}
+
 /// Defines a test for each family on an engine.
 macro_rules! families {
     ($engine:ident needs($($need:ident)?) => $($family:ident)*) => {
@@ -238,6 +253,12 @@ macro_rules! families {
         #[test]
         fn no_family_is_left_out() {
             assert_eq!([$(stringify!($family)),*], super::archive::FAMILIES);
+        }
+
+        $(#[needs($need)])?
+        #[test]
+        fn each_other_result_is_a_limit_of_the_table() {
+            super::differences(coreml_portable::EngineKind::$engine);
         }
 
         families!(@each needs($($need)?) $engine => $($family)*);
@@ -253,7 +274,10 @@ macro_rules! families {
 
 /// On the default engine.
 mod rten {
-    families!(Rten needs() => control edges elementwise images linear networks tensors weights);
+    families!(
+        Rten needs() =>
+        control edges elementwise images integers linear nans networks tensors weights
+    );
 }
 
 /// On ONNX Runtime, where it is found.
@@ -261,6 +285,6 @@ mod rten {
 mod onnxruntime {
     families!(
         OnnxRuntime needs(onnxruntime) =>
-        control edges elementwise images linear networks tensors weights
+        control edges elementwise images integers linear nans networks tensors weights
     );
 }

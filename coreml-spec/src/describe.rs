@@ -15,7 +15,7 @@ use crate::{
     Buckets, Classifier, DataType, Error, Feature, FeatureKind, Function, Interface, Labels,
     Package, Symbol,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Name of the only function of a package that is not multifunction.
 const MAIN: &str = "main";
@@ -23,6 +23,13 @@ const MAIN: &str = "main";
 /// What to do about a feature type of other model types.
 const USE_TENSORS: &str =
     "ML Programs take tensors and images and give tensors, images and class labels";
+
+/// What to do about an output that is an input; coreml-build's driver says the same of a model.
+const REMOVE_OUTPUT: &str = "remove the output, since the caller has that tensor already, or \
+    return the input + 0";
+
+/// What to do about an output that is there twice.
+const RETURN_ONCE: &str = "return it once";
 
 /// Begins the key of the metadata that names a function's states that are inputs and outputs, as
 /// `INPUT=OUTPUT` separated by blanks; coreml-build writes it.
@@ -164,6 +171,7 @@ impl<'a> Source<'a> {
                 program.opset
             ))
         })?;
+        self.refuse_same_outputs(block)?;
         let types = tensor_types(self.program, block);
         let pairs = functional_states(self.package, self.name)?;
         let input = |feature| self.feature(feature, None);
@@ -209,6 +217,30 @@ impl<'a> Source<'a> {
         };
         self.apply_symbols(&mut function)?;
         Ok(function)
+    }
+
+    /// Refuses what Core ML has not: an output that is an input, or the same output twice.
+    fn refuse_same_outputs(&self, block: &Block) -> Result<(), Error> {
+        let inputs = self.input.iter().chain(self.state).map(|input| &input.name);
+        let inputs: HashSet<&String> =
+            inputs.chain(self.program.inputs.iter().map(|input| &input.name)).collect();
+        let described = self.output.iter().map(|output| &output.name).collect();
+        for names in [block.outputs.iter().collect::<Vec<_>>(), described] {
+            let mut seen = HashSet::new();
+            for name in names {
+                if inputs.contains(name) {
+                    let what = format!(
+                        "output `{name}` is input `{name}` unchanged; Core ML has no such outputs"
+                    );
+                    return Err(self.package.unsupported(what, REMOVE_OUTPUT));
+                }
+                if !seen.insert(name) {
+                    let what = format!("two outputs `{name}` are the same tensor");
+                    return Err(self.package.unsupported(what, RETURN_ONCE));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Reads which dimensions have one size, when the package says so.

@@ -291,7 +291,7 @@ fn environment() -> Result<&'static Environment, Error> {
 
 /// Returns the engine's name, with the library's version where that is known.
 fn name() -> String {
-    let version = library::find().as_deref().and_then(library::version_of);
+    let version = library::find().as_deref().and_then(library::version);
     version.map_or_else(|| NAME.to_owned(), |version| format!("{NAME} {version}"))
 }
 

@@ -11,6 +11,7 @@ use prost::Message;
 use rten::{Model, ModelOptions, NodeId, RunOptions, ThreadPool, Value, ValueOrView, ValueView};
 use rten_tensor::TensorView;
 use rten_tensor::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Name and version, for callers and messages.
@@ -80,7 +81,8 @@ impl Engine for Rten {
             values.push((*id, view(&state.dims, state.buffer.numbers())?));
         }
         let options = RunOptions::default().with_thread_pool(self.threads.clone());
-        let outputs = self.model.run(values, &self.outputs, Some(options)).map_err(failed)?;
+        let run = || self.model.run(values, &self.outputs, Some(options)).map_err(failed);
+        let outputs = caught(run)?;
         let mut outputs = outputs.into_iter().map(tensor).collect::<Result<Vec<_>, _>>()?;
         let written = states.iter_mut().zip(&self.written).filter(|(_, written)| **written);
         let after = outputs.split_off(
@@ -89,6 +91,24 @@ impl Engine for Rten {
         written.zip(after).for_each(|((state, _), after)| *state = after);
         Ok(outputs)
     }
+}
+
+/// Runs what may panic inside of rten: arithmetic of integers does where a build checks overflow.
+///
+/// Errors: those of `run`, or what the panic says.
+fn caught<T>(run: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "it panicked".to_owned());
+        let advice = if text.contains("overflow") {
+            "; integers of the model overflow: set `overflow-checks = false` for rten in the \
+             profile, as in `[profile.dev.package.rten]`, to have them wrap around"
+        } else {
+            ""
+        };
+        Err(failed(format!("{text}{advice}")))
+    })
 }
 
 /// Borrows elements as a value.
@@ -133,4 +153,22 @@ fn tensor(value: Value) -> Result<Tensor, Error> {
 /// Wraps what rten says.
 fn failed(error: impl std::fmt::Display) -> Error {
     Error::Engine { engine: NAME.to_owned(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_rten_is_its_error() {
+        let message = |run: fn() -> Result<(), Error>| caught(run).unwrap_err().to_string();
+        let overflow = message(|| panic!("attempt to {} with overflow", "add"));
+        assert!(
+            overflow.starts_with("the engine rten 0.27 failed: attempt to add with overflow; ")
+                && overflow.contains("`overflow-checks = false`"),
+            "{overflow}"
+        );
+        assert_eq!(message(|| panic!("why")), "the engine rten 0.27 failed: why");
+        assert_eq!(message(|| Err(failed("no"))), "the engine rten 0.27 failed: no");
+    }
 }

@@ -120,17 +120,9 @@ impl Graph {
         keep_dims: bool,
         largest: bool,
     ) -> Value {
-        let axis_attribute = AttributeProto::int("axis", axis);
-        if self.dialect().first_of_equals {
-            let keep = AttributeProto::int("keepdims", i64::from(keep_dims));
-            return self.node(
-                if largest { "ArgMax" } else { "ArgMin" },
-                &[x],
-                vec![axis_attribute, keep],
-            );
-        }
-        // TopK does take the first of equals in every engine.
+        // ArgMax takes the last of equals in rten, and passes over NaN in ONNX Runtime.
         let one = self.ints(&[1]);
+        let axis_attribute = AttributeProto::int("axis", axis);
         let attributes = vec![axis_attribute, AttributeProto::int("largest", i64::from(largest))];
         let best = self.nodes("TopK", &[x, &one], 2, attributes);
         if keep_dims { best[1].clone() } else { self.squeeze(&best[1], &[axis]) }

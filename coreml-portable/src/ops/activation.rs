@@ -5,6 +5,7 @@
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
+use crate::limit::{NAN_CLIPPED, NAN_RECTIFIED};
 use crate::onnx::AttributeProto;
 use crate::op::Opset::{CoreML5, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
@@ -24,8 +25,8 @@ pub(super) const OPS: &[Op] = &[
     op("leaky_relu", &[CoreML5, CoreML7], X_ALPHA, leaky_relu),
     op("linear_activation", &[CoreML5, CoreML7], X_ALPHA_BETA, linear_activation),
     op("prelu", &[CoreML5, CoreML7], X_ALPHA, prelu),
-    op("relu", &[CoreML5], X, |a, g| a.unary(g, "Relu")),
-    op("relu6", &[CoreML5], X, relu6),
+    op("relu", &[CoreML5], X, |a, g| a.unary(g, "Relu")).limited(&[NAN_RECTIFIED]),
+    op("relu6", &[CoreML5], X, relu6).limited(&[NAN_CLIPPED]),
     op("scaled_tanh", &[CoreML5, CoreML7], X_ALPHA_BETA, scaled_tanh),
     op("sigmoid", &[CoreML5], X, |a, g| a.unary(g, "Sigmoid")),
     op("sigmoid_hard", &[CoreML5, CoreML7], X_ALPHA_BETA, sigmoid_hard),
@@ -182,12 +183,13 @@ fn softplus_parametric(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// `x` where it is at least `alpha`, otherwise zero.
+/// `x`, but zero below `alpha`.
 fn thresholded_relu(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let x = a.tensor(g, "x")?;
     let (alpha, zero) = (g.float(a.need("alpha")?), g.float(0.0));
-    let keep = g.node("GreaterOrEqual", &[&x, &alpha], Vec::new());
-    let y = g.node("Where", &[&keep, &x, &zero], Vec::new());
+    // This way round NaN stays.
+    let drop = g.node("Less", &[&x, &alpha], Vec::new());
+    let y = g.node("Where", &[&drop, &zero, &x], Vec::new());
     g.give(y);
     Ok(())
 }

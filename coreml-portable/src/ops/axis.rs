@@ -6,7 +6,6 @@
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
-use crate::limit::VARYING_SIZE;
 use crate::onnx::ElementType;
 
 /// Largest numerator and denominator of a scale factor as a fraction, so that the product with a
@@ -96,9 +95,14 @@ pub(super) fn size_of(g: &mut Graph, shape: &Value, axis: usize) -> Value {
     g.slice(shape, &[axis], &[axis + 1], &[0], &[1])
 }
 
+/// Returns the error of an axis that is resized to nothing that the program says.
+pub(super) fn without_size() -> OpError {
+    OpError::invalid("an axis that it resizes has neither a new size nor a scale factor")
+}
+
 /// Returns the sizes of all axes after resizing some.
 ///
-/// Errors: the size of one that is resized varies, and it has no scale factor.
+/// Errors: one that is resized has neither a new size nor a scale factor.
 pub(super) fn output_sizes(
     a: &Args<'_, '_>,
     g: &mut Graph,
@@ -119,7 +123,7 @@ pub(super) fn output_sizes(
                 let size = size_of(g, shape, index);
                 factor.apply(g, &size)
             }
-            _ => return Err(VARYING_SIZE.error()),
+            _ => return Err(without_size()),
         });
     }
     if let Some(sizes) = known.into_iter().collect::<Option<Vec<_>>>() {

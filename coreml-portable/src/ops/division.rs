@@ -148,3 +148,89 @@ fn integer(g: &mut Graph, value: i32) -> Result<Value, OpError> {
 fn is_float(a: &Args<'_, '_>, name: &str) -> Result<bool, OpError> {
     Ok(element_type(a.ty(name)?.data_type)? == ElementType::Float)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::engine_kind::EngineKind;
+    use crate::onnx::{GraphProto, NodeProto};
+    use crate::translate::{Settings, translate};
+    use coreml_spec::Package;
+    use safetensors::SafeTensors;
+    use std::path::Path;
+
+    /// Translates a case of `tests/cases/edges.py`.
+    fn graph(case: &str, engine: Option<EngineKind>) -> GraphProto {
+        let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/edges.safetensors");
+        let bytes: &'static [u8] = std::fs::read(archive).unwrap().leak();
+        let archive = SafeTensors::deserialize(bytes).unwrap();
+        let prefix = format!("{case}/package/");
+        let files: Vec<(&'static str, &'static [u8])> = archive
+            .tensors()
+            .into_iter()
+            .filter_map(|(key, view)| {
+                let path = key.strip_prefix(&prefix)?.to_owned().leak();
+                Some((&*path, &*view.data().to_vec().leak()))
+            })
+            .collect();
+        let package = Package::from_embedded(&files).unwrap();
+        let function = &package.interface().unwrap().functions[0];
+        let settings = Settings { engine, round_to_half: false };
+        translate(&package, function, settings).unwrap().model.graph.unwrap()
+    }
+
+    /// Returns the node that gives a value.
+    fn maker<'a>(graph: &'a GraphProto, value: &str) -> Option<&'a NodeProto> {
+        graph.node.iter().find(|node| node.output[0] == value)
+    }
+
+    /// Returns the number that a constant holds; `None` for other values.
+    fn number(graph: &GraphProto, value: &str) -> Option<i32> {
+        let constant = graph.initializer.iter().find(|constant| constant.name == value)?;
+        let bytes = constant.raw_data.as_deref()?.first_chunk()?;
+        Some(i32::from_le_bytes(*bytes))
+    }
+
+    /// Returns whether a division never has the smallest integer and −1 as its operands: where they
+    /// would be, the divisor is 1.
+    fn is_guarded(graph: &GraphProto, division: &NodeProto) -> bool {
+        let guard = || {
+            let choice = maker(graph, &division.input[1]).filter(|node| node.op_type == "Where")?;
+            let both = maker(graph, &choice.input[0]).filter(|node| node.op_type == "And")?;
+            let [left, right] = [maker(graph, &both.input[0])?, maker(graph, &both.input[1])?];
+            let equals = |node: &NodeProto, operand: &str, to: i32| {
+                node.op_type == "Equal"
+                    && node.input[0] == operand
+                    && number(graph, &node.input[1]) == Some(to)
+            };
+            let overflow =
+                equals(left, &division.input[0], i32::MIN) && equals(right, &choice.input[2], -1);
+            Some(overflow && number(graph, &choice.input[1]) == Some(1))
+        };
+        guard().unwrap_or(false)
+    }
+
+    #[test]
+    fn no_engine_divides_the_smallest_integer_by_minus_one() {
+        let engines = EngineKind::ALL.map(Some).into_iter().chain([None]);
+        for engine in engines {
+            for (case, guarded) in [
+                ("floor_div_int_iOS15", true),
+                ("mod_int_iOS15", true),
+                ("real_div_int_iOS15", true),
+                ("floor_div_int_by_n1_iOS15", true),
+                ("mod_int_by_n1_iOS15", true),
+                ("floor_div_int_by_2_iOS15", false),
+                ("mod_int_by_n3_iOS15", false),
+            ] {
+                let graph = graph(case, engine);
+                let divisions: Vec<_> = graph
+                    .node
+                    .iter()
+                    .filter(|node| matches!(node.op_type.as_str(), "Div" | "Mod"))
+                    .collect();
+                assert_eq!(divisions.len(), 1, "{case}");
+                assert_eq!(is_guarded(&graph, divisions[0]), guarded, "{case} on {engine:?}");
+            }
+        }
+    }
+}

@@ -3,10 +3,11 @@
 //!
 //! Flow: rows of the table in `ops.rs`.
 
-use super::division;
+use super::{division, nan};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
+use crate::limit::NAN_CLIPPED;
 use crate::onnx::ElementType;
 use crate::op::Opset::{CoreML5, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
@@ -54,7 +55,7 @@ pub(super) const UNARY: &[Op] = &[
     op("atanh", &[CoreML5], X, |a, g| a.unary(g, "Atanh")),
     op("cast", &[CoreML5, CoreML7], X_DTYPE, cast),
     op("ceil", &[CoreML5], X, |a, g| a.unary(g, "Ceil")),
-    op("clip", &[CoreML5, CoreML7], X_ALPHA_BETA, clip),
+    op("clip", &[CoreML5, CoreML7], X_ALPHA_BETA, clip).limited(&[NAN_CLIPPED]),
     op("cos", &[CoreML5], X, |a, g| a.unary(g, "Cos")),
     op("cosh", &[CoreML5], X, |a, g| a.unary(g, "Cosh")),
     op("erf", &[CoreML5], X, |a, g| a.unary(g, "Erf")),
@@ -107,7 +108,8 @@ fn cast(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     Ok(())
 }
 
-/// Converts to a MIL type, with the wrap-around that its width has.
+/// Converts to a MIL type, with the wrap-around that its width has. Floats are held to 32 bits
+/// before that.
 pub(super) fn convert(
     g: &mut Graph,
     x: &Value,
@@ -122,7 +124,11 @@ pub(super) fn convert(
         let equal = g.node("Equal", &[x, &zero], Vec::new());
         return Ok(g.node("Not", &[&equal], Vec::new()));
     }
-    let wide = if from == element { x.clone() } else { g.cast(x, element) };
+    let wide = match (from, element) {
+        _ if from == element => x.clone(),
+        (ElementType::Float, ElementType::Int32) => nan::integers(g, x),
+        _ => g.cast(x, element),
+    };
     Ok(match to {
         DataType::Int8 => narrow(g, &wide, ElementType::Int8),
         DataType::UInt8 => narrow(g, &wide, ElementType::Uint8),

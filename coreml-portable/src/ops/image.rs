@@ -6,12 +6,13 @@
 //! other grid of known sizes is two gathers for each axis.
 
 use super::axis::{Axis, Factor, output_sizes};
+use super::elementwise::convert;
 use super::nearest::nearest;
 use super::sampling::{Sampling, interpolated, places};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
-use crate::limit::{ALIGNED_HALF_PIXELS, NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE};
+use crate::limit::{ALIGNED_HALF_PIXELS, NEAREST_SAMPLED, ROUNDED_INTEGERS, VARYING_GRID};
 use crate::onnx::{AttributeProto, ElementType};
 use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
 use crate::op::{Op, op, opt, req};
@@ -32,21 +33,20 @@ pub(super) const OPS: &[Op] = &[
         ],
         resize,
     )
-    .limited(&[NEAREST_SAMPLED, VARYING_GRID, VARYING_SIZE]),
+    .limited(&[NEAREST_SAMPLED, VARYING_GRID, ROUNDED_INTEGERS]),
     op(
         "resize_bilinear",
         &[CoreML5],
         &[req("x"), opt("target_size_height"), opt("target_size_width"), opt("sampling_mode")],
         resize_bilinear,
     )
-    .limited(&[VARYING_GRID, VARYING_SIZE]),
+    .limited(&[VARYING_GRID]),
     op(
         "resize_nearest_neighbor",
         &[CoreML5],
         &[req("x"), req("target_size_height"), req("target_size_width")],
         resize_nearest_neighbor,
-    )
-    .limited(&[VARYING_SIZE]),
+    ),
     op(
         "upsample_bilinear",
         &[CoreML5],
@@ -233,7 +233,7 @@ fn resize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         }
     };
     if element != ElementType::Float {
-        y = g.cast(&y, element);
+        y = convert(g, &y, ElementType::Float, ty.data_type)?;
     }
     g.give(y);
     Ok(())

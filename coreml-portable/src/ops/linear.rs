@@ -6,6 +6,7 @@ use super::elementwise::convert;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
+use crate::limit::ROUNDED_PRODUCTS;
 use crate::onnx::{AttributeProto, ElementType};
 use crate::op::Opset::{CoreML5, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
@@ -17,9 +18,10 @@ const MATMUL: &[Param] = &[req("x"), req("y"), opt("transpose_x"), opt("transpos
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("einsum", &[CoreML5], &[req("values"), req("equation")], einsum),
-    op("linear", &[CoreML5, CoreML7], LINEAR, linear),
-    op("matmul", &[CoreML5, CoreML7], MATMUL, matmul),
+    op("einsum", &[CoreML5], &[req("values"), req("equation")], einsum)
+        .limited(&[ROUNDED_PRODUCTS]),
+    op("linear", &[CoreML5, CoreML7], LINEAR, linear).limited(&[ROUNDED_PRODUCTS]),
+    op("matmul", &[CoreML5, CoreML7], MATMUL, matmul).limited(&[ROUNDED_PRODUCTS]),
 ];
 
 /// Sum over products of elements, by an equation such as `nchw,nwhu->nchu`.

@@ -5,18 +5,17 @@
 //! off at places.
 //! Flow: `image.rs`, for each operation with the nearest pixel.
 
-use super::axis::{Axis, output_sizes, size_of};
+use super::axis::{Axis, output_sizes, size_of, without_size};
 use super::sampling::{interpolated, places};
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
-use crate::limit::VARYING_SIZE;
 use crate::onnx::{AttributeProto, ElementType};
 
 /// Takes the nearest pixel along some axes.
 ///
 /// Parameters: `sizes` — all sizes of the result, where the graph computes them.
-/// Errors: the size of an axis varies, and there is neither a scale factor nor `sizes`.
+/// Errors: an axis has neither a new size nor a scale factor, and there are no `sizes`.
 pub(super) fn nearest(
     a: &Args<'_, '_>,
     g: &mut Graph,
@@ -64,16 +63,17 @@ fn is_doubled(axes: &[Axis]) -> bool {
 fn varying(g: &mut Graph, x: &Value, axis: &Axis, sizes: Option<&Value>) -> Result<Value, OpError> {
     let shape = g.shape(x);
     let input = size_of(g, &shape, axis.axis);
-    let (output, step) = match (axis.factor, sizes) {
-        (Some(factor), _) => (factor.apply(g, &input), g.float(factor.step())),
-        (None, Some(sizes)) => {
-            let output = size_of(g, sizes, axis.axis);
-            let (from, to) =
-                (g.cast(&input, ElementType::Float), g.cast(&output, ElementType::Float));
-            let step = g.node("Div", &[&from, &to], Vec::new());
-            (output, step)
-        }
-        (None, None) => return Err(VARYING_SIZE.error()),
+    let (output, step) = if let Some(factor) = axis.factor {
+        (factor.apply(g, &input), g.float(factor.step()))
+    } else {
+        let output = match (axis.output, sizes) {
+            (Some(output), _) => g.ints(&[output as i64]),
+            (None, Some(sizes)) => size_of(g, sizes, axis.axis),
+            (None, None) => return Err(without_size()),
+        };
+        let (from, to) = (g.cast(&input, ElementType::Float), g.cast(&output, ElementType::Float));
+        let step = g.node("Div", &[&from, &to], Vec::new());
+        (output, step)
     };
     let (zero, one, count) = (g.int(0), g.int(1), g.squeeze(&output, &[0]));
     let pixels = g.node("Range", &[&zero, &count, &one], Vec::new());

@@ -4,9 +4,11 @@
 //! Flow: rows of the table in `ops.rs`.
 
 use super::elementwise::convert;
+use super::nan;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
+use crate::limit::LARGEST_IS_INFINITE;
 use crate::onnx::{AttributeProto, ElementType};
 use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
@@ -22,7 +24,8 @@ const REVERSE_SEQUENCE: &[Param] = &[req("x"), req("lengths"), opt("seq_axis"), 
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
-    op("argsort", &[CoreML5], &[req("x"), opt("axis"), opt("ascending")], argsort),
+    op("argsort", &[CoreML5], &[req("x"), opt("axis"), opt("ascending")], argsort)
+        .limited(&[LARGEST_IS_INFINITE]),
     op("band_part", &[CoreML5], &[req("x"), opt("lower"), opt("upper")], band_part),
     op("cumsum", &[CoreML5], &[req("x"), opt("axis"), opt("exclusive"), opt("reverse")], cumsum),
     op("non_zero", &[CoreML5], &[req("x")], non_zero),
@@ -41,13 +44,15 @@ pub(super) const OPS: &[Op] = &[
     op("range_1d", &[CoreML5], &[req("end"), req("start"), req("step")], range_1d),
     op("reverse", &[CoreML5, CoreML7], REVERSE, reverse),
     op("reverse_sequence", &[CoreML5, CoreML7], REVERSE_SEQUENCE, reverse_sequence),
-    op("topk", &[CoreML5], &[req("x"), opt("k"), opt("axis"), opt("ascending")], topk),
+    op("topk", &[CoreML5], &[req("x"), opt("k"), opt("axis"), opt("ascending")], topk)
+        .limited(&[LARGEST_IS_INFINITE]),
     op(
         "topk",
         &[CoreML6],
         &[req("x"), opt("k"), opt("axis"), opt("ascending"), opt("sort"), opt("return_indices")],
         topk,
-    ),
+    )
+    .limited(&[LARGEST_IS_INFINITE]),
     op(
         "topk",
         &[CoreML7],
@@ -61,7 +66,8 @@ pub(super) const OPS: &[Op] = &[
             opt("output_indices_dtype"),
         ],
         topk,
-    ),
+    )
+    .limited(&[LARGEST_IS_INFINITE]),
 ];
 
 /// Positions of the elements along an axis in the order of their size.
@@ -70,18 +76,34 @@ fn argsort(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let axis = a.axis("axis", -1, a.rank("x")?)?;
     let shape = g.shape(&x);
     let count = g.slice(&shape, &[axis], &[axis + 1], &[0], &[1]);
-    let sorted = best(g, &x, &count, axis, a.get_or("ascending", false)?);
-    let y = g.cast(&sorted[1], ElementType::Int32);
+    let [_, places] = best(a, g, &x, &count, axis)?;
+    let y = g.cast(&places, ElementType::Int32);
     g.give(y);
     Ok(())
 }
 
-/// Returns the largest or smallest elements along an axis, and their positions.
-fn best(g: &mut Graph, x: &Value, count: &Value, axis: i64, ascending: bool) -> Vec<Value> {
-    let largest = AttributeProto::int("largest", i64::from(!ascending));
-    let attributes =
-        vec![AttributeProto::int("axis", axis), largest, AttributeProto::int("sorted", 1)];
-    g.nodes("TopK", &[x, count], 2, attributes)
+/// Returns the largest or smallest elements along an axis in order, the first of equals, and their
+/// positions.
+fn best(
+    a: &Args<'_, '_>,
+    g: &mut Graph,
+    x: &Value,
+    count: &Value,
+    axis: i64,
+) -> Result<[Value; 2], OpError> {
+    let largest = AttributeProto::int("largest", i64::from(!a.get_or("ascending", false)?));
+    let axis = AttributeProto::int("axis", axis);
+    let is_float = element_type(a.ty("x")?.data_type)? == ElementType::Float;
+    let keys = if is_float { nan::sortable(g, x) } else { x.clone() };
+    let attributes = vec![axis.clone(), largest, AttributeProto::int("sorted", 1)];
+    let sorted = g.nodes("TopK", &[&keys, count], 2, attributes);
+    let places = sorted[1].clone();
+    let values = if keys == *x {
+        sorted[0].clone()
+    } else {
+        g.node("GatherElements", &[x, &places], vec![axis])
+    };
+    Ok([values, places])
 }
 
 /// The largest or smallest elements along an axis, in order, and where they were.
@@ -95,10 +117,10 @@ fn topk(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     } else {
         g.ints(&[count])
     };
-    let sorted = best(g, &x, &count, axis, a.get_or("ascending", false)?);
-    g.give(sorted[0].clone());
+    let [values, places] = best(a, g, &x, &count, axis)?;
+    g.give(values);
     if a.get_or("return_indices", true)? {
-        let indices = convert(g, &sorted[1], ElementType::Int64, a.output(1)?.data_type)?;
+        let indices = convert(g, &places, ElementType::Int64, a.output(1)?.data_type)?;
         g.give(indices);
     }
     Ok(())
@@ -170,8 +192,8 @@ fn one_hot(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
 /// Numbers from a start in equal steps, up to but without an end.
 ///
 /// Of floats that is `⌈(end − start) / step⌉` numbers, the quotient rounded to the precision of the
-/// range, each `start + i · step`. ONNX Runtime's Range rounds otherwise, and rten's adds step after
-/// step.
+/// range, each `start + i · step`. ONNX Runtime's Range rounds otherwise, and rten's adds steps one
+/// after another.
 fn range_1d(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
     let mut parts = Vec::new();
     for name in ["start", "end", "step"] {

@@ -7,7 +7,7 @@ use super::window::Window;
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value};
-use crate::limit::VARYING_VOLUME;
+use crate::limit::{NAN_POOLED, VARYING_VOLUME};
 use crate::onnx::AttributeProto;
 use crate::op::Opset::CoreML5;
 use crate::op::{Op, op, opt, req};
@@ -56,7 +56,7 @@ pub(super) const OPS: &[Op] = &[
         ],
         max_pool,
     )
-    .limited(&[VARYING_VOLUME]),
+    .limited(&[VARYING_VOLUME, NAN_POOLED]),
 ];
 
 /// Mean of each window.

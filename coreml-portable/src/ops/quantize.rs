@@ -67,7 +67,10 @@ fn quantize(a: &Args<'_, '_>, g: &mut Graph) -> Result<(), OpError> {
         rounded = g.node("Add", &[&rounded, &zero_point], Vec::new());
     }
     let (low, high) = (g.float(low), g.float(high));
-    let clipped = g.node("Clip", &[&rounded, &low, &high], Vec::new());
+    // PyTorch makes the largest number of NaN; engines' Clip differs.
+    let is_below = g.node("Less", &[&rounded, &high], Vec::new());
+    let raised = g.node("Max", &[&rounded, &low], Vec::new());
+    let clipped = g.node("Where", &[&is_below, &raised, &high], Vec::new());
     let y = g.cast(&clipped, ElementType::Int32);
     g.give(y);
     Ok(())

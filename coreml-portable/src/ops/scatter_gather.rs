@@ -6,7 +6,7 @@
 use crate::args::Args;
 use crate::error::OpError;
 use crate::graph::{Graph, Value, element_type};
-use crate::limit::{INTEGER_DIVISION, Limit};
+use crate::limit::{INTEGER_DIVISION, Limit, NAN_SCATTERED};
 use crate::onnx::{AttributeProto, ElementType};
 use crate::op::Opset::{CoreML5, CoreML6, CoreML7};
 use crate::op::{Op, Param, op, opt, req};
@@ -26,7 +26,7 @@ const SCATTER_7: &[Param] = &[
 const ALONG: &[Param] = &[req("x"), req("indices"), opt("axis")];
 
 /// What scattering cannot express.
-const DIVISION: &[Limit] = &[INTEGER_DIVISION];
+const SCATTERING: &[Limit] = &[INTEGER_DIVISION, NAN_SCATTERED];
 
 /// The rows.
 pub(super) const OPS: &[Op] = &[
@@ -53,24 +53,24 @@ pub(super) const OPS: &[Op] = &[
         &[req("x"), req("indices"), opt("batch_dims"), opt("validate_indices")],
         gather_nd,
     ),
-    op("scatter", &[CoreML5], SCATTER, scatter).limited(DIVISION),
-    op("scatter", &[CoreML7], SCATTER_7, scatter).limited(DIVISION),
-    op("scatter_along_axis", &[CoreML5], SCATTER, scatter_along_axis).limited(DIVISION),
-    op("scatter_along_axis", &[CoreML7], SCATTER_7, scatter_along_axis).limited(DIVISION),
+    op("scatter", &[CoreML5], SCATTER, scatter).limited(SCATTERING),
+    op("scatter", &[CoreML7], SCATTER_7, scatter).limited(SCATTERING),
+    op("scatter_along_axis", &[CoreML5], SCATTER, scatter_along_axis).limited(SCATTERING),
+    op("scatter_along_axis", &[CoreML7], SCATTER_7, scatter_along_axis).limited(SCATTERING),
     op(
         "scatter_nd",
         &[CoreML5],
         &[req("data"), req("indices"), req("updates"), opt("mode")],
         scatter_nd,
     )
-    .limited(DIVISION),
+    .limited(SCATTERING),
     op(
         "scatter_nd",
         &[CoreML7],
         &[req("data"), req("indices"), req("updates"), opt("mode"), opt("validate_indices")],
         scatter_nd,
     )
-    .limited(DIVISION),
+    .limited(SCATTERING),
 ];
 
 /// Slices of `x` along an axis, one for each index; the first dimensions of both may run in step.

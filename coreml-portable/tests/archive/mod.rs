@@ -9,8 +9,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The families, each an archive.
-pub(crate) const FAMILIES: [&str; 8] =
-    ["control", "edges", "elementwise", "images", "linear", "networks", "tensors", "weights"];
+pub(crate) const FAMILIES: [&str; 10] = [
+    "control",
+    "edges",
+    "elementwise",
+    "images",
+    "integers",
+    "linear",
+    "nans",
+    "networks",
+    "tensors",
+    "weights",
+];
 
 /// One case of an archive.
 #[derive(Default)]

@@ -121,7 +121,8 @@ class Operations:
 
         `inputs` are NumPy arrays by name; `build(**variables)` makes the program and returns one
         variable or several; `expected(*arrays)` returns as many arrays, or is them; `varying` are
-        the dimensions of inputs whose sizes vary, by name. Outputs are called y0, y1, ….
+        the dimensions of inputs whose sizes vary, by name. Outputs are called y0, y1, …. Integers
+        must be equal, unless `tolerance` says otherwise.
         """
         results = expected(*inputs.values()) if callable(expected) else expected
         results = results if isinstance(results, (tuple, list)) else (results,)
@@ -134,7 +135,8 @@ class Operations:
             ) as error:  # the other cases are still wanted; `write` reports all that failed
                 self.archive.failures.append(f"{name}_{target}: {type(error).__name__}: {error}")
                 continue
-            limit = tolerance or TOLERANCES["float32"]
+            integers = all(output.dtype.kind == "i" for output in outputs.values())
+            limit = tolerance or (0.0 if integers else TOLERANCES["float32"])
             self.archive.add(f"{name}_{target}", model, inputs, outputs, limit)
 
 

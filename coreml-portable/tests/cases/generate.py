@@ -14,12 +14,15 @@ from archive import Archive  # noqa: E402  (found through the line above)
 
 FAMILIES = [
     "control",
+    "differences",
     "distributions",
     "edges",
     "elementwise",
     "images",
+    "integers",
     "limits",
     "linear",
+    "nans",
     "networks",
     "tensors",
     "weights",

@@ -62,20 +62,6 @@ def generate(archive):
     )
     add(
         archive,
-        "resize_nearest_neighbor-1",
-        image,
-        lambda x: mb.resize_nearest_neighbor(x=x, target_size_height=8, target_size_width=8),
-    )
-    add(
-        archive,
-        "resize_bilinear-2",
-        image,
-        lambda x: mb.resize_bilinear(
-            x=x, target_size_height=8, target_size_width=8, sampling_mode="DEFAULT"
-        ),
-    )
-    add(
-        archive,
         "upsample_bilinear-1",
         [square],
         lambda x: mb.upsample_bilinear(

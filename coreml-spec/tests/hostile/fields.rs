@@ -39,6 +39,43 @@ fn array(features: &mut [proto::FeatureDescription]) -> &mut proto::ArrayFeature
 }
 
 #[test]
+fn an_output_is_neither_an_input_nor_another_output() {
+    let renamed = |described: bool| {
+        error_of("fixed", |model| {
+            block(model).outputs = vec!["x".into()];
+            if described {
+                model.description.as_mut().unwrap().output[0].name = "x".into();
+            }
+        })
+    };
+    for described in [true, false] {
+        let error = renamed(described);
+        assert!(
+            error.ends_with(
+                "output `x` is input `x` unchanged; Core ML has no such outputs; remove the \
+                 output, since the caller has that tensor already, or return the input + 0"
+            ),
+            "{error}"
+        );
+    }
+    let twice = |described: bool, given: bool| {
+        error_of("fixed", |model| {
+            if given {
+                block(model).outputs.push("y".into());
+            }
+            let outputs = &mut model.description.as_mut().unwrap().output;
+            if described {
+                outputs.push(outputs[0].clone());
+            }
+        })
+    };
+    for (described, given) in [(true, true), (true, false), (false, true)] {
+        let error = twice(described, given);
+        assert!(error.ends_with("two outputs `y` are the same tensor; return it once"), "{error}");
+    }
+}
+
+#[test]
 fn weight_references_stay_inside() {
     let set = |name: &str, offset: u64| {
         let reference = proto::BlobFileValue { file_name: name.into(), offset };

@@ -1,13 +1,14 @@
 //! The shared library of ONNX Runtime: where it is, and whether it is new enough.
 //!
-//! Owns: the places that are searched, and the oldest version that is taken. Must not: load it.
+//! Owns: the places that are searched, and the oldest version that is taken. Must not: keep it
+//! loaded; the crate `ort` does.
 //! Flow: `onnxruntime.rs`, before it makes the environment of the process.
 
 use std::path::{Path, PathBuf};
 
 /// Oldest version that passes all of this crate's cases: older ones compute averages of padded
 /// pools, or reversed sequences, wrongly.
-const OLDEST: Version = Version([1, 30, 0]);
+const OLDEST: Version = Version { major: 1, minor: 30, patch: Some(0) };
 
 /// Variable with the path of the shared library; the one that `ort` itself reads.
 pub(super) const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
@@ -47,9 +48,16 @@ fn in_packages(packages: &Path) -> Option<PathBuf> {
 
 /// Refuses a library that is known to give wrong results.
 ///
-/// Errors: its version, where it tells one, is older than [`OLDEST`].
+/// Errors: its version is older than [`OLDEST`].
 pub(super) fn refuse_old(path: &Path) -> Result<(), String> {
-    let Some(version) = version_of(path).filter(|version| *version < OLDEST) else { return Ok(()) };
+    refuse(path, version_of(path))?;
+    // A name may be wrong.
+    refuse(path, told(path))
+}
+
+/// Refuses a version that is known to be too old.
+fn refuse(path: &Path, version: Option<Version>) -> Result<(), String> {
+    let Some(version) = version.filter(|version| version.is_before(OLDEST)) else { return Ok(()) };
     Err(format!(
         "{} is version {version}, which computes some operations wrongly; install {OLDEST} or \
         later: \
@@ -59,30 +67,58 @@ pub(super) fn refuse_old(path: &Path) -> Result<(), String> {
 }
 
 /// A version of the library.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version([u32; 3]);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version {
+    /// The first number.
+    major: u32,
+    /// The second number.
+    minor: u32,
+    /// The last number, where it is known.
+    patch: Option<u32>,
+}
 
 impl Version {
     /// Reads `1.32.0`.
     fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(str::parse);
-        let version = [parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?];
-        parts.next().is_none().then_some(Self(version))
+        let (major, minor) = (parts.next()?.ok()?, parts.next()?.ok()?);
+        let patch = Some(parts.next()?.ok()?);
+        parts.next().is_none().then_some(Self { major, minor, patch })
+    }
+
+    /// Returns whether it is known to be before another one.
+    fn is_before(self, other: Self) -> bool {
+        let last = |version: Self| version.patch.unwrap_or(u32::MAX);
+        (self.major, self.minor, last(self)) < (other.major, other.minor, last(other))
     }
 }
 
 impl std::fmt::Display for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [major, minor, patch] = self.0;
-        write!(f, "{major}.{minor}.{patch}")
+        let Self { major, minor, patch } = self;
+        write!(f, "{major}.{minor}")?;
+        patch.map_or(Ok(()), |patch| write!(f, ".{patch}"))
     }
+}
+
+/// Returns the version as well as it is known: from where the file is, or else from the library.
+pub(super) fn version(path: &Path) -> Option<Version> {
+    version_of(path).or_else(|| told(path))
+}
+
+/// Returns the version that the library itself tells, without its last number.
+///
+/// Returns: `None` when it cannot be loaded, which `ort` will explain, or is no version 1.
+fn told(path: &Path) -> Option<Version> {
+    let minor = ort::util::probe(path)?;
+    Some(Version { major: 1, minor, patch: None })
 }
 
 /// Returns the version that the file's name tells, with links resolved, or else the Python package
 /// that the file is in.
 ///
-/// Returns: `None` for a library that tells neither way, which is then taken for new enough.
-pub(super) fn version_of(path: &Path) -> Option<Version> {
+/// Returns: `None` for a library that tells neither way.
+fn version_of(path: &Path) -> Option<Version> {
     let path = path.canonicalize().ok()?;
     let name = path.file_name()?.to_str()?;
     // `libonnxruntime.so.1.32.0` and `libonnxruntime.1.32.0.dylib`.
@@ -102,6 +138,7 @@ pub(super) fn version_of(path: &Path) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use coreml_test_needs::needs;
     use std::fs;
 
     /// Makes an empty library below a folder, with the folders that it stands in.
@@ -126,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_library_is_refused_and_one_that_tells_nothing_is_not() {
+    fn an_old_library_is_refused_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let refused = |path: &str| refuse_old(&library_at(folder.path(), path));
         let message = refused("a/b/libonnxruntime.so.1.22.1").unwrap_err();
@@ -137,6 +174,28 @@ mod tests {
         );
         assert_eq!(refused(&format!("a/b/libonnxruntime.so.{OLDEST}")), Ok(()));
         assert_eq!(refused("a/b/libonnxruntime.so.10.0.0"), Ok(()));
+        // What cannot be loaded tells nothing; `ort` says why it cannot.
         assert_eq!(refused("a/b/libonnxruntime.so"), Ok(()));
+    }
+
+    #[test]
+    fn a_version_that_the_library_tells_is_compared_without_its_last_number() {
+        let refused =
+            |minor: u32| refuse(Path::new("here"), Some(Version { major: 1, minor, patch: None }));
+        assert!(refused(23).unwrap_err().starts_with("here is version 1.23, which computes"));
+        assert!(refused(OLDEST.minor - 1).is_err());
+        assert_eq!(refused(OLDEST.minor), Ok(()));
+    }
+
+    #[needs(onnxruntime)]
+    #[test]
+    fn a_library_that_lost_its_name_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, nameless) = (find().unwrap(), folder.path().join("libonnxruntime.so"));
+        fs::copy(&real, &nameless).unwrap();
+        assert_eq!(version_of(&nameless), None);
+        let (known, told) = (version(&real).unwrap(), version(&nameless).unwrap());
+        assert_eq!((told.major, told.minor), (known.major, known.minor));
+        assert_eq!(refuse_old(&nameless), Ok(()));
     }
 }

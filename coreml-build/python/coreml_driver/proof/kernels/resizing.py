@@ -70,10 +70,19 @@ def _resized(x: torch.Tensor, axes: list[int], sizes: list[int], mode: str | Non
 
 
 def _nearest(x: torch.Tensor, axes: list[int], sizes: list[int]) -> torch.Tensor:
-    """Return the pixel at or before each place."""
+    """Return the pixels that PyTorch takes for these sizes."""
     for axis, size in zip(axes, sizes, strict=True):
-        x = x.index_select(axis, torch.arange(size) * x.shape[axis] // size)
+        count = torch.tensor(x.shape[axis], dtype=torch.float32)
+        x = _stepped(x, axis, size, count / max(size, 1))
     return x
+
+
+def _stepped(x: torch.Tensor, axis: int, size: int, step: torch.Tensor) -> torch.Tensor:
+    """Return the pixel at or before each multiple of a step, which PyTorch rounds to single
+    precision: a whole factor too can give the pixel before.
+    """
+    where = (torch.arange(size, dtype=torch.float32) * step).floor().to(torch.int64)
+    return x.index_select(axis, where.clamp(max=x.shape[axis] - 1))
 
 
 def _last_two(x: torch.Tensor) -> list[int]:
@@ -130,18 +139,10 @@ def _upsample_bilinear(
 def _upsample_nearest_neighbor(
     x: torch.Tensor, scale_factor_height: Any = None, scale_factor_width: Any = None
 ) -> torch.Tensor:
-    """The pixel that each place falls into: pixels repeat by a whole factor, and by any other the
-    place is divided by it, as PyTorch does in single precision.
-    """
+    """The pixels that PyTorch takes for these factors."""
     factors = (number(scale_factor_height, 1), number(scale_factor_width, 1))
     for axis, size, factor in zip(_last_two(x), _scaled(x, factors), factors, strict=True):
-        where = torch.arange(size)
-        if factor == int(factor):
-            where = where // int(factor)
-        else:
-            step = torch.tensor(1 / factor, dtype=torch.float32)
-            where = (where.to(torch.float32) * step).floor().to(torch.int64)
-        x = x.index_select(axis, where.clamp(max=x.shape[axis] - 1))
+        x = _stepped(x, axis, size, torch.tensor(1 / factor, dtype=torch.float32))
     return x
 
 
