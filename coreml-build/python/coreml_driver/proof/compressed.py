@@ -1,9 +1,9 @@
-"""Compressed weights: the program is the one that was proved, and each weight is near its original.
+"""Compressed weights: each is near its original.
 
-Owns: pairing two programs step by step, and how far a weight may be from what it was made of.
-Must not: compare with PyTorch: the program before compression was, and what compression costs is
-the user's choice, not a fault.
-Flow: `prove` has proved the uncompressed program -> `check` -> the compressed one is executed once.
+Owns: finding what a weight was made of, and how far it may be from that.
+Must not: compare results; what compression costs is the user's choice, not a fault.
+Flow: `prove` has proved the uncompressed program -> `check` -> the compressed program is compared
+with PyTorch, with the originals in the place of its weights, and executed once as it is.
 
 A quantized weight is at most one step of its scale away, a palettized one has the nearest number of
 its table, and what pruning made zero is not larger than what it left.
@@ -11,17 +11,14 @@ its table, and what pruning made zero is not larger than what it left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import zip_longest
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 
 from coreml_driver.proof.compare import shown
 from coreml_driver.proof.execute import Executable
 from coreml_driver.proof.kernels.constexpr import blocks
-from coreml_driver.proof.reading import Binding, Body, Step, steps
+from coreml_driver.proof.reading import Step, needed, steps
 from coreml_driver.proof.values import Constant
 
 #: What begins the names of operations that hold a compressed weight.
@@ -32,169 +29,64 @@ STEPS = 1.01
 #: Share of a table's range by which the chosen number may be further away than the nearest one:
 #: coremltools chooses in half precision.
 TABLE = 2.0**-8
-
-
-#: Operations that read or change a state, whose order says what they give.
-ACCESSES = ("read_state", "write_state")
+#: How many numbers of a weight are compared to find the constant that it was made of.
+PROBED = 256
 
 
 class Changed(Exception):
     """Compression has changed more than weights; the text says what."""
 
 
-@dataclass(frozen=True)
-class Weight:
-    """A compressed weight with its original."""
-
-    original: Constant
-    #: The name of the value that is computed from the compressed form.
-    name: str
-
-
-def check(plain: Executable, small: Executable) -> int:
-    """Compare a compressed program with the one that it was made of.
+def check(plain: Executable, small: Executable) -> dict[str, Constant]:
+    """Compare the compressed weights of a program with those of the one that it was made of.
 
     Called by: `prove`.
-    Returns: how many weights were compared.
+    Returns: what each weight was made of, by the name of the value that is computed from the
+    compressed form.
     Errors: `Changed`; `Unproved` for a form that cannot be evaluated.
     """
-    weights = list(dict.fromkeys(_Pairing(plain, small).weights()))
-    values = _Forms(small)
-    for weight in weights:
-        original = weight.original.read(plain.blobs).to(torch.float32)
-        found, allowed = values.evaluate(weight.name, original)
-        if found.shape != original.shape:
-            raise Changed(
-                f"the weight `{weight.name}` has shape {list(found.shape)}, its original "
-                f"{list(original.shape)}"
-            )
-        beyond = (found - original).abs() - allowed
+    candidates: dict[tuple[int, ...], list[Constant]] = {}
+    for constant in plain.function.constants.values():
+        value = constant.read(plain.blobs)
+        if isinstance(value, torch.Tensor) and value.is_floating_point():
+            candidates.setdefault(tuple(value.shape), []).append(constant)
+    forms = _Forms(small)
+    made_of: dict[str, Constant] = {}
+    for name in forms.weights():
+        found = forms.value(name)
+        known = candidates.get(tuple(found.shape))
+        if known is None:
+            raise Changed(f"the weight `{name}` of shape {list(found.shape)} was not there before")
+        made_of[name] = _nearest_constant(found, known, plain)
+        original = made_of[name].read(plain.blobs).to(torch.float32)
+        beyond = (found - original).abs() - forms.allowed(name, original)
         worst = int(beyond.argmax())
         if float(beyond.reshape(-1)[worst]) > 0:
             one, other = original.reshape(-1)[worst], found.reshape(-1)[worst]
             raise Changed(
-                f"the weight `{weight.name}` has {shown(float(other))} where its original has "
+                f"the weight `{name}` has {shown(float(other))} where its original has "
                 f"{shown(float(one))}"
             )
-    return len(weights)
+    return made_of
 
 
-class _Pairing:
-    """Goes through two programs side by side, from the results to what they are made of: saving
-    orders operations anew.
+def _nearest_constant(
+    found: torch.Tensor, candidates: Sequence[Constant], plain: Executable
+) -> Constant:
+    """Return the constant that a weight was made of: the one that is nearest to it in some of its
+    numbers. A program that has two weights in the place of each other shows it when it runs.
     """
+    if len(candidates) == 1:
+        return candidates[0]
+    step = max(1, found.numel() // PROBED)
+    probe = found.reshape(-1)[::step]
 
-    def __init__(self, plain: Executable, small: Executable) -> None:
-        """Begin with the functions' inputs, which have the same names."""
-        self._plain, self._small = plain, small
-        self._makers = tuple(_makers(one.function.body) for one in (plain, small))
-        #: Pairs of values that are known to be the same, and pairs of operations.
-        self._same: set[tuple[str, str]] = {(name, name) for name in plain.function.inputs}
-        self._paired: set[tuple[int, int]] = set()
-        self._pairs: list[tuple[Step, Step]] = []
+    def distance(constant: Constant) -> float:
+        """Return how far a constant is from the weight."""
+        other = constant.read(plain.blobs).reshape(-1)[::step]
+        return float((other.to(torch.float32) - probe).abs().mean())
 
-    def weights(self) -> Iterator[Weight]:
-        """Yield the compressed weights; raise for any other change."""
-        yield from self._bodies(self._plain.function.body, self._small.function.body)
-        while self._pairs:
-            one, other = self._pairs.pop()
-            if one.types != other.types:
-                raise Changed(f"`{other.kind}` gives another type than before")
-            yield from self._arguments(one, other)
-            for inner, its in zip(one.bodies, other.bodies, strict=True):
-                yield from self._bodies(inner, its)
-
-    def _bodies(self, plain: Body, small: Body) -> Iterator[Weight]:
-        """Compare what two blocks give, and how they read and change states."""
-        self._same |= set(zip(plain.inputs, small.inputs, strict=True))
-        accesses, its = _accesses(plain), _accesses(small)
-        for state in accesses | its:
-            for one, other in zip_longest(accesses.get(state, ()), its.get(state, ())):
-                self._steps(one, other)
-        for one_name, other_name in zip(plain.outputs, small.outputs, strict=True):
-            yield from self._bound(one_name, other_name, "the end of a block")
-
-    def _steps(self, one: Step | None, other: Step | None) -> None:
-        """Note two operations that have to do the same."""
-        kinds = ["nothing" if step is None else step.kind for step in (one, other)]
-        if one is None or other is None or kinds[0] != kinds[1]:
-            raise Changed(f"`{kinds[1]}` stands in the place of `{kinds[0]}`")
-        pair = id(one), id(other)
-        if pair not in self._paired:
-            self._paired.add(pair)
-            self._pairs.append((one, other))
-            self._same |= set(zip(one.outputs, other.outputs, strict=True))
-
-    def _arguments(self, one: Step, other: Step) -> Iterator[Weight]:
-        """Compare what two operations get."""
-        if set(one.arguments) != set(other.arguments):
-            raise Changed(f"`{one.kind}` has other arguments")
-        for parameter, bindings in one.arguments.items():
-            its = other.arguments[parameter]
-            if len(its) != len(bindings):
-                raise Changed(f"`{one.kind}` has another number of `{parameter}`")
-            for first, second in zip(bindings, its, strict=True):
-                yield from self._bound(first, second, f"`{parameter}` of `{one.kind}`")
-
-    def _bound(self, one: Binding, other: Binding, where: str) -> Iterator[Weight]:
-        """Compare two arguments."""
-        first = self._constant(self._plain, one)
-        second = self._constant(self._small, other)
-        if first is None:
-            names = str(one), str(other)
-            if second is not None:
-                raise Changed(f"{where} is another value")
-            if names in self._same:
-                return
-            makers = [of.get(name) for of, name in zip(self._makers, names, strict=True)]
-            self._steps(*makers)
-            if names not in self._same:
-                raise Changed(f"{where} is another value")
-            return
-        if second is None:
-            yield Weight(first, str(other))
-            return
-        if not _same(first, self._plain, second, self._small):
-            before, after = first.read(self._plain.blobs), second.read(self._small.blobs)
-            raise Changed(f"{where} was {_brief(before)}, and is {_brief(after)}")
-
-    @staticmethod
-    def _constant(of: Executable, binding: Binding) -> Constant | None:
-        """Return what an argument is bound to, if it is a constant."""
-        if isinstance(binding, Constant):
-            return binding
-        return of.function.constants.get(binding)
-
-
-def _accesses(body: Body) -> dict[str, list[Step]]:
-    """Return the operations of a block that read or change each state, in order."""
-    found: dict[str, list[Step]] = {}
-    for step in body.steps:
-        if step.kind in ACCESSES:
-            found.setdefault(str(step.arguments["input"][0]), []).append(step)
-    return found
-
-
-def _makers(body: Body) -> dict[str, Step]:
-    """Return the operation that makes each value."""
-    return {name: step for step in steps(body) for name in step.outputs}
-
-
-def _same(one: Constant, its: Executable, other: Constant, others: Executable) -> bool:
-    """Return whether two constants are equal."""
-    first, second = one.read(its.blobs), other.read(others.blobs)
-    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return first.shape == second.shape and bool(
-            ((first == second) | ((first != first) & (second != second))).all()
-        )
-    return bool(first == second)
-
-
-def _brief(value: Any) -> str:
-    """Return a constant for a message: its numbers, or its shape where they are many."""
-    if not isinstance(value, torch.Tensor):
-        return str(value)
-    return str(value.tolist()) if value.numel() <= 8 else f"a tensor of shape {list(value.shape)}"
+    return min(candidates, key=distance)
 
 
 class _Forms:
@@ -210,14 +102,22 @@ class _Forms:
             for name in step.outputs
         }
 
-    def evaluate(self, name: str, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a weight, and how far each of its numbers may be from the original."""
-        step = self._steps.get(name)
-        if step is None:
-            raise Changed(f"`{name}` stands in the place of a weight")
+    def weights(self) -> list[str]:
+        """Return the values that are computed from compressed forms and used by the program."""
+        used: dict[str, None] = {}
+        body = self._small.function.body
+        for step in (None, *steps(body)):
+            if step is None or not step.kind.startswith(PREFIX):
+                names = body.outputs if step is None else needed(step)
+                used |= {name: None for name in names if name in self._steps}
+        return list(used)
+
+    def allowed(self, name: str, original: torch.Tensor) -> torch.Tensor:
+        """Return how far each number of a weight may be from the original."""
+        step = self._steps[name]
         if step.kind == "constexpr_sparse_to_dense":
             return self._sparse(step, original)
-        return self._value(name), self._distance(step, original)
+        return self._distance(step, original)
 
     def _distance(self, step: Step, original: torch.Tensor) -> torch.Tensor:
         """Return how far numbers of a dense form may be from the original."""
@@ -242,9 +142,9 @@ class _Forms:
             coarse = float(self._distance(own, table).max())
         return _nearest(table, original) + coarse
 
-    def _sparse(self, step: Step, original: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return a pruned weight, and how far it may be from the original."""
-        value = self._value(step.outputs[0])
+    def _sparse(self, step: Step, original: torch.Tensor) -> torch.Tensor:
+        """Return how far the numbers of a pruned weight may be from the original."""
+        value = self.value(step.outputs[0])
         inner = self._steps.get(str(step.arguments["nonzero_data"][0]))
         allowed = (
             torch.zeros_like(original) if inner is None else self._distance(inner, original).clone()
@@ -255,22 +155,22 @@ class _Forms:
             kept = self._argument(inner, name) != 0
         # What was left out is smaller than all that was kept, in the original.
         smallest = original[kept].abs().min() if bool(kept.any()) else torch.tensor(0.0)
-        return value, torch.where(kept, allowed, smallest)
+        return torch.where(kept, allowed, smallest)
 
     def _argument(self, step: Step, name: str) -> torch.Tensor:
         """Return what a step gets."""
         (binding,) = step.arguments[name]
         if isinstance(binding, str) and binding in self._steps:
-            return self._value(binding)
+            return self.value(binding)
         constant = binding if isinstance(binding, Constant) else None
         constant = constant or self._small.function.constants[str(binding)]
         found = constant.read(self._small.blobs)
         assert isinstance(found, torch.Tensor)
         return found
 
-    def _value(self, name: str) -> torch.Tensor:
+    def value(self, name: str) -> torch.Tensor:
         """Return what a step computes."""
-        return self._small.alone(self._steps[name], self._value)[name]
+        return self._small.alone(self._steps[name], self.value)[name]
 
 
 def _nearest(table: torch.Tensor, original: torch.Tensor) -> torch.Tensor:

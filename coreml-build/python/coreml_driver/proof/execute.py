@@ -59,6 +59,8 @@ class Executable:
         self.function: Function = function(source)
         self.blobs = blobs
         self.originals: Originals = matching(self.function.constants, kept, blobs)
+        #: What stands in for the results of steps, by the name of the first one.
+        self.replaced: dict[str, Callable[[Precision], Value]] = {}
         self._kept: dict[tuple[int, bool], Value] = {}
 
     def unproved(self) -> dict[str, str]:
@@ -163,6 +165,10 @@ class Execution:
 
     def take(self, step: Step) -> list[Value]:
         """Execute one step; return its results."""
+        if step.outputs and step.outputs[0] in self._executable.replaced:
+            given = self._executable.replaced[step.outputs[0]](self.precision)
+            self._values[step.outputs[0]] = given
+            return [given]
         kernel = KERNELS.get(step.kind)
         if kernel is None:
             raise Unproved(f"`{step.kind}`: {REASONS.get(step.kind, 'no kernel is known for it')}")

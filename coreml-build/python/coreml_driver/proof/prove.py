@@ -10,6 +10,7 @@ Flow: `conversion` has written the package and read it back -> `prove` -> the re
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,7 @@ from coreml_driver.proof.blame import Departure
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.budget import Budget, Work
 from coreml_driver.proof.compare import Difference, Noise
-from coreml_driver.proof.execute import Broken
+from coreml_driver.proof.execute import Broken, Watcher
 from coreml_driver.proof.kernels import Unproved
 from coreml_driver.proof.kernels.random import DRAWN
 from coreml_driver.proof.reading import Step, steps
@@ -136,17 +137,24 @@ class _Prover:
 
         Parameters: `before` — has proved the uncompressed program.
         """
-        executable = self._predictor.executable
+        plain, executable = before._predictor.executable, self._predictor.executable
         try:
-            before.proof.weights = compressed.check(before._predictor.executable, executable)
-            results = self._predictor.execute(case.samples, precision=Precision.DEVICE)
+            made_of = compressed.check(plain, executable)
+            executable.replaced = {
+                name: functools.partial(plain.constant, constant)
+                for name, constant in made_of.items()
+            }
+            wrong = self._differing(case, self._run(case))
+            if wrong is not None:
+                raise compressed.Changed(f"with the weights from before, {wrong}")
+            executable.replaced = {}
+            results = self._run(case, Precision.DEVICE)
         except compressed.Changed as error:
             message = f"Compression changed the program: {error}."
             cures = ("Please report this with the log.", LET_THROUGH)
             key = self._subject.compression
             raise Failure("wrong-compression", message, None, key, cures) from error
-        except Broken as error:
-            raise self._fails(case, error) from error
+        before.proof.weights = len(made_of)
         before._keep(case, results)
 
     def _keep(self, case: Case, results: Sequence[torch.Tensor]) -> None:
@@ -158,24 +166,40 @@ class _Prover:
 
     def _single(self, case: Case, work: Work | None = None) -> list[torch.Tensor]:
         """Compare an execution in single precision; return its results."""
-        expected = case.expected or ()
-        try:
-            watcher = None if work is None else work.count
-            got = self._predictor.execute(case.samples, precision=self._precision, watcher=watcher)
-        except Broken as error:
-            raise self._fails(case, error) from error
-        found = self._differences(case, got, None)
-        if found:
-            moved = noise.measure(lambda: self._subject.again(case.samples), expected)
-            found = self._differences(case, got, moved)
-        if found:
-            position, difference = found[0]
-            name = self._predictor.names(len(case.samples))[position]
-            raise self._wrong(case, name, difference)
-        for one, other in zip(expected, got, strict=True):
+        got = self._run(case, watcher=None if work is None else work.count)
+        wrong = self._differing(case, got)
+        if wrong is not None:
+            message = (
+                "The converted program does not compute what PyTorch computes: for the sample "
+                f"`{case.name}`, {wrong}."
+            )
+            raise self._failure(message, self._departure(case))
+        for one, other in zip(case.expected or (), got, strict=True):
             self.proof.largest = max(self.proof.largest, compare.relative_distance(one, other))
         self.proof.samples.append(case.name)
         return got
+
+    def _run(
+        self, case: Case, precision: Precision | None = None, watcher: Watcher | None = None
+    ) -> list[torch.Tensor]:
+        """Execute the program on a sample. Parameters: `precision` — single by default."""
+        try:
+            return self._predictor.execute(
+                case.samples, precision=precision or self._precision, watcher=watcher
+            )
+        except Broken as error:
+            raise self._fails(case, error) from error
+
+    def _differing(self, case: Case, got: Sequence[torch.Tensor]) -> str | None:
+        """Return in words which result is not PyTorch's, if one is not."""
+        found = self._differences(case, got, None)
+        if found:
+            moved = noise.measure(lambda: self._subject.again(case.samples), case.expected or ())
+            found = self._differences(case, got, moved)
+        if not found:
+            return None
+        position, difference = found[0]
+        return f"{self._predictor.names(len(case.samples))[position]} is {difference}"
 
     def _differences(
         self, case: Case, got: Sequence[torch.Tensor], moved: Sequence[Noise] | None
@@ -188,14 +212,6 @@ class _Prover:
             if difference is not None:
                 found.append((position, difference))
         return found
-
-    def _wrong(self, case: Case, name: str, difference: Difference) -> Failure:
-        """Return the failure about a result that is not PyTorch's."""
-        message = (
-            "The converted program does not compute what PyTorch computes: for the sample "
-            f"`{case.name}`, {name} is {difference}."
-        )
-        return self._failure(message, self._departure(case))
 
     def _fails(self, case: Case, error: Broken) -> Failure:
         """Return the failure about a program that cannot be executed."""
