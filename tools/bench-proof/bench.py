@@ -5,7 +5,8 @@
 Every network of `tools/whole-models` goes through the driver, in a process that has imported the
 libraries already, as in a build; with the proof and without it by turns, and the smaller time of
 each counts. Prints a table and the totals; the exit code says whether the proof adds at most 15 %
-to the time and a quarter to the memory. Wants the packages of `tools/whole-models/requirements.txt`.
+to the time and a quarter to the memory. Needs the packages of
+`tools/whole-models/requirements.txt`.
 
 Owns: the processes and the table.
 Must not: know what a proof does.

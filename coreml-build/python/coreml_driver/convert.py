@@ -68,10 +68,7 @@ class OpSelector:
         self.originals: list[Any] = []
 
     def keep(self, operation: Any, reason: Reason) -> None:
-        """Remember an operation that stays in float32 though nobody asked for it.
-
-        Called by: `passes.half`.
-        """
+        """Remember an operation that stays in float32 though nobody asked for it."""
         self.kept.append(Kept32(operation.op_type, operation.outputs[0], reason))
 
     def __call__(self, operation: Any) -> bool:
@@ -182,7 +179,6 @@ def to_package(
 def kept_lines(selector: OpSelector, origins: Origins | None, *, told: bool) -> list[str]:
     """Return a line for each group of operations that stay in float32 by themselves.
 
-    Called by: `to_package` for warnings, `conversion` for the report.
     Parameters: `told` — only those that a warning is for: the module has a number that float16
     lacks.
     """

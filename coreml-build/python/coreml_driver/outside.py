@@ -67,10 +67,7 @@ class Heard:
 
 @contextmanager
 def listening(module: torch.nn.Module, user_code: UserCode) -> Iterator[Heard]:
-    """Listen to calls while a module runs.
-
-    Called by: `observation`.
-    """
+    """Listen to calls while a module runs."""
     heard = Heard()
     clocks = {original: f"time.{name}" for name, original in ORIGINALS.items()}
     environment = type(os.environ).__getitem__.__code__
@@ -118,7 +115,6 @@ def judge(
 ) -> list[str]:
     """Refuse a module whose results depend on what was heard.
 
-    Called by: `observation`.
     Parameters: `outputs` — of the watched run; `before` — of an earlier one; `again` — runs the
     module on the same inputs.
     Returns: warnings about the environment, whose value now is part of the model.

@@ -39,7 +39,6 @@ def choose(
 ) -> tuple[Input, ...]:
     """Return the inputs, each integer one without a range with one that the module takes.
 
-    Called by: `observation`.
     Parameters: `excepted` — an input that keeps its values: the mask of buckets.
     Returns: unchanged inputs where the module does not even take the usual values: the first
     sample will say why.

@@ -77,7 +77,6 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
 def assemble(inputs: Sequence[Input], arrays: Sequence[npt.NDArray[np.generic]]) -> Sample:
     """Return a sample of given values.
 
-    Called by: `draw`; `edges`.
     Parameters: `arrays` — of the manifest's dtypes.
     """
     captured = tuple(

@@ -113,7 +113,12 @@ fn judge_words(
 ) -> Vec<String> {
     let code = |text: &str| text.splitn(3, "\"\"\"").last().unwrap_or_default().to_owned();
     let has = |text: &str, word: &str| words(&code(text)).any(|found| found == word);
-    let module = |name: &str| modules.iter().find(|(module, ..)| module == name);
+    let beside = path.strip_prefix(DRIVER).and_then(|path| path.rsplit_once('/'));
+    let module = |name: &str| {
+        let near = beside.map(|(folder, _)| format!("{folder}/{name}"));
+        let is = |wanted: &str| modules.iter().find(|(module, ..)| module == wanted);
+        near.and_then(|near| is(&near)).or_else(|| is(name))
+    };
     let is_word = |name: &&str| words(name).count() == 1 + name.matches('.').count();
     let quoted: Vec<&str> = quoted(flow).filter(|name| !is_file(name)).filter(is_word).collect();
     let (mut named, mut plain, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
@@ -132,7 +137,7 @@ fn judge_words(
     wrong.extend(
         plain
             .iter()
-            .filter(|name| !texts.iter().any(|text| has(text, name)))
+            .filter(|name| !texts.iter().any(|text| name.split('.').all(|word| has(text, word))))
             .map(|name| format!("{path}: `{name}` is no module, and no word of this file's code")),
     );
     wrong.extend(judge(path, &named, links));

@@ -33,10 +33,7 @@ _INSTALLED: set[str] = set()
 
 
 def replacement(name: str, why: str) -> Callable[[type], type]:
-    """Declare a class to be the pass `name` in place of coremltools' own.
-
-    Called by: the files of this folder, as a decorator.
-    """
+    """Declare a class to be the pass `name` in place of coremltools' own."""
 
     def declare(made: type) -> type:
         def apply() -> None:
@@ -98,10 +95,7 @@ def everywhere(name: str, function: Callable[..., Any]) -> None:
 
 
 def install() -> None:
-    """Apply every repair that is not applied yet.
-
-    Called by: `operations.register`.
-    """
+    """Apply every repair that is not applied yet."""
     for number, repair in enumerate(REPAIRS):
         key = f"{number} {repair.name}"
         if key not in _INSTALLED:

@@ -223,7 +223,6 @@ def trails(
 ) -> list[Trail]:
     """Run a captured graph and keep its values, for predictions in a row.
 
-    Called by: `prove`.
     Parameters: `predictions` — inputs of each, as the graph takes them.
     """
     graph = captured.Graph(program)

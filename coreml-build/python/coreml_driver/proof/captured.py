@@ -39,7 +39,6 @@ class Graph:
     def run(self, inputs: Sequence[torch.Tensor], seen: Seen) -> None:
         """Run it once and show the values of its nodes.
 
-        Called by: `blame`.
         Parameters: `inputs` — as the graph takes them.
         """
         if self._exported:

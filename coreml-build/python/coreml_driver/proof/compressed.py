@@ -40,7 +40,6 @@ class Changed(Exception):
 def check(plain: Executable, small: Executable) -> dict[str, Constant]:
     """Compare the compressed weights of a program with those of the one that it was made of.
 
-    Called by: `prove`.
     Returns: what each weight was made of, by the name of the value that is computed from the
     compressed form.
     Errors: `Changed`; `Unproved` for a form that cannot be evaluated.

@@ -85,7 +85,6 @@ class _Drawn:
 def edges(inputs: Sequence[Input], choice: Choice, drawn: Sample) -> list[Edge]:
     """Return the edge samples of a model, the most telling first.
 
-    Called by: `conversion`.
     Parameters: `inputs` — with the ranges that samples are drawn from; `choice` — a shape for
     every input; `drawn` — a random sample of these shapes: what an edge leaves alone keeps its
     values.

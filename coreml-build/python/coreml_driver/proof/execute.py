@@ -94,7 +94,6 @@ class Executable:
     def alone(self, step: Step, value: Callable[[str], torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return the results of one step in single precision, by name.
 
-        Called by: `compressed`, for steps that depend on constants.
         Parameters: `value` — gives what is no constant.
         """
         execution = Execution(self, {}, Precision.SINGLE, None, 0)
@@ -149,7 +148,6 @@ class Execution:
     def enter(self, body: Body, arguments: Sequence[Value]) -> list[Value]:
         """Execute a block.
 
-        Called by: `run`; the kernels of `cond` and `while_loop`.
         Returns: the block's outputs.
         """
         self._values.update(zip(body.inputs, arguments, strict=True))
@@ -204,10 +202,7 @@ class Execution:
         return value
 
     def value(self, binding: str | Constant) -> Any:
-        """Return what is bound to a parameter.
-
-        Called by: this module; the kernels of states, which take a name.
-        """
+        """Return what is bound to a parameter."""
         if isinstance(binding, str):
             if binding in self._values:
                 return self._values[binding]

@@ -41,7 +41,6 @@ CHOOSING = frozenset(
 def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> list[torch.Tensor]:
     """Judge a sample that a generated test uses, too.
 
-    Called by: `prove.prove`.
     Returns: the results in half precision.
     Errors: `Failure` of kind `half-precision`.
     """
@@ -95,10 +94,7 @@ def _prove_widened(
 
 
 def glance(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> None:
-    """Look at an edge sample: what breaks there is a warning.
-
-    Called by: `prove.prove`.
-    """
+    """Look at an edge sample: what breaks there is a warning."""
     results = predictor.execute(case.samples, precision=Precision.DEVICE)
     names = predictor.names(len(case.samples))
     for name, one, other in zip(names, case.expected or (), results, strict=True):

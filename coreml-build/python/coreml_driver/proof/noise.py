@@ -59,7 +59,6 @@ def measure(
 ) -> list[Noise]:
     """Return the noise of each result.
 
-    Called by: `prove`.
     Parameters: `run` — of the module that gave `expected`.
     """
     low = [one.clone() for one in expected]

@@ -3,8 +3,8 @@
 Owns: the proof that a constant of the package is the rounding of a number that was kept while
 coremltools converted.
 Must not: trust a name or an order: passes rename, merge and change constants.
-Flow: `convert.OpSelector` keeps what is about to be rounded -> `matching` -> `execute` computes
-with it in single precision.
+Flow: `matching` finds what the conversion kept before it was rounded -> `execute` computes with it
+in single precision.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ def matching(
 ) -> Originals:
     """Return the originals of those constants that are nothing but their rounding.
 
-    Called by: `execute`.
     Parameters: `kept` — what was about to be rounded, in the order of the program.
     """
     by_size: dict[int, list[npt.NDArray[Any]]] = {}

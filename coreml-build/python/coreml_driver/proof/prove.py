@@ -46,7 +46,6 @@ CURES = (
 def prove(subject: Subject, cases: Sequence[Case]) -> Proof:
     """Execute the package on samples and compare with PyTorch.
 
-    Called by: `conversion`.
     Parameters: `cases` — the most important first; the first one is always proved, the others as
     far as `budget` allows.
     Errors: `Failure` of kind `wrong-conversion`, `wrong-compression` or `half-precision`.

@@ -37,7 +37,6 @@ class Replay:
 def again(kept: Replay, package: Path, specification: Model_pb2.Model, function: str) -> None:
     """Execute a function of a joined package and compare it with what it gave alone.
 
-    Called by: `conversion`.
     Errors: `Failure` of kind `changed-interface`.
     """
     with Blobs(package) as blobs:

@@ -196,8 +196,6 @@ class Constant:
     def read_half(self, blobs: Blobs) -> npt.NDArray[np.float16] | None:
         """Return the numbers of a constant of half precision, or `None` where they stand elsewhere
         than coremltools writes them.
-
-        Called by: `originals`.
         """
         if self.value.WhichOneof("value") == "blobFileValue":
             file = self.value.blobFileValue

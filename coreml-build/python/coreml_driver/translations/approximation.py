@@ -5,7 +5,7 @@ so no table of coefficients can be wrong, and the error is that of the fit, whic
 
 Owns: the fit, and its evaluation.
 Must not: know a function.
-Flow: `special`, `bessel` and `distributions` fit at their first use -> evaluate in a trace.
+Flow: `special` and `bessel` fit at their first use -> evaluate in a trace.
 """
 
 from __future__ import annotations

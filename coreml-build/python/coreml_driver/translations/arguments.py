@@ -365,10 +365,7 @@ def _exported_type(value: Any) -> TensorType | None:
 
 
 def follow() -> None:
-    """Make coremltools note the signature of every node that it reads.
-
-    Called by: `registry.install`; once is enough.
-    """
+    """Make coremltools note the signature of every node that it reads."""
     if getattr(InternalTorchIRNode, "notes_signatures", False):
         return
     traced = InternalTorchIRNode.from_torchscript_node.__func__

@@ -21,10 +21,7 @@ LARGEST_POWER = 16
 
 
 def pair(value: Any) -> Complex:
-    """Return a number or a tensor as a complex one.
-
-    Called by: this file and `fourier`.
-    """
+    """Return a number or a tensor as a complex one."""
     if isinstance(value, Complex):
         return value
     if isinstance(value, torch.Tensor):
@@ -40,10 +37,7 @@ def _is_real(value: Any) -> bool:
 
 
 def multiply(self: Any, other: Any) -> Complex:
-    """Return the product of two tensors, one of which may be real.
-
-    Called by: this file and `fourier`.
-    """
+    """Return the product of two tensors, one of which may be real."""
     if _is_real(self):
         self, other = other, self
     self = pair(self)
@@ -178,10 +172,7 @@ def _polar(abs: torch.Tensor, angle: torch.Tensor) -> Complex:
 
 @rule("abs", "absolute")
 def magnitude(self: Complex) -> torch.Tensor:
-    """The absolute value, without an overflow of the squares: half precision ends at 65504.
-
-    Called by: this file, as a rule.
-    """
+    """The absolute value, without an overflow of the squares: half precision ends at 65504."""
     one, other = self.real.abs(), self.imag.abs()
     largest, least = torch.maximum(one, other), torch.minimum(one, other)
     ratio = least / torch.where(largest == 0, 1.0, largest)

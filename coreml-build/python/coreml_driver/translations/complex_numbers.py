@@ -40,10 +40,7 @@ _RULES: dict[str, Composite] = {}
 
 
 def rule(*kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Declare what operations do to complex tensors, as a function like those of `composite`.
-
-    Called by: this file and `fourier`, as a decorator.
-    """
+    """Declare what operations do to complex tensors, as a function like those of `composite`."""
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
         _RULES.update(dict.fromkeys(kinds, Composite(function)))

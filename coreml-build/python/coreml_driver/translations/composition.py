@@ -88,8 +88,6 @@ def composite(
 
     It is called with the arguments of the schema by their names, those that say where a tensor is
     stored left out; a complex tensor comes as `Complex`, and goes as one.
-
-    Called by: the files of this folder, as a decorator.
     """
 
     def declare(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,7 +170,6 @@ def compose(
 ) -> None:
     """Trace `function` for the arguments of a node and translate the trace in the node's place.
 
-    Called by: `Composite`, `complex_numbers`, `fallback`.
     Parameters: `bound` — see `bind`; `lower` — makes simpler operations of a module before it is
     traced; its complex tensors stay whole.
     """
@@ -246,19 +243,13 @@ def _known(leaf: _Leaf) -> Any:
 
 
 def is_known(tensor: Any) -> bool:
-    """Return whether a tensor of a composite function is a constant, whose numbers may be used.
-
-    Called by: the families, inside `untraced`.
-    """
+    """Return whether a tensor of a composite function is a constant, whose numbers may be used."""
     return tensor is None or getattr(tensor, "known_beforehand", False)
 
 
 @contextmanager
 def untraced() -> Iterator[None]:
-    """Compute at once what does not depend on the inputs, instead of tracing it.
-
-    Called by: the families, for tables.
-    """
+    """Compute at once what does not depend on the inputs, instead of tracing it."""
     state = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)
     try:

@@ -51,7 +51,6 @@ EDGES = (0.0, -0.0, 1.0, -1.0, 2.5, 30.0, -30.0, float("inf"), -float("inf"), fl
 def following() -> Iterator[None]:
     """Check every node that coremltools translates.
 
-    Called by: `conversion`, around `convert.to_package`.
     Errors: `Failure` of kind `ignored-argument`.
     """
     original = ops.convert_single_node

@@ -26,10 +26,7 @@ LEAST_SWEEPS = 4
 
 
 def small(name: str, *sizes: int, largest: int = LARGEST) -> None:
-    """Refuse a matrix that is too large.
-
-    Called by: `linear_algebra`.
-    """
+    """Refuse a matrix that is too large."""
     if max(sizes) > largest:
         shown = " × ".join(map(str, sizes))
         raise CannotExpress(

@@ -120,7 +120,6 @@ def _remove_unfinished(last: Any) -> None:
 def install(registry: dict[str, Any], own: Container[str] = ()) -> None:
     """Put decompositions behind the translations of a registry, and where there are none.
 
-    Called by: `operations.register`, when the user's own operations are registered.
     Parameters: `own` — the kinds of nodes that the user has registered.
     """
     TORCH_DTYPE_TO_NUM.update(COMPLEX_NUMBERS)
@@ -133,10 +132,7 @@ def install(registry: dict[str, Any], own: Container[str] = ()) -> None:
 
 
 def has_translation(kind: str) -> bool:
-    """Return whether a kind of nodes has a translation; a decomposition is none.
-
-    Called by: `operators`, `capture`.
-    """
+    """Return whether a kind of nodes has a translation; a decomposition is none."""
     found = _TORCH_OPS_REGISTRY.get_func(kind)
     return found.translate is not None if isinstance(found, Guarded) else found is not None
 
@@ -172,7 +168,6 @@ def _kind(operation: Any, overload: bool) -> str:
 def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
     """Return torch's decompositions of the operations that have no translation.
 
-    Called by: `capture` and this file.
     Parameters: `overloads` — nodes name their overload, as those of an exported graph do.
     """
     decompositions = {
@@ -194,8 +189,6 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
 def decomposed(exported: Any) -> Any:
     """Return an exported program of inference, in which operations without a translation are made
     of simpler ones; here sizes may vary.
-
-    Called by: `capture`.
     """
     exported = exported.run_decompositions({})
     # torch before 2.6 has decomposed what is made of others in C++ by now.

@@ -199,10 +199,7 @@ def scatter(
     reduce: str | None = None,
     include_self: bool = True,
 ) -> torch.Tensor:
-    """Elements reduced at places along an axis.
-
-    Called by: `writing`, for a single number, which MIL's scatter refuses.
-    """
+    """Elements reduced at places along an axis."""
     return _scattered(self, dim, index, value if src is None else src, reduce, include_self)
 
 

@@ -208,10 +208,7 @@ def _inv_ex(A: torch.Tensor, check_errors: bool = False) -> tuple[torch.Tensor, 
 
 @composite("inverse", "linalg_inv", replaces=True, why="only constants are inverted")
 def inverse(self: Any = None, A: Any = None) -> torch.Tensor:
-    """The inverse.
-
-    Called by: `eigenvalues`, for condition numbers.
-    """
+    """The inverse."""
     return _inv_ex(self if A is None else A)[0]
 
 

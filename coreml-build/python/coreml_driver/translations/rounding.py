@@ -30,10 +30,7 @@ def _tensor(x: Any) -> torch.Tensor:
 
 @composite("trunc", "fix")
 def truncate(self: torch.Tensor) -> torch.Tensor:
-    """The whole part, towards zero.
-
-    Called by: this file and `losses`.
-    """
+    """The whole part, towards zero."""
     if not self.is_floating_point():
         return self
     return torch.where(self < 0, torch.ceil(self), torch.floor(self))
@@ -54,10 +51,7 @@ def _fmod(self: torch.Tensor, other: Any) -> torch.Tensor:
 
 
 def is_negative(x: torch.Tensor) -> torch.Tensor:
-    """Return whether the sign is negative, of zeros too.
-
-    Called by: this file.
-    """
+    """Return whether the sign is negative, of zeros too."""
     if not x.is_floating_point():
         return x < 0
     zero = x == 0

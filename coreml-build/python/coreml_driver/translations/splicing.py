@@ -132,10 +132,7 @@ def give(context: Any, node: Any, result: Any) -> None:
 
 
 def example(value: Any, dtype: torch.dtype | None) -> torch.Tensor:
-    """Return a tensor of the shape of a value, and with its numbers where they are known.
-
-    Called by: this file and `fallback`.
-    """
+    """Return a tensor of the shape of a value, and with its numbers where they are known."""
     if dtype is None and isinstance(value, Var):
         dtype = MIL_DTYPE_TO_TORCH_DTYPE.get(value.dtype, torch.float32)
     if isinstance(value, ComplexValue):

@@ -118,10 +118,7 @@ def _dense(nonzero_data: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def blocks(numbers: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
-    """Return one number for each element, from one for each block.
-
-    Called by: this file and `compressed`.
-    """
+    """Return one number for each element, from one for each block."""
     for axis, (count, size) in enumerate(zip(numbers.shape, data.shape, strict=True)):
         if count not in (1, size):
             numbers = numbers.repeat_interleave(size // count, axis)

@@ -34,7 +34,6 @@ def padding(
 ) -> list[tuple[int, int]]:
     """Return how much is put before and behind each spatial dimension.
 
-    Called by: the kernels of this file and of `pooling`.
     Parameters: `sizes` — of the input; `extents` — of the window, gaps included.
     """
     if pad_type in (None, "valid"):

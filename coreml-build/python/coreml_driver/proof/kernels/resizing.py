@@ -23,7 +23,6 @@ MODES = frozenset(
 def places(mode: str | None, count: int, span: torch.Tensor) -> torch.Tensor:
     """Return where `count` samples lie on an axis, from the centre of its first pixel.
 
-    Called by: this file and `sampling`.
     Parameters: `span` — the distance from the first pixel's centre to the last one's; several
     spans give as many rows.
     """
