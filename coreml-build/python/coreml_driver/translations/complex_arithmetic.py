@@ -126,6 +126,12 @@ def _conj(self: Complex) -> Complex:
     return Complex(self.real, -self.imag)
 
 
+@rule("matrix_h", "mh", "adjoint")
+def _adjoint(self: Complex) -> Complex:
+    """The conjugate of the transposed matrix."""
+    return Complex(self.real.transpose(-1, -2), -self.imag.transpose(-1, -2))
+
+
 @rule("resolve_conj", "resolve_neg")
 def _resolve(self: Complex) -> Complex:
     """What is lazy in PyTorch is done here."""

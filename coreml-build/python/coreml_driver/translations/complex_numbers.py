@@ -26,7 +26,7 @@ from coreml_driver.translations.splicing import ComplexValue
 
 #: What a complex value is changed by in the same way in both parts.
 PARTWISE = frozenset(
-    "reshape view _unsafe_view view_as reshape_as permute transpose t swapaxes swapdims movedim "
+    "reshape view _unsafe_view view_as reshape_as permute transpose t numpy_t mt swapaxes swapdims movedim "
     "moveaxis squeeze unsqueeze flatten unflatten ravel expand expand_as broadcast_to "
     "slice select index index_select gather take_along_dim narrow chunk split split_with_sizes "
     "tensor_split unbind cat concat concatenate stack hstack vstack dstack "
@@ -34,8 +34,11 @@ PARTWISE = frozenset(
     "rot90 repeat tile repeat_interleave sum mean cumsum neg negative clone contiguous detach "
     "alias dropout diagonal diag diag_embed tril triu unfold as_strided fft_fftshift "
     "fft_ifftshift atleast_1d atleast_2d atleast_3d trace index_add diff "
-    "scatter index_put where index_copy lift_fresh".split()
+    "scatter index_put where index_copy lift_fresh select_scatter slice_scatter diagonal_scatter "
+    "masked_scatter unsafe_chunk unsafe_split".split()
 )
+#: What makes complex tensors of real ones, always.
+MAKERS = frozenset(("complex", "polar"))
 _RULES: dict[str, Composite] = {}
 
 
@@ -66,6 +69,15 @@ def concerns(context: Any, node: Any) -> bool:
     return any(
         one is not None and one.dtype is not None and one.dtype.is_complex for one in results
     )
+
+
+def knows(kind: str) -> bool:
+    """Return whether complex tensors have a translation for a kind of nodes.
+
+    Called by: `fallback`.
+    """
+    kind = kind.partition(".")[0].removesuffix("_")
+    return kind in _RULES or kind in PARTWISE
 
 
 def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None:

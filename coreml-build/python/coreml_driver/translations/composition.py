@@ -157,7 +157,11 @@ def _tensors(value: Any, dtype: torch.dtype | None) -> Any:
 
 
 def as_complex_value(value: Any) -> Any:
-    """Return a complex constant of coremltools as a pair; any other value as it is."""
+    """Return a complex number, or a complex constant of coremltools, as a pair; any other value as
+    it is.
+    """
+    if isinstance(value, complex):
+        return constant(torch.tensor(value))
     if isinstance(value, Var) and types.is_complex(value.dtype):
         return constant(torch.as_tensor(np.array(value.val)))
     return value

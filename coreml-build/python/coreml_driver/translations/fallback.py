@@ -21,6 +21,7 @@ from coremltools.converters.mil.mil.block import curr_block
 from torch._decomp import decomposition_table
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_leaves
 
 from coreml_driver.failures import Failure
 from coreml_driver.translations import completion, complex_numbers
@@ -154,6 +155,32 @@ def _kind(operation: Any, overload: bool) -> str:
     return kind if overload else kind.partition(".")[0]
 
 
+def _of_real(decomposition: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a decomposition that leaves complex tensors alone."""
+
+    def decompose(*inputs: Any, **named: Any) -> Any:
+        if any(_is_complex(one) for one in tree_leaves((inputs, named))):
+            return NotImplemented
+        return decomposition(*inputs, **named)
+
+    return decompose
+
+
+def _is_complex(value: Any) -> bool:
+    """Return whether a value of PyTorch is complex."""
+    return isinstance(value, complex) or (isinstance(value, torch.Tensor) and value.is_complex())
+
+
+def _is_translated(node: torch.fx.Node) -> bool:
+    """Return whether a call of an exported graph has a translation."""
+    kind = _kind(node.target, True)
+    if has_translation(kind):
+        return True
+    values = [one.meta.get("val") if isinstance(one, torch.fx.Node) else one for one in node.args]
+    concerned = any(map(_is_complex, [*tree_leaves(values), *tree_leaves(node.meta.get("val"))]))
+    return concerned and complex_numbers.knows(kind)
+
+
 def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
     """Return torch's decompositions of the operations that have no translation.
 
@@ -165,6 +192,13 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         for operation, decomposition in decomposition_table.items()
         if isinstance(operation, torch._ops.OpOverload)
         and not has_translation(_kind(operation, overloads))
+    }
+    decompositions = {
+        operation: _of_real(decomposition)
+        if complex_numbers.knows(_kind(operation, False))
+        else decomposition
+        for operation, decomposition in decompositions.items()
+        if _kind(operation, False) not in complex_numbers.MAKERS
     }
     if not overloads:
         # PyTorch cannot trace what these call.
@@ -190,7 +224,7 @@ def decomposed(exported: Any) -> Any:
             for node in exported.graph.nodes
             if isinstance(node.target, torch._ops.OpOverload)
             and node.target.namespace == "aten"
-            and not has_translation(_kind(node.target, True))
+            and not _is_translated(node)
         }
         known = table(True)
         composites = {
