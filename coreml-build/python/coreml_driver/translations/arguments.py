@@ -53,6 +53,8 @@ MIL_TYPES = {
 STAND_IN_FOR_INFINITY = 3.4e38
 #: What TorchScript calls the getters of complex numbers, which it has not.
 WITHOUT_GETTER = frozenset(("c", "cs"))
+#: What Python's operators are in ATen; exported graphs compute sizes with them.
+OPERATORS = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
 
 @dataclass(frozen=True)
@@ -285,7 +287,7 @@ def _guess(kind: str, count: int) -> Signature | None:
     """Return a signature for a node that coremltools made itself, which has no types: the first
     overload with enough arguments.
     """
-    packet = getattr(torch.ops.aten, kind, None)
+    packet = getattr(torch.ops.aten, OPERATORS.get(kind, kind), None)
     for name in packet.overloads() if packet is not None else ():
         overload = getattr(packet, name)
         if count <= len(overload._schema.arguments):
@@ -376,7 +378,7 @@ class _Legible:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._node, name)
 
-    def kindOf(self, name: str) -> str:  # noqa: N802
+    def kindOf(self, name: str) -> str:
         """Return the name of the getter of an attribute."""
         kind = self._node.kindOf(name)
         return "constant" if kind in WITHOUT_GETTER else kind

@@ -21,13 +21,13 @@ from coreml_driver.translations.composition import (
     as_complex_value,
     is_complex,
 )
-from coreml_driver.translations.refusals import CannotExpress
+from coreml_driver.translations.refusals import ALWAYS_REFUSED, CannotExpress
 from coreml_driver.translations.splicing import ComplexValue
 
 #: What a complex value is changed by in the same way in both parts.
 PARTWISE = frozenset(
-    "reshape view _unsafe_view view_as reshape_as permute transpose t numpy_t mt swapaxes swapdims movedim "
-    "moveaxis squeeze unsqueeze flatten unflatten ravel expand expand_as broadcast_to "
+    "reshape view _unsafe_view view_as reshape_as permute transpose t numpy_t mt swapaxes swapdims "
+    "movedim moveaxis squeeze unsqueeze flatten unflatten ravel expand expand_as broadcast_to "
     "slice select index index_select gather take_along_dim narrow chunk split split_with_sizes "
     "tensor_split unbind cat concat concatenate stack hstack vstack dstack "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d flip fliplr flipud roll "
@@ -87,6 +87,8 @@ def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None
         _RULES[kind](context, node)
     elif kind in PARTWISE:
         _translate_parts(context, node, real)
+    elif kind in ALWAYS_REFUSED:
+        real(context, node)  # it has a better reason
     else:
         raise CannotExpress(
             f"`{kind}` has no translation for complex numbers, which Core ML lacks",

@@ -149,6 +149,11 @@ def _filled(x: torch.Tensor, value: Any) -> torch.Tensor:
     return torch.full(x.shape, value, dtype=x.dtype)
 
 
+def _copied(x: torch.Tensor, source: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    """A tensor in the shape and the element type of another one."""
+    return source.to(x.dtype).expand(x.shape)
+
+
 def _kind(operation: Any, overload: bool) -> str:
     """Return how coremltools spells an operation, with or without its overload."""
     kind = sanitize_op_kind(operation.name())
@@ -204,6 +209,7 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         # PyTorch cannot trace what these call.
         decompositions[torch.ops.aten.fill.Scalar] = _filled
         decompositions[torch.ops.aten.fill.Tensor] = _filled
+        decompositions[torch.ops.aten.copy.default] = _copied
     return decompositions | {
         getattr(torch.ops.prims, name).default: meaning for name, meaning in PRIMITIVES.items()
     }
