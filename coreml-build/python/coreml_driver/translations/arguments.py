@@ -66,6 +66,8 @@ class TensorType:
     sizes: tuple[int, ...] | None
     #: Whether its elements lie in a row; `None` where that is unknown.
     contiguous: bool | None = None
+    #: Where its elements begin in the memory that it shares; `None` where that is unknown.
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -366,7 +368,9 @@ def _exported_type(value: Any) -> TensorType | None:
     )
     known = all(isinstance(size, int) for size in sizes)
     contiguous = value.is_contiguous() if known else None
-    return TensorType(value.dtype, sizes if known else None, contiguous)
+    begins = value.storage_offset() if known else None
+    offset = begins if isinstance(begins, int) else None
+    return TensorType(value.dtype, sizes if known else None, contiguous, offset)
 
 
 class _Legible:

@@ -150,13 +150,18 @@ def _imag(self: Complex) -> torch.Tensor:
     return self.imag
 
 
-@composite("real")
+@composite("real", why="coremltools reads the parts of its own complex values", replaces=True)
 def _real_of_real(self: torch.Tensor) -> torch.Tensor:
     """The real part of a real tensor."""
     return self
 
 
-@composite("view_as_real", "view_as_real_copy")
+@composite(
+    "view_as_real",
+    "view_as_real_copy",
+    why="coremltools reads the parts of its own complex values",
+    replaces=True,
+)
 @rule("view_as_real", "view_as_real_copy")
 def _view_as_real(self: Complex) -> torch.Tensor:
     """Both parts along a last axis."""

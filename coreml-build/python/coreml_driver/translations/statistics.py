@@ -157,7 +157,7 @@ def _shifted(x: torch.Tensor, axis: int, steps: int, fill: Any) -> torch.Tensor:
     return torch.cat((first, x.narrow(axis, 0, count - steps)), axis)
 
 
-@composite("cumprod")
+@composite("cumprod", why="two operations for each element; `dtype` is ignored", replaces=True)
 def _cumprod(self: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
     """Running products, in as many steps as the size of the axis has binary digits."""
     x = self if dtype is None else self.to(dtype)

@@ -14,10 +14,21 @@ from typing import Any
 
 import torch
 
-from coreml_driver.translations.arguments import Arguments
+from coreml_driver.translations.arguments import Arguments, TensorType
 from coreml_driver.translations.composition import Composite, composite, untraced
 from coreml_driver.translations.refusals import CannotExpress
 from coreml_driver.translations.registry import MISSING, translation
+
+#: Views that may begin later than what they are taken of.
+PARTS = frozenset(
+    "slice select narrow split split_with_sizes chunk tensor_split unbind unsafe_split "
+    "unsafe_chunk as_strided diagonal unfold listunpack getitem hsplit vsplit dsplit real imag".split()
+)
+#: Views that begin where it does.
+ALIASES = frozenset(
+    "view reshape view_as reshape_as flatten unflatten ravel squeeze unsqueeze expand expand_as "
+    "permute transpose t alias detach contiguous movedim moveaxis swapaxes swapdims".split()
+)
 
 
 def _places_of(shape: Any, view: Any) -> torch.Tensor:
@@ -88,7 +99,26 @@ def _as_strided(context: Any, node: Any) -> None:
             "`as_strided` of a view depends on how PyTorch stores it",
             "Take it of a tensor that is contiguous: `x.contiguous().as_strided(…)`.",
         )
+    if arguments.constant("storage_offset") is not None and _begins_later(node, found):
+        raise CannotExpress(
+            "`storage_offset` counts from where a larger tensor begins",
+            "Take the view of the whole tensor.",
+        )
     Composite(_as_strided_of)(context, node)
+
+
+def _begins_later(node: Any, found: TensorType | None) -> bool:
+    """Return whether the tensor of a node may begin in the middle of another one."""
+    if node.parent is None:
+        return found is None or found.offset != 0
+    makers = {output: one for one in node.parent.nodes for output in one.outputs}
+    maker = makers.get(node.inputs[0])
+    while maker is not None:
+        kind = maker.kind.removesuffix("_")
+        if kind in PARTS:
+            return True
+        maker = makers.get(maker.inputs[0]) if kind in ALIASES else None
+    return False
 
 
 def _as_strided_of(
