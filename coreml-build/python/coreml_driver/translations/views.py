@@ -22,7 +22,8 @@ from coreml_driver.translations.registry import MISSING, translation
 #: Views that may begin later than what they are taken of.
 PARTS = frozenset(
     "slice select narrow split split_with_sizes chunk tensor_split unbind unsafe_split "
-    "unsafe_chunk as_strided diagonal unfold listunpack getitem hsplit vsplit dsplit real imag".split()
+    "unsafe_chunk as_strided diagonal unfold listunpack getitem hsplit vsplit dsplit real "
+    "imag".split()
 )
 #: Views that begin where it does.
 ALIASES = frozenset(
