@@ -9,13 +9,14 @@ writes those places.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import torch
 
 from coreml_driver.translations.arguments import Arguments, TensorType
-from coreml_driver.translations.composition import Composite, composite, untraced
+from coreml_driver.translations.composition import Composite, composite, is_known, untraced
 from coreml_driver.translations.refusals import CannotExpress
 from coreml_driver.translations.registry import MISSING, translation
 
@@ -151,3 +152,33 @@ def _combinations(self: torch.Tensor, r: int = 2, with_replacement: bool = False
         places = torch.combinations(torch.arange(self.shape[0]), r, with_replacement)
         flat = places.reshape(-1)
     return torch.index_select(self, 0, flat).reshape(places.shape)
+
+
+@composite("tensor_split")
+def _tensor_split(
+    self: torch.Tensor,
+    sections: int | None = None,
+    dim: int = 0,
+    indices: list[int] | None = None,
+    tensor_indices_or_sections: torch.Tensor | None = None,
+) -> list[torch.Tensor]:
+    """Parts of an axis, between places or of nearly equal size."""
+    count = self.shape[dim]
+    if tensor_indices_or_sections is not None:
+        if not is_known(tensor_indices_or_sections):
+            raise CannotExpress(
+                "the sizes of the parts depend on numbers that only a run knows",
+                "Split at constant places.",
+            )
+        with untraced():
+            found = tensor_indices_or_sections.tolist()
+        sections, indices = (None, found) if isinstance(found, list) else (found, None)
+    if indices is None:
+        indices = [
+            part * (count // sections) + min(part, count % sections) for part in range(1, sections)
+        ]
+    places = [0, *(slice(one).indices(count)[1] for one in indices), count]
+    sizes = [max(end - begin, 0) for begin, end in itertools.pairwise(places)]
+    if not all(sizes):
+        raise CannotExpress("it gives an empty tensor", "Leave it out: Core ML has none.")
+    return [self.narrow(dim, begin, size) for begin, size in zip(places, sizes, strict=False)]
