@@ -44,9 +44,14 @@ class Kept32:
     """An operation that stays in float32 by itself."""
 
     kind: str
-    #: Of its first output.
-    name: str
+    #: Its first output, whose name is settled when the program is finished.
+    output: Any
     reason: Reason
+
+    @property
+    def name(self) -> str:
+        """The name of its first output."""
+        return self.output.name
 
 
 class OpSelector:
@@ -72,7 +77,7 @@ class OpSelector:
 
         Called by: `passes.half`.
         """
-        self.kept.append(Kept32(operation.op_type, operation.outputs[0].name, reason))
+        self.kept.append(Kept32(operation.op_type, operation.outputs[0], reason))
 
     def __call__(self, operation: Any) -> bool:
         """Return whether `operation` computes in float16."""

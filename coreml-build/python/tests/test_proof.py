@@ -304,7 +304,7 @@ def drawn_edges(package, **inputs):
     """Return the edge samples of inputs by name."""
     from coreml_driver.request import Job
 
-    model = understand(Job("m", package.root, package.table(inputs=inputs)))
+    model = understand(Job("m", package.root, package.table(inputs=inputs), package.root))
     choice = tuple(one.shape for one in model.inputs)
     found = edges(model.inputs, choice, draw(model, choice, 0))
     return {edge.name: edge.sample.arrays for edge in found}
