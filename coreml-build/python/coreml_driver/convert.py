@@ -48,6 +48,11 @@ class Kept32:
     output: Any
     reason: Reason
 
+    @property
+    def name(self) -> str:
+        """The name of its first output."""
+        return self.output.name
+
 
 class OpSelector:
     """Decides for each operation whether it computes in float16, and remembers what it was asked

@@ -37,6 +37,10 @@ MAX_RANK = 5
 #: Attention kernels carry the tag of random operations because they can drop out; in inference mode
 #: they do not.
 NOT_RANDOM = ("scaled_dot_product", "_fused_sdp")
+#: Operations whose result is memory that nobody has written to.
+UNWRITTEN = frozenset(
+    ("empty", "empty_like", "new_empty", "empty_strided", "empty_permuted", "new_empty_strided")
+)
 
 
 @dataclass(frozen=True)
@@ -169,7 +173,7 @@ class Witness(TorchDispatchMode):
         """Look for values that a narrower type of Core ML cannot hold."""
         if tensor.dim() > MAX_RANK and self.sightings.high_rank is None:
             self.sightings.high_rank = Sighting(name, self._line())
-        if tensor.numel() == 0 or tensor.device.type == "meta":
+        if tensor.numel() == 0 or tensor.device.type == "meta" or name in UNWRITTEN:
             return
         if tensor.dtype == torch.int64:
             wide = wide_integer(tensor)

@@ -45,11 +45,14 @@ CASES = {
             F.huber_loss(x, x * 3, delta=0.5),
             F.mse_loss(x, -x, reduction="sum"),
             F.poisson_nll_loss(x, x.abs()),
-            F.gaussian_nll_loss(x, x + 1, x.abs() + 1),
             F.kl_div(x, x.softmax(-1), reduction="batchmean"),
             F.soft_margin_loss(x, x.sign()),
             F.hinge_embedding_loss(x, x.sign()),
         )
+    ),
+    # Its check of the variance is a branch of Python, which no export takes.
+    "loss with a variance": Case(
+        "", lambda x: F.gaussian_nll_loss(x, x + 1, x.abs() + 1), [X], captures=("trace",)
     ),
     "losses of classes": one(
         lambda x: (
@@ -82,6 +85,8 @@ FAMILY = Family(CASES, 9)
 @pytest.mark.parametrize("capture", ("trace", "export"))
 @pytest.mark.parametrize("name", CASES)
 def test_is_pytorchs(name, capture):
+    if capture not in CASES[name].captures:
+        pytest.skip(f"not meant for {capture}")
     assert not FAMILY.wrong(name, capture)
 
 
@@ -102,7 +107,7 @@ def test_a_size_may_vary(package, name):
     outcome = package.convert(
         returning(ANY_SIZE[name]), inputs=FLEXIBLE, compute_precision="float32"
     )
-    assert outcome.report["proof"]["samples"], outcome.last
+    assert outcome.report["proof"]["main"]["samples"], outcome.last
 
 
 def test_a_translation_that_needs_a_size_refuses_one_that_varies(package):

@@ -129,7 +129,8 @@ def test_is_pytorchs(name):
 
 REFUSED = {
     "a view by strides of a view": (lambda x: x.T.as_strided((2, 2), (1, 2)), "contiguous"),
-    "beyond the tensor": (lambda x: x[1:].as_strided((4, 4), (4, 1)) * 1, "has not"),
+    "beyond the tensor": (lambda x: x[:2].as_strided((3, 4), (4, 1)) * 1, "has not"),
+    "before the tensor": (lambda x: x[1:].as_strided((2, 4), (4, 1), 0) * 1, "larger tensor"),
     "bins by the largest": (
         lambda x: torch.bincount((x * x).long().reshape(-1)),
         "largest element",

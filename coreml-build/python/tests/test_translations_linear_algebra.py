@@ -19,6 +19,7 @@ SQUARE, BATCH = matrices(4, 4), matrices(2, 3, 3, seed=1)
 TALL, WIDE = matrices(4, 3, seed=2), matrices(3, 4, seed=3)
 DEFINITE = SQUARE @ SQUARE.T + torch.eye(4)
 FACTORS, PIVOTS = L.lu_factor(matrices(4, 4, seed=4))
+CUBE = matrices(2, 4, 4, seed=5)
 #: Columns without anything to remove, and exchanges of all rows.
 PLAIN = torch.tensor([[0.0, 0, 3], [0, 2, 0], [1, 0, 0]])
 
@@ -92,9 +93,7 @@ CASES = {
     ),
     "nuclear norm": one("linalg_matrix_norm", lambda a: L.matrix_norm(a, "nuc"), TALL),
     "cond": one("linalg_cond", lambda a: L.cond(a, 1)),
-    "bilinear": one(
-        "_trilinear", lambda a: torch.nn.functional.bilinear(a, a + 1, matrices(2, 4, 4, seed=5))
-    ),
+    "bilinear": one("_trilinear", lambda a: torch.nn.functional.bilinear(a, a + 1, CUBE)),
     "cdist": one("cdist", lambda a: [torch.cdist(a, a + 1, p) for p in (0, 1, 2, 3, float("inf"))]),
     "cdist of many rows": one("cdist", lambda a: torch.cdist(a, a + 3), matrices(30, 4, seed=9)),
     "pdist": one("pdist", torch.pdist),

@@ -73,7 +73,9 @@ CASES = {
     "a pool undone": one("max_unpool2d", unpooled),
     "a pool of a volume undone": one(
         "max_unpool3d",
-        lambda x: F.max_unpool3d(*F.max_pool3d(x, 2, return_indices=True), 2),
+        lambda x: F.max_unpool3d(
+            *F.max_pool3d(x, 2, return_indices=True), 2, output_size=x.shape[2:]
+        ),
         VOLUME,
     ),
     "fractions": one(

@@ -23,6 +23,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,10 @@ MIL_TYPES = {
 }
 #: What coremltools makes of an infinite number in a traced graph.
 STAND_IN_FOR_INFINITY = 3.4e38
+#: What TorchScript calls the getters of complex numbers, which it has not.
+WITHOUT_GETTER = frozenset(("c", "cs"))
+#: What Python's operators are in ATen; exported graphs compute sizes with them.
+OPERATORS = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +66,8 @@ class TensorType:
     sizes: tuple[int, ...] | None
     #: Whether its elements lie in a row; `None` where that is unknown.
     contiguous: bool | None = None
+    #: Where its elements begin in the memory that it shares; `None` where that is unknown.
+    offset: int | None = None
 
 
 @dataclass(frozen=True)
@@ -282,7 +289,7 @@ def _guess(kind: str, count: int) -> Signature | None:
     """Return a signature for a node that coremltools made itself, which has no types: the first
     overload with enough arguments.
     """
-    packet = getattr(torch.ops.aten, kind, None)
+    packet = getattr(torch.ops.aten, OPERATORS.get(kind, kind), None)
     for name in packet.overloads() if packet is not None else ():
         overload = getattr(packet, name)
         if count <= len(overload._schema.arguments):
@@ -361,7 +368,65 @@ def _exported_type(value: Any) -> TensorType | None:
     )
     known = all(isinstance(size, int) for size in sizes)
     contiguous = value.is_contiguous() if known else None
-    return TensorType(value.dtype, sizes if known else None, contiguous)
+    begins = value.storage_offset() if known else None
+    offset = begins if isinstance(begins, int) else None
+    return TensorType(value.dtype, sizes if known else None, contiguous, offset)
+
+
+class _Legible:
+    """A node of TorchScript whose complex numbers can be read, too."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._node, name)
+
+    def kindOf(self, name: str) -> str:
+        """Return the name of the getter of an attribute."""
+        kind = self._node.kindOf(name)
+        return "constant" if kind in WITHOUT_GETTER else kind
+
+    def constant(self, name: str) -> Any:
+        """Return a complex number, as a tensor: coremltools takes that."""
+        return torch.tensor(self._node.output().toIValue(), dtype=torch.complex64)
+
+
+class _StandIn(float):
+    """What coremltools reads in the place of a complex number of an exported graph."""
+
+    value: complex
+
+
+def _with_stand_ins(node: Any) -> Any:
+    """Return a node of an exported graph as coremltools can read it: it knows no complex number."""
+    plain = [*node.args, *node.kwargs.values()]
+    if not any(isinstance(one, complex) for one in plain):
+        return node
+
+    def change(value: Any) -> Any:
+        if not isinstance(value, complex):
+            return value
+        stand_in = _StandIn(value.real)
+        stand_in.value = value
+        return stand_in
+
+    return SimpleNamespace(
+        target=node.target,
+        name=node.name,
+        meta=node.meta,
+        args=tuple(map(change, node.args)),
+        kwargs={name: change(value) for name, value in node.kwargs.items()},
+    )
+
+
+def _without_stand_ins(inputs: Any) -> Any:
+    """Return inputs with the complex numbers themselves."""
+    if isinstance(inputs, dict):
+        return {name: _without_stand_ins(one) for name, one in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        return type(inputs)(map(_without_stand_ins, inputs))
+    return inputs.value if isinstance(inputs, _StandIn) else inputs
 
 
 def follow() -> None:
@@ -373,13 +438,15 @@ def follow() -> None:
 
     def read_traced(cls: Any, node: Any, *arguments: Any, **named: Any) -> Any:
         """Stand in for coremltools' reading of a node of TorchScript."""
-        made = traced(cls, node, *arguments, **named)
+        made = traced(cls, _Legible(node), *arguments, **named)
         made.signature = _of_traced(node)
         return made
 
     def read_exported(cls: Any, node: Any, *arguments: Any, **named: Any) -> Any:
         """Stand in for coremltools' reading of an exported node."""
-        made = exported(cls, node, *arguments, **named)
+        made = exported(cls, _with_stand_ins(node), *arguments, **named)
+        made.inputs = _without_stand_ins(made.inputs)
+        made.kwinputs = _without_stand_ins(made.kwinputs)
         made.signature = _of_exported(node)
         return made
 

@@ -120,6 +120,12 @@ def _conj(self: Complex) -> Complex:
     return Complex(self.real, -self.imag)
 
 
+@rule("matrix_h", "mh", "adjoint")
+def _adjoint(self: Complex) -> Complex:
+    """The conjugate of the transposed matrix."""
+    return Complex(self.real.transpose(-1, -2), -self.imag.transpose(-1, -2))
+
+
 @rule("resolve_conj", "resolve_neg")
 def _resolve(self: Complex) -> Complex:
     """What is lazy in PyTorch is done here."""
@@ -138,13 +144,18 @@ def _imag(self: Complex) -> torch.Tensor:
     return self.imag
 
 
-@composite("real")
+@composite("real", why="coremltools reads the parts of its own complex values", replaces=True)
 def _real_of_real(self: torch.Tensor) -> torch.Tensor:
     """The real part of a real tensor."""
     return self
 
 
-@composite("view_as_real", "view_as_real_copy")
+@composite(
+    "view_as_real",
+    "view_as_real_copy",
+    why="coremltools reads the parts of its own complex values",
+    replaces=True,
+)
 @rule("view_as_real", "view_as_real_copy")
 def _view_as_real(self: Complex) -> torch.Tensor:
     """Both parts along a last axis."""

@@ -21,21 +21,24 @@ from coreml_driver.translations.composition import (
     as_complex_value,
     is_complex,
 )
-from coreml_driver.translations.refusals import CannotExpress
+from coreml_driver.translations.refusals import ALWAYS_REFUSED, CannotExpress
 from coreml_driver.translations.splicing import ComplexValue
 
 #: What a complex value is changed by in the same way in both parts.
 PARTWISE = frozenset(
-    "reshape view _unsafe_view view_as reshape_as permute transpose t swapaxes swapdims movedim "
-    "moveaxis squeeze unsqueeze flatten unflatten ravel expand expand_as broadcast_to "
+    "reshape view _unsafe_view view_as reshape_as permute transpose t numpy_t mt swapaxes swapdims "
+    "movedim moveaxis squeeze unsqueeze flatten unflatten ravel expand expand_as broadcast_to "
     "slice select index index_select gather take_along_dim narrow chunk split split_with_sizes "
     "tensor_split unbind cat concat concatenate stack hstack vstack dstack "
     "reflection_pad1d reflection_pad2d replication_pad1d replication_pad2d flip fliplr flipud roll "
     "rot90 repeat tile repeat_interleave sum mean cumsum neg negative clone contiguous detach "
     "alias dropout diagonal diag diag_embed tril triu unfold as_strided fft_fftshift "
     "fft_ifftshift atleast_1d atleast_2d atleast_3d trace index_add diff "
-    "scatter index_put where index_copy lift_fresh".split()
+    "scatter index_put where index_copy lift_fresh select_scatter slice_scatter diagonal_scatter "
+    "masked_scatter unsafe_chunk unsafe_split".split()
 )
+#: What makes complex tensors of real ones, always.
+MAKERS = frozenset(("complex", "polar"))
 _RULES: dict[str, Composite] = {}
 
 
@@ -65,6 +68,15 @@ def concerns(context: Any, node: Any) -> bool:
     )
 
 
+def knows(kind: str) -> bool:
+    """Return whether complex tensors have a translation for a kind of nodes.
+
+    Called by: `fallback`.
+    """
+    kind = kind.partition(".")[0].removesuffix("_")
+    return kind in _RULES or kind in PARTWISE
+
+
 def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None:
     """Translate a node of complex numbers. Parameters: `real` — translates it for real ones."""
     kind = node.kind.partition(".")[0].removesuffix("_")
@@ -72,6 +84,8 @@ def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None
         _RULES[kind](context, node)
     elif kind in PARTWISE:
         _translate_parts(context, node, real)
+    elif kind in ALWAYS_REFUSED:
+        real(context, node)  # it has a better reason
     else:
         raise CannotExpress(
             f"`{kind}` has no translation for complex numbers, which Core ML lacks",

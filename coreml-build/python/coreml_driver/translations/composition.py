@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,7 +155,11 @@ def _tensors(value: Any, dtype: torch.dtype | None) -> Any:
 
 
 def as_complex_value(value: Any) -> Any:
-    """Return a complex constant of coremltools as a pair; any other value as it is."""
+    """Return a complex number, or a complex constant of coremltools, as a pair; any other value as
+    it is.
+    """
+    if isinstance(value, complex):
+        return constant(torch.tensor(value))
     if isinstance(value, Var) and types.is_complex(value.dtype):
         return constant(torch.as_tensor(np.array(value.val)))
     return value
@@ -195,6 +199,7 @@ def compose(
         for part in ([value] if lower else _parts(value))
     ]
     results: list[Any] = []
+    sizes = _SizesOf(flat) if any(map(varies, values)) else _FixedSizes()
 
     class Body(torch.nn.Module):
         """The function with its tensors in a row, for the tracer."""
@@ -202,11 +207,12 @@ def compose(
         def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
             """Return the tensors of the function's result in a row."""
             given = _fill(bound, iter(constants), iter(tensors), pairs=lower is None)
+            if isinstance(sizes, _SizesOf):
+                sizes.tensors = tensors
             results[:] = [function(**given)]
             return tuple(_flatten(results[0]))
 
     body = lower(Body(), examples) if lower else Body()
-    sizes = nullcontext() if any(map(varies, values)) else _FixedSizes()
     with sizes:
         traced = trace(body, examples, flat)
     spliced = iter(splice(context, traced, flat))
@@ -224,6 +230,36 @@ class _FixedSizes(TorchFunctionMode):
             with untraced():
                 return function(*args, **(kwargs or {}))
         return function(*args, **(kwargs or {}))
+
+
+class _SizesOf(TorchFunctionMode):
+    """Lets those sizes of a function's arguments be numbers of Python that do not vary."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        """Parameters: `values` — what the arguments are in the MIL program."""
+        super().__init__()
+        self._values = values
+        #: The arguments of the call that is being traced.
+        self.tensors: Sequence[torch.Tensor] = ()
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        """Call a function of PyTorch."""
+        found = function(*args, **(kwargs or {}))
+        if function not in (torch.Tensor.shape.__get__, torch.Tensor.size):
+            return found
+        for tensor, value in zip(self.tensors, self._values, strict=False):
+            if tensor is args[0]:
+                sizes = shape_of(value)
+                if isinstance(found, tuple):
+                    return tuple(
+                        size if isinstance(size, int) else one
+                        for size, one in zip(sizes, found, strict=True)
+                    )
+                axis = args[1] if len(args) > 1 else kwargs["dim"]
+                return sizes[axis] if isinstance(sizes[axis], int) else found
+        return found
 
 
 def _is_constant(value: Any) -> bool:

@@ -89,8 +89,12 @@ def lu(a: torch.Tensor, pivot: bool = True) -> Lu:
         factor = below[..., :1] / top[..., :1]
         # A column of zeros has no pivot, and nothing to be removed.
         factor = torch.where(top[..., :1] == 0, below[..., :1], factor)
-        rest = below[..., 1:] - factor * top[..., 1:]
-        lower = torch.cat((a[..., k + 1 :, :k], factor, rest), -1)
+        parts = [factor]
+        if k:
+            parts.insert(0, a[..., k + 1 :, :k])
+        if k + 1 < columns:
+            parts.append(below[..., 1:] - factor * top[..., 1:])
+        lower = torch.cat(parts, -1)
         a = torch.cat((a[..., : k + 1, :], lower), -2)
     return Lu(a, torch.cat(pivots, -1), order, sign)
 

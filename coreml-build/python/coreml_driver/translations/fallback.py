@@ -21,6 +21,7 @@ from coremltools.converters.mil.mil.block import curr_block
 from torch._decomp import decomposition_table
 from torch.func import functionalize
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._pytree import tree_leaves
 
 from coreml_driver.failures import Failure
 from coreml_driver.translations import completion, complex_numbers
@@ -159,10 +160,41 @@ def _filled(x: torch.Tensor, value: Any) -> torch.Tensor:
     return torch.full(x.shape, value, dtype=x.dtype)
 
 
+def _copied(x: torch.Tensor, source: torch.Tensor, non_blocking: bool = False) -> torch.Tensor:
+    """A tensor in the shape and the element type of another one."""
+    return source.to(x.dtype).expand(x.shape)
+
+
 def _kind(operation: Any, overload: bool) -> str:
     """Return how coremltools spells an operation, with or without its overload."""
     kind = sanitize_op_kind(operation.name())
     return kind if overload else kind.partition(".")[0]
+
+
+def _of_real(decomposition: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a decomposition that leaves complex tensors alone."""
+
+    def decompose(*inputs: Any, **named: Any) -> Any:
+        if any(_is_complex(one) for one in tree_leaves((inputs, named))):
+            return NotImplemented
+        return decomposition(*inputs, **named)
+
+    return decompose
+
+
+def _is_complex(value: Any) -> bool:
+    """Return whether a value of PyTorch is complex."""
+    return isinstance(value, complex) or (isinstance(value, torch.Tensor) and value.is_complex())
+
+
+def _is_translated(node: torch.fx.Node) -> bool:
+    """Return whether a call of an exported graph has a translation."""
+    kind = _kind(node.target, True)
+    if has_translation(kind):
+        return True
+    values = [one.meta.get("val") if isinstance(one, torch.fx.Node) else one for one in node.args]
+    concerned = any(map(_is_complex, [*tree_leaves(values), *tree_leaves(node.meta.get("val"))]))
+    return concerned and complex_numbers.knows(kind)
 
 
 def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
@@ -177,10 +209,18 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         and not has_translation(_kind(operation, overloads))
         and not _is_primitive(_kind(operation, False))
     }
+    decompositions = {
+        operation: _of_real(decomposition)
+        if complex_numbers.knows(_kind(operation, False))
+        else decomposition
+        for operation, decomposition in decompositions.items()
+        if _kind(operation, False) not in complex_numbers.MAKERS
+    }
     if not overloads:
         # PyTorch cannot trace what these call.
         decompositions[torch.ops.aten.fill.Scalar] = _filled
         decompositions[torch.ops.aten.fill.Tensor] = _filled
+        decompositions[torch.ops.aten.copy.default] = _copied
     return decompositions | {
         getattr(torch.ops.prims, name).default: meaning for name, meaning in PRIMITIVES.items()
     }
@@ -199,7 +239,7 @@ def decomposed(exported: Any) -> Any:
             for node in exported.graph.nodes
             if isinstance(node.target, torch._ops.OpOverload)
             and node.target.namespace == "aten"
-            and not has_translation(_kind(node.target, True))
+            and not _is_translated(node)
         }
         known = table(True)
         composites = {

@@ -107,6 +107,9 @@ def _along(x: Any, axis: int, sign: int, columns: int | None = None) -> Complex:
     count = x.shape[axis]
     columns = count if columns is None else columns
     moved = Complex(x.real.transpose(axis, -1), x.imag.transpose(axis, -1))
+    if count <= TABLE:  # whatever the other sizes are
+        result = _product(moved, *_tables(count, columns, sign), real)
+        return Complex(result.real.transpose(axis, -1), result.imag.transpose(axis, -1))
     shape = moved.shape[:-1]
     rows = Complex(moved.real.reshape(-1, count), moved.imag.reshape(-1, count))
     result = _last(rows, sign, real, columns)

@@ -28,7 +28,7 @@ class CannotExpress(Exception):
 REFUSED = (
     (
         ("linalg_eig", "linalg_eigvals", "_linalg_eigvals"),
-        "the number of steps to the eigenvalues of a general matrix depends on its numbers",
+        "how many steps lead to the eigenvalues of a general matrix depends on its numbers",
         "Use `torch.linalg.eigvalsh` for a symmetric matrix.",
     ),
     (
@@ -67,6 +67,7 @@ REFUSED = (
         "Keep the tensor dense, or call `.to_dense()` in `__init__`.",
     ),
 )
+ALWAYS_REFUSED = frozenset(kind for kinds, *_ in REFUSED for kind in kinds)
 
 
 def _refuse(why: str, instead: str) -> Callable[[Any, Any], None]:

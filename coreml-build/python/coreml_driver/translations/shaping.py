@@ -1,6 +1,6 @@
-"""Changes of shape that coremltools refuses: to and from a single number.
+"""Changes of shape that coremltools refuses: to and from a single number; parts of an axis.
 
-Owns: `reshape` and its kin.
+Owns: `reshape` and its kin, `narrow`.
 Must not: know a capture; `Arguments` hides it.
 Flow: `translations` imports this file, so that its rows are registered.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from coremltools.converters.mil import Builder as mb
 
 from coreml_driver.translations.arguments import Arguments
@@ -43,3 +44,29 @@ def _reshape(context: Any, node: Any) -> None:
     else:
         found = mb.expand_dims(x=x, axes=list(range(len(size))), name=node.name)
     context.add(found, node.name)
+
+
+@translation(
+    "narrow",
+    "narrow_copy",
+    why="other sizes that vary are refused",
+    replaces=True,
+)
+def _narrow(context: Any, node: Any) -> None:
+    """A part of an axis; other sizes may vary."""
+    arguments = Arguments(context, node)
+    x = arguments["self"]
+    axis = arguments.axis("dim", x.rank)
+    start, length = arguments.constant("start"), arguments.constant("length")
+    if start < 0:
+        if not isinstance(x.shape[axis], (int, np.integer)):
+            raise CannotExpress(
+                "`narrow` counts from the end of an axis that varies", "Use `x[..., -n:]`."
+            )
+        start += int(x.shape[axis])
+    begin, end, mask = [0] * x.rank, [0] * x.rank, [True] * x.rank
+    begin[axis], end[axis], mask[axis] = start, start + length, False
+    part = mb.slice_by_index(
+        x=x, begin=begin, end=end, begin_mask=mask, end_mask=mask, name=node.name
+    )
+    context.add(part, node.name)

@@ -150,23 +150,22 @@ def _corrcoef(self: torch.Tensor) -> torch.Tensor:
     return found.reshape(()) if self.shape[0] == 1 else found
 
 
-def _shifted(x: torch.Tensor, axis: int, steps: int, fill: Any) -> torch.Tensor:
-    """Return a tensor moved along an axis, with `fill` at its beginning."""
-    count = x.shape[axis]
+def _shifted(x: torch.Tensor, axis: int, count: int, steps: int, fill: Any) -> torch.Tensor:
+    """Return a tensor moved along an axis of `count` elements, with `fill` at its beginning."""
     first = torch.full_like(x.narrow(axis, 0, steps), fill)
     return torch.cat((first, x.narrow(axis, 0, count - steps)), axis)
 
 
-@composite("cumprod")
+@composite("cumprod", why="two operations for each element; `dtype` is ignored", replaces=True)
 def _cumprod(self: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
     """Running products, in as many steps as the size of the axis has binary digits."""
     x = self if dtype is None else self.to(dtype)
     x = x.to(torch.int32) if x.dtype is torch.bool else x
     if not x.ndim:
         return x
-    steps = 1
-    while steps < x.shape[dim]:
-        x = x * _shifted(x, dim, steps, 1)
+    steps, count = 1, self.shape[dim]
+    while steps < count:
+        x = x * _shifted(x, dim, count, steps, 1)
         steps *= 2
     return x
 

@@ -9,15 +9,28 @@ writes those places.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
 import torch
 
-from coreml_driver.translations.arguments import Arguments
-from coreml_driver.translations.composition import Composite, composite, untraced
+from coreml_driver.translations.arguments import Arguments, TensorType
+from coreml_driver.translations.composition import Composite, composite, is_known, untraced
 from coreml_driver.translations.refusals import CannotExpress
 from coreml_driver.translations.registry import MISSING, translation
+
+#: Views that may begin later than what they are taken of.
+PARTS = frozenset(
+    "slice select narrow split split_with_sizes chunk tensor_split unbind unsafe_split "
+    "unsafe_chunk as_strided diagonal unfold listunpack getitem hsplit vsplit dsplit real "
+    "imag".split()
+)
+#: Views that begin where it does.
+ALIASES = frozenset(
+    "view reshape view_as reshape_as flatten unflatten ravel squeeze unsqueeze expand expand_as "
+    "permute transpose t alias detach contiguous movedim moveaxis swapaxes swapdims".split()
+)
 
 
 def _places_of(shape: Any, view: Any) -> torch.Tensor:
@@ -90,7 +103,26 @@ def _as_strided(context: Any, node: Any) -> None:
             "`as_strided` of a view depends on how PyTorch stores it",
             "Take it of a tensor that is contiguous: `x.contiguous().as_strided(…)`.",
         )
+    if arguments.constant("storage_offset") is not None and _begins_later(node, found):
+        raise CannotExpress(
+            "`storage_offset` counts from where a larger tensor begins",
+            "Take the view of the whole tensor.",
+        )
     Composite(_as_strided_of)(context, node)
+
+
+def _begins_later(node: Any, found: TensorType | None) -> bool:
+    """Return whether the tensor of a node may begin in the middle of another one."""
+    if node.parent is None:
+        return found is None or found.offset != 0
+    makers = {output: one for one in node.parent.nodes for output in one.outputs}
+    maker = makers.get(node.inputs[0])
+    while maker is not None:
+        kind = maker.kind.removesuffix("_")
+        if kind in PARTS:
+            return True
+        maker = makers.get(maker.inputs[0]) if kind in ALIASES else None
+    return False
 
 
 def _as_strided_of(
@@ -122,3 +154,33 @@ def _combinations(self: torch.Tensor, r: int = 2, with_replacement: bool = False
         places = torch.combinations(torch.arange(self.shape[0]), r, with_replacement)
         flat = places.reshape(-1)
     return torch.index_select(self, 0, flat).reshape(places.shape)
+
+
+@composite("tensor_split")
+def _tensor_split(
+    self: torch.Tensor,
+    sections: int | None = None,
+    dim: int = 0,
+    indices: list[int] | None = None,
+    tensor_indices_or_sections: torch.Tensor | None = None,
+) -> list[torch.Tensor]:
+    """Parts of an axis, between places or of nearly equal size."""
+    count = self.shape[dim]
+    if tensor_indices_or_sections is not None:
+        if not is_known(tensor_indices_or_sections):
+            raise CannotExpress(
+                "the sizes of the parts depend on numbers that only a run knows",
+                "Split at constant places.",
+            )
+        with untraced():
+            found = tensor_indices_or_sections.tolist()
+        sections, indices = (None, found) if isinstance(found, list) else (found, None)
+    if indices is None:
+        indices = [
+            part * (count // sections) + min(part, count % sections) for part in range(1, sections)
+        ]
+    places = [0, *(slice(one).indices(count)[1] for one in indices), count]
+    sizes = [max(end - begin, 0) for begin, end in itertools.pairwise(places)]
+    if not all(sizes):
+        raise CannotExpress("it gives an empty tensor", "Leave it out: Core ML has none.")
+    return [self.narrow(dim, begin, size) for begin, size in zip(places, sizes, strict=False)]

@@ -109,7 +109,11 @@ def _grid_sampler_3d(
     return total.reshape(batch, channels, *grid.shape[1:4])
 
 
-@composite("col2im")
+@composite(
+    "col2im",
+    why="patches that overlap, and other channels and paddings, are refused",
+    replaces=True,
+)
 def _col2im(
     self: torch.Tensor,
     output_size: list[int],
