@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from coreml_driver import imports, versions
 from coreml_driver import request as requests
-from coreml_driver import versions
 from coreml_driver.failures import Failure
 from coreml_driver.protocol import Channel
 from coreml_driver.request import Job, Request
@@ -107,8 +107,7 @@ def _misfit(requirements: Sequence[str]) -> Failure | None:
 
 def _import_libraries() -> None:
     """Import torch and coremltools and start to watch which files are read."""
-    import torch  # noqa: F401, I001 — first: without it coremltools fails with words about something else
-    import coremltools  # noqa: F401
+    imports.libraries()
 
     from coreml_driver import inputs
 
