@@ -575,7 +575,7 @@ PASSES = {
     ),
     "scales and biases that cancel": Case(
         "common::fuse_elementwise_to_batchnorm",
-        lambda x: torch.relu(x * SCALES[:, :4] - 30 * SCALES[:, :4]),
+        lambda x: torch.relu(x * SCALES[:, :4] + -30 * SCALES[:, :4]),
         [IMAGE + 30],
     ),
     "scales of channels, one bias": Case(
