@@ -45,6 +45,8 @@ PRIMITIVES = {
     "abs": torch.ops.aten.abs.default,
     "sqrt": torch.ops.aten.sqrt.default,
 }
+#: Operations whose decomposition is a primitive of torch's compiler that is the same again.
+UNDIVIDED = frozenset(("igamma", "igammac"))
 #: How often the decomposition of an exported program is decomposed again.
 DEEPEST = 4
 #: Numbers that coremltools has not for element types of exported graphs.
@@ -137,7 +139,10 @@ def has_translation(kind: str) -> bool:
 
 def is_made_of_others(kind: str) -> bool:
     """Return whether PyTorch knows a decomposition of a kind of nodes; it may fail."""
-    packet = getattr(torch.ops.aten, kind.partition(".")[0].removesuffix("_"), None)
+    name = kind.partition(".")[0].removesuffix("_")
+    if name in UNDIVIDED:
+        return False
+    packet = getattr(torch.ops.aten, name, None)
     overloads = [getattr(packet, name) for name in packet.overloads()] if packet else []
     return any(one in decomposition_table or one._can_decompose() for one in overloads)
 
@@ -203,7 +208,7 @@ def table(overloads: bool) -> dict[Any, Callable[..., Any]]:
         if complex_numbers.knows(_kind(operation, False))
         else decomposition
         for operation, decomposition in decompositions.items()
-        if _kind(operation, False) not in complex_numbers.MAKERS
+        if _kind(operation, False) not in complex_numbers.MAKERS | UNDIVIDED
     }
     if not overloads:
         # PyTorch cannot trace what these call.
