@@ -9,6 +9,7 @@ Flow: asked by `witness` (running frames), `diagnosis` (tracebacks, graph locati
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,17 @@ PLACES = (
 DRIVER = str(Path(__file__).parent)
 
 
+@functools.lru_cache(4096)
+def _is_own(file: str, folders: tuple[Path, ...]) -> bool:
+    """Return whether a file is in one of the folders, and nobody else's. Graphs name few files, and
+    each of them thousands of times.
+    """
+    path = Path(file)
+    if file.startswith(DRIVER) or FOREIGN_FOLDERS.intersection(path.parts):
+        return False
+    return any(path.is_relative_to(folder) for folder in folders)
+
+
 @dataclass(frozen=True)
 class UserCode:
     """The folders of the user's code."""
@@ -38,10 +50,7 @@ class UserCode:
 
     def owns(self, file: str) -> bool:
         """Return whether `file` is the user's own."""
-        path = Path(file)
-        if file.startswith(DRIVER) or FOREIGN_FOLDERS.intersection(path.parts):
-            return False
-        return any(path.is_relative_to(folder) for folder in self.folders)
+        return _is_own(file, tuple(self.folders))
 
     def of_frame(self, frame: FrameType | None) -> PythonLine | None:
         """Return the innermost line of the user's code on the stack that ends in `frame`."""

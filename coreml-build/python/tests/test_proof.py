@@ -203,7 +203,7 @@ def test_a_weight_that_compression_spoils_is_refused(package, monkeypatch):
     assert small.report["proof"]["main"]["compressed-weights"] > 0
     monkeypatch.setattr(ct.optimize.coreml, "linear_quantize_weights", spoiled)
     failed = package.convert(inputs=INPUTS, quantize=INT8).failed
-    assert failed["kind"] == "wrong-compression" and failed["key"] == "quantize"
+    assert failed["kind"] == "wrong-compression" and failed["key"] == "quantize", failed
 
 
 def test_a_function_that_joining_changes_is_refused(package, monkeypatch):
@@ -349,3 +349,29 @@ def test_the_budget_counts_and_does_not_measure(package):
     assert seconds[0] == seconds[1] > 0
     left = budget.Budget(executable.function, seconds[0])
     assert left.take(seconds[0]) and not left.take(1e9)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        # PyTorch's own kernel subtracts 1 from an exponential, which loses digits.
+        "F.elu(x) + F.selu(x)",
+        # Its edges are matrices that have no inverse.
+        "torch.linalg.inv(x + 3 * torch.eye(3))",
+    ],
+)
+def test_what_pytorch_does_not_know_itself_is_no_difference(package, expression):
+    inputs = {"x": {"shape": [3, 3]}}
+    outcome = package.convert(returning(expression), inputs=inputs, compute_precision="float32")
+    assert outcome.report["proof"]["main"]["proved"]
+
+
+def test_a_wrong_inverse_is_a_difference():
+    """Only where nothing is certain may anything be given."""
+    expected = torch.tensor([[1.0, 2], [3, 4]]).inverse()
+    certain = compare.Noise(expected.abs().double() * 1e-5, expected - 1e-5, expected + 1e-5)
+    uncertain = compare.Noise(expected.abs().double(), expected - 1, expected + 1)
+    other = torch.full((2, 2), float("nan"))
+    assert compare.difference(expected, other, certain, where_finite=True) is not None
+    assert compare.difference(expected, other, uncertain) is not None
+    assert compare.difference(expected, other, uncertain, where_finite=True) is None

@@ -89,6 +89,8 @@ CASES = {
             for one in (
                 z(x).T,
                 z(x)[:, 1:4],
+                z(x).mH,
+                z(x).adjoint().mT,
                 z(x).reshape(3, 4),
                 torch.cat((z(x), z(x).conj()), 1),
                 torch.stack((z(x), z(x)), 0),

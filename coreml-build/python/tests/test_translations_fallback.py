@@ -97,6 +97,7 @@ ANY_SIZE = {
     "nearest": 'F.interpolate(x, scale_factor=2, mode="nearest-exact")',
     "turned": "torch.rot90(x, 1, (2, 3))",
     "elementwise": "torch.trunc(x) + torch.hypot(x, x) + F.logsigmoid(x) + torch.special.erfcx(x)",
+    "a part": "x.narrow(-1, -2, 2) + torch.view_as_real(torch.fft.fft(x))[..., 1].narrow(3, 1, 2)",
     "another axis": "x.cumprod(-1) + torch.fft.rfft(x).abs().sum() + x.median(-1, keepdim=True)[0]",
 }
 

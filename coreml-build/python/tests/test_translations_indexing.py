@@ -115,6 +115,16 @@ CASES = {
         ),
         WEIGHTS,
     ),
+    "tensor_split at a tensor": Case(
+        "tensor_split",
+        lambda x: (
+            *x.tensor_split(torch.tensor([1, -1]), 1),
+            *x.tensor_split(torch.tensor(2)),
+            *x.tensor_split(3, -1),
+        ),
+        [X],
+        captures=("trace",),
+    ),
     "reshape to a number": one(
         "reshape", lambda x: (x[:1, :1].reshape(()) * x, x.sum().view(1, 1))
     ),
