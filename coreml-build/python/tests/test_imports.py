@@ -34,11 +34,12 @@ for one in captured:
         minimum_deployment_target=ct.target.iOS18,
         skip_model_load=True,
     )
+tools = ct.optimize.coreml
 for configuration, compress in (
-    (ct.optimize.coreml.OpLinearQuantizerConfig(), ct.optimize.coreml.linear_quantize_weights),
-    (ct.optimize.coreml.OpPalettizerConfig(mode="uniform"), ct.optimize.coreml.palettize_weights),
+    (tools.OpLinearQuantizerConfig(), tools.linear_quantize_weights),
+    (tools.OpPalettizerConfig(mode="uniform", nbits=4), tools.palettize_weights),
 ):
-    compress(converted, ct.optimize.coreml.OptimizationConfig(global_config=configuration))
+    compress(converted, tools.OptimizationConfig(global_config=configuration))
 """
 
 
