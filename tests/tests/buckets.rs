@@ -39,46 +39,7 @@ buckets.share-weights = false
 "#;
 
 /// Attention over the real positions, and their mean.
-const ENCODER: &str = r#""""A small text encoder."""
-
-import torch
-from torch import nn
-
-
-class Encoder(nn.Module):
-    def __init__(self, masked):
-        super().__init__()
-        torch.manual_seed(0)
-        self.masked = masked
-        self.tokens, self.positions = nn.Embedding(100, 64), nn.Embedding(16, 64)
-        self.query, self.key, self.value = nn.Linear(64, 64), nn.Linear(64, 64), nn.Linear(64, 64)
-
-    def forward(self, ids, mask):
-        real = mask.float()
-        x = self.tokens(ids) + self.positions(torch.arange(ids.shape[1]))
-        scores = self.query(x) @ self.key(x).transpose(1, 2) / 8
-        if self.masked:
-            scores = scores + ((1 - real) * -1e4)[:, None]
-        x = x + scores.softmax(-1) @ self.value(x)
-        return {"hidden": x, "pooled": (x * real[..., None]).sum(1) / real.sum(1, keepdim=True)}
-
-
-class Topic(Encoder):
-    def forward(self, ids, mask):
-        return super().forward(ids, mask)["pooled"][:, :3].softmax(-1)
-
-
-def encoder():
-    return Encoder(True)
-
-
-def careless():
-    return Encoder(False)
-
-
-def topic():
-    return Topic(True)
-"#;
+const ENCODER: &str = include_str!("../fixtures/buckets_encoder.py");
 
 /// The program: every length through all three models, whose code differs only in the module.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("all.toml")]

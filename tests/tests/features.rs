@@ -47,73 +47,7 @@ outputs.sign = { dtype = "int8" }
 "#;
 
 /// Their Python side.
-const NETS: &str = r#""""A network of each kind, with weights that are the same each time."""
-
-import torch
-from torch import nn
-
-
-class Decoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Embedding(16, 8)
-        self.head = nn.Linear(8, 16)
-        self.register_buffer("cache", torch.zeros(1, 4, 8))
-
-    def forward(self, token, position):
-        p = position[0]
-        self.cache[:, p : p + 1] = self.embed(token)
-        return self.head(self.cache.sum(1))
-
-
-class Text(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.embed = nn.Embedding(16, 8)
-
-    def forward(self, ids, mask):
-        return self.embed(ids) * mask.unsqueeze(-1)
-
-
-class Choice(nn.Module):
-    def forward(self, x):
-        return torch.cumsum(x, 1)
-
-
-class Photo(nn.Module):
-    def forward(self, picture):
-        return torch.sigmoid(picture) * 255, picture.mean((2, 3))
-
-
-class Small(nn.Module):
-    def forward(self, x):
-        return x.float() / 127, x + 1, torch.sign(x).to(torch.int32)
-
-
-def small():
-    return Small()
-
-
-def seeded(module):
-    torch.manual_seed(0)
-    return module()
-
-
-def decoder():
-    return seeded(Decoder)
-
-
-def text():
-    return seeded(Text)
-
-
-def choice():
-    return seeded(Choice)
-
-
-def photo():
-    return seeded(Photo)
-"#;
+const NETS: &str = include_str!("../fixtures/features_nets.py");
 
 /// The program.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("nets.toml")]

@@ -36,45 +36,7 @@ states.sum = { shape = [1, 128], dtype = "float16" }
 "#;
 
 /// The Python side: the state sums up the embeddings of the tokens so far.
-const DECODER: &str = r#""""Two ways through the same weights."""
-
-import torch
-from torch import nn
-
-
-class Decoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.embed = nn.Embedding(32, 128)
-        self.body, self.head = nn.Linear(128, 256), nn.Linear(256, 32)
-
-    def logits(self, sum):
-        return self.head(self.body(sum).relu())
-
-
-class Prefill(Decoder):
-    def forward(self, tokens):
-        return self.logits(self.embed(tokens).sum(1))
-
-
-class Step(Decoder):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("sum", torch.zeros(1, 128))
-
-    def forward(self, token):
-        self.sum[:] = self.sum + self.embed(token).sum(1)
-        return self.logits(self.sum)
-
-
-def prefill():
-    return Prefill()
-
-
-def step():
-    return Step()
-"#;
+const DECODER: &str = include_str!("../fixtures/functions_decoder.py");
 
 /// The program: eight tokens at once give what they give one after the other.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("all.toml")]

@@ -8,29 +8,7 @@ use std::process::Command;
 
 /// A network that half precision breaks, and one that it does not: in the first, squares of large
 /// numbers overflow.
-const NETS: &str = r#""""Two networks with weights that are the same each time."""
-
-import torch
-from torch import nn
-
-
-class Net(nn.Module):
-    def __init__(self, factor):
-        super().__init__()
-        self.first = nn.Linear(16, 256)
-        self.last = nn.Linear(256, 4)
-        self.factor = factor
-
-    def forward(self, x):
-        x = torch.relu(self.first(x)) * self.factor
-        x = x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)
-        return self.last(x)
-
-
-def net(factor):
-    torch.manual_seed(0)
-    return Net(factor)
-"#;
+const NETS: &str = include_str!("../fixtures/ladder_nets.py");
 
 /// The manifest of both.
 const MANIFEST: &str = r#"[defaults]

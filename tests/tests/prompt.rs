@@ -25,68 +25,7 @@ outputs.logits = { dtype = "float32" }
 "#;
 
 /// Both networks, of the same weights.
-const DECODER: &str = r#""""A decoder of two layers: the whole prompt, then one token after it."""
-
-import torch
-from torch import nn
-
-LAYERS, HEADS, LENGTH, WIDTH = 2, 2, 12, 8
-
-
-class Decoder(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.embed = nn.Embedding(32, HEADS * WIDTH)
-        size = HEADS * WIDTH
-        self.projections = nn.ModuleList(nn.Linear(size, 3 * size) for _ in range(LAYERS))
-        self.head = nn.Linear(HEADS * WIDTH, 32)
-
-    def parts(self, projection, x):
-        return projection(x).reshape(1, x.shape[1], 3, HEADS, WIDTH).permute(2, 0, 3, 1, 4)
-
-    def attend(self, x, q, keys, values, seen):
-        scores = q @ keys.transpose(-1, -2) - 1e4 * (1 - seen)
-        heard = (scores.softmax(-1) @ values).permute(0, 2, 1, 3)
-        return x + heard.reshape(1, x.shape[1], HEADS * WIDTH)
-
-
-class Prompt(Decoder):
-    def forward(self, tokens):
-        x, keys, values = self.embed(tokens), [], []
-        seen = torch.tril(torch.ones(tokens.shape[1], tokens.shape[1]))
-        for projection in self.projections:
-            q, k, v = self.parts(projection, x)
-            keys.append(k)
-            values.append(v)
-            x = self.attend(x, q, k, v, seen)
-        return {"keys": torch.stack(keys), "values": torch.stack(values), "logits": self.head(x)}
-
-
-class Step(Decoder):
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("keys", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
-        self.register_buffer("values", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
-
-    def forward(self, token, position):
-        p, x = position[0], self.embed(token)
-        seen = (torch.arange(LENGTH) <= position).to(x.dtype)
-        for layer, projection in enumerate(self.projections):
-            q, k, v = self.parts(projection, x)
-            self.keys[layer, :, :, p : p + 1] = k
-            self.values[layer, :, :, p : p + 1] = v
-            x = self.attend(x, q, self.keys[layer], self.values[layer], seen)
-        return self.head(x)[:, 0]
-
-
-def prompt():
-    return Prompt()
-
-
-def step():
-    return Step()
-"#;
+const DECODER: &str = include_str!("../fixtures/prompt_decoder.py");
 
 /// The program: each length of prompt, at once and token by token, with three more tokens after it.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("decoder.toml")]

@@ -62,78 +62,10 @@ source = { package = "models/Ready.mlpackage" }
 "#;
 
 /// The Python side of most; `save` writes the graphs.
-const NETS: &str = r#""""Networks with weights large enough to be compressed."""
-
-import torch
-from torch import nn
-
-
-class Wide(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.first, self.second = nn.Linear(64, 128), nn.Linear(128, 64)
-
-    def forward(self, x):
-        return self.second(self.first(x).relu())
-
-
-class Fixes(nn.Module):
-    """What coremltools lacks and the driver adds."""
-
-    def forward(self, x):
-        y = torch.addcmul(x, x, x + 1, value=3) + torch.addcdiv(x, x, x.abs() + 2)
-        y = y + torch.lerp(x, x * 2, 0.25)
-        y = y * x.new_ones(2, 3, 4) + torch.lerp(x, -x, x)
-        return y, x.swapaxes(0, -1) * 2, x.movedim((0, 1), (2, 0)) * 2, x.moveaxis(-1, 0) * 3
-
-
-class Encoder(nn.Module):
-    """Attends to what came before."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=True)
-
-    def forward(self, x):
-        return self.layer(x, src_mask=torch.full((x.shape[1], x.shape[1]), float("-inf")).triu(1))
-
-
-def encoder():
-    return Encoder()
-
-
-def wide():
-    return Wide()
-
-
-def fixes():
-    return Fixes()
-
-
-def save(folder):
-    module, x = Wide().eval(), torch.ones(4, 64)
-    torch.jit.script(module).save(f"{folder}/net.pt")
-    size = torch.export.Dim("n", min=2, max=8)
-    exported = torch.export.export(module, (x,), dynamic_shapes=({0: size},))
-    torch.export.save(exported, f"{folder}/net.pt2")
-"#;
+const NETS: &str = include_str!("../fixtures/sources_nets.py");
 
 /// A MIL program.
-const PROGRAM: &str = r#""""Written with coremltools' builder."""
-
-import coremltools as ct
-from coremltools.converters.mil import Builder as mb
-
-
-def prog():
-    @mb.program(input_specs=[mb.TensorSpec(shape=(2,))], opset_version=ct.target.iOS17)
-    def double(x):
-        return mb.mul(x=x, y=2.0, name="y")
-
-    return double
-"#;
+const PROGRAM: &str = include_str!("../fixtures/sources_program.py");
 
 /// The program.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("all.toml")]

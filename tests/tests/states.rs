@@ -33,42 +33,7 @@ states.mode = "io"
 "#;
 
 /// The Python side: attention over what came before.
-const DECODER: &str = r#""""A decoder of two layers that remembers keys and values."""
-
-import torch
-from torch import nn
-
-LAYERS, HEADS, LENGTH, WIDTH = 2, 2, 8, 8
-
-
-class Step(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.embed = nn.Embedding(32, HEADS * WIDTH)
-        size = HEADS * WIDTH
-        self.projections = nn.ModuleList(nn.Linear(size, 3 * size) for _ in range(LAYERS))
-        self.head = nn.Linear(HEADS * WIDTH, 32)
-        self.register_buffer("keys", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
-        self.register_buffer("values", torch.zeros(LAYERS, 1, HEADS, LENGTH, WIDTH))
-
-    def forward(self, token, position):
-        p = position[0]
-        x = self.embed(token)
-        seen = (torch.arange(LENGTH) <= position).to(x.dtype)
-        for layer, projection in enumerate(self.projections):
-            q, k, v = projection(x).reshape(1, 1, 3, HEADS, WIDTH).permute(2, 0, 3, 1, 4)
-            self.keys[layer, :, :, p : p + 1] = k
-            self.values[layer, :, :, p : p + 1] = v
-            scores = q @ self.keys[layer].transpose(-1, -2) - 1e4 * (1 - seen)
-            heard = (scores.softmax(-1) @ self.values[layer]).permute(0, 2, 1, 3)
-            x = x + heard.reshape(1, 1, HEADS * WIDTH)
-        return self.head(x)[:, 0]
-
-
-def step():
-    return Step()
-"#;
+const DECODER: &str = include_str!("../fixtures/states_decoder.py");
 
 /// The program: one macro for all of them, because their code is the same.
 const MAIN: &str = r#"#[coreml_rt::coreml_model("decoder.toml")]

@@ -10,12 +10,7 @@ use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A network in two files, with a helper that is imported.
-const NET: &str = "import torch\nfrom parts import scale\n\n\nclass Net(torch.nn.Module):\n    def \
-     __init__(self, width):\n        \
-    super().__init__()\n        self.linear = torch.nn.Linear(3, width)\n\n    def forward(self, \
-    x):\n        \
-    return torch.relu(self.linear(x)) * scale\n\n\ndef \
-    net(width=4):\n    torch.manual_seed(0)\n    return Net(width)\n";
+const NET: &str = include_str!("../fixtures/net.py");
 
 /// A manifest for it.
 const MANIFEST: &str = "[models.narrow]\nsource = { file = \"python/net.py\", entry = \"net\" }\n\
