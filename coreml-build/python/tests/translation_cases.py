@@ -349,6 +349,17 @@ REFUSED = {
 
 #: Found beside them.
 OTHERS = {
+    "a part that holds nothing": Case(
+        "slice",
+        lambda x: torch.cat([x, x[..., 1:], x[:, :-1], x[:, 5:], x.narrow(1, 1, 0)], -1),
+        [table(2, 1)],
+    ),
+    "parts of an axis": Case(
+        "slice",
+        lambda x: torch.cat([x[:, 1:], x[:, -2:], x[:, ::2], x[:, 1:-1:3], x[:, -9:9]], -1),
+        [table(2, 6)],
+        None,
+    ),
     "logarithm of 0": Case(
         "log", lambda x: torch.exp(torch.log(x)) + torch.log(x + 0), [whole(0, 1).float()]
     ),

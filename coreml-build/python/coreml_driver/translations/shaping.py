@@ -1,6 +1,6 @@
 """Changes of shape that coremltools refuses: to and from a single number; parts of an axis.
 
-Owns: `reshape` and its kin, `narrow`.
+Owns: `reshape` and its kin, `narrow`, `slice`.
 Must not: know a capture; `Arguments` hides it.
 Flow: `translations` imports this file, so that its rows are registered.
 """
@@ -69,4 +69,33 @@ def _narrow(context: Any, node: Any) -> None:
     part = mb.slice_by_index(
         x=x, begin=begin, end=end, begin_mask=mask, end_mask=mask, name=node.name
     )
+    context.add(part, node.name)
+
+
+@translation(
+    "slice",
+    "_slice",
+    "slice_copy",
+    why="a part that holds nothing, `x[..., 1:]` of one column, becomes the last column",
+    replaces=True,
+)
+def _slice(context: Any, node: Any) -> None:
+    """Every so many elements of an axis."""
+    arguments = Arguments(context, node)
+    x = arguments["self"]
+    axis = arguments.axis("dim", x.rank)
+    size = x.shape[axis]
+    bounds = [name for name in ("start", "end") if name in arguments]
+    if not isinstance(size, (int, np.integer)) or not all(map(arguments.known, bounds)):
+        ORIGINAL["slice"](context, node)
+        return
+    step = arguments.constant("step") or 1
+    chosen = range(int(size))[arguments.constant("start") : arguments.constant("end") : step]
+    if chosen:
+        ORIGINAL["slice"](context, node)
+        return
+    # The only form of an empty part that coremltools keeps empty.
+    mask = [one != axis for one in range(x.rank)]
+    nothing = [0] * x.rank
+    part = mb.slice_by_index(x=x, begin=nothing, end=nothing, end_mask=mask, name=node.name)
     context.add(part, node.name)
