@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::output::embed::Target;
 use crate::python::PythonOptions;
 use crate::remote::Remote;
+use coreml_spec::built_variable;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -236,6 +237,10 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
                 .flat_map(|text| text.lines())
                 .map(|line| format!("cargo::warning={line}")),
         );
+        if let Some(value) = &build.built_value {
+            let variable = built_variable(&build.manifest);
+            lines.push(format!("cargo::rustc-env={variable}={value}"));
+        }
         if let Some(library) = &build.library {
             lines.push(format!("cargo::rustc-link-search=native={}", library.folder.display()));
             lines.push(format!("cargo::rustc-link-lib=static={}", library.name));
@@ -243,7 +248,7 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
         if let Err(errors) = &build.outcome {
             lines.push(format!("cargo::rerun-if-changed={}", build.folder.join(NEVER).display()));
             // Without an index there is nothing that the macro could show.
-            let strict = strict || !build.has_index;
+            let strict = strict || build.built_value.is_none();
             lines.extend(errors.iter().flat_map(|error| error_lines(error, strict)));
         }
     }

@@ -11,7 +11,8 @@
 //! the command line asks for besides.
 //! Must not: write Rust code, start Python on a cache hit, write into the source tree, panic.
 //! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines
-//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
+//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`, if the
+//! variables of this run say that it is the run's.
 
 mod build;
 mod cache;
@@ -68,6 +69,7 @@ pub fn compile_all<M: AsRef<str>>(manifests: impl IntoIterator<Item = M>) {
         Ok(environment) => environment,
         Err(error) => return cargo::print(&cargo::error_lines(&error, true)),
     };
+    output::leftovers::keep(&environment.options.out_dir, &names);
     let context = Context::new(environment.options);
     let builds = if environment.errors.is_empty() {
         context.build(&names)

@@ -18,8 +18,9 @@ pub struct Build {
     pub folder: PathBuf,
     /// Its models, or everything that went wrong.
     pub outcome: Result<Vec<BuiltModel>, Vec<Error>>,
-    /// Whether the folder has an index; without one, the macro cannot show the errors.
-    pub has_index: bool,
+    /// What tells the macro that the index in the folder is this build's; without an index, the
+    /// macro cannot show the errors.
+    pub(crate) built_value: Option<String>,
     /// The files that it was made from; another content means another build.
     pub watched: Vec<PathBuf>,
     /// Warnings that do not fail the build.
