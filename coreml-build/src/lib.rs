@@ -67,7 +67,7 @@ pub fn compile_all<M: AsRef<str>>(manifests: impl IntoIterator<Item = M>) {
     let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
     let environment = match cargo::Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
-        Err(error) => return cargo::print(&cargo::error_lines(&error, true)),
+        Err(error) => return cargo::print(&cargo::error_lines(&error)),
     };
     output::leftovers::keep(&environment.options.out_dir, &names);
     let context = Context::new(environment.options);
