@@ -4,10 +4,10 @@
 //! Flow: `main.rs` → here → `coreml_build::Context::lock`.
 
 use crate::failure::Failure;
-use crate::selection;
+use crate::selection::{self, Scope};
 use crate::table::printable_lines;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What stands before each hash of a Python package.
 const HASH: &str = " --hash=";
@@ -15,8 +15,9 @@ const HASH: &str = " --hash=";
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; by default all manifests of the current package
-    manifests: Vec<PathBuf>,
+    /// The manifests.
+    #[command(flatten)]
+    scope: Scope,
     /// Write nothing; fail if a lock is out of date, and show the difference
     #[arg(long)]
     check: bool,
@@ -27,7 +28,7 @@ pub(crate) struct Arguments {
 /// Errors: a model that cannot be converted, or with `--check` a lock that is out of date.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut wrong = Vec::new();
-    for (context, manifests) in selection::contexts(&arguments.manifests)? {
+    for (context, manifests) in selection::contexts(&arguments.scope)? {
         let mut names: Vec<_> = manifests.iter().map(String::as_str).collect();
         if arguments.check {
             // Nothing is converted only to be told that it is not there.

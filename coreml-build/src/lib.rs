@@ -31,7 +31,7 @@ mod python;
 mod remote;
 mod status;
 
-pub use build::{Build, BuiltModel, Context, Options, Policy, Selection};
+pub use build::{Build, BuiltModel, Context, Options, Policy, Selection, Stored};
 pub use cache::{Collected, Damage, Listed};
 pub use command::doctor;
 pub use command::lock::Locking;

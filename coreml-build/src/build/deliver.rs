@@ -9,7 +9,7 @@ use super::index;
 use super::job::{Failure, Found};
 use super::locked;
 use super::manifests::{Asked, LockedManifest};
-use super::outcome::{Build, BuiltModel};
+use super::outcome::{Build, BuiltModel, Stored};
 use super::skip;
 use crate::error::{Error, ErrorKind, render};
 use crate::lock;
@@ -201,6 +201,11 @@ fn built(delivered: &Delivered<'_>) -> BuiltModel {
         digest: entry.digest().to_owned(),
         package: delivered.package.clone(),
         log: entry.log(),
+        stored: Some(Stored {
+            package: entry.package(),
+            samples: entry.samples().into_iter().map(|sample| sample.source).collect(),
+            report: entry.report().map(|report| report.source),
+        }),
     }
 }
 

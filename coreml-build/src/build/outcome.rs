@@ -49,6 +49,21 @@ pub struct BuiltModel {
     /// from a remote cache.
     #[serde(skip)]
     pub log: PathBuf,
+    /// Where its files lie in the cache, which never change; missing for a build from the lock.
+    #[serde(skip)]
+    pub stored: Option<Stored>,
+}
+
+/// The files of a model in the cache.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Its package.
+    pub package: PathBuf,
+    /// Its samples, in order.
+    pub samples: Vec<PathBuf>,
+    /// Its report.
+    pub report: Option<PathBuf>,
 }
 
 impl BuiltModel {

@@ -50,6 +50,7 @@ pub(super) fn deliver(
             digest: locked.digest.clone(),
             package: build.folder.join(&package),
             log: PathBuf::new(),
+            stored: None,
         });
         absent.push((package.clone(), reason(&model.name)));
         let interface = locked.interface.clone();
