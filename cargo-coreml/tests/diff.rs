@@ -142,7 +142,7 @@ fn a_constant_in_place_is_seen() {
         .unwrap();
     std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
     let output = diff(&package("exported"), folder.path());
-    assert!(output.contains("const → const, other arguments or results\n"), "{output}");
+    assert!(output.contains(": float16 0.5 → float16 0.25\n"), "{output}");
 }
 
 /// Runs git in a folder, as a fixed author.
