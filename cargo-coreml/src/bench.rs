@@ -4,7 +4,7 @@
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::measure`].
 
 use crate::failure::Failure;
-use crate::models;
+use crate::models::Choice;
 use crate::parts::Part;
 use crate::table::{self, Align, printable};
 use crate::verify::positive;
@@ -25,6 +25,7 @@ something. Without samples, the inputs are generated in their default sizes.
 Examples:
   cargo coreml bench Whisper.mlpackage
   cargo coreml bench whisper.toml --seconds 10
+  cargo coreml bench whisper.toml --model encoder
   cargo coreml bench Whisper.mlpackage --samples steps.safetensors --function decoder
   cargo coreml bench Whisper.mlpackage --engine onnxruntime --threads 1 --json
 
@@ -40,10 +41,9 @@ const FEWEST: usize = 10;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
-    /// cache
-    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
-    model: PathBuf,
+    /// The models.
+    #[command(flatten)]
+    choice: Choice,
     /// Inputs: a safetensors file as for `cargo coreml verify`; default for a manifest's models:
     /// the samples of their conversion
     #[arg(long, value_name = "FILE.safetensors")]
@@ -96,7 +96,7 @@ struct Figures {
 ///
 /// Errors: a model cannot be loaded or run, or a sample does not fit it.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let found = models::find(&arguments.model)?;
+    let found = arguments.choice.all()?;
     let given = arguments.samples.as_deref().map(Sample::read).transpose()?;
     let time = Duration::try_from_secs_f64(arguments.seconds)?;
     let mut all = Vec::new();

@@ -6,14 +6,14 @@
 //! `bars.rs` observes. The converted models stay in the cache, where `cargo build` finds them.
 
 use crate::bars::Bars;
+use crate::cache;
 use crate::failure::Failure;
+use crate::selection::{self, Scope};
 use crate::table::{self, Align, bytes};
-use crate::{cache, selection};
 use coreml_build::{Build, BuiltModel, Context, Whereabouts};
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 
 /// What `--help` prints after the options.
 const EXAMPLES: &str = "\
@@ -23,6 +23,8 @@ COREML_CACHE_DIR, COREML_PYTHON and COREML_REMOTE work as in `cargo build`.
 Examples:
   cargo coreml build
   cargo coreml build whisper.toml --jobs 1
+  cargo coreml build -p speech
+  cargo coreml build --workspace
   cargo coreml build --dry-run
   cargo coreml build --json | jq '.[].models[] | select(.cached | not) | .name'
 
@@ -38,8 +40,9 @@ const DIGITS: usize = 16;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Manifests; by default all manifests of the current package
-    manifests: Vec<PathBuf>,
+    /// The manifests.
+    #[command(flatten)]
+    scope: Scope,
     /// Number of models to convert at the same time; by default as many as processors and memory
     /// allow
     #[arg(long, short, value_name = "COUNT")]
@@ -85,14 +88,14 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if arguments.dry_run {
         let places = [Whereabouts::Local, Whereabouts::Nowhere];
         return cache::report(
-            cache::each(&arguments.manifests, |context, names| Ok(context.look(names)))?,
+            cache::each(&arguments.scope, |context, names| Ok(context.look(names)))?,
             &places,
             output,
         );
     }
     // Each package's products live until they were looked at.
     let (mut builds, mut folders) = (Vec::new(), Vec::new());
-    for (mut options, packages) in selection::builds(&arguments.manifests)? {
+    for (mut options, packages) in selection::builds(&arguments.scope)? {
         let (bars, folder) = (Bars::new(), tempfile::tempdir()?);
         options.out_dir = folder.path().to_owned();
         options.status = false;

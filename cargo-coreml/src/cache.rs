@@ -4,11 +4,10 @@
 //! Flow: `main.rs` → here → `coreml_build::Context`.
 
 use crate::failure::Failure;
-use crate::selection;
+use crate::selection::{self, Scope};
 use crate::table::{self, Align, bytes};
 use coreml_build::{Context, Limits, Moves, Whereabouts};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// The arguments.
@@ -29,9 +28,9 @@ enum Command {
     /// Remove models that were unused for long, and leftovers of killed builds
     Gc(Gc),
     /// Upload the models of manifests to the remote cache
-    Push(Manifests),
+    Push(Scope),
     /// Download the models of manifests from the remote cache
-    Pull(Manifests),
+    Pull(Scope),
 }
 
 /// The arguments of `gc`.
@@ -45,13 +44,6 @@ struct Gc {
     /// file]
     #[arg(long, value_name = "GB")]
     max_size: Option<u64>,
-}
-
-/// The arguments of `push` and `pull`.
-#[derive(clap::Args)]
-struct Manifests {
-    /// Manifests; by default all manifests of the current package
-    manifests: Vec<PathBuf>,
 }
 
 /// Hexadecimal digits of a fingerprint that are shown.
@@ -68,12 +60,12 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         Command::Ls => ls(&here()?, output),
         Command::Verify => verify(&here()?, output),
         Command::Gc(gc) => collect(gc, output),
-        Command::Push(manifests) => {
-            let moves = each(&manifests.manifests, |context, names| Ok(context.push(names)?))?;
+        Command::Push(scope) => {
+            let moves = each(scope, |context, names| Ok(context.push(names)?))?;
             report(moves, &[Whereabouts::Shared], output)
         }
-        Command::Pull(manifests) => {
-            let moves = each(&manifests.manifests, |context, names| Ok(context.pull(names)?))?;
+        Command::Pull(scope) => {
+            let moves = each(scope, |context, names| Ok(context.pull(names)?))?;
             report(moves, &[Whereabouts::Local, Whereabouts::Fetched], output)
         }
     }
@@ -153,11 +145,11 @@ fn collect(gc: &Gc, output: &mut impl Write) -> Result<(), Failure> {
 
 /// Does something with the manifests of each package.
 pub(crate) fn each(
-    paths: &[PathBuf],
+    scope: &Scope,
     act: impl Fn(&Context, &[&str]) -> Result<Moves, Failure>,
 ) -> Result<Moves, Failure> {
     let mut all = Moves::default();
-    for (context, manifests) in selection::contexts(paths)? {
+    for (context, manifests) in selection::contexts(scope)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
         let mut moves = act(&context, &names)?;
         all.models.append(&mut moves.models);

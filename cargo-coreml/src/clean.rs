@@ -5,10 +5,9 @@
 //! Flow: `main.rs` → here → `coreml_build::Context::forget`.
 
 use crate::failure::Failure;
-use crate::selection;
+use crate::selection::{self, Scope};
 use crate::table::bytes;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 /// What `--help` prints after the options.
 const EXAMPLES: &str = "\
@@ -29,8 +28,9 @@ Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Manifests; by default all manifests of the current package
-    manifests: Vec<PathBuf>,
+    /// The manifests.
+    #[command(flatten)]
+    scope: Scope,
 }
 
 /// Removes models.
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let mut errors = Vec::new();
     let (mut entries, mut removed) = (0, 0);
-    for (context, manifests) in selection::contexts(&arguments.manifests)? {
+    for (context, manifests) in selection::contexts(&arguments.scope)? {
         let names: Vec<_> = manifests.iter().map(String::as_str).collect();
         let (collected, mut moves) = context.forget(&names, || {
             // Nothing can be done when standard error is closed.

@@ -1,9 +1,11 @@
 //! `cargo coreml export`: a model package as an ONNX file.
 //!
 //! Owns: the text and the JSON form of the answer. Must not: translate; `coreml-portable` does.
-//! Flow: `main.rs` → [`run`] → [`coreml_portable::to_onnx`] → [`coreml_portable::Onnx::write`].
+//! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_portable::to_onnx`] →
+//! [`coreml_portable::Onnx::write`].
 
 use crate::failure::Failure;
+use crate::models::Choice;
 use crate::table::{self, Align};
 use coreml_portable::to_onnx;
 use coreml_spec::Package;
@@ -20,6 +22,7 @@ precision. Weights of more than 1 GiB go into a second file, MODEL.onnx.data.
 Examples:
   cargo coreml export Whisper.mlpackage whisper.onnx
   cargo coreml export Whisper.mlpackage decoder.onnx --function decoder
+  cargo coreml export whisper.toml encoder.onnx --model encoder
   cargo coreml export Whisper.mlpackage whisper.onnx --json | jq .opset
 
 Exit codes:
@@ -31,9 +34,9 @@ Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The model package: a folder NAME.mlpackage
-    #[arg(value_name = "MODEL.mlpackage")]
-    package: PathBuf,
+    /// The model.
+    #[command(flatten)]
+    choice: Choice,
     /// The file to write; an existing file is replaced when the new one is complete
     #[arg(value_name = "MODEL.onnx")]
     file: PathBuf,
@@ -48,7 +51,7 @@ pub(crate) struct Arguments {
 /// The JSON form.
 #[derive(Serialize)]
 struct Report {
-    /// The package as the user named it.
+    /// The package or the manifest as the user named it.
     path: PathBuf,
     /// Version of ONNX's operator set.
     opset: i64,
@@ -71,14 +74,17 @@ struct WrittenFile {
 
 /// Exports a package.
 ///
-/// Errors: the package cannot be read, ONNX cannot express it, or a file cannot be written.
+/// Errors: there are several models, the package cannot be read, ONNX cannot express it, or a file
+/// cannot be written.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let onnx = to_onnx(&Package::open(&arguments.package)?, arguments.function.as_deref())?;
+    let found = arguments.choice.one()?;
+    let model = found.models.first().ok_or("there is no model")?;
+    let onnx = to_onnx(&Package::open(&model.package)?, arguments.function.as_deref())?;
     let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
     let (opset, inputs, outputs) = (onnx.opset(), owned(onnx.inputs()), owned(onnx.outputs()));
     let written = onnx.write(&arguments.file)?;
     let files = written.into_iter().map(|(path, bytes)| WrittenFile { path, bytes }).collect();
-    let report = Report { path: arguments.package.clone(), opset, files, inputs, outputs };
+    let report = Report { path: model.source.clone(), opset, files, inputs, outputs };
     if arguments.json {
         serde_json::to_writer_pretty(&mut *output, &report).map_err(std::io::Error::from)?;
         writeln!(output)?;

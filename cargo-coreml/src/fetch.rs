@@ -5,14 +5,15 @@
 
 use crate::cache;
 use crate::failure::Failure;
+use crate::selection::Scope;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// The arguments.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Manifests; by default all manifests of the current package
-    manifests: Vec<PathBuf>,
+    /// The manifests.
+    #[command(flatten)]
+    scope: Scope,
 }
 
 /// Brings models from the remote cache, and makes the Python environment for those that no cache
@@ -21,7 +22,7 @@ pub(crate) struct Arguments {
 /// Errors: the environment cannot be made.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     cache::report(
-        cache::each(&arguments.manifests, |context, names| Ok(context.prefetch(names)))?,
+        cache::each(&arguments.scope, |context, names| Ok(context.prefetch(names)))?,
         &[],
         output,
     )

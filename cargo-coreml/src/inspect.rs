@@ -2,9 +2,11 @@
 //!
 //! Owns: the text and the JSON form of the answer. Must not: read packages itself; `coreml-spec`
 //! does.
-//! Flow: `main.rs` → [`run`] → [`Package::interface`], [`Package::summary`] → `table.rs`.
+//! Flow: `main.rs` → [`run`] → `models.rs` → [`Package::interface`], [`Package::summary`] →
+//! `table.rs`.
 
 use crate::failure::Failure;
+use crate::models::{Choice, ModelPackage};
 use crate::table::{self, Align};
 use coreml_spec::{
     Buckets, DataType, Function, Interface, Labels, Package, Summary, Symbol, Weights,
@@ -21,12 +23,13 @@ Examples:
   cargo coreml inspect Whisper.mlpackage
   cargo coreml inspect Whisper.mlpackage --function decoder
   cargo coreml inspect Whisper.mlpackage --all
+  cargo coreml inspect whisper.toml --model encoder
   cargo coreml inspect Whisper.mlpackage --json |
     jq '.layers[] | select(.data_type == \"float32\") | .name'
 
 Exit codes:
   0  done
-  1  the package cannot be read, or has no such function
+  1  the package cannot be read, or has no such function; a model of the manifest is not converted
   2  the arguments are wrong";
 
 /// Most tensors of weight files that the text shows; --all shows them all.
@@ -39,10 +42,11 @@ const LABELS_SHOWN: usize = 8;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The model package: a folder NAME.mlpackage
-    #[arg(value_name = "MODEL.mlpackage")]
-    package: PathBuf,
-    /// Print everything as JSON: {"path", "interface", "summary", "layers"}
+    /// The models.
+    #[command(flatten)]
+    choice: Choice,
+    /// Print everything as JSON: {"path", "interface", "summary", "layers"}; for a manifest a list
+    /// of these, with "model"
     #[arg(long)]
     json: bool,
     /// Show only this function of a multifunction package
@@ -56,8 +60,11 @@ pub(crate) struct Arguments {
 /// The JSON form.
 #[derive(Serialize)]
 struct Report {
-    /// The package as the user named it.
+    /// The package or the manifest as the user named it.
     path: PathBuf,
+    /// The manifest's name for the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
     /// What goes in and out.
     interface: Interface,
     /// What it is made of.
@@ -104,41 +111,62 @@ fn layers(package: &Package, function: Option<&str>) -> Result<Vec<Layer>, Failu
     Ok(layers)
 }
 
-/// Shows a package.
+/// Shows packages.
 ///
-/// Errors: the package cannot be read, or has no such function.
+/// Errors: a package cannot be read, or has no such function.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let package = Package::open(&arguments.package)?;
+    let found = arguments.choice.all()?;
+    let reports = found.models.iter().map(|model| report(model, arguments.function.as_deref()));
+    let reports = reports.collect::<Result<Vec<_>, _>>()?;
+    if arguments.json {
+        match &reports[..] {
+            [report] if !arguments.choice.is_manifest() => {
+                serde_json::to_writer_pretty(&mut *output, report)
+            }
+            _ => serde_json::to_writer_pretty(&mut *output, &reports),
+        }
+        .map_err(std::io::Error::from)?;
+        writeln!(output)?;
+        return Ok(());
+    }
+    for (number, (model, report)) in found.models.iter().zip(&reports).enumerate() {
+        if number > 0 {
+            writeln!(output)?;
+        }
+        writeln!(output, "{}", table::printable(&model.title))?;
+        text(report, arguments.all, output)?;
+    }
+    Ok(())
+}
+
+/// Reads a package.
+///
+/// Parameters: `function` — show this one alone.
+fn report(model: &ModelPackage, function: Option<&str>) -> Result<Report, Failure> {
+    let package = Package::open(&model.package)?;
     let (mut interface, mut summary) = (package.interface()?, package.summary()?);
-    if let Some(name) = &arguments.function {
+    if let Some(name) = function {
         let names: Vec<&str> =
             interface.functions.iter().map(|function| function.name.as_str()).collect();
         let unknown = || {
-            let (path, names) = (arguments.package.display(), names.join(", "));
-            format!("{path}: there is no function {name:?}; give --function one of: {names}")
+            let (title, names) = (&model.title, names.join(", "));
+            format!("{title}: there is no function {name:?}; give --function one of: {names}")
         };
         summary = summary.of_function(name).ok_or_else(unknown)?;
         interface.functions.retain(|function| function.name == *name);
     }
-    let layers = layers(&package, arguments.function.as_deref())?;
-    let report = Report { path: arguments.package.clone(), interface, summary, layers };
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut *output, &report).map_err(std::io::Error::from)?;
-        writeln!(output)?;
-        return Ok(());
-    }
-    text(&report, arguments.all, output)?;
-    Ok(())
+    let layers = layers(&package, function)?;
+    let name = model.indexed.as_ref().map(|indexed| indexed.name.clone());
+    Ok(Report { path: model.source.clone(), model: name, interface, summary, layers })
 }
 
 /// Writes the text form.
 fn text(report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<()> {
-    let Report { path, interface, summary, layers } = report;
+    let Report { interface, summary, layers, .. } = report;
     let version = summary.specification_version;
     let target =
         deployment_target(version).map(|target| format!(" ({target})")).unwrap_or_default();
     let size: u64 = summary.files.iter().map(|(_, size)| size).sum();
-    writeln!(output, "{}", table::printable(&path.display().to_string()))?;
     let specification = format!("version {version}{target}");
     let size = table::bytes(size);
     let buckets = interface.buckets.as_ref().map_or_else(String::new, Buckets::to_string);

@@ -23,6 +23,7 @@ shows whether Core ML places it there. The padding is an upper bound.
 Examples:
   cargo coreml lint Whisper.mlpackage
   cargo coreml lint whisper.toml --deny warn --allow ANE030,ANE070
+  cargo coreml lint whisper.toml --model encoder
   cargo coreml lint Whisper.mlpackage --json | jq '.[].findings[] | select(.rule == \"ANE002\")'
   cargo coreml lint whisper.toml --sarif > lint.sarif
   cargo coreml lint --rules
@@ -43,6 +44,9 @@ pub(crate) struct Arguments {
     /// cache
     #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml", required_unless_present = "rules")]
     model: Option<PathBuf>,
+    /// One model of the manifest, if it has several
+    #[arg(id = "name", long = "model", value_name = "NAME", conflicts_with = "rules")]
+    name: Option<String>,
     /// Fail on findings of this severity or a higher one
     #[arg(long, value_name = "SEVERITY")]
     deny: Option<Denied>,
@@ -99,7 +103,7 @@ fn identifiers() -> Vec<&'static str> {
 /// Errors: a package cannot be read; `--deny` forbids a finding, after everything was printed.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     let Some(path) = &arguments.model else { return rules(arguments.json, output) };
-    let found = models::find(path)?;
+    let found = models::named(path, arguments.name.as_deref())?;
     let mut checked: Vec<(&ModelPackage, Report)> = Vec::new();
     for model in &found.models {
         let mut options = Options::default();

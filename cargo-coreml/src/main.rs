@@ -25,6 +25,7 @@ mod models;
 mod new;
 mod ops;
 mod parts;
+mod path;
 mod plot;
 mod precision;
 mod profile;
@@ -35,6 +36,7 @@ mod style;
 mod table;
 mod variant;
 mod verify;
+mod workspace;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use failure::Failure;
@@ -89,6 +91,8 @@ enum Command {
     New(new::Arguments),
     /// Convert what `cargo build` would convert, and show the progress
     Build(build::Arguments),
+    /// Show where the packages, samples and reports of models lie
+    Path(path::Arguments),
     /// Check whether this machine can convert models, and say what to do if it cannot
     Doctor(doctor::Arguments),
     /// Show the interface, the operations and the weights of a model package
@@ -140,6 +144,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments, &mut output),
         Command::Build(arguments) => build::run(&arguments, &mut output),
         Command::Clean(arguments) => clean::run(&arguments, &mut output),
+        Command::Path(arguments) => path::run(&arguments, &mut output),
         Command::Doctor(arguments) => doctor::run(&arguments, &mut output),
         Command::New(arguments) => new::run(&arguments, &mut output),
         Command::Inspect(arguments) => inspect::run(&arguments, &mut output),

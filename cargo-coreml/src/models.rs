@@ -1,8 +1,9 @@
-//! The model packages that an argument names: one package, or those of a manifest.
+//! The model packages that arguments name: one package, or those of a manifest.
 //!
-//! Owns: finding the crate around a manifest. Must not: convert; a model that is not in the cache
-//! is an error.
-//! Flow: a subcommand's file → [`find`] → [`coreml_build::Context`] for a manifest.
+//! Owns: the arguments that name models, the same for each subcommand that reads one, and finding
+//! the crate around a manifest.
+//! Must not: convert; a model that is not in the cache is an error.
+//! Flow: a subcommand's file → [`Choice`] → [`find`] → [`coreml_build::Context`] for a manifest.
 
 use crate::failure::Failure;
 use crate::parts::{self, Part};
@@ -10,6 +11,77 @@ use crate::selection;
 use coreml_build::{Context, Policy};
 use coreml_spec::{ConversionReport, INDEX_FILE, Index, IndexedModel, Outcome};
 use std::path::{Path, PathBuf};
+
+/// The arguments that name models.
+#[derive(clap::Args)]
+pub(crate) struct Choice {
+    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
+    /// cache
+    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
+    pub(crate) model: PathBuf,
+    /// One model of the manifest, if it has several
+    #[arg(id = "name", long = "model", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+}
+
+impl Choice {
+    /// Returns all models that are meant.
+    ///
+    /// Errors: those of [`find`]; there is no model of this name.
+    pub(crate) fn all(&self) -> Result<Models, Failure> {
+        named(&self.model, self.name.as_deref())
+    }
+
+    /// Returns the only model that is meant.
+    ///
+    /// Errors: those of [`all`](Self::all); there are several.
+    pub(crate) fn one(&self) -> Result<Models, Failure> {
+        let found = self.all()?;
+        match found.models.len() {
+            1 => Ok(found),
+            _ => Err(give_one_of(&self.model, &found.models)),
+        }
+    }
+
+    /// Returns whether a manifest is meant, and so perhaps several models.
+    pub(crate) fn is_manifest(&self) -> bool {
+        is_manifest(&self.model)
+    }
+}
+
+/// Returns whether a path is that of a manifest, by its name.
+pub(crate) fn is_manifest(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// Returns the packages that `path` means, or those of the model `name` alone.
+///
+/// Errors: those of [`find`]; there is no model of this name.
+pub(crate) fn named(path: &Path, name: Option<&str>) -> Result<Models, Failure> {
+    let mut found = find(path)?;
+    let Some(name) = name else { return Ok(found) };
+    if !is_manifest(path) {
+        return Err(
+            format!("{}: a package has only one model: omit --model", path.display()).into()
+        );
+    }
+    let is_named = |model: &ModelPackage| {
+        model.indexed.as_ref().is_some_and(|indexed| {
+            indexed.name == name || indexed.bucket_of.as_deref() == Some(name)
+        })
+    };
+    if !found.models.iter().any(is_named) {
+        return Err(give_one_of(path, &found.models));
+    }
+    found.models.retain(is_named);
+    Ok(found)
+}
+
+/// Makes the error for a model that must be chosen.
+fn give_one_of(path: &Path, models: &[ModelPackage]) -> Failure {
+    let names: Vec<&str> = models.iter().map(ModelPackage::name).collect();
+    format!("{}: give --model one of: {}", path.display(), names.join(", ")).into()
+}
 
 /// What an argument means.
 pub(crate) struct Models {
@@ -37,6 +109,11 @@ pub(crate) struct ModelPackage {
 }
 
 impl ModelPackage {
+    /// Returns the manifest's name for it; of a package its path.
+    pub(crate) fn name(&self) -> &str {
+        self.indexed.as_ref().map_or(&self.title, |indexed| &indexed.name)
+    }
+
     /// Returns its parts with their samples; none for a package without a manifest.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
         let folder = self.package.parent().unwrap_or(Path::new("."));
@@ -49,7 +126,7 @@ impl ModelPackage {
 /// Parameters: `path` — a package, or a manifest: a file that ends in `.toml`.
 /// Errors: those of the manifest; its models have not been converted.
 pub(crate) fn find(path: &Path) -> Result<Models, Failure> {
-    if path.extension().is_none_or(|extension| extension != "toml") {
+    if !is_manifest(path) {
         let (title, source, package) =
             (path.display().to_string(), path.to_owned(), path.to_owned());
         let (conversion, log) = (ConversionReport::default(), String::new());

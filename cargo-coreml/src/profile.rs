@@ -4,14 +4,13 @@
 //! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::plan::of_package`].
 
 use crate::failure::Failure;
-use crate::models;
+use crate::models::Choice;
 use crate::table::{printable, printable_lines};
 use clap::ValueEnum;
 use coreml_rt::plan::{ComputePlan, of_package};
 use coreml_rt::{ComputeUnits, Device, LoadOptions};
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
 
 /// What `--help` prints after the options.
 const EXAMPLES: &str = "\
@@ -28,10 +27,9 @@ Examples:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
-    /// cache
-    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
-    model: PathBuf,
+    /// The models.
+    #[command(flatten)]
+    choice: Choice,
     /// The function of a multifunction package; default: the package's default
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
@@ -114,7 +112,7 @@ struct Operation {
 /// Errors: this is not a Mac, or a model cannot be loaded.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
     if cfg!(not(target_vendor = "apple")) {
-        let model = printable(&arguments.model.display().to_string());
+        let model = printable(&arguments.choice.model.display().to_string());
         return Err(format!(
             "only Core ML knows where operations run, so this needs a Mac with macOS 14.4 or \
              later\n\
@@ -123,7 +121,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         )
         .into());
     }
-    let found = models::find(&arguments.model)?;
+    let found = arguments.choice.all()?;
     let mut plans = Vec::new();
     for model in &found.models {
         let units = arguments.compute_units.map(ComputeUnits::from);

@@ -8,7 +8,8 @@ mod data;
 mod ladder;
 
 use crate::failure::Failure;
-use crate::{models, parts, table};
+use crate::models::{self, Choice};
+use crate::{parts, table};
 use coreml_lint::{Options, lint};
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Sample, Timing, measure, verify};
@@ -55,16 +56,12 @@ const RUNS: usize = 5;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A model package (a folder NAME.mlpackage), or a manifest (NAME.toml) whose models are in the
-    /// cache
-    #[arg(value_name = "MODEL.mlpackage|MANIFEST.toml")]
-    model: PathBuf,
+    /// The model.
+    #[command(flatten)]
+    choice: Choice,
     /// The file to write
     #[arg(short, long, value_name = "FILE.html", default_value = "report.html")]
     output: PathBuf,
-    /// The model, if the manifest has several
-    #[arg(long = "model", value_name = "NAME")]
-    name: Option<String>,
     /// Inputs and PyTorch's outputs to compare with; may be repeated
     #[arg(long, value_name = "FILE.safetensors")]
     samples: Vec<PathBuf>,
@@ -75,24 +72,8 @@ pub(crate) struct Arguments {
 
 /// Writes the report.
 pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), Failure> {
-    let found = models::find(&arguments.model)?;
-    let named = |model: &&models::ModelPackage| {
-        arguments.name.is_none()
-            || model.indexed.as_ref().map(|indexed| &indexed.name) == arguments.name.as_ref()
-    };
-    let mut chosen = found.models.iter().filter(named);
-    let (Some(model), None) = (chosen.next(), chosen.next()) else {
-        let names =
-            found.models.iter().filter_map(|model| Some(model.indexed.as_ref()?.name.as_str()));
-        let names = names.collect::<Vec<_>>().join(", ");
-        return Err(match names.is_empty() {
-            true => {
-                format!("{}: a package has only one model: omit --model", arguments.model.display())
-                    .into()
-            }
-            false => format!("{}: give --model one of: {names}", arguments.model.display()).into(),
-        });
-    };
+    let found = arguments.choice.one()?;
+    let model = found.models.first().ok_or("there is no model")?;
     let package = Package::open(&model.package)?;
     let mut options = Options::default();
     options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);

@@ -1,12 +1,15 @@
 //! `cargo coreml verify`: compares a model package with PyTorch's results.
 //!
 //! Owns: the JSON form of the answer. Must not: run models or judge them; `coreml_rt::parity` does.
-//! Flow: `main.rs` → [`run`] → [`coreml_rt::parity::verify_by`].
+//! Flow: `main.rs` → [`run`] → `models.rs` → [`coreml_rt::parity::verify_by`], `parts.rs`.
 
 use crate::failure::Failure;
+use crate::models::{Choice, ModelPackage};
+use crate::parts;
 use crate::profile::Units;
 use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use coreml_rt::parity::{
     Bound, Comparison, Figures, Measured, Metric, Report, Sample, Stage, Verdict, verify_by,
 };
@@ -25,7 +28,7 @@ position among the labels. An image is [1, channels, height, width] with values 
 
 Floats are rounded to the type of the model's input; any other conversion must be exact. A float
 output passes at a PSNR of 35 dB if the program uses half precision anywhere, otherwise within
-1e-3 + 1e-5 × |reference|. Integers must be equal.
+1e-3 + 1e-5 × |reference|; of a manifest's model its `parity` counts. Integers must be equal.
 
 --metric also runs a command in the current folder; the last line that it prints is its figure.
 COREML_PACKAGE is the path of the package. COREML_COMPARISON is a safetensors file with 0/in/NAME,
@@ -36,6 +39,7 @@ Examples:
   cargo coreml verify Whisper.mlpackage --samples whisper.safetensors
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --samples b.safetensors --psnr 45
   cargo coreml verify Whisper.mlpackage --samples steps.safetensors --function decoder
+  cargo coreml verify whisper.toml --model encoder
   cargo coreml verify Voice.mlpackage --samples a.safetensors --psnr 0 \\
     --metric 'python distortion.py' --at-most 0.1
   cargo coreml verify Whisper.mlpackage --samples a.safetensors --engine onnxruntime --round-to-half
@@ -51,11 +55,12 @@ Exit codes:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// The model package: a folder NAME.mlpackage
-    #[arg(value_name = "MODEL.mlpackage")]
-    package: PathBuf,
-    /// Inputs and PyTorch's outputs; may be repeated
-    #[arg(long, value_name = "FILE.safetensors", required = true)]
+    /// The models.
+    #[command(flatten)]
+    choice: Choice,
+    /// Inputs and PyTorch's outputs; may be repeated; default for a manifest's models: the samples
+    /// of their conversion
+    #[arg(long, value_name = "FILE.safetensors")]
     samples: Vec<PathBuf>,
     /// The engine of the portable backend; default: COREML_ENGINE, or rten
     #[arg(long, value_name = "ENGINE", value_parser = engine())]
@@ -110,7 +115,7 @@ pub(crate) struct Arguments {
     )]
     at_most: Option<f64>,
     /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons",
-    /// "metrics", "remarks"}
+    /// "metrics", "remarks"}; for a manifest a list of these
     #[arg(long)]
     json: bool,
 }
@@ -142,6 +147,11 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if cfg!(target_vendor = "apple") && (arguments.engine.is_some() || arguments.round_to_half) {
         return Err("Core ML computes on Apple's systems: omit --engine and --round-to-half".into());
     }
+    if arguments.samples.is_empty() && !arguments.choice.is_manifest() {
+        let missing = "a package has no samples of its own: give --samples FILE.safetensors\n";
+        // As every wrong argument: exit code 2.
+        clap::Error::raw(ErrorKind::MissingRequiredArgument, missing).exit();
+    }
     let samples =
         arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
     let mut options = LoadOptions::new().round_to_half(arguments.round_to_half);
@@ -154,7 +164,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     if let Some(threads) = arguments.threads {
         options = options.threads(threads.get());
     }
-    let tolerance = match (arguments.psnr, arguments.atol, arguments.rtol) {
+    let given = match (arguments.psnr, arguments.atol, arguments.rtol) {
         (Some(decibels), ..) => Some(Tolerance::Psnr(decibels)),
         (None, None, None) => None,
         (None, atol, rtol) => {
@@ -162,24 +172,79 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         }
     };
     let metric = metric(arguments)?;
-    let (package, function) = (&arguments.package, arguments.function.as_deref());
-    let report = verify_by(package, function, &options, &samples, tolerance, metric.as_ref())?;
-    if arguments.json {
-        serde_json::to_writer_pretty(&mut *output, &json(arguments, &report))
-            .map_err(std::io::Error::from)?;
-    } else {
-        write!(output, "{}", printable_lines(&report.to_string()))?;
+    // Samples of the user's own fit one model.
+    let found =
+        if samples.is_empty() { arguments.choice.all()? } else { arguments.choice.one()? };
+    let mut reports = Vec::new();
+    for model in &found.models {
+        let asked = Asked { samples: &samples, tolerance: given, metric: metric.as_ref() };
+        reports.push((model, asked.compare(model, arguments.function.as_deref(), &options)?));
     }
-    writeln!(output)?;
-    let (failed, total) =
-        (report.comparisons.iter().filter(|row| !row.passed).count(), report.comparisons.len());
+    if arguments.json {
+        match &reports[..] {
+            [(model, report)] if !arguments.choice.is_manifest() => {
+                serde_json::to_writer_pretty(&mut *output, &json(model, report))
+            }
+            _ => {
+                let all: Vec<_> =
+                    reports.iter().map(|(model, report)| json(model, report)).collect();
+                serde_json::to_writer_pretty(&mut *output, &all)
+            }
+        }
+        .map_err(std::io::Error::from)?;
+        writeln!(output)?;
+    } else {
+        for (model, report) in &reports {
+            if arguments.choice.is_manifest() {
+                writeln!(output, "{}", printable_lines(&model.title))?;
+            }
+            writeln!(output, "{}", printable_lines(&report.to_string()))?;
+        }
+    }
+    let rows = || reports.iter().flat_map(|(_, report)| &report.comparisons);
+    let (failed, total) = (rows().filter(|row| !row.passed).count(), rows().count());
     if failed > 0 || total == 0 {
         return Err(format!("{failed} of {total} comparisons failed").into());
     }
-    if !report.passed() {
+    if !reports.iter().all(|(_, report)| report.passed()) {
         return Err("the metric failed".into());
     }
     Ok(())
+}
+
+/// What the command line says of a comparison.
+struct Asked<'a> {
+    /// Samples; of a manifest's model those of its conversion when there are none.
+    samples: &'a [Sample],
+    /// When a result counts as equal.
+    tolerance: Option<Tolerance>,
+    /// The command that judges all samples.
+    metric: Option<&'a Metric>,
+}
+
+impl Asked<'_> {
+    /// Compares a model.
+    ///
+    /// Errors: those of loading and predicting; there is no sample.
+    fn compare(
+        &self,
+        model: &ModelPackage,
+        function: Option<&str>,
+        options: &LoadOptions,
+    ) -> Result<Report, Failure> {
+        let indexed = model.indexed.as_ref();
+        let tolerance = self.tolerance.or(indexed.map(|indexed| indexed.tolerance));
+        let metric = self.metric.or(indexed.and_then(|indexed| indexed.metric.as_ref()));
+        let Some(tolerance) = tolerance.filter(|_| self.samples.is_empty()) else {
+            let package = &model.package;
+            return Ok(verify_by(package, function, options, self.samples, tolerance, metric)?);
+        };
+        let mut parts = model.parts()?;
+        parts.retain(|part| function.is_none() || part.function.as_deref() == function);
+        let report = parts::compare(&parts, options, tolerance, metric)?;
+        let none = || format!("{}: its conversion kept no samples: give --samples", model.title);
+        Ok(report.ok_or_else(none)?)
+    }
 }
 
 /// Returns the command that judges all samples.
@@ -277,9 +342,9 @@ enum Kind {
 }
 
 /// Returns the JSON form.
-fn json<'a>(arguments: &'a Arguments, report: &'a Report) -> Json<'a> {
+fn json<'a>(model: &'a ModelPackage, report: &'a Report) -> Json<'a> {
     Json {
-        path: &arguments.package,
+        path: &model.source,
         model: &report.model,
         backend: &report.backend,
         tolerance: report.tolerance,

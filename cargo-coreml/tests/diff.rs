@@ -142,7 +142,7 @@ fn a_constant_in_place_is_seen() {
         .unwrap();
     std::fs::write(folder.path().join(SPECIFICATION), model.encode_to_vec()).unwrap();
     let output = diff(&package("exported"), folder.path());
-    assert!(output.contains("const → const, other arguments or results\n"), "{output}");
+    assert!(output.contains(": float16 0.5 → float16 0.25\n"), "{output}");
 }
 
 /// Runs git in a folder, as a fixed author.
@@ -225,7 +225,20 @@ fn two_revisions() {
         serde_json::from_str(&diff(&["v1", "--json", "--manifest", "m.toml"]).1).unwrap();
     assert_eq!((&json[0]["model"], &json[0]["same"]), (&"m.toml: m".into(), &false.into()));
     let (code, _, error) = diff(&["v3"]);
-    assert!(code == 1 && error.starts_with("error: v3: git rev-parse: "), "{error}");
+    let branch = run(std::process::Command::new("git")
+        .arg("-C")
+        .arg(repository.path())
+        .args(["branch", "--show-current"]));
+    let expected = format!(
+        "error: v3: there is no package and no git revision `v3`: give two packages, or a branch, \
+         a tag or a commit (branches are {})\n",
+        branch.1.trim()
+    );
+    assert_eq!((code, error), (1, expected));
+    let outside = tempfile::tempdir().unwrap();
+    let (code, _, error) = run(command().current_dir(outside.path()).args(["diff", "main"]));
+    assert_eq!(code, 1);
+    assert!(error.contains("`main`") && error.contains("not in a git repository"), "{error}");
     let status = std::process::Command::new("git")
         .arg("-C")
         .arg(repository.path())

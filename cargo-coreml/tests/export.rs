@@ -68,7 +68,9 @@ fn the_help_has_examples() {
     let (code, help, _) = run(command().args(["export", "--help"]));
     assert_eq!(code, 0);
     assert!(
-        help.contains("Usage: cargo coreml export [OPTIONS] <MODEL.mlpackage> <MODEL.onnx>"),
+        help.contains(
+            "Usage: cargo coreml export [OPTIONS] <MODEL.mlpackage|MANIFEST.toml> <MODEL.onnx>"
+        ),
         "{help}"
     );
     for part in ["NAME/after", "Examples:", "Exit codes:", "--function", "--json"] {

@@ -162,7 +162,10 @@ fn exit_codes_tell_failures_from_wrong_arguments() {
     assert_eq!(run(command().arg("--version")).0, 0);
     let (code, help, _) = run(command().args(["inspect", "--help"]));
     assert_eq!(code, 0);
-    assert!(help.contains("Usage: cargo coreml inspect [OPTIONS] <MODEL.mlpackage>"), "{help}");
+    assert!(
+        help.contains("Usage: cargo coreml inspect [OPTIONS] <MODEL.mlpackage|MANIFEST.toml>"),
+        "{help}"
+    );
     for part in ["Examples:", "Exit codes:", "--json", "--function"] {
         assert!(help.contains(part), "{part}");
     }

@@ -31,6 +31,16 @@ fn a_place_without_manifests_is_named() {
         "{errors}"
     );
     std::fs::write(folder.path().join("digits.toml"), "[model]\n").unwrap();
+    // What is not there is not compared, and nothing is converted for it.
+    let (code, output, errors) = lock(&["--check"]);
+    assert_eq!((code, output.as_str()), (1, ""), "{errors}");
+    assert!(errors.starts_with("error: there is no lock of digits.toml: "), "{errors}");
+    assert!(
+        errors.ends_with(
+            "digits.lock does not exist. Run `cargo coreml lock digits.toml` and commit the file\n"
+        ),
+        "{errors}"
+    );
     let (code, _, errors) = lock(&[]);
     assert!(
         code == 1 && errors.contains("digits.toml:1:2: model `digits`: `source` is missing"),

@@ -249,7 +249,7 @@ fn the_environment_chooses_an_engine_where_nobody_does() {
 fn the_help_says_what_a_sample_is() {
     let (code, help, _) = run(command().args(["verify", "--help"]));
     assert_eq!(code, 0);
-    assert!(help.contains("Usage: cargo coreml verify [OPTIONS] --samples"), "{help}");
+    assert!(help.contains("Usage: cargo coreml verify [OPTIONS] <MODEL"), "{help}");
     for part in [
         "in/NAME",
         "step0/out/NAME",

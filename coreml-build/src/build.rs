@@ -30,7 +30,7 @@ mod skip;
 pub use context::Context;
 pub use manifests::Selection;
 pub use options::{Options, Policy};
-pub use outcome::{Build, BuiltModel};
+pub use outcome::{Build, BuiltModel, Stored};
 
 use crate::error::Error;
 use crate::manifest::{Model, Rejected};

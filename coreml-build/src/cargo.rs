@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::output::embed::Target;
 use crate::python::PythonOptions;
 use crate::remote::Remote;
+use coreml_spec::built_variable;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -236,6 +237,10 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
                 .flat_map(|text| text.lines())
                 .map(|line| format!("cargo::warning={line}")),
         );
+        if let Some(value) = &build.built_value {
+            let variable = built_variable(&build.manifest);
+            lines.push(format!("cargo::rustc-env={variable}={value}"));
+        }
         if let Some(library) = &build.library {
             lines.push(format!("cargo::rustc-link-search=native={}", library.folder.display()));
             lines.push(format!("cargo::rustc-link-lib=static={}", library.name));
@@ -243,23 +248,30 @@ pub(crate) fn report(builds: &[Build], strict: bool) -> Vec<String> {
         if let Err(errors) = &build.outcome {
             lines.push(format!("cargo::rerun-if-changed={}", build.folder.join(NEVER).display()));
             // Without an index there is nothing that the macro could show.
-            let strict = strict || !build.has_index;
-            lines.extend(errors.iter().flat_map(|error| error_lines(error, strict)));
+            if strict || build.built_value.is_none() {
+                lines.extend(errors.iter().flat_map(error_lines));
+            } else {
+                lines.push(pointer(&build.manifest));
+            }
         }
     }
     lines
 }
 
-/// Returns the lines that report an error.
-pub(crate) fn error_lines(error: &Error, strict: bool) -> Vec<String> {
-    if strict {
-        // Only the first line of what is printed at once counts, so that each line is a message of
-        // its own.
-        error.to_string().lines().map(|line| format!("cargo::error={line}")).collect()
-    } else {
-        let headline = error.headline();
-        vec![format!("cargo::warning={}", headline.lines().next().unwrap_or_default())]
-    }
+/// Returns the lines that report an error, and fail the build script.
+pub(crate) fn error_lines(error: &Error) -> Vec<String> {
+    // Only the first line of what is printed at once counts, so that each line is a message of its
+    // own.
+    error.to_string().lines().map(|line| format!("cargo::error={line}")).collect()
+}
+
+/// Returns the line that says where the errors of a manifest stand. Cargo prints it twice when the
+/// attribute fails, so it does not hold them.
+fn pointer(manifest: &str) -> String {
+    format!(
+        "cargo::warning={manifest} is not built; the error stands at \
+         #[coreml_model({manifest:?})], and here with COREML_STRICT=1"
+    )
 }
 
 /// Prints lines for cargo.

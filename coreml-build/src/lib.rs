@@ -11,7 +11,8 @@
 //! the command line asks for besides.
 //! Must not: write Rust code, start Python on a cache hit, write into the source tree, panic.
 //! Flow: build script → [`compile_all`] → `cargo.rs` (environment) → `build.rs` → `cargo.rs` (lines
-//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`.
+//! for cargo). The attribute macro then reads the index that the build left in `OUT_DIR`, if the
+//! variables of this run say that it is the run's.
 
 mod build;
 mod cache;
@@ -30,7 +31,7 @@ mod python;
 mod remote;
 mod status;
 
-pub use build::{Build, BuiltModel, Context, Options, Policy, Selection};
+pub use build::{Build, BuiltModel, Context, Options, Policy, Selection, Stored};
 pub use cache::{Collected, Damage, Listed};
 pub use command::doctor;
 pub use command::lock::Locking;
@@ -66,8 +67,9 @@ pub fn compile_all<M: AsRef<str>>(manifests: impl IntoIterator<Item = M>) {
     let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
     let environment = match cargo::Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
-        Err(error) => return cargo::print(&cargo::error_lines(&error, true)),
+        Err(error) => return cargo::print(&cargo::error_lines(&error)),
     };
+    output::leftovers::keep(&environment.options.out_dir, &names);
     let context = Context::new(environment.options);
     let builds = if environment.errors.is_empty() {
         context.build(&names)

@@ -48,11 +48,13 @@ pub(crate) use model::Model;
 use crate::error::{Error, ErrorKind};
 use crate::nearest::nearest;
 use crate::python::Requirements;
+use classifier::wrong_line;
 use completion::Asked;
 use key::Key;
 use keys::{MODEL, check_defaults};
 use kind::{Absent, Kind, Table};
 use layers::Layers;
+use model::LABELS;
 use python::{PYTHON, python};
 use section::{Item, Reader, Section};
 use std::path::{Path, PathBuf};
@@ -166,13 +168,17 @@ impl Manifest {
             )
         });
         manifest.warnings.extend(warnings.collect::<Vec<_>>());
+        let mut odd: Vec<_> = manifest.models.iter().flat_map(odd_pixels).collect();
+        odd.dedup();
+        manifest.warnings.extend(odd);
         Ok(manifest)
     }
 
-    /// Checks that the files that it names exist.
+    /// Checks that the files that it names exist, and the labels in them.
     pub(crate) fn check_files(&self, package_root: &Path) -> Result<(), Rejected> {
         let mut errors: Vec<_> =
             self.models.iter().flat_map(|model| missing_files(package_root, model)).collect();
+        errors.extend(self.models.iter().filter_map(|model| wrong_labels(package_root, model)));
         // Buckets in packages of their own have the same files.
         errors.dedup();
         if errors.is_empty() {
@@ -340,6 +346,30 @@ fn toml_files(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+/// Returns a warning for each image of `model` whose preprocessing is for other pixels.
+fn odd_pixels(model: &Model) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (name, function) in model.conversion.functions.iter() {
+        let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
+        for (input, image) in function.images() {
+            let Some(question) = image.question() else { continue };
+            let place = model.place(Some(&format!("{table}inputs.{input}.image.mean")));
+            warnings.push(format!("{place}: {question}"));
+        }
+    }
+    warnings
+}
+
+/// Returns the error of a file with labels of which one is empty or stands there twice.
+fn wrong_labels(package_root: &Path, model: &Model) -> Option<Error> {
+    let file = model.labels_file()?;
+    // A file that is not there is reported already, and what is no text is Python's to say.
+    let problem = wrong_line(&std::fs::read_to_string(package_root.join(file)).ok()?)?;
+    let error = Error::new(ErrorKind::Manifest, format!("{file}: {problem}"));
+    let error = error.of_model(model.manifest_name()).at(model.place(Some(LABELS)));
+    Some(error.advise("give every class a label of its own, one to a line"))
 }
 
 /// Returns an error for each file that `model` names and that does not exist.

@@ -1,9 +1,9 @@
 //! The `#[coreml_model]` attribute: typed Rust for the models of a manifest.
 //!
-//! Owns: the attribute's entry point. Must not: run anything, parse packages, or read more than one
-//! file.
-//! Flow: `load.rs` reads the index that the build script left, `expand.rs` turns it into code
-//! (pure), `error.rs` prevents one failure from causing others. Use it as
+//! Owns: the attribute's entry point. Must not: run anything, parse packages, or read more than the
+//! index; for a message also `build.rs`.
+//! Flow: `load.rs` reads the index that this run of the build script left, `expand.rs` turns it
+//! into code (pure), `error.rs` prevents one failure from causing others. Use it as
 //! `coreml_rt::coreml_model`.
 
 mod error;

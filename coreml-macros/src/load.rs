@@ -1,10 +1,16 @@
 //! Reading the index: the only I/O of the macro.
 //!
-//! Owns: the variables and the one file that are read, and the advice when they are missing.
-//! Flow: `module.rs` → here; `coreml_build::compile` writes the file.
+//! Owns: the variables and the one file that are read, the advice when they are missing, and the
+//! proof that this run of the build script made the file for this package.
+//! Flow: `module.rs` → here; `coreml_build::compile` writes the file and gives cargo the variables.
 
-use coreml_spec::{INDEX_FILE, INDEX_VERSION, Index, Models, Outcome, index_folder};
+use coreml_spec::{
+    BUILT_PREFIX, INDEX_FILE, INDEX_VERSION, Index, Models, Outcome, built_manifest, built_value,
+    built_variable, index_folder,
+};
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +20,23 @@ pub(crate) struct Environment {
     pub(crate) out_dir: Option<PathBuf>,
     /// `CARGO_MANIFEST_DIR`.
     pub(crate) package_root: Option<PathBuf>,
+    /// Variables of the manifests that this run of the build script built, with their values.
+    pub(crate) built: BTreeMap<String, String>,
 }
 
 impl Environment {
     /// Asks the process, which is the compiler.
     pub(crate) fn of_process() -> Self {
         let path = |name| std::env::var_os(name).map(PathBuf::from);
-        Self { out_dir: path("OUT_DIR"), package_root: path("CARGO_MANIFEST_DIR") }
+        let text = |(name, value): (OsString, OsString)| {
+            name.into_string().ok().zip(value.into_string().ok())
+        };
+        let variables = std::env::vars_os().filter_map(text);
+        Self {
+            out_dir: path("OUT_DIR"),
+            package_root: path("CARGO_MANIFEST_DIR"),
+            built: variables.filter(|(name, _)| name.starts_with(BUILT_PREFIX)).collect(),
+        }
     }
 }
 
@@ -65,10 +81,14 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
     };
     let folder = index_folder(out_dir, manifest);
     let index_file = folder.join(INDEX_FILE);
+    // A file that is there proves nothing: cargo does not empty `OUT_DIR`.
+    let Some(built) = environment.built.get(&built_variable(manifest)) else {
+        return Err(not_listed(manifest, out_dir, environment).into());
+    };
     let text = match fs::read_to_string(&index_file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(not_listed(manifest, out_dir).into());
+            return Err(not_of_this_build(manifest, &folder).into());
         }
         Err(error) => {
             let index_file = index_file.display();
@@ -97,6 +117,14 @@ pub(crate) fn load(manifest: &str, environment: &Environment) -> Result<Built, M
         .into());
     }
     let index: Index = serde_json::from_str(&text).map_err(damaged)?;
+    if *built != built_value(manifest, text.as_bytes()) {
+        return Err(not_of_this_build(manifest, &folder).into());
+    }
+    if let Some(root) = &environment.package_root
+        && is_of_another_copy(&index.manifest, manifest, root)
+    {
+        return Err(of_another_copy(manifest, &index.manifest).into());
+    }
     match index.outcome {
         Outcome::Models(models) => Ok(Built { models, folder, index_file }),
         Outcome::Error(error) => Err(Missing { message: error.message, models: error.models }),
@@ -130,58 +158,70 @@ fn without_build_products(manifest: &str, package_root: Option<&Path>) -> String
 }
 
 /// Makes the message for a manifest that the build script does not build.
-fn not_listed(manifest: &str, out_dir: &Path) -> String {
-    let mut built: Vec<String> = fs::read_dir(out_dir.join("coreml"))
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().join(INDEX_FILE).is_file())
-        .map(|entry| format!("`{}`", manifest_of_folder(&entry.file_name().to_string_lossy())))
+fn not_listed(manifest: &str, out_dir: &Path, environment: &Environment) -> String {
+    // A cargo that another crate's test started has that crate's variables, too.
+    let is_own = |manifest: &&str| index_folder(out_dir, manifest).join(INDEX_FILE).is_file();
+    let mut built: Vec<String> = environment
+        .built
+        .values()
+        .filter_map(|value| built_manifest(value))
+        .filter(is_own)
+        .map(|manifest| format!("`{manifest}`"))
         .collect();
     built.sort();
-    let built = match built.len() {
-        0 => "it builds no manifest".to_owned(),
-        _ => format!("it builds {}", built.join(", ")),
+    let (built, advice) = match built.len() {
+        0 => ("it builds no manifest".to_owned(), "Add"),
+        _ => (format!("it builds {}", built.join(", ")), "Correct a name there, or add"),
     };
+    let script = environment.package_root.as_ref().map(|root| root.join("build.rs"));
+    let script = script.and_then(|script| fs::read_to_string(script).ok()).unwrap_or_default();
+    if script.contains(&format!("{manifest:?}")) {
+        return format!(
+            "build.rs names `{manifest}`, but the build script that ran did not build it \
+             ({built}). Is the call in a comment, or under a condition? If not, cargo ran the \
+             build script of another copy of this package, which shares the target folder: run \
+             `touch build.rs` and build again, or give each copy a target folder of its own \
+             (CARGO_TARGET_DIR)"
+        );
+    }
     format!(
-        "build.rs does not build `{manifest}` ({built}). Add to its `main`:\n\n    {}",
+        "build.rs does not build `{manifest}` ({built}). {advice} to its `main`:\n\n    {}",
         compile_line(manifest)
+    )
+}
+
+/// Makes the message for an index that another build left.
+fn not_of_this_build(manifest: &str, folder: &Path) -> String {
+    format!(
+        "{} does not hold what this build made of `{manifest}`, but what another one left. Run \
+         `cargo clean` and build again; in an editor, reload the workspace",
+        folder.display()
+    )
+}
+
+/// Returns whether an index is of the manifest of another copy of the package.
+///
+/// A package without such a file is none: trybuild compiles cases in a package of its own, with the
+/// `OUT_DIR` of the tested one.
+fn is_of_another_copy(indexed: &Path, manifest: &str, root: &Path) -> bool {
+    let own = root.join(manifest.strip_prefix("./").unwrap_or(manifest));
+    let real = |path: &Path| path.canonicalize().ok();
+    own != indexed && own.is_file() && real(&own) != real(indexed)
+}
+
+/// Makes the message for an index of another copy of the package.
+fn of_another_copy(manifest: &str, indexed: &Path) -> String {
+    format!(
+        "`{manifest}` was built for another copy of this package that shares its target folder: \
+         {}. Run `touch build.rs` and build again, or give each copy a target folder of its own \
+         (CARGO_TARGET_DIR)",
+        indexed.display()
     )
 }
 
 /// Returns the line that builds `manifest`.
 fn compile_line(manifest: &str) -> String {
     format!("coreml_build::compile({manifest:?});")
-}
-
-/// Returns the manifest that a folder of build products belongs to: undoes [`index_folder`].
-fn manifest_of_folder(folder: &str) -> String {
-    let mut bytes = Vec::with_capacity(folder.len());
-    let mut rest = folder.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escape = match (first, tail) {
-            (b'%', [high, low, after @ ..]) => {
-                hexadecimal(*high).zip(hexadecimal(*low)).map(|digits| (digits, after))
-            }
-            _ => None,
-        };
-        match escape {
-            Some(((high, low), after)) => {
-                bytes.push(high * 16 + low);
-                rest = after;
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Returns the value of a hexadecimal digit.
-fn hexadecimal(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 #[cfg(test)]

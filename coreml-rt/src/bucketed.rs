@@ -14,7 +14,7 @@ use crate::model::{Model, types_of};
 use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
 use crate::padding::{PaddedTensor, trim};
-use crate::search::{Surroundings, find, is_compiled};
+use crate::search::{Surroundings, find_one_of, is_compiled};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface};
@@ -96,12 +96,16 @@ impl BucketedModel {
     ) -> Result<Self, Error> {
         refuse_one_of_many(descriptions, options)?;
         let surroundings = Surroundings::of_process();
+        let mut packages: Vec<_> = descriptions.iter().map(|(_, model)| model.package).collect();
+        packages.dedup();
+        let packages = packages.join(", ");
         let mut loads = Vec::new();
         let mut interfaces: Vec<Arc<Interface>> = Vec::new();
         let mut last: Option<&str> = None;
         for (size, description) in descriptions {
             // Find all packages now: one that is missing must not show at the first long input.
-            let (found, options) = (find(description, options, &surroundings)?, options.clone());
+            let found = find_one_of(description, &packages, options, &surroundings)?;
+            let options = options.clone();
             // The buckets of one package have one interface.
             let types = match interfaces.last() {
                 Some(types) if last == Some(description.interface) => Arc::clone(types),

@@ -119,6 +119,18 @@ pub(crate) fn find(
     options: &LoadOptions,
     surroundings: &Surroundings,
 ) -> Result<Location, Error> {
+    find_one_of(description, description.package, options, surroundings)
+}
+
+/// [`find`] for one of the packages of a model with several.
+///
+/// Parameters: `packages` — the names of all, for the message: a program needs them together.
+pub(crate) fn find_one_of(
+    description: &Description,
+    packages: &str,
+    options: &LoadOptions,
+    surroundings: &Surroundings,
+) -> Result<Location, Error> {
     let mut search = Search { description, places: Vec::new() };
 
     if let Some(path) = options.chosen_path() {
@@ -127,7 +139,11 @@ pub(crate) fn find(
             search.look_for_either("LoadOptions::path, as the folder of the package", inside)
         });
         return found.ok_or_else(|| {
-            not_found(description, search.places, "correct the path given to LoadOptions::path")
+            let mut advice = "correct the path given to LoadOptions::path".to_owned();
+            if packages != description.package {
+                advice.push_str(&format!(": the folder that holds {packages}"));
+            }
+            not_found(description, search.places, &advice)
         });
     }
 
@@ -176,9 +192,11 @@ pub(crate) fn find(
         return Err(not_found(description, places, reason.trim_end()));
     }
     let mut advice = format!(
-        "put {} beside the executable, or set {MODEL_DIR_VARIABLE} to the folder that holds it, or \
-         pass LoadOptions::path, or write `embed = true` for the model in {} and build again",
-        description.package, description.manifest
+        "put {packages} beside the executable (`cargo coreml bundle {} --beside PROGRAM` does), or \
+         set {MODEL_DIR_VARIABLE} to the folder that holds {}, or pass LoadOptions::path, or write \
+         `embed = true` for the model in {0} and build again",
+        description.manifest,
+        if packages == description.package { "it" } else { "them" },
     );
     if surroundings.model_dir.is_none() {
         places.insert(0, format!("{MODEL_DIR_VARIABLE}: not set"));

@@ -36,7 +36,9 @@ pub trait FixedShape: Shape {
 }
 
 /// Sizes or lengths that do not fit a shape.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its `Debug` form is the message too, as that of [`Error`](crate::Error): `main` prints it.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShapeError {
     /// A slice has another length than its shape asks for.
@@ -117,6 +119,12 @@ pub enum ShapeError {
         /// The sizes of the view.
         dims: Vec<usize>,
     },
+}
+
+impl std::fmt::Debug for ShapeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
 }
 
 impl std::fmt::Display for ShapeError {
@@ -263,6 +271,14 @@ mod private {
 mod tests {
     use super::*;
     use crate::Range;
+
+    #[test]
+    fn main_prints_a_message() {
+        let error = crate::TensorView::<f32, (Fixed<1>, Fixed<3>)>::from_slice(&[1.0, 2.0]);
+        let error = error.map(|_| ()).unwrap_err();
+        // `Termination` prints the `Debug` form.
+        assert_eq!(format!("{error:?}"), "a tensor of shape [1, 3] takes 3 elements, got 2");
+    }
 
     #[test]
     fn bounds_are_named() {

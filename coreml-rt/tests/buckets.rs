@@ -266,6 +266,9 @@ fn all_packages_must_be_there_at_the_start() {
     let buckets = Vec::leak(vec![(4, description("letters_4")), (8, missing)]);
     let error = BucketedModel::load(buckets, &LoadOptions::new()).unwrap_err();
     assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    let both = "put letters_4.mlpackage, none.mlpackage beside the executable (`cargo coreml \
+                bundle test.toml --beside PROGRAM` does)";
+    assert!(error.to_string().contains(both), "{error}");
 }
 
 #[test]

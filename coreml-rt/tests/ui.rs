@@ -5,15 +5,17 @@
 //! writes the messages again; read the difference before committing it.
 //!
 //! The crates that trybuild makes have no build script, and cargo passes the `OUT_DIR` of its own
-//! environment on to the compiler. So each test starts this program again, with the variable or
-//! without it.
+//! environment on to the compiler. So each test starts this program again, with the variables of a
+//! build script or without them.
 
 #![allow(clippy::unwrap_used, reason = "this file is tests")]
 
 mod fixture;
 
 use coreml_rt::Tolerance;
-use coreml_spec::{BuildError, DataType, EmbeddedFile, FeatureKind, Outcome, Shape};
+use coreml_spec::{
+    BuildError, DataType, EmbeddedFile, FeatureKind, Outcome, Shape, built_value, built_variable,
+};
 use fixture::{indexed, leave, several, single};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,13 +31,25 @@ fn compile(folder: &str, out_dir: Option<&Path>) {
         .env(CASES, folder)
         .env_remove("OUT_DIR");
     if let Some(out_dir) = out_dir {
-        command.env("OUT_DIR", out_dir);
+        command.env("OUT_DIR", out_dir).envs(variables(out_dir));
     }
     let output = command.output().unwrap();
     let (stdout, stderr) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{stdout}{stderr}");
     assert!(stdout.contains("1 passed"), "no case was compiled:\n{stdout}{stderr}");
+}
+
+/// Returns what a build script would say of everything in its `OUT_DIR`.
+fn variables(out_dir: &Path) -> Vec<(String, String)> {
+    let folders = std::fs::read_dir(out_dir.join("coreml")).unwrap();
+    let folders = folders.map(|folder| folder.unwrap().path());
+    let variables = folders.map(|folder| {
+        let manifest = folder.file_name().unwrap().to_str().unwrap();
+        let index = std::fs::read(folder.join("index.json")).unwrap();
+        (built_variable(manifest), built_value(manifest, &index))
+    });
+    variables.collect()
 }
 
 /// Makes the `OUT_DIR` of the cases in `ui/built`: the same folder each time, because the compiler

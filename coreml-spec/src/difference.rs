@@ -12,6 +12,14 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use weights::Weights;
 
+/// The operation of a constant, and the attribute that holds it.
+const CONSTANT: &str = "const";
+/// See [`CONSTANT`].
+const VALUE: &str = "val";
+
+/// Most elements of a constant that are shown.
+const ELEMENTS_SHOWN: usize = 6;
+
 /// What differs between two packages; empty lists when nothing does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Difference {
@@ -162,22 +170,39 @@ fn operations(before: &Package, after: &Package) -> Result<Vec<Change>, Error> {
         // The place of a weight is no difference; what it holds is compared apart.
         let (one, other) = (without_offsets(operation), without_offsets(other));
         if one != other {
-            let kind = |operation: &Operation| {
-                let same = operation.r#type.clone();
-                if one.r#type == other.r#type {
-                    format!("{same}, other arguments or results")
-                } else {
-                    same
-                }
+            let (was, is) = (one.r#type.clone(), other.r#type.clone());
+            let (was, is) = match (value(before, &one), value(after, &other)) {
+                (Some(one), Some(other)) if one != other => (one, other),
+                _ if was == is => (was, format!("{is}, other arguments or results")),
+                _ => (was, is),
             };
-            all.push(Change {
-                what: name,
-                before: Some(one.r#type.clone()),
-                after: Some(kind(&other)),
-            });
+            all.push(Change { what: name, before: Some(was), after: Some(is) });
         }
     }
     Ok(all)
+}
+
+/// Returns the value of a constant that stands in the program, for a person: the first elements of
+/// a long one. `None` for anything else, weights among it, which are compared apart.
+fn value(package: &Package, operation: &Operation) -> Option<String> {
+    let value = operation.attributes.get(VALUE).filter(|_| operation.r#type == CONSTANT)?;
+    if !matches!(value.kind, Some(ValueKind::Immediate(_))) {
+        return None;
+    }
+    let constant = package.constant(value).ok()?;
+    let elements: Vec<String> = if !constant.strings.is_empty() {
+        constant.strings.iter().take(ELEMENTS_SHOWN).map(|text| format!("{text:?}")).collect()
+    } else if let Some(integers) = constant.to_i64s() {
+        integers.iter().take(ELEMENTS_SHOWN).map(i64::to_string).collect()
+    } else {
+        constant.to_f32s()?.iter().take(ELEMENTS_SHOWN).map(f32::to_string).collect()
+    };
+    let more = if constant.len() > ELEMENTS_SHOWN { ", …" } else { "" };
+    let elements = elements.join(", ");
+    Some(match constant.dims.is_empty() {
+        true => format!("{} {elements}", constant.data_type),
+        false => format!("{} {:?} [{elements}{more}]", constant.data_type, constant.dims),
+    })
 }
 
 /// Returns an operation without the places of its weights, and without nested blocks, whose

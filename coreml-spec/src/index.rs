@@ -6,6 +6,7 @@
 //! nothing else.
 
 use crate::Interface;
+use crate::built::plain;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +28,7 @@ pub const ABSENT_ENDING: &str = ".absent";
 /// different manifests get different folders.
 pub fn index_folder(out_dir: &Path, manifest: &str) -> PathBuf {
     let mut folder = String::new();
-    for byte in manifest.strip_prefix("./").unwrap_or(manifest).bytes() {
+    for byte in plain(manifest).bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' | b'.' => {
                 folder.push(char::from(byte))

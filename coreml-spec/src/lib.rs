@@ -10,6 +10,7 @@
 #[cfg(feature = "package")]
 mod blob;
 mod buckets;
+mod built;
 #[cfg(feature = "package")]
 mod constant;
 mod conversion_report;
@@ -46,6 +47,7 @@ mod weight;
 #[cfg(feature = "package")]
 pub use blob::WeightFile;
 pub use buckets::{Buckets, Mask, Padded, Trimmed};
+pub use built::{BUILT_PREFIX, built_manifest, built_value, built_variable};
 #[cfg(feature = "package")]
 pub use constant::Constant;
 pub use conversion_report::{ConversionReport, Origin, Origins};

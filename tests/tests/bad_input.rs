@@ -49,6 +49,27 @@ fn at_the_attribute(run: &Run) {
         .filter(|line| !line.contains("could not compile"))
         .count();
     assert_eq!(errors, 1, "one mistake, one error, in:\n{}", run.stderr);
+    let error = run.stderr.lines().find_map(|line| line.strip_prefix("error: "));
+    let error = error.unwrap_or_default();
+    assert_eq!(run.stderr.matches(error).count(), 1, "{error:?} stands once in:\n{}", run.stderr);
+}
+
+#[test]
+fn a_manifest_whose_attribute_is_not_compiled() {
+    let user = small("no-attribute");
+    user.write("net.toml", format!("{MANIFEST}comput-units = \"all\"\n"));
+    user.write("src/main.rs", "fn main() {}\n");
+    let run = check(&user).succeeds();
+    assert!(
+        run.stderr.contains(
+            "net.toml is not built; the error stands at #[coreml_model(\"net.toml\")], and here \
+             with COREML_STRICT=1"
+        ),
+        "{}",
+        run.stderr
+    );
+    let strict = user.with("COREML_STRICT", "1");
+    check(&strict).fails_with(&["net.toml:5:1", "comput-units"]);
 }
 
 #[test]
@@ -100,7 +121,9 @@ fn a_syntax_error_in_python() {
 fn python_that_raises() {
     let user = small("raises");
     user.write("python/net.py", "def net():\n    raise ValueError('no such size: huge')\n");
-    check(&user).fails_with(&["python/net.py:2", "no such size: huge"]);
+    let run = check(&user);
+    run.fails_with(&["python/net.py:2", "no such size: huge"]);
+    at_the_attribute(&run);
 }
 
 #[test]

@@ -74,6 +74,20 @@ fn what_is_built_is_measured_and_removed_again() {
         );
     }
 
+    // Both models on the samples of their conversion, by the manifest's tolerance.
+    let verified = json(&user, &["verify", "nets.toml", "--json"]);
+    let passed = |at: usize| (&verified[at]["model"], &verified[at]["passed"]);
+    assert_eq!(passed(0), (&"good".into(), &true.into()), "{verified}");
+    assert_eq!(passed(1), (&"bad".into(), &true.into()), "{verified}");
+    assert_eq!(verified.as_array().map(Vec::len), Some(2));
+    let samples =
+        coreml(&user, &["path", "nets.toml", "--model", "good", "--only", "samples"]).succeeds();
+    assert!(
+        samples.stdout.lines().next().is_some_and(|path| path.ends_with(".safetensors")),
+        "{}",
+        samples.stdout
+    );
+
     let removed = coreml(&user, &["clean"]).succeeds().stdout;
     assert!(removed.starts_with("removed ") && removed.contains(" models with "), "{removed}");
     let places = coreml(&user, &["build", "--dry-run"]).succeeds().stdout;

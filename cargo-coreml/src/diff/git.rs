@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// How many branches a message names, the newest first.
+const BRANCHES_SHOWN: usize = 5;
+
 /// The files of a revision.
 pub(super) struct Tree {
     /// Holds them; gone with this.
@@ -25,12 +28,17 @@ impl Tree {
     /// commit.
     /// Errors: git's message: there is no repository, or no such revision.
     pub(super) fn of(folder: &Path, revision: &str) -> Result<Self, Failure> {
-        let root = PathBuf::from(git(folder, None, &["rev-parse", "--show-toplevel"])?);
-        let commit = git(
-            folder,
-            None,
-            &["rev-parse", "--verify", "--end-of-options", &format!("{revision}^{{commit}}")],
-        )?;
+        let root = git(folder, None, &["rev-parse", "--show-toplevel"]).map_err(|error| {
+            format!(
+                "there is no package `{revision}`, and revisions are not found, because {} is not \
+                 in a git repository ({error})",
+                folder.display()
+            )
+        })?;
+        let root = PathBuf::from(root);
+        let name = format!("{revision}^{{commit}}");
+        let commit = git(folder, None, &["rev-parse", "--verify", "--end-of-options", &name])
+            .map_err(|_| no_revision(folder, revision))?;
         let inside = folder.canonicalize()?.strip_prefix(root.canonicalize()?)?.to_owned();
         let temporary = tempfile::tempdir()?;
         let index = temporary.path().join("index");
@@ -48,6 +56,21 @@ impl Tree {
     pub(super) fn folder(&self) -> PathBuf {
         self.folder.path().join("tree").join(&self.inside)
     }
+}
+
+/// Makes the message for a revision that git does not know, with the branches that it does.
+fn no_revision(folder: &Path, revision: &str) -> String {
+    let order = ["branch", "--format=%(refname:short)", "--sort=-committerdate"];
+    let branches = git(folder, None, &order).unwrap_or_default();
+    let branches: Vec<_> = branches.lines().take(BRANCHES_SHOWN).collect();
+    let branches = match &branches[..] {
+        [] => "there are no branches".to_owned(),
+        _ => format!("branches are {}", branches.join(", ")),
+    };
+    format!(
+        "there is no package and no git revision `{revision}`: give two packages, or a branch, a \
+         tag or a commit ({branches})"
+    )
 }
 
 /// Runs git and returns what it prints, without the line's end.

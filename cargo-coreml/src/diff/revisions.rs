@@ -46,13 +46,14 @@ struct Built {
 /// Compares the models of the crate around the current folder.
 ///
 /// Parameters: `before`, `after` — revisions; no second one means the files as they are;
-/// `manifests` — relative to the current folder, all of the crate when empty; `locked` — compare
-/// what the locks say, and convert nothing.
-/// Errors: git's, those of a build, and those of comparing.
+/// `manifests` — relative to the current folder, all of the crate when empty; `name` — of the only
+/// model to compare; `locked` — compare what the locks say, and convert nothing.
+/// Errors: git's, those of a build, and those of comparing; no model has this name.
 pub(super) fn compare(
     before: &str,
     after: Option<&str>,
     manifests: &[PathBuf],
+    name: Option<&str>,
     locked: bool,
 ) -> Result<Vec<ModelDifference>, Failure> {
     let here = std::env::current_dir()?;
@@ -61,7 +62,14 @@ pub(super) fn compare(
             .map_err(|error| format!("{}: {error}", revision.unwrap_or("the working tree")))
     });
     let (before, after) = (before?, after?);
-    let names: BTreeSet<_> = before.models.keys().chain(after.models.keys()).collect();
+    let mut names: BTreeSet<_> = before.models.keys().chain(after.models.keys()).collect();
+    if let Some(wanted) = name {
+        let all = names.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+        names.retain(|(_, name)| name == wanted);
+        if names.is_empty() {
+            return Err(format!("give --model one of: {all}").into());
+        }
+    }
     let mut all = Vec::new();
     for name in names {
         let model = format!("{}: {}", name.0, name.1);
@@ -75,16 +83,18 @@ pub(super) fn compare(
                 parity.extend(parities(was, is)?);
             }
             (Some(_), Some(_)) => {}
-            (was, is) => difference.interface.push(Change {
-                what: "model".to_owned(),
-                before: was.map(|_| "there".to_owned()),
-                after: is.map(|_| "there".to_owned()),
-            }),
+            (was, is) => difference.interface.push(presence(was.is_some(), is.is_some())),
         }
         let same = difference.is_empty() && parity.is_empty();
         all.push(ModelDifference { model, same, difference, parity });
     }
     Ok(all)
+}
+
+/// Returns the change of a model that is on one side only.
+pub(super) fn presence(was: bool, is: bool) -> Change {
+    let there = |there: bool| there.then(|| "there".to_owned());
+    Change { what: "model".to_owned(), before: there(was), after: there(is) }
 }
 
 /// Builds the models of a revision; of the working tree without one.

@@ -9,7 +9,7 @@ use super::index;
 use super::job::{Failure, Found};
 use super::locked;
 use super::manifests::{Asked, LockedManifest};
-use super::outcome::{Build, BuiltModel};
+use super::outcome::{Build, BuiltModel, Stored};
 use super::skip;
 use crate::error::{Error, ErrorKind, render};
 use crate::lock;
@@ -17,7 +17,9 @@ use crate::manifest::{self, Model, Rejected};
 use crate::output::compiler;
 use crate::output::embed::{self, Embedding, Library, Target};
 use crate::output::materialize::{self, BUILD_FILE, EMBEDDED_FOLDER, OutputNames};
-use coreml_spec::{BuildError, INDEX_VERSION, Index, IndexedModel, Outcome, digest_of_folder};
+use coreml_spec::{
+    BuildError, INDEX_VERSION, Index, IndexedModel, Outcome, built_value, digest_of_folder,
+};
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -53,7 +55,7 @@ pub(crate) fn deliver(context: &Context, asked: &Asked, results: Vec<ModelResult
         manifest: asked.name.clone(),
         folder: asked.folder.clone(),
         outcome: Ok(Vec::new()),
-        has_index: true,
+        built_value: None,
         watched: vec![manifest::path(&asked.root, &asked.name)],
         warnings: Vec::new(),
         library: None,
@@ -88,9 +90,12 @@ fn write_errors(asked: &Asked, rejected: Rejected, build: &mut Build) -> Vec<Err
         manifest: manifest::path(&asked.root, &asked.name),
         outcome: Outcome::Error(BuildError { message: render(&errors), models }),
     };
-    if let Err(error) = materialize::index(&build.folder, &index) {
-        build.has_index = false;
-        errors.push(Error::output("write the index", &build.folder, error));
+    match materialize::index(&build.folder, &index) {
+        Ok(content) => build.built_value = Some(built_value(&build.manifest, &content)),
+        Err(error) => {
+            build.built_value = None;
+            errors.push(Error::output("write the index", &build.folder, error));
+        }
     }
     errors
 }
@@ -123,7 +128,8 @@ fn models(
         build.warnings.extend(compile(&folder, &delivered, &mut rows).map_err(output)?);
     }
     let index = index::of_models(&read.manifest, rows);
-    write_last(&folder, &built, &index).map_err(output)?;
+    let content = write_last(&folder, &built, &index).map_err(output)?;
+    build.built_value = Some(built_value(&build.manifest, &content));
     Ok(built)
 }
 
@@ -195,6 +201,11 @@ fn built(delivered: &Delivered<'_>) -> BuiltModel {
         digest: entry.digest().to_owned(),
         package: delivered.package.clone(),
         log: entry.log(),
+        stored: Some(Stored {
+            package: entry.package(),
+            samples: entry.samples().into_iter().map(|sample| sample.source).collect(),
+            report: entry.report().map(|report| report.source),
+        }),
     }
 }
 
@@ -262,7 +273,9 @@ fn compile(
 }
 
 /// Writes `build.json`, then the index.
-fn write_last(folder: &Path, built: &[BuiltModel], index: &Index) -> io::Result<()> {
+///
+/// Returns: the bytes of the index.
+fn write_last(folder: &Path, built: &[BuiltModel], index: &Index) -> io::Result<Vec<u8>> {
     let text = serde_json::to_vec_pretty(&BuildFile { models: built })?;
     std::fs::write(folder.join(BUILD_FILE), text)?;
     materialize::index(folder, index)

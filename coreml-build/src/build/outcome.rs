@@ -18,8 +18,9 @@ pub struct Build {
     pub folder: PathBuf,
     /// Its models, or everything that went wrong.
     pub outcome: Result<Vec<BuiltModel>, Vec<Error>>,
-    /// Whether the folder has an index; without one, the macro cannot show the errors.
-    pub has_index: bool,
+    /// What tells the macro that the index in the folder is this build's; without an index, the
+    /// macro cannot show the errors.
+    pub(crate) built_value: Option<String>,
     /// The files that it was made from; another content means another build.
     pub watched: Vec<PathBuf>,
     /// Warnings that do not fail the build.
@@ -48,6 +49,21 @@ pub struct BuiltModel {
     /// from a remote cache.
     #[serde(skip)]
     pub log: PathBuf,
+    /// Where its files lie in the cache, which never change; missing for a build from the lock.
+    #[serde(skip)]
+    pub stored: Option<Stored>,
+}
+
+/// The files of a model in the cache.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Its package.
+    pub package: PathBuf,
+    /// Its samples, in order.
+    pub samples: Vec<PathBuf>,
+    /// Its report.
+    pub report: Option<PathBuf>,
 }
 
 impl BuiltModel {

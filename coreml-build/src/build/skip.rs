@@ -14,6 +14,7 @@ use super::outcome::{Build, BuiltModel};
 use crate::error::{Error, ErrorKind};
 use crate::lock::{self, command, outdated};
 use crate::output::materialize;
+use coreml_spec::built_value;
 use std::path::{Path, PathBuf};
 
 /// Brings the interfaces of a manifest into the output folder, and for each package a file that
@@ -49,6 +50,7 @@ pub(super) fn deliver(
             digest: locked.digest.clone(),
             package: build.folder.join(&package),
             log: PathBuf::new(),
+            stored: None,
         });
         absent.push((package.clone(), reason(&model.name)));
         let interface = locked.interface.clone();
@@ -57,9 +59,10 @@ pub(super) fn deliver(
     if !errors.is_empty() {
         return Err(errors);
     }
-    materialize::absent(&build.folder, &absent)
+    let content = materialize::absent(&build.folder, &absent)
         .and_then(|()| materialize::index(&build.folder, &index::of_models(manifest, rows)))
         .map_err(|error| vec![Error::output("write the interfaces", &build.folder, error)])?;
+    build.built_value = Some(built_value(&build.manifest, &content));
     Ok(built)
 }
 

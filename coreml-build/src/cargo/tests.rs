@@ -83,7 +83,7 @@ fn build(outcome: Result<Vec<crate::BuiltModel>, Vec<Error>>) -> Build {
         manifest: "m.toml".into(),
         folder: "/out/coreml/m.toml".into(),
         outcome,
-        has_index: true,
+        built_value: Some("0123456789abcdef m.toml".into()),
         watched: vec!["/crate/m.toml".into(), "/crate/net.py".into()],
         warnings: vec!["odd\nindeed".into()],
         library: None,
@@ -105,6 +105,7 @@ fn a_good_build_watches_its_files_and_no_others() {
             "cargo::rerun-if-changed=/crate/net.py",
             "cargo::warning=odd",
             "cargo::warning=indeed",
+            "cargo::rustc-env=COREML_BUILT_m_2Etoml=0123456789abcdef m.toml",
             "cargo::rustc-link-search=native=/out/e",
             "cargo::rustc-link-lib=static=coreml_embedded_1",
         ]
@@ -121,8 +122,12 @@ fn a_failed_build_is_tried_again_and_fails_only_when_strict() {
     };
     let lines = report(&[build(Err(error()))], false);
     assert!(lines.contains(&"cargo::rerun-if-changed=/out/coreml/m.toml/try-again".to_owned()));
-    assert_eq!(lines.last().unwrap(), "cargo::warning=m.toml:3:1: no");
-    assert!(!lines.iter().any(|line| line.contains("::error=")));
+    assert_eq!(
+        lines.last().unwrap(),
+        "cargo::warning=m.toml is not built; the error stands at #[coreml_model(\"m.toml\")], and \
+         here with COREML_STRICT=1"
+    );
+    assert!(!lines.iter().any(|line| line.contains("::error=") || line.contains("m.toml:3")));
     let strict = report(&[build(Err(error()))], true);
     let errors: Vec<_> =
         strict.iter().filter_map(|line| line.strip_prefix("cargo::error=")).collect();
@@ -132,7 +137,7 @@ fn a_failed_build_is_tried_again_and_fails_only_when_strict() {
 #[test]
 fn without_an_index_the_build_script_itself_must_fail() {
     let error = Error::output("write the index", Path::new("/out"), std::io::Error::other("full"));
-    let failed = Build { has_index: false, ..build(Err(vec![error])) };
+    let failed = Build { built_value: None, ..build(Err(vec![error])) };
     let lines = report(&[failed], false);
     assert!(
         lines.iter().any(|line| line.starts_with("cargo::error=cannot write the index")),

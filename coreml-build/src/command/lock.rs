@@ -54,6 +54,14 @@ impl Locking {
 }
 
 impl Context {
+    /// Returns where the lock of `manifest` should lie, when the manifest is there and the lock is
+    /// not.
+    pub fn missing_lock(&self, manifest: &str) -> Option<PathBuf> {
+        let manifest = manifest::path(&self.options.package_root, manifest);
+        let lock = path(&manifest);
+        (manifest.is_file() && !lock.exists()).then_some(lock)
+    }
+
     /// Makes the locks of `manifests`: finds or converts every model, and resolves the Python
     /// packages.
     ///

@@ -15,6 +15,17 @@ use std::path::{Component, Path, PathBuf};
 const SKIPPED_FOLDERS: [&str; 3] = ["target", "node_modules", "__pycache__"];
 
 impl Selection {
+    /// Returns the manifests of the package in `package_root`; none when no file has a model.
+    pub fn of_package(package_root: &Path) -> Self {
+        let (package_root, manifests) = (package_root.to_owned(), manifests_of(package_root));
+        Self { package_root, manifests }
+    }
+
+    /// Returns the manifests of the package around `folder`; `None` when there is no package.
+    pub fn around(folder: &Path) -> Option<Self> {
+        package_around(folder).map(|package_root| Self::of_package(&package_root))
+    }
+
     /// Returns the manifests at `paths`, by package; all of the package around `folder` when there
     /// are no paths.
     ///
@@ -22,14 +33,13 @@ impl Selection {
     /// Errors: there is no package, or no manifest.
     pub fn of(folder: &Path, paths: &[PathBuf]) -> Result<Vec<Self>, Error> {
         if paths.is_empty() {
-            let package_root = package_around(folder).ok_or_else(|| no_package(folder))?;
-            let manifests = manifests_of(&package_root);
-            if manifests.is_empty() {
+            let around = Self::around(folder).ok_or_else(|| no_package(folder))?;
+            if around.manifests.is_empty() {
                 return Err(Error::new(
                     ErrorKind::Manifest,
                     format!(
                         "no file of the package {} has a `[model]` or `[models]` table",
-                        package_root.display()
+                        around.package_root.display()
                     ),
                 )
                 .advise(
@@ -37,7 +47,7 @@ impl Selection {
                     has it",
                 ));
             }
-            return Ok(vec![Self { package_root, manifests }]);
+            return Ok(vec![around]);
         }
         let mut selections: Vec<Self> = Vec::new();
         for path in paths {

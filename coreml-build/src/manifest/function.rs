@@ -7,7 +7,8 @@
 //! Flow: `keys.rs` gives it the sections → [`Functions`], a part of the canonical table.
 
 use super::agreement::{self, Features};
-use super::feature::{self, INPUTS, Input, OUTPUTS, Output};
+use super::feature::{self, Form, INPUTS, Input, OUTPUTS, Output};
+use super::image::Image;
 use super::key::{Key, fill, read_section, rows, set};
 use super::kind::{Absent, Kind, Row, Table};
 use super::layers::Layers;
@@ -96,6 +97,14 @@ pub(crate) struct Function {
 }
 
 impl Function {
+    /// Returns the inputs that are images, with their names.
+    pub(super) fn images(&self) -> impl Iterator<Item = (&str, &Image)> {
+        self.inputs.0.iter().filter_map(|(name, input)| match &input.form {
+            Form::Image(image) => Some((name.as_str(), image)),
+            _ => None,
+        })
+    }
+
     /// Returns whether an output is declared to be in half precision.
     pub(super) fn has_half_outputs(&self) -> bool {
         self.outputs.0.iter().any(|(_, output)| output.dtype == Some(DataType::Float16))

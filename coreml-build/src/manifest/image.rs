@@ -34,6 +34,35 @@ pub(crate) struct Image {
     pub(crate) width: Dimension,
 }
 
+impl Image {
+    /// Returns what to ask about numbers that `ToTensor` does not go with: it divides by 255 before
+    /// they are used.
+    pub(super) fn question(&self) -> Option<String> {
+        let is_large = |number: &Number| number.as_f64().is_some_and(|number| number > 1.0);
+        let divided = |numbers: &[Number]| {
+            let shares = numbers.iter().filter_map(Number::as_f64);
+            let shares: Vec<_> = shares
+                .map(|number| if number > 1.0 { number / LARGEST_BYTE } else { number })
+                .map(|share| format!("{share:.3}"))
+                .collect();
+            format!("[{}]", shares.join(", "))
+        };
+        let mean = self.mean.as_deref().filter(|mean| mean.iter().any(is_large))?;
+        if self.color == Color::GrayscaleFloat16 {
+            return None;
+        }
+        let mut better = format!("`mean = {}`", divided(mean));
+        if let Some(std) = &self.std {
+            better += &format!(" and `std = {}`", divided(std));
+        }
+        Some(format!(
+            "is a `mean` above 1 meant? Pixels are divided by 255 before `mean` and `std` are \
+             used, as by torchvision's `ToTensor`; numbers for pixels from 0 to 255 are here \
+             {better}"
+        ))
+    }
+}
+
 /// What an image output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct OutputImage {
@@ -72,6 +101,12 @@ const COLORS: [(&str, Color); 4] = [
     ("grayscale", Color::Grayscale),
     ("grayscale-float16", Color::GrayscaleFloat16),
 ];
+
+/// The largest value of an 8-bit colour.
+const LARGEST_BYTE: f64 = 255.0;
+
+/// What torchvision's models with weights of ImageNet are trained with.
+const IMAGENET: &str = "`mean = [0.485, 0.456, 0.406]` and `std = [0.229, 0.224, 0.225]`";
 
 /// The words of pixel layouts.
 const COLOR_WORDS: &[&str] = &words(&COLORS);
@@ -193,6 +228,12 @@ enum Numbers {
 /// Reads the `image` of an input.
 pub(super) fn input_image(item: &Item<'_>) -> Option<Image> {
     let mut pixels = Pixels::default();
+    if let Some(size) = item.is_table().then(|| item.section()?.get("size", &SIZE)).flatten() {
+        size.report(
+            "an image has no `size`, but `width` and `height`: write `width = 224, height = 224`",
+        );
+        return None;
+    }
     let table = key::read(item, INPUT, &mut pixels)?;
     let channels = pixels.color.map_or(1, Color::channels);
     let mut right = table.right();
@@ -242,6 +283,12 @@ pub(super) fn output_image(item: &Item<'_>) -> Option<OutputImage> {
 
 /// Reads a number for all channels, or one for each.
 fn numbers(item: &Item<'_>) -> Option<Numbers> {
+    if item.is_string() {
+        item.report(format!(
+            "this is a number for all channels, or one for each; those of ImageNet are {IMAGENET}"
+        ));
+        return None;
+    }
     if !item.is_array() {
         return item.number().map(Numbers::Same);
     }

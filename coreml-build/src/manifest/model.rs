@@ -12,6 +12,9 @@ use crate::error::Place;
 use coreml_spec::{Bound, Tolerance};
 use std::collections::BTreeMap;
 
+/// The key of a classifier's labels, inside a model.
+pub(super) const LABELS: &str = "classifier.labels";
+
 /// A model of a manifest, complete and valid.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
@@ -73,11 +76,7 @@ impl Model {
 
     /// Returns the files that the manifest names, each with its key.
     pub(crate) fn declared_files(&self) -> Vec<(String, &str)> {
-        let labels =
-            self.conversion.classifier.as_ref().and_then(|classifier| match &classifier.labels {
-                Some(Labels::File(file)) => Some(("classifier.labels".to_owned(), file.as_str())),
-                _ => None,
-            });
+        let labels = self.labels_file().map(|file| (LABELS.to_owned(), file));
         let ops = self.conversion.ops.as_deref().map(|file| ("ops".to_owned(), file));
         let mut files = self.sources(|source| source.is_local() && !source.is_folder());
         for (name, function) in self.conversion.functions.iter() {
@@ -85,6 +84,14 @@ impl Model {
             files.extend(function.weights.as_deref().map(|file| (format!("{table}weights"), file)));
         }
         files.into_iter().chain(labels).chain(ops).collect()
+    }
+
+    /// Returns the file with the labels of its classes.
+    pub(super) fn labels_file(&self) -> Option<&str> {
+        match &self.conversion.classifier.as_ref()?.labels {
+            Some(Labels::File(file)) => Some(file),
+            _ => None,
+        }
     }
 
     /// Returns the folders that the manifest names, each with its key.

@@ -246,6 +246,20 @@ fn wrong_types_and_values_say_what_is_accepted() {
         "m.toml:4:31: `labels` must be a string, found the integer 1",
     );
     refused(
+        "classifier = { labels = [\"a\",\n  \"b\", \"a\"] }",
+        "m.toml:5:8: the label \"a\" is that of two classes, and predictions could not tell them \
+         apart: it stands in line 4, too",
+    );
+    refused(
+        "classifier = { labels = [\"a\",\n  \"\"] }",
+        "m.toml:5:3: the label of class 1 is empty",
+    );
+    refused(
+        "classifier = { labels = [1, 2, 1] }",
+        "m.toml:4:32: the label 1 is that of two classes, and predictions could not tell them \
+         apart: it stands in line 4, too",
+    );
+    refused(
         "classifier = {}",
         "m.toml:4:1: model `m`: `labels` is missing in `classifier`: write for example `labels = \
         \"labels.txt\"`",

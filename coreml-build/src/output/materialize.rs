@@ -100,13 +100,15 @@ pub(crate) fn absent(folder: &Path, packages: &[(String, String)]) -> io::Result
 
 /// Writes the index, unless it says the same already: the macro's crate is compiled again when it
 /// is written.
-pub(crate) fn index(folder: &Path, index: &Index) -> io::Result<()> {
+///
+/// Returns: its bytes.
+pub(crate) fn index(folder: &Path, index: &Index) -> io::Result<Vec<u8>> {
     let path = folder.join(INDEX_FILE);
     let content = serde_json::to_vec_pretty(index)?;
-    if std::fs::read(&path).is_ok_and(|before| before == content) {
-        return Ok(());
+    if !std::fs::read(&path).is_ok_and(|before| before == content) {
+        write_whole(&path, &content).map_err(|error| named(&path, &error))?;
     }
-    write_whole(&path, &content).map_err(|error| named(&path, &error))
+    Ok(content)
 }
 
 /// Returns `error` with the path that it is about.

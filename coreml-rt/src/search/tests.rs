@@ -89,9 +89,30 @@ fn the_error_names_every_place_and_what_to_do() {
          COREML_MODEL_DIR: not set\n    \
          beside the executable: /bin/encoder.mlpackage\n    \
          where it was built: /nowhere\n  \
-         what to do: put encoder.mlpackage beside the executable, or set COREML_MODEL_DIR to the \
-         folder that holds it, or pass LoadOptions::path, or write `embed = true` for the model in \
-         whisper.toml and build again"
+         what to do: put encoder.mlpackage beside the executable (`cargo coreml bundle \
+         whisper.toml --beside PROGRAM` does), or set COREML_MODEL_DIR to the folder that holds \
+         it, or pass LoadOptions::path, or write `embed = true` for the model in whisper.toml and \
+         build again"
+    );
+}
+
+#[test]
+fn all_packages_of_a_model_with_buckets_are_named() {
+    let (description, surroundings) = (description("/nowhere"), process(None, Path::new("/b/app")));
+    let packages = "encoder_16.mlpackage, encoder.mlpackage";
+    let error = |options| {
+        find_one_of(&description, packages, &options, &surroundings).unwrap_err().to_string()
+    };
+    let said = error(LoadOptions::new());
+    assert!(
+        said.contains("put encoder_16.mlpackage, encoder.mlpackage beside the executable (`cargo")
+            && said.contains("the folder that holds them"),
+        "{said}"
+    );
+    let said = error(LoadOptions::new().path("/no"));
+    assert!(
+        said.ends_with("the folder that holds encoder_16.mlpackage, encoder.mlpackage"),
+        "{said}"
     );
 }
 

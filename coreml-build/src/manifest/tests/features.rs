@@ -328,6 +328,32 @@ fn images_are_read() {
 }
 
 #[test]
+fn means_for_other_pixels_are_questioned() {
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = |pixels: &str| {
+        let image = format!("inputs.y = {{ image = {{ width = 2, height = 2, {pixels} }} }}");
+        std::fs::write(folder.path().join("m.toml"), format!("{MODEL}{image}\n")).unwrap();
+        crate::manifest::Manifest::read(folder.path(), "m.toml").unwrap().warnings
+    };
+    assert_eq!(
+        warnings(
+            "color = \"rgb\", mean = [123.675, 116.28, 103.53], std = [58.395, 57.12, 57.375]"
+        ),
+        ["m.toml:4:62: is a `mean` above 1 meant? Pixels are divided by 255 before `mean` and \
+          `std` are used, as by torchvision's `ToTensor`; numbers for pixels from 0 to 255 are \
+          here `mean = [0.485, 0.456, 0.406]` and `std = [0.229, 0.224, 0.225]`"]
+    );
+    for right in [
+        "color = \"rgb\", mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]",
+        "color = \"grayscale\", mean = 0.5",
+        "color = \"grayscale-float16\", mean = 100",
+        "color = \"rgb\", bias = -127.5",
+    ] {
+        assert_eq!(warnings(right), [""; 0], "{right}");
+    }
+}
+
+#[test]
 fn wrong_images_stand_at_their_place() {
     let image =
         |keys: &str| format!("inputs.y = {{ image = {{ width = 2, height = 2, {keys} }} }}");
@@ -341,6 +367,16 @@ fn wrong_images_stand_at_their_place() {
         "m.toml:4:47: `color` cannot be \"RGB\": it must be one of \"rgb\", \"bgr\", \
         \"grayscale\", \
          \"grayscale-float16\"; did you mean `rgb`?",
+    );
+    refused(
+        &image("color = \"rgb\", mean = \"imagenet\""),
+        "m.toml:4:62: this is a number for all channels, or one for each; those of ImageNet are \
+         `mean = [0.485, 0.456, 0.406]` and `std = [0.229, 0.224, 0.225]`",
+    );
+    refused(
+        "inputs.y = { image = { size = 224, color = \"rgb\" } }",
+        "m.toml:4:24: an image has no `size`, but `width` and `height`: write `width = 224, height \
+         = 224`",
     );
     refused(
         &image("color = \"rgb\", bias = [1, 2]"),

@@ -168,6 +168,30 @@ fn files_that_do_not_exist_are_named_with_their_key() {
     assert!(outside.warnings[0].contains("outside the package"), "{:?}", outside.warnings);
 }
 
+#[test]
+fn wrong_labels_of_a_file_are_named_once_for_all_buckets() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| std::fs::write(folder.path().join(name), content);
+    let manifest = "[model]\nsource = { file = \"a.py\", entry = \"b\" }\ninputs.x = { shape = [{ \
+                    min = 1, max = 8 }] }\nbuckets = { input = \"x\", axis = 0, sizes = [4, 8], \
+                    pad = 0, share-weights = false }\nclassifier = { labels = \"l.txt\" }\n";
+    write("m.toml", manifest).unwrap();
+    write("a.py", "").unwrap();
+    write("l.txt", "cat\ndog\ncat\n").unwrap();
+    let manifest = Manifest::read(folder.path(), "m.toml").unwrap();
+    assert_eq!(manifest.models.len(), 2);
+    let errors = manifest.check_files(folder.path()).unwrap_err().errors;
+    let errors: Vec<_> = errors.iter().map(Error::to_string).collect();
+    assert_eq!(
+        errors,
+        ["m.toml:5:16: model `m`: l.txt: the label `cat` of line 3 stands in line 1, too, and \
+          predictions could not tell them apart\n  \
+          try: give every class a label of its own, one to a line"]
+    );
+    write("l.txt", "cat\r\ndog\r\n").unwrap();
+    assert!(manifest.check_files(folder.path()).is_ok());
+}
+
 /// Parses a model with this source and these lines, and no inputs.
 fn with_source(source: &str, lines: &str) -> Result<serde_json::Value, Vec<String>> {
     let manifest = parse(&format!("[model]\nsource = {{ {source} }}\n{lines}\n"))?;
