@@ -10,22 +10,22 @@ const MANIFEST: &str = r#"[defaults]
 parity = { samples = 2, atol = 0.001, rtol = 0.001 }
 
 [models.scaled]
-source = { file = "python/nets.py", entry = "Scaled" }
+source = { file = "python/nets.py", entry = "scaled" }
 inputs = { x = { shape = [4] }, y = { shape = [4] } }
 outputs.output = { dtype = "float32" }
 
 [models.reciprocal]
-source = { file = "python/nets.py", entry = "Reciprocal" }
+source = { file = "python/nets.py", entry = "reciprocal" }
 inputs.x = { shape = [4], sample = { range = [0.01, 1.0] } }
 outputs.output = { dtype = "float32" }
 compute-precision = "float32"
 
 [models.ids]
-source = { file = "python/nets.py", entry = "Ids" }
+source = { file = "python/nets.py", entry = "ids" }
 inputs.ids = { shape = [1, 4], dtype = "int32", sample = { range = [0, 100000] } }
 
 [models.angle]
-source = { file = "python/nets.py", entry = "Angle" }
+source = { file = "python/nets.py", entry = "angle" }
 inputs = { y = { shape = [4] }, x = { shape = [4] } }
 outputs.output = { dtype = "float32" }
 "#;
@@ -83,7 +83,7 @@ fn a_wrong_translation_ends_the_build_at_its_line() {
     let user = UserCrate::new("proof-wrong", &["net.toml"]);
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"Turned\" }\n\
+        "[model]\nsource = { file = \"python/net.py\", entry = \"turned\" }\n\
          inputs.x = { shape = [2, 4] }\nops = \"python/my_ops.py\"\n",
     );
     user.write("python/net.py", include_str!("../fixtures/proof_turned.py"));
@@ -103,7 +103,7 @@ fn a_wrong_translation_ends_the_build_at_its_line() {
     // The user may insist.
     user.write(
         "net.toml",
-        "[model]\nsource = { file = \"python/net.py\", entry = \"Turned\" }\n\
+        "[model]\nsource = { file = \"python/net.py\", entry = \"turned\" }\n\
          inputs.x = { shape = [2, 4] }\nops = \"python/my_ops.py\"\nproof = false\n",
     );
     let said = user.cargo(&["build"]).succeeds().stderr;

@@ -75,7 +75,8 @@ fn a_full_disk() {
 #[needs(mounts)]
 #[test]
 fn a_disk_that_is_full_after_the_conversion() {
-    let mounts = "mount -t tmpfs -o size=1m none \"$1\"";
+    // The driver is unpacked into the cache first: it has to fit.
+    let mounts = "mount -t tmpfs -o size=8m none \"$1\"";
     let Some(cache) = inside("storage::a_disk_that_is_full_after_the_conversion", mounts) else {
         return;
     };

@@ -69,10 +69,7 @@ def concerns(context: Any, node: Any) -> bool:
 
 
 def knows(kind: str) -> bool:
-    """Return whether complex tensors have a translation for a kind of nodes.
-
-    Called by: `fallback`.
-    """
+    """Return whether complex tensors have a translation for a kind of nodes."""
     kind = kind.partition(".")[0].removesuffix("_")
     return kind in _RULES or kind in PARTWISE
 
