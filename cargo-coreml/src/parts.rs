@@ -64,6 +64,7 @@ pub(crate) fn compare(
             Some(whole) => {
                 whole.comparisons.append(&mut report.comparisons);
                 whole.metrics.append(&mut report.metrics);
+                whole.departure = whole.departure.take().or(report.departure);
                 whole.remarks.append(&mut report.remarks);
             }
         }

@@ -11,9 +11,11 @@ use crate::table::printable_lines;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use coreml_rt::parity::{
-    Bound, Comparison, Figures, Measured, Metric, Report, Sample, Stage, Verdict, verify_by,
+    Bound, Comparison, Departure, Figures, Measured, Metric, Report, Sample, Stage, Verdict,
+    verify_by,
 };
 use coreml_rt::{Engine, LoadOptions, Tolerance};
+use coreml_spec::Origin;
 use serde::Serialize;
 use std::io::Write;
 use std::num::NonZeroUsize;
@@ -29,6 +31,8 @@ position among the labels. An image is [1, channels, height, width] with values 
 Floats are rounded to the type of the model's input; any other conversion must be exact. A float
 output passes at a PSNR of 35 dB if the program uses half precision anywhere, otherwise within
 1e-3 + 1e-5 × |reference|; of a manifest's model its `parity` counts. Integers must be equal.
+Where an output fails and the sample is one of a conversion, the first operation that differs from
+PyTorch is named, with its module and its line of Python.
 
 --metric also runs a command in the current folder; the last line that it prints is its figure.
 COREML_PACKAGE is the path of the package. COREML_COMPARISON is a safetensors file with 0/in/NAME,
@@ -115,7 +119,7 @@ pub(crate) struct Arguments {
     )]
     at_most: Option<f64>,
     /// Print everything as JSON: {"path", "model", "backend", "tolerance", "passed", "comparisons",
-    /// "metrics", "remarks"}; for a manifest a list of these
+    /// "metrics", "departure", "remarks"}; for a manifest a list of these
     #[arg(long)]
     json: bool,
 }
@@ -271,8 +275,32 @@ struct Json<'a> {
     comparisons: Vec<Row<'a>>,
     /// What commands say of all samples together.
     metrics: Vec<MetricRow<'a>>,
+    /// The first operation that differs; `null` when all outputs pass, or when the samples do not
+    /// say what operations give.
+    departure: Option<DepartureRow<'a>>,
     /// What was done to the samples.
     remarks: &'a [String],
+}
+
+/// The first operation that differs.
+#[derive(Serialize)]
+struct DepartureRow<'a> {
+    /// The sample's file name.
+    sample: &'a str,
+    /// MIL's name of the operation.
+    operation: &'a str,
+    /// Name of its value.
+    value: &'a str,
+    /// `{"module", "file", "line"}`; `null` where the report of the conversion does not say.
+    origin: Option<&'a Origin>,
+    /// The element that differs most, of those that were compared, and how many the value has.
+    element: usize,
+    /// How many elements the value has.
+    elements: usize,
+    /// What the conversion kept. JSON has neither infinity nor NaN: these are `null`.
+    expected: f64,
+    /// What the backend gives.
+    got: f64,
 }
 
 /// The result of a command.
@@ -351,7 +379,22 @@ fn json<'a>(model: &'a ModelPackage, report: &'a Report) -> Json<'a> {
         passed: report.passed(),
         comparisons: report.comparisons.iter().map(row).collect(),
         metrics: report.metrics.iter().map(metric_row).collect(),
+        departure: report.departure.as_ref().map(departure),
         remarks: &report.remarks,
+    }
+}
+
+/// Returns the JSON form of an operation that differs.
+fn departure(departure: &Departure) -> DepartureRow<'_> {
+    DepartureRow {
+        sample: &departure.sample,
+        operation: &departure.operation,
+        value: &departure.value,
+        origin: departure.origin.as_ref(),
+        element: departure.position.0,
+        elements: departure.position.1,
+        expected: departure.expected,
+        got: departure.got,
     }
 }
 

@@ -115,7 +115,12 @@ impl OpenedModel {
     /// Returns whether a function computes or stores anything in half precision.
     pub(crate) fn has_half_precision(&self, function: &str) -> Result<bool, Error> {
         let half = self.package()?.has_half_precision(function);
-        half.map_err(|error| unreadable(&self.name, error))
+        half.map_err(|error| self.unreadable(error))
+    }
+
+    /// Makes the error of a package that cannot be read.
+    pub(crate) fn unreadable(&self, error: coreml_spec::Error) -> Error {
+        unreadable(&self.name, error)
     }
 }
 

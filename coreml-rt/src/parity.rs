@@ -4,15 +4,17 @@
 //! generated test.
 //! Flow: the `#[cfg(test)]` module of generated code calls [`test()`], and `cargo coreml verify`
 //! calls [`verify`]; both run `sample.rs` → `step.rs` → `prediction.rs` → `output.rs` →
-//! `figures.rs` → `report.rs`.
+//! `figures.rs` → `report.rs`. Where an output fails, `departure.rs` looks for the operation.
 //!
 //! A sample is a safetensors file: `in/NAME` is an input of PyTorch, `out/NAME` its fp32 output.
 //! For the label of a classifier, `out/NAME` holds the position of the class. Several steps are
 //! `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, and so on: they run in order, with states
 //! that start at zero, and `final_state/NAME` is the content of a state after the last one. A
-//! function with states may also have a single step, written without a number.
+//! function with states may also have a single step, written without a number. A few elements of
+//! what operations inside the program give are `value/NAME`, and `step0/value/NAME` with steps.
 
 mod array;
+mod departure;
 mod errors;
 mod figures;
 mod file;
@@ -26,6 +28,7 @@ mod subject;
 mod timing;
 
 pub use coreml_spec::{Bound, Metric, Tolerance};
+pub use departure::Departure;
 pub use errors::{Errors, Worst};
 pub use figures::Figures;
 pub use metric::Measured;
@@ -110,13 +113,10 @@ fn test_subject(
         let metric = metric.map(serde_json::from_str::<Metric>).transpose();
         let metric = metric
             .map_err(|error| Error::Invalid { model: name.to_owned(), source: error.into() })?;
-        compare(
-            name,
-            &subject,
-            &samples,
-            tolerance,
-            metric.as_ref().map(|metric| (metric, Path::new(package))),
-        )
+        let metric = metric.as_ref().map(|metric| (metric, Path::new(package)));
+        let mut report = compare(name, &subject, &samples, tolerance, metric)?;
+        explain(&mut report, &subject, Path::new(package), &LoadOptions::new(), &samples);
+        Ok::<Report, Error>(report)
     };
     match run() {
         Ok(report) => {
@@ -177,7 +177,33 @@ pub fn verify_by(
     if let Some(function) = function {
         name = format!("{name}/{function}");
     }
-    compare(&name, &model, samples, tolerance, metric.map(|metric| (metric, package)))
+    let metric = metric.map(|metric| (metric, package));
+    let mut report = compare(&name, &model, samples, tolerance, metric)?;
+    explain(&mut report, &model, package, options, samples);
+    Ok(report)
+}
+
+/// Adds to a report of an output that fails which operation is the first that differs, as far as
+/// the samples say what operations give.
+fn explain(
+    report: &mut Report,
+    model: &Subject,
+    package: &Path,
+    options: &LoadOptions,
+    samples: &[Sample],
+) {
+    // Samples of buckets are not padded, and operations see what is.
+    let Subject::Model(model) = model else { return };
+    if report.comparisons.iter().all(|comparison| comparison.passed) {
+        return;
+    }
+    let tolerance = report.tolerance;
+    match departure::find(package, &model.function().name, options, samples, tolerance) {
+        Ok(departure) => report.departure = departure,
+        Err(error) => {
+            report.remark(&format!("the first operation that differs was not found: {error}"));
+        }
+    }
 }
 
 /// Runs `model` on each sample and judges each output.

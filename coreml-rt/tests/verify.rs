@@ -74,6 +74,46 @@ fn a_wrong_step_or_state_fails() {
 }
 
 #[test]
+fn the_first_operation_that_differs_is_named() {
+    let package = package("state");
+    let values = coreml_spec::Package::open(&package).unwrap().intermediate_values("main").unwrap();
+    let kinds: Vec<&str> = values.iter().map(|value| value.operation.as_str()).collect();
+    assert_eq!(kinds, ["read_state", "add", "read_state", "mul"]);
+    let keys: Vec<String> =
+        values.iter().map(|value| format!("step1/value/{}", value.name)).collect();
+    // What the second step gives, with an output that no backend agrees with.
+    let right: [[f32; 6]; 4] = [
+        [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+        [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
+        [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
+        [3.0, 5.0, 7.0, 9.0, 11.0, 13.0],
+    ];
+    let departure = |right: &[[f32; 6]; 4]| {
+        let mut tensors = STEPS.to_vec();
+        tensors[3].1[5] += 4.0;
+        tensors.extend(keys.iter().map(String::as_str).zip(*right));
+        let sample = sample(&tensors);
+        verify(&package, None, &LoadOptions::new(), &[sample], None).unwrap().departure
+    };
+    assert_eq!(departure(&right), None, "no operation differs from what the sample says");
+    for (number, kind) in kinds.iter().enumerate() {
+        let mut wrong = right;
+        for one in &mut wrong[number..] {
+            one[4] -= 4.0;
+        }
+        let departure = departure(&wrong).unwrap();
+        assert_eq!(departure.operation, *kind);
+        assert_eq!(
+            (departure.value.as_str(), departure.stage),
+            (values[number].name.as_str(), Stage::Step(1))
+        );
+        assert_eq!((departure.position, departure.got), ((4, 6), f64::from(right[number][4])));
+        assert_eq!(departure.expected, f64::from(right[number][4] - 4.0));
+        assert_eq!(departure.origin, None);
+    }
+}
+
+#[test]
 fn a_command_judges_all_samples_together() {
     let folder = tempfile::tempdir().unwrap();
     let judged = |command: &str, bound| {

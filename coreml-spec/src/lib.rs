@@ -28,6 +28,8 @@ mod identifier;
 mod index;
 mod interface;
 #[cfg(feature = "package")]
+mod intermediate;
+#[cfg(feature = "package")]
 mod manifest;
 mod notation;
 #[cfg(feature = "package")]
@@ -68,6 +70,8 @@ pub use index::{
     IndexedModel, Metric, Models, Outcome, Tolerance, index_folder,
 };
 pub use interface::Interface;
+#[cfg(feature = "package")]
+pub use intermediate::IntermediateValue;
 #[cfg(feature = "package")]
 pub use package::Package;
 #[cfg(feature = "package")]

@@ -169,6 +169,11 @@ impl Package {
         self.weights.values().map(Arc::clone).collect()
     }
 
+    /// Returns where the specification is.
+    pub(crate) fn specification(&self) -> &Path {
+        &self.specification
+    }
+
     /// Returns the weight file that a blob reference names.
     pub(crate) fn weight_file(&self, reference: &str) -> Result<&WeightFile, Error> {
         // Only files found below the specification's folder can be named, so that no reference

@@ -1,9 +1,11 @@
 //! The proof, as a user of cargo sees it: what coremltools alone gets wrong is right, and a wrong
 //! translation ends `cargo build`.
 //!
-//! Owns: the proof that a package which does not compute what PyTorch computes is not published.
+//! Owns: the proof that a package which does not compute what PyTorch computes is not published,
+//! and that a backend which computes something else is told where.
 
-use coreml_tests::UserCrate;
+use coreml_tests::{UserCrate, run, workspace};
+use std::path::Path;
 
 /// Four models that coremltools 9.0 alone converts to something else, in half precision.
 const MANIFEST: &str = r#"[defaults]
@@ -108,4 +110,80 @@ fn a_wrong_translation_ends_the_build_at_its_line() {
     );
     let said = user.cargo(&["build"]).succeeds().stderr;
     assert!(said.contains("proof"), "a build without the proof says so each time: {said}");
+}
+
+#[test]
+fn a_backend_that_differs_is_told_at_which_operation() {
+    let user = UserCrate::new("proof-departs", &["net.toml"]);
+    user.write(
+        "net.toml",
+        "[model]\nsource = { file = \"python/net.py\", entry = \"layers\" }\n\
+         inputs.x = { shape = [2, 8] }\n",
+    );
+    user.write("python/net.py", include_str!("../fixtures/proof_layers.py"));
+    user.write(
+        "src/main.rs",
+        "#[coreml_rt::coreml_model(\"net.toml\")]\npub mod net {}\nfn main() {}\n",
+    );
+    user.cargo(&["build"]).succeeds();
+
+    // No backend at hand computes wrongly: weights are changed behind its back.
+    let file = |name: &str| user.build_file("debug", "proof-departs", "net.toml", name);
+    let copy = user.path("copy");
+    copy_folder(&file("net.mlpackage"), &copy.join("net.mlpackage")).expect("it is copied");
+    std::fs::copy(file("net.report.json"), copy.join("net.report.json")).expect("it is copied");
+    let weights = copy.join("net.mlpackage/Data/com.apple.CoreML/weights/weight.bin");
+    let mut bytes = std::fs::read(&weights).expect("it is read");
+    // A header, then records of 64 bytes, each followed by numbers that end at a multiple of 64:
+    // 16 × 8 of the first layer, its 16, and 12 × 16 of the second, float16 each.
+    bytes[576..960].fill(0x3c);
+    std::fs::write(&weights, bytes).expect("it is written");
+
+    let verify = |package: &Path| {
+        let mut command = user.command(&["run", "--quiet", "--manifest-path"]);
+        command.arg(workspace().join("cargo-coreml/Cargo.toml"));
+        command.args(["--", "coreml", "verify"]).arg(package);
+        for number in 0..3 {
+            command.arg("--samples").arg(file(&format!("net.samples.{number}.safetensors")));
+        }
+        run(&mut command)
+    };
+    let right = verify(&file("net.mlpackage")).succeeds().stdout;
+    assert!(!right.contains("first operation"), "{right}");
+    let wrong = verify(&copy.join("net.mlpackage"));
+    assert!(!wrong.success, "{}", wrong.stdout);
+    let line = wrong.stdout.lines().find(|line| line.contains("first operation that differs"));
+    let line = line.unwrap_or_else(|| panic!("{}{}", wrong.stdout, wrong.stderr));
+    assert!(
+        line.contains("`linear` (`")
+            && line.contains("from second (")
+            && line.contains("net.py:16"),
+        "{line}"
+    );
+
+    // A generated test says it as well; so much no half precision reaches.
+    user.write(
+        "net.toml",
+        "[model]\nsource = { file = \"python/net.py\", entry = \"layers\" }\n\
+         inputs.x = { shape = [2, 8] }\nparity = { psnr = 150 }\n",
+    );
+    let tests = user.cargo(&["test"]);
+    assert!(!tests.success, "{}", tests.stdout);
+    assert!(tests.stdout.contains("first operation that differs: `"), "{}", tests.stdout);
+    assert!(tests.stdout.contains("`cargo coreml precision`"), "{}", tests.stdout);
+}
+
+/// Copies a folder; no test may write to what a build has left.
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            std::fs::copy(from, to)?;
+        }
+    }
+    Ok(())
 }

@@ -127,6 +127,7 @@ function parity() {
     return;
   }
   section.append(make("p", "", `On ${data.parity.backend}; ${data.parity.tolerance}.`), ...data.parity.remarks.map((remark) => make("p", "soft", remark)));
+  if (data.parity.departure) section.append(make("p", "error", `First operation that differs: ${data.parity.departure}. \`cargo coreml precision\` tries which operations need float32.`));
   const verdict = (passed) => make("b", passed ? "good" : "error", passed ? "passed" : "failed");
   for (const output of data.parity.outputs) {
     section.append(make("h3", "", output.name), ...histogram(output));

@@ -237,7 +237,13 @@ class _Conversion:
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
             for index, run in enumerate(observed.samples[: self.model.parity.samples]):
-                samples.write(self.model.output / "samples", index, run, observed.interface)
+                samples.write(
+                    self.model.output / "samples",
+                    index,
+                    run,
+                    observed.interface,
+                    converted.proof.values_of(index) if converted.proof is not None else (),
+                )
         captured = {
             "method": converted.captured.method,
             "reason": reason,
@@ -402,6 +408,7 @@ class _Conversion:
             captured.program,
             origins,
             self.context.forward,
+            self.model.parity.samples if self.model.bucket is None else 0,
         )
         return proof.prove(subject, self._cases(observed))
 
@@ -414,6 +421,7 @@ class _Conversion:
                 f"sample {number}" + (f" of {shown.replace('`', '')}" if shown else ""),
                 run,
                 sizes[number % len(choices)],
+                number,
             )
             for number, (run, shown) in enumerate(zip(observed.runs, observed.shapes, strict=True))
         ]

@@ -77,9 +77,15 @@ class Outcome:
 
     @property
     def sample(self) -> dict:
+        """What the first sample feeds and what PyTorch gives."""
+        tensors = self.tensors("0")
+        return {name: array for name, array in tensors.items() if "value/" not in name}
+
+    def tensors(self, sample: str) -> dict:
+        """Return all tensors of a sample."""
         import safetensors.numpy
 
-        return safetensors.numpy.load_file(self.output / "samples/0.safetensors")
+        return safetensors.numpy.load_file(self.output / f"samples/{sample}.safetensors")
 
     @property
     def digest(self) -> str:

@@ -206,6 +206,61 @@ def test_a_weight_that_compression_spoils_is_refused(package, monkeypatch):
     assert failed["kind"] == "wrong-compression" and failed["key"] == "quantize", failed
 
 
+def values(outcome, sample: int, step: str = "") -> dict[str, np.ndarray]:
+    """Return what operations give in a sample, by the kind of the operation."""
+    kinds = {
+        operation.outputs[0].name: operation.type
+        for operation in program.operations(outcome.specification)
+        if operation.outputs
+    }
+    return {
+        kinds[name.removeprefix(f"{step}value/")]: array
+        for name, array in outcome.tensors(str(sample)).items()
+        if name.startswith(f"{step}value/")
+    }
+
+
+def test_a_sample_keeps_what_operations_give(package):
+    wide = {"input": {"shape": [3, 64]}}
+    outcome = package.convert(NETWORK, inputs=wide, parity={"samples": 2})
+    assert not values(outcome, 0)
+    kept, sample = values(outcome, 1), outcome.tensors("1")
+    assert set(kept) == {"linear", "relu", "cast"}
+    assert all(array.dtype == np.float32 for array in kept.values())
+    # The last `linear` is the output: 32 of its 192 elements, evenly spaced.
+    (output,) = (array for name, array in sample.items() if name.startswith("out/"))
+    evenly = output.reshape(-1)[np.arange(32) * 192 // 32]
+    np.testing.assert_allclose(kept["linear"], evenly, rtol=1e-4, atol=1e-5)
+    # One sample alone is the one that has captured the graph: it is executed for itself.
+    assert set(values(package.convert(inputs=wide, parity={"samples": 1}), 0)) == set(kept)
+    assert not any(
+        "value/" in name for name in package.convert(inputs=wide, proof=False).tensors("0")
+    )
+
+
+def test_values_of_a_compressed_package_are_those_of_the_dense_network(package):
+    dense = package.convert(NETWORK, inputs=INPUTS, parity={"samples": 2})
+    small = package.convert(inputs=INPUTS, quantize=INT8, parity={"samples": 2})
+    names = {name for name in small.tensors("1") if name.startswith("value/")}
+    outputs = {f"value/{one.outputs[0].name}" for one in program.operations(small.specification)}
+    assert names and names <= outputs
+    for kind, kept in values(small, 1).items():
+        np.testing.assert_allclose(kept, values(dense, 1)[kind], rtol=1e-4, atol=1e-5)
+
+
+def test_values_of_states_are_kept_for_each_step(package):
+    states = {"k": {"shape": [2, 3], "dtype": "float16"}}
+    outcome = package.convert(STATE, states=states, parity={"samples": 1, "steps": 3})
+    sample = outcome.tensors("0")
+    for step in range(3):
+        kept = values(outcome, 0, f"step{step}/")
+        np.testing.assert_allclose(
+            kept["cos"], np.cos(sample[f"step{step}/in/x"]).ravel(), rtol=1e-3
+        )
+        expected = sample[f"step{step}/out/output"].ravel()
+        np.testing.assert_allclose(kept["mul"], expected, rtol=1e-3)
+
+
 def test_a_function_that_joining_changes_is_refused(package, monkeypatch):
     join = ct.utils.save_multifunction
 

@@ -74,6 +74,7 @@ driver_files!(
     "proof/blobs.py",
     "proof/budget.py",
     "proof/captured.py",
+    "proof/checkpoints.py",
     "proof/compare.py",
     "proof/compressed.py",
     "proof/edges.py",

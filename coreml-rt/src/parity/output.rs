@@ -39,6 +39,18 @@ impl Output {
     }
 }
 
+impl Output {
+    /// Returns the type and the elements of a tensor that was predicted.
+    pub(super) fn tensor(&self) -> Option<(DataType, Vec<f64>)> {
+        match self {
+            Self::Tensor { data_type, elements: Some(elements), .. } => {
+                Some((*data_type, elements.to_f64s()))
+            }
+            _ => None,
+        }
+    }
+}
+
 impl OutputSlot for Output {
     fn take(&mut self, results: &dyn Results, index: usize) -> Result<(), Error> {
         match self {

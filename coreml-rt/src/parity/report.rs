@@ -3,6 +3,7 @@
 //! Owns: [`Report`] and its layout. Must not: judge; `parity.rs` does.
 //! Flow: `parity.rs` fills it; generated tests and the command line show it.
 
+use super::departure::Departure;
 use super::errors::Errors;
 use super::figures::Figures;
 use super::metric::Measured;
@@ -23,6 +24,9 @@ pub struct Report {
     /// Results of the commands that judge all samples together: one for each compared function that
     /// has a metric.
     pub metrics: Vec<Measured>,
+    /// The first operation that differs where an output fails; `None` where the samples do not say
+    /// what operations give, and for buckets.
+    pub departure: Option<Departure>,
     /// What was done to the samples so that the model could take them, each once.
     pub remarks: Vec<String>,
 }
@@ -68,6 +72,7 @@ impl Report {
             tolerance,
             comparisons: Vec::new(),
             metrics: Vec::new(),
+            departure: None,
             remarks: Vec::new(),
         }
     }
@@ -104,11 +109,7 @@ impl Report {
 impl Comparison {
     /// Returns sample and stage as the table shows them.
     pub fn place(&self) -> String {
-        match self.stage {
-            Stage::Only => self.sample.clone(),
-            Stage::Step(step) => format!("{} step {step}", self.sample),
-            Stage::Final => format!("{} final state", self.sample),
-        }
+        self.stage.of(&self.sample)
     }
 }
 
@@ -175,6 +176,13 @@ impl std::fmt::Display for Report {
         }
         for metric in &self.metrics {
             write!(f, "\n  metric: {metric}")?;
+        }
+        if let Some(departure) = &self.departure {
+            write!(f, "\n  first operation that differs: {departure}")?;
+            f.write_str(
+                "\n  `cargo coreml precision` tries which operations need float32; `cargo coreml \
+                 report` shows the operation in the model",
+            )?;
         }
         for remark in &self.remarks {
             write!(f, "\n  note: {remark}")?;

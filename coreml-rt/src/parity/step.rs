@@ -3,7 +3,7 @@
 //! Owns: finding tensors by their keys, and comparing their shapes. Must not: read files.
 //! Flow: `sample.rs` → here → `parity.rs`, which takes inputs and references from it.
 
-use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample};
+use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample, VALUE_PREFIX};
 use crate::buffer::Buffer;
 use crate::error::Error;
 use coreml_spec::{DataType, Feature, FeatureKind};
@@ -26,6 +26,17 @@ pub enum Stage {
     Step(usize),
     /// After the last prediction: what a state holds.
     Final,
+}
+
+impl Stage {
+    /// Returns the name of a sample with the stage, as tables show it.
+    pub(super) fn of(self, sample: &str) -> String {
+        match self {
+            Self::Only => sample.to_owned(),
+            Self::Step(step) => format!("{sample} step {step}"),
+            Self::Final => format!("{sample} final state"),
+        }
+    }
 }
 
 /// What is fed for an input.
@@ -131,6 +142,12 @@ impl<'a> Step<'a> {
     /// Parameters: `dims` — the sizes of the model's output.
     pub(super) fn output(&self, name: &str, dims: &[usize]) -> Result<&'a [f64], Error> {
         self.sample.reference(&self.key(OUTPUT_PREFIX, name), dims)
+    }
+
+    /// Returns a few elements of what an operation gives, evenly spaced; `None` when the sample does
+    /// not say.
+    pub(super) fn value(&self, name: &str) -> Option<&'a [f64]> {
+        self.sample.find(&self.key(VALUE_PREFIX, name)).map(|array| array.values.as_slice())
     }
 
     /// Returns the position of the reference class for the label output `name`.

@@ -24,6 +24,8 @@ pub(super) struct Parity<'a> {
     outputs: Vec<Output<'a>>,
     /// What commands say of all samples together.
     metrics: Vec<Metric<'a>>,
+    /// The first operation that differs, where an output fails.
+    departure: Option<String>,
     /// What was done to the samples.
     remarks: &'a [String],
 }
@@ -115,6 +117,7 @@ pub(super) fn of(report: &Report) -> Parity<'_> {
         rows: report.comparisons.iter().map(row).collect(),
         outputs: names.into_iter().map(|name| output(report, name)).collect(),
         metrics: report.metrics.iter().map(metric).collect(),
+        departure: report.departure.as_ref().map(ToString::to_string),
         remarks: &report.remarks,
     }
 }

@@ -23,6 +23,7 @@ from coreml_driver.proof import blame, compare, compressed, half, noise, replay
 from coreml_driver.proof.blame import Departure
 from coreml_driver.proof.blobs import Blobs
 from coreml_driver.proof.budget import Budget, Work
+from coreml_driver.proof.checkpoints import Checkpoints
 from coreml_driver.proof.compare import Difference, Noise
 from coreml_driver.proof.execute import Broken, Watcher
 from coreml_driver.proof.kernels import Unproved
@@ -58,7 +59,7 @@ def prove(subject: Subject, cases: Sequence[Case]) -> Proof:
         before = _Prover(subject, subject.plain.specification, plain)
         proof = before.prove(cases)
         if not proof.unproved:
-            _Prover(subject, subject.specification, blobs).prove_compressed(before, cases[0])
+            _Prover(subject, subject.specification, blobs).prove_compressed(before, cases)
         return proof
 
 
@@ -84,6 +85,7 @@ class _Prover:
         try:
             if not proof.unproved:
                 self._cases(cases)
+                self._checkpoints(cases)
         except Unproved as error:
             kind, _, reason = str(error).partition(": ")
             proof.unproved[kind.strip("`")] = reason
@@ -131,11 +133,12 @@ class _Prover:
             return None
         return replace(case, expected=tuple(expected))
 
-    def prove_compressed(self, before: _Prover, case: Case) -> None:
+    def prove_compressed(self, before: _Prover, cases: Sequence[Case]) -> None:
         """Prove that compression has changed nothing but weights, and those as it should.
 
         Parameters: `before` — has proved the uncompressed program.
         """
+        case = cases[0]
         plain, executable = before._predictor.executable, self._predictor.executable
         try:
             made_of = compressed.check(plain, executable)
@@ -143,9 +146,13 @@ class _Prover:
                 name: functools.partial(plain.constant, constant)
                 for name, constant in made_of.items()
             }
-            wrong = self._differing(case, self._run(case))
+            # Of the package as it is published, not of the program before.
+            self.proof = before.proof
+            self.proof.checkpoints = {}
+            wrong = self._differing(case, self._run(case, watched=True))
             if wrong is not None:
                 raise compressed.Changed(f"with the weights from before, {wrong}")
+            self._checkpoints(cases)
             executable.replaced = {}
             results = self._run(case, Precision.DEVICE)
         except compressed.Changed as error:
@@ -163,9 +170,21 @@ class _Prover:
             subject.interface, case.samples, tuple(results), subject.line
         )
 
+    def _checkpoints(self, cases: Sequence[Case]) -> None:
+        """Keep what the operations give for a sample that is written, which the proof has executed
+        already in nearly every model.
+        """
+        written = (case for case in cases if case.number in range(self._subject.written))
+        case = next(written, None)
+        if case is not None and not self.proof.checkpoints:
+            self._run(case, watched=True)
+
     def _single(self, case: Case, work: Work | None = None) -> list[torch.Tensor]:
-        """Compare an execution in single precision; return its results."""
-        got = self._run(case, watcher=None if work is None else work.count)
+        """Compare an execution in single precision; return its results.
+
+        Parameters: `work` — counts what the first execution does.
+        """
+        got = self._run(case, watcher=None if work is None else work.count, watched=True)
         wrong = self._differing(case, got)
         if wrong is not None:
             message = (
@@ -179,15 +198,41 @@ class _Prover:
         return got
 
     def _run(
-        self, case: Case, precision: Precision | None = None, watcher: Watcher | None = None
+        self,
+        case: Case,
+        precision: Precision | None = None,
+        watcher: Watcher | None = None,
+        watched: bool = False,
     ) -> list[torch.Tensor]:
-        """Execute the program on a sample. Parameters: `precision` — single by default."""
+        """Execute the program on a sample.
+
+        Parameters: `precision` — single by default; `watched` — whether to keep what operations
+        give, if the sample is the first one that is written.
+        """
+        checkpoints: Checkpoints | None = None
+        written = case.number is not None and case.number < self._subject.written
+        if watched and written and not self.proof.checkpoints:
+            checkpoints = Checkpoints(self._predictor.executable.function.body)
+        watchers = [watcher] if watcher is not None else []
+        watchers += [checkpoints.watch] if checkpoints is not None else []
+
+        def watch(step: Step, results: Sequence[Any], inputs: Mapping[str, Any]) -> None:
+            """Show a step to all that watch."""
+            for one in watchers:
+                one(step, results, inputs)
+
         try:
-            return self._predictor.execute(
-                case.samples, precision=precision or self._precision, watcher=watcher
+            results = self._predictor.execute(
+                case.samples,
+                precision=precision or self._precision,
+                watcher=watch if watchers else None,
+                began=checkpoints.begin if checkpoints is not None else lambda number: None,
             )
         except Broken as error:
             raise self._fails(case, error) from error
+        if checkpoints is not None and case.number is not None:
+            self.proof.checkpoints[case.number] = checkpoints
+        return results
 
     def _differing(self, case: Case, got: Sequence[torch.Tensor]) -> str | None:
         """Return in words which result is not PyTorch's, if one is not."""
@@ -235,19 +280,6 @@ class _Prover:
         except Exception as error:  # the message is poorer without it, and no less true
             self.proof.warnings.append(f"the operation at fault was not found: {error}")
             return None
-
-
-def first_difference(subject: Subject, samples: Sequence[Sample]) -> Departure | None:
-    """Return the first operation of a package whose values are not PyTorch's, if there is one.
-
-    For code outside the proof that has a package, its captured graph and a sample.
-    Parameters: `samples` — predictions in a row, from zeroed states.
-    Errors: `Unproved`.
-    """
-    precision = Precision.SINGLE if subject.half else Precision.DEVICE
-    with Blobs(subject.package) as blobs:
-        predictor = Predictor(subject.interface, subject.specification, blobs, subject.originals)
-        return departure(subject, predictor, samples, precision)
 
 
 def departure(

@@ -21,6 +21,7 @@ from coreml_driver.failures import PythonLine
 from coreml_driver.interface import Interface
 from coreml_driver.origins import Origins
 from coreml_driver.proof.blobs import Blobs
+from coreml_driver.proof.checkpoints import Checkpoints
 from coreml_driver.proof.execute import Executable, Watcher
 from coreml_driver.proof.values import Precision
 from coreml_driver.samples import Run, Sample
@@ -48,6 +49,8 @@ class Subject:
     origins: Origins
     #: The line of `forward`.
     line: PythonLine | None
+    #: How many samples are written beside the package: the first ones.
+    written: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,11 @@ class Case:
     declared: bool = True
     #: How many numbers are fed, compared with the first case.
     size: float = 1.0
+    #: Number of the sample; `None` for one at the edge.
+    number: int | None = None
 
 
-def of_run(name: str, run: Run, size: float = 1.0) -> Case:
+def of_run(name: str, run: Run, size: float, number: int) -> Case:
     """Return the case of a sample that PyTorch was run on."""
     outputs = [output for _, outputs in run.steps for output in outputs]
     return Case(
@@ -75,6 +80,7 @@ def of_run(name: str, run: Run, size: float = 1.0) -> Case:
         tuple(sample for sample, _ in run.steps),
         (*outputs, *run.states),
         size=size,
+        number=number,
     )
 
 
@@ -95,9 +101,16 @@ class Proof:
     decibels: float | None = None
     #: How many compressed weights were compared with their originals.
     weights: int | None = None
+    #: What the operations of the package give for a sample that is written, by its number.
+    checkpoints: dict[int, Checkpoints] = field(default_factory=dict)
     #: Inputs and results of the program, to be executed again when functions are joined.
     replay: Any = None
     warnings: list[str] = field(default_factory=list)
+
+    def values_of(self, number: int) -> Sequence[Mapping[str, torch.Tensor]]:
+        """Return what operations give in each prediction of a sample; nothing for most samples."""
+        kept = self.checkpoints.get(number)
+        return () if kept is None else kept.steps
 
     def entry(self) -> dict[str, Any]:
         """Return it as the report spells it."""
