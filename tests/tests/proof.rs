@@ -137,6 +137,8 @@ fn a_backend_that_differs_is_told_at_which_operation() {
     // A header, then records of 64 bytes, each followed by numbers that end at a multiple of 64:
     // 16 × 8 of the first layer, its 16, and 12 × 16 of the second, float16 each.
     bytes[576..960].fill(0x3c);
+    // What a build leaves cannot be written to, and its copy neither.
+    std::fs::remove_file(&weights).expect("it is removed");
     std::fs::write(&weights, bytes).expect("it is written");
 
     let verify = |package: &Path| {
