@@ -29,8 +29,8 @@ final_state/NAME is the expected state at the end. The reference of a classifier
 position among the labels. An image is [1, channels, height, width] with values from 0 to 255.
 
 Floats are rounded to the type of the model's input; any other conversion must be exact. A float
-output passes at a PSNR of 35 dB if the program uses half precision anywhere, otherwise within
-1e-3 + 1e-5 × |reference|; of a manifest's model its `parity` counts. Integers must be equal.
+output passes at a PSNR of 35 dB if the program uses half precision anywhere, otherwise at 80 dB; of
+a manifest's model its `parity` counts. Integers must be equal.
 Where an output fails and the sample is one of a conversion, the first operation that differs from
 PyTorch is named, with its module and its line of Python.
 

@@ -106,7 +106,8 @@ def measure(network, precision: str, proof: bool) -> Cost:
         if not child:
             os.close(reading)
             said = []
-            job = Job("model", pathlib.Path(folder) / "output", table(network, precision, proof))
+            made = table(network, precision, proof)
+            job = Job("model", pathlib.Path(folder) / "output", made, root)
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             started = resource.getrusage(resource.RUSAGE_SELF)
             conversion.convert(

@@ -301,16 +301,9 @@ FAULTS = [
     Fault(
         "off by one",
         "triangle",
-        "band_part",
+        "select",
         lambda mb, original, given, kept: original(
-            **(
-                given
-                | {
-                    "lower": constant(given["lower"]) + (constant(given["lower"]) >= 0),
-                    "upper": constant(given["upper"]) + (constant(given["upper"]) >= 0),
-                }
-            ),
-            **kept,
+            **(given | {"cond": np.roll(given["cond"], 1, axis=1)}), **kept
         ),
         "x.tril()",
     ),
@@ -347,7 +340,7 @@ FAULTS = [
     Fault("sign", "where", "select", swapped("a", "b"), "torch.where(x > 0, x, 2 * x)"),
     Fault("sign", "slope of elu", "elu", times("alpha", -1), "F.elu(x)"),
     Fault("sign", "order of topk", "topk", with_(ascending=True), "x.topk(2)[0]"),
-    Fault("sign", "sine for cosine", "cos", instead("sin"), "x.cos()"),
+    Fault("sign", "floor for ceiling", "ceil", instead("floor"), "x.ceil()"),
     Fault("sign", "smallest for largest", "reduce_max", instead("reduce_min"), "x.amax(1)"),
     Fault(
         "sign",

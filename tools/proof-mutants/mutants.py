@@ -31,6 +31,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import torch  # noqa: E402
 from coreml_driver import conversion, inputs, versions  # noqa: E402
 from coreml_driver.request import Job  # noqa: E402
+from coreml_driver.translations import consumption  # noqa: E402
 from coremltools.converters.mil.frontend.torch import ops  # noqa: E402
 from faults import FAULTS, Fault  # noqa: E402
 
@@ -81,11 +82,22 @@ class Builder:
 def planted(fault: Fault):
     """Plant a fault; yield what counts how often it was met."""
     proxy = Builder(ops.mb, fault)
-    ops.mb = proxy
+    # Translations are coremltools' and the driver's own.
+    found = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith("coreml_driver.") and getattr(module, "mb", None) is ops.mb
+    ]
+    for module in (ops, *found):
+        module.mb = proxy
+    # The check of arguments would see a dropped one before the proof does.
+    following, consumption.following = consumption.following, contextlib.nullcontext
     try:
         yield proxy
     finally:
-        ops.mb = proxy._builder
+        consumption.following = following
+        for module in (ops, *found):
+            module.mb = proxy._builder
 
 
 def convert(fault: Fault) -> tuple[str, str]:
@@ -109,7 +121,7 @@ def convert(fault: Fault) -> tuple[str, str]:
             "parity": {"samples": 3},
         } | fault.more
         said: list[tuple[str, dict]] = []
-        job = Job("model", pathlib.Path(folder) / "output", table)
+        job = Job("model", pathlib.Path(folder) / "output", table, root)
         with contextlib.redirect_stderr(io.StringIO()):
             conversion.convert(
                 job,

@@ -62,7 +62,7 @@ static KEYS: &[Key<Keys>] = &[
     Key {
         name: "psnr",
         kind: Kind::Tolerance,
-        absent: Absent::Means("35, except for a float32 program without states"),
+        absent: Absent::Means("35; 80 for a float32 program without states"),
         goes: Goes::Index,
         text: "The least peak signal-to-noise ratio of each output, in decibels.",
         read: |keys, item| fill(&mut keys.psnr, number(item)),
@@ -71,7 +71,7 @@ static KEYS: &[Key<Keys>] = &[
     Key {
         name: "atol",
         kind: Kind::Tolerance,
-        absent: Absent::Means("1e-3 for a float32 program without states"),
+        absent: Absent::Means("none, or 0 with `rtol`"),
         goes: Goes::Index,
         text: "Absolute tolerance of each element, instead of `psnr`.",
         read: |keys, item| fill(&mut keys.atol, number(item)),
@@ -80,7 +80,7 @@ static KEYS: &[Key<Keys>] = &[
     Key {
         name: "rtol",
         kind: Kind::Tolerance,
-        absent: Absent::Means("1e-5 for a float32 program without states"),
+        absent: Absent::Means("none, or 0 with `atol`"),
         goes: Goes::Index,
         text: "Relative tolerance of each element, instead of `psnr`.",
         read: |keys, item| fill(&mut keys.rtol, number(item)),

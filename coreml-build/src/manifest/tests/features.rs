@@ -19,10 +19,7 @@ fn inputs_and_outputs_keep_the_order_of_the_manifest() {
 #[test]
 fn tolerances_follow_the_precision() {
     let tolerance = |lines: &str| parse(&format!("{MODEL}{lines}\n")).unwrap().models[0].tolerance;
-    assert_eq!(
-        tolerance("compute-precision = \"float32\""),
-        Tolerance::Absolute { atol: 1e-3, rtol: 1e-5 }
-    );
+    assert_eq!(tolerance("compute-precision = \"float32\""), Tolerance::Psnr(80.0));
     assert_eq!(tolerance("compute-precision = { float32-ops = [\"a\"] }"), Tolerance::Psnr(35.0));
     let half_output = "compute-precision = \"float32\"\noutputs.y = { dtype = \"float16\" }";
     assert_eq!(tolerance(half_output), Tolerance::Psnr(35.0));
