@@ -68,7 +68,9 @@ def table(network, precision: str, proof: bool) -> dict:
     for name, value in first.items():
         shape: list = list(value.shape)
         for axis, (low, high) in network.ranges.get(name, {}).items():
-            shape[axis] = {"min": low, "max": high, "default": shape[axis]}
+            # A sentence and its mask have one length.
+            size = {"min": low, "max": high, "default": shape[axis], "symbol": f"to_{high}"}
+            shape[axis] = size
         declared[name] = {"shape": shape, "dtype": DTYPES[value.dtype]}
         if value.dtype == torch.int32:
             values = torch.cat([sample[name].reshape(-1) for sample in network.samples])
