@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 
+from coreml_driver import attributes
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.features import Input, Output
 
@@ -326,9 +327,11 @@ class Flat(torch.nn.Module):
         feed: Feed,
         leaves: Sequence[Leaf],
         layers: Mapping[int, torch.nn.Module] | None = None,
+        written: Sequence[str] = (),
     ) -> None:
         """Parameters: `leaves` — which tensors of the result to return, in this order; `layers` —
-        what to put in front of the module, by the position of the input.
+        what to put in front of the module, by the position of the input; `written` — names of
+        tensors that the module writes to before it reads them.
         """
         super().__init__()
         self.module = module
@@ -337,13 +340,16 @@ class Flat(torch.nn.Module):
         )
         self._feed = feed
         self._paths = [leaf.path for leaf in leaves]
+        self._written = tuple(written)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the chosen tensors of the module's result. Parameters: `tensors` — in the order of
-        the manifest's inputs.
+        """Return the chosen tensors of the module's result, and leave its attributes as they were.
+
+        Parameters: `tensors` — in the order of the manifest's inputs.
         """
         fed = list(tensors)
         for position, layer in self.layers.items():
             fed[int(position)] = layer(fed[int(position)])
-        result = self._feed.call(self.module, fed)
+        with attributes.unchanged(self.module, self._written):
+            result = self._feed.call(self.module, fed)
         return tuple(pick(result, path) for path in self._paths)
