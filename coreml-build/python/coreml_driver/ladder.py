@@ -174,6 +174,19 @@ RULES = (
         "`compute-precision` decides about float16 afterwards.",
     ),
     _rule(
+        "capture convert",
+        (
+            "from the 'Sparse\\w*' backend",
+            "convert Sparse\\w* layout tensor",
+            "expected sparse .*tensor layout",
+        ),
+        "unsupported-dtype",
+        "Core ML has no sparse tensors ({message}).",
+        "Keep a dense table: `.to_dense()` in `__init__`.",
+        "Gather the rows that are needed: `table.index_select(0, rows)`.",
+        "Compute that part in the program, before or after the prediction.",
+    ),
+    _rule(
         "convert",
         "TypeError: only (?:0-dimensional|length-1|size-1) arrays can be converted to Python "
         "scalars",

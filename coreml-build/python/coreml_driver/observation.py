@@ -141,6 +141,9 @@ class _Observation:
         if model.precision.float16:
             self._warnings += checks.overflow(sightings)
         rewrites: dict[str, Any] = {"dropout-removed": prepare.remove_dropout(self._module)}
+        dense = prepare.make_dense(self._module)
+        if dense:
+            rewrites["sparse-made-dense"] = dense
         if "ane" in model.rewrite:
             rewrites["ane-layers"] = ane.rewrite(self._module, line)
             rewrites["ane-largest-difference"] = self._compare_rewritten(runs)

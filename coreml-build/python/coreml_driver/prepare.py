@@ -22,6 +22,16 @@ from coreml_driver.features import Input, Output
 
 #: Parameter types that become float32: coremltools takes float32 and decides about float16 itself.
 OTHER_FLOATS = (torch.float16, torch.bfloat16, torch.float64)
+#: Layouts of tensors that list their elements.
+SPARSE = (
+    torch.sparse_coo,
+    torch.sparse_csr,
+    torch.sparse_csc,
+    torch.sparse_bsr,
+    torch.sparse_bsc,
+)
+#: Elements of the largest sparse tensor that is made dense.
+MOST_DENSE = 2**26
 #: One step of the way from a module's result to a tensor in it: a key, a field's name or a
 #: position.
 Path_ = tuple[str | int, ...]
@@ -87,6 +97,22 @@ def remove_dropout(module: torch.nn.Module) -> int:
                 parent._modules[name] = identity
                 places += 1
     return places
+
+
+def make_dense(module: torch.nn.Module) -> list[str]:
+    """Put dense tensors in the place of the sparse ones that a module keeps: Core ML has none.
+
+    Returns: the names. One that would be too large stays, and is an error if it is used.
+    """
+    names = []
+    for place, (table, name) in attributes.places(module).items():
+        tensor = table[name]
+        if tensor.layout in SPARSE and tensor.numel() <= MOST_DENSE:
+            dense = tensor.detach().to_dense()
+            is_parameter = isinstance(tensor, torch.nn.Parameter)
+            table[name] = torch.nn.Parameter(dense, False) if is_parameter else dense
+            names.append(place)
+    return names
 
 
 @dataclass(frozen=True)

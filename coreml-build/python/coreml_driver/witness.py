@@ -255,7 +255,7 @@ def _stack(frame: FrameType | None) -> frozenset[tuple[str, int]]:
 
 def has_numbers(tensor: torch.Tensor) -> bool:
     """Return whether the numbers of a tensor can be looked at as they are."""
-    plain = tensor.layout is torch.strided and not tensor.is_quantized
+    plain = tensor.layout is torch.strided and not (tensor.is_quantized or tensor.is_nested)
     return plain and tensor.device.type != "meta"
 
 
