@@ -107,6 +107,7 @@ def run(
             wide[0].line or line,
             "source.entry",
             ("Compute with smaller integers or in floating point.",),
+            place=wide[0].place,
         )
 
 
@@ -151,8 +152,8 @@ def unwritten(sightings: Sightings, line: PythonLine | None) -> Failure:
         "Write every element before it is read.",
         "Make it of its parts: `torch.stack` or `torch.cat`.",
     )
-    place = next((one.line for one in sightings.unwritten if one.line), line)
-    return Failure("random", message, place, "source.entry", cures)
+    seen = sightings.unwritten[0]
+    return Failure("random", message, seen.line or line, "source.entry", cures, place=seen.place)
 
 
 def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
@@ -169,7 +170,8 @@ def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
         cures = (
             "For a dropout pass `training=self.training`; a noise take as an input of the model.",
         )
-        raise Failure("random", message, sightings.random[0].line or line, "source.entry", cures)
+        seen = sightings.random[0]
+        raise Failure("random", message, seen.line or line, "source.entry", cures, place=seen.place)
     if not sightings.written:
         message = (
             "Two runs of `forward` on the same inputs differ: it depends on something that is not "
@@ -327,4 +329,11 @@ def _data_dependent(sighting: Sighting, place: tuple[str, int], line: PythonLine
         "`.item()`, an index): "
         "a trace would bake in what the sample happened to give."
     )
-    return Failure("data-dependent", message, sighting.line or line, "capture", DATA_CURES)
+    return Failure(
+        "data-dependent",
+        message,
+        sighting.line or line,
+        "capture",
+        DATA_CURES,
+        place=sighting.place,
+    )

@@ -230,7 +230,7 @@ class _Conversion:
             self.warnings += remarks
             return _Done(specification, selector, {"method": "mil"}, {})
         with self.progress.entered("load"):
-            module = self._load()
+            module = self.context.module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
             observed = observe(module, self.model, self.root, self.context, self.warnings)
         with torch.no_grad():
@@ -305,7 +305,9 @@ class _Conversion:
             self.model.precision.float16,
         )
         for other, also in others:
-            failure.advice += (f'(With `capture = "{other}"` it fails too: {also.message})',)
+            same = ladder.same(also.message, failure.message)
+            why = ", for the same reason." if same else f": {also.message}"
+            failure.advice += (f'(With `capture = "{other}"` it fails too{why})',)
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
         raise failure
 

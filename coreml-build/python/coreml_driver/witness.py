@@ -24,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from coreml_driver.failures import PythonLine
+from coreml_driver import layers
+from coreml_driver.failures import PythonLine, Whereabouts
 from coreml_driver.lines import UserCode
 
 #: Integers of Core ML have 32 bits.
@@ -52,6 +53,8 @@ class Sighting:
     line: PythonLine | None
     #: File and line of every frame on the stack: where a tracer may warn about the same.
     stack: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
+    #: The layer, and the line of a library.
+    place: Whereabouts = field(default=Whereabouts(), compare=False)
 
 
 @dataclass
@@ -97,6 +100,7 @@ class Witness(TorchDispatchMode):
         super().__init__()
         self.sightings = Sightings()
         self._module = module
+        self._paths = layers.names(module)
         self._user_code = user_code
         self._from_input: Any = WeakTensorKeyDictionary()
         for tensor in inputs:
@@ -180,7 +184,8 @@ class Witness(TorchDispatchMode):
     def _look_at_value(self, tensor: torch.Tensor, name: str) -> None:
         """Look for values that a narrower type of Core ML cannot hold."""
         if tensor.dim() > MAX_RANK and self.sightings.high_rank is None:
-            self.sightings.high_rank = Sighting(name, self._line())
+            place = layers.of_frame(sys._getframe(1), self._paths, self._user_code)
+            self.sightings.high_rank = Sighting(name, self._line(), place=place)
         if tensor.numel() == 0 or not has_numbers(tensor):
             return
         if tensor.dtype == torch.int64:
@@ -204,7 +209,9 @@ class Witness(TorchDispatchMode):
 
     def _see(self, sightings: list[Sighting], what: str) -> None:
         """Add a sighting, once for each line."""
-        sighting = Sighting(what, self._line(), _stack(sys._getframe(1)))
+        frame = sys._getframe(1)
+        place = layers.of_frame(frame, self._paths, self._user_code)
+        sighting = Sighting(what, self._line(), _stack(frame), place)
         if sighting not in sightings:
             sightings.append(sighting)
 

@@ -27,7 +27,7 @@ USED = {
     "a parameter": ("torch.mm(self.h, x.T).T", f"self.h = nn.Parameter({MATRIX}.to_sparse())"),
     "quantized": (
         "x + self.h.dequantize()",
-        "self.h = torch.quantize_per_tensor(torch.arange(3.0), 0.5, 0, torch.qint8)",
+        "self.register_buffer('h', torch.quantize_per_tensor(torch.ones(3), 0.5, 0, torch.qint8))",
     ),
 }
 #: What a module keeps without using it.

@@ -47,6 +47,7 @@ driver_files!(
     "inputs.py",
     "interface.py",
     "ladder.py",
+    "layers.py",
     "lines.py",
     "mil.py",
     "observation.py",
