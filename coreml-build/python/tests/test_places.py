@@ -150,7 +150,9 @@ def test_the_users_own_layer_has_no_library(package):
 
 
 def test_the_option_of_the_library_comes_first(package, library):
-    failed = package.convert(library("Unsupported", "blocks_library/whisper/model.py"), capture="trace").failed
+    failed = package.convert(
+        library("Unsupported", "blocks_library/whisper/model.py"), capture="trace"
+    ).failed
     assert "`whisper.model.MultiHeadAttention.use_sdpa = False`" in failed["advice"][0], failed
 
 

@@ -156,6 +156,7 @@ driver_files!(
     "translations/normalization.py",
     "translations/numeric.py",
     "translations/orthogonal.py",
+    "translations/overwriting.py",
     "translations/polynomials.py",
     "translations/pooling.py",
     "translations/promotion.py",
