@@ -11,7 +11,7 @@ import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -49,6 +49,8 @@ class Captured:
     run: Callable[..., tuple[torch.Tensor, ...]]
     #: What the tracer said that is harmless while shapes are fixed.
     notes: list[str] = field(default_factory=list)
+    #: Functions that are traced though they say that they want to be scripted.
+    through: Sequence[Any] = ()
 
 
 def methods(capture: str) -> tuple[str, ...]:
@@ -65,11 +67,14 @@ def capture(
     inputs: Sequence[torch.Tensor],
     sightings: Sightings,
     line: PythonLine | None,
+    *,
+    scripts: bool = False,
 ) -> Captured:
     """Capture the graph of `module`.
 
     Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of
-    the original module's run; `line` — of `forward`.
+    the original module's run; `line` — of `forward`; `scripts` — functions that want to be scripted
+    when they are traced are scripted.
     Errors: `Failure` for what a trace would get wrong; whatever torch raises otherwise.
     """
     if method == "export":
@@ -81,11 +86,13 @@ def capture(
         exported = torch.export.export(module, tuple(inputs), dynamic_shapes=dynamic, strict=False)
         exported = fallback.decomposed(exported)
         return Captured(method, exported, exported.module())
-    with _traced_through() as scripted:
+    if scripts:
+        return _trace(module, inputs, sightings, line)
+    with _traced_through() as through:
         try:
-            return _trace(module, inputs, sightings, line)
+            return replace(_trace(module, inputs, sightings, line), through=through)
         except Failure:
-            if not scripted:
+            if not through:
                 raise
     # What a trace would bake in, a script keeps.
     return _trace(module, inputs, sightings, line)

@@ -71,3 +71,21 @@ def test_a_loop_on_data_stays_a_loop(package, size):
         .operations
     }
     assert "while_loop" in kinds
+
+
+#: How often it doubles depends on how many elements are chosen, which a trace does not see.
+COUNT = """
+@torch.jit.script_if_tracing
+def doubled(x, chosen):
+    for step in range(chosen.size(0)):
+        x = x * 2
+    return x
+"""
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_script_stays_where_a_trace_of_it_is_wrong(package, count):
+    source = COUNT + module("return doubled(x + 1, torch.nonzero(x[0] > 0))")
+    outcome = package.convert(source, capture="trace", compute_precision="float32")
+    x = torch.tensor([[1.0] * count + [-1.0] * (3 - count), [5.0, 6.0, 7.0]])
+    torch.testing.assert_close(execute(outcome, x)[0], made(outcome)(x))
