@@ -7,9 +7,11 @@ Flow: `conversion` -> `capture` for each method of `methods` until one converts.
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -23,6 +25,8 @@ from coreml_driver.samples import difference as compare
 from coreml_driver.translations import fallback
 from coreml_driver.witness import Sightings
 
+#: A function that is scripted when it is traced; its wrapper looks `script` up when it is called.
+SCRIPTED_LATER: Any = torch.jit.script_if_tracing(lambda x: x)
 #: What to do about a graph that does not follow the shape of its inputs.
 BAKED_CURES = (
     "Leave sizes to the tensors: `x.reshape(x.shape[0], -1)` or `x.flatten(1)` instead of "
@@ -45,6 +49,8 @@ class Captured:
     run: Callable[..., tuple[torch.Tensor, ...]]
     #: What the tracer said that is harmless while shapes are fixed.
     notes: list[str] = field(default_factory=list)
+    #: Functions that are traced though they say that they want to be scripted.
+    through: Sequence[Any] = ()
 
 
 def methods(capture: str) -> tuple[str, ...]:
@@ -61,11 +67,14 @@ def capture(
     inputs: Sequence[torch.Tensor],
     sightings: Sightings,
     line: PythonLine | None,
+    *,
+    scripts: bool = False,
 ) -> Captured:
     """Capture the graph of `module`.
 
     Parameters: `declared` — the manifest's inputs; `inputs` — a sample of them; `sightings` — of
-    the original module's run; `line` — of `forward`.
+    the original module's run; `line` — of `forward`; `scripts` — functions that want to be scripted
+    when they are traced are scripted.
     Errors: `Failure` for what a trace would get wrong; whatever torch raises otherwise.
     """
     if method == "export":
@@ -77,12 +86,54 @@ def capture(
         exported = torch.export.export(module, tuple(inputs), dynamic_shapes=dynamic, strict=False)
         exported = fallback.decomposed(exported)
         return Captured(method, exported, exported.module())
+    if scripts:
+        return _trace(module, inputs, sightings, line)
+    with _traced_through() as through:
+        try:
+            return replace(_trace(module, inputs, sightings, line), through=through)
+        except Failure:
+            if not through:
+                raise
+    # What a trace would bake in, a script keeps.
+    return _trace(module, inputs, sightings, line)
+
+
+def _trace(
+    module: Flat, inputs: Sequence[torch.Tensor], sightings: Sightings, line: PythonLine | None
+) -> Captured:
+    """Trace a module."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         # The tracer's own check would run the module again on the same inputs; `verify` runs the
         # graph on other ones.
         traced = torch.jit.trace(module, tuple(inputs), check_trace=False)
-    return Captured(method, traced, traced, checks.tracer_warnings(caught, sightings, line))
+    return Captured("trace", traced, traced, checks.tracer_warnings(caught, sightings, line))
+
+
+@contextmanager
+def _traced_through() -> Iterator[list[Any]]:
+    """Trace functions that `torch.jit.script_if_tracing` would script: a script keeps both branches
+    of `if x.ndim == 2`, and one of them has no meaning for these shapes.
+
+    Yields the functions that were called.
+    """
+    called: list[Any] = []
+    original = torch.jit.script
+
+    def as_it_is(target: Any, *rest: Any, **named: Any) -> Any:
+        """Stand in for `torch.jit.script`."""
+        if not inspect.isfunction(target):
+            return original(target, *rest, **named)
+        called.append(target)
+        return target
+
+    # torch's own wrapper looks it up here, those of libraries in `torch.jit`.
+    names = SCRIPTED_LATER.__globals__
+    names["script"] = torch.jit.script = as_it_is
+    try:
+        yield called
+    finally:
+        names["script"] = torch.jit.script = original
 
 
 def _dynamic(declared: Input) -> dict[int, Any]:

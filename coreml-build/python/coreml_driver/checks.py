@@ -18,7 +18,14 @@ import torch
 from torch.jit._trace import TracerWarning
 
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.witness import FLOAT16_MAX, Sighting, Sightings, kept_tensors, wide_integer
+from coreml_driver.witness import (
+    FLOAT16_MAX,
+    Sighting,
+    Sightings,
+    has_numbers,
+    kept_tensors,
+    wide_integer,
+)
 
 #: Conversions to Python values that `witness` sees when they depend on data; what it does not see
 #: comes from a shape, which is fixed.
@@ -35,16 +42,18 @@ HARMLESS_TRACER_WARNINGS = re.compile(
 
 def run(
     sightings: Sightings,
-    states: Sequence[str],
+    read: Sequence[str],
     repeatable: bool,
     training: Sequence[str],
+    is_wide: bool,
     line: PythonLine | None,
 ) -> None:
     """Judge the watched run.
 
-    Parameters: `states` — names of the buffers that are declared states; `repeatable` — two runs on
-    the same inputs gave the same outputs; `training` — modules that the run left in training mode;
-    `line` — of `forward`, for what has no better line.
+    Parameters: `read` — names of tensors that are written to, are no declared states, and whose old
+    value is read; `repeatable` — two runs on the same inputs gave the same outputs; `training` —
+    modules that the run left in training mode; `is_wide` — a result depends on an integer beyond 32
+    bits; `line` — of `forward`, for what has no better line.
     Errors: `Failure` of kind `training-mode`, `random`, `written-buffer` or `wide-integer`. What
     depends on data is judged with the capture: an export may keep it.
     """
@@ -73,36 +82,78 @@ def run(
         )
     if not repeatable:
         _not_repeatable(sightings, line)
-    written = [sighting for sighting in sightings.written if sighting.what not in states]
+    written = [sighting for sighting in sightings.written if sighting.what in read]
     if written:
         names = ", ".join(
             f"`{name}`" for name in dict.fromkeys(sighting.what for sighting in written)
         )
         message = (
-            f"`forward` writes to {names}. A captured graph drops such writes: every prediction "
-            "would start from "
-            "the same values."
+            f"`forward` writes to {names}, and reads what an earlier prediction has left there. A "
+            "captured graph drops such writes: every prediction would start from the same values."
         )
-        cures = (
-            "If predictions are to see it, declare a state (iOS18): "
-            f'`states.{written[0].what.replace(".", "_")} = {{ shape = […], dtype = "float16" }}`.',
-            "Take the old value as an input and return the new one as an output.",
-            "Compute it once, in `__init__`.",
+        place = next((one.line for one in written if one.line), line)
+        raise Failure(
+            "written-buffer", message, place, "source.entry", _kept_cures(written[0].what)
         )
-        raise Failure("written-buffer", message, written[0].line or line, "source.entry", cures)
-    if sightings.wide_integers:
-        sighting = sightings.wide_integers[0]
+    wide = [*sightings.wide_integers, *(sightings.wide_results if is_wide else ())]
+    if wide:
         message = (
-            f"Core ML's integers have 32 bits; {sighting.what} does not fit and would "
+            f"Core ML's integers have 32 bits; {wide[0].what} does not fit and would "
             "silently become another number."
         )
         raise Failure(
             "wide-integer",
             message,
-            sighting.line or line,
+            wide[0].line or line,
             "source.entry",
             ("Compute with smaller integers or in floating point.",),
+            place=wide[0].place,
         )
+
+
+def _kept_cures(name: str) -> tuple[str, ...]:
+    """Return what to do about a tensor that predictions leave for each other."""
+    return (
+        "If predictions are to see it, declare a state (iOS18): "
+        f'`states.{name.replace(".", "_")} = {{ shape = […], dtype = "float16" }}`.',
+        "Take the old value as an input and return the new one as an output.",
+        "Compute it once, in `__init__`.",
+    )
+
+
+def remembered(names: Sequence[str], line: PythonLine | None) -> Failure:
+    """Return the failure about a module whose results depend on what it was run on before.
+
+    Parameters: `names` — its attributes that have changed.
+    """
+    shown = ", ".join(f"`{name}`" for name in names)
+    message = (
+        "`forward` remembers an earlier prediction: on the same inputs, a module that has run "
+        "before gives other results than one that has not"
+        + (f" (running it changes {shown})" if shown else "")
+        + ". A captured graph would keep what the sample has left."
+    )
+    return Failure(
+        "written-buffer", message, line, "source.entry", _kept_cures(names[0] if names else "k")
+    )
+
+
+def unwritten(sightings: Sightings, line: PythonLine | None) -> Failure:
+    """Return the failure about a result that depends on memory which nobody has written to."""
+    names = ", ".join(
+        f"`{name}`" for name in dict.fromkeys(one.what for one in sightings.unwritten)
+    )
+    message = (
+        f"`forward` makes memory without values ({names}) and reads it before it has written all "
+        "of it: what was there by chance becomes part of the results."
+    )
+    cures = (
+        "Make it with values: `torch.zeros(…)` instead of `torch.empty(…)`.",
+        "Write every element before it is read.",
+        "Make it of its parts: `torch.stack` or `torch.cat`.",
+    )
+    seen = sightings.unwritten[0]
+    return Failure("random", message, seen.line or line, "source.entry", cures, place=seen.place)
 
 
 def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
@@ -119,7 +170,8 @@ def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
         cures = (
             "For a dropout pass `training=self.training`; a noise take as an input of the model.",
         )
-        raise Failure("random", message, sightings.random[0].line or line, "source.entry", cures)
+        seen = sightings.random[0]
+        raise Failure("random", message, seen.line or line, "source.entry", cures, place=seen.place)
     if not sightings.written:
         message = (
             "Two runs of `forward` on the same inputs differ: it depends on something that is not "
@@ -181,7 +233,7 @@ def constants(module: torch.nn.Module, float16: bool, line: PythonLine | None) -
     """
     found = []
     for name, tensor in kept_tensors(module).items():
-        if tensor.numel() == 0:
+        if tensor.numel() == 0 or not has_numbers(tensor):
             continue
         if tensor.dtype == torch.int64:
             wide = wide_integer(tensor)
@@ -277,4 +329,11 @@ def _data_dependent(sighting: Sighting, place: tuple[str, int], line: PythonLine
         "`.item()`, an index): "
         "a trace would bake in what the sample happened to give."
     )
-    return Failure("data-dependent", message, sighting.line or line, "capture", DATA_CURES)
+    return Failure(
+        "data-dependent",
+        message,
+        sighting.line or line,
+        "capture",
+        DATA_CURES,
+        place=sighting.place,
+    )

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,8 @@ class _Conversion:
     progress: Progress
     context: diagnosis.Context
     warnings: list[str]
+    #: Whether the last capture traced functions that want to be scripted.
+    _through: bool = False
 
     def run(self) -> _Done:
         """Convert, and leave the package and the samples in the output folder."""
@@ -230,7 +233,7 @@ class _Conversion:
             self.warnings += remarks
             return _Done(specification, selector, {"method": "mil"}, {})
         with self.progress.entered("load"):
-            module = self._load()
+            module = self.context.module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
             observed = observe(module, self.model, self.root, self.context, self.warnings)
         with torch.no_grad():
@@ -284,7 +287,7 @@ class _Conversion:
         failures: list[tuple[str, Failure]] = []
         for method in capture.methods(self.model.capture):
             try:
-                converted = self._attempt(method, observed)
+                converted = self._attempt_through(method, observed)
             except Exception as error:
                 failures.append((method, diagnosis.explain(error, self.context, self.progress)))
                 if failures[-1][1].kind in SAME_FOR_EVERY_CAPTURE:
@@ -305,12 +308,30 @@ class _Conversion:
             self.model.precision.float16,
         )
         for other, also in others:
-            failure.advice += (f'(With `capture = "{other}"` it fails too: {also.message})',)
+            same = ladder.same(also.message, failure.message)
+            why = ", for the same reason." if same else f": {also.message}"
+            failure.advice += (f'(With `capture = "{other}"` it fails too{why})',)
             failure.traceback += f"\nWith capture = {other}:\n{also.traceback}"
         raise failure
 
-    def _attempt(self, method: str, observed: Observed) -> _Converted:
-        """Capture, convert and check in one way."""
+    def _attempt_through(self, method: str, observed: Observed) -> _Converted:
+        """Capture, convert and check in one way; once more with scripts where functions were traced
+        that want to be scripted.
+        """
+        self._through = False
+        try:
+            return self._attempt(method, observed)
+        except Exception:
+            if not self._through:
+                raise
+            failed = self.progress.stage, self.progress.node, self.context.program
+            with suppress(Exception):
+                return self._attempt(method, observed, scripts=True)
+            self.progress.stage, self.progress.node, self.context.program = failed
+            raise
+
+    def _attempt(self, method: str, observed: Observed, *, scripts: bool = False) -> _Converted:
+        """Capture, convert and check in one way. Parameters: `scripts` — see `capture.capture`."""
         package = self.model.output / PACKAGE_NAME
         shutil.rmtree(package, ignore_errors=True)
         line = self.context.forward
@@ -322,8 +343,9 @@ class _Conversion:
             states.reset(flat, kept, states.PREFIX)
             tensors = copies(observed.runs[0].steps[0][0].captured)
             captured = capture.capture(
-                method, flat, self.model.inputs, tensors, observed.sightings, line
+                method, flat, self.model.inputs, tensors, observed.sightings, line, scripts=scripts
             )
+            self._through = bool(captured.through)
             if method == "trace":
                 flexible = any(declared.flexible for declared in self.model.inputs)
                 aliases.check(captured.program, flexible, self.context.user_code, line)

@@ -13,12 +13,15 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
-from coreml_driver import operators
+import torch
+
+from coreml_driver import layers, operators
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.features import INTEGERS
 from coreml_driver.ladder import (
     FURTHER,
     LAST_RUNGS,
+    OPTIONS,
     RULES,
     RUNGS,
     UNSUPPORTED,
@@ -42,6 +45,7 @@ class Context:
     #: Where in the user's code to look.
     user_code: UserCode
     model: Model | None = None
+    module: torch.nn.Module | None = None
     #: The line of the module's `forward`.
     forward: PythonLine | None = None
     sightings: Sightings | None = None
@@ -64,9 +68,35 @@ def explain(error: BaseException, context: Context, progress: Progress) -> Failu
     if failure.python is None and progress.stage == "convert":
         # A translation knows its node, and not where that comes from.
         failure.python = operators.line(context.program, progress.node, context.user_code)
+    place = _whereabouts(error, context, progress)
+    seen = context.sightings.high_rank if context.sightings is not None else None
+    if failure.kind == "rank" and seen is not None:
+        place = seen.place
+    if place.words() and place.words() not in failure.message:
+        failure.message = f"{failure.message.rstrip()} It is {place.words()}."
+    options = [
+        option
+        for pattern, option in OPTIONS
+        if pattern.search(f"{failure.message} {place.library}") and option not in failure.advice
+    ]
+    failure.advice = (*options, *failure.advice)
     further = [step for step in FURTHER.get(failure.kind, ()) if step not in failure.advice]
     failure.advice += tuple(further[: max(0, RUNGS - len(failure.advice))])
     return failure
+
+
+def _whereabouts(error: BaseException, context: Context, progress: Progress) -> layers.Whereabouts:
+    """Return the layer and the library's line at which a step failed, so far as they are known."""
+    if context.module is None:
+        return layers.Whereabouts()
+    user_code = context.user_code
+    if progress.stage == "convert":
+        layer, text = operators.place(context.program, progress.node)
+        return layers.Whereabouts(layer, layers.of_text(text, user_code))
+    if isinstance(error, Failure):
+        return error.place
+    names = layers.names(context.module)
+    return layers.of_traceback(error.__traceback__, names, user_code)
 
 
 class _Explanation:

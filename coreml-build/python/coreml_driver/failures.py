@@ -35,6 +35,22 @@ class PythonLine:
         }
 
 
+@dataclass(frozen=True)
+class Whereabouts:
+    """A place in the module and in a library."""
+
+    #: Path of the layer, `encoder.layers.3.self_attn`; empty for the module itself.
+    layer: str = ""
+    #: `transformers/integrations/moe.py:383`; empty where the user's own code asked.
+    library: str = ""
+
+    def words(self) -> str:
+        """Return it as a part of a sentence; empty where nothing is known."""
+        parts = [f"in the layer `{self.layer}`"] if self.layer else []
+        parts += [f"at {self.library}"] if self.library else []
+        return ", ".join(parts)
+
+
 def relative(path: str | Path, root: Path) -> str:
     """Return `path` relative to `root` with forward slashes, or as it is when it lies elsewhere."""
     try:
@@ -59,6 +75,8 @@ class Failure(Exception):
     key: str | None = None
     #: What to do, the best cure first.
     advice: tuple[str, ...] = ()
+    #: The layer and the library's line, where they were seen.
+    place: Whereabouts = field(default=Whereabouts(), compare=False)
     #: The text of the exception that this failure explains.
     traceback: str = field(default="", compare=False)
 

@@ -174,6 +174,19 @@ RULES = (
         "`compute-precision` decides about float16 afterwards.",
     ),
     _rule(
+        "capture convert",
+        (
+            "from the 'Sparse\\w*' backend",
+            "convert Sparse\\w* layout tensor",
+            "expected sparse .*tensor layout",
+        ),
+        "unsupported-dtype",
+        "Core ML has no sparse tensors ({message}).",
+        "Keep a dense table: `.to_dense()` in `__init__`.",
+        "Gather the rows that are needed: `table.index_select(0, rows)`.",
+        "Compute that part in the program, before or after the prediction.",
+    ),
+    _rule(
         "convert",
         "TypeError: only (?:0-dimensional|length-1|size-1) arrays can be converted to Python "
         "scalars",
@@ -336,6 +349,31 @@ FURTHER = {
         'Make it a buffer of its own: `self.register_buffer("cache", torch.zeros(1, 4, 448, 64))`.',
     ),
 }
+#: Options of libraries that keep a layer from what cannot be converted: what the message or the
+#: library's line contains, and the option.
+OPTIONS = tuple(
+    (re.compile(pattern), option)
+    for pattern, option in (
+        (
+            r"grouped_mm|transformers/integrations/moe\.py",
+            'Load the model with `experts_implementation="batched_mm"`, which multiplies all '
+            "experts at once.",
+        ),
+        (
+            r"transformers/(masking_utils|integrations/\w*(attention|sdpa|flash|flex)\w*)\.py",
+            'Load the model with `attn_implementation="eager"`, which is attention in plain '
+            "operations.",
+        ),
+        (
+            r"\bwhisper/model\.py",
+            "Write `whisper.model.MultiHeadAttention.use_sdpa = False` before the model is made.",
+        ),
+        (
+            r"\btimm/.*scaled_dot_product|scaled_dot_product.*\btimm/",
+            "Write `timm.layers.set_fused_attn(False)` before the model is made.",
+        ),
+    )
+)
 #: What helps when nothing is known: lower the features, and tell.
 LAST_RUNGS = (
     "Lower the features and add them back one at a time: {features}.",
@@ -345,6 +383,15 @@ LAST_RUNGS = (
 CAPTURE_RUNG = re.compile(r'`capture = "(trace|export)"`')
 #: The oldest deployment target of ML Programs.
 OLDEST_TARGET = "iOS15"
+
+
+#: What differs between two messages about the same: lines, and where in a library.
+IN_PASSING = re.compile(r" \(line \d+\)| It is (?:in the layer|at) .*")
+
+
+def same(one: str, other: str) -> bool:
+    """Return whether two messages say the same of an operation."""
+    return IN_PASSING.sub("", one) == IN_PASSING.sub("", other)
 
 
 def untried(

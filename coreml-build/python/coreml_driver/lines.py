@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 from coreml_driver.failures import PythonLine
 from coreml_driver.inputs import FOREIGN_FOLDERS
@@ -29,6 +30,18 @@ PLACES = (
 )
 #: This package's own folder: never the user's code, even in a checkout below the package.
 DRIVER = str(Path(__file__).parent)
+
+
+def file_of(module: Any) -> str | None:
+    """Return the file of an entry of `sys.modules`. Nothing is asked for that is not there: a
+    module that is imported at its first use stays as it is.
+    """
+    try:
+        names = object.__getattribute__(module, "__dict__")
+    except AttributeError:
+        return None
+    file = names.get("__file__")
+    return file if isinstance(file, str) else None
 
 
 @functools.lru_cache(4096)

@@ -22,8 +22,10 @@ from coreml_driver import (
     buckets,
     checks,
     images,
+    old_values,
     outside,
     padding,
+    poison,
     prepare,
     ranges,
     samples,
@@ -106,6 +108,9 @@ class _Observation:
         self._feed = prepare.feed(module, model.inputs, context.forward)
         self._kept = states.find(module, model.states, context.forward)
         self._leaves: Sequence[prepare.Leaf] = ()
+        #: Tensors that the module writes to before it reads them.
+        self._written: Sequence[str] = ()
+        self._fresh = old_values.Fresh(module)
 
     def run(self) -> Observed:
         """Run it all."""
@@ -132,10 +137,13 @@ class _Observation:
             for one in interface.outputs
         ]
         equal = symbols.find(model.inputs, names, seen)
-        sightings = self._watch(first)
+        sightings = self._watch(first, runs[1])
         if model.precision.float16:
             self._warnings += checks.overflow(sightings)
         rewrites: dict[str, Any] = {"dropout-removed": prepare.remove_dropout(self._module)}
+        dense = prepare.make_dense(self._module)
+        if dense:
+            rewrites["sparse-made-dense"] = dense
         if "ane" in model.rewrite:
             rewrites["ane-layers"] = ane.rewrite(self._module, line)
             rewrites["ane-largest-difference"] = self._compare_rewritten(runs)
@@ -149,7 +157,7 @@ class _Observation:
             for position, image in pictures.items()
             if (layer := images.layer(image))
         }
-        flat = prepare.Flat(self._module, self._feed, self._leaves, layers).eval()
+        flat = prepare.Flat(self._module, self._feed, self._leaves, layers, self._written).eval()
         shown = [self._shown(choices[index % len(choices)]) for index in range(len(runs))]
         return Observed(
             flat,
@@ -351,9 +359,11 @@ class _Observation:
                 "unequal-shapes", message, self._context.forward, "inputs", (cure,)
             ) from error
 
-    def _watch(self, run: Run) -> Sightings:
+    def _watch(self, run: Run, later: Run) -> Sightings:
         """Run the original module again on the first step of a sample, watched, and judge what was
         seen.
+
+        Parameters: `later` — of another sample, which the module was run on after this one.
         """
         module, line = self._module, self._context.forward
         sample, outputs = run.steps[0]
@@ -364,6 +374,7 @@ class _Observation:
         with witness.watching(), outside.listening(module, user_code) as heard:
             result = self._feed.call(module, tensors)
         watched = self._outputs(result)
+        kept = states.values(module, self._kept)
         sightings = self._context.sightings = witness.sightings
         _, repeatable = samples.difference(outputs, watched)
 
@@ -372,11 +383,37 @@ class _Observation:
             states.reset(module, self._kept)
             return self._outputs(self._feed.call(module, copies(sample.tensors)))
 
+        def with_states() -> tuple[torch.Tensor, ...]:
+            """Run it, and return the states too."""
+            return (*again(), *states.values(module, self._kept))
+
+        drawn = bool(sightings.random) and not repeatable
+        if (
+            sightings.unwritten
+            and not drawn
+            and poison.memory_is_read(with_states, (*watched, *kept))
+        ):
+            raise checks.unwritten(sightings, line)
         self._warnings += outside.judge(heard, watched, outputs, again, user_code, line)
         training = [name or "itself" for name, child in module.named_modules() if child.training]
         buffers = [one.buffer for one in self._kept]
         states.check_run(self._kept, sightings, line)
-        checks.run(sightings, buffers, repeatable, training, line)
+        names = [one.what for one in sightings.written if one.what not in buffers]
+        found = old_values.Found(tuple(dict.fromkeys(names)))
+        if repeatable:
+            assigned = [one.what for one in sightings.assigned if one.what in names]
+            written = [name for name in dict.fromkeys(names) if sightings.writes[name]]
+            found = old_values.read(module, assigned, written, with_states, (*watched, *kept))
+            self._written = written
+        is_wide = bool(sightings.wide_results) and poison.wide_is_read(
+            with_states, (*watched, *kept)
+        )
+        checks.run(sightings, found.read, repeatable, training, is_wide, line)
+        self._warnings += [
+            f"forward writes to `{name}`, and no output depends on it: the model does not keep it"
+            for name in found.kept
+        ]
+        self._compare_fresh(later)
         names = [declared.name for declared in self._model.inputs]
         checks.aliases(
             dict(zip(names, tensors, strict=True)),
@@ -384,6 +421,20 @@ class _Observation:
             line,
         )
         return sightings
+
+    def _compare_fresh(self, run: Run) -> None:
+        """Run the module as it was made on a sample that the module was run on after others."""
+        module = self._fresh.copy
+        if module is None:
+            return
+        sample, outputs = run.steps[0]
+        states.reset(module, self._kept)
+        try:
+            results = self._outputs(self._feed.call(module, copies(sample.tensors)))
+        except Exception:  # the copy of a module that holds on to something else
+            return
+        if not samples.difference(outputs, results)[1]:
+            raise checks.remembered(self._fresh.changed(), self._context.forward)
 
 
 @contextmanager

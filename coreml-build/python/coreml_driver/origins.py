@@ -11,7 +11,6 @@ Flow: `conversion` follows a conversion -> `convert.to_package` reads the finish
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,13 +23,6 @@ from coremltools.converters.mil.mil.scope import ScopeSource
 from coreml_driver import operators
 from coreml_driver.failures import PythonLine, relative
 from coreml_driver.lines import UserCode
-
-#: What TorchScript puts before the path of a module.
-TRACED = "__module"
-#: The attribute of the captured module that is the user's own, see `prepare.Flat`.
-WRAPPED = "module"
-#: What `torch.export` appends to the path of a module that is called again.
-CALLED_AGAIN = re.compile(r"@\d+$")
 
 
 @dataclass(frozen=True)
@@ -108,20 +100,11 @@ class Origins:
                 self._read(nested)
 
     def _traced(self, node: Any) -> Origin:
-        """Return the origin of a node of TorchScript, whose scope is
-        `__module.module.a/__module.module.a.b`.
-        """
-        path = node.scopeName().rpartition("/")[2].removeprefix(TRACED).removeprefix(".")
-        return Origin(_without_wrapper(path), self._user_code.of_text(node.sourceRange()))
+        """Return the origin of a node of TorchScript."""
+        return Origin(operators.layer_of_traced(node), self._user_code.of_text(node.sourceRange()))
 
     def _exported(self, meta: Mapping[str, Any]) -> Origin:
         """Return the origin of an exported node."""
-        modules = list((meta.get("nn_module_stack") or {}).values())
-        path = CALLED_AGAIN.sub("", str(modules[-1][0])) if modules else ""
-        return Origin(_without_wrapper(path), self._user_code.of_text(meta.get("stack_trace")))
-
-
-def _without_wrapper(path: str) -> str:
-    """Return the path inside the user's module; of what is around that module there is none."""
-    first, _, rest = path.partition(".")
-    return rest if first == WRAPPED else ""
+        return Origin(
+            operators.layer_of_exported(meta), self._user_code.of_text(meta.get("stack_trace"))
+        )

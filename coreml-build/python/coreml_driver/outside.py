@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.lines import UserCode
+from coreml_driver.lines import UserCode, file_of
 
 #: By how many seconds a clock is moved: no whole number of any unit.
 SHIFT = 12_345_678.9
@@ -204,7 +204,7 @@ def _users_modules(user_code: UserCode) -> list[ModuleType]:
     return [
         one
         for one in list(sys.modules.values())
-        if isinstance(one, ModuleType) and user_code.owns(str(getattr(one, "__file__", None) or ""))
+        if isinstance(one, ModuleType) and user_code.owns(file_of(one) or "")
     ]
 
 

@@ -16,11 +16,22 @@ from typing import Any
 
 import torch
 
+from coreml_driver import attributes
 from coreml_driver.failures import Failure, PythonLine
 from coreml_driver.features import Input, Output
 
 #: Parameter types that become float32: coremltools takes float32 and decides about float16 itself.
 OTHER_FLOATS = (torch.float16, torch.bfloat16, torch.float64)
+#: Layouts of tensors that list their elements.
+SPARSE = (
+    torch.sparse_coo,
+    torch.sparse_csr,
+    torch.sparse_csc,
+    torch.sparse_bsr,
+    torch.sparse_bsc,
+)
+#: Elements of the largest sparse tensor that is made dense.
+MOST_DENSE = 2**26
 #: One step of the way from a module's result to a tensor in it: a key, a field's name or a
 #: position.
 Path_ = tuple[str | int, ...]
@@ -86,6 +97,22 @@ def remove_dropout(module: torch.nn.Module) -> int:
                 parent._modules[name] = identity
                 places += 1
     return places
+
+
+def make_dense(module: torch.nn.Module) -> list[str]:
+    """Put dense tensors in the place of the sparse ones that a module keeps: Core ML has none.
+
+    Returns: the names. One that would be too large stays, and is an error if it is used.
+    """
+    names = []
+    for place, (table, name) in attributes.places(module).items():
+        tensor = table[name]
+        if tensor.layout in SPARSE and tensor.numel() <= MOST_DENSE:
+            dense = tensor.detach().to_dense()
+            is_parameter = isinstance(tensor, torch.nn.Parameter)
+            table[name] = torch.nn.Parameter(dense, False) if is_parameter else dense
+            names.append(place)
+    return names
 
 
 @dataclass(frozen=True)
@@ -326,9 +353,11 @@ class Flat(torch.nn.Module):
         feed: Feed,
         leaves: Sequence[Leaf],
         layers: Mapping[int, torch.nn.Module] | None = None,
+        written: Sequence[str] = (),
     ) -> None:
         """Parameters: `leaves` — which tensors of the result to return, in this order; `layers` —
-        what to put in front of the module, by the position of the input.
+        what to put in front of the module, by the position of the input; `written` — names of
+        tensors that the module writes to before it reads them.
         """
         super().__init__()
         self.module = module
@@ -337,13 +366,16 @@ class Flat(torch.nn.Module):
         )
         self._feed = feed
         self._paths = [leaf.path for leaf in leaves]
+        self._written = tuple(written)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Return the chosen tensors of the module's result. Parameters: `tensors` — in the order of
-        the manifest's inputs.
+        """Return the chosen tensors of the module's result, and leave its attributes as they were.
+
+        Parameters: `tensors` — in the order of the manifest's inputs.
         """
         fed = list(tensors)
         for position, layer in self.layers.items():
             fed[int(position)] = layer(fed[int(position)])
-        result = self._feed.call(self.module, fed)
+        with attributes.unchanged(self.module, self._written):
+            result = self._feed.call(self.module, fed)
         return tuple(pick(result, path) for path in self._paths)

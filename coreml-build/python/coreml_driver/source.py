@@ -24,7 +24,7 @@ import torch
 
 from coreml_driver import hub, pretrained, saved
 from coreml_driver.failures import Failure, PythonLine
-from coreml_driver.lines import UserCode
+from coreml_driver.lines import UserCode, file_of
 from coreml_driver.request import Source
 
 #: What every random number generator starts from.
@@ -43,7 +43,7 @@ def user_modules(folders: list[Path]) -> Iterator[None]:
     finally:
         sys.path[:] = path
         for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
+            file = file_of(module)
             if file and name.partition(".")[0] != "coreml_driver" and UserCode(folders).owns(file):
                 del sys.modules[name]
 

@@ -5,6 +5,7 @@ writes to buffers. This run sees every operation as it happens, together with th
 asked for it.
 
 Owns: the sightings. Must not: decide which of them are errors (that is `checks`); change a result.
+Memory that nobody has written to holds zeros here: what was in it before is nobody's value.
 Flow: `conversion` runs the module a second time under `Witness` -> `checks.run` judges.
 """
 
@@ -23,7 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from coreml_driver.failures import PythonLine
+from coreml_driver import layers
+from coreml_driver.failures import PythonLine, Whereabouts
 from coreml_driver.lines import UserCode
 
 #: Integers of Core ML have 32 bits.
@@ -51,6 +53,8 @@ class Sighting:
     line: PythonLine | None
     #: File and line of every frame on the stack: where a tracer may warn about the same.
     stack: frozenset[tuple[str, int]] = field(default=frozenset(), compare=False)
+    #: The layer, and the line of a library.
+    place: Whereabouts = field(default=Whereabouts(), compare=False)
 
 
 @dataclass
@@ -73,8 +77,11 @@ class Sightings:
     write_lines: dict[str, list[PythonLine]] = field(default_factory=dict)
     #: Normalisation by batch statistics although there are running ones.
     batch_statistics: list[Sighting] = field(default_factory=list)
-    #: Integers that do not fit into 32 bits.
+    #: Integers that do not fit into 32 bits: numbers that the code names, and results.
     wide_integers: list[Sighting] = field(default_factory=list)
+    wide_results: list[Sighting] = field(default_factory=list)
+    #: Operations that make memory which nobody has written to.
+    unwritten: list[Sighting] = field(default_factory=list)
     #: The first tensor with more dimensions than Core ML takes.
     high_rank: Sighting | None = None
     #: The largest finite value beyond float16, if any.
@@ -92,12 +99,14 @@ class Witness(TorchDispatchMode):
         """
         super().__init__()
         self.sightings = Sightings()
+        self._module = module
+        self._paths = layers.names(module)
         self._user_code = user_code
         self._from_input: Any = WeakTensorKeyDictionary()
         for tensor in inputs:
             self._from_input[tensor] = True
         kept = {name: tensor for name, tensor in kept_tensors(module).items() if tensor.numel()}
-        self._kept = {_storage(tensor): name for name, tensor in kept.items()}
+        self._kept = {storage(tensor): name for name, tensor in kept.items()}
         self._whole: Any = WeakTensorKeyDictionary()
         for tensor in kept.values():
             self._whole[tensor] = True
@@ -110,19 +119,22 @@ class Witness(TorchDispatchMode):
         """Run one operation and look at it."""
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
+        name = func._schema.name.removeprefix("aten::")
+        if name in UNWRITTEN and result.numel():
+            result.zero_()
+            self._see(self.sightings.unwritten, name)
         arguments = [leaf for leaf in tree_leaves((args, kwargs)) if leaf is not None]
         tensors = [leaf for leaf in arguments if isinstance(leaf, torch.Tensor)]
         depends = any(tensor in self._from_input for tensor in tensors)
         if depends and func is torch.ops.aten._local_scalar_dense.default:
             self._see(self.sightings.data_dependent, "a tensor's value is used as a Python value")
-        name = func._schema.name.removeprefix("aten::")
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith(NOT_RANDOM):
             self._see(self.sightings.random, name)
         self._look_at_views(tensors)
         self._look_at_arguments(func, name, args, kwargs, arguments)
         for tensor in tree_leaves(result):
             if isinstance(tensor, torch.Tensor):
-                kept = self._kept.get(_storage(tensor)) if tensor.numel() else None
+                kept = self._kept.get(storage(tensor)) if tensor.numel() else None
                 if kept is not None and tensor not in self._whole:
                     self._views[tensor] = self.sightings.writes[kept]
                 if depends:
@@ -135,7 +147,7 @@ class Witness(TorchDispatchMode):
         for tensor in tensors:
             age = self._views.get(tensor)
             if age is not None:
-                kept = self._kept[_storage(tensor)]
+                kept = self._kept[storage(tensor)]
                 if age < self.sightings.writes[kept]:
                     self._see(self.sightings.stale, kept)
 
@@ -154,7 +166,7 @@ class Witness(TorchDispatchMode):
                 and argument.alias_info.is_write
                 and isinstance(value, torch.Tensor)
             ):
-                kept = self._kept.get(_storage(value))
+                kept = self._kept.get(storage(value))
                 if kept is not None:
                     self._see(self.sightings.written, kept)
                     self.sightings.writes[kept] += 1
@@ -172,14 +184,15 @@ class Witness(TorchDispatchMode):
     def _look_at_value(self, tensor: torch.Tensor, name: str) -> None:
         """Look for values that a narrower type of Core ML cannot hold."""
         if tensor.dim() > MAX_RANK and self.sightings.high_rank is None:
-            self.sightings.high_rank = Sighting(name, self._line())
-        if tensor.numel() == 0 or tensor.device.type == "meta" or name in UNWRITTEN:
+            place = layers.of_frame(sys._getframe(1), self._paths, self._user_code)
+            self.sightings.high_rank = Sighting(name, self._line(), place=place)
+        if tensor.numel() == 0 or not has_numbers(tensor):
             return
         if tensor.dtype == torch.int64:
             wide = wide_integer(tensor)
             if wide is not None:
                 self._see(
-                    self.sightings.wide_integers, f"the integer {wide} as a result of `{name}`"
+                    self.sightings.wide_results, f"the integer {wide} as a result of `{name}`"
                 )
         elif tensor.dtype == torch.float32:
             low, high = (
@@ -196,7 +209,9 @@ class Witness(TorchDispatchMode):
 
     def _see(self, sightings: list[Sighting], what: str) -> None:
         """Add a sighting, once for each line."""
-        sighting = Sighting(what, self._line(), _stack(sys._getframe(1)))
+        frame = sys._getframe(1)
+        place = layers.of_frame(frame, self._paths, self._user_code)
+        sighting = Sighting(what, self._line(), _stack(frame), place)
         if sighting not in sightings:
             sightings.append(sighting)
 
@@ -207,11 +222,16 @@ class Witness(TorchDispatchMode):
         """
         original = torch.nn.Module.__setattr__
         witness = self
+        before = kept_tensors(self._module)
+        prefixes = {
+            id(child): f"{prefix}." for prefix, child in self._module.named_modules() if prefix
+        }
 
         def watched(module: torch.nn.Module, name: str, value: Any) -> None:
             replaced = getattr(module, name, None) if isinstance(value, torch.Tensor) else None
-            if isinstance(replaced, torch.Tensor) and replaced is not value:
-                kept = witness._kept.get(_storage(replaced), name)
+            kept = f"{prefixes.get(id(module), '')}{name}"
+            # What took the place of another tensor earlier in this run is no old value.
+            if replaced is not None and replaced is before.get(kept) and replaced is not value:
                 witness._see(witness.sightings.written, kept)
                 witness._see(witness.sightings.assigned, kept)
             original(module, name, value)
@@ -222,6 +242,13 @@ class Witness(TorchDispatchMode):
                 yield
         finally:
             torch.nn.Module.__setattr__ = original  # type: ignore[method-assign]
+        seen = {sighting.what for sighting in self.sightings.assigned}
+        now = kept_tensors(self._module)
+        for name, tensor in before.items():
+            # `register_buffer` in forward, or an entry of a table.
+            if name not in seen and name in now and now[name] is not tensor:
+                self.sightings.written.append(Sighting(name, None))
+                self.sightings.assigned.append(Sighting(name, None))
 
 
 def _stack(frame: FrameType | None) -> frozenset[tuple[str, int]]:
@@ -231,6 +258,12 @@ def _stack(frame: FrameType | None) -> frozenset[tuple[str, int]]:
         places.add((frame.f_code.co_filename, frame.f_lineno))
         frame = frame.f_back
     return frozenset(places)
+
+
+def has_numbers(tensor: torch.Tensor) -> bool:
+    """Return whether the numbers of a tensor can be looked at as they are."""
+    plain = tensor.layout is torch.strided and not (tensor.is_quantized or tensor.is_nested)
+    return plain and tensor.device.type != "meta"
 
 
 def wide_integer(tensor: torch.Tensor) -> int | None:
@@ -253,6 +286,10 @@ def kept_tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     return kept
 
 
-def _storage(tensor: torch.Tensor) -> int:
-    """Return what tells a tensor's memory from another's: views share it."""
+def storage(tensor: torch.Tensor) -> int:
+    """Return what tells a tensor's memory from another's: views share it. A sparse tensor has no
+    memory of its own, but that of its parts.
+    """
+    if tensor.layout is not torch.strided:
+        return id(tensor)
     return tensor.untyped_storage().data_ptr()

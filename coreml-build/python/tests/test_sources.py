@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -194,3 +196,34 @@ def special_bessel_j0(context, node):
     (x,) = _get_inputs(context, node, expected=1)
     context.add(mb.sin(x=x, name=node.name))
 """
+
+
+#: A module of `sys.modules` that is imported when an attribute of it is asked for, and cannot be.
+LAZY = """
+import sys, types
+class Lazy(types.ModuleType):
+    def __getattr__(self, name):
+        raise ImportError(f"nobody may ask for {name}")
+class Stubborn(types.ModuleType):
+    def __getattribute__(self, name):
+        raise ImportError(f"nobody may ask for {name}")
+sys.modules["lazy_package"] = Lazy("lazy_package")
+sys.modules["stubborn_package"] = Stubborn("stubborn_package")
+import time
+class Net(nn.Module):
+    def forward(self, x):
+        time.time()
+        return x * 2
+def make():
+    return Net()
+"""
+
+
+def test_modules_that_are_imported_later_are_not_touched(package):
+    try:
+        assert package.convert(LAZY).converted
+        failed = package.convert(LAZY.replace("x * 2", "x * y")).failed
+        assert failed["kind"] == "python-error" and "name 'y'" in failed["message"], failed
+    finally:
+        sys.modules.pop("lazy_package", None)
+        sys.modules.pop("stubborn_package", None)

@@ -266,7 +266,7 @@ TRAPS = {
         "same buffer",
     ),
     "a second buffer that is not declared": (
-        WRITE.replace("p = pos[0]", "p = pos[0]\nself.count += 1  # here"),
+        WRITE.replace("p = pos[0]", "p = pos[0]\nself.count += 1  # here") + " + self.count",
         INIT + "\nself.register_buffer('count', torch.zeros(1))",
         STATES,
         "written-buffer",

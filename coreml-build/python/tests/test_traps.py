@@ -54,7 +54,8 @@ TRAPS = {
     ),
     "buffer written": (
         module(
-            "self.count += 1  # here\nreturn x * 2", "self.register_buffer('count', torch.zeros(1))"
+            "self.count += 1  # here\nreturn x * self.count",
+            "self.register_buffer('count', torch.zeros(1))",
         ),
         {},
         "written-buffer",
@@ -62,7 +63,7 @@ TRAPS = {
     ),
     "buffer written through a view": (
         module(
-            "self.cache[:, 1] = x[:, 0]  # here\nreturn x * 2",
+            "self.cache[:, 1] = x[:, 0]  # here\nreturn x * self.cache",
             "self.register_buffer('cache', torch.zeros(2, 3))",
         ),
         {},
@@ -71,7 +72,7 @@ TRAPS = {
     ),
     "buffer replaced": (
         module(
-            "self.seen = self.seen + x  # here\nreturn x * 2",
+            "self.seen = self.seen + x  # here\nreturn x * self.seen",
             "self.register_buffer('seen', torch.zeros(2, 3))",
         ),
         {},
@@ -79,7 +80,10 @@ TRAPS = {
         "`seen`",
     ),
     "plain attribute written": (
-        module("self.last.copy_(x)  # here\nreturn x * 2", "self.last = torch.zeros(2, 3)"),
+        module(
+            "y = x + self.last\nself.last.copy_(x)  # here\nreturn y",
+            "self.last = torch.zeros(2, 3)",
+        ),
         {},
         "written-buffer",
         "`last`",

@@ -88,9 +88,8 @@ def everywhere(name: str, function: Callable[..., Any]) -> None:
     """Put `function` in the place of a function of coremltools' passes that modules import by
     name.
     """
-    for module in list(sys.modules.values()):
-        inside = getattr(module, "__name__", "").startswith("coremltools.converters.mil")
-        if inside and name in vars(module):
+    for known, module in list(sys.modules.items()):
+        if known.startswith("coremltools.converters.mil") and name in vars(module):
             setattr(module, name, function)
 
 

@@ -44,6 +44,7 @@ PRIMITIVES = {
     "prod": torch.ops.aten.prod.dim_int,
     "abs": torch.ops.aten.abs.default,
     "sqrt": torch.ops.aten.sqrt.default,
+    "view_of": torch.ops.aten.clone.default,
 }
 #: How often the decomposition of an exported program is decomposed again.
 DEEPEST = 4

@@ -306,3 +306,17 @@ def _matrix_power(self: torch.Tensor, n: int) -> torch.Tensor:
             found = factor if found is None else found @ factor
         factor, left = factor @ factor, left // 2
     return small.identity(self.shape[-1]).expand(self.shape) if found is None else found
+
+
+@composite("_sparse_mm", why="a product with a sparse matrix, which is dense here")
+def _sparse_mm(sparse: torch.Tensor, dense: torch.Tensor) -> torch.Tensor:
+    """The product."""
+    return torch.mm(sparse, dense)
+
+
+@composite("_sparse_addmm", "sspaddmm", why="a product with a sparse matrix, which is dense here")
+def _sparse_addmm(
+    self: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, beta: Any = 1, alpha: Any = 1
+) -> torch.Tensor:
+    """The product, added to another matrix."""
+    return alpha * torch.mm(mat1, mat2) if beta == 0 else beta * self + alpha * torch.mm(mat1, mat2)
