@@ -36,6 +36,7 @@ driver_files!(
     "conversion.py",
     "convert.py",
     "diagnosis.py",
+    "distinct.py",
     "failures.py",
     "features.py",
     "functional.py",
