@@ -1,7 +1,8 @@
 //! The commands of the tutorial and of the second day, run one after the other in an empty folder,
 //! work and print what the pages say.
 //!
-//! Owns: the promise that docs/tutorial.md and docs/second-day.md are true. Must not: hold a copy of its text.
+//! Owns: the promise that docs/tutorial.md and docs/second-day.md are true. Must not: hold a copy
+//! of their texts.
 
 #![expect(clippy::expect_used, reason = "this file is tests")]
 
