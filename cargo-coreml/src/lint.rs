@@ -9,7 +9,7 @@ use crate::models::{self, ModelPackage};
 use crate::style::Style;
 use crate::table::{self, Align};
 use clap::builder::PossibleValuesParser;
-use coreml_lint::{Finding, Options, RULES, Report, Severity, lint, sarif};
+use coreml_lint::{Finding, RULES, Report, Severity, lint, sarif};
 use coreml_spec::Package;
 use serde::Serialize;
 use std::io::Write;
@@ -33,8 +33,11 @@ Exit codes:
   1  a package cannot be read, a model of the manifest is not converted, or --deny forbids a finding
   2  the arguments are wrong";
 
-/// Most places of one rule that the text shows.
-const PLACES_SHOWN: usize = 10;
+/// Most places of one rule that the text shows, the worst first.
+const PLACES_SHOWN: usize = 3;
+
+/// Most tensors in the text's table of padding.
+const TENSORS_SHOWN: usize = 5;
 
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
@@ -59,7 +62,7 @@ pub(crate) struct Arguments {
         hide_possible_values = true
     )]
     allow: Vec<String>,
-    /// Show every location, not only the first ones of each rule
+    /// Show every location, not only the three worst of each rule, and more of the padding
     #[arg(long)]
     all: bool,
     /// Print everything as JSON: [{"model", "findings", "operations", "eligible", "padding",
@@ -106,9 +109,8 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let found = models::named(path, arguments.name.as_deref())?;
     let mut checked: Vec<(&ModelPackage, Report)> = Vec::new();
     for model in &found.models {
-        let mut options = Options::default();
-        let allowed = model.indexed.iter().flat_map(|indexed| &indexed.allow);
-        options.allow = arguments.allow.iter().chain(allowed).cloned().collect();
+        let mut options = model.lint_options();
+        options.allow.extend(arguments.allow.iter().cloned());
         if let Some(unknown) = options.allow.iter().find(|id| coreml_lint::rule(id).is_none()) {
             let title = &model.title;
             return Err(format!(
@@ -116,8 +118,6 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
             )
             .into());
         }
-        options.origins = model.conversion.origins.clone();
-        options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
         checked.push((model, lint(&Package::open(&model.package)?, &options)?));
     }
     if arguments.json {
@@ -143,7 +143,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         Some(Denied::Error) => Severity::Error,
     };
     let findings = checked.iter().flat_map(|(_, report)| &report.findings);
-    match findings.filter(|finding| finding.rule.severity >= least).count() {
+    match findings.filter(|finding| finding.severity >= least).count() {
         0 => Ok(()),
         count => {
             Err(format!("{count} findings of severity {} or higher (--deny)", least.name()).into())
@@ -169,15 +169,19 @@ fn rules(json: bool, output: &mut impl Write) -> Result<(), Failure> {
 /// Writes the text form.
 fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std::io::Result<()> {
     writeln!(output, "{}", table::printable(title))?;
-    for findings in report.findings.chunk_by(|one, other| one.rule.id == other.rule.id) {
-        let Some(Finding { rule, .. }) = findings.first() else { continue };
-        let style = match rule.severity {
+    for findings in report.findings.chunk_by(together) {
+        let Some(Finding { rule, severity, advice, .. }) = findings.first() else { continue };
+        let style = match severity {
             Severity::Error => Style::Error,
             Severity::Warn => Style::Warn,
             Severity::Info => Style::Info,
         };
-        let heading = style.paint(&format!("{} {}", rule.severity.name(), rule.id));
-        writeln!(output, "\n{heading}: {}", rule.title)?;
+        let heading = style.paint(&format!("{} {}", severity.name(), rule.id));
+        let count = match findings.len() {
+            1 => String::new(),
+            count => format!(" ({count} places)"),
+        };
+        writeln!(output, "\n{heading}: {}{count}", rule.title)?;
         let shown = if all { findings.len() } else { PLACES_SHOWN };
         for finding in findings.iter().take(shown) {
             writeln!(output, "  {}", table::printable(&line(finding)))?;
@@ -185,13 +189,14 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
         if findings.len() > shown {
             writeln!(output, "  … and {} more (--all shows them)", findings.len() - shown)?;
         }
-        writeln!(output, "  advice: {}", rule.advice)?;
+        writeln!(output, "  advice: {advice}")?;
         writeln!(output, "  source: {}", rule.grade.text())?;
     }
     if !report.padding.is_empty() {
         writeln!(output, "\nTensors that padding enlarges most (upper bounds)")?;
         let heading = ["tensor", "type", "size", "padded", "times"].map(str::to_owned).to_vec();
-        let rows = report.padding.iter().map(|padding| {
+        let most = if all { report.padding.len() } else { TENSORS_SHOWN };
+        let rows = report.padding.iter().take(most).map(|padding| {
             vec![
                 padding.name.clone(),
                 format!("{} {:?}", padding.data_type, padding.shape),
@@ -221,6 +226,11 @@ fn text(title: &str, report: &Report, all: bool, output: &mut impl Write) -> std
     )?;
     let (bytes, padded) = (table::bytes(report.bytes), table::bytes(report.padded));
     writeln!(output, "Tensors between operations: {bytes}, with padding at most {padded}.")
+}
+
+/// Returns whether two findings stand under one heading.
+fn together(one: &Finding, other: &Finding) -> bool {
+    (one.rule.id, one.severity, one.advice) == (other.rule.id, other.severity, other.advice)
 }
 
 /// Returns where something was found, and what.

@@ -114,6 +114,18 @@ impl ModelPackage {
         self.indexed.as_ref().map_or(&self.title, |indexed| &indexed.name)
     }
 
+    /// Returns what the rules about the Neural Engine have to know of it.
+    pub(crate) fn lint_options(&self) -> coreml_lint::Options {
+        let mut options = coreml_lint::Options::default();
+        options.origins = self.conversion.origins.clone();
+        if let Some(indexed) = &self.indexed {
+            options.allow = indexed.allow.iter().cloned().collect();
+            options.compute_units = Some(indexed.compute_units);
+            options.compared = !indexed.samples.is_empty();
+        }
+        options
+    }
+
     /// Returns its parts with their samples; none for a package without a manifest.
     pub(crate) fn parts(&self) -> Result<Vec<Part>, Failure> {
         let folder = self.package.parent().unwrap_or(Path::new("."));

@@ -1,15 +1,23 @@
 //! `cargo coreml new`: adds a model to the current crate.
 //!
-//! Owns: the files of a first model, and never overwriting a file. Must not: convert.
-//! Flow: `main.rs` → [`run`] → files and one line of code; `cargo add` writes the dependencies.
+//! Owns: writing the files of a first model, and never overwriting a file. Must not: convert; hold
+//! the texts of the files.
+//! Flow: `main.rs` → [`run`] → a template of `new/` → files and one line of code; `cargo add`
+//! writes the dependencies.
+
+mod image;
+mod template;
+mod text;
 
 use crate::failure::Failure;
 use crate::{models, table};
 use coreml_spec::rust_identifier;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use template::{Dependency, Template};
 
 /// What `--help` prints after the options.
 const EXAMPLES: &str = "\
@@ -17,9 +25,17 @@ Creates NAME.toml (the manifest), python/NAME.py (a function that returns the mo
 Adds the module NAME to src/main.rs or src/lib.rs, and the dependencies to Cargo.toml. Existing
 files are not overwritten; the command prints what you have to add to them.
 
+--image makes a classifier of pictures that needs no training, a program that decodes a picture and
+prints its label, and picture.png to try it. --transformers reads the files of a text model of the
+library transformers: its task, its vocabulary and its lengths go into the manifest, and the program
+tokenizes a text. The program takes the place of the src/main.rs of `cargo new`; beside another one
+it is examples/NAME.rs.
+
 Examples:
   cargo coreml new
   cargo coreml new whisper
+  cargo coreml new --image
+  cargo coreml new --transformers models/sentiment
 
 Exit codes:
   0  done
@@ -36,6 +52,13 @@ pub(crate) struct Arguments {
     /// Name of the model and of its Rust module; default: the package's name
     #[arg(value_parser = identifier)]
     name: Option<String>,
+    /// Make a classifier of pictures
+    #[arg(long, conflicts_with = "transformers")]
+    image: bool,
+    /// Make a text model of these files of the library transformers: config.json, tokenizer.json,
+    /// *.safetensors; the folder must be in the crate
+    #[arg(long, value_name = "FOLDER")]
+    transformers: Option<PathBuf>,
     /// Use coreml-rt and coreml-build from this checkout; default: the checkout that this command
     /// was built from, if it still exists, otherwise the registry
     #[arg(long, value_name = "FOLDER")]
@@ -52,13 +75,11 @@ fn identifier(name: &str) -> Result<String, String> {
     }
 }
 
-/// A file to make.
-struct File {
-    /// Path from the crate's folder.
-    path: String,
-    /// What it holds.
-    content: String,
-}
+/// What `cargo new` writes; nobody has to keep it.
+const HELLO: &str = "fn main() {\n    println!(\"Hello, world!\");\n}\n";
+
+/// The picture to try a program with.
+const PICTURE: &str = "picture.png";
 
 /// Creates the model.
 ///
@@ -81,14 +102,29 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         )
     })?;
     let name = arguments.name.clone().unwrap_or_else(|| rust_identifier(package));
-    let own = [
-        File { path: format!("{name}.toml"), content: manifest_of(&name) },
-        File { path: format!("python/{name}.py"), content: python_of(&name) },
-    ];
+    let template = match &arguments.transformers {
+        Some(folder) => text::text(&name, &root, folder)?,
+        None if arguments.image => image::image(&name),
+        None => template::plain(&name),
+    };
+    let sources = ["src/main.rs", "src/lib.rs"].map(|source| root.join(source));
+    let source = sources.into_iter().find(|source| source.is_file());
+    let source = source.ok_or_else(|| {
+        format!("{}: there is neither src/main.rs nor src/lib.rs", root.display())
+    })?;
+    let replaced = source.ends_with("main.rs")
+        && template.program.is_some()
+        && fs::read_to_string(&source)?.replace('\r', "") == HELLO;
+    let example = format!("examples/{name}.rs");
+    let mut own = vec![(format!("{name}.toml"), template.manifest.as_str())];
+    own.extend(template.python.as_deref().map(|text| (format!("python/{name}.py"), text)));
+    own.extend(
+        template.program.as_deref().filter(|_| !replaced).map(|text| (example.clone(), text)),
+    );
     let there: Vec<&str> = own
         .iter()
-        .filter(|file| root.join(&file.path).exists())
-        .map(|file| file.path.as_str())
+        .filter(|(path, _)| root.join(path).exists())
+        .map(|(path, _)| path.as_str())
         .collect();
     if !there.is_empty() {
         let there = there.join(" and ");
@@ -96,31 +132,84 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
             format!("{}: already there: {there}; choose another NAME", root.display()).into()
         );
     }
-    let sources = ["src/main.rs", "src/lib.rs"].map(|source| root.join(source));
-    let source = sources.into_iter().find(|source| source.is_file());
-    let source = source.ok_or_else(|| {
-        format!("{}: there is neither src/main.rs nor src/lib.rs", root.display())
-    })?;
-    for file in &own {
-        write_new(&root.join(&file.path), &file.content)?;
-        said(output, "made", &file.path)?;
+    for (path, content) in &own {
+        write_new(&root.join(path), content.as_bytes())?;
+        said(output, "made", path)?;
+    }
+    if let Some(picture) = template.picture.filter(|_| !root.join(PICTURE).exists()) {
+        write_new(&root.join(PICTURE), picture)?;
+        said(output, "made", PICTURE)?;
     }
     build_script(&root, &name, output)?;
-    module(&root, &source, &name, output)?;
-    for (section, dependency) in
-        [("dependencies", "coreml-rt"), ("build-dependencies", "coreml-build")]
-    {
-        let names = manifest.get(section).and_then(|section| section.as_table());
-        if names.is_none_or(|names| !names.contains_key(dependency)) {
-            add(&root, section, dependency, arguments.path.as_deref())?;
-            said(output, "changed", &format!("Cargo.toml: {dependency} in [{section}]"))?;
+    match template.program.as_deref().filter(|_| replaced) {
+        Some(program) => {
+            fs::write(&source, program)?;
+            said(output, "changed", "src/main.rs: a program that calls the model")?;
         }
+        None => module(&root, &source, &name, output)?,
     }
-    writeln!(
-        output,
-        "next: put your module into python/{name}.py, and its inputs and outputs into {name}.toml"
-    )?;
-    writeln!(output, "      `cargo test` converts it and compares it with PyTorch")?;
+    dependencies(&root, &manifest, &template, arguments.path.as_deref(), output)?;
+    if template.program.is_some() {
+        let what = if template.picture.is_some() { PICTURE } else { "\"a text\"" };
+        let program = if replaced { String::new() } else { format!("--example {name} ") };
+        writeln!(output, "next: `cargo run {program}-- {what}`")?;
+    }
+    for (index, line) in template.next.iter().enumerate() {
+        let first = index == 0 && template.program.is_none();
+        writeln!(output, "{} {line}", if first { "next:" } else { "     " })?;
+    }
+    Ok(())
+}
+
+/// Adds the crates that the code needs and that Cargo.toml lacks.
+fn dependencies(
+    root: &Path,
+    manifest: &toml::Table,
+    template: &Template,
+    path: Option<&Path>,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    let entry = |section: &str, name: &str| {
+        manifest.get(section).and_then(|section| section.get(name)).cloned()
+    };
+    let has = |entry: &toml::Value, feature: &&&str| {
+        let features = entry.get("features").and_then(toml::Value::as_array);
+        features.is_some_and(|all| all.iter().any(|other| other.as_str() == Some(feature)))
+    };
+    for (section, dependency, wanted) in [
+        ("dependencies", "coreml-rt", template.features),
+        ("build-dependencies", "coreml-build", &[][..]),
+    ] {
+        let there = entry(section, dependency);
+        let lacking: Vec<&str> = wanted
+            .iter()
+            .filter(|feature| !there.as_ref().is_some_and(|entry| has(entry, feature)))
+            .copied()
+            .collect();
+        if there.is_some() && lacking.is_empty() {
+            continue;
+        }
+        let mut arguments = Vec::new();
+        if there.is_none() {
+            arguments = origin(dependency, path)?;
+        } else {
+            arguments.push(dependency.into());
+        }
+        for feature in &lacking {
+            arguments.extend(["--features".into(), feature.into()]);
+        }
+        add(root, section, dependency, &arguments)?;
+        said(output, "changed", &format!("Cargo.toml: {dependency} in [{section}]"))?;
+    }
+    if let Some(Dependency { name, version, features }) = &template.dependency
+        && entry("dependencies", name).is_none()
+    {
+        let mut arguments: Vec<OsString> =
+            vec![format!("{name}@{version}").into(), "--no-default-features".into()];
+        arguments.extend(["--features".into(), features.join(",").into()]);
+        add(root, "dependencies", name, &arguments)?;
+        said(output, "changed", &format!("Cargo.toml: {name} in [dependencies]"))?;
+    }
     Ok(())
 }
 
@@ -130,13 +219,13 @@ fn said(output: &mut impl Write, verb: &str, what: &str) -> std::io::Result<()> 
 }
 
 /// Writes a file that is not there yet, and its folder.
-fn write_new(path: &Path, content: &str) -> Result<(), Failure> {
+fn write_new(path: &Path, content: &[u8]) -> Result<(), Failure> {
     let failed = |error: std::io::Error| format!("{}: {error}", path.display());
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
     let mut file = fs::File::options().write(true).create_new(true).open(path).map_err(failed)?;
-    file.write_all(content.as_bytes()).map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
     Ok(())
 }
 
@@ -151,7 +240,7 @@ fn build_script(root: &Path, name: &str, output: &mut impl Write) -> Result<(), 
              {call}\n\
              }}\n"
         );
-        write_new(&path, &content)?;
+        write_new(&path, content.as_bytes())?;
         return Ok(said(output, "made", "build.rs")?);
     }
     if !fs::read_to_string(&path)?.contains(&call) {
@@ -179,58 +268,35 @@ fn module(root: &Path, source: &Path, name: &str, output: &mut impl Write) -> Re
     Ok(said(output, "changed", &format!("{shown}: mod {name}"))?)
 }
 
+/// Returns where one of this repository's crates comes from, as arguments of `cargo add`.
+fn origin(dependency: &str, path: Option<&Path>) -> Result<Vec<OsString>, Failure> {
+    let repository = path.unwrap_or(Path::new(REPOSITORY));
+    match repository.join(dependency).canonicalize() {
+        Ok(folder) => Ok(vec!["--path".into(), folder.into()]),
+        Err(error) if path.is_some() => {
+            Err(format!("{}: {error}", repository.join(dependency).display()).into())
+        }
+        Err(_) => Ok(vec![format!("{dependency}@{}", env!("CARGO_PKG_VERSION")).into()]),
+    }
+}
+
 /// Adds a dependency by `cargo add`, which keeps the form of Cargo.toml.
-fn add(root: &Path, section: &str, dependency: &str, path: Option<&Path>) -> Result<(), Failure> {
+fn add(
+    root: &Path,
+    section: &str,
+    dependency: &str,
+    arguments: &[OsString],
+) -> Result<(), Failure> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["add", "--quiet"]).current_dir(root);
     if section == "build-dependencies" {
         command.arg("--build");
     }
-    let repository = path.unwrap_or(Path::new(REPOSITORY));
-    match repository.join(dependency).canonicalize() {
-        Ok(folder) => command.arg("--path").arg(folder),
-        Err(error) if path.is_some() => {
-            return Err(format!("{}: {error}", repository.join(dependency).display()).into());
-        }
-        Err(_) => command.arg(format!("{dependency}@{}", env!("CARGO_PKG_VERSION"))),
-    };
+    command.args(arguments);
     let result = command.output().map_err(|error| format!("cargo cannot be started: {error}"))?;
     if result.status.success() {
         return Ok(());
     }
     Err(format!("cargo add {dependency}: {}", String::from_utf8_lossy(&result.stderr).trim())
         .into())
-}
-
-/// Returns the manifest.
-fn manifest_of(name: &str) -> String {
-    format!(
-        "# A model: its PyTorch source, inputs and outputs.\n\
-         \n\
-         [model]\n\
-         source = {{ file = \"python/{name}.py\", entry = \"{name}\" }}\n\
-         inputs.x = {{ shape = [3], dtype = \"float32\" }}\n\
-         outputs.y = {{ dtype = \"float32\" }}\n"
-    )
-}
-
-/// Returns the Python file.
-fn python_of(name: &str) -> String {
-    format!(
-        "\"\"\"The model of {name}.toml.\"\"\"\n\
-         \n\
-         import torch\n\
-         \n\
-         \n\
-         class Module(torch.nn.Module):\n    \
-         \"\"\"Doubles its input; replace it with your module.\"\"\"\n\
-         \n    \
-         def forward(self, x):\n        \
-         return 2 * x\n\
-         \n\
-         \n\
-         def {name}():\n    \
-         \"\"\"Returns the module that is converted, with its weights.\"\"\"\n    \
-         return Module()\n"
-    )
 }

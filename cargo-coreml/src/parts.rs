@@ -65,6 +65,7 @@ pub(crate) fn compare(
                 whole.comparisons.append(&mut report.comparisons);
                 whole.metrics.append(&mut report.metrics);
                 whole.departure = whole.departure.take().or(report.departure);
+                whole.indistinct.append(&mut report.indistinct);
                 whole.remarks.append(&mut report.remarks);
             }
         }

@@ -55,6 +55,17 @@ Exit codes:
   1  no rung can be converted
   2  the arguments are wrong";
 
+/// What stands in the place of a recommendation.
+const UNPROVEN: &str = "\
+No rung is recommended: in PyTorch the outputs hardly differ between the samples, so that the result
+of another input would pass, too. Give the inputs a `sample` like real ones or the model its trained
+weights, and judge by --metric.";
+
+/// Returns what a ladder from before has, which does not say.
+fn yes() -> bool {
+    true
+}
+
 /// Arguments of the subcommand.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -91,6 +102,9 @@ pub(crate) struct Rung {
     agreement: Option<f64>,
     /// Whether the manifest's own tolerance is met.
     passed: bool,
+    /// Whether the samples can tell a right model from one that ignores its input.
+    #[serde(default = "yes")]
+    proven: bool,
     /// What the metric command printed last.
     metric: Option<String>,
     /// Why the rung could not be walked.
@@ -143,6 +157,7 @@ fn walk(
         psnr: None,
         agreement: None,
         passed: false,
+        proven: true,
         metric: None,
         error: None,
     };
@@ -156,6 +171,7 @@ fn walk(
             rung.psnr = Some(psnr(&report)).filter(|psnr| psnr.is_finite());
             rung.agreement = Some(agreement(&report));
             rung.passed = report.passed();
+            rung.proven = report.proves_something();
         }
         Err(error) => rung.error = Some(error.to_string()),
     }
@@ -227,7 +243,10 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
     let (left, right) = (Align::Left, Align::Right);
     write(output, &[left, right, right, right, right, left, right], &rows)?;
     let best = rungs.iter().filter(|rung| rung.passed).min_by_key(|rung| rung.bytes);
+    // The uncompressed rung has the references of the manifest's samples.
+    let proven = rungs.iter().all(|rung| rung.proven);
     match best {
+        _ if !proven => writeln!(output, "\n{UNPROVEN}")?,
         Some(rung) if rung.line.is_empty() => {
             writeln!(output, "\nNo compressed rung meets the manifest's `parity`.")?
         }
@@ -251,4 +270,40 @@ fn print(model: &str, rungs: &[Rung], output: &mut impl Write) -> Result<(), Fai
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns what is printed of two rungs that pass.
+    fn printed(proven: bool) -> String {
+        let rung = |name: &str, line: &str, size| Rung {
+            name: name.to_owned(),
+            line: line.to_owned(),
+            bytes: Some(size),
+            psnr: None,
+            agreement: Some(100.0),
+            passed: true,
+            proven,
+            metric: None,
+            error: None,
+        };
+        let rungs = [
+            rung("float16", "", 4_000_000),
+            rung("palette2", "palettize = { bits = 2, mode = \"uniform\" }", 600_000),
+        ];
+        let mut output = Vec::new();
+        print("net", &rungs, &mut output).unwrap();
+        String::from_utf8(output).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_recommended_where_parity_proves_nothing() {
+        let told = printed(true);
+        assert!(told.contains("add to the model:\n  palettize = { bits = 2"), "{told}");
+        let told = printed(false);
+        assert!(told.contains("No rung is recommended: in PyTorch the outputs hardly"), "{told}");
+        assert!(!told.contains("smallest rung") && told.contains("palette2"), "{told}");
+    }
 }

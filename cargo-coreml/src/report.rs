@@ -10,7 +10,7 @@ mod ladder;
 use crate::failure::Failure;
 use crate::models::{self, Choice};
 use crate::{parts, table};
-use coreml_lint::{Options, lint};
+use coreml_lint::lint;
 use coreml_rt::LoadOptions;
 use coreml_rt::parity::{Sample, Timing, measure, verify};
 use coreml_spec::Package;
@@ -75,12 +75,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     let found = arguments.choice.one()?;
     let model = found.models.first().ok_or("there is no model")?;
     let package = Package::open(&model.package)?;
-    let mut options = Options::default();
-    options.compute_units = model.indexed.as_ref().map(|indexed| indexed.compute_units);
-    options.origins = model.conversion.origins.clone();
-    options.allow =
-        model.indexed.iter().flat_map(|indexed| indexed.allow.iter().cloned()).collect();
-    let report = lint(&package, &options)?;
+    let report = lint(&package, &model.lint_options())?;
     let given =
         arguments.samples.iter().map(|path| Sample::read(path)).collect::<Result<Vec<_>, _>>()?;
     let (parity, timing) = if given.is_empty() { kept(model)? } else { compared(model, &given)? };

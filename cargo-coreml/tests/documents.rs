@@ -107,6 +107,8 @@ fn every_block_says_what_it_is() {
         "python",
         "sh",
         "sh install",
+        "sh picture",
+        "sh text",
         "text",
         "yaml",
         "nginx",
@@ -318,7 +320,7 @@ fn words(line: &str) -> Vec<&str> {
 #[test]
 fn commands_exist() {
     let mut commands = Commands::default();
-    for block in of(&["sh", "sh install"]) {
+    for block in of(&["sh", "sh install", "sh picture", "sh text"]) {
         let lines = block.text.lines().flat_map(|line| line.split("; "));
         for line in lines {
             let words = words(line);

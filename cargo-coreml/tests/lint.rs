@@ -37,6 +37,27 @@ fn findings_as_text() {
 }
 
 #[test]
+fn the_worst_places_of_a_rule_stand_first_and_few() {
+    let lint = |arguments: &[&str]| {
+        let (code, output, error) = run(command()
+            .arg("lint")
+            .arg(package("pictures"))
+            .args(["--deny", "warn"])
+            .args(arguments));
+        assert_eq!((code, error.as_str()), (0, ""), "{output}");
+        output
+    };
+    let output = lint(&[]);
+    let expected = "\ninfo ANE002: padding makes a tensor at least twice as large (3 places)\n  \
+        main: wide (conv): wide is float16 [1, 160, 14, 14]: 62720 bytes become up to 143360, \
+        2.3 times; weight wide_weight_0\n";
+    assert!(output.contains(expected), "{output}");
+    assert!(output.contains("  advice: the small maps at the end of a convolutional"), "{output}");
+    assert!(!output.contains("--all") && !output.contains("fp32"), "{output}");
+    assert!(output.contains("\n0 errors, 0 warnings, 5 remarks; 10 of 10"), "{output}");
+}
+
+#[test]
 fn denied_findings_fail_after_they_are_shown() {
     let lint = |package_name: &str, arguments: &[&str]| {
         run(command().arg("lint").arg(package(package_name)).args(arguments))
@@ -103,10 +124,10 @@ fn findings_for_programs() {
     let findings = json[0]["findings"].as_array().unwrap();
     assert_eq!((code, findings.len(), &json[0]["operations"]), (0, 23, &39.into()));
     let stride = findings.iter().find(|finding| finding["rule"] == "ANE042").unwrap();
-    let expected = serde_json::json!({"rule": "ANE042", "function": "main", "operation": "conv",
-        "name": "stride",
-                                      "weight": "stride_weight_0", "detail": "its strides are [5, \
-                                          1]"});
+    let expected = serde_json::json!({
+        "rule": "ANE042", "severity": "warn", "function": "main", "operation": "conv",
+        "name": "stride", "weight": "stride_weight_0", "detail": "its strides are [5, 1]",
+    });
     assert_eq!(*stride, expected);
     let (code, output, _) = run(command().arg("lint").arg(package("hostile")).arg("--sarif"));
     let json: serde_json::Value = serde_json::from_str(&output).unwrap();

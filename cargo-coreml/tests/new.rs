@@ -68,6 +68,142 @@ fn everything_is_made() {
 }
 
 #[test]
+fn a_classifier_of_pictures_comes_with_its_program() {
+    let folder = new_crate();
+    let (code, output, error) = new(folder.path(), &["--image", "colours"]);
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    for line in [
+        "    made colours.toml",
+        "    made python/colours.py",
+        "    made picture.png",
+        " changed src/main.rs: a program that calls the model",
+        " changed Cargo.toml: image in [dependencies]",
+        "next: `cargo run -- picture.png`",
+    ] {
+        assert!(output.lines().any(|other| other == line), "{line}\n{output}");
+    }
+    let main = read(folder.path(), "src/main.rs");
+    assert!(main.contains("pub mod colours {}") && !main.contains("Hello"), "{main}");
+    assert!(syn::parse_file(&main).is_ok() && !main.contains("NAME"), "{main}");
+    let manifest: toml::Table = read(folder.path(), "colours.toml").parse().unwrap();
+    assert_eq!(manifest["model"]["inputs"]["picture"]["image"]["width"].as_integer(), Some(224));
+    let cargo: toml::Table = read(folder.path(), "Cargo.toml").parse().unwrap();
+    let features = |name: &str| cargo["dependencies"][name]["features"].to_string();
+    assert_eq!(features("coreml-rt"), "[\"image\"]");
+    assert_eq!(features("image"), "[\"jpeg\", \"png\"]");
+    let own: toml::Table =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"))
+            .unwrap()
+            .parse()
+            .unwrap();
+    let versions = &own["workspace"]["dependencies"];
+    assert_eq!(cargo["dependencies"]["image"]["version"], versions["image"]["version"]);
+
+    // The program has been changed since: it stays, and the new one is an example.
+    let (code, output, error) = new(folder.path(), &["--image", "shades"]);
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    assert!(output.contains("    made examples/shades.rs\n"), "{output}");
+    assert!(output.contains("next: `cargo run --example shades -- picture.png`\n"), "{output}");
+    assert!(!output.contains("made picture.png") && !output.contains("Cargo.toml"), "{output}");
+    let main = read(folder.path(), "src/main.rs");
+    assert!(main.contains("pub mod colours {}") && main.ends_with("pub mod shades {}\n"), "{main}");
+}
+
+#[test]
+fn the_feature_is_added_to_a_dependency_that_is_there() {
+    let folder = new_crate();
+    assert_eq!(new(folder.path(), &["numbers"]).0, 0);
+    let (code, output, error) = new(folder.path(), &["pictures", "--image"]);
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    assert!(output.contains(" changed Cargo.toml: coreml-rt in [dependencies]\n"), "{output}");
+    assert!(!output.contains("coreml-build in"), "{output}");
+    let cargo: toml::Table = read(folder.path(), "Cargo.toml").parse().unwrap();
+    let runtime = &cargo["dependencies"]["coreml-rt"];
+    assert!(runtime.get("path").is_some(), "{runtime}");
+    assert_eq!(runtime["features"].to_string(), "[\"image\"]");
+}
+
+/// Writes what a repository of transformers says of its model.
+fn repository(folder: &Path, config: &serde_json::Value) {
+    fs::create_dir_all(folder.join("models/moods")).unwrap();
+    write(folder, "models/moods/config.json", &config.to_string());
+    write(folder, "models/moods/tokenizer.json", "{}");
+    write(folder, "models/moods/tokenizer_config.json", r#"{"model_max_length": 1e30}"#);
+}
+
+#[test]
+fn a_repository_says_what_stands_in_the_manifest() {
+    let folder = new_crate();
+    let classifier = serde_json::json!({
+        "architectures": ["XLMRobertaForSequenceClassification"], "model_type": "xlm-roberta",
+        "vocab_size": 250002, "max_position_embeddings": 130, "pad_token_id": 1,
+    });
+    repository(folder.path(), &classifier);
+    let (code, output, error) = new(folder.path(), &["moods", "--transformers", "models/moods"]);
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    assert!(output.contains("next: `cargo run -- \"a text\"`\n"), "{output}");
+    let manifest = read(folder.path(), "moods.toml");
+    for line in [
+        "dependencies = [\"transformers>=5\"]",
+        "source = { transformers = \"models/moods\", task = \"text-classification\" }",
+        "classifier = {}",
+        // The positions of the padding and of what is before it are no text's.
+        "inputs.input_ids = { shape = [1, { min = 1, max = 128, symbol = \"length\" }], dtype = \
+         \"int32\", sample = { range = [0, 250001] } }",
+        "sizes = [32, 128]",
+        "pad = 1",
+        "share-weights = false",
+    ] {
+        assert!(manifest.lines().any(|other| other == line), "{line}\n{manifest}");
+    }
+    let main = read(folder.path(), "src/main.rs");
+    assert!(syn::parse_file(&main).is_ok(), "{main}");
+    assert!(main.contains("include_bytes!(\"../models/moods/tokenizer.json\")"), "{main}");
+    assert!(main.contains("const MOST_TOKENS: usize = 128;"), "{main}");
+
+    let encoder = serde_json::json!({
+        "architectures": ["BertModel"], "model_type": "bert",
+        "vocab_size": 30522, "max_position_embeddings": 2048, "pad_token_id": 0,
+    });
+    repository(folder.path(), &encoder);
+    let arguments = ["meanings", "--transformers", "models/moods"];
+    let (code, output, error) = new(folder.path(), &arguments);
+    assert_eq!((code, error.as_str()), (0, ""), "{output}");
+    let manifest = read(folder.path(), "meanings.toml");
+    assert!(manifest.contains("task = \"feature-extraction\" }\noutputs.last_hidden_state = {}\n"));
+    assert!(manifest.contains("sizes = [32, 128, 512]\n") && !manifest.contains("share-weights"));
+    assert!(manifest.parse::<toml::Table>().is_ok(), "{manifest}");
+    let program = read(folder.path(), "examples/meanings.rs");
+    assert!(program.contains("output.last_hidden_state.dims()"), "{program}");
+}
+
+#[test]
+fn a_folder_that_is_no_text_model_says_what_it_lacks() {
+    let folder = new_crate();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let said = |path: &str| {
+        let (code, output, error) = new(folder.path(), &["moods", "--transformers", path]);
+        assert_eq!((code, output.as_str()), (1, ""));
+        assert!(!folder.path().join("moods.toml").exists());
+        error
+    };
+    let outside = said(elsewhere.path().to_str().unwrap());
+    assert!(outside.contains("it is not in the package ") && outside.contains("copy it there"));
+    assert!(said("models/none").contains("it has no config.json: name the folder of a model"));
+    let speech = serde_json::json!({
+        "architectures": ["WhisperForConditionalGeneration"], "vocab_size": 51865,
+        "is_encoder_decoder": true,
+    });
+    repository(folder.path(), &speech);
+    let error = said("models/moods");
+    assert!(error.contains("\"WhisperForConditionalGeneration\", and not an encoder of texts"));
+    fs::remove_file(folder.path().join("models/moods/tokenizer.json")).unwrap();
+    assert!(said("models/moods").contains("AutoTokenizer.from_pretrained"));
+    let (code, _, error) = new(folder.path(), &["--image", "--transformers", "models/moods"]);
+    assert!(code == 2 && error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
 fn nothing_is_overwritten() {
     let folder = new_crate();
     write(folder.path(), "build.rs", "fn main() {}\n");

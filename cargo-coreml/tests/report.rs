@@ -216,12 +216,12 @@ fn a_ladder_is_drawn() {
     let rung = |name: &str, bytes: u64, psnr: f64| {
         serde_json::json!({
             "name": name, "line": "a = 1", "bytes": bytes, "psnr": psnr, "agreement": 100.0,
-            "passed": psnr > 35.0, "metric": null, "error": null
+            "passed": psnr > 35.0, "proven": true, "metric": null, "error": null
         })
     };
     let failed = serde_json::json!({
         "name": "int4", "line": "", "bytes": null, "psnr": null, "agreement": null,
-        "passed": false, "metric": null, "error": "no"
+        "passed": false, "proven": true, "metric": null, "error": "no"
     });
     let rungs = serde_json::json!([rung("float16", 1000, 60.0), rung("int8", 500, 30.0), failed]);
     std::fs::write(&file, rungs.to_string()).unwrap();

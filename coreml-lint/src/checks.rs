@@ -11,6 +11,7 @@ mod tensors;
 pub(crate) use features::interface;
 pub(crate) use placement::{placement, size};
 
+use crate::Options;
 use crate::findings::Findings;
 use crate::padding::Tally;
 use crate::scope::{Scope, is_constant};
@@ -23,16 +24,17 @@ use coreml_spec::proto::Operation;
 pub(crate) fn operation<'a>(
     scope: &Scope<'a>,
     operation: &'a Operation,
+    options: &Options,
     findings: &mut Findings,
     tally: &mut Tally,
 ) -> Result<bool, Error> {
-    let before = findings.0.len();
-    tensors::constants(scope, operation, findings)?;
+    let before = findings.list.len();
+    tensors::constants(scope, operation, options, findings)?;
     if is_constant(operation) {
         return Ok(true);
     }
     let shapes_are_known = tensors::results(scope, operation, findings, tally);
     layers::layer(scope, operation, findings)?;
-    let new = findings.0.get(before..).unwrap_or_default();
+    let new = findings.list.get(before..).unwrap_or_default();
     Ok(shapes_are_known && new.iter().all(|finding| !finding.rule.ineligible))
 }

@@ -3,7 +3,7 @@
 //! Flow: made by `checks/`, collected in [`crate::Report`], shown by the command line and
 //! `sarif.rs`.
 
-use crate::Rule;
+use crate::{Rule, Severity};
 use coreml_spec::Origin;
 use serde::{Serialize, Serializer};
 
@@ -13,6 +13,15 @@ pub struct Finding {
     /// The rule; in JSON its identifier, under `rule`.
     #[serde(serialize_with = "identifier")]
     pub rule: &'static Rule,
+    /// How much it matters in this model: the rule's own severity, or less.
+    pub severity: Severity,
+    /// What to do, for this kind of model.
+    #[serde(skip)]
+    pub advice: &'static str,
+    /// How bad it is, to compare it with other findings of the rule: bytes or elements too many;
+    /// 0 where nothing is counted.
+    #[serde(skip)]
+    pub excess: u64,
     /// Where.
     #[serde(flatten)]
     pub place: Place,

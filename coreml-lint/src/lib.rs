@@ -10,6 +10,7 @@
 mod checks;
 mod finding;
 mod findings;
+mod kind;
 mod padding;
 mod report;
 mod rules;
@@ -33,6 +34,9 @@ pub struct Options {
     pub allow: BTreeSet<String>,
     /// The compute units that the program asks for; `None` when they are not known.
     pub compute_units: Option<ComputeUnits>,
+    /// Whether the model's results are compared with PyTorch's at each build. Then nothing is said
+    /// about the large constants of attention masks, which the comparison has seen at work.
+    pub compared: bool,
     /// Where operations come from, as the conversion noted it; empty when it did not.
     pub origins: Origins,
 }

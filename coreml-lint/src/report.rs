@@ -8,16 +8,19 @@ use crate::Options;
 use crate::checks;
 use crate::finding::Finding;
 use crate::findings::Findings;
+use crate::kind::Kind;
 use crate::padding::{Padding, Tally};
 use crate::rules::Severity;
 use crate::scope::{Scope, is_constant};
 use coreml_spec::{Error, Package};
 use serde::Serialize;
+use std::cmp::Reverse;
 
 /// All that the rules say.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The findings: the gravest first, then by rule, then in the program's order.
+    /// The findings: the gravest first, then by rule, then the worst first, then in the program's
+    /// order.
     pub findings: Vec<Finding>,
     /// Number of operations that compute something at run time.
     pub operations: usize,
@@ -51,7 +54,7 @@ pub struct OperationVerdict {
 impl Report {
     /// Returns how many findings have this severity.
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.rule.severity == severity).count()
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 }
 
@@ -68,12 +71,19 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     for (name, function) in &program.functions {
         // `interface` has refused functions without a block.
         let Some(scope) = Scope::new(package, name, function) else { continue };
+        findings.kind = Kind::of(&scope);
         if let Some(described) = interface.function(Some(name)) {
             checks::interface(&scope, described, options, &mut findings);
         }
         let mut eligible = Vec::with_capacity(scope.operations.len());
         for operation in &scope.operations {
-            eligible.push(checks::operation(&scope, operation, &mut findings, &mut tally)?);
+            eligible.push(checks::operation(
+                &scope,
+                operation,
+                options,
+                &mut findings,
+                &mut tally,
+            )?);
             if !is_constant(operation) {
                 verdicts.push(OperationVerdict {
                     function: name.clone(),
@@ -93,7 +103,7 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
     let eligible = verdicts.iter().filter(|verdict| verdict.eligible).count();
     let size = package.files()?.iter().map(|(_, size)| size).sum();
     checks::size(size, operations == eligible, &mut findings);
-    let mut findings = findings.0;
+    let mut findings = findings.list;
     findings.retain(|finding| !options.allow.contains(finding.rule.id));
     for place in findings.iter_mut().map(|finding| &mut finding.place) {
         place.origin = options
@@ -102,7 +112,9 @@ pub fn lint(package: &Package, options: &Options) -> Result<Report, Error> {
             .and_then(|origins| origins.get(&place.name))
             .cloned();
     }
-    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.rule.severity), finding.rule.id));
+    findings.sort_by_key(|finding| {
+        (Reverse(finding.severity), finding.rule.id, Reverse(finding.excess))
+    });
     let (bytes, padded) = (tally.bytes, tally.padded);
     let padding = tally.into_worst();
     Ok(Report { findings, operations, eligible, padding, bytes, padded, verdicts })

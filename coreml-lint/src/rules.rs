@@ -1,8 +1,10 @@
 //! The rules: identifier, severity, what is wrong, what to do, and how well that is known.
 //!
-//! Owns: the only list of rules. Must not: detect; `checks/` does, one function per family.
+//! Owns: the only list of rules, and their advice by kind of model. Must not: detect; `checks/`
+//! does, one function per family.
 //! Flow: a check names a rule by its constant; `cargo coreml lint --rules` shows the list.
 
+use crate::kind::Kind;
 use serde::Serialize;
 
 /// How much a finding matters.
@@ -69,7 +71,7 @@ impl Grade {
 pub struct Rule {
     /// Identifier: `ANE030`.
     pub id: &'static str,
-    /// How much a finding matters.
+    /// How much a finding matters at most.
     pub severity: Severity,
     /// What is found, as a headline.
     pub title: &'static str,
@@ -84,6 +86,42 @@ pub struct Rule {
 /// Returns the rule with this identifier.
 pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.id == id)
+}
+
+/// Advice for one kind of model, where the rule's own does not fit it.
+const FITTING: &[(&Rule, Kind, &str)] = &[
+    (ANE001, Kind::Convolutional, "give pictures one size, and resize them in the program"),
+    (
+        ANE002,
+        Kind::Convolutional,
+        "the small maps at the end of a convolutional network are usual; if one side of a map is \
+         longer, put it last",
+    ),
+    (ANE003, Kind::Convolutional, "fold one axis into the channels"),
+    (
+        ANE021,
+        Kind::Convolutional,
+        "end the model before it, and choose among the results in the program",
+    ),
+    (
+        ANE030,
+        Kind::Transformer,
+        "rewrite = [\"ane\"] does it for nn.TransformerEncoderLayer; in another block of \
+         (B, C, 1, S) tensors, make it a convolution with a 1 x 1 kernel",
+    ),
+    (ANE030, Kind::Convolutional, "make it a convolution with a 1 x 1 kernel"),
+    (
+        ANE031,
+        Kind::Transformer,
+        "rewrite = [\"ane\"] does it for nn.TransformerEncoderLayer; elsewhere compute attention \
+         per head, with channels on the second axis",
+    ),
+];
+
+/// Returns what to do about a rule in this kind of model.
+pub(crate) fn advice(rule: &Rule, kind: Kind) -> &'static str {
+    let fitting = FITTING.iter().find(|(other, of, _)| other.id == rule.id && *of == kind);
+    fitting.map_or(rule.advice, |(_, _, advice)| advice)
 }
 
 /// Declares the rules and their list.

@@ -60,7 +60,7 @@ fn descriptor(rule: &Rule) -> Value {
 /// Describes a finding.
 fn result(package: &str, finding: &Finding) -> Value {
     let (rule, place) = (finding.rule, &finding.place);
-    let mut message = format!("{}: {}. Advice: {}.", rule.title, finding.detail, rule.advice);
+    let mut message = format!("{}: {}. Advice: {}.", rule.title, finding.detail, finding.advice);
     if !place.weight.is_empty() {
         message.push_str(&format!(" Its weight is {}.", place.weight));
     }
@@ -89,7 +89,7 @@ fn result(package: &str, finding: &Finding) -> Value {
     let mut result = json!({
         "ruleId": rule.id,
         "ruleIndex": RULES.iter().position(|other| other.id == rule.id),
-        "level": level(rule.severity),
+        "level": level(finding.severity),
         "message": { "text": message },
         "locations": [location],
     });

@@ -19,6 +19,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) operations: Vec<&'a Operation>,
     /// What each name stands for.
     values: HashMap<&'a str, Named<'a>>,
+    /// The operations that take each name.
+    uses: HashMap<&'a str, Vec<&'a Operation>>,
 }
 
 /// What a name stands for.
@@ -64,12 +66,18 @@ impl<'a> Scope<'a> {
     pub(crate) fn new(package: &'a Package, name: &'a str, function: &'a Function) -> Option<Self> {
         let block = function.block()?;
         let (mut operations, mut values) = (Vec::new(), HashMap::new());
+        let mut uses = HashMap::<&str, Vec<&Operation>>::new();
         for input in &function.inputs {
             let tensor = input.r#type.as_ref().and_then(|kind| kind.tensor());
             values.insert(input.name.as_str(), Named { tensor, operation: None });
         }
         block.visit(&mut |operation| {
             operations.push(operation);
+            for binding in operation.inputs.values().flat_map(|argument| &argument.arguments) {
+                if let Some(BindingKind::Name(name)) = &binding.kind {
+                    uses.entry(name).or_default().push(operation);
+                }
+            }
             for output in &operation.outputs {
                 let tensor = output.r#type.as_ref().and_then(|kind| kind.tensor());
                 values.insert(output.name.as_str(), Named { tensor, operation: Some(operation) });
@@ -79,7 +87,23 @@ impl<'a> Scope<'a> {
                 values.insert(input.name.as_str(), Named { tensor, operation: None });
             }
         });
-        Some(Self { package, name, outputs: &block.outputs, operations, values })
+        Some(Self { package, name, outputs: &block.outputs, operations, values, uses })
+    }
+
+    /// Returns the operations that take a result, once for each time.
+    pub(crate) fn uses(&self, name: &str) -> &[&'a Operation] {
+        self.uses.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns whether an operation converts a type at the end of the program: it gives an output,
+    /// or the probabilities of a classifier.
+    pub(crate) fn is_last_cast(&self, operation: &Operation) -> bool {
+        operation.r#type == "cast"
+            && operation.outputs.iter().all(|output| {
+                let uses = self.uses(&output.name);
+                self.outputs.contains(&output.name)
+                    || (!uses.is_empty() && uses.iter().all(|user| user.r#type == "classify"))
+            })
     }
 
     /// Returns what an operation is given, parameter by parameter.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use coreml_lint::{Options, RULES, Report, lint, sarif};
+use coreml_lint::{Options, RULES, Report, Severity, lint, sarif};
 use coreml_spec::{ComputeUnits, Package};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +75,7 @@ fn every_rule_finds_its_fault_once() {
     assert_eq!(found, expected);
     // The one that is left needs a gigabyte: see below.
     assert_eq!(expected.len() + 1, RULES.len());
-    assert!(report.findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.rule.severity)));
+    assert!(report.findings.is_sorted_by_key(|finding| std::cmp::Reverse(finding.severity)));
     let not_eligible: Vec<&str> = report
         .verdicts
         .iter()
@@ -138,6 +138,35 @@ fn what_pytorch_models_become() {
         let report = report(&packages.join(format!("{name}.mlpackage")), &Options::default());
         assert_eq!(found(&report), expected, "{name}");
     }
+}
+
+#[test]
+fn a_classifier_of_pictures_has_nothing_above_info() {
+    let report = report(&package("pictures"), &Options::default());
+    // The worst first: what the convolution to 160 channels makes, twice as it is activated.
+    assert_eq!(
+        found(&report),
+        ["ANE002 wide", "ANE002 active", "ANE002 depth", "ANE004 x", "ANE070 "]
+    );
+    assert!(report.findings.iter().all(|finding| finding.severity == Severity::Info));
+    assert!(report.findings[0].advice.starts_with("the small maps at the end"));
+    // The cast in front of the classifier is coremltools' own.
+    assert_eq!((report.operations, report.eligible), (10, 10));
+}
+
+#[test]
+fn masks_are_no_finding_where_results_are_compared() {
+    let mut options = Options::default();
+    let large = |options: &Options| {
+        let found = found(&report(&package("masked"), options));
+        found.into_iter().filter(|found| found.starts_with("ANE050")).collect::<Vec<_>>()
+    };
+    assert_eq!(large(&options), ["ANE050 masked", "ANE050 bounded"]);
+    options.compared = true;
+    assert_eq!(large(&options), ["ANE050 bounded"]);
+    let report = report(&package("masked"), &options);
+    let heads = report.findings.iter().find(|finding| finding.rule.id == "ANE031").unwrap();
+    assert!(heads.advice.starts_with("rewrite = [\"ane\"]"), "{}", heads.advice);
 }
 
 /// Returns whether a log has the members, of the types, that the schema of SARIF has: the types of

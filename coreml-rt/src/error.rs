@@ -149,6 +149,14 @@ impl std::error::Error for Error {
     }
 }
 
+/// `?` behind a conversion that cannot fail, or that does not exist: rustc then says the latter
+/// only.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}
+
 impl From<ShapeError> for Error {
     fn from(error: ShapeError) -> Self {
         Self::Shape(error)

@@ -27,6 +27,7 @@ mod buffer;
 mod cast;
 mod completion;
 mod compute_plan;
+mod decoded;
 mod description;
 mod difference;
 mod dimension;
@@ -61,11 +62,13 @@ mod view;
 
 #[cfg(target_vendor = "apple")]
 pub use apple::{CVPixelBuffer, CoreMlError};
+pub use array::ArrayOf;
 pub use cast::Cast;
 pub use completion::Completion;
 pub use compute_plan::{ComputePlan, Device, PlannedOperation};
 pub use coreml_macros::coreml_model;
 pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
+pub use decoded::Picture;
 pub use dimension::{Bounds, Dim, Fixed, Range};
 pub use error::Error;
 pub use half::f16;

@@ -15,6 +15,7 @@
 
 mod array;
 mod departure;
+mod distinct;
 mod errors;
 mod figures;
 mod file;
@@ -232,6 +233,10 @@ fn compare(
         if let Some(state) = state {
             judge_states(model, sample, &state, &mut report)?;
         }
+    }
+    report.indistinct = distinct::indistinct(&function.outputs, samples, tolerance);
+    if !report.indistinct.is_empty() {
+        report.remark(&distinct::remark(&report.indistinct));
     }
     if let (Some((metric, package)), Some(record)) = (metric, record) {
         report.metrics.push(record.measured_by(metric, package));

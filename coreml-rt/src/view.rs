@@ -188,14 +188,9 @@ impl<T: Element, S: Shape> Tensor<T, S> {
     }
 }
 
-impl<'a, T: Element, S: Shape> From<&'a Tensor<T, S>> for TensorView<'a, T, S> {
-    fn from(tensor: &'a Tensor<T, S>) -> Self {
-        tensor.view()
-    }
-}
-
-impl<'a, T: Element, S: Shape> From<&'a Arc<Tensor<T, S>>> for TensorView<'a, T, S> {
-    fn from(tensor: &'a Arc<Tensor<T, S>>) -> Self {
+impl<'a, T: Element, S: Shape> TensorView<'a, T, S> {
+    /// Borrows a tensor that may be kept alive beyond the borrow.
+    pub(crate) fn owned_by(tensor: &'a Arc<Tensor<T, S>>) -> Self {
         Self { owner: Some(tensor), ..tensor.view() }
     }
 }

@@ -103,6 +103,28 @@ fn git(user: &UserCrate, arguments: &[&str]) {
 }
 
 #[test]
+fn the_quickstart_has_no_finding_above_info() {
+    let mut build = std::process::Command::new(env!("CARGO"));
+    build
+        .args(["run", "--quiet", "-p", "cargo-coreml", "--", "coreml"])
+        .current_dir(workspace())
+        .env("CARGO_TARGET_DIR", coreml_tests::target());
+    let coreml = |arguments: &[&str]| {
+        let mut command =
+            std::process::Command::new(coreml_tests::target().join("debug/cargo-coreml"));
+        command.arg("coreml").args(arguments).current_dir(workspace().join("examples/quickstart"));
+        run(&mut command).succeeds().stdout
+    };
+    build.args(["lint", "--rules"]);
+    run(&mut build).succeeds();
+    coreml(&["build", "digits.toml"]);
+    let said = coreml(&["lint", "digits.toml", "--deny", "warn"]);
+    assert!(said.contains("\n0 errors, 0 warnings, "), "{said}");
+    // The map of the last convolution, and what its activation makes of it.
+    assert!(said.contains("\ninfo ANE002: ") && said.contains(" (4 places)\n"), "{said}");
+}
+
+#[test]
 fn findings_and_reports_lead_to_the_line_and_revisions_are_compared() {
     let user = UserCrate::new("traced", &["net.toml"]);
     user.write(

@@ -173,7 +173,12 @@ fn parities(
         )?;
         Ok(report.map(|report| {
             let verdict = if report.passed() { "passed" } else { "FAILED" };
-            format!("{}, {verdict}", variant::decibels(variant::psnr(&report)))
+            let proof = if report.proves_something() {
+                ""
+            } else {
+                ", which proves little: the outputs hardly differ between the samples"
+            };
+            format!("{}, {verdict}{proof}", variant::decibels(variant::psnr(&report)))
         }))
     };
     let (before, after) = (parity(was)?, parity(is)?);

@@ -10,12 +10,12 @@ use crate::failure::Failure;
 use crate::models::ModelPackage;
 use crate::quantize::Rung;
 use comparison::Parity;
-use coreml_lint::{Finding, Padding, RULES, Report};
+use coreml_lint::{Finding, Padding, Report};
 use coreml_rt::parity::{self, Timing};
 use coreml_spec::{Buckets, Package, Symbol, deployment_target};
 use operations::{Ends, Row};
 use serde::Serialize;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// All of it.
 #[derive(Serialize)]
@@ -127,19 +127,16 @@ pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
         })
         .collect();
     weights.sort_by_key(|weight| std::cmp::Reverse(weight.bytes));
-    let found: HashSet<&str> = report.findings.iter().map(|finding| finding.rule.id).collect();
-    let rules = RULES.iter().filter(|rule| found.contains(rule.id)).map(|rule| {
-        let source = rule.grade.text();
-        (
-            rule.id,
-            RuleText {
-                severity: rule.severity.name(),
-                title: rule.title,
-                advice: rule.advice,
-                source,
-            },
-        )
-    });
+    let mut rules = BTreeMap::new();
+    for finding in &report.findings {
+        // The gravest finding of a rule comes first.
+        rules.entry(finding.rule.id).or_insert_with(|| RuleText {
+            severity: finding.severity.name(),
+            title: finding.rule.title,
+            advice: finding.advice,
+            source: finding.rule.grade.text(),
+        });
+    }
     Ok(Data {
         title: &model.title,
         facts: facts(package)?,
@@ -148,7 +145,7 @@ pub(super) fn of<'a>(parts: &Parts<'a>) -> Result<Data<'a>, Failure> {
         operations: operations::operations(package, report, &conversion.origins)?,
         eligible: report.eligible,
         findings: &report.findings,
-        rules: rules.collect(),
+        rules,
         padding: &report.padding,
         bytes: report.bytes,
         padded: report.padded,

@@ -149,7 +149,7 @@ function history() {
   if (data.ladder.length === 0) rungs.append(make("p", "soft", "No ladder was given: cargo coreml quantize --json prints one, --ladder takes it."));
   else rungs.append(ladder(data.ladder), table(["rung", "#size", "#PSNR", "#same argmax", "parity", "metric", "line of the manifest"], data.ladder.map((rung) =>
     [rung.name, rung.bytes === null ? "—" : size(rung.bytes), decibels(rung), rung.agreement === null ? "—" : `${rung.agreement.toFixed(1)} %`,
-      make("b", rung.passed ? "good" : "error", rung.passed ? "passed" : rung.error ? "not converted" : "failed"), rung.metric ?? "", rung.line])));
+      make("b", rung.passed ? "good" : "error", rung.passed ? (rung.proven ? "passed" : "passed, which proves little") : rung.error ? "not converted" : "failed"), rung.metric ?? "", rung.line])));
   const section = byId("conversion");
   if (data.conversion.length) section.append(table(["step", "what happened"], data.conversion));
   if (data.log) section.append(make("details", "", make("summary", "", "What Python said"), make("pre", "", data.log)));

@@ -21,6 +21,7 @@ from coreml_driver import (
     ane,
     buckets,
     checks,
+    distinct,
     images,
     old_values,
     outside,
@@ -131,6 +132,13 @@ class _Observation:
         given = [outputs for run in runs for _, outputs in run.steps]
         interface = decide(model, self._leaves, given, self._root, line)
         self._warnings += samples.remarks(interface, runs)
+        self._warnings += distinct.remarks(
+            ["the probabilities"]
+            if interface.classifier
+            else [one.name for one in interface.outputs],
+            kept[: model.parity.samples],
+            model.precision.float16,
+        )
         seen = [*zip(choices, tried, strict=True), *unequal] if model.bucket is None else []
         names = [
             one.name if one.color is None and interface.classifier is None else None

@@ -37,6 +37,7 @@ driver_files!(
     "conversion.py",
     "convert.py",
     "diagnosis.py",
+    "distinct.py",
     "failures.py",
     "features.py",
     "functional.py",

@@ -4,12 +4,15 @@
 
 use crate::Options;
 use crate::findings::Findings;
-use crate::rules::{ANE001, ANE004, ANE010, ANE011};
+use crate::rules::{ANE001, ANE004, ANE010, ANE011, Severity};
 use crate::scope::Scope;
 use coreml_spec::{ComputeUnits, DataType, Feature, FeatureKind, Flexibility, Function};
 
 /// What the last axis of a state must be a multiple of, in elements.
 const STATE_ALIGNMENT: usize = 32;
+
+/// What to do about single precision that goes in or out.
+const BORDER: &str = "dtype = \"float16\" saves a conversion, where the program has such numbers";
 
 /// Applies the rules about inputs, outputs and states.
 pub(crate) fn interface(
@@ -33,12 +36,16 @@ pub(crate) fn interface(
                 ..
             } = feature.kind
             {
-                findings.of_feature(
-                    ANE004,
-                    scope.name,
-                    &feature.name,
-                    format!("the {role} is {data_type}"),
-                );
+                // A conversion at the border is all that it costs.
+                findings
+                    .of_feature(
+                        ANE004,
+                        scope.name,
+                        &feature.name,
+                        format!("the {role} is {data_type}"),
+                    )
+                    .advising(BORDER)
+                    .only(Severity::Info);
             }
         }
     }

@@ -29,7 +29,9 @@ pub(super) fn layer<'a>(
     findings: &mut Findings,
 ) -> Result<(), Error> {
     let kind = operation.r#type.as_str();
-    let mut found = |rule, detail: String| findings.of_operation(rule, scope, operation, detail);
+    let mut found = |rule, detail: String| {
+        findings.of_operation(rule, scope, operation, detail);
+    };
     match kind {
         "lstm" | "gru" | "rnn" | "while_loop" | "cond" => {
             found(ANE020, format!("the operation is {kind}"))
@@ -72,7 +74,8 @@ pub(super) fn layer<'a>(
             let shape = scope.tensor(operation, "x").and_then(|tensor| tensor.shape());
             let elements = shape.map_or(0, |shape| shape.iter().product::<usize>());
             if elements >= LARGE_ELEMENTS {
-                found(ANE051, format!("{kind} of {elements} elements"));
+                let detail = format!("{kind} of {elements} elements");
+                findings.of_operation(ANE051, scope, operation, detail).by(elements);
             }
         }
         _ => {}
@@ -103,7 +106,9 @@ fn convolution<'a>(
     operation: &'a Operation,
     findings: &mut Findings,
 ) -> Result<(), Error> {
-    let mut found = |rule, detail: String| findings.of_operation(rule, scope, operation, detail);
+    let mut found = |rule, detail: String| {
+        findings.of_operation(rule, scope, operation, detail);
+    };
     if let Some(weight) = scope.argument(operation, "weight") {
         if !weight.is_constant() {
             found(ANE040, "its weight is the result of another operation".into());

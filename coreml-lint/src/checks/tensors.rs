@@ -2,12 +2,15 @@
 //!
 //! Flow: `checks.rs` → [`constants`], [`results`], once per operation.
 
+use crate::Options;
 use crate::findings::Findings;
+use crate::kind::Kind;
 use crate::padding::{Padding, Tally};
-use crate::rules::{ANE002, ANE003, ANE004, ANE005, ANE006, ANE050};
+use crate::rules::{ANE002, ANE003, ANE004, ANE005, ANE006, ANE050, Severity};
 use crate::scope::{Given, Named, Scope, Tensor, is_in_weight_file};
 use coreml_spec::proto::{Operation, Value};
 use coreml_spec::{DataType, Error};
+use std::collections::HashSet;
 
 /// Most dimensions that the Neural Engine handles well.
 const RANK_LIMIT: usize = 4;
@@ -29,13 +32,28 @@ const READ_LIMIT: usize = 1 << 20;
 const ELEMENTWISE: [&str; 8] =
     ["add", "sub", "mul", "maximum", "minimum", "select", "where", "real_div"];
 
+/// Operations that only lay out a mask, or change its type.
+const LAYOUT: [&str; 8] = [
+    "cast",
+    "expand_dims",
+    "reshape",
+    "slice_by_index",
+    "slice_by_size",
+    "squeeze",
+    "tile",
+    "transpose",
+];
+
 /// Applies the rule about constants: those in place, and those in weight files that elementwise
 /// operations take.
+///
+/// Masks of attention are left out where the results are compared with PyTorch's at each build.
 ///
 /// Errors: a constant cannot be read.
 pub(super) fn constants<'a>(
     scope: &Scope<'a>,
     operation: &'a Operation,
+    options: &Options,
     findings: &mut Findings,
 ) -> Result<(), Error> {
     let elementwise = ELEMENTWISE.contains(&operation.r#type.as_str());
@@ -45,6 +63,9 @@ pub(super) fn constants<'a>(
             continue;
         }
         if let Some(extreme) = extreme(scope, value)? {
+            if options.compared && elementwise && is_mask(scope, operation) {
+                continue;
+            }
             let name = match given {
                 Given::Named(Named { operation: Some(source), .. }) => source
                     .outputs
@@ -58,6 +79,35 @@ pub(super) fn constants<'a>(
         }
     }
     Ok(())
+}
+
+/// Returns whether all that becomes of an operation's result is what attention is masked with: it
+/// goes through other elementwise operations into a softmax, or into attention as one operation.
+fn is_mask<'a>(scope: &Scope<'a>, operation: &'a Operation) -> bool {
+    let (mut waiting, mut seen) = (vec![operation], HashSet::new());
+    let mut meets_softmax = false;
+    while let Some(operation) = waiting.pop() {
+        for output in &operation.outputs {
+            let name = output.name.as_str();
+            if scope.outputs.contains(&output.name) || scope.uses(name).is_empty() {
+                return false;
+            }
+            if !seen.insert(name) {
+                continue;
+            }
+            for user in scope.uses(name) {
+                let kind = user.r#type.as_str();
+                if ["softmax", "scaled_dot_product_attention"].contains(&kind) {
+                    meets_softmax = true;
+                } else if ELEMENTWISE.contains(&kind) || LAYOUT.contains(&kind) {
+                    waiting.push(user);
+                } else {
+                    return false;
+                }
+            }
+        }
+    }
+    meets_softmax
 }
 
 /// Returns the first element of a constant that is not finite or too large; `None` when there is
@@ -97,22 +147,25 @@ pub(super) fn results<'a>(
         };
         shapes_are_known &= tensor.shape().is_some();
         let notation = notation(&tensor);
-        let mut found = |rule, detail| findings.of_operation(rule, scope, operation, detail);
+        let kind = findings.kind;
+        let mut found = |rule, detail, excess| {
+            findings.of_operation(rule, scope, operation, detail).by(excess);
+        };
+        let elements = tensor.shape().map_or(0, |shape| shape.iter().product());
         match tensor.data_type {
-            // The conversion at the end of a half-precision program is a matter of the output,
-            // which has its own finding.
-            DataType::Float32 | DataType::Float64
-                if operation.r#type != "cast" || !scope.outputs.contains(&output.name) =>
-            {
-                found(ANE004, format!("{} is {notation}", output.name));
+            // coremltools puts it at the end of a half-precision program. Of an output it is the
+            // output's own finding, of a classifier's probabilities it cannot be chosen.
+            DataType::Float32 | DataType::Float64 if scope.is_last_cast(operation) => {}
+            DataType::Float32 | DataType::Float64 => {
+                found(ANE004, format!("{} is {notation}", output.name), elements);
             }
             DataType::Bool | DataType::Int32 | DataType::Int64 | DataType::UInt32 => {
-                found(ANE006, format!("{} is {notation}", output.name));
+                found(ANE006, format!("{} is {notation}", output.name), elements);
             }
             _ => {}
         }
         if tensor.dims.len() > RANK_LIMIT {
-            found(ANE003, format!("{} is {notation}", output.name));
+            found(ANE003, format!("{} is {notation}", output.name), elements);
         }
         let limit = |axis: usize| if axis < 2 { OUTER_LIMIT } else { SPATIAL_LIMIT };
         let dims = tensor.dims.iter().enumerate();
@@ -125,7 +178,7 @@ pub(super) fn results<'a>(
                 output.name,
                 limit(axis)
             );
-            found(ANE005, detail);
+            found(ANE005, detail, size);
         }
         let padding = tensor
             .shape()
@@ -137,11 +190,23 @@ pub(super) fn results<'a>(
                 "{} is {notation}: {bytes} bytes become up to {padded}, {growth:.1} times",
                 output.name
             );
-            found(ANE002, detail);
+            let found = findings
+                .of_operation(ANE002, scope, operation, detail)
+                .by(usize::try_from(padded - bytes).unwrap_or(usize::MAX));
+            if kind == Kind::Convolutional && !has_longer_side(&padding.shape) {
+                found.only(Severity::Info);
+            }
         }
         tally.add(padding);
     }
     shapes_are_known
+}
+
+/// Returns whether another side of a picture or a sequence is longer than the last one, so that
+/// another order would lose less. The first two dimensions are batch and channels.
+fn has_longer_side(shape: &[usize]) -> bool {
+    let sides = shape.get(2..).unwrap_or_default();
+    sides.last().is_some_and(|last| sides.iter().any(|side| side > last))
 }
 
 /// Returns a type as people read it: `float16 [1, ?, 3]`.

@@ -1,9 +1,10 @@
 """Makes the model packages that the tests of coreml-lint read.
 
 Owns: the content of `hostile.mlpackage`, which every rule but ANE071 finds fault with exactly once,
-and of `clean.mlpackage`, which is too small and otherwise without fault. Must not: run in a test;
-the packages are committed.
-Flow: `python make.py` with coremltools 9.0 rewrites both, byte for byte the same every time.
+of `clean.mlpackage`, which is too small and otherwise without fault, of `pictures.mlpackage`, the
+end of a MobileNet with its classifier, and of `masked.mlpackage`, attention with a mask. Must not:
+run in a test; the packages are committed.
+Flow: `python make.py` with coremltools 9.0 rewrites all, byte for byte the same every time.
 """
 
 import json
@@ -21,7 +22,7 @@ HERE = Path(__file__).parent
 half = np.float16
 
 
-def save(name, program):
+def save(name, program, **options):
     """Converts a program without any pass, and saves it without what is accidental."""
     model = ct.convert(
         program,
@@ -30,6 +31,7 @@ def save(name, program):
         compute_precision=ct.precision.FLOAT32,  # as it is written
         pass_pipeline=ct.PassPipeline.EMPTY,
         skip_model_load=True,
+        **options,
     )
     folder = HERE / f"{name}.mlpackage"
     shutil.rmtree(folder, ignore_errors=True)
@@ -166,6 +168,48 @@ def clean():
     save("clean", program)
 
 
+def pictures():
+    """Makes the last block of a MobileNet, with the classifier that coremltools puts behind it."""
+
+    @mb.program(
+        input_specs=[mb.TensorSpec((1, 8, 28, 28), dtype=types.fp32)],
+        opset_version=ct.target.iOS18,
+    )
+    def program(x):
+        x = mb.cast(x=x, dtype="fp16", name="half")
+        x = mb.conv(x=x, weight=weight(8, 8, 3, 3), pad_type="same", strides=[2, 2], name="first")
+        x = mb.conv(x=x, weight=weight(160, 8, 1, 1), name="wide")  # [1, 160, 14, 14]
+        x = mb.relu6(x=x, name="active")
+        x = mb.conv(x=x, weight=weight(160, 1, 3, 3), pad_type="same", groups=160, name="depth")
+        x = mb.reduce_mean(x=x, axes=[2, 3], keep_dims=False, name="mean")
+        x = mb.linear(x=x, weight=weight(3, 160), bias=weight(3), name="scores")
+        x = mb.softmax(x=x, axis=-1, name="shares")
+        return mb.cast(x=x, dtype="fp32", name="probabilities")
+
+    labels = ct.ClassifierConfig(["cat", "dog", "mouse"])
+    save("pictures", program, classifier_config=labels)
+
+
+def masked():
+    """Makes attention of four heads with a mask of infinities, and an infinity that is no mask."""
+
+    @mb.program(
+        input_specs=[mb.TensorSpec((1, 4, 32, 32), dtype=types.fp16)],
+        opset_version=ct.target.iOS18,
+    )
+    def program(x):
+        places = np.triu(np.full((32, 32), -np.inf, half), 1)
+        scores = mb.matmul(x=x, y=x, transpose_y=True, name="scores")
+        scores = mb.add(x=scores, y=places, name="masked")
+        shares = mb.softmax(x=scores, axis=-1, name="shares")
+        values = mb.matmul(x=shares, y=x, name="values")
+        return mb.maximum(x=values, y=half(-np.inf), name="bounded")
+
+    save("masked", program)
+
+
 if __name__ == "__main__":
     hostile()
     clean()
+    pictures()
+    masked()

@@ -27,7 +27,11 @@ pub struct Report {
     /// The first operation that differs where an output fails; `None` where the samples do not say
     /// what operations give, and for buckets.
     pub departure: Option<Departure>,
-    /// What was done to the samples so that the model could take them, each once.
+    /// Outputs whose references hardly differ between the samples: the result of another input
+    /// would pass too. See [`Report::proves_something`].
+    pub indistinct: Vec<String>,
+    /// What was done to the samples so that the model could take them, and what else there is to
+    /// know, each once.
     pub remarks: Vec<String>,
 }
 
@@ -73,6 +77,7 @@ impl Report {
             comparisons: Vec::new(),
             metrics: Vec::new(),
             departure: None,
+            indistinct: Vec::new(),
             remarks: Vec::new(),
         }
     }
@@ -96,6 +101,19 @@ impl Report {
         if !self.remarks.iter().any(|known| known == remark) {
             self.remarks.push(remark.to_owned());
         }
+    }
+
+    /// Returns whether the samples can tell a right model from one that ignores its input: an
+    /// output differs between them by more than the tolerance, or nothing is known about that.
+    pub fn proves_something(&self) -> bool {
+        let mut tensors = self
+            .comparisons
+            .iter()
+            .filter(|comparison| matches!(comparison.verdict, Verdict::Tensor(_)));
+        self.indistinct.is_empty()
+            || tensors.any(|comparison| {
+                comparison.stage != Stage::Final && !self.indistinct.contains(&comparison.output)
+            })
     }
 
     /// Returns whether every output passed, and there was one; and every metric.

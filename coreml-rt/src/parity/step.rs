@@ -3,6 +3,7 @@
 //! Owns: finding tensors by their keys, and comparing their shapes. Must not: read files.
 //! Flow: `sample.rs` → here → `parity.rs`, which takes inputs and references from it.
 
+use super::array::Array;
 use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample, VALUE_PREFIX};
 use crate::buffer::Buffer;
 use crate::error::Error;
@@ -144,8 +145,13 @@ impl<'a> Step<'a> {
         self.sample.reference(&self.key(OUTPUT_PREFIX, name), dims)
     }
 
-    /// Returns a few elements of what an operation gives, evenly spaced; `None` when the sample does
-    /// not say.
+    /// Returns the reference for the output `name`, whatever its shape.
+    pub(super) fn expected(&self, name: &str) -> Option<&'a Array> {
+        self.sample.find(&self.key(OUTPUT_PREFIX, name))
+    }
+
+    /// Returns a few elements of what an operation gives, evenly spaced; `None` when the sample
+    /// does not say.
     pub(super) fn value(&self, name: &str) -> Option<&'a [f64]> {
         self.sample.find(&self.key(VALUE_PREFIX, name)).map(|array| array.values.as_slice())
     }
