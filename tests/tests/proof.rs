@@ -99,7 +99,7 @@ fn a_wrong_translation_ends_the_build_at_its_line() {
         "does not compute what PyTorch computes",
         "`sin`",
         "net.py:10: return y * torch.cos(x)",
-        "`proof = false` lets the package through as it is.",
+        "`proof = false` publishes the package as it is.",
     ]);
 
     // The user may insist.

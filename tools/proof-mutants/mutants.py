@@ -162,7 +162,7 @@ def main() -> int:
         killed = after in KILLS
         if not killed:
             survived.append(f"{fault.name}: {after}: {message}")
-        named = message.partition("leaves PyTorch's values is ")[2].partition(",")[0]
+        named = message.partition("result differs from PyTorch's is ")[2].partition(",")[0]
         print(f"| {fault.kind} | {fault.name} | {after} | {named or '—'} |", flush=True)
     for line in (*survived, *wrong):
         print(line)

@@ -144,8 +144,8 @@ def unwritten(sightings: Sightings, line: PythonLine | None) -> Failure:
         f"`{name}`" for name in dict.fromkeys(one.what for one in sightings.unwritten)
     )
     message = (
-        f"`forward` makes memory without values ({names}) and reads it before it has written all "
-        "of it: what was there by chance becomes part of the results."
+        f"`forward` allocates memory that it does not fill ({names}) and reads it before it has "
+        "written all of it: what was there by chance becomes part of the results."
     )
     cures = (
         "Make it with values: `torch.zeros(…)` instead of `torch.empty(…)`.",
@@ -168,7 +168,7 @@ def _not_repeatable(sightings: Sightings, line: PythonLine | None) -> None:
             "would not follow PyTorch."
         )
         cures = (
-            "For a dropout pass `training=self.training`; a noise take as an input of the model.",
+            "For a dropout pass `training=self.training`; take noise as an input of the model.",
         )
         seen = sightings.random[0]
         raise Failure("random", message, seen.line or line, "source.entry", cures, place=seen.place)

@@ -90,7 +90,7 @@ RULES = (
         "samples",
         "IndexError: index out of range in self",
         "sample-range",
-        "A sample's integer is no valid index here: {message}.",
+        "A sample's integer is not a valid index here: {message}.",
         "Say where samples are drawn from: `sample = { range = [0, LAST] }`, with the last row of "
         "the embedding.",
         key="inputs",
@@ -148,8 +148,8 @@ RULES = (
         "capture",
         r"Constraints violated \(([^)]*)\)",
         "baked-shape",
-        "The export holds for one size of `{0}` (input and axis), which the manifest lets vary: a "
-        "size is baked in.",
+        "The exported graph is only right for one size of `{0}` (input and axis), which the "
+        "manifest lets vary: a size is baked in.",
         "Leave sizes to the tensors: `x.flatten(1)` or `x.reshape(x.shape[0], -1)` instead of "
         "numbers.",
         "Let no `if` or loop depend on a size.",

@@ -201,7 +201,7 @@ def _same_classifier(
         or labels != interface.labels
     ):
         message = (
-            f"The converted classifier is another than asked for. Asked: {wanted}, "
+            f"The converted classifier is not the one that was asked for. Asked: {wanted}, "
             f"{len(interface.labels)} "
             f"labels. Found: {found}, {len(labels)} labels."
         )

@@ -72,7 +72,7 @@ def remarks(found: Mapping[str, str]) -> list[str]:
             said.append(
                 f"{name} {found[name]} is {words} than what coreml-build is tested with ({span}). "
                 "What is converted is "
-                "compared with PyTorch as ever; should something fail, take a tested version: "
+                "still compared with PyTorch; if something fails, take a tested version: "
                 f'`dependencies = ["{name}=={newest}"]` in `[python]`'
             )
     return said

@@ -71,8 +71,8 @@ def _read(path: Path, file: str) -> dict[str, torch.Tensor]:
         found = GLOBAL.search(str(error))
         what = f" (`{found.group(1)}`)" if found else ""
         message = (
-            f"`{file}` is a pickle of more than tensors{what}. Loading it could run code, "
-            "so it was not loaded."
+            f"`{file}` is a pickle that contains more than tensors{what}. Loading it could run "
+            "code, so it was not loaded."
         )
         cure = (
             "Save the state dict alone: `safetensors.torch.save_file(model.state_dict(), "

@@ -197,7 +197,7 @@ ROWS = {
         "Constraints violated",
         module("return x * 2 if x.shape[0] > 3 else x * 3"),
         "baked-shape",
-        "holds for one size",
+        "is only right for one size",
         {"inputs": {"x": {"shape": [{"min": 2, "max": 8, "default": 4}, 3], "dtype": "float32"}},
         "capture": "export"},
         {"capture": "dynamic"},

@@ -59,7 +59,7 @@ class Departure:
         if self.difference is None:
             return f"It is the operation `{self.output}`{source}{place}."
         return (
-            f"The first operation that leaves PyTorch's values is `{self.operation}` "
+            f"The first operation whose result differs from PyTorch's is `{self.operation}` "
             f"(`{self.output}`){source}{place}: {self.difference}."
         )
 

@@ -57,7 +57,7 @@ def prove(subject: Subject, predictor: Predictor, case: Case, proof: Proof) -> l
             if found is not None:
                 proof.warnings.append(
                     f"in half precision {name} is {found} for the sample `{case.name}`; a "
-                    "generated test wants integers to be equal"
+                    "generated test requires equal integers"
                 )
             continue
         broken = _not_finite(one, other)
@@ -165,8 +165,8 @@ def _failure(
     """Return the failure about a result that half precision spoils."""
     step = _first_broken(predictor, case) if broken else _first_lost(predictor, case, precision)
     message = (
-        f"Half precision spoils the result: for the sample `{case.name}`, {what}. In single "
-        "precision it is PyTorch's."
+        f"Half precision makes the result wrong: for the sample `{case.name}`, {what}. In single "
+        "precision it equals PyTorch's."
     )
     cures = [
         'Compute in single precision: `compute-precision = "float32"`.',

@@ -35,7 +35,7 @@ from coreml_driver.samples import Sample
 
 #: How often the work of one execution an edge sample takes: PyTorch runs on it, too.
 EDGE_WORK = 2.2
-LET_THROUGH = "`proof = false` lets the package through as it is."
+LET_THROUGH = "`proof = false` publishes the package as it is."
 CURES = (
     "Write that line with other operations: coremltools translates it wrongly.",
     "Translate the operation yourself: a file with `@register_torch_op(override=True)`, in the "
