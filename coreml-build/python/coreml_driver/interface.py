@@ -267,8 +267,7 @@ def _check_narrow(name: str, results: Sequence[torch.Tensor], line: PythonLine |
     if results[0].dtype in NARROW:
         word = str(results[0].dtype).removeprefix("torch.")
         message = (
-            f"Output `{name}` is {word} in PyTorch, which wraps what is too large; Core ML may "
-            "not."
+            f"Output `{name}` is {word} in PyTorch, which wraps what is too large; Core ML may not."
         )
         cure = (
             "Return 32 bits, `.round().clamp(-128, 127).to(torch.int32)`: Core ML makes 8 bits "
