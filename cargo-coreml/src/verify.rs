@@ -275,8 +275,8 @@ struct Json<'a> {
     comparisons: Vec<Row<'a>>,
     /// What commands say of all samples together.
     metrics: Vec<MetricRow<'a>>,
-    /// The first operation that differs; `null` when all outputs pass, or when the samples do not
-    /// say what operations give.
+    /// The first operation that differs; `null` when all outputs pass, or when no report of the
+    /// conversion says what operations give for one of the samples.
     departure: Option<DepartureRow<'a>>,
     /// What was done to the samples.
     remarks: &'a [String],

@@ -10,8 +10,7 @@
 //! For the label of a classifier, `out/NAME` holds the position of the class. Several steps are
 //! `step0/in/NAME`, `step0/out/NAME`, `step1/in/NAME`, and so on: they run in order, with states
 //! that start at zero, and `final_state/NAME` is the content of a state after the last one. A
-//! function with states may also have a single step, written without a number. A few elements of
-//! what operations inside the program give are `value/NAME`, and `step0/value/NAME` with steps.
+//! function with states may also have a single step, written without a number.
 
 mod array;
 mod departure;
@@ -184,8 +183,8 @@ pub fn verify_by(
     Ok(report)
 }
 
-/// Adds to a report of an output that fails which operation is the first that differs, as far as
-/// the samples say what operations give.
+/// Adds to a report of an output that fails which operation is the first that differs, if the
+/// report of the conversion is beside the package.
 fn explain(
     report: &mut Report,
     model: &Subject,

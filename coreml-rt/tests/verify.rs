@@ -75,41 +75,72 @@ fn a_wrong_step_or_state_fails() {
 
 #[test]
 fn the_first_operation_that_differs_is_named() {
-    let package = package("state");
-    let values = coreml_spec::Package::open(&package).unwrap().intermediate_values("main").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("state.mlpackage");
+    copy(&package("state"), &copied);
+    let values = coreml_spec::Package::open(&copied).unwrap().intermediate_values("main").unwrap();
     let kinds: Vec<&str> = values.iter().map(|value| value.operation.as_str()).collect();
     assert_eq!(kinds, ["read_state", "add", "read_state", "mul"]);
-    let keys: Vec<String> =
-        values.iter().map(|value| format!("step1/value/{}", value.name)).collect();
-    // What the second step gives, with an output that no backend agrees with.
+    // What the second step gives.
     let right: [[f32; 6]; 4] = [
         [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
         [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
         [1.5, 2.5, 3.5, 4.5, 5.5, 6.5],
         [3.0, 5.0, 7.0, 9.0, 11.0, 13.0],
     ];
-    let departure = |right: &[[f32; 6]; 4]| {
-        let mut tensors = STEPS.to_vec();
+    let text =
+        |numbers: &[f32]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    // The report of a conversion, with an output in the sample that no backend agrees with.
+    let departure = |right: &[[f32; 6]; 4], fed: [f32; 6]| {
+        let given: serde_json::Map<_, _> = values
+            .iter()
+            .zip(right)
+            .map(|(value, one)| (value.name.clone(), text(one).into()))
+            .collect();
+        let report = serde_json::json!({
+            "checkpoints": { "main": [
+                { "inputs": { "x": text(&STEPS[0].1) }, "values": {} },
+                { "inputs": { "x": text(&fed) }, "values": given },
+            ] },
+            "origins": { "main": { (values[1].name.as_str()): { "module": "sum", "file": "net.py", "line": 7 } } },
+        });
+        std::fs::write(folder.path().join("state.report.json"), report.to_string()).unwrap();
+        let mut tensors = STEPS;
         tensors[3].1[5] += 4.0;
-        tensors.extend(keys.iter().map(String::as_str).zip(*right));
         let sample = sample(&tensors);
-        verify(&package, None, &LoadOptions::new(), &[sample], None).unwrap().departure
+        verify(&copied, None, &LoadOptions::new(), &[sample], None).unwrap().departure
     };
-    assert_eq!(departure(&right), None, "no operation differs from what the sample says");
+    assert_eq!(departure(&right, STEPS[2].1), None, "no operation differs from the report");
     for (number, kind) in kinds.iter().enumerate() {
         let mut wrong = right;
         for one in &mut wrong[number..] {
             one[4] -= 4.0;
         }
-        let departure = departure(&wrong).unwrap();
+        let expected = f64::from(right[number][4]);
+        let departure = departure(&wrong, STEPS[2].1).unwrap();
         assert_eq!(departure.operation, *kind);
-        assert_eq!(
-            (departure.value.as_str(), departure.stage),
-            (values[number].name.as_str(), Stage::Step(1))
-        );
-        assert_eq!((departure.position, departure.got), ((4, 6), f64::from(right[number][4])));
-        assert_eq!(departure.expected, f64::from(right[number][4] - 4.0));
-        assert_eq!(departure.origin, None);
+        assert_eq!((&departure.value, departure.stage), (&values[number].name, Stage::Step(1)));
+        assert_eq!((departure.position, departure.got), ((4, 6), expected));
+        assert_eq!(departure.expected, expected - 4.0);
+        let origin = departure.origin.map(|origin| origin.to_string());
+        assert_eq!(origin.as_deref(), (number == 1).then_some("sum (net.py:7)"));
+    }
+    let mut wrong = right;
+    wrong[0][0] = 9.0;
+    assert_eq!(departure(&wrong, [0.25; 6]), None, "the report is about another sample");
+}
+
+/// Copies a folder.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
     }
 }
 

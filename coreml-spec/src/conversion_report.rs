@@ -29,6 +29,28 @@ pub struct ConversionReport {
     pub versions: BTreeMap<String, String>,
     /// Where operations come from, by function and by name of the operation's first output.
     pub origins: Origins,
+    /// What operations give for the predictions of one sample, by function.
+    pub checkpoints: BTreeMap<String, Vec<Checkpoint>>,
+}
+
+/// A few numbers of a prediction: of a tensor with `count` elements at most 32, which are those at
+/// `i * count / 32`. They are texts with blanks between.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Checkpoint {
+    /// What was fed, by input.
+    pub inputs: BTreeMap<String, String>,
+    /// What the operations of the program gave, by name of the value.
+    pub values: BTreeMap<String, String>,
+}
+
+impl Checkpoint {
+    /// Returns the numbers of an input or of a value.
+    ///
+    /// Returns: `None` for a text that is not made of numbers.
+    pub fn numbers(text: &str) -> Option<Vec<f64>> {
+        text.split_whitespace().map(|number| number.parse().ok()).collect()
+    }
 }
 
 /// Where operations come from, by function and by name of the operation's first output.

@@ -52,7 +52,7 @@ pub use buckets::{Buckets, Mask, Padded, Trimmed};
 pub use built::{BUILT_PREFIX, built_manifest, built_value, built_variable};
 #[cfg(feature = "package")]
 pub use constant::Constant;
-pub use conversion_report::{ConversionReport, Origin, Origins};
+pub use conversion_report::{Checkpoint, ConversionReport, Origin, Origins};
 pub use data_type::DataType;
 #[cfg(feature = "package")]
 pub use difference::{Change, Difference, difference, interface_difference};

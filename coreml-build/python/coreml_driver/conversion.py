@@ -187,6 +187,11 @@ def _finish(
             if function.proof is not None
         },
         ranges={part.name or program.MAIN: function.ranges for part, _, function in done},
+        checkpoints={
+            part.name or program.MAIN: function.proof.checkpoints
+            for part, _, function in done
+            if function.proof is not None and function.proof.checkpoints
+        },
         times=progress.times,
         warnings=warnings,
         versions=versions,
@@ -240,13 +245,7 @@ class _Conversion:
             converted, reason = self._convert(observed)
         with self.progress.entered("write"):
             for index, run in enumerate(observed.samples[: self.model.parity.samples]):
-                samples.write(
-                    self.model.output / "samples",
-                    index,
-                    run,
-                    observed.interface,
-                    converted.proof.values_of(index) if converted.proof is not None else (),
-                )
+                samples.write(self.model.output / "samples", index, run, observed.interface)
         captured = {
             "method": converted.captured.method,
             "reason": reason,

@@ -30,6 +30,7 @@ def write(
     origins: Mapping[str, Mapping[str, Any]],
     proofs: Mapping[str, Mapping[str, Any]],
     ranges: Mapping[str, Mapping[str, Any]],
+    checkpoints: Mapping[str, Sequence[Mapping[str, Any]]],
     times: dict[str, float],
     warnings: Sequence[str],
     versions: dict[str, str],
@@ -38,7 +39,8 @@ def write(
 
     Parameters: `capture` — method, reason, largest difference; `rewrites` — name to count;
     `origins` — by function and operation; `proofs` — by function, those that were proved;
-    `ranges` — by function, of integer inputs without a declared one; `times` — seconds per stage.
+    `ranges` — by function, of integer inputs without a declared one; `checkpoints` — by function,
+    what operations give for each prediction of a sample; `times` — seconds per stage.
     """
     counts = Counter(
         operation.type
@@ -70,6 +72,7 @@ def write(
         "origins": {
             name: _present(origins.get(name, {}), function) for name, function in functions.items()
         },
+        "checkpoints": dict(checkpoints),
     }
     file.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -8,7 +8,7 @@ beside the package.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,21 +118,14 @@ def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[
     return np.asarray(values, dtype=kind)
 
 
-def write(
-    folder: Path,
-    index: int,
-    run: Run,
-    interface: Interface,
-    values: Sequence[Mapping[str, torch.Tensor]] = (),
-) -> None:
+def write(folder: Path, index: int, run: Run, interface: Interface) -> None:
     """Write a sample as `INDEX.safetensors` with the keys `in/NAME` and `out/NAME`.
 
     With states it has `stepN/in/NAME` and `stepN/out/NAME` for predictions in a row that begin with
     zeroed states, and `final_state/NAME` for what the states are at the end.
 
     Parameters: `run` — the original module's, outputs in the interface's order. A classifier's are
-    its probabilities and the index of the largest one; `values` — of the program's operations, for
-    each prediction: the keys `value/NAME`.
+    its probabilities and the index of the largest one.
     """
     tensors = {}
     for number, (sample, outputs) in enumerate(run.steps):
@@ -140,9 +133,6 @@ def write(
         tensors |= {
             f"{prefix}{key}": array for key, array in _arrays(sample, outputs, interface).items()
         }
-    for number, kept in enumerate(values):
-        prefix = f"step{number}/" if interface.states else ""
-        tensors |= {f"{prefix}value/{name}": value.numpy() for name, value in kept.items()}
     for state, value in zip(interface.states, run.states, strict=True):
         tensors[f"final_state/{state.name}"] = value.to(torch.float32).contiguous().numpy()
     folder.mkdir(exist_ok=True)

@@ -77,11 +77,9 @@ class Outcome:
 
     @property
     def sample(self) -> dict:
-        """What the first sample feeds and what PyTorch gives."""
-        tensors = self.tensors("0")
-        return {name: array for name, array in tensors.items() if "value/" not in name}
+        return self.tensors(0)
 
-    def tensors(self, sample: str) -> dict:
+    def tensors(self, sample: int) -> dict:
         """Return all tensors of a sample."""
         import safetensors.numpy
 

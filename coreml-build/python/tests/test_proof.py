@@ -206,59 +206,60 @@ def test_a_weight_that_compression_spoils_is_refused(package, monkeypatch):
     assert failed["kind"] == "wrong-compression" and failed["key"] == "quantize", failed
 
 
-def values(outcome, sample: int, step: str = "") -> dict[str, np.ndarray]:
-    """Return what operations give in a sample, by the kind of the operation."""
+def kept(outcome, step: int = 0) -> dict[str, np.ndarray]:
+    """Return what operations give in a prediction, by the kind of the operation."""
     kinds = {
         operation.outputs[0].name: operation.type
         for operation in program.operations(outcome.specification)
         if operation.outputs
     }
-    return {
-        kinds[name.removeprefix(f"{step}value/")]: array
-        for name, array in outcome.tensors(str(sample)).items()
-        if name.startswith(f"{step}value/")
-    }
+    values = outcome.report["checkpoints"]["main"][step]["values"]
+    return {kinds[name]: np.array(text.split(), float) for name, text in values.items()}
 
 
-def test_a_sample_keeps_what_operations_give(package):
+def fed(outcome, sample: int) -> bool:
+    """Return whether the checkpoints are those of a sample."""
+    (inputs,) = (one["inputs"] for one in outcome.report["checkpoints"]["main"])
+    ((name, text),) = inputs.items()
+    array = outcome.tensors(sample)[f"in/{name}"].ravel()
+    evenly = array[np.arange(32) * array.size // 32]
+    return bool((np.array(text.split(), np.float32) == evenly).all())
+
+
+def test_the_report_keeps_what_operations_give(package):
     wide = {"input": {"shape": [3, 64]}}
     outcome = package.convert(NETWORK, inputs=wide, parity={"samples": 2})
-    assert not values(outcome, 0)
-    kept, sample = values(outcome, 1), outcome.tensors("1")
-    assert set(kept) == {"linear", "relu", "cast"}
-    assert all(array.dtype == np.float32 for array in kept.values())
+    assert fed(outcome, 1) and not fed(outcome, 0)
+    values = kept(outcome)
+    assert set(values) == {"linear", "relu", "cast"}
     # The last `linear` is the output: 32 of its 192 elements, evenly spaced.
-    (output,) = (array for name, array in sample.items() if name.startswith("out/"))
+    (output,) = (array for name, array in outcome.tensors(1).items() if name.startswith("out/"))
     evenly = output.reshape(-1)[np.arange(32) * 192 // 32]
-    np.testing.assert_allclose(kept["linear"], evenly, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(values["linear"], evenly, rtol=1e-4, atol=1e-5)
     # One sample alone is the one that has captured the graph: it is executed for itself.
-    assert set(values(package.convert(inputs=wide, parity={"samples": 1}), 0)) == set(kept)
-    assert not any(
-        "value/" in name for name in package.convert(inputs=wide, proof=False).tensors("0")
-    )
+    alone = package.convert(inputs=wide, parity={"samples": 1})
+    assert set(kept(alone)) == set(values) and fed(alone, 0)
+    assert package.convert(inputs=wide, proof=False).report["checkpoints"] == {}
 
 
-def test_values_of_a_compressed_package_are_those_of_the_dense_network(package):
-    dense = package.convert(NETWORK, inputs=INPUTS, parity={"samples": 2})
-    small = package.convert(inputs=INPUTS, quantize=INT8, parity={"samples": 2})
-    names = {name for name in small.tensors("1") if name.startswith("value/")}
-    outputs = {f"value/{one.outputs[0].name}" for one in program.operations(small.specification)}
-    assert names and names <= outputs
-    for kind, kept in values(small, 1).items():
-        np.testing.assert_allclose(kept, values(dense, 1)[kind], rtol=1e-4, atol=1e-5)
+def test_checkpoints_of_a_compressed_package_are_those_of_the_dense_network(package):
+    dense = package.convert(NETWORK, inputs=INPUTS)
+    small = package.convert(inputs=INPUTS, quantize=INT8)
+    assert kept(small)
+    for kind, values in kept(small).items():
+        np.testing.assert_allclose(values, kept(dense)[kind], rtol=1e-4, atol=1e-5)
 
 
-def test_values_of_states_are_kept_for_each_step(package):
+def test_checkpoints_of_states_are_kept_for_each_step(package):
     states = {"k": {"shape": [2, 3], "dtype": "float16"}}
     outcome = package.convert(STATE, states=states, parity={"samples": 1, "steps": 3})
-    sample = outcome.tensors("0")
+    sample = outcome.tensors(0)
     for step in range(3):
-        kept = values(outcome, 0, f"step{step}/")
-        np.testing.assert_allclose(
-            kept["cos"], np.cos(sample[f"step{step}/in/x"]).ravel(), rtol=1e-3
-        )
+        values = kept(outcome, step)
+        cosine = np.cos(sample[f"step{step}/in/x"]).ravel()
+        np.testing.assert_allclose(values["cos"], cosine, rtol=1e-3)
         expected = sample[f"step{step}/out/output"].ravel()
-        np.testing.assert_allclose(kept["mul"], expected, rtol=1e-3)
+        np.testing.assert_allclose(values["mul"], expected, rtol=1e-3)
 
 
 def test_a_function_that_joining_changes_is_refused(package, monkeypatch):

@@ -4,8 +4,8 @@
 //! those that differ. Must not: be asked before an output differs: it runs the model several times.
 //! Flow: `parity.rs` has found an output that fails → [`find`] → `report.rs` shows it.
 //!
-//! A sample of a conversion holds a few elements of what each operation gives, under the keys
-//! `value/NAME`: the proof of the driver computed them in single precision, and compared what
+//! The report of a conversion, beside the package, has a few elements of what each operation gives
+//! for one sample: the proof of the driver computed them in single precision, and compared what
 //! follows from them with PyTorch (`coreml_driver/proof/checkpoints.py`).
 
 use super::sample::Sample;
@@ -15,7 +15,7 @@ use super::{Report, figures, run};
 use crate::error::Error;
 use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
-use coreml_spec::{ConversionReport, IntermediateValue, Origin, Package, Tolerance};
+use coreml_spec::{Checkpoint, ConversionReport, IntermediateValue, Origin, Package, Tolerance};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,8 +58,8 @@ impl std::fmt::Display for Departure {
     }
 }
 
-/// Returns the first operation of a function that differs, for the samples that say what each
-/// operation gives; `None` where no sample does, or no operation differs.
+/// Returns the first operation of a function that differs, for the sample that the report of the
+/// conversion says something of; `None` where it does not, or no operation differs.
 ///
 /// Parameters: `package` — on disk; `function` — its name.
 /// Errors: those of reading, loading and predicting.
@@ -70,27 +70,61 @@ pub(super) fn find(
     samples: &[Sample],
     tolerance: Tolerance,
 ) -> Result<Option<Departure>, Error> {
+    let Some(report) = report(package) else { return Ok(None) };
+    let checkpoints = report.checkpoints.get(function).map_or(&[][..], Vec::as_slice);
+    let Some(sample) = samples.iter().find(|sample| is_of(checkpoints, sample)) else {
+        return Ok(None);
+    };
     let opened = OpenedModel::read(package)?;
     let found = opened.package()?;
     let all = found.intermediate_values(function).map_err(|error| opened.unreadable(error))?;
-    for sample in samples {
-        let kept: Vec<&IntermediateValue> = all
-            .iter()
-            .filter(|value| Step::all(sample).any(|step| step.value(&value.name).is_some()))
-            .collect();
-        let batches = Batches { package: found, function, options, opened: &opened };
-        let mut departure = batches.departure(sample, &kept, tolerance)?;
-        if let Some(departure) = &mut departure {
-            let operation = kept.iter().find(|value| value.name == departure.value);
-            departure.origin = operation.and_then(|value| origin(package, function, value));
-            return Ok(Some(departure.clone()));
-        }
+    let is_kept = |value: &&IntermediateValue| {
+        checkpoints.iter().any(|checkpoint| checkpoint.values.contains_key(&value.name))
+    };
+    let kept: Vec<&IntermediateValue> = all.iter().filter(is_kept).collect();
+    let search = Search {
+        package: found,
+        opened: &opened,
+        function,
+        options,
+        sample,
+        checkpoints,
+        tolerance,
+    };
+    let mut departure = search.departure(&kept)?;
+    if let Some(departure) = &mut departure {
+        let operation = kept.iter().find(|value| value.name == departure.value);
+        let origins = report.origins.get(function);
+        departure.origin =
+            operation.and_then(|value| origins?.get(&value.operation_output).cloned());
     }
-    Ok(None)
+    Ok(departure)
 }
 
-/// A function whose values are looked at in batches.
-struct Batches<'a> {
+/// Returns whether a sample is the one that the checkpoints are of: what they fed is what it feeds.
+fn is_of(checkpoints: &[Checkpoint], sample: &Sample) -> bool {
+    let same = |(checkpoint, step): (&Checkpoint, Step<'_>)| {
+        checkpoint.inputs.iter().all(|(name, text)| {
+            let given = step.given(name).map(|(_, elements)| elements);
+            given.zip(Checkpoint::numbers(text)).is_some_and(|(given, fed)| {
+                evenly(given, fed.len())
+                    .zip(&fed)
+                    .all(|(one, other)| one == *other || (one.is_nan() && other.is_nan()))
+            })
+        })
+    };
+    !checkpoints.is_empty()
+        && Step::all(sample).count() == checkpoints.len()
+        && checkpoints.iter().zip(Step::all(sample)).all(same)
+}
+
+/// Returns `count` elements of a tensor that are evenly spaced.
+fn evenly(elements: &[f64], count: usize) -> impl Iterator<Item = f64> {
+    (0..count).filter_map(move |at| elements.get(at * elements.len() / count).copied())
+}
+
+/// A search through the values of a function.
+struct Search<'a> {
     /// The package.
     package: &'a Package,
     /// The same, with its interface.
@@ -99,16 +133,19 @@ struct Batches<'a> {
     function: &'a str,
     /// How it is loaded.
     options: &'a LoadOptions,
+    /// What is fed.
+    sample: &'a Sample,
+    /// What is expected, for each prediction.
+    checkpoints: &'a [Checkpoint],
+    /// When a value counts as equal.
+    tolerance: Tolerance,
 }
 
-impl Batches<'_> {
-    /// Returns the first operation that differs for a sample, without its origin.
-    fn departure(
-        &self,
-        sample: &Sample,
-        values: &[&IntermediateValue],
-        tolerance: Tolerance,
-    ) -> Result<Option<Departure>, Error> {
+impl Search<'_> {
+    /// Returns the first operation that differs, without its origin.
+    ///
+    /// Parameters: `values` — in the program's order.
+    fn departure(&self, values: &[&IntermediateValue]) -> Result<Option<Departure>, Error> {
         let mut rest = values;
         while !rest.is_empty() {
             let mut elements = 0;
@@ -118,7 +155,7 @@ impl Batches<'_> {
             };
             let count = rest.iter().take_while(fits).count().max(1);
             let (batch, others) = rest.split_at(count);
-            if let Some(departure) = self.of_batch(sample, batch, tolerance)? {
+            if let Some(departure) = self.of_batch(batch)? {
                 return Ok(Some(departure));
             }
             rest = others;
@@ -127,17 +164,12 @@ impl Batches<'_> {
     }
 
     /// Runs the model with the values of a batch as outputs.
-    fn of_batch(
-        &self,
-        sample: &Sample,
-        batch: &[&IntermediateValue],
-        tolerance: Tolerance,
-    ) -> Result<Option<Departure>, Error> {
+    fn of_batch(&self, batch: &[&IntermediateValue]) -> Result<Option<Departure>, Error> {
         let folder = Folder::new();
         let outputs = &self.opened.function(Some(self.function))?.outputs;
         let is_output = |name: &str| outputs.iter().any(|output| output.name == name);
-        let added: Vec<&str> = batch.iter().map(|value| value.name.as_str()).collect();
-        let added: Vec<&str> = added.into_iter().filter(|name| !is_output(name)).collect();
+        let added = batch.iter().map(|value| value.name.as_str());
+        let added: Vec<&str> = added.filter(|name| !is_output(name)).collect();
         let package = folder.0.join("intermediate.mlpackage");
         self.package
             .write_with_outputs(&package, self.function, &added)
@@ -147,34 +179,34 @@ impl Batches<'_> {
         let function = model.function()?;
         let mut state = if function.states.is_empty() { None } else { Some(model.new_state()?) };
         // What was done to the sample is said already.
-        let mut unseen = Report::new("", "", tolerance);
-        for step in Step::all(sample) {
+        let mut unseen = Report::new("", "", self.tolerance);
+        for (step, checkpoint) in Step::all(self.sample).zip(self.checkpoints) {
             let outputs = run(&model, &step, state.as_mut(), &mut unseen)?;
             for value in batch {
                 let at = function.outputs.iter().position(|output| output.name == value.name);
                 let output = at.and_then(|at| outputs.get(at)?.tensor());
-                let (Some((data_type, elements)), Some(kept)) = (output, step.value(&value.name))
-                else {
+                let expected = checkpoint.values.get(&value.name);
+                let expected = expected.and_then(|text| Checkpoint::numbers(text));
+                let (Some((data_type, elements)), Some(expected)) = (output, expected) else {
                     continue;
                 };
-                let got: Vec<f64> = (0..kept.len())
-                    .filter_map(|at| elements.get(at * elements.len() / kept.len()).copied())
-                    .collect();
+                let got: Vec<f64> = evenly(&elements, expected.len()).collect();
+                let row = [expected.len()];
                 // Too few elements are another shape than the one that the sample was made with.
-                if got.len() < kept.len()
-                    || figures(kept, &got, &[kept.len()], data_type, tolerance).1
+                if got.len() < expected.len()
+                    || figures(&expected, &got, &row, data_type, self.tolerance).1
                 {
                     continue;
                 }
-                let at = farthest(kept, &got);
+                let at = farthest(&expected, &got);
                 return Ok(Some(Departure {
-                    sample: sample.name().to_owned(),
+                    sample: self.sample.name().to_owned(),
                     stage: step.stage(),
                     operation: value.operation.clone(),
                     value: value.name.clone(),
                     origin: None,
-                    position: (at * elements.len() / kept.len(), elements.len()),
-                    expected: kept.get(at).copied().unwrap_or(f64::NAN),
+                    position: (at * elements.len() / expected.len(), elements.len()),
+                    expected: expected.get(at).copied().unwrap_or(f64::NAN),
                     got: got.get(at).copied().unwrap_or(f64::NAN),
                 }));
             }
@@ -195,12 +227,11 @@ fn farthest(expected: &[f64], got: &[f64]) -> usize {
         .unwrap_or(0)
 }
 
-/// Returns where an operation comes from, if the report of its conversion is beside the package.
-fn origin(package: &Path, function: &str, value: &IntermediateValue) -> Option<Origin> {
+/// Returns the report of the conversion, if it is beside the package.
+fn report(package: &Path) -> Option<ConversionReport> {
     let beside = [package.with_extension("report.json"), package.with_file_name("report.json")];
     let json = beside.iter().find_map(|path| std::fs::read(path).ok())?;
-    let report = ConversionReport::read(&json).ok()?;
-    report.origins.get(function)?.get(&value.operation_output).cloned()
+    ConversionReport::read(&json).ok()
 }
 
 /// A folder that is removed when it is dropped.

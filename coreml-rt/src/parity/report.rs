@@ -24,8 +24,8 @@ pub struct Report {
     /// Results of the commands that judge all samples together: one for each compared function that
     /// has a metric.
     pub metrics: Vec<Measured>,
-    /// The first operation that differs where an output fails; `None` where the samples do not say
-    /// what operations give, and for buckets.
+    /// The first operation that differs where an output fails; `None` where no report of the
+    /// conversion says what operations give for one of the samples, and for buckets.
     pub departure: Option<Departure>,
     /// Outputs whose references hardly differ between the samples: the result of another input
     /// would pass too. See [`Report::proves_something`].

@@ -20,10 +20,6 @@ pub(super) const INPUT_PREFIX: &str = "in/";
 /// What the keys of reference outputs start with, behind the number of the step.
 pub(super) const OUTPUT_PREFIX: &str = "out/";
 
-/// What the keys of results of operations start with, behind the number of the step: a few elements
-/// of each. The driver writes them.
-pub(super) const VALUE_PREFIX: &str = "value/";
-
 /// What the keys of states after the last step start with.
 const FINAL_STATE_PREFIX: &str = "final_state/";
 
@@ -71,9 +67,7 @@ impl Sample {
         let (mut numbers, mut plain) = (BTreeSet::new(), None);
         for (key, tensor) in &file {
             let (number, rest) = split(key);
-            if rest.starts_with(VALUE_PREFIX) {
-                // They say nothing about how many steps there are.
-            } else if rest.starts_with(INPUT_PREFIX) || rest.starts_with(OUTPUT_PREFIX) {
+            if rest.starts_with(INPUT_PREFIX) || rest.starts_with(OUTPUT_PREFIX) {
                 match number {
                     Some(number) => drop(numbers.insert(number)),
                     None => plain = Some(key),

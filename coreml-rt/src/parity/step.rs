@@ -4,7 +4,7 @@
 //! Flow: `sample.rs` → here → `parity.rs`, which takes inputs and references from it.
 
 use super::array::Array;
-use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample, VALUE_PREFIX};
+use super::sample::{INPUT_PREFIX, OUTPUT_PREFIX, Sample};
 use crate::buffer::Buffer;
 use crate::error::Error;
 use coreml_spec::{DataType, Feature, FeatureKind};
@@ -148,12 +148,6 @@ impl<'a> Step<'a> {
     /// Returns the reference for the output `name`, whatever its shape.
     pub(super) fn expected(&self, name: &str) -> Option<&'a Array> {
         self.sample.find(&self.key(OUTPUT_PREFIX, name))
-    }
-
-    /// Returns a few elements of what an operation gives, evenly spaced; `None` when the sample
-    /// does not say.
-    pub(super) fn value(&self, name: &str) -> Option<&'a [f64]> {
-        self.sample.find(&self.key(VALUE_PREFIX, name)).map(|array| array.values.as_slice())
     }
 
     /// Returns the position of the reference class for the label output `name`.

@@ -148,7 +148,7 @@ class _Prover:
             }
             # Of the package as it is published, not of the program before.
             self.proof = before.proof
-            self.proof.checkpoints = {}
+            self.proof.checkpoints = []
             wrong = self._differing(case, self._run(case, watched=True))
             if wrong is not None:
                 raise compressed.Changed(f"with the weights from before, {wrong}")
@@ -230,8 +230,17 @@ class _Prover:
             )
         except Broken as error:
             raise self._fails(case, error) from error
-        if checkpoints is not None and case.number is not None:
-            self.proof.checkpoints[case.number] = checkpoints
+        if checkpoints is not None:
+            features = self._subject.interface.inputs
+            self.proof.checkpoints = checkpoints.entry(
+                [
+                    {
+                        feature.name: torch.from_numpy(array)
+                        for feature, array in zip(features, sample.arrays, strict=True)
+                    }
+                    for sample in case.samples
+                ]
+            )
         return results
 
     def _differing(self, case: Case, got: Sequence[torch.Tensor]) -> str | None:

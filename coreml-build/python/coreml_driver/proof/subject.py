@@ -21,7 +21,6 @@ from coreml_driver.failures import PythonLine
 from coreml_driver.interface import Interface
 from coreml_driver.origins import Origins
 from coreml_driver.proof.blobs import Blobs
-from coreml_driver.proof.checkpoints import Checkpoints
 from coreml_driver.proof.execute import Executable, Watcher
 from coreml_driver.proof.values import Precision
 from coreml_driver.samples import Run, Sample
@@ -101,16 +100,12 @@ class Proof:
     decibels: float | None = None
     #: How many compressed weights were compared with their originals.
     weights: int | None = None
-    #: What the operations of the package give for a sample that is written, by its number.
-    checkpoints: dict[int, Checkpoints] = field(default_factory=dict)
+    #: What the operations of the package give for a sample that is written, as the report spells
+    #: it.
+    checkpoints: list[dict[str, Any]] = field(default_factory=list)
     #: Inputs and results of the program, to be executed again when functions are joined.
     replay: Any = None
     warnings: list[str] = field(default_factory=list)
-
-    def values_of(self, number: int) -> Sequence[Mapping[str, torch.Tensor]]:
-        """Return what operations give in each prediction of a sample; nothing for most samples."""
-        kept = self.checkpoints.get(number)
-        return () if kept is None else kept.steps
 
     def entry(self) -> dict[str, Any]:
         """Return it as the report spells it."""
