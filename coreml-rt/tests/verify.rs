@@ -97,12 +97,13 @@ fn the_first_operation_that_differs_is_named() {
             .zip(right)
             .map(|(value, one)| (value.name.clone(), text(one).into()))
             .collect();
+        let origin = serde_json::json!({ "module": "sum", "file": "net.py", "line": 7 });
         let report = serde_json::json!({
             "checkpoints": { "main": [
                 { "inputs": { "x": text(&STEPS[0].1) }, "values": {} },
                 { "inputs": { "x": text(&fed) }, "values": given },
             ] },
-            "origins": { "main": { (values[1].name.as_str()): { "module": "sum", "file": "net.py", "line": 7 } } },
+            "origins": { "main": { (values[1].name.as_str()): origin } },
         });
         std::fs::write(folder.path().join("state.report.json"), report.to_string()).unwrap();
         let mut tensors = STEPS;

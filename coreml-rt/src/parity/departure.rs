@@ -107,9 +107,11 @@ fn is_of(checkpoints: &[Checkpoint], sample: &Sample) -> bool {
         checkpoint.inputs.iter().all(|(name, text)| {
             let given = step.given(name).map(|(_, elements)| elements);
             given.zip(Checkpoint::numbers(text)).is_some_and(|(given, fed)| {
+                // The digits are those of single precision.
                 evenly(given, fed.len())
-                    .zip(&fed)
-                    .all(|(one, other)| one == *other || (one.is_nan() && other.is_nan()))
+                    .map(|one| one as f32)
+                    .zip(fed.iter().map(|other| *other as f32))
+                    .all(|(one, other)| one == other || (one.is_nan() && other.is_nan()))
             })
         })
     };

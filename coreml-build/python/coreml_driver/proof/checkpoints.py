@@ -2,8 +2,8 @@
 
 Owns: which results are kept, which of their elements, and how the report spells them.
 Must not: compare.
-Flow: `prove` executes a sample that is written beside the package -> `Checkpoints.watch` ->
-`report`. Where a backend's outputs differ later, `coreml-rt/src/parity/departure.rs` reads them to
+Flow: `prove` executes a sample that is written beside the package -> `Checkpoints.watch` -> the
+report. Where a backend's outputs differ later, `coreml-rt/src/parity/departure.rs` reads them to
 name the first operation that differs.
 
 They are in the report and not in the sample: the last bits of a sum depend on where its numbers lie
@@ -81,4 +81,5 @@ def _elements(result: torch.Tensor) -> torch.Tensor:
 
 def _text(values: torch.Tensor) -> str:
     """Return numbers as text, each exactly: JSON has no infinity, and a line for each number."""
-    return " ".join(f"{value:.9g}" for value in values.tolist())
+    digits = ".9g" if values.is_floating_point() else "d"
+    return " ".join(f"{value:{digits}}" for value in values.tolist())
