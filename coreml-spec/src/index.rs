@@ -202,7 +202,7 @@ impl Tolerance {
     /// Both precisions are judged by their noise. A bound for each element does not fit every
     /// output: in half precision a sound 6-layer encoder differs by 1.6e-2 at its worst, and in
     /// single precision a sound spectrogram with values in the thousands by 1e-2 where it is near
-    /// zero. The ratio is that of the output's magnitude, so that a small output must be right, too.
+    /// zero. The ratio is that of the output's magnitude, so that small outputs must be right, too.
     /// Parameters: `half` — whether anything is computed, stored or given in half precision.
     pub fn of_precision(half: bool) -> Self {
         if half {
