@@ -182,7 +182,7 @@ impl UserCrate {
             .collect()
     }
 
-    /// Returns the newest file called `file` that a build of this crate made of `manifest`.
+    /// Returns the file called `file` that the last build of this crate made of `manifest`.
     ///
     /// Parameters: `profile` — the profile's folder in the target folder; `name` — the package's.
     pub fn build_file(&self, profile: &str, name: &str, manifest: &str, file: &str) -> PathBuf {
@@ -195,11 +195,12 @@ impl UserCrate {
                 .and_then(|rest| rest.strip_prefix('-'))
                 .is_some_and(|hash| !hash.contains('-'))
         });
-        let files =
-            own.map(|folder| folder.path().join("out").join("coreml").join(manifest).join(file));
-        let newest =
-            files.filter_map(|file| Some((file.metadata().ok()?.modified().ok()?, file))).max();
-        newest.unwrap_or_else(|| panic!("no build of {name} left a {file} for {manifest}")).1
+        let made = own.map(|folder| folder.path().join("out").join("coreml").join(manifest));
+        // A build leaves what has not changed as it is, but for this file.
+        let built = |folder: &PathBuf| folder.join("build.json").metadata().ok()?.modified().ok();
+        let files = made.filter(|folder| folder.join(file).exists());
+        let newest = files.max_by_key(built).map(|folder| folder.join(file));
+        newest.unwrap_or_else(|| panic!("no build of {name} left a {file} for {manifest}"))
     }
 }
 
