@@ -201,8 +201,7 @@ RULES = (
         "Core ML only supports tensors with rank <= 5",
         "rank",
         "{message}",
-        "Reshape so that no tensor has more than five dimensions: merge neighbouring axes before "
-        "a permute.",
+        "Let this operation work on at most five dimensions: merge neighbouring axes before it.",
     ),
     _rule(
         "capture convert",

@@ -10,6 +10,9 @@ import pytest
 
 from coreml_driver.failures import Failure
 
+#: What takes one element of a tensor of six axes by five tensors of places has no lower form.
+PLACE = "i = torch.zeros(1, dtype=torch.long)"
+
 
 def module(body: str, init: str = "") -> str:
     """Return a source with one module whose forward has `body`."""
@@ -271,11 +274,11 @@ CASES = {
         ["reshape(1)"],
     ),
     "rank six": (
-        module("return x.reshape(1, 1, 1, 1, 2, 3).relu().sum((0, 1, 2))  # here"),
+        module(f"{PLACE}\nreturn x.reshape(1, 1, 1, 1, 2, 3)[i, i, i, i, i]  # here"),
         {},
         "rank",
         "source.entry",
-        ["rank <= 5"],
+        ["rank <= 5", "gather_nd"],
         ["five dimensions"],
     ),
     "rank six output": (

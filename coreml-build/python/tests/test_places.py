@@ -40,7 +40,8 @@ class Memory(nn.Module):
 
 class Deep(nn.Module):
     def forward(self, x):
-        return x.reshape(1, 1, 1, 1, 2, 3).relu().sum((0, 1, 2, 3))  # deep
+        i = torch.zeros(1, dtype=torch.long)
+        return x.reshape(1, 1, 1, 1, 2, 3)[i, i, i, i, i]  # deep
 
 class Branch(nn.Module):
     def forward(self, x):

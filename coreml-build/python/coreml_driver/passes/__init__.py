@@ -5,7 +5,7 @@ Must not: know PyTorch: a pass sees MIL alone.
 Flow: `conversion` -> `install` before coremltools is called -> its pipelines run these passes.
 """
 
-from coreml_driver.passes import division, half, narrowing, patterns
+from coreml_driver.passes import division, half, narrowing, patterns, ranks
 from coreml_driver.passes.registry import REPAIRS, Repair, install
 
-__all__ = ["REPAIRS", "Repair", "division", "half", "install", "narrowing", "patterns"]
+__all__ = ["REPAIRS", "Repair", "division", "half", "install", "narrowing", "patterns", "ranks"]
