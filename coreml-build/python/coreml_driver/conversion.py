@@ -23,6 +23,7 @@ from coreml_driver import (
     aliases,
     capture,
     checks,
+    cures,
     diagnosis,
     functional,
     functions,
@@ -282,6 +283,32 @@ class _Conversion:
         return module
 
     def _convert(self, observed: Observed) -> tuple[_Converted, str]:
+        """Convert, once more with plain layers of attention where nothing else does; return why it
+        was captured in that way.
+        """
+        try:
+            return self._through_captures(observed)
+        except Failure as failure:
+            module = self.context.module
+            if module is None or not ladder.names(failure.advice, cures.ATTENTION):
+                raise
+            options, back = cures.plain_attention(module)
+            if not options:
+                raise
+            try:
+                done = self._through_captures(observed)
+            except Failure as other:
+                # What is in the way behind attention is what the user has to know.
+                other.advice = ladder.without(other.advice, options)
+                raise other from None
+            finally:
+                # A flag may be the whole library's.
+                back()
+            observed.rewrites["attention"] = options
+            self.warnings.append(f"converted with {' and '.join(options)}: {failure.message}")
+            return done
+
+    def _through_captures(self, observed: Observed) -> tuple[_Converted, str]:
         """Try the ways of capturing until one converts; return why it was that one."""
         failures: list[tuple[str, Failure]] = []
         for method in capture.methods(self.model.capture):

@@ -393,6 +393,16 @@ def same(one: str, other: str) -> bool:
     return IN_PASSING.sub("", one) == IN_PASSING.sub("", other)
 
 
+def names(advice: tuple[str, ...], options: Sequence[str]) -> bool:
+    """Return whether advice names one of the options."""
+    return any(option in step for step in advice for option in options)
+
+
+def without(advice: tuple[str, ...], options: Sequence[str]) -> tuple[str, ...]:
+    """Return advice that names none of the options, because they were tried."""
+    return tuple(step for step in advice if not any(option in step for option in options))
+
+
 def untried(
     rungs: Sequence[str], captures: Sequence[str], target: str | None, float16: bool
 ) -> tuple[str, ...]:

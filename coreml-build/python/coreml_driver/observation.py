@@ -21,6 +21,7 @@ from coreml_driver import (
     ane,
     buckets,
     checks,
+    cures,
     distinct,
     images,
     old_values,
@@ -152,6 +153,9 @@ class _Observation:
         dense = prepare.make_dense(self._module)
         if dense:
             rewrites["sparse-made-dense"] = dense
+        experts = cures.plain_experts(self._module)
+        if experts is not None:
+            rewrites["experts"] = experts
         if "ane" in model.rewrite:
             rewrites["ane-layers"] = ane.rewrite(self._module, line)
             rewrites["ane-largest-difference"] = self._compare_rewritten(runs)

@@ -118,3 +118,14 @@ def test_the_ladder_offers_only_what_was_not_tried():
     assert ladder.untried(rungs, ["trace", "export"], "iOS15", False) == ("first",)
     one = ladder.untried(rungs, ["trace"], "iOS15", False)
     assert one == ("first", rungs[1], 'Lower: `capture = "export"`.')
+
+
+def test_weights_that_are_transposed_behind_their_rounding_are_known(package):
+    # As in GPT-2: `linear` takes the matrix of `addmm` the other way round.
+    source = module(
+        "return torch.addmm(self.b, x, self.w)",
+        "self.b = nn.Parameter(torch.ones(8))\n"
+        "self.w = nn.Parameter(torch.arange(24.0).reshape(3, 8) / 7 - 1.7)",
+    )
+    outcome = package.convert(source, capture="trace")
+    assert outcome.report["proof"]["main"]["largest-difference"] < 1e-6

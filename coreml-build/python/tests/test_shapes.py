@@ -10,6 +10,7 @@ import torch
 
 from coreml_driver import program, shapes, symbols
 from coreml_driver.features import Input, Range
+from tests.executed import execute, made
 from tests.test_failures import module, returning
 
 
@@ -249,3 +250,33 @@ def test_a_size_that_was_not_seen_at_its_bounds_is_not_called_equal():
         seen = [(((size,),), (torch.zeros(size),)) for size in runs]
         found = symbols.find(inputs, ["y"], seen)
         assert [symbol.outputs for symbol in found] == ([outputs] if outputs else [])
+
+
+#: What is computed along an axis of a size that only a run knows: the elements above 0.
+COUNTED = {
+    "expand": "return torch.ones(1, 3).expand(y.shape[0], 3) * y",
+    "scatter": (
+        "index = torch.arange(y.shape[0]).flip(0).unsqueeze(1).expand(y.shape[0], 3)\n"
+        "return torch.zeros(y.shape[0], 3).scatter(0, index, y)"
+    ),
+    "scatter of a part": (
+        "index = torch.where(y[:, 0] > 1)[0].unsqueeze(1).expand(-1, 3)\n"
+        "return torch.zeros(y.shape[0], 3).scatter(0, index, y * 2) + y"
+    ),
+    "split": "one, two = y.split([y.shape[0] - 2, 2])\nreturn torch.cat((two * 3, one))",
+    "split into one": "return y.split([y.shape[0]])[0] * 2",
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_sizes_that_only_a_run_knows(package, name):
+    source = module(f"y = x[x[:, 0] > 0]\n{COUNTED[name]}")
+    outcome = package.convert(
+        source, inputs=one(16, 3), capture="trace", compute_precision="float32"
+    )
+    assert outcome.report["proof"]["main"]["samples"]
+    for seed in range(3):
+        x = torch.randn(16, 3, generator=torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            expected = made(outcome)(x)
+        torch.testing.assert_close(execute(outcome, x)[0], expected)

@@ -38,6 +38,10 @@ CASES = {
     ),
     "cov": one("cov", lambda x: (torch.cov(x), torch.cov(x, correction=0), torch.cov(x[0]))),
     "corrcoef": one("corrcoef", torch.corrcoef),
+    "cumsum": one("cumsum", lambda x: (x.cumsum(-2), x.cumsum(-3), x.cumsum(-1)), CUBE),
+    "cumsum of integers": one(
+        "cumsum", lambda i: (i.cumsum(-2), (i > 0).cumsum(0), i.cumsum(1, dtype=torch.float)), WHOLE
+    ),
     "cumprod": one("cumprod", lambda x: (x.cumprod(-1), x.cumprod(0)), CUBE),
     "cummax": one("cummax", lambda x: (*x.cummax(1), *x.cummax(0))),
     "cummax of a break": one("cummax", lambda x: x.cummax(1)[0], BROKEN),

@@ -36,6 +36,7 @@ driver_files!(
     "compression.py",
     "conversion.py",
     "convert.py",
+    "cures.py",
     "diagnosis.py",
     "distinct.py",
     "failures.py",

@@ -30,6 +30,10 @@ RUNS = 3
 Run = Callable[[], Sequence[torch.Tensor]]
 
 
+class Unstable(Exception):
+    """How many results there are changes with the last bit, as that of boxes above a threshold."""
+
+
 class _Perturbed(TorchDispatchMode):
     """Moves every floating-point result by a random share of a rounding."""
 
@@ -98,6 +102,7 @@ def measure(
     """Return the noise of each result.
 
     Parameters: `run` — of the module that gave `expected`.
+    Errors: `Unstable`.
     """
     low = [one.clone() for one in expected]
     high = [one.clone() for one in expected]
@@ -106,6 +111,8 @@ def measure(
         with mode:
             results = run()
         for position, one in enumerate(results):
+            if one.shape != expected[position].shape:
+                raise Unstable
             distance = (one.to(torch.float64) - expected[position].to(torch.float64)).abs()
             distance = distance.nan_to_num(nan=float("inf"))
             # Equal infinities are no distance, and two that are no number neither.

@@ -93,7 +93,9 @@ class Guarded:
             try:
                 _decompose(context, node)
             except (Failure, CannotExpress):
-                raise
+                if self.translate is None:
+                    raise
+                raise error from None
             except _NotMade:
                 raise error from None
             except Exception as inner:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from coremltools.converters.mil import Builder as mb
+from coremltools.converters.mil.mil.types.symbolic import any_symbolic
 
 from coreml_driver.translations.arguments import Arguments
 from coreml_driver.translations.refusals import CannotExpress
@@ -44,6 +45,55 @@ def _reshape(context: Any, node: Any) -> None:
     else:
         found = mb.expand_dims(x=x, axes=list(range(len(size))), name=node.name)
     context.add(found, node.name)
+
+
+@translation("expand", why="each size is unknown where one of them varies", replaces=True)
+def _expand(context: Any, node: Any) -> None:
+    """Axes of one repeated; sizes that are known stay so."""
+    ORIGINAL["expand"](context, node)
+    found = context[node.name]
+    if not any_symbolic(found.shape):
+        return
+    size = Arguments(context, node).sizes("size")
+    values = size if isinstance(size, list) else size.sym_val
+    # A size of -1 stays as it is; a reshape can find one of those.
+    if values is not None and len(values) == found.rank and list(values).count(-1) <= 1:
+        context.add(mb.reshape(x=found, shape=size), node.name, override=True)
+
+
+@translation(
+    "split",
+    "split_with_sizes",
+    why="sizes that are computed are refused",
+    replaces=True,
+)
+def _split(context: Any, node: Any) -> None:
+    """The parts of an axis, whose sizes may be known to a run alone."""
+    arguments = Arguments(context, node)
+    name = next(one for one in ("split_sizes", "split_size") if one in arguments)
+    if arguments.known(name):
+        ORIGINAL["split"](context, node)
+        return
+    x, sizes = arguments["self"], arguments[name]
+    axis = arguments.axis("dim", x.rank)
+    if len(sizes) == 1:
+        context.add([x], node.name)
+        return
+    parts, begin = [], mb.const(val=np.int32(0))
+    for size in sizes:
+        end = mb.add(x=begin, y=size)
+        first, last = (_at(one, axis, x.rank) for one in (begin, end))
+        rest = [other != axis for other in range(x.rank)]
+        parts.append(mb.slice_by_index(x=x, begin=first, end=last, begin_mask=rest, end_mask=rest))
+        begin = end
+    context.add(parts, node.name)
+
+
+def _at(value: Any, axis: int, rank: int) -> Any:
+    """Return places in all axes: a value in one of them, and zeros."""
+    places = [[0]] * rank
+    places[axis] = mb.expand_dims(x=value, axes=[0])
+    return mb.concat(values=places, axis=0)
 
 
 @translation(

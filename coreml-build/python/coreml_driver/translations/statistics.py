@@ -1,7 +1,7 @@
 """Statistics along axes: products, moments, extremes with their places, running products.
 
-Owns: `prod`, `var_mean`, `nansum`, `count_nonzero`, `aminmax`, `cov`, `cumprod`, `cummax` and their
-kin.
+Owns: `prod`, `var_mean`, `nansum`, `count_nonzero`, `aminmax`, `cov`, `cumsum`, `cumprod`,
+`cummax` and their kin.
 Must not: sort (that is `ranks`).
 """
 
@@ -31,6 +31,18 @@ def _prod(context: Any, node: Any) -> None:
         context.add(mb.identity(x=x, name=node.name), node.name)
         return
     context.add(mb.reduce_prod(x=x, axes=axes, keep_dims=keep, name=node.name), node.name)
+
+
+@translation(
+    "cumsum", why="an axis counted from the end, that is not the last, is refused", replaces=True
+)
+def _cumsum(context: Any, node: Any) -> None:
+    """Running sums along an axis."""
+    arguments = Arguments(context, node)
+    x = whole(cast(arguments["self"], arguments.element_type("dtype")))
+    axis = arguments.axis("dim", x.rank)
+    sums = mb.cumsum(x=x, axis=axis, name=node.name) if x.rank else mb.identity(x=x, name=node.name)
+    context.add(sums, node.name)
 
 
 def _moments(self: torch.Tensor, arguments: dict[str, Any], root: bool) -> tuple[Any, Any]:

@@ -187,7 +187,9 @@ def _roi_align(
     (y, inside_y), (x, inside_x) = positions
     inside = torch.logical_and(inside_y.unsqueeze(2), inside_x.unsqueeze(1)).to(input.dtype)
     flat = input.permute(1, 0, 2, 3).reshape(channels, batch * height * width)
-    first = (rois[:, 0] * (height * width)).reshape(-1, 1, 1)
+    # The number of a region's image, where there are several.
+    several = not (isinstance(batch, int) and batch == 1)
+    first = (rois[:, 0] * (height * width)).reshape(-1, 1, 1) if several else 0
     total: Any = None
     for line, share in _corners(y, height):
         for column, part in _corners(x, width):

@@ -121,18 +121,22 @@ def _scatter(context: Any, node: Any) -> None:
             context, node
         )
         return
-    if any_symbolic(x.shape) or any_symbolic(index.shape):
+    kind, boolean = type_of(x), types.is_bool(x.dtype)
+    others = [n for n in range(x.rank) if n != axis]
+    varying = any_symbolic(x.shape) or any_symbolic(index.shape)
+    alike = all(index.shape[n] == x.shape[n] for n in others)
+    if varying and (updates.rank == 0 or not alike):
         ORIGINAL["scatter_add" if "add" in node.kind else "scatter"](context, node)
         return
-    kind, boolean = type_of(x), types.is_bool(x.dtype)
     updates = cast(updates, kind)
-    if updates.rank == 0:
+    if varying:
+        updates = mb.slice_by_size(x=updates, begin=[0] * x.rank, size=mb.shape(x=index))
+    elif updates.rank == 0:
         updates = _broadcast(updates, index.shape)
     elif tuple(updates.shape) != tuple(index.shape):
         updates = mb.slice_by_size(x=updates, begin=[0] * x.rank, size=list(index.shape))
     data, updates = whole(x), whole(updates)
-    others = [n for n in range(x.rank) if n != axis]
-    if all(index.shape[n] == x.shape[n] for n in others):
+    if alike:
         done = mb.scatter_along_axis(
             data=data, indices=index, updates=updates, axis=axis, mode=mode
         )
