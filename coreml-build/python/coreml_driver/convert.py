@@ -229,6 +229,10 @@ def _arguments(model: Model, selector: OpSelector) -> dict[str, Any]:
 def _save(converted: Any, model: Model, package: Path) -> tuple[Model_pb2.Model, list[str]]:
     """Compress the weights, write the package, and return its specification and warnings."""
     converted, remarks = compression.compress(converted, model.compression)
+    if converted._mil_program is not None:
+        # What coremltools would write beside an exported program is for another tool, and fails
+        # where the program has a loop.
+        converted._mil_program.construct_debug_handle_to_ops_mapping = dict
     converted.save(str(package))
     return canonical.read_specification(package), remarks
 

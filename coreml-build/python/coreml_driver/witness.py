@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from coreml_driver import layers
+from coreml_driver import assertions, layers
 from coreml_driver.failures import PythonLine, Whereabouts
 from coreml_driver.lines import UserCode
 
@@ -126,7 +126,8 @@ class Witness(TorchDispatchMode):
         arguments = [leaf for leaf in tree_leaves((args, kwargs)) if leaf is not None]
         tensors = [leaf for leaf in arguments if isinstance(leaf, torch.Tensor)]
         depends = any(tensor in self._from_input for tensor in tensors)
-        if depends and func is torch.ops.aten._local_scalar_dense.default:
+        becomes_plain = func is torch.ops.aten._local_scalar_dense.default
+        if depends and becomes_plain and not assertions.asks(sys._getframe(1)):
             self._see(self.sightings.data_dependent, "a tensor's value is used as a Python value")
         if torch.Tag.nondeterministic_seeded in func.tags and not name.startswith(NOT_RANDOM):
             self._see(self.sightings.random, name)

@@ -102,6 +102,7 @@ CASES = {
                 z(x).roll(1, 1),
                 torch.where(x[..., 0] > 0, z(x), z(x) * 2),
                 z(x)[:, torch.tensor([0, 5])],
+                z(x).view(z(x).shape[1], z(x).size(0)) * z(x).numel(),
             )
         ],
     ),

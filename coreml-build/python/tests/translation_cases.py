@@ -410,6 +410,23 @@ OTHERS = {
         [torch.zeros(5000, dtype=torch.int32)],
         HALF,
     ),
+    "eye": Case(
+        "eye",
+        lambda x: (
+            torch.eye(3, 4, dtype=torch.bool) & (x > 0),
+            torch.eye(4, dtype=torch.int32) + 2,
+            torch.eye(3) @ x,
+        ),
+        [table(3, 4)],
+        plain=None,
+    ),
+    "eye of a size that varies": Case(
+        "eye",
+        lambda x: x + torch.eye(x.shape[0], x.shape[1]) + torch.eye(x.shape[0], 4).sum(),
+        [table(3, 4)],
+        more=[[table(6, 4)]],
+        flexible=[(0, 0, 1, 8)],
+    ),
     "zeros of integers": Case(
         "zeros",
         lambda i: torch.zeros(3, dtype=torch.int64) + i,

@@ -28,6 +28,7 @@ driver_files!(
     "__main__.py",
     "aliases.py",
     "ane.py",
+    "assertions.py",
     "attributes.py",
     "buckets.py",
     "canonical.py",

@@ -8,7 +8,7 @@ Flow: `fallback.Guarded` asks `concerns` -> `translate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,6 +37,8 @@ PARTWISE = frozenset(
     "scatter index_put where index_copy lift_fresh select_scatter slice_scatter diagonal_scatter "
     "masked_scatter unsafe_chunk unsafe_split".split()
 )
+#: What asks for the shape, which both parts have.
+OF_SHAPES = frozenset("size sym_size numel sym_numel dim len".split())
 #: What makes complex tensors of real ones, always.
 MAKERS = frozenset(("complex", "polar"))
 _RULES: dict[str, Composite] = {}
@@ -71,7 +73,7 @@ def concerns(context: Any, node: Any) -> bool:
 def knows(kind: str) -> bool:
     """Return whether complex tensors have a translation for a kind of nodes."""
     kind = kind.partition(".")[0].removesuffix("_")
-    return kind in _RULES or kind in PARTWISE
+    return kind in _RULES or kind in PARTWISE or kind in OF_SHAPES
 
 
 def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None:
@@ -80,7 +82,9 @@ def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None
     if kind in _RULES:
         _RULES[kind](context, node)
     elif kind in PARTWISE:
-        _translate_parts(context, node, real)
+        _translate_parts(context, node, real, ("real", "imag"))
+    elif kind in OF_SHAPES:
+        _translate_parts(context, node, real, ("real",))
     elif kind in ALWAYS_REFUSED:
         real(context, node)  # it has a better reason
     else:
@@ -90,8 +94,10 @@ def translate(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None
         )
 
 
-def _translate_parts(context: Any, node: Any, real: Callable[[Any, Any], None]) -> None:
-    """Translate a node twice: for the real and for the imaginary parts."""
+def _translate_parts(
+    context: Any, node: Any, real: Callable[[Any, Any], None], wanted: Sequence[str]
+) -> None:
+    """Translate a node for the real parts, and for the imaginary ones where they are wanted."""
     kept = getattr(node, "signature", None)
     if kept is not None:
         node.signature = replace(
@@ -104,7 +110,7 @@ def _translate_parts(context: Any, node: Any, real: Callable[[Any, Any], None]) 
     outputs = list(dict.fromkeys([node.name, *node.outputs]))
     parts: list[dict[str, Any]] = []
     try:
-        for part in ("real", "imag"):
+        for part in wanted:
             context.push((names, [_part(context[name], part) for name in names]))
             real(context, node)
             frame = context._current_graph[-1]
@@ -113,7 +119,8 @@ def _translate_parts(context: Any, node: Any, real: Callable[[Any, Any], None]) 
     finally:
         node.signature = kept
     for name, value in parts[0].items():
-        context.add(_joined(value, parts[1][name]), torch_name=name, override=True)
+        found = _joined(value, parts[1][name]) if len(parts) > 1 else value
+        context.add(found, torch_name=name, override=True)
 
 
 def _names(inputs: Any) -> list[str]:

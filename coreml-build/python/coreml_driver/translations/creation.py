@@ -84,6 +84,23 @@ def _fill(context: Any, node: Any) -> None:
         context.add(mb.add(x=zeros, y=cast(value, type_of(x)), name=node.name), node.name)
 
 
+@translation("eye", why="`dtype` is ignored; a size that varies is refused", replaces=True)
+def _eye(context: Any, node: Any) -> None:
+    """Ones along the main diagonal of a matrix of zeros."""
+    arguments = Arguments(context, node)
+    kind = _wanted(arguments)
+    rows = arguments["n"]
+    columns = arguments.get("m", rows)
+    if all(arguments.known(name) for name in ("n", "m") if name in arguments):
+        sizes = [int(arguments.constant(name)) for name in ("n", "m") if name in arguments]
+        values = np.eye(sizes[0], sizes[-1]).astype(NUMPY_TYPES[kind])
+        context.add(mb.const(val=values, name=node.name), node.name)
+        return
+    down, along = (mb.range_1d(start=0, end=one, step=1) for one in (rows, columns))
+    there = mb.equal(x=mb.expand_dims(x=down, axes=[1]), y=mb.expand_dims(x=along, axes=[0]))
+    context.add(cast(there, kind, node.name), node.name)
+
+
 @translation(
     "arange",
     why="`dtype` is ignored; a range of floating-point numbers adds up its step",
