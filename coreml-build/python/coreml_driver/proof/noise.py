@@ -122,3 +122,15 @@ def measure(
             low[position] = torch.minimum(low[position], one)
             high[position] = torch.maximum(high[position], one)
     return [Noise(*parts) for parts in zip(spread, low, high, strict=True)]
+
+
+def joined(one: Sequence[Noise], other: Sequence[Noise]) -> list[Noise]:
+    """Return the noise of the runs of two measurements."""
+    return [
+        Noise(
+            torch.maximum(first.spread, second.spread),
+            torch.minimum(first.low, second.low),
+            torch.maximum(first.high, second.high),
+        )
+        for first, second in zip(one, other, strict=True)
+    ]
