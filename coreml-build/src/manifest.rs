@@ -42,7 +42,7 @@ mod target;
 mod tests;
 mod text;
 
-pub(crate) use keys::Conversion;
+pub(crate) use keys::{Conversion, file_name};
 pub(crate) use model::Model;
 
 use crate::error::{Error, ErrorKind};
@@ -399,5 +399,6 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
     };
     let folders = model.declared_folders().into_iter().map(|(key, folder)| (key, folder, true));
     let files = model.declared_files().into_iter().map(|(key, file)| (key, file, false));
-    folders.chain(files).filter_map(missing).collect()
+    let companions = model.settings.files.iter().map(|file| ("files".to_owned(), &**file, false));
+    folders.chain(files).chain(companions).filter_map(missing).collect()
 }

@@ -11,6 +11,7 @@ mod docs;
 mod enumerated;
 mod feature_type;
 mod features;
+mod files;
 mod model;
 mod names;
 mod parity;
@@ -92,8 +93,9 @@ fn model_items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
+    let files = files::items(model, paths);
     let tests = parity::items(model, paths);
-    quote!(#loading #asynchronous #structs #state #label #tests)
+    quote!(#loading #asynchronous #structs #state #label #files #tests)
 }
 
 /// Generates the struct that holds and loads several models or functions.

@@ -10,6 +10,7 @@ mod requests;
 use crate::buffer::Buffer;
 use crate::description::Description;
 use crate::error::Error;
+use crate::file::Files;
 use crate::model::{Model, types_of};
 use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
@@ -197,6 +198,13 @@ impl BucketedModel {
     /// the program.
     pub fn path(&self) -> Option<&Path> {
         self.smallest().ok()?.path()
+    }
+
+    /// Returns the files that belong to the model, which lie where it was found.
+    ///
+    /// Called by: the generated `Model::files`.
+    pub fn files(&self) -> Files {
+        Files::new(&self.name, self.path())
     }
 
     /// Returns the function of the smallest bucket.

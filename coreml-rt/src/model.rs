@@ -14,6 +14,7 @@ use crate::buffer::Buffer;
 use crate::compute_plan::ComputePlan;
 use crate::description::Description;
 use crate::error::Error;
+use crate::file::Files;
 use crate::native::NativeBackend;
 use crate::opened::{OpenedModel, shown};
 use crate::options::LoadOptions;
@@ -110,6 +111,13 @@ impl Model {
     /// `None` when the package is embedded in the program.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Returns the files that belong to the model, which lie where it was found.
+    ///
+    /// Called by: the generated `Model::files`.
+    pub fn files(&self) -> Files {
+        Files::new(&self.name, self.path())
     }
 
     /// Returns the function that runs.

@@ -6,6 +6,7 @@
 pub use crate::bucketed::BucketedModel;
 pub use crate::description::{Description, EmbeddedFiles};
 pub use crate::embedded::bytes as embedded_bytes;
+pub use crate::file::{FileDescription, Files};
 pub use crate::label::parse as parse_label;
 pub use crate::model::Model;
 pub use crate::model::load_async;

@@ -67,7 +67,7 @@ pub use function::{
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
     ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index,
-    IndexedModel, Metric, Models, Outcome, Tolerance, index_folder,
+    IndexedFile, IndexedModel, Metric, Models, Outcome, Tolerance, files_folder, index_folder,
 };
 pub use interface::Interface;
 #[cfg(feature = "package")]

@@ -25,7 +25,7 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let (inputs, outputs) = (&model.inputs, &model.outputs);
     let (descriptions, embedding) = descriptions(model, paths);
     let bucket = enumeration(model);
-    let common = one_model::common();
+    let common = one_model::common(model);
     quote! {
         #[doc = #about]
         #[derive(Debug)]

@@ -33,7 +33,9 @@ pub(super) struct NamedModel<'a> {
     pub(super) is_one_of_several: bool,
     /// Name of its module; not used where there is only one.
     pub(super) module: Ident,
-    /// Its table in the manifest: `models.encoder`, `model`, or `models.decoder.functions.step`.
+    /// The table of its package in the manifest: `models.encoder` or `model`.
+    pub(super) table: String,
+    /// Its table in the manifest: the package's, or `models.decoder.functions.step`.
     pub(super) key: String,
     /// Fields of `Input`, in the order of the function's inputs.
     pub(super) inputs: Vec<Ident>,
@@ -95,7 +97,8 @@ pub(super) fn packages(models: &Models) -> Result<Vec<NamedPackage<'_>>, String>
                 buckets,
                 is_one_of_several: false,
                 module: module.clone(),
-                key: table,
+                key: table.clone(),
+                table,
                 inputs,
                 outputs,
                 states,
@@ -121,6 +124,7 @@ pub(super) fn packages(models: &Models) -> Result<Vec<NamedPackage<'_>>, String>
                 buckets,
                 is_one_of_several,
                 module,
+                table: table.clone(),
                 key,
                 inputs,
                 outputs,

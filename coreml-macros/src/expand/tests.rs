@@ -5,8 +5,8 @@
 use super::*;
 use coreml_spec::{
     Bound, Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile,
-    Feature, FeatureKind, Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask,
-    Metric, Models, Padded, Shape, SizeRange, Symbol, Tolerance, Trimmed,
+    Feature, FeatureKind, Flexibility, Function, ImageSize, IndexedFile, IndexedModel, Interface,
+    Labels, Mask, Metric, Models, Padded, Shape, SizeRange, Symbol, Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -140,6 +140,11 @@ fn embedded_number_classifier() {
         symbol: format!("coreml_00ff_{at}"),
     };
     net.embedded = vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
+    net.files = vec![IndexedFile {
+        name: "tokenizer.json".to_owned(),
+        digest: Some("0123456789abcdef".repeat(2)),
+        symbol: Some("coreml_89abcdef01234567_0".to_owned()),
+    }];
     net.samples.clear();
     assert_snapshot("embedded_number_classifier.rs", &expanded(true, vec![net]).unwrap());
 }
@@ -273,7 +278,11 @@ fn text_apart() -> Vec<IndexedModel> {
 #[test]
 fn buckets_of_several_packages() {
     let other = model("other", vec![tensor("x", DataType::Float32, &[1])], Vec::new());
-    let models = text_apart().into_iter().chain([other]).collect();
+    let mut models: Vec<_> = text_apart().into_iter().chain([other]).collect();
+    for package in models.iter_mut().filter(|package| package.bucket_of.is_some()) {
+        let file = |name: &str| IndexedFile { name: name.to_owned(), digest: None, symbol: None };
+        package.files = vec![file("words.txt"), file("type")];
+    }
     assert_snapshot("buckets_of_several_packages.rs", &expanded(false, models).unwrap());
 }
 
