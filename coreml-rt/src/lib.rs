@@ -34,6 +34,7 @@ mod dimension;
 mod embedded;
 mod error;
 mod file;
+mod fitting;
 mod image;
 mod label;
 mod model;
@@ -54,6 +55,8 @@ mod portable;
 #[doc(hidden)]
 pub mod private;
 mod probabilities;
+#[cfg(feature = "image")]
+mod resize;
 mod search;
 mod shape;
 mod slot;

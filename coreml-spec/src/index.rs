@@ -5,8 +5,8 @@
 //! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from
 //! nothing else.
 
-use crate::Interface;
 use crate::built::plain;
+use crate::{InputFitting, Interface};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -134,6 +134,9 @@ pub struct IndexedModel {
     /// [`files_folder`] beside the package; of several buckets they are the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<IndexedFile>,
+    /// What is done to inputs that do not fit; without it they are errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fittings: Vec<InputFitting>,
 }
 
 impl IndexedModel {
@@ -156,6 +159,7 @@ impl IndexedModel {
             allow: Vec::new(),
             embedded: Vec::new(),
             files: Vec::new(),
+            fittings: Vec::new(),
             name,
         }
     }

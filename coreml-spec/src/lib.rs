@@ -23,6 +23,7 @@ mod difference;
 mod digest;
 #[cfg(feature = "package")]
 mod error;
+mod fitting;
 mod function;
 mod identifier;
 mod index;
@@ -60,6 +61,7 @@ pub use difference::{Change, Difference, difference, interface_difference};
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 #[cfg(feature = "package")]
 pub use error::Error;
+pub use fitting::{Fitting, InputFitting, Kept, Resize};
 pub use function::{
     Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Shape,
     SizeRange,

@@ -197,7 +197,15 @@ fn check_symbols(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
                 continue;
             };
             let (first, other) = *symbols.entry(symbol).or_insert((name, range));
-            if other != range {
+            if other.longer != range.longer {
+                report(
+                    &format!("inputs.{name}"),
+                    format!(
+                        "the symbol `{symbol}` has another `longer` in `{first}`: equal sizes are \
+                        cut alike"
+                    ),
+                );
+            } else if other != range {
                 report(
                     &format!("inputs.{name}"),
                     format!(

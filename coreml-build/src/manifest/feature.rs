@@ -11,7 +11,7 @@ use super::kind::{Absent, Kind, Table, words};
 use super::named::{Named, features};
 use super::section::Item;
 use super::shape::{self, Dimension};
-use coreml_spec::DataType;
+use coreml_spec::{DataType, Fitting};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -32,12 +32,29 @@ pub(crate) struct Input {
     pub(super) form: Form,
 }
 
+impl Input {
+    /// Returns what is done to the input where it does not fit.
+    pub(super) fn fittings(&self) -> Vec<Fitting> {
+        let cut = |(axis, dimension): (usize, &Dimension)| match dimension {
+            Dimension::Range(range) => {
+                range.longer.map(|keep| Fitting::Cut { axis, max: range.max, keep })
+            }
+            Dimension::Fixed(_) => None,
+        };
+        match &self.form {
+            Form::Image(image) => image.fitting.into_iter().collect(),
+            Form::Shape(dimensions) => dimensions.iter().enumerate().filter_map(cut).collect(),
+            Form::Shapes(_) => Vec::new(),
+        }
+    }
+}
+
 /// What the caller of a model gives as an input; the variant's name is the key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Form {
     /// A picture.
-    Image(Image),
+    Image(Box<Image>),
     /// A tensor of this shape.
     Shape(Vec<Dimension>),
     /// A tensor of one of these shapes, the first of which is the default (`EnumeratedShapes`).
@@ -273,7 +290,7 @@ fn input(item: &Item<'_>) -> Option<Input> {
                     "an image has no `dtype` and no `default`: its `color` says what it holds",
                 );
             }
-            keys.image.map(Form::Image)
+            keys.image.map(|image| Form::Image(Box::new(image)))
         }
         [false, false, false] => {
             table.report_itself(

@@ -17,7 +17,7 @@ use super::section::{Item, Section};
 use super::source::{self, SOURCE, Source, source};
 use super::state::{STATES, State, StatesMode, states};
 use super::target::DeploymentTarget;
-use coreml_spec::DataType;
+use coreml_spec::{DataType, Fitting, InputFitting};
 use serde::Serialize;
 
 /// The functions of a model.
@@ -53,6 +53,20 @@ impl Functions {
     /// Returns the folder of a ready package.
     pub(crate) fn package(&self) -> Option<&str> {
         self.iter().find_map(|(_, function)| function.source.package())
+    }
+
+    /// Returns what is done to inputs that do not fit.
+    pub(crate) fn fittings(&self) -> Vec<InputFitting> {
+        let of = |(name, function): (Option<&str>, &Function)| {
+            let (function, fittings) = (name.map(str::to_owned), function.fittings());
+            let fitting = |(input, fitting): (&str, Fitting)| InputFitting {
+                function: function.clone(),
+                input: input.to_owned(),
+                fitting,
+            };
+            fittings.map(fitting).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of).collect()
     }
 
     /// Returns where they come from, for documentation.
@@ -100,8 +114,15 @@ impl Function {
     /// Returns the inputs that are images, with their names.
     pub(super) fn images(&self) -> impl Iterator<Item = (&str, &Image)> {
         self.inputs.0.iter().filter_map(|(name, input)| match &input.form {
-            Form::Image(image) => Some((name.as_str(), image)),
+            Form::Image(image) => Some((name.as_str(), &**image)),
             _ => None,
+        })
+    }
+
+    /// Returns what is done to inputs that do not fit.
+    fn fittings(&self) -> impl Iterator<Item = (&str, Fitting)> {
+        self.inputs.0.iter().flat_map(|(name, input)| {
+            input.fittings().into_iter().map(move |fitting| (name.as_str(), fitting))
         })
     }
 

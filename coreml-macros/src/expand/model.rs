@@ -5,6 +5,7 @@
 
 use super::docs;
 use super::files;
+use super::fittings;
 use super::names::{NamedModel, Paths, identifier};
 use coreml_spec::{ComputeUnits, EmbeddedFile, IndexedModel};
 use proc_macro2::{Ident, TokenStream};
@@ -24,6 +25,7 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let description =
         description(model.indexed, function, embedding.as_ref().map(|_| &name), paths);
     let common = common(model);
+    let fitted = fittings::fitted(model);
     let predicting =
         if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
@@ -41,7 +43,7 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                let model = ::coreml_rt::private::Model::load(&MODEL, options)?;
+                let model = ::coreml_rt::private::Model::load(&MODEL, options)?#fitted;
                 ::core::result::Result::Ok(Self(model))
             }
 

@@ -402,3 +402,87 @@ fn wrong_images_stand_at_their_place() {
         \"iOS16\"`, here it is \"iOS15\"",
     );
 }
+
+#[test]
+fn what_does_not_fit_is_cut_or_scaled_and_converts_nothing() {
+    use coreml_spec::{Fitting, Kept, Resize};
+    let manifest = |inputs: &str| {
+        parse(&format!("[model]\nsource = {{ file = \"a.py\", entry = \"net\" }}\n{inputs}\n"))
+    };
+    let fittings = |inputs: &str| {
+        let model = manifest(inputs).unwrap().models.remove(0);
+        let fittings = model.conversion.functions.fittings();
+        assert!(fittings.iter().all(|fitting| fitting.function.is_none()));
+        let table = serde_json::to_string(&model.conversion).unwrap();
+        let fittings = fittings.into_iter().map(|one| (one.input, one.fitting));
+        (fittings.collect::<Vec<_>>(), table)
+    };
+    let ids = |longer: &str| {
+        format!("inputs.ids = {{ shape = [1, {{ min = 1, max = 8, symbol = \"T\"{longer} }}] }}")
+    };
+    let (plain, table) = fittings(&ids(""));
+    assert!(plain.is_empty());
+    assert_eq!(fittings(&ids(", longer = \"reject\"")), (plain, table.clone()));
+    for (word, keep) in [("truncate", Kept::Start), ("truncate-start", Kept::End)] {
+        let (found, same) = fittings(&ids(&format!(", longer = \"{word}\"")));
+        assert_eq!(found, [("ids".to_owned(), Fitting::Cut { axis: 1, max: 8, keep })]);
+        assert_eq!(same, table);
+    }
+    let photo = |color: &str, keys: &str| {
+        format!(
+            "inputs.photo = {{ image = {{ width = 4, height = 2, color = \"{color}\"{keys} }} }}"
+        )
+    };
+    let (plain, table) = fittings(&photo("bgr", ""));
+    assert!(plain.is_empty());
+    let resize = |how, padding| Fitting::Resize { how, width: 4, height: 2, padding };
+    for (keys, expected) in [
+        ("resize = \"fit\"", resize(Resize::Fit, [0.0; 3])),
+        ("resize = \"fit\", padding = 114", resize(Resize::Fit, [114.0; 3])),
+        // In the manifest it is a pixel, blue first.
+        ("resize = \"fit\", padding = [3, 2, 1]", resize(Resize::Fit, [1.0, 2.0, 3.0])),
+        ("resize = \"fill\"", resize(Resize::Fill, [0.0; 3])),
+        ("resize = \"crop\"", resize(Resize::Crop, [0.0; 3])),
+    ] {
+        let (found, same) = fittings(&photo("bgr", &format!(", {keys}")));
+        assert_eq!((found, same), (vec![("photo".to_owned(), expected)], table.clone()), "{keys}");
+    }
+    let refused = |inputs: &str| manifest(inputs).unwrap_err().join("\n");
+    for (inputs, expected) in [
+        (
+            ids(", longer = \"cut\""),
+            "3:62: `longer` cannot be \"cut\": it must be one of \"reject\", \"truncate\", \
+            \"truncate-start\"",
+        ),
+        (
+            ids(", longer = \"truncate\"")
+                + "\ninputs.mask = { shape = [1, { min = 1, max = 8, symbol = \"T\" }] }",
+            "4:1: model `m`: the symbol `T` has another `longer` in `ids`: equal sizes are cut \
+            alike",
+        ),
+        (
+            photo("rgb", ", resize = \"fill\", padding = 3"),
+            "3:83: `padding` is the colour of what `resize = \"fit\"` adds",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\", padding = 256"),
+            "3:82: `padding` is a pixel: its numbers lie between 0 and 255",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\", padding = [1, 2]"),
+            "3:82: the image has 3 channels, found 2 numbers",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\"").replace("width = 4", "width = { min = 2, max = 4 }"),
+            "3:85: `resize` needs one `width` and one `height`: a picture that takes several \
+            sizes has none to be made to fit",
+        ),
+        (
+            photo("rgb", "")
+                .replace("width = 4", "width = { min = 2, max = 4, longer = \"truncate\" }"),
+            "3:28: a picture has no `longer`: `resize` says what becomes of other sizes",
+        ),
+    ] {
+        assert_eq!(refused(&inputs), format!("m.toml:{expected}"));
+    }
+}
