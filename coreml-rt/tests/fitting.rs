@@ -161,11 +161,10 @@ fn a_picture_of_another_size_is_made_to_fit() {
         let picture = ImageView::<Rgb, Any, Any>::from_rgb8(bytes, width, height).unwrap();
         let mut negative = Image::<Rgb, Fixed<4>, Fixed<2>>::black();
         let mut brightness = Tensor::<f32, (Fixed<1>, Fixed<3>)>::zeros();
-        let taken = model
+        model
             .fitted(fittings(how))
             .predict([&picture], &mut [&mut negative, &mut brightness])
-            .map(|()| negative.as_slice().iter().map(|value| 255 - value).collect::<Vec<_>>());
-        taken
+            .map(|()| negative.as_slice().iter().map(|value| 255 - value).collect::<Vec<_>>())
     };
     let square = [[1, 2, 3], [4, 5, 6], [11, 12, 13], [14, 15, 16]].concat();
     let bar = [9, 8, 7];
