@@ -33,6 +33,7 @@ mod named;
 mod parity;
 mod precision;
 mod python;
+mod sample;
 mod section;
 mod shape;
 mod source;
@@ -149,6 +150,9 @@ impl Manifest {
         let content = std::fs::read_to_string(&path)
             .map_err(|error| unreadable(package_root, name, &path, &error))?;
         let mut manifest = Self::parse(&path, name, content)?;
+        for model in &mut manifest.models {
+            model.conversion.functions.expand_samples(package_root);
+        }
         if !path.starts_with(package_root)
             || path.components().any(|part| part == std::path::Component::ParentDir)
         {
@@ -378,6 +382,15 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         let path = package_root.join(file);
         if if is_folder { path.is_dir() } else { path.is_file() } {
             return None;
+        }
+        if key.ends_with("sample.files") && file.contains('*') {
+            let message = format!("`{key}`: no file is called like {}", path.display());
+            let error = Error::new(ErrorKind::Manifest, message)
+                .of_model(model.manifest_name())
+                .at(model.place(Some(&key)));
+            return Some(error.advise(
+                "paths in a manifest are relative to the package, the folder of its Cargo.toml",
+            ));
         }
         let kind = if is_folder { "is not a folder" } else { "is not a file" };
         let problem = if path.exists() { kind } else { "does not exist" };

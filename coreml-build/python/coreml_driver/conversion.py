@@ -37,6 +37,7 @@ from coreml_driver import (
     proof,
     report,
     reread,
+    sample_files,
     samples,
     shapes,
     source,
@@ -240,6 +241,7 @@ class _Conversion:
         with self.progress.entered("load"):
             module = self.context.module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
+            self.model = sample_files.prepared(self.model, self.root)
             observed = observe(module, self.model, self.root, self.context, self.warnings)
         with torch.no_grad():
             converted, reason = self._convert(observed)

@@ -13,12 +13,14 @@ use super::key::{Key, fill, read_section, rows, set};
 use super::kind::{Absent, Kind, Row, Table};
 use super::layers::Layers;
 use super::named::Named;
+use super::sample::Sample;
 use super::section::{Item, Section};
 use super::source::{self, SOURCE, Source, source};
 use super::state::{STATES, State, StatesMode, states};
 use super::target::DeploymentTarget;
 use coreml_spec::{DataType, Fitting, InputFitting};
 use serde::Serialize;
+use std::path::Path;
 
 /// The functions of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +50,17 @@ impl Functions {
         one.into_iter()
             .map(|function| (None, function))
             .chain(named.map(|(name, one)| (Some(name.as_str()), one)))
+    }
+
+    /// Puts files in the places of the patterns that mean them.
+    pub(super) fn expand_samples(&mut self, root: &Path) {
+        let functions: Vec<&mut Function> = match self {
+            Self::One(function) => vec![function],
+            Self::Several(several) => several.functions.0.iter_mut().map(|(_, one)| one).collect(),
+        };
+        for (_, input) in functions.into_iter().flat_map(|function| &mut function.inputs.0) {
+            input.sample.iter_mut().for_each(|sample| sample.expand(root));
+        }
     }
 
     /// Returns the folder of a ready package.
@@ -117,6 +130,12 @@ impl Function {
             Form::Image(image) => Some((name.as_str(), &**image)),
             _ => None,
         })
+    }
+
+    /// Returns the samples of inputs that have some of their own, with the inputs' names.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, &Sample)> {
+        let samples = self.inputs.0.iter();
+        samples.filter_map(|(name, input)| Some((name.as_str(), input.sample.as_ref()?)))
     }
 
     /// Returns what is done to inputs that do not fit.
