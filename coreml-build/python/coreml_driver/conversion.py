@@ -86,6 +86,7 @@ def convert(
     failure: Failure | None = None
     collected: list[str] = list(notes)
     done: list[tuple[Part, Model, _Done]] = []
+    warned: list[tuple[Part, Sequence[str]]] = []
     try:
         for part in functions.split(job):
             context = diagnosis.Context(UserCode(folders))
@@ -101,7 +102,8 @@ def convert(
                         _Conversion(model, package_root, progress, context, warnings).run(),
                     )
                 )
-            collected += map(part.remark, warnings)
+            warned.append((part, warnings))
+        collected += functions.remarks(warned)
         part = Part(None, job)
         _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:

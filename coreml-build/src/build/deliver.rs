@@ -155,10 +155,6 @@ fn successes<'a>(
         match result {
             Ok(success) => {
                 watch(&asked.root, &success.inputs, build);
-                for text in &success.warnings {
-                    let warning = format!("{}: model `{}`: {text}", asked.name, model.name);
-                    build.warnings.push(warning);
-                }
                 found.push((model, success));
             }
             Err(failure) => {
@@ -168,7 +164,28 @@ fn successes<'a>(
             }
         }
     }
+    warn(asked, &found, build);
     if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Adds the warnings of the conversions; what several buckets of a model say is said once, of the
+/// model.
+fn warn(asked: &Asked, found: &[(&Model, &Found)], build: &mut Build) {
+    for (model, success) in found {
+        for text in &success.warnings {
+            let is_shared = found.iter().any(|(other, success)| {
+                other.name != model.name
+                    && other.bucket_of.is_some()
+                    && other.bucket_of == model.bucket_of
+                    && success.warnings.contains(text)
+            });
+            let name = if is_shared { model.manifest_name() } else { &model.name };
+            let warning = format!("{}: model `{name}`: {text}", asked.name);
+            if !build.warnings.contains(&warning) {
+                build.warnings.push(warning);
+            }
+        }
+    }
 }
 
 /// Adds the files of `inputs` that exist to those that are watched: for a missing one cargo would

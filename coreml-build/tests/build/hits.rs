@@ -314,3 +314,17 @@ fn a_file_of_samples_is_an_input() {
         assert_eq!(builds.each_ref().map(cached), hits.map(|hit| vec![hit]), "{content}");
     }
 }
+
+#[test]
+fn what_every_bucket_says_is_said_once() {
+    let manifest = "[models.text]\nsource = { file = \"net.py\", entry = \"net\" }\n\
+        inputs.x = { shape = [1, { min = 1, max = 8 }] }\n\
+        buckets = { input = \"x\", axis = 1, sizes = [4, 8], share-weights = false }\n\n\
+        [models.other]\nsource = { file = \"net.py\", entry = \"net\" }\n\
+        inputs.x = { shape = [1, 8] }\n";
+    let warning = format!("warnings='[\"odd\"]'\n{CONVERT_ALL}");
+    let (package, python) = (Package::new(&[("m.toml", manifest)]), StandIn::new(&warning));
+    let built = package.build("m.toml", &python.python());
+    assert_eq!(cached(&built), [false; 3]);
+    assert_eq!(built.warnings, ["m.toml: model `text`: odd", "m.toml: model `other`: odd"]);
+}

@@ -88,6 +88,16 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
     };
     refused("{ transformers = \"o/n\" }", "", "`transformers` needs a `task`");
     refused("{ transformers = \"o/n\", task = \"fill-masks\" }", "", "did you mean `fill-mask`");
+    for (other, name) in
+        [("sentiment-analysis", "text-classification"), ("ner", "token-classification")]
+    {
+        let source = format!("{{ transformers = \"o/n\", task = \"{other}\" }}");
+        let message = format!(
+            "m.toml:4:34: `task` cannot be \"{other}\": such a model is one of the task \
+            \"{name}\", so write that"
+        );
+        assert_eq!(with(&source, "").unwrap_err(), [message]);
+    }
     refused(
         "{ transformers = \"o/n\", task = \"fill-mask\", entry = \"a\" }",
         "",
