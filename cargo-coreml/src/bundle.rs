@@ -5,10 +5,11 @@
 //! Flow: `main.rs` → [`run`] → `models.rs`, [`coreml_build::compile_packages`].
 
 use crate::failure::Failure;
-use crate::models;
+use crate::models::{self, ModelPackage};
 use crate::selection::warn;
 use crate::table::printable;
 use clap::ArgGroup;
+use coreml_spec::files_folder;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -68,6 +69,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
                 .file_name()
                 .ok_or_else(|| format!("{title}: the path has no name"))?;
             let place = folder.join(name);
+            bundle_files(&model, &folder, output)?;
             let failed = |error: io::Error| format!("{}: {error}", place.display());
             if arguments.compiled_only {
                 if place.canonicalize().ok() == model.package.canonicalize().ok() {
@@ -92,6 +94,24 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         }
     }
     if arguments.compile { compile(&folder, &bundled, "--compile", output) } else { Ok(()) }
+}
+
+/// Copies the files that belong to a model, if it has any.
+fn bundle_files(
+    model: &ModelPackage,
+    folder: &Path,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    let Some(indexed) = model.indexed.as_ref().filter(|indexed| !indexed.files.is_empty()) else {
+        return Ok(());
+    };
+    let name = files_folder(indexed.bucket_of.as_ref().unwrap_or(&indexed.name));
+    let place = folder.join(&name);
+    let failed = |error: io::Error| format!("{}: {error}", place.display());
+    replace(&model.package.with_file_name(&name), folder, &place).map_err(failed)?;
+    let place = place.display().to_string();
+    writeln!(output, "{}: {}", printable(&model.title), printable(&place))?;
+    Ok(())
 }
 
 /// Compiles packages into the folder.

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// What `--help` prints after the options.
 const EXAMPLES: &str = "\
 The files lie in the cache: read them, or copy them, but do not change them. They stay until the
-model is unused for long (`cargo coreml cache gc`).
+model is unused for long (`cargo coreml cache gc`). `file` lines are `files` of the manifest, which
+lie in the package.
 
 Examples:
   cargo coreml path
@@ -41,7 +42,7 @@ pub(crate) struct Arguments {
     /// Print bare paths of this kind, one to a line
     #[arg(long, value_name = "KIND", conflicts_with = "json")]
     only: Option<Only>,
-    /// Print everything as JSON: [{"manifest", "model", "package", "samples", "report"}]
+    /// Print everything as JSON: [{"manifest", "model", "package", "samples", "report", "files"}]
     #[arg(long)]
     json: bool,
 }
@@ -55,6 +56,8 @@ enum Only {
     Samples,
     /// What the conversion reports.
     Report,
+    /// Files that belong to the model.
+    Files,
 }
 
 /// The files of a model: its JSON form.
@@ -70,6 +73,8 @@ struct Row {
     samples: Vec<PathBuf>,
     /// Its report.
     report: Option<PathBuf>,
+    /// The files that belong to it.
+    files: Vec<PathBuf>,
 }
 
 impl Row {
@@ -78,7 +83,8 @@ impl Row {
         let package = (Only::Package, "package", &*self.package);
         let samples = self.samples.iter().map(|sample| (Only::Samples, "sample", &**sample));
         let report = self.report.iter().map(|report| (Only::Report, "report", &**report));
-        std::iter::once(package).chain(samples).chain(report)
+        let files = self.files.iter().map(|file| (Only::Files, "file", &**file));
+        std::iter::once(package).chain(samples).chain(report).chain(files)
     }
 }
 
@@ -128,9 +134,11 @@ fn rows(scope: &Scope) -> Result<Vec<Row>, Failure> {
                 format!("{errors}\nhelp: `cargo coreml build` converts what is not in the cache")
             })?;
             for model in built {
-                let Some(Stored { package, samples, report, .. }) = model.stored else { continue };
+                let Some(Stored { package, samples, report, files, .. }) = model.stored else {
+                    continue;
+                };
                 let (manifest, model) = (build.manifest.clone(), model.name);
-                rows.push(Row { manifest, model, package, samples, report });
+                rows.push(Row { manifest, model, package, samples, report, files });
             }
         }
     }

@@ -225,7 +225,11 @@ fn completed(fragment: &toml::Table, text: &str) -> String {
     }
     // Two ways to compress in one fragment are alternatives as often as not; together they need no
     // more than iOS18.
-    manifest + &text.replace("[model]\n", "") + "\n[python]\ndependencies = [\"scikit-learn\"]\n"
+    manifest += &text.replace("[model]\n", "");
+    if !fragment.contains_key("python") {
+        manifest.push_str("\n[python]\ndependencies = [\"scikit-learn\"]\n");
+    }
+    manifest
 }
 
 /// Makes an empty file of each text that looks like a path.

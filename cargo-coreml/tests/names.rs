@@ -49,6 +49,13 @@ fn workspace() -> TempDir {
     folder
 }
 
+/// Writes a file of the workspace.
+fn write(workspace: &TempDir, path: &str, text: &str) {
+    let path = workspace.path().join(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
 /// Copies a folder.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -226,4 +233,28 @@ fn packages_of_a_workspace_are_named_as_for_cargo() {
         assert!(code != 2 && !error.contains("no package"), "{arguments:?} {error}");
     }
     assert_eq!(coreml(&workspace, "", &["build", "-p", "zoo", "zoo/pets.toml"]).0, 2);
+}
+
+#[test]
+fn files_of_a_model_go_where_it_goes() {
+    let workspace = workspace();
+    let manifest = "[model]\nsource = { package = \"pets.mlpackage\" }\nfiles = [\"words.txt\"]\n";
+    write(&workspace, "zoo/pets.toml", manifest);
+    write(&workspace, "zoo/words.txt", "one");
+    write(&workspace, "bin/program", "");
+    let bundle = ["bundle", "pets.toml", "--beside", "../bin/program"];
+    // Twice: the second replaces the first.
+    for content in ["one", "two"] {
+        write(&workspace, "zoo/words.txt", content);
+        let said = output(&workspace, "zoo", &bundle);
+        assert!(said.contains("pets.files\n") && said.contains("pets.mlpackage\n"), "{said}");
+        let copy = workspace.path().join("bin/pets.files/words.txt");
+        assert_eq!(std::fs::read_to_string(copy).unwrap(), content);
+    }
+    let listed = output(&workspace, "zoo", &["path", "pets.toml"]);
+    let file = workspace.path().canonicalize().unwrap().join("zoo/words.txt");
+    let line = listed.lines().find(|line| line.contains(" file ")).unwrap();
+    assert!(line.ends_with(&file.display().to_string()), "{listed}");
+    let only = output(&workspace, "zoo", &["path", "pets.toml", "--only", "files"]);
+    assert_eq!(only, format!("{}\n", file.display()));
 }

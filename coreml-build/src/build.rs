@@ -9,6 +9,7 @@
 //! A model of a manifest needs a [`Job`]; the job ends in a `Found`, which has an entry of the
 //! cache, or in a `Failure`. Two models that are converted alike share one job.
 
+pub(crate) mod companions;
 pub(crate) mod context;
 pub(crate) mod convert;
 mod deliver;

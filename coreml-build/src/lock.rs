@@ -52,6 +52,8 @@ pub(crate) struct LockedModel {
     pub(crate) inputs: Vec<String>,
     /// The interface.
     pub(crate) interface: Interface,
+    /// The files that belong to it: SHA-256 of each, by its path in the manifest.
+    pub(crate) files: BTreeMap<String, String>,
 }
 
 /// Why a model is not what the lock says.
@@ -123,6 +125,20 @@ impl Lock {
             )));
         }
         Ok(())
+    }
+
+    /// Returns in which way the files that belong to a model are not the locked ones.
+    ///
+    /// Parameters: `files` — as [`LockedModel::files`] has them.
+    pub(crate) fn outdated_files(
+        &self,
+        model: &str,
+        files: &BTreeMap<String, String>,
+    ) -> Option<String> {
+        let locked = &self.models.get(model)?.files;
+        let mut paths = locked.keys().chain(files.keys());
+        let other = paths.find(|path| locked.get(*path) != files.get(*path))?;
+        Some(format!("the file {other} of the model `{model}` has changed since"))
     }
 
     /// Returns the locked models that `names` does not contain.

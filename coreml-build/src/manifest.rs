@@ -33,6 +33,7 @@ mod named;
 mod parity;
 mod precision;
 mod python;
+mod sample;
 mod section;
 mod shape;
 mod source;
@@ -42,7 +43,7 @@ mod target;
 mod tests;
 mod text;
 
-pub(crate) use keys::Conversion;
+pub(crate) use keys::{Conversion, file_name};
 pub(crate) use model::Model;
 
 use crate::error::{Error, ErrorKind};
@@ -149,6 +150,9 @@ impl Manifest {
         let content = std::fs::read_to_string(&path)
             .map_err(|error| unreadable(package_root, name, &path, &error))?;
         let mut manifest = Self::parse(&path, name, content)?;
+        for model in &mut manifest.models {
+            model.conversion.functions.expand_samples(package_root);
+        }
         if !path.starts_with(package_root)
             || path.components().any(|part| part == std::path::Component::ParentDir)
         {
@@ -379,6 +383,15 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
         if if is_folder { path.is_dir() } else { path.is_file() } {
             return None;
         }
+        if key.ends_with("sample.files") && file.contains('*') {
+            let message = format!("`{key}`: no file is called like {}", path.display());
+            let error = Error::new(ErrorKind::Manifest, message)
+                .of_model(model.manifest_name())
+                .at(model.place(Some(&key)));
+            return Some(error.advise(
+                "paths in a manifest are relative to the package, the folder of its Cargo.toml",
+            ));
+        }
         let kind = if is_folder { "is not a folder" } else { "is not a file" };
         let problem = if path.exists() { kind } else { "does not exist" };
         let message = format!("`{key}`: {} {problem}", path.display());
@@ -399,5 +412,6 @@ fn missing_files(package_root: &Path, model: &Model) -> Vec<Error> {
     };
     let folders = model.declared_folders().into_iter().map(|(key, folder)| (key, folder, true));
     let files = model.declared_files().into_iter().map(|(key, file)| (key, file, false));
-    folders.chain(files).filter_map(missing).collect()
+    let companions = model.settings.files.iter().map(|file| ("files".to_owned(), &**file, false));
+    folders.chain(files).chain(companions).filter_map(missing).collect()
 }

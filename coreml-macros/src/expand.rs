@@ -11,6 +11,8 @@ mod docs;
 mod enumerated;
 mod feature_type;
 mod features;
+mod files;
+mod fittings;
 mod model;
 mod names;
 mod parity;
@@ -92,8 +94,10 @@ fn model_items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let structs = features::items(model);
     let state = state::items(model);
     let label = classes::items(model);
+    let files = files::items(model, paths);
+    let fittings = fittings::items(model);
     let tests = parity::items(model, paths);
-    quote!(#loading #asynchronous #structs #state #label #tests)
+    quote!(#loading #asynchronous #structs #state #label #files #fittings #tests)
 }
 
 /// Generates the struct that holds and loads several models or functions.

@@ -10,6 +10,8 @@ mod requests;
 use crate::buffer::Buffer;
 use crate::description::Description;
 use crate::error::Error;
+use crate::file::Files;
+use crate::fitting::{Fits, Fitter};
 use crate::model::{Model, types_of};
 use crate::opened::OpenedModel;
 use crate::options::LoadOptions;
@@ -17,7 +19,7 @@ use crate::padding::{PaddedTensor, trim};
 use crate::search::{Surroundings, find_one_of, is_compiled};
 use crate::shape::ShapeError;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
-use coreml_spec::{Buckets, Feature, FeatureKind, Function, Interface};
+use coreml_spec::{Buckets, Feature, FeatureKind, Fitting, Function, Interface};
 use std::cell::RefCell;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -37,6 +39,8 @@ pub struct BucketedModel {
     slots: Vec<Slot>,
     /// What becomes of each input of a function, in its order.
     inputs: Vec<Feed>,
+    /// What is done to the caller's inputs that do not fit.
+    fitter: Fitter,
     /// Memory of predictions that are over.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -173,6 +177,7 @@ impl BucketedModel {
             sizes,
             slots,
             inputs,
+            fitter: Fitter::default(),
             scratch: Mutex::new(Vec::new()),
         };
         // Finds here, and not at the first short input, a padding value that the input's type
@@ -199,6 +204,13 @@ impl BucketedModel {
         self.smallest().ok()?.path()
     }
 
+    /// Returns the files that belong to the model, which lie where it was found.
+    ///
+    /// Called by: the generated `Model::files`.
+    pub fn files(&self) -> Files {
+        Files::new(&self.name, self.path())
+    }
+
     /// Returns the function of the smallest bucket.
     pub(crate) fn function(&self) -> Result<&Function, Error> {
         self.smallest().map(Model::function)
@@ -212,6 +224,15 @@ impl BucketedModel {
     /// Returns the value of the function's input `at` when it is left out.
     pub(crate) fn default_of(&self, at: usize) -> InputRef<'_> {
         self.smallest().map_or(InputRef::MISSING, |model| model.default_of(at))
+    }
+
+    /// Makes inputs fit from now on.
+    ///
+    /// Called by: the generated `Model::load_with`, if the manifest says so.
+    /// Parameters: `fittings` — by the position of the caller's input.
+    pub fn fitted(mut self, fittings: &'static [(usize, Fitting)]) -> Self {
+        self.fitter = Fitter::new(fittings);
+        self
     }
 
     /// Loads the bucket at a position, unless it is loaded already.
@@ -268,6 +289,9 @@ impl BucketedModel {
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
+        let fits = self.checked(inputs)?;
+        let fitted = fits.as_ref().map(|fits| fits.apply(inputs));
+        let inputs = fitted.as_deref().unwrap_or(inputs);
         let length = self.length(inputs)?;
         let position = self.position(length)?;
         let (size, slot) = (self.sizes[position], &self.slots[position]);
@@ -365,6 +389,12 @@ impl BucketedModel {
     fn trimmed_axes(&self, function: &Function) -> Vec<&[usize]> {
         let axes = |output: &Feature| self.buckets.trimmed_axes(&output.name).unwrap_or_default();
         function.outputs.iter().map(axes).collect()
+    }
+
+    /// Refuses inputs of unequal lengths, and makes those fit that do not.
+    fn checked(&self, inputs: &[InputRef<'_>]) -> Result<Option<Fits>, Error> {
+        self.length(inputs)?;
+        self.fitter.fit(inputs)
     }
 
     /// Returns the length that all padded inputs have.

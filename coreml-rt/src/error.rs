@@ -39,6 +39,16 @@ pub enum Error {
         /// One sentence per differing feature.
         differences: Vec<String>,
     },
+    /// A file that belongs to the model is not there, or is not the one that the program was built
+    /// with.
+    File {
+        /// The manifest's name for the model.
+        model: String,
+        /// Its name.
+        file: String,
+        /// What is wrong, where, and what to do.
+        problem: String,
+    },
     /// The backend cannot run this model yet; nothing is wrong with the model.
     Unsupported {
         /// The manifest's name for the model.
@@ -107,6 +117,9 @@ impl std::fmt::Display for Error {
                      build",
                 )
             }
+            Self::File { model, file, problem } => {
+                write!(f, "the file `{file}` of the model `{model}` cannot be used: {problem}")
+            }
             Self::Unsupported { model, source } => {
                 write!(f, "the backend cannot run the model `{model}` yet: {source}")
             }
@@ -143,6 +156,7 @@ impl std::error::Error for Error {
             | Self::Engine { source, .. } => Some(source.as_ref()),
             Self::NotFound { .. }
             | Self::Interface { .. }
+            | Self::File { .. }
             | Self::Shape(_)
             | Self::Sample { .. } => None,
         }

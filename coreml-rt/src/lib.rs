@@ -33,6 +33,8 @@ mod difference;
 mod dimension;
 mod embedded;
 mod error;
+mod file;
+mod fitting;
 mod image;
 mod label;
 mod model;
@@ -53,6 +55,8 @@ mod portable;
 #[doc(hidden)]
 pub mod private;
 mod probabilities;
+#[cfg(feature = "image")]
+mod resize;
 mod search;
 mod shape;
 mod slot;
@@ -71,6 +75,7 @@ pub use coreml_spec::{ComputeUnits, DataType, Element, Tolerance};
 pub use decoded::Picture;
 pub use dimension::{Bounds, Dim, Fixed, Range};
 pub use error::Error;
+pub use file::ModelFile;
 pub use half::f16;
 pub use image::{Color, Grayscale, GrayscaleFloat16, Image, ImageView, Rgb};
 pub use label::{ClassLabel, UnknownLabel};

@@ -14,6 +14,8 @@ use crate::buffer::Buffer;
 use crate::compute_plan::ComputePlan;
 use crate::description::Description;
 use crate::error::Error;
+use crate::file::Files;
+use crate::fitting::{Fits, Fitter};
 use crate::native::NativeBackend;
 use crate::opened::{OpenedModel, shown};
 use crate::options::LoadOptions;
@@ -21,7 +23,9 @@ use crate::search::{Location, Surroundings, find};
 use crate::shape::element_count;
 use crate::slot::{InputRef, InputSlot, OutputSlot};
 use crate::state::State;
-use coreml_spec::{ColorSpace, DataType, Feature, FeatureKind, Function, Interface, TensorRef};
+use coreml_spec::{
+    ColorSpace, DataType, Feature, FeatureKind, Fitting, Function, Interface, TensorRef,
+};
 use std::path::{Path, PathBuf};
 
 /// A model that is ready to predict.
@@ -38,6 +42,8 @@ pub struct Model {
     defaults: Vec<Option<DefaultValue>>,
     /// What the shapes of its inputs must agree on.
     agreement: Agreement,
+    /// What is done to inputs that do not fit.
+    fitter: Fitter,
 }
 
 /// The value of an optional input.
@@ -97,8 +103,18 @@ impl Model {
             path: opened.location.path().map(Path::to_owned),
             defaults: function.inputs.iter().map(default_value).collect(),
             agreement: Agreement::of(function),
+            fitter: Fitter::default(),
             function: function.clone(),
         })
+    }
+
+    /// Makes inputs fit from now on.
+    ///
+    /// Called by: the generated `Model::load_with`, if the manifest says so.
+    /// Parameters: `fittings` — by the position of the input.
+    pub fn fitted(mut self, fittings: &'static [(usize, Fitting)]) -> Self {
+        self.fitter = Fitter::new(fittings);
+        self
     }
 
     /// Returns what runs the model: `portable (rten 0.27)`.
@@ -110,6 +126,13 @@ impl Model {
     /// `None` when the package is embedded in the program.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Returns the files that belong to the model, which lie where it was found.
+    ///
+    /// Called by: the generated `Model::files`.
+    pub fn files(&self) -> Files {
+        Files::new(&self.name, self.path())
     }
 
     /// Returns the function that runs.
@@ -190,8 +213,17 @@ impl Model {
         inputs: &[InputRef<'_>],
         outputs: &mut [&mut dyn OutputSlot],
     ) -> Result<(), Error> {
+        let state = state.map(State::backend_mut);
+        match self.checked(inputs)? {
+            Some(fits) => self.backend.predict(state, &fits.apply(inputs), outputs),
+            None => self.backend.predict(state, inputs, outputs),
+        }
+    }
+
+    /// Refuses inputs whose shapes do not agree, and makes those fit that do not.
+    fn checked(&self, inputs: &[InputRef<'_>]) -> Result<Option<Fits>, Error> {
         self.agreement.check(inputs)?;
-        self.backend.predict(state.map(State::backend_mut), inputs, outputs)
+        self.fitter.fit(inputs)
     }
 
     /// Returns the value of input `at` when it is left out; for a required input an empty tensor,

@@ -6,13 +6,15 @@
 pub use crate::bucketed::BucketedModel;
 pub use crate::description::{Description, EmbeddedFiles};
 pub use crate::embedded::bytes as embedded_bytes;
+pub use crate::file::{FileDescription, Files};
+pub use crate::fitting::assert_resizes;
 pub use crate::label::parse as parse_label;
 pub use crate::model::Model;
 pub use crate::model::load_async;
 pub use crate::parity::{test as parity_test, test_buckets as parity_test_of_buckets};
 pub use crate::slot::{InputRef, InputSlot, OutputSlot, Outputs};
 pub use crate::state::State;
-pub use coreml_spec::ComputeUnits;
+pub use coreml_spec::{ComputeUnits, Fitting, Kept, Resize};
 
 /// Stops the compilation when generated code comes from another version of `coreml-macros`.
 ///

@@ -5,8 +5,8 @@
 //! Flow: `coreml-build` writes it after a build, `coreml-macros` reads it and generates code from
 //! nothing else.
 
-use crate::Interface;
 use crate::built::plain;
+use crate::{InputFitting, Interface};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,13 @@ pub fn index_folder(out_dir: &Path, manifest: &str) -> PathBuf {
         }
     }
     out_dir.join("coreml").join(folder)
+}
+
+/// Returns the name of the folder with the files that belong to a model, beside its package.
+///
+/// Parameters: `model` — the manifest's name for it.
+pub fn files_folder(model: &str) -> String {
+    format!("{model}.files")
 }
 
 /// What the build made of one manifest.
@@ -123,6 +130,13 @@ pub struct IndexedModel {
     /// The package's files as linker symbols when the manifest says `embed = true`; otherwise
     /// empty.
     pub embedded: Vec<EmbeddedFile>,
+    /// The files that belong to the model, in the manifest's order. They lie in
+    /// [`files_folder`] beside the package; of several buckets they are the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<IndexedFile>,
+    /// What is done to inputs that do not fit; without it they are errors.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fittings: Vec<InputFitting>,
 }
 
 impl IndexedModel {
@@ -144,6 +158,8 @@ impl IndexedModel {
             compute_units: ComputeUnits::All,
             allow: Vec::new(),
             embedded: Vec::new(),
+            files: Vec::new(),
+            fittings: Vec::new(),
             name,
         }
     }
@@ -172,6 +188,20 @@ pub struct EmbeddedFile {
     pub path: String,
     /// Symbol of the first byte; `<symbol>_end` is one past the last.
     pub symbol: String,
+}
+
+/// A file that belongs to a model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexedFile {
+    /// Its name: `tokenizer.json`.
+    pub name: String,
+    /// [`crate::digest_of_files`] of its name and content. `None` where the build has not seen the
+    /// locked file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Symbol of its first byte when the model is embedded; `<symbol>_end` is one past the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub symbol: Option<String>,
 }
 
 /// How close an output must be to PyTorch's fp32 output.

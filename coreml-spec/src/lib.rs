@@ -23,6 +23,7 @@ mod difference;
 mod digest;
 #[cfg(feature = "package")]
 mod error;
+mod fitting;
 mod function;
 mod identifier;
 mod index;
@@ -60,6 +61,7 @@ pub use difference::{Change, Difference, difference, interface_difference};
 pub use digest::{COMPILED_EXTENSION, digest_of_files, digest_of_folder};
 #[cfg(feature = "package")]
 pub use error::Error;
+pub use fitting::{Fitting, InputFitting, Kept, Resize};
 pub use function::{
     Classifier, ColorSpace, Feature, FeatureKind, Flexibility, Function, ImageSize, Labels, Shape,
     SizeRange,
@@ -67,7 +69,7 @@ pub use function::{
 pub use identifier::{rust_identifier, rust_identifiers, rust_type_name, rust_type_names};
 pub use index::{
     ABSENT_ENDING, Bound, BuildError, ComputeUnits, EmbeddedFile, INDEX_FILE, INDEX_VERSION, Index,
-    IndexedModel, Metric, Models, Outcome, Tolerance, index_folder,
+    IndexedFile, IndexedModel, Metric, Models, Outcome, Tolerance, files_folder, index_folder,
 };
 pub use interface::Interface;
 #[cfg(feature = "package")]

@@ -38,6 +38,7 @@ from coreml_driver import (
     proof,
     report,
     reread,
+    sample_files,
     samples,
     shapes,
     source,
@@ -86,6 +87,7 @@ def convert(
     failure: Failure | None = None
     collected: list[str] = list(notes)
     done: list[tuple[Part, Model, _Done]] = []
+    warned: list[tuple[Part, Sequence[str]]] = []
     try:
         for part in functions.split(job):
             context = diagnosis.Context(UserCode(folders))
@@ -101,7 +103,8 @@ def convert(
                         _Conversion(model, package_root, progress, context, warnings).run(),
                     )
                 )
-            collected += map(part.remark, warnings)
+            warned.append((part, warnings))
+        collected += functions.remarks(warned)
         part = Part(None, job)
         _finish(job, package_root, done, progress, versions, collected)
     except (Exception, SystemExit) as error:
@@ -241,6 +244,7 @@ class _Conversion:
         with self.progress.entered("load"):
             module = self.context.module = self._load()
         with self.progress.entered("samples"), torch.no_grad():
+            self.model = sample_files.prepared(self.model, self.root)
             observed = observe(module, self.model, self.root, self.context, self.warnings)
         with torch.no_grad():
             converted, reason = self._convert(observed)

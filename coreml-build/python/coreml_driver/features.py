@@ -8,7 +8,7 @@ Flow: `request.understand` -> here -> `shapes`, `samples`, `interface`, `states`
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +77,20 @@ class Image:
 
 
 @dataclass(frozen=True)
+class SampleFiles:
+    """Where the samples of an input come from, relative to the package."""
+
+    #: `files` (pictures), `safetensors` or `texts`.
+    kind: str
+    #: One for each picture, otherwise one.
+    paths: tuple[str, ...]
+    #: What makes numbers of texts.
+    tokenizer: str = ""
+    #: What of a tokenized text the input is, by the names of transformers.
+    output: str = ""
+
+
+@dataclass(frozen=True)
 class Input:
     """One input feature."""
 
@@ -98,6 +112,10 @@ class Input:
     image: Image | None = None
     #: Whether `sample_range` is not the manifest's, see `ranges`.
     guessed: bool = False
+    #: Present when samples come from files.
+    files: SampleFiles | None = None
+    #: The samples that were read, see `sample_files`: each returns its values in a shape.
+    given: tuple[Callable[[Shape], Any], ...] | None = None
 
     @property
     def shape(self) -> Shape:
@@ -247,7 +265,20 @@ def _input(name: str, value: Mapping[str, Any]) -> Input:
         sample_start=None if start is None else float(start),
         default=None if value["default"] is None else float(value["default"]),
         image=image,
+        files=_sample_files(sample),
     )
+
+
+def _sample_files(sample: Mapping[str, Any]) -> SampleFiles | None:
+    """Return where samples come from, if it is files."""
+    if "files" in sample:
+        return SampleFiles("files", tuple(sample["files"]))
+    if "safetensors" in sample:
+        return SampleFiles("safetensors", (sample["safetensors"],))
+    if "texts" in sample:
+        texts = sample["texts"]
+        return SampleFiles("texts", (texts["file"],), texts["tokenizer"], texts["output"])
+    return None
 
 
 def _image(value: Mapping[str, Any]) -> Image:

@@ -70,6 +70,19 @@ class Part:
         return text if self.name is None else f"function `{self.name}`: {text}"
 
 
+def remarks(warned: Sequence[tuple[Part, Sequence[str]]]) -> list[str]:
+    """Return the warnings of all functions; what several buckets say is said once, of the model."""
+    said = [
+        text for part, texts in warned if part.size is not None for text in dict.fromkeys(texts)
+    ]
+    found = [
+        text if part.size is not None and said.count(text) > 1 else part.remark(text)
+        for part, texts in warned
+        for text in texts
+    ]
+    return list(dict.fromkeys(found))
+
+
 def split(job: Job) -> list[Part]:
     """Return the functions of a model, in the manifest's order.
 

@@ -412,11 +412,14 @@ class _Observation:
         states.check_run(self._kept, sightings, line)
         names = [one.what for one in sightings.written if one.what not in buffers]
         found = old_values.Found(tuple(dict.fromkeys(names)))
+        assigned = [one.what for one in sightings.assigned if one.what in names]
+        written = [name for name in dict.fromkeys(names) if sightings.writes[name]]
         if repeatable:
-            assigned = [one.what for one in sightings.assigned if one.what in names]
-            written = [name for name in dict.fromkeys(names) if sightings.writes[name]]
             found = old_values.read(module, assigned, written, with_states, (*watched, *kept))
             self._written = written
+        elif found.read and not sightings.random:
+            # What changes the results from run to run is among them.
+            found = old_values.among(module, assigned, written, with_states) or found
         is_wide = bool(sightings.wide_results) and poison.wide_is_read(
             with_states, (*watched, *kept)
         )

@@ -22,7 +22,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from coreml_driver.attributes import Attributes, places, tables
+from coreml_driver.attributes import Attributes, places, tables, unchanged
 from coreml_driver.samples import difference
 from coreml_driver.witness import kept_tensors, storage
 
@@ -39,8 +39,8 @@ OF_FORM = frozenset(
 #: What old values become, by the kind of their numbers: something that shows in a result.
 POISON_OF_FLOATS, POISON_OF_INTEGERS = float("nan"), 113
 
-#: Up to how many tensors are asked one by one which of them is read.
-MOST_ASKED = 8
+#: How often a module is run to find out which of its tensors is read: a dozen of a hundred names.
+MOST_RUNS = 32
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,52 @@ def read(
     is_read, kept = _run_with_others(module, names, written, run, expected)
     if not is_read:
         return Found((), kept)
-    if len(names) > MOST_ASKED:
-        return Found(names)
-    alone = [name for name in names if _run_with_others(module, [name], written, run, expected)[0]]
-    return Found(tuple(alone) or names)
+    with unchanged(module, written):
+        # What other tensors have by now may be no longer what gave the first results.
+        expected = run()
+    return Found(
+        _narrowed(names, lambda some: _run_with_others(module, some, written, run, expected)[0])
+    )
+
+
+def among(
+    module: torch.nn.Module,
+    assigned: Sequence[str],
+    written: Sequence[str],
+    run: Callable[[], Sequence[torch.Tensor]],
+) -> Found | None:
+    """Find out which old values are read by a module whose results change from run to run.
+
+    Parameters: as for `read`.
+    Returns: `None` when none of them is.
+    """
+    with unchanged(module, written):
+        expected = run()
+    found = read(module, assigned, written, run, expected)
+    return found if found.read else None
+
+
+def _narrowed(names: tuple[str, ...], is_read: Callable[[Sequence[str]], bool]) -> tuple[str, ...]:
+    """Return those of the names that are read, in their order.
+
+    Parameters: `names` — some of which are read; `is_read` — runs the module.
+    Returns: names that are read only together stay together; so do those that are left when the
+    module has been run too often.
+    """
+    groups, found, runs = [names], set[str](), 0
+    while groups:
+        group = groups.pop(0)
+        middle = len(group) // 2
+        halves = [half for half in (group[:middle], group[middle:]) if half]
+        if len(halves) == 1 or runs + len(halves) > MOST_RUNS:
+            found.update(group)
+            continue
+        runs += len(halves)
+        read_ones = [half for half in halves if is_read(half)]
+        groups += read_ones
+        if not read_ones:
+            found.update(group)
+    return tuple(name for name in names if name in found)
 
 
 def _run_with_others(
@@ -100,6 +142,11 @@ def _run_with_others(
     for name in watched:
         table, key = found[name]
         table[key] = mode.poisoned(whole[name])
+    for name in written:
+        # What this run writes to the others the next one must not find.
+        if name in found and name not in watched:
+            table, key = found[name]
+            table[key] = whole[name].clone()
     try:
         with mode:
             results = run()

@@ -9,6 +9,7 @@ Flow: `conversion` -> `settle` -> samples of the original -> `remove_dropout` an
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -240,13 +241,11 @@ def leaves(result: Any, outputs: Sequence[Output] | None, line: PythonLine | Non
     if keyed and len(found) > 1:
         strange = next(name for name in wanted if name not in names)
         message = f"`forward` returns {listed}, but the manifest names an output `{strange}`."
-        raise Failure(
-            "wrong-outputs",
-            message,
-            line,
-            f"outputs.{strange}",
-            ("Use the names that `forward` gives its results.",),
-        )
+        free = [name for name in names if name not in wanted]
+        meant = difflib.get_close_matches(strange, free, 1, 0.4) or (free if len(free) == 1 else [])
+        cures = [f"Call it `{name}`, as `forward` does." for name in meant]
+        cures.append("Several results of a dict keep the names that `forward` gives them.")
+        raise Failure("wrong-outputs", message, line, f"outputs.{strange}", tuple(cures))
     if len(wanted) != len(found):
         message = (
             f"`forward` returns {len(found)} tensors ({listed}), but the manifest names "

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import safetensors.numpy
 import torch
 
-from coreml_driver import images
+from coreml_driver import images, sample_files
 from coreml_driver.features import INTEGERS, Input, Shape
 from coreml_driver.interface import Interface, input_tensor_type
 from coreml_driver.request import DEFAULT_INTEGER_RANGE, Model
@@ -65,10 +65,10 @@ def draw(model: Model, choice: Choice, index: int, step: int = 0) -> Sample:
 
     Parameters: `choice` — a shape for every input.
     Returns: values that depend on nothing but the input's name, its keys in the manifest, the shape
-    and the numbers.
+    and the numbers; those of files where there are so many samples.
     """
     arrays = tuple(
-        _values(declared, shape, step, model.parity.seed_of(declared.name, index, step))
+        _values(declared, shape, index, step, model.parity.seed_of(declared.name, index, step))
         for declared, shape in zip(model.inputs, choice, strict=True)
     )
     return assemble(model.inputs, arrays)
@@ -90,11 +90,16 @@ def assemble(inputs: Sequence[Input], arrays: Sequence[npt.NDArray[np.generic]])
     return Sample(tuple(arrays), tensors, captured)
 
 
-def _values(declared: Input, shape: Shape, step: int, seed: int) -> npt.NDArray[np.generic]:
+def _values(
+    declared: Input, shape: Shape, index: int, step: int, seed: int
+) -> npt.NDArray[np.generic]:
     """Draw the values of one input."""
     kind = {"int32": np.int32, "int8": np.int8, "float16": np.float16}.get(
         declared.dtype, np.float32
     )
+    given = sample_files.values(declared, shape, index)
+    if given is not None:
+        return given.astype(kind)
     if declared.sample_start is not None:
         return np.full(shape, declared.sample_start + step, kind)
     random = np.random.Generator(np.random.PCG64(seed))

@@ -413,3 +413,22 @@ def test_lengths():
     assert buckets.other_lengths(bucket(9, 5)) == [8, 1, 16]
     assert buckets.other_lengths(bucket(9, 9, 9)) == [10, 16]
     assert buckets.other_lengths(bucket(16, 9, 15)) == [15]
+
+
+def test_what_every_bucket_says_is_said_once(package):
+    source = """
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("n", torch.zeros(()))
+        def forward(self, x):
+            self.n += 1
+            return x * 2
+    def make():
+        return Net()
+    """
+    outcome = package.convert(source, **one_input())
+    assert [one for one in outcome.converted["warnings"] if "`n`" in one] == [
+        "forward writes to `n`, and no output depends on it: the model does not keep it"
+    ]
+    assert outcome.report["warnings"] == outcome.converted["warnings"]

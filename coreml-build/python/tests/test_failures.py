@@ -263,7 +263,15 @@ CASES = {
         "wrong-outputs",
         "outputs.c",
         ["`a`, `b`", "`c`"],
-        [],
+        ["Call it `b`, as `forward` does.", "keep the names that `forward` gives them"],
+    ),
+    "renamed output key": (
+        returning("{'start_logits': x * 2, 'end_logits': x * 3, 'hidden': x + 1}"),
+        {"outputs": {"start_logits": {}, "logits_end": {}}},
+        "wrong-outputs",
+        "outputs.logits_end",
+        ["`start_logits`, `end_logits`, `hidden`", "names an output `logits_end`"],
+        ["Call it `end_logits`, as `forward` does."],
     ),
     "scalar output": (
         returning("x.sum()"),

@@ -170,6 +170,23 @@ def test_what_an_earlier_prediction_has_left_is_refused(package, name):
         assert failed["python"]["line"] == package.marked(), failed
 
 
+def test_of_many_tensors_those_that_are_read_are_named(package):
+    count, read = 20, (3, 11)
+    init = "\n".join(f"self.register_buffer('b{index}', torch.ones(3))" for index in range(count))
+    body = "\n".join(
+        [
+            *(f"x = x + self.b{index}" for index in read),
+            *(f"self.b{index}.copy_(x[0])" for index in range(count)),
+            *(f"x = x + self.b{index}" for index in range(count)),
+            "return x",
+        ]
+    )
+    failed = package.convert(module(body, init)).failed
+    assert failed["kind"] == "written-buffer", failed
+    named = [index for index in range(count) if f"`b{index}`" in failed["message"]]
+    assert named == [*read], failed["message"]
+
+
 def test_a_cache_that_is_no_state_is_refused_where_a_mask_hides_it(package):
     failed = package.convert(CACHE, inputs=POSITION).failed
     assert failed["kind"] == "written-buffer" and "`k`" in failed["message"], failed

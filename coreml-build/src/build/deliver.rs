@@ -4,6 +4,7 @@
 //! Must not: find or convert anything.
 //! Flow: `build.rs` → [`deliver`] → `locked.rs`, then `output/`.
 
+use super::companions::{self, Companion};
 use super::context::Context;
 use super::index;
 use super::job::{Failure, Found};
@@ -37,6 +38,8 @@ struct Delivered<'a> {
     names: OutputNames,
     /// Its package.
     package: PathBuf,
+    /// The files that belong to it.
+    companions: Vec<Companion>,
 }
 
 /// Content of `build.json`.
@@ -109,19 +112,25 @@ fn models(
     build: &mut Build,
 ) -> Result<Vec<BuiltModel>, Vec<Error>> {
     build.warnings.extend(read.manifest.warnings.iter().cloned());
-    let found = successes(asked, results, build)?;
+    let one = |error: Error| vec![error];
+    let mut found = Vec::new();
+    for (model, success) in successes(asked, results, build)? {
+        watch(&asked.root, &model.settings.files, build);
+        let companions = companions::of(model, &asked.root, &context.cache.digests);
+        let companions = companions.map_err(|error| one(error.of_model(model.manifest_name())))?;
+        found.push((model, success, companions));
+    }
     if let Some(lock) = &read.lock {
         let policy = context.options.policy;
         locked::compare(lock, &asked.name, &found, policy, &mut build.warnings)?;
     }
-    let one = |error: Error| vec![error];
     let folder = build.folder.clone();
     let output = |error: io::Error| one(Error::output("write the models", &folder, error));
     let delivered = place(context, &folder, found).map_err(output)?;
     let built: Vec<_> = delivered.iter().map(built).collect();
     let mut rows = Vec::new();
     for one_model in &delivered {
-        rows.push(indexed(one_model, &asked.root).map_err(one)?);
+        rows.push(indexed(one_model, &asked.root, &folder).map_err(one)?);
     }
     build.library = library(context, &folder, &delivered).map_err(one)?;
     if context.options.target.as_ref().is_some_and(Target::is_apple) {
@@ -146,10 +155,6 @@ fn successes<'a>(
         match result {
             Ok(success) => {
                 watch(&asked.root, &success.inputs, build);
-                for text in &success.warnings {
-                    let warning = format!("{}: model `{}`: {text}", asked.name, model.name);
-                    build.warnings.push(warning);
-                }
                 found.push((model, success));
             }
             Err(failure) => {
@@ -159,7 +164,28 @@ fn successes<'a>(
             }
         }
     }
+    warn(asked, &found, build);
     if errors.is_empty() { Ok(found) } else { Err(errors) }
+}
+
+/// Adds the warnings of the conversions; what several buckets of a model say is said once, of the
+/// model.
+fn warn(asked: &Asked, found: &[(&Model, &Found)], build: &mut Build) {
+    for (model, success) in found {
+        for text in &success.warnings {
+            let is_shared = found.iter().any(|(other, success)| {
+                other.name != model.name
+                    && other.bucket_of.is_some()
+                    && other.bucket_of == model.bucket_of
+                    && success.warnings.contains(text)
+            });
+            let name = if is_shared { model.manifest_name() } else { &model.name };
+            let warning = format!("{}: model `{name}`: {text}", asked.name);
+            if !build.warnings.contains(&warning) {
+                build.warnings.push(warning);
+            }
+        }
+    }
 }
 
 /// Adds the files of `inputs` that exist to those that are watched: for a missing one cargo would
@@ -177,17 +203,22 @@ fn watch(root: &Path, inputs: &[String], build: &mut Build) {
 fn place<'a>(
     context: &Context,
     folder: &Path,
-    found: Vec<(&'a Model, &'a Found)>,
+    found: Vec<(&'a Model, &'a Found, Vec<Companion>)>,
 ) -> io::Result<Vec<Delivered<'a>>> {
-    let delivered = found.into_iter().map(|(model, found)| {
+    let delivered = found.into_iter().map(|(model, found, companions)| {
         let names = OutputNames::new(&model.name, &found.entry);
         let package = folder.join(&names.package);
-        Delivered { model, found, names, package }
+        Delivered { model, found, names, package, companions }
     });
     let delivered: Vec<_> = delivered.collect();
     let files: Vec<_> = delivered.iter().map(|model| (&model.names, &model.found.entry)).collect();
+    let copies: Vec<_> = delivered
+        .iter()
+        .flat_map(|model| &model.companions)
+        .map(|file| (&*file.source, &*file.output, &*file.sha256))
+        .collect();
     std::fs::create_dir_all(folder)?;
-    materialize::models(folder, &files, &context.cache.digests)?;
+    materialize::models(folder, &files, &copies, &context.cache.digests)?;
     Ok(delivered)
 }
 
@@ -205,20 +236,34 @@ fn built(delivered: &Delivered<'_>) -> BuiltModel {
             package: entry.package(),
             samples: entry.samples().into_iter().map(|sample| sample.source).collect(),
             report: entry.report().map(|report| report.source),
+            files: delivered.companions.iter().map(|file| file.source.clone()).collect(),
         }),
     }
 }
 
 /// Returns the row of a model in the index.
-fn indexed(delivered: &Delivered<'_>, root: &Path) -> Result<IndexedModel, Error> {
-    let Delivered { model, found, names, .. } = delivered;
+fn indexed(delivered: &Delivered<'_>, root: &Path, folder: &Path) -> Result<IndexedModel, Error> {
+    let Delivered { model, found, names, companions, .. } = delivered;
     let (package, samples) = (names.package.clone(), names.samples.clone());
     let interface = found.interface()?.clone();
     let mut row = index::of_model(model, root, interface, found.entry.digest(), package, samples);
+    for file in companions {
+        let indexed = file.indexed(folder);
+        row.files.push(indexed.map_err(|error| Error::output("read the files", folder, error))?);
+    }
     if model.settings.embed {
         row.embedded = embed::symbols(&embedding(delivered));
+        for (row, file) in row.files.iter_mut().zip(companions) {
+            row.symbol = embed::symbols(&embedded_file(file, folder)).pop().map(|file| file.symbol);
+        }
     }
     Ok(row)
+}
+
+/// Returns what is embedded of a file that belongs to a model: its copy in the output folder.
+fn embedded_file<'a>(file: &'a Companion, folder: &Path) -> Embedding<'a> {
+    let (name, copy) = (file.name().to_owned(), folder.join(&file.output));
+    Embedding { digest: &file.sha256, files: vec![(name, copy, file.size)] }
 }
 
 /// Returns what is embedded of a model.
@@ -246,7 +291,9 @@ fn library(
             "`embed = true` needs a build script: the target is not known here",
         ))
     })?;
-    let mut packages: Vec<_> = embedded().map(embedding).collect();
+    let files = embedded().flat_map(|delivered| &delivered.companions);
+    let mut packages: Vec<_> =
+        embedded().map(embedding).chain(files.map(|file| embedded_file(file, folder))).collect();
     // Models with the same content have the same symbols.
     packages.sort_by_key(|package| package.digest);
     packages.dedup_by_key(|package| package.digest);

@@ -41,6 +41,7 @@ pub(super) fn of_model(
         metric: model.metric.clone().map(metric),
         compute_units: model.settings.compute_units,
         allow: model.settings.allow.clone(),
+        fittings: conversion.functions.fittings(),
         ..IndexedModel::new(&model.name, interface)
     }
 }

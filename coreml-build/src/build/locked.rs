@@ -3,6 +3,7 @@
 //! Owns: which disagreement is an error, and which a warning.   Must not: look for anything.
 //! Flow: `deliver.rs` → [`compare`] → `lock.rs`; `skip.rs` and `command/lock.rs` → [`holds`].
 
+use super::companions::{self, Companion};
 use super::fingerprint::{Snapshot, pinned};
 use super::job::Found;
 use super::options::Policy;
@@ -20,12 +21,15 @@ use std::path::Path;
 pub(super) fn compare(
     lock: &Lock,
     manifest: &str,
-    found: &[(&Model, &Found)],
+    found: &[(&Model, &Found, Vec<Companion>)],
     policy: Policy,
     warnings: &mut Vec<String>,
 ) -> Result<(), Vec<Error>> {
     let (mut errors, mut outdated) = (Vec::new(), Vec::new());
-    for (model, found) in found {
+    for (model, found, files) in found {
+        if let Some(why) = lock.outdated_files(&model.name, &companions::locked(files)) {
+            outdated.push((why, model.place(Some("files"))));
+        }
         let interface = found.interface().map_err(|error| vec![error])?;
         match lock.judge(manifest, &model.name, &found.entry, interface) {
             Ok(()) => {}
@@ -35,8 +39,8 @@ pub(super) fn compare(
             Err(Disagreement::Outdated(why)) => outdated.push((why, model.place(None))),
         }
     }
-    let other = lock.others(found.iter().map(|(model, _)| model.name.as_str()));
-    if let (Some(other), Some((first, _))) = (other, found.first()) {
+    let other = lock.others(found.iter().map(|(model, ..)| model.name.as_str()));
+    if let (Some(other), Some((first, ..))) = (other, found.first()) {
         let why = format!("it has a model `{other}` that the manifest does not have");
         outdated.push((why, first.place(None)));
     }

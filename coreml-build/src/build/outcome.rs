@@ -64,6 +64,8 @@ pub struct Stored {
     pub samples: Vec<PathBuf>,
     /// Its report.
     pub report: Option<PathBuf>,
+    /// The files that belong to it: in the package of its manifest, not in the cache.
+    pub files: Vec<PathBuf>,
 }
 
 impl BuiltModel {

@@ -5,6 +5,7 @@
 //! a process.
 //! Flow: `deliver.rs` → [`deliver`] in place of finding and converting.
 
+use super::companions;
 use super::context::Context;
 use super::fingerprint::primary;
 use super::index;
@@ -54,7 +55,9 @@ pub(super) fn deliver(
         });
         absent.push((package.clone(), reason(&model.name)));
         let interface = locked.interface.clone();
-        rows.push(index::of_model(model, root, interface, &locked.digest, package, Vec::new()));
+        let mut row = index::of_model(model, root, interface, &locked.digest, package, Vec::new());
+        row.files = companions::unbuilt(model, root, &locked.files, &context.cache.digests);
+        rows.push(row);
     }
     if !errors.is_empty() {
         return Err(errors);

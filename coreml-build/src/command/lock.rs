@@ -7,6 +7,7 @@
 //! [`Locking::write`].
 
 use crate::build::Context;
+use crate::build::companions;
 use crate::build::convert::convert;
 use crate::build::fetch::fetch;
 use crate::build::job::{Failure, Found, Job, JobId, Jobs};
@@ -112,7 +113,10 @@ fn text(
     let mut models = BTreeMap::new();
     for (model, job, kept) in needed {
         match locked_model(&jobs, job, kept) {
-            Ok(locked) => {
+            Ok(mut locked) => {
+                let files = companions::of(model, root, &context.cache.digests);
+                let files = files.map_err(|error| one(error.of_model(&model.name)))?;
+                locked.files = companions::locked(&files);
                 warn_of_foreign_files(name, &model.name, &locked, warnings);
                 models.insert(model.name.clone(), locked);
             }
@@ -171,7 +175,7 @@ fn warn_of_foreign_files(
     }
 }
 
-/// Returns the lines of one model.
+/// Returns the lines of one model, but for those of the files that belong to it.
 ///
 /// Parameters: `kept` — its lines in the old lock, when its sources are still the locked ones.
 fn locked_model(
@@ -191,6 +195,7 @@ fn locked_model(
         digest: found.entry.digest().to_owned(),
         inputs,
         interface: found.interface()?.clone(),
+        files: BTreeMap::new(),
     })
 }
 

@@ -82,6 +82,7 @@ fn everything() -> Lock {
         digest: "d".into(),
         inputs: vec!["a b.py".into()],
         interface,
+        files: BTreeMap::from([("models/tokenizer.json".into(), "5".into())]),
     };
     Lock {
         python: LockedPackages {

@@ -82,8 +82,21 @@ struct ModelTable {
     /// How the functions are one model at several sizes.
     #[serde(default)]
     buckets: Option<Buckets>,
+    /// Files that belong to it.
+    #[serde(default)]
+    files: Vec<FileRow>,
     /// Functions in the package's order.
     functions: Vec<FunctionTable>,
+}
+
+/// One file of a model, on one line.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRow {
+    /// Its path in the manifest.
+    path: String,
+    /// Its digest.
+    sha256: String,
 }
 
 /// `[[models.NAME.functions]]`.
@@ -178,6 +191,13 @@ impl Lock {
             pair(&mut text, "default-function", &model.interface.default_function)?;
             if let Some(buckets) = &model.interface.buckets {
                 pair(&mut text, "buckets", buckets)?;
+            }
+            if !model.files.is_empty() {
+                let row = |(path, sha256): (&String, &String)| FileRow {
+                    path: path.clone(),
+                    sha256: sha256.clone(),
+                };
+                list(&mut text, "files", &model.files.iter().map(row).collect::<Vec<_>>())?;
             }
             for function in &model.interface.functions {
                 text.push_str(&format!("\n[[models.{name}.functions]]\n"));
@@ -288,6 +308,7 @@ impl From<ModelTable> for LockedModel {
                 functions: model.functions.into_iter().map(function).collect(),
                 buckets: model.buckets,
             },
+            files: model.files.into_iter().map(|file| (file.path, file.sha256)).collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::compression::Compression;
 use super::feature::{Form, Input, Output};
 use super::image::Color;
 use super::named::Named;
+use super::sample::Sample;
 use super::shape::{Dimension, Range};
 use super::state::State;
 use super::target::{DeploymentTarget, Release};
@@ -75,6 +76,42 @@ pub(super) fn check_transformers(
                 .into(),
         );
     }
+}
+
+/// Reports samples of files without the library that reads them.
+///
+/// Parameters: `table` — begins the keys of the function; `requirements` — of the manifest, if they
+/// are right.
+pub(super) fn check_samples<'a>(
+    table: &str,
+    samples: impl Iterator<Item = (&'a str, &'a Sample)>,
+    has_states: bool,
+    requirements: Option<&Requirements>,
+    report: &impl Fn(&str, String),
+) {
+    for (input, sample) in samples {
+        let key = format!("{table}inputs.{input}.sample");
+        if has_states && sample.is_read() {
+            let message = "samples from files have one prediction each, and those of a model with \
+                `states` several in a row: write `range` or `start`";
+            report(&key, message.into());
+        }
+        let Some((name, library)) = sample.needs() else { continue };
+        if requirements.is_some_and(|requirements| !has(requirements, library)) {
+            report(
+                &format!("{key}.{name}"),
+                format!(
+                    "`{name}` are read by the library {library}: add `dependencies = \
+                     [\"{library}\"]` to `[python]`"
+                ),
+            );
+        }
+    }
+}
+
+/// Returns whether Python packages have a library: tokenizers comes with transformers.
+fn has(requirements: &Requirements, library: &str) -> bool {
+    requirements.names(library) || (library == "tokenizers" && requirements.names("transformers"))
 }
 
 /// Reports what several functions in one package do not go with.
@@ -197,7 +234,15 @@ fn check_symbols(inputs: &Named<Input>, report: &impl Fn(&str, String)) {
                 continue;
             };
             let (first, other) = *symbols.entry(symbol).or_insert((name, range));
-            if other != range {
+            if other.longer != range.longer {
+                report(
+                    &format!("inputs.{name}"),
+                    format!(
+                        "the symbol `{symbol}` has another `longer` in `{first}`: equal sizes are \
+                        cut alike"
+                    ),
+                );
+            } else if other != range {
                 report(
                     &format!("inputs.{name}"),
                     format!(

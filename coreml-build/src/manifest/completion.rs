@@ -71,6 +71,11 @@ impl Asked<'_, '_> {
                 functions(&several, default_function.as_ref(), defaults, target, &report)
             }
         }?;
+        for (name, function) in conversion.functions.iter() {
+            let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
+            let (samples, has_states) = (function.samples(), !function.states.is_empty());
+            agreement::check_samples(&table, samples, has_states, self.requirements, &report);
+        }
         let any = |is: fn(&Function) -> bool| conversion.functions.iter().any(|(_, one)| is(one));
         agreement::check_transformers(
             any(|function| function.source.is_transformers()),

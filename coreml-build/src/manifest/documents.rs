@@ -281,7 +281,16 @@ fn unconverted() -> String {
     let own = model.iter().filter(|row| free(row)).map(|row| row.name.to_owned());
     let parity =
         model.iter().flat_map(inside).filter(free).map(|row| format!("parity.{}", row.name));
-    let names: Vec<_> = own.chain(parity).map(|name| format!("- `{name}`")).collect();
+    let tables = tables();
+    let inputs = [("range", "shape"), ("image", "image")].map(|(table, key)| {
+        let rows = (tables[table].rows)().into_iter().filter(free);
+        rows.map(move |row| format!("inputs.NAME.{key}.{}", row.name)).collect::<Vec<_>>()
+    });
+    let names: Vec<_> = own
+        .chain(parity)
+        .chain(inputs.into_iter().flatten())
+        .map(|name| format!("- `{name}`"))
+        .collect();
     format!("A change of these keys does not convert again:\n\n{}", names.join("\n"))
 }
 

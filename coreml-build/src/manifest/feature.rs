@@ -6,12 +6,13 @@
 //! Flow: `function.rs` reads the tables `inputs` and `outputs` with it.
 
 use super::image::{IMAGE, Image, OUTPUT_IMAGE, OutputImage, input_image, output_image};
-use super::key::{self, Key, Read, fill, rows, set};
+use super::key::{self, Key, fill, rows};
 use super::kind::{Absent, Kind, Table, words};
 use super::named::{Named, features};
+use super::sample::{SAMPLE, Sample, SampleKeys, sample, sample_keys};
 use super::section::Item;
 use super::shape::{self, Dimension};
-use coreml_spec::DataType;
+use coreml_spec::{DataType, Fitting};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -32,26 +33,33 @@ pub(crate) struct Input {
     pub(super) form: Form,
 }
 
+impl Input {
+    /// Returns what is done to the input where it does not fit.
+    pub(super) fn fittings(&self) -> Vec<Fitting> {
+        let cut = |(axis, dimension): (usize, &Dimension)| match dimension {
+            Dimension::Range(range) => {
+                range.longer.map(|keep| Fitting::Cut { axis, max: range.max, keep })
+            }
+            Dimension::Fixed(_) => None,
+        };
+        match &self.form {
+            Form::Image(image) => image.fitting.into_iter().collect(),
+            Form::Shape(dimensions) => dimensions.iter().enumerate().filter_map(cut).collect(),
+            Form::Shapes(_) => Vec::new(),
+        }
+    }
+}
+
 /// What the caller of a model gives as an input; the variant's name is the key.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Form {
     /// A picture.
-    Image(Image),
+    Image(Box<Image>),
     /// A tensor of this shape.
     Shape(Vec<Dimension>),
     /// A tensor of one of these shapes, the first of which is the default (`EnumeratedShapes`).
     Shapes(Vec<Vec<usize>>),
-}
-
-/// How sample values of an input are drawn; the variant's name is the key.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Sample {
-    /// At random between the smallest and the largest value, both included.
-    Range([Number; 2]),
-    /// This number in the first step of a sample, and one more in each next step.
-    Start(Number),
 }
 
 /// One output.
@@ -99,14 +107,6 @@ pub(super) static INPUT: Table =
 /// An output.
 pub(super) static OUTPUT: Table =
     Table { name: "output", text: "An output.", rows: || rows(OUTPUT_KEYS), entries: None };
-
-/// How samples of an input are drawn.
-pub(super) static SAMPLE: Table = Table {
-    name: "sample",
-    text: "How parity samples of an input are drawn.",
-    rows: || rows(SAMPLE_KEYS),
-    entries: None,
-};
 
 /// Keys of an input.
 static INPUT_KEYS: &[Key<InputKeys>] = &[
@@ -163,25 +163,6 @@ static INPUT_KEYS: &[Key<InputKeys>] = &[
     },
 ];
 
-/// Keys of `sample`.
-static SAMPLE_KEYS: &[Key<SampleKeys>] = &[
-    Key {
-        name: "range",
-        kind: Kind::List(&Kind::Number, 2, 2),
-        absent: Absent::Means("one of `range` and `start` is needed"),
-        text: "The smallest and the largest value, both included.",
-        read: |keys, item| set(&mut keys.range, numbers(item)),
-        ..Key::PLAIN
-    },
-    Key {
-        name: "start",
-        kind: Kind::Number,
-        text: "This number, and one more in each next step of a sample with states: a position.",
-        read: |keys, item| fill(&mut keys.start, item.number()),
-        ..Key::PLAIN
-    },
-];
-
 /// Keys of an output.
 static OUTPUT_KEYS: &[Key<OutputKeys>] = &[
     Key {
@@ -219,15 +200,6 @@ struct InputKeys {
     default: Option<Number>,
 }
 
-/// `sample` as it was written.
-#[derive(Default)]
-struct SampleKeys {
-    /// `range`; empty where it is absent.
-    range: Vec<Number>,
-    /// `start`.
-    start: Option<Number>,
-}
-
 /// An output as it was written.
 #[derive(Default)]
 struct OutputKeys {
@@ -251,10 +223,6 @@ pub(super) fn outputs(item: &Item<'_>, into: &mut Named<Output>) -> Option<()> {
 fn input(item: &Item<'_>) -> Option<Input> {
     let mut keys = InputKeys::default();
     let table = key::read(item, INPUT_KEYS, &mut keys)?;
-    let sample = match keys.sample {
-        Some(written) => Some(sample(&table, written, keys.dtype)),
-        None => None,
-    };
     let form = match ["shape", "shapes", "image"].map(|key| table.has(key)) {
         [true, false, false] => keys.shape.map(Form::Shape),
         [false, true, false] => {
@@ -273,7 +241,7 @@ fn input(item: &Item<'_>) -> Option<Input> {
                     "an image has no `dtype` and no `default`: its `color` says what it holds",
                 );
             }
-            keys.image.map(Form::Image)
+            keys.image.map(|image| Form::Image(Box::new(image)))
         }
         [false, false, false] => {
             table.report_itself(
@@ -290,6 +258,10 @@ fn input(item: &Item<'_>) -> Option<Input> {
         table.report("default", "an int8 input has no `default`: Core ML has none of that type");
         return None;
     }
+    let sample = match keys.sample {
+        Some(written) => Some(sample(&table, written, keys.dtype, form.as_ref())),
+        None => None,
+    };
     table.right()?;
     let sample = match sample {
         Some(sample) => Some(sample?),
@@ -327,62 +299,4 @@ fn data_type(item: &Item<'_>) -> Option<DataType> {
         }
         _ => item.choice(&TYPES),
     }
-}
-
-/// Reads the keys of `sample`.
-fn sample_keys(item: &Item<'_>) -> Option<SampleKeys> {
-    let mut keys = SampleKeys::default();
-    let table = key::read(item, SAMPLE_KEYS, &mut keys)?;
-    match (table.has("range"), table.has("start")) {
-        (false, false) => {
-            item.report(
-                "`sample` needs `range` or `start`: write for example `sample = { range = [0, \
-                1] }`",
-            );
-            None
-        }
-        (true, true) => {
-            table.report("start", "`sample` has `range` or `start`, not both");
-            None
-        }
-        _ => table.right().map(|()| keys),
-    }
-}
-
-/// Reads an array of numbers.
-fn numbers(item: &Item<'_>) -> Option<Vec<Number>> {
-    item.array()?.iter().map(Item::number).collect()
-}
-
-/// Returns whether an input holds integers.
-fn is_integer(dtype: Option<DataType>) -> bool {
-    matches!(dtype, Some(DataType::Int32 | DataType::Int8))
-}
-
-/// Makes the sample of an input of this type.
-fn sample(input: &Read<'_>, keys: SampleKeys, dtype: Option<DataType>) -> Option<Sample> {
-    if let Some(first) = keys.start {
-        if is_integer(dtype) && !first.is_i64() {
-            input.report("sample.start", "the `start` of an integer input is an integer");
-            return None;
-        }
-        return Some(Sample::Start(first));
-    }
-    let within =
-        |number: &Number| number.as_i64().is_some_and(|number| i8::try_from(number).is_ok());
-    let Ok([low, high]) = <[Number; 2]>::try_from(keys.range) else {
-        input.report("sample.range", "`range` has two numbers, the smallest and the largest value");
-        return None;
-    };
-    let fault = if is_integer(dtype) && !(low.is_i64() && high.is_i64()) {
-        "the `range` of an integer input has integers"
-    } else if dtype == Some(DataType::Int8) && !(within(&low) && within(&high)) {
-        "the `range` of an int8 input lies within -128 and 127"
-    } else if low.as_f64() > high.as_f64() {
-        "`range` has the smallest value first"
-    } else {
-        return Some(Sample::Range([low, high]));
-    };
-    input.report("sample.range", fault);
-    None
 }

@@ -13,12 +13,14 @@ use super::key::{Key, fill, read_section, rows, set};
 use super::kind::{Absent, Kind, Row, Table};
 use super::layers::Layers;
 use super::named::Named;
+use super::sample::Sample;
 use super::section::{Item, Section};
 use super::source::{self, SOURCE, Source, source};
 use super::state::{STATES, State, StatesMode, states};
 use super::target::DeploymentTarget;
-use coreml_spec::DataType;
+use coreml_spec::{DataType, Fitting, InputFitting};
 use serde::Serialize;
+use std::path::Path;
 
 /// The functions of a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -50,9 +52,34 @@ impl Functions {
             .chain(named.map(|(name, one)| (Some(name.as_str()), one)))
     }
 
+    /// Puts files in the places of the patterns that mean them.
+    pub(super) fn expand_samples(&mut self, root: &Path) {
+        let functions: Vec<&mut Function> = match self {
+            Self::One(function) => vec![function],
+            Self::Several(several) => several.functions.0.iter_mut().map(|(_, one)| one).collect(),
+        };
+        for (_, input) in functions.into_iter().flat_map(|function| &mut function.inputs.0) {
+            input.sample.iter_mut().for_each(|sample| sample.expand(root));
+        }
+    }
+
     /// Returns the folder of a ready package.
     pub(crate) fn package(&self) -> Option<&str> {
         self.iter().find_map(|(_, function)| function.source.package())
+    }
+
+    /// Returns what is done to inputs that do not fit.
+    pub(crate) fn fittings(&self) -> Vec<InputFitting> {
+        let of = |(name, function): (Option<&str>, &Function)| {
+            let (function, fittings) = (name.map(str::to_owned), function.fittings());
+            let fitting = |(input, fitting): (&str, Fitting)| InputFitting {
+                function: function.clone(),
+                input: input.to_owned(),
+                fitting,
+            };
+            fittings.map(fitting).collect::<Vec<_>>()
+        };
+        self.iter().flat_map(of).collect()
     }
 
     /// Returns where they come from, for documentation.
@@ -100,8 +127,21 @@ impl Function {
     /// Returns the inputs that are images, with their names.
     pub(super) fn images(&self) -> impl Iterator<Item = (&str, &Image)> {
         self.inputs.0.iter().filter_map(|(name, input)| match &input.form {
-            Form::Image(image) => Some((name.as_str(), image)),
+            Form::Image(image) => Some((name.as_str(), &**image)),
             _ => None,
+        })
+    }
+
+    /// Returns the samples of inputs that have some of their own, with the inputs' names.
+    pub(super) fn samples(&self) -> impl Iterator<Item = (&str, &Sample)> {
+        let samples = self.inputs.0.iter();
+        samples.filter_map(|(name, input)| Some((name.as_str(), input.sample.as_ref()?)))
+    }
+
+    /// Returns what is done to inputs that do not fit.
+    fn fittings(&self) -> impl Iterator<Item = (&str, Fitting)> {
+        self.inputs.0.iter().flat_map(|(name, input)| {
+            input.fittings().into_iter().map(move |fitting| (name.as_str(), fitting))
         })
     }
 

@@ -4,10 +4,11 @@
 //! Flow: `feature.rs` reads images with it; the driver puts the preprocessing in front of the
 //! module.
 
-use super::key::{self, Key, fill, rows};
-use super::kind::{Absent, Kind, Table, words};
+use super::key::{self, Key, Read, fill, rows};
+use super::kind::{Absent, Goes, Kind, Table, words};
 use super::section::Item;
 use super::shape::{Dimension, SIZE, dimension};
+use coreml_spec::{Fitting, Resize};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -32,6 +33,9 @@ pub(crate) struct Image {
     pub(crate) std: Option<Vec<Number>>,
     /// Columns.
     pub(crate) width: Dimension,
+    /// What is done to a picture of another size; it converts nothing.
+    #[serde(skip)]
+    pub(crate) fitting: Option<Fitting>,
 }
 
 impl Image {
@@ -186,7 +190,42 @@ static INPUT: &[Key<Pixels>] = &[
         read: |pixels, item| fill(&mut pixels.std, numbers(item)),
         ..Key::PLAIN
     },
+    Key {
+        name: "resize",
+        kind: Kind::Word(RESIZE_WORDS),
+        absent: Absent::Is("\"reject\""),
+        goes: Goes::Index,
+        text: "What becomes of a picture of another size: an error, or it is [made to \
+            fit](#inputs-that-do-not-fit) when the program runs.",
+        read: |pixels, item| {
+            let resize = item.choice(&RESIZE);
+            pixels.resize = resize?;
+            Some(())
+        },
+        ..Key::PLAIN
+    },
+    Key {
+        name: "padding",
+        kind: NUMBERS,
+        absent: Absent::Means("0, black"),
+        goes: Goes::Index,
+        text: "The colour of the bars that `resize = \"fit\"` adds, as a pixel: one number, or \
+            one for each channel.",
+        read: |pixels, item| fill(&mut pixels.padding, numbers(item)),
+        ..Key::PLAIN
+    },
 ];
+
+/// What becomes of a picture of another size, by the word.
+const RESIZE: [(&str, Option<Resize>); 4] = [
+    ("reject", None),
+    ("fit", Some(Resize::Fit)),
+    ("fill", Some(Resize::Fill)),
+    ("crop", Some(Resize::Crop)),
+];
+
+/// The words of it.
+const RESIZE_WORDS: &[&str] = &words(&RESIZE);
 
 /// Keys of an output's image.
 static OUTPUT: &[Key<Option<Color>>] = &[Key {
@@ -215,6 +254,10 @@ struct Pixels {
     mean: Option<Numbers>,
     /// `std`.
     std: Option<Numbers>,
+    /// `resize`.
+    resize: Option<Resize>,
+    /// `padding`.
+    padding: Option<Numbers>,
 }
 
 /// Numbers for the channels of an image.
@@ -257,6 +300,7 @@ pub(super) fn input_image(item: &Item<'_>) -> Option<Image> {
     let bias = expand("bias", pixels.bias);
     let mean = expand("mean", pixels.mean);
     let std = expand("std", pixels.std);
+    let padding = expand("padding", pixels.padding);
     if let Some(key) = ["mean", "std"].into_iter().find(|key| table.has(key))
         && (table.has("scale") || table.has("bias"))
     {
@@ -270,8 +314,55 @@ pub(super) fn input_image(item: &Item<'_>) -> Option<Image> {
         }
     }
     right?;
-    let Pixels { width, height, color, .. } = pixels;
-    Some(Image { bias, color: color?, height: height?, mean, scale, std, width: width? })
+    let Pixels { width, height, color, resize, .. } = pixels;
+    let (width, height, color) = (width?, height?, color?);
+    let sizes = [("width", &width), ("height", &height)];
+    for (key, _) in sizes
+        .iter()
+        .filter(|(_, size)| matches!(size, Dimension::Range(range) if range.longer.is_some()))
+    {
+        table.report(key, "a picture has no `longer`: `resize` says what becomes of other sizes");
+        right = None;
+    }
+    right?;
+    let fitting = fitting(&table, resize, padding, (&width, &height), color)?;
+    Some(Image { bias, color, height, mean, scale, std, width, fitting })
+}
+
+/// Makes what is done to a picture of another size.
+fn fitting(
+    table: &Read<'_>,
+    resize: Option<Resize>,
+    padding: Option<Vec<Number>>,
+    sizes: (&Dimension, &Dimension),
+    color: Color,
+) -> Option<Option<Fitting>> {
+    if padding.is_some() && resize != Some(Resize::Fit) {
+        table.report("padding", "`padding` is the colour of what `resize = \"fit\"` adds");
+        return None;
+    }
+    let Some(how) = resize else { return Some(None) };
+    let (&Dimension::Fixed(width), &Dimension::Fixed(height)) = sizes else {
+        table.report(
+            "resize",
+            "`resize` needs one `width` and one `height`: a picture that takes several sizes has \
+            none to be made to fit",
+        );
+        return None;
+    };
+    let mut colors = [0.0; 3];
+    for (channel, number) in colors.iter_mut().zip(padding.iter().flatten()) {
+        let value = number.as_f64()?;
+        if color != Color::GrayscaleFloat16 && !(0.0..=LARGEST_BYTE).contains(&value) {
+            table.report("padding", "`padding` is a pixel: its numbers lie between 0 and 255");
+            return None;
+        }
+        *channel = value as f32;
+    }
+    if color == Color::Bgr {
+        colors.reverse();
+    }
+    Some(Some(Fitting::Resize { how, width, height, padding: colors }))
 }
 
 /// Reads the `image` of an output.

@@ -187,6 +187,15 @@ pub(super) static KEYS: &[Key<Keys>] = &[
         ..Key::PLAIN
     },
     Key {
+        name: "files",
+        kind: Kind::List(&Kind::Text, 0, usize::MAX),
+        goes: Goes::Index,
+        text: "[Files](#files-of-a-model) that the program needs with the model, such as its \
+            tokenizer: watched, locked, embedded and bundled with it.",
+        read: |keys, item| set(&mut keys.settings.files, companions(item)),
+        ..Key::PLAIN
+    },
+    Key {
         name: "allow",
         kind: Kind::List(&Kind::Matching("^ANE[0-9]{3}$"), 0, usize::MAX),
         goes: Goes::Index,
@@ -240,6 +249,8 @@ pub(crate) struct Settings {
     pub(crate) compute_units: ComputeUnits,
     /// Whether the package is linked into the program.
     pub(crate) embed: bool,
+    /// Files that belong to the model, relative to the package.
+    pub(crate) files: Vec<String>,
     /// Rules of `cargo coreml lint` whose findings are not wanted.
     pub(crate) allow: Vec<String>,
 }
@@ -295,6 +306,35 @@ fn allow(item: &Item<'_>) -> Option<Vec<String>> {
     rules.sort_unstable();
     rules.dedup();
     Some(rules)
+}
+
+/// Reads `files`. They lie in one folder at run time, so that each has a name of its own.
+fn companions(item: &Item<'_>) -> Option<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    let mut file = |item: &Item<'_>| -> Option<String> {
+        let text = item.text()?;
+        let name = file_name(text).to_lowercase();
+        if name.is_empty() || name == "." || name == ".." {
+            item.report(format!("`{text}` names a folder: `files` has files alone"));
+            return None;
+        }
+        if names.contains(&name) {
+            item.report(format!(
+                "two of `files` are called `{}`, and they lie in one folder when the program runs: \
+                rename one of them",
+                file_name(text)
+            ));
+            return None;
+        }
+        names.push(name);
+        Some(text.to_owned())
+    };
+    item.array()?.iter().map(&mut file).collect()
+}
+
+/// Returns the last part of a path of the manifest; nothing for one that ends in a slash.
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Returns whether a key has the value `true`, which the table leaves out.

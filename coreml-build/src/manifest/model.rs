@@ -82,6 +82,10 @@ impl Model {
         for (name, function) in self.conversion.functions.iter() {
             let table = name.map(|name| format!("functions.{name}.")).unwrap_or_default();
             files.extend(function.weights.as_deref().map(|file| (format!("{table}weights"), file)));
+            for (input, sample) in function.samples() {
+                let key = |key: &str| format!("{table}inputs.{input}.sample.{key}");
+                files.extend(sample.files().into_iter().map(|(name, file)| (key(name), file)));
+            }
         }
         files.into_iter().chain(labels).chain(ops).collect()
     }

@@ -5,9 +5,10 @@
 //! and `EnumeratedShapes` of them.
 
 use super::key::{self, Key, fill, rows, set};
-use super::kind::{Absent, Kind, Table};
+use super::kind::{Absent, Goes, Kind, Table, words};
 use super::named::is_feature_name;
 use super::section::Item;
+use coreml_spec::Kept;
 use serde::Serialize;
 
 /// Largest number of dimensions of a Core ML tensor.
@@ -77,7 +78,24 @@ static BOUNDS: &[Key<Bounds>] = &[
         read: |bounds, item| fill(&mut bounds.symbol, symbol(item)),
         ..Key::PLAIN
     },
+    Key {
+        name: "longer",
+        kind: Kind::Word(LONGER_WORDS),
+        absent: Absent::Is("\"reject\""),
+        goes: Goes::Index,
+        text: "What becomes of an input that is longer than `max`: an error, or it is \
+            [cut](#inputs-that-do-not-fit) at its end or its start when the program runs.",
+        read: |bounds, item| set(&mut bounds.longer, item.choice(&LONGER)),
+        ..Key::PLAIN
+    },
 ];
+
+/// What becomes of an input that is too long, by the word.
+const LONGER: [(&str, Option<Kept>); 3] =
+    [("reject", None), ("truncate", Some(Kept::Start)), ("truncate-start", Some(Kept::End))];
+
+/// The words of it.
+const LONGER_WORDS: &[&str] = &words(&LONGER);
 
 /// A range as it was written.
 #[derive(Default)]
@@ -90,6 +108,8 @@ struct Bounds {
     default: Option<usize>,
     /// `symbol`.
     symbol: Option<String>,
+    /// `longer`.
+    longer: Option<Kept>,
 }
 
 /// One dimension of a shape.
@@ -114,6 +134,10 @@ pub(crate) struct Range {
     /// Dimensions with the same symbol always have the same size.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) symbol: Option<String>,
+    /// What is kept of an input that is longer; nothing where that is an error. It converts
+    /// nothing.
+    #[serde(skip)]
+    pub(crate) longer: Option<Kept>,
 }
 
 /// Reads a shape of fixed sizes and ranges.
@@ -181,7 +205,7 @@ fn ranked<'a>(item: &Item<'a>) -> Option<Vec<Item<'a>>> {
 fn range(item: &Item<'_>) -> Option<Range> {
     let mut bounds = Bounds::default();
     key::read(item, BOUNDS, &mut bounds)?.right()?;
-    let Bounds { min, max, default, symbol } = bounds;
+    let Bounds { min, max, default, symbol, longer } = bounds;
     let default = default.unwrap_or(max);
     if min > max || !(min..=max).contains(&default) {
         item.report("a flexible dimension needs `min` ≤ `default` ≤ `max`");
@@ -191,7 +215,7 @@ fn range(item: &Item<'_>) -> Option<Range> {
         item.report(format!("`min` and `max` are both {min}: write {min} for a fixed size"));
         return None;
     }
-    Some(Range { default, max, min, symbol })
+    Some(Range { default, max, min, symbol, longer })
 }
 
 /// Reads the name that dimensions of equal size share.

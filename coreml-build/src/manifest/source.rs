@@ -102,7 +102,7 @@ static KEYS: &[Key<Keys>] = &[
         kind: Kind::Word(&TASKS),
         absent: Absent::Means("needed with `transformers`"),
         text: "What the model of transformers does, by the hub's names.",
-        read: |keys, item| fill(&mut keys.task, item.word()),
+        read: |keys, item| fill(&mut keys.task, task(item)),
         ..Key::PLAIN
     },
     Key {
@@ -293,6 +293,29 @@ impl fmt::Display for Source {
             _ => f.write_str(self.path().1),
         }
     }
+}
+
+/// Other names of tasks: the aliases of transformers' pipelines, and what the hub calls models of
+/// one that has no class of its own.
+const OTHER_TASKS: [(&str, &str); 6] = [
+    ("ner", "token-classification"),
+    ("sentence-similarity", "feature-extraction"),
+    ("sentiment-analysis", "text-classification"),
+    ("summarization", "text2text-generation"),
+    ("translation", "text2text-generation"),
+    ("zero-shot-classification", "text-classification"),
+];
+
+/// Reads `task`.
+fn task(item: &Item<'_>) -> Option<&'static str> {
+    let word = if item.is_string() { item.string()? } else { "" };
+    if let Some((_, name)) = OTHER_TASKS.iter().find(|(other, _)| *other == word) {
+        item.report(format!(
+            "`task` cannot be \"{word}\": such a model is one of the task \"{name}\", so write that"
+        ));
+        return None;
+    }
+    item.word()
 }
 
 /// Reads `source`.

@@ -52,10 +52,13 @@ impl OutputNames {
 
 /// Makes the files in `folder` those of `models`.
 ///
+/// Parameters: `copies` — files of the user's that are copied, because they can change: where each
+/// lies, its place in `folder`, and its digest.
 /// Errors: with the path; `folder` may then be half done, and the next run repairs it.
 pub(crate) fn models(
     folder: &Path,
     models: &[(&OutputNames, &Entry)],
+    copies: &[(&Path, &Path, &str)],
     digests: &Digests,
 ) -> io::Result<()> {
     let mut files = Vec::new();
@@ -70,7 +73,12 @@ pub(crate) fn models(
     }
     let mut expected = BTreeSet::from([folder.join(INDEX_FILE), folder.join(BUILD_FILE)]);
     expected.extend(files.iter().map(|(path, _)| path.clone()));
+    expected.extend(copies.iter().map(|(_, path, _)| folder.join(path)));
     remove_others(folder, &expected)?;
+    for (source, path, sha256) in copies {
+        let path = folder.join(path);
+        copy(source, &path, sha256, digests).map_err(|error| named(&path, &error))?;
+    }
     for (path, content) in files {
         if !is_right(&path, &content.source, content.size, content.sha256, digests) {
             place(&content.source, &path).map_err(|error| named(&path, &error))?;
@@ -140,6 +148,21 @@ fn is_same_file(a: &Metadata, b: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_same_file(_: &Metadata, _: &Metadata) -> bool {
     false
+}
+
+/// Copies a file of the user's, unless the copy is there.
+fn copy(source: &Path, path: &Path, sha256: &str, digests: &Digests) -> io::Result<()> {
+    let is_right = || digests.of_file(path).is_ok_and(|digest| digest == sha256);
+    if is_right() {
+        return Ok(());
+    }
+    write_with(path, Existing::Replaced, |copy| {
+        io::copy(&mut File::open(source)?, copy).map(drop)
+    })?;
+    if is_right() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{} was changed while it was copied", source.display())))
 }
 
 /// Links `source` to `path`, or copies it where links do not work; whatever stood there before is

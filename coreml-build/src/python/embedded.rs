@@ -130,6 +130,7 @@ driver_files!(
     "report.py",
     "request.py",
     "reread.py",
+    "sample_files.py",
     "samples.py",
     "saved.py",
     "shapes.py",

@@ -6,7 +6,7 @@ use coreml_build::{Build, Target};
 use std::process::Command;
 
 /// The target of these tests themselves.
-fn here() -> Target {
+pub(crate) fn here() -> Target {
     let output = Command::new("rustc").args(["--version", "--verbose"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let host = text.lines().find_map(|line| line.strip_prefix("host: ")).unwrap().to_owned();

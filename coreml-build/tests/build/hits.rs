@@ -294,3 +294,37 @@ fn where_locks_do_not_work_the_first_to_finish_wins() {
     package.entry();
     package.assert_nothing_half_done();
 }
+
+#[test]
+fn a_file_of_samples_is_an_input() {
+    let manifest = ONE
+        .replace("shape = [1, 3]", "shape = [1, 3], sample = { safetensors = \"s.safetensors\" }");
+    let (package, python) = (Package::new(&[("m.toml", &manifest)]), StandIn::converting());
+    let missing = message(&package.build("m.toml", &python.python()));
+    assert!(
+        missing.starts_with("m.toml:3:41: model `m`: `inputs.x.sample.safetensors`: ")
+            && missing.contains("s.safetensors does not exist"),
+        "{missing}"
+    );
+    assert_eq!(python.starts(), 0);
+    for (content, hits) in [("one", [false, true]), ("two", [false, true]), ("one", [true, true])] {
+        package.write("s.safetensors", content);
+        let builds = hits.map(|_| package.build("m.toml", &python.python()));
+        assert!(builds[0].watched.contains(&package.path("package/s.safetensors")));
+        assert_eq!(builds.each_ref().map(cached), hits.map(|hit| vec![hit]), "{content}");
+    }
+}
+
+#[test]
+fn what_every_bucket_says_is_said_once() {
+    let manifest = "[models.text]\nsource = { file = \"net.py\", entry = \"net\" }\n\
+        inputs.x = { shape = [1, { min = 1, max = 8 }] }\n\
+        buckets = { input = \"x\", axis = 1, sizes = [4, 8], share-weights = false }\n\n\
+        [models.other]\nsource = { file = \"net.py\", entry = \"net\" }\n\
+        inputs.x = { shape = [1, 8] }\n";
+    let warning = format!("warnings='[\"odd\"]'\n{CONVERT_ALL}");
+    let (package, python) = (Package::new(&[("m.toml", manifest)]), StandIn::new(&warning));
+    let built = package.build("m.toml", &python.python());
+    assert_eq!(cached(&built), [false; 3]);
+    assert_eq!(built.warnings, ["m.toml: model `text`: odd", "m.toml: model `other`: odd"]);
+}

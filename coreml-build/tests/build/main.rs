@@ -16,6 +16,7 @@
 
 #[cfg(feature = "http")]
 mod bazel;
+mod companions;
 mod damage;
 mod embedding;
 mod environment;

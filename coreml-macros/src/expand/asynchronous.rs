@@ -12,10 +12,15 @@ use quote::quote;
 /// Generates the functions and the implementation.
 pub(super) fn items(model: &NamedModel<'_>) -> TokenStream {
     let outputs = &model.outputs;
-    let loading = if model.buckets.is_empty() {
-        quote!(::coreml_rt::private::Model::load_async(&MODEL, options, Self))
+    let wrap = if model.fittings.is_empty() {
+        quote!(Self)
     } else {
-        quote!(::coreml_rt::private::BucketedModel::load_async(&BUCKETS, options, Self))
+        quote!(|model| Self(model.fitted(&FITTINGS)))
+    };
+    let loading = if model.buckets.is_empty() {
+        quote!(::coreml_rt::private::Model::load_async(&MODEL, options, #wrap))
+    } else {
+        quote!(::coreml_rt::private::BucketedModel::load_async(&BUCKETS, options, #wrap))
     };
     let predicting =
         if model.function.states.is_empty() { stateless(model) } else { stateful(model) };

@@ -6,7 +6,7 @@
 //! length.
 
 use super::names::{Bucket, NamedModel, Paths};
-use super::{docs, model as one_model};
+use super::{docs, fittings, model as one_model};
 use proc_macro2::{Ident, Literal, TokenStream};
 use quote::{format_ident, quote};
 
@@ -25,7 +25,8 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     let (inputs, outputs) = (&model.inputs, &model.outputs);
     let (descriptions, embedding) = descriptions(model, paths);
     let bucket = enumeration(model);
-    let common = one_model::common();
+    let common = one_model::common(model);
+    let fitted = fittings::fitted(model);
     quote! {
         #[doc = #about]
         #[derive(Debug)]
@@ -41,7 +42,7 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                let model = ::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?;
+                let model = ::coreml_rt::private::BucketedModel::load(&BUCKETS, options)?#fitted;
                 ::core::result::Result::Ok(Self(model))
             }
 

@@ -3,6 +3,7 @@
 //! Owns: every sentence that depends on the model, and escaping an author's text for rustdoc.
 //! Flow: the other files of this folder → here.
 
+use super::fittings;
 use super::names::{NamedModel, NamedPackage, key};
 use coreml_spec::{
     ColorSpace, DataType, Feature, FeatureKind, Flexibility, ImageSize, Shape, SizeRange,
@@ -61,9 +62,12 @@ pub(super) fn feature(model: &NamedModel<'_>, table: &str, feature: &Feature) ->
         }
         _ => format!("{}.{table}.{}", model.key, key(&feature.name)),
     };
+    let fitting =
+        if table == "inputs" { fittings::text(model, &feature.name) } else { String::new() };
     let text = [
         format!("`{}`: {what}", code(&feature.name)),
         equal_sizes(model, feature),
+        fitting,
         optional.unwrap_or_default(),
         prose(&feature.description),
     ];

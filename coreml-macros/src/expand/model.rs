@@ -4,6 +4,8 @@
 //! Flow: `expand.rs` → here, for each model; `buckets.rs` uses parts of it.
 
 use super::docs;
+use super::files;
+use super::fittings;
 use super::names::{NamedModel, Paths, identifier};
 use coreml_spec::{ComputeUnits, EmbeddedFile, IndexedModel};
 use proc_macro2::{Ident, TokenStream};
@@ -22,7 +24,8 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
     };
     let description =
         description(model.indexed, function, embedding.as_ref().map(|_| &name), paths);
-    let common = common();
+    let common = common(model);
+    let fitted = fittings::fitted(model);
     let predicting =
         if model.function.states.is_empty() { stateless(model) } else { stateful(model) };
     quote! {
@@ -40,7 +43,7 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
             pub fn load_with(
                 options: &::coreml_rt::LoadOptions,
             ) -> ::core::result::Result<Self, ::coreml_rt::Error> {
-                let model = ::coreml_rt::private::Model::load(&MODEL, options)?;
+                let model = ::coreml_rt::private::Model::load(&MODEL, options)?#fitted;
                 ::core::result::Result::Ok(Self(model))
             }
 
@@ -71,7 +74,8 @@ pub(super) fn items(model: &NamedModel<'_>, paths: &Paths) -> TokenStream {
 }
 
 /// Generates the getters that every `Model` has.
-pub(super) fn common() -> TokenStream {
+pub(super) fn common(model: &NamedModel<'_>) -> TokenStream {
+    let files = files::getter(model);
     quote! {
         /// Returns what runs the model: `portable (rten 0.27)`.
         pub fn backend(&self) -> &str {
@@ -83,6 +87,8 @@ pub(super) fn common() -> TokenStream {
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
+
+        #files
     }
 }
 
@@ -200,26 +206,36 @@ pub(super) fn description(
 /// Parameters: `name` — of the function.
 pub(super) fn embedded(name: &Ident, files: &[EmbeddedFile]) -> TokenStream {
     let paths = files.iter().map(|file| &file.path);
-    let starts: Vec<_> = files.iter().map(|file| identifier(&file.symbol)).collect();
-    let ends: Vec<_> = starts.iter().map(|start| format_ident!("{start}_end")).collect();
+    let names: Vec<String> = files.iter().map(|file| file.symbol.clone()).collect();
+    let (declared, bytes) = symbols(&names);
     quote! {
         /// Returns the files of the package, which the linker put into the program.
         #[allow(unsafe_code, non_upper_case_globals)]
         fn #name() -> ::coreml_rt::private::EmbeddedFiles {
-            unsafe extern "C" {
-                #(
-                    static #starts: u8;
-                    static #ends: u8;
-                )*
-            }
+            #declared
             // SAFETY: the build script assembled each file between its two symbols, in read-only
             // data.
             unsafe {
-                ::std::vec![#((
-                    #paths,
-                    ::coreml_rt::private::embedded_bytes(&raw const #starts, &raw const #ends),
-                )),*]
+                ::std::vec![#((#paths, #bytes)),*]
             }
         }
     }
+}
+
+/// Generates the declarations of symbols that the linker knows, and for each the bytes behind it.
+pub(super) fn symbols(names: &[String]) -> (TokenStream, Vec<TokenStream>) {
+    let starts: Vec<_> = names.iter().map(|name| identifier(name)).collect();
+    let ends: Vec<_> = starts.iter().map(|start| format_ident!("{start}_end")).collect();
+    let declared = quote! {
+        unsafe extern "C" {
+            #(
+                static #starts: u8;
+                static #ends: u8;
+            )*
+        }
+    };
+    let bytes = starts.iter().zip(&ends).map(|(start, end)| {
+        quote!(::coreml_rt::private::embedded_bytes(&raw const #start, &raw const #end))
+    });
+    (declared, bytes.collect())
 }

@@ -3,9 +3,10 @@
 //! Owns: the identifier of each model and feature, and its manifest key.
 //! Flow: `expand.rs` makes these once; every other file of this folder reads them.
 
+use super::fittings;
 use crate::load::Built;
 use coreml_spec::{
-    Buckets, Feature, Function, IndexedModel, Models, rust_identifier, rust_identifiers,
+    Buckets, Feature, Fitting, Function, IndexedModel, Models, rust_identifier, rust_identifiers,
 };
 use proc_macro2::{Ident, Span};
 use std::borrow::Cow;
@@ -27,13 +28,17 @@ pub(super) struct NamedModel<'a> {
     pub(super) indexed: &'a IndexedModel,
     /// The function that runs; of buckets what callers see.
     pub(super) function: Cow<'a, Function>,
+    /// What is done to inputs that do not fit, by their positions.
+    pub(super) fittings: Vec<(usize, Fitting)>,
     /// The sizes that it is there in, ascending; empty without buckets.
     pub(super) buckets: Vec<Bucket<'a>>,
     /// Whether it is one of several.
     pub(super) is_one_of_several: bool,
     /// Name of its module; not used where there is only one.
     pub(super) module: Ident,
-    /// Its table in the manifest: `models.encoder`, `model`, or `models.decoder.functions.step`.
+    /// The table of its package in the manifest: `models.encoder` or `model`.
+    pub(super) table: String,
+    /// Its table in the manifest: the package's, or `models.decoder.functions.step`.
     pub(super) key: String,
     /// Fields of `Input`, in the order of the function's inputs.
     pub(super) inputs: Vec<Ident>,
@@ -86,16 +91,19 @@ pub(super) fn packages(models: &Models) -> Result<Vec<NamedPackage<'_>>, String>
         let table =
             if models.single { "model".to_owned() } else { format!("models.{}", key(name)) };
         if interface.buckets.is_some() || indexed.bucket_of.is_some() {
-            let (function, buckets) = buckets(name, packages, default)?;
+            let (mut function, buckets) = buckets(name, packages, default)?;
+            let fittings = fittings::open(indexed, &mut function);
             let [inputs, outputs, states] = named_features(&function);
             let model = NamedModel {
                 name,
                 indexed,
                 function: Cow::Owned(function),
+                fittings,
                 buckets,
                 is_one_of_several: false,
                 module: module.clone(),
-                key: table,
+                key: table.clone(),
+                table,
                 inputs,
                 outputs,
                 states,
@@ -113,14 +121,20 @@ pub(super) fn packages(models: &Models) -> Result<Vec<NamedPackage<'_>>, String>
             } else {
                 (module.clone(), table.clone())
             };
-            let (function, buckets) = (Cow::Borrowed(function), Vec::new());
+            let (mut function, buckets) = (Cow::Borrowed(function), Vec::new());
+            let mut fittings = Vec::new();
+            if !indexed.fittings.is_empty() {
+                fittings = fittings::open(indexed, function.to_mut());
+            }
             NamedModel {
                 name,
                 indexed,
                 function,
+                fittings,
                 buckets,
                 is_one_of_several,
                 module,
+                table: table.clone(),
                 key,
                 inputs,
                 outputs,

@@ -5,8 +5,9 @@
 use super::*;
 use coreml_spec::{
     Bound, Buckets, Classifier, ColorSpace, ComputeUnits, DataType, Dimension, EmbeddedFile,
-    Feature, FeatureKind, Flexibility, Function, ImageSize, IndexedModel, Interface, Labels, Mask,
-    Metric, Models, Padded, Shape, SizeRange, Symbol, Tolerance, Trimmed,
+    Feature, FeatureKind, Fitting, Flexibility, Function, ImageSize, IndexedFile, IndexedModel,
+    InputFitting, Interface, Kept, Labels, Mask, Metric, Models, Padded, Resize, Shape, SizeRange,
+    Symbol, Tolerance, Trimmed,
 };
 use std::path::{Path, PathBuf};
 
@@ -140,6 +141,11 @@ fn embedded_number_classifier() {
         symbol: format!("coreml_00ff_{at}"),
     };
     net.embedded = vec![file("Manifest.json", 0), file("Data/com.apple.CoreML/model.mlmodel", 1)];
+    net.files = vec![IndexedFile {
+        name: "tokenizer.json".to_owned(),
+        digest: Some("0123456789abcdef".repeat(2)),
+        symbol: Some("coreml_89abcdef01234567_0".to_owned()),
+    }];
     net.samples.clear();
     assert_snapshot("embedded_number_classifier.rs", &expanded(true, vec![net]).unwrap());
 }
@@ -273,7 +279,11 @@ fn text_apart() -> Vec<IndexedModel> {
 #[test]
 fn buckets_of_several_packages() {
     let other = model("other", vec![tensor("x", DataType::Float32, &[1])], Vec::new());
-    let models = text_apart().into_iter().chain([other]).collect();
+    let mut models: Vec<_> = text_apart().into_iter().chain([other]).collect();
+    for package in models.iter_mut().filter(|package| package.bucket_of.is_some()) {
+        let file = |name: &str| IndexedFile { name: name.to_owned(), digest: None, symbol: None };
+        package.files = vec![file("words.txt"), file("type")];
+    }
     assert_snapshot("buckets_of_several_packages.rs", &expanded(false, models).unwrap());
 }
 
@@ -357,4 +367,52 @@ fn paths_must_be_unicode() {
     };
     let built = Built { models, index_file: folder.join("index.json"), folder };
     assert!(expand("net.toml", &built).unwrap_err().contains("is not Unicode"));
+}
+
+#[test]
+fn inputs_that_are_made_to_fit_are_open() {
+    let image = |name: &str, color_space| {
+        let size = ImageSize { width: 4, height: 2, ranges: None, enumerated: Vec::new() };
+        feature(name, FeatureKind::Image { size, color_space })
+    };
+    let range = |min, max| SizeRange { min, max: Some(max) };
+    let mut ids = tensor("ids", DataType::Int32, &[1, 8]);
+    if let FeatureKind::MultiArray { shape, .. } = &mut ids.kind {
+        shape.flexibility = Flexibility::Ranges(vec![range(1, 1), range(1, 8)]);
+    }
+    let inputs = vec![ids, image("photo", ColorSpace::Rgb), image("depth", ColorSpace::Grayscale)];
+    let mut net = model("net", inputs, vec![tensor("y", DataType::Float32, &[1])]);
+    let fitting = |input: &str, fitting| {
+        let input = input.to_owned();
+        InputFitting { function: None, input, fitting }
+    };
+    let resize = |how| Fitting::Resize { how, width: 4, height: 2, padding: [114.0, 0.0, 0.5] };
+    net.fittings = vec![
+        fitting("ids", Fitting::Cut { axis: 1, max: 8, keep: Kept::End }),
+        fitting("photo", resize(Resize::Fit)),
+        fitting("depth", resize(Resize::Crop)),
+    ];
+    let code = expanded(true, vec![net.clone()]).unwrap();
+    for part in [
+        "Range<1, { ::core::primitive::usize::MAX }>",
+        "Dimension 1 is cut at its start to at most 8.",
+        "A picture of another size is scaled into 4 × 2 pixels.",
+        "::coreml_rt::private::assert_resizes();",
+        "Range<4, { ::core::primitive::usize::MAX }>",
+        "(0, ::coreml_rt::private::Fitting::Cut {",
+        "padding: [114.0, 0.0, 0.5],",
+        "Model::load(&MODEL, options)?.fitted(&FITTINGS);",
+        "|model| Self(model.fitted(&FITTINGS)),",
+    ] {
+        let plain = |text: &str| text.split_whitespace().collect::<String>();
+        assert!(plain(&code).contains(&plain(part)), "{part}:\n{code}");
+    }
+    // What the package itself takes has not changed.
+    let mut strict = net;
+    strict.fittings.clear();
+    let strict = expanded(true, vec![strict]).unwrap();
+    let interface =
+        |code: &str| code.lines().find(|line| line.contains("interface: ")).map(str::to_owned);
+    assert!(interface(&code).is_some() && interface(&code) == interface(&strict));
+    assert!(!strict.contains("FITTINGS"), "{strict}");
 }

@@ -110,6 +110,10 @@ Threads can share it; each prediction runs on its own.*/
             pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
                 self.0.path()
             }
+            /// Returns the files that belong to the model.
+            pub fn files(&self) -> Files {
+                Files(self.0.files())
+            }
         }
         /**A size of `text`: the length of dimension 1 of `ids`.
 
@@ -193,7 +197,7 @@ Manifest key: `models.text.buckets`.*/
             unsafe {
                 ::std::vec![
                     ("Manifest.json", ::coreml_rt::private::embedded_bytes(& raw const
-                    coreml_8_0, & raw const coreml_8_0_end),)
+                    coreml_8_0, & raw const coreml_8_0_end))
                 ]
             }
         }
@@ -207,7 +211,7 @@ Manifest key: `models.text.buckets`.*/
             unsafe {
                 ::std::vec![
                     ("Manifest.json", ::coreml_rt::private::embedded_bytes(& raw const
-                    coreml_16_0, & raw const coreml_16_0_end),)
+                    coreml_16_0, & raw const coreml_16_0_end))
                 ]
             }
         }
@@ -309,6 +313,46 @@ Manifest key: `models.text.outputs.pooled`.*/
                 Self::zeros()
             }
         }
+        /**The files that belong to the model. They lie where it was found.
+
+Manifest key: `models.text.files`.*/
+        #[derive(Clone, Debug)]
+        pub struct Files(::coreml_rt::private::Files);
+        impl Files {
+            /**Reads `words.txt`.
+
+Errors: it is not there, or is not the one of the build.*/
+            pub fn words_txt(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ModelFile, ::coreml_rt::Error> {
+                self.0.open(&FILES[0])
+            }
+            /**Reads `type`.
+
+Errors: it is not there, or is not the one of the build.*/
+            pub fn type_(
+                &self,
+            ) -> ::core::result::Result<::coreml_rt::ModelFile, ::coreml_rt::Error> {
+                self.0.open(&FILES[1])
+            }
+        }
+        /// How the runtime finds and checks each file.
+        static FILES: [::coreml_rt::private::FileDescription; 2] = [
+            ::coreml_rt::private::FileDescription {
+                name: "words.txt",
+                folder: "text.files",
+                manifest: "net.toml",
+                digest: ::core::option::Option::None,
+                embedded: ::core::option::Option::None,
+            },
+            ::coreml_rt::private::FileDescription {
+                name: "type",
+                folder: "text.files",
+                manifest: "net.toml",
+                digest: ::core::option::Option::None,
+                embedded: ::core::option::Option::None,
+            },
+        ];
         /// Compares the model with PyTorch, on the samples that the conversion kept.
         #[cfg(test)]
         mod parity {

@@ -60,6 +60,10 @@ Threads can share it; each prediction runs on its own.*/
         pub fn path(&self) -> ::core::option::Option<&::std::path::Path> {
             self.0.path()
         }
+        /// Returns the files that belong to the model.
+        pub fn files(&self) -> Files {
+            Files(self.0.files())
+        }
         /// Returns on which device Core ML would run each operation. Needs macOS 14.4 or iOS
         /// 17.4.
         pub fn compute_plan(
@@ -92,10 +96,10 @@ Threads can share it; each prediction runs on its own.*/
         unsafe {
             ::std::vec![
                 ("Manifest.json", ::coreml_rt::private::embedded_bytes(& raw const
-                coreml_00ff_0, & raw const coreml_00ff_0_end),),
+                coreml_00ff_0, & raw const coreml_00ff_0_end)),
                 ("Data/com.apple.CoreML/model.mlmodel",
                 ::coreml_rt::private::embedded_bytes(& raw const coreml_00ff_1, & raw
-                const coreml_00ff_1_end),)
+                const coreml_00ff_1_end))
             ]
         }
     }
@@ -221,6 +225,45 @@ Manifest key: `model.classifier`.*/
     impl ::core::fmt::Display for Label {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             ::core::fmt::Display::fmt(&self.value(), f)
+        }
+    }
+    /**The files that belong to the model. They lie where it was found.
+
+Manifest key: `model.files`.*/
+    #[derive(Clone, Debug)]
+    pub struct Files(::coreml_rt::private::Files);
+    impl Files {
+        /**Reads `tokenizer.json`.
+
+Errors: it is not there, or is not the one of the build.*/
+        pub fn tokenizer_json(
+            &self,
+        ) -> ::core::result::Result<::coreml_rt::ModelFile, ::coreml_rt::Error> {
+            self.0.open(&FILES[0])
+        }
+    }
+    /// How the runtime finds and checks each file.
+    static FILES: [::coreml_rt::private::FileDescription; 1] = [
+        ::coreml_rt::private::FileDescription {
+            name: "tokenizer.json",
+            folder: "net.files",
+            manifest: "net.toml",
+            digest: ::core::option::Option::Some("0123456789abcdef0123456789abcdef"),
+            embedded: ::core::option::Option::Some(embedded_file_0),
+        },
+    ];
+    /// Returns the file, which the linker put into the program.
+    #[allow(unsafe_code, non_upper_case_globals)]
+    fn embedded_file_0() -> &'static [::core::primitive::u8] {
+        unsafe extern "C" {
+            static coreml_89abcdef01234567_0: u8;
+            static coreml_89abcdef01234567_0_end: u8;
+        }
+        unsafe {
+            ::coreml_rt::private::embedded_bytes(
+                &raw const coreml_89abcdef01234567_0,
+                &raw const coreml_89abcdef01234567_0_end,
+            )
         }
     }
 }

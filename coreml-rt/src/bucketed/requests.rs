@@ -67,6 +67,9 @@ impl BucketedModel {
         inputs: &[InputRef<'_>],
         outputs: O,
     ) -> Result<Completion<O>, Error> {
+        let fits = self.checked(inputs)?;
+        let fitted = fits.as_ref().map(|fits| fits.apply(inputs));
+        let inputs = fitted.as_deref().unwrap_or(inputs);
         let length = self.length(inputs)?;
         let position = self.position(length)?;
         let (size, model) = (self.sizes[position], self.slots[position].model()?);
@@ -90,7 +93,14 @@ impl BucketedModel {
         &'a self,
         batch: impl IntoIterator<Item = [&'a dyn InputSlot; INPUTS]>,
     ) -> Result<Vec<O>, Error> {
-        let fed: Vec<_> = batch.into_iter().map(|inputs| self.fed(&inputs)).collect();
+        let given: Vec<_> = batch.into_iter().map(|inputs| self.fed(&inputs)).collect();
+        let fits = given.iter().map(|inputs| self.checked(inputs));
+        let fits = fits.collect::<Result<Vec<_>, Error>>()?;
+        let fitted = given.iter().zip(&fits).map(|(inputs, fits)| match fits {
+            Some(fits) => fits.apply(inputs),
+            None => inputs.to_vec(),
+        });
+        let fed: Vec<Vec<InputRef<'_>>> = fitted.collect();
         let lengths =
             fed.iter().map(|inputs| self.length(inputs)).collect::<Result<Vec<_>, Error>>()?;
         let positions = lengths

@@ -77,13 +77,14 @@ impl Model {
         wrap: impl FnOnce(O, Option<NativeState>) -> Result<R, Error> + Send + 'static,
     ) -> Completion<R> {
         let (completer, completion) = pair(&self.name);
-        match self.agreement.check(inputs) {
-            Ok(()) => self.backend.predict_async(
-                state,
-                inputs,
-                Box::new(Waiting { outputs, completer, wrap }),
-            ),
-            Err(error) => completer.complete(Err(error.into())),
+        match self.checked(inputs) {
+            Ok(fits) => {
+                let fitted = fits.as_ref().map(|fits| fits.apply(inputs));
+                let inputs = fitted.as_deref().unwrap_or(inputs);
+                let waiting = Box::new(Waiting { outputs, completer, wrap });
+                self.backend.predict_async(state, inputs, waiting);
+            }
+            Err(error) => completer.complete(Err(error)),
         }
         completion
     }
@@ -117,8 +118,21 @@ impl Model {
         batch: &[&[InputRef<'_>]],
         take: &mut dyn FnMut(&dyn Results) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        batch.iter().try_for_each(|inputs| self.agreement.check(inputs))?;
-        self.backend.predict_batch(batch, take)
+        let fits = batch.iter().map(|inputs| self.checked(inputs));
+        let fits = fits.collect::<Result<Vec<_>, Error>>()?;
+        if fits.iter().all(Option::is_none) {
+            return self.backend.predict_batch(batch, take);
+        }
+        let fitted: Vec<Vec<InputRef<'_>>> = batch
+            .iter()
+            .zip(&fits)
+            .map(|(inputs, fits)| match fits {
+                Some(fits) => fits.apply(inputs),
+                None => inputs.to_vec(),
+            })
+            .collect();
+        let batch: Vec<&[InputRef<'_>]> = fitted.iter().map(Vec::as_slice).collect();
+        self.backend.predict_batch(&batch, take)
     }
 }
 

@@ -199,8 +199,8 @@ fn wrong_states_stand_at_their_place() {
     );
     refused(
         "inputs.y = { shape = [1], sample = {} }",
-        "m.toml:4:27: `sample` needs `range` or `start`: write for example `sample = { range = [0, \
-        1] }`",
+        "m.toml:4:27: `sample` needs `range`, `start`, `files`, `safetensors` or `texts`: write \
+        for example `sample = { range = [0, 1] }`",
     );
     refused(
         "inputs.y = { shape = [1], dtype = \"int32\", sample = { start = 0.5 } }",
@@ -401,4 +401,223 @@ fn wrong_images_stand_at_their_place() {
         "m.toml:5:1: model `m`: `grayscale-float16` images need `minimum-deployment-target = \
         \"iOS16\"`, here it is \"iOS15\"",
     );
+}
+
+#[test]
+fn what_does_not_fit_is_cut_or_scaled_and_converts_nothing() {
+    use coreml_spec::{Fitting, Kept, Resize};
+    let manifest = |inputs: &str| {
+        parse(&format!("[model]\nsource = {{ file = \"a.py\", entry = \"net\" }}\n{inputs}\n"))
+    };
+    let fittings = |inputs: &str| {
+        let model = manifest(inputs).unwrap().models.remove(0);
+        let fittings = model.conversion.functions.fittings();
+        assert!(fittings.iter().all(|fitting| fitting.function.is_none()));
+        let table = serde_json::to_string(&model.conversion).unwrap();
+        let fittings = fittings.into_iter().map(|one| (one.input, one.fitting));
+        (fittings.collect::<Vec<_>>(), table)
+    };
+    let ids = |longer: &str| {
+        format!("inputs.ids = {{ shape = [1, {{ min = 1, max = 8, symbol = \"T\"{longer} }}] }}")
+    };
+    let (plain, table) = fittings(&ids(""));
+    assert!(plain.is_empty());
+    assert_eq!(fittings(&ids(", longer = \"reject\"")), (plain, table.clone()));
+    for (word, keep) in [("truncate", Kept::Start), ("truncate-start", Kept::End)] {
+        let (found, same) = fittings(&ids(&format!(", longer = \"{word}\"")));
+        assert_eq!(found, [("ids".to_owned(), Fitting::Cut { axis: 1, max: 8, keep })]);
+        assert_eq!(same, table);
+    }
+    let photo = |color: &str, keys: &str| {
+        format!(
+            "inputs.photo = {{ image = {{ width = 4, height = 2, color = \"{color}\"{keys} }} }}"
+        )
+    };
+    let (plain, table) = fittings(&photo("bgr", ""));
+    assert!(plain.is_empty());
+    let resize = |how, padding| Fitting::Resize { how, width: 4, height: 2, padding };
+    for (keys, expected) in [
+        ("resize = \"fit\"", resize(Resize::Fit, [0.0; 3])),
+        ("resize = \"fit\", padding = 114", resize(Resize::Fit, [114.0; 3])),
+        // In the manifest it is a pixel, blue first.
+        ("resize = \"fit\", padding = [3, 2, 1]", resize(Resize::Fit, [1.0, 2.0, 3.0])),
+        ("resize = \"fill\"", resize(Resize::Fill, [0.0; 3])),
+        ("resize = \"crop\"", resize(Resize::Crop, [0.0; 3])),
+    ] {
+        let (found, same) = fittings(&photo("bgr", &format!(", {keys}")));
+        assert_eq!((found, same), (vec![("photo".to_owned(), expected)], table.clone()), "{keys}");
+    }
+    let refused = |inputs: &str| manifest(inputs).unwrap_err().join("\n");
+    for (inputs, expected) in [
+        (
+            ids(", longer = \"cut\""),
+            "3:62: `longer` cannot be \"cut\": it must be one of \"reject\", \"truncate\", \
+            \"truncate-start\"",
+        ),
+        (
+            ids(", longer = \"truncate\"")
+                + "\ninputs.mask = { shape = [1, { min = 1, max = 8, symbol = \"T\" }] }",
+            "4:1: model `m`: the symbol `T` has another `longer` in `ids`: equal sizes are cut \
+            alike",
+        ),
+        (
+            photo("rgb", ", resize = \"fill\", padding = 3"),
+            "3:83: `padding` is the colour of what `resize = \"fit\"` adds",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\", padding = 256"),
+            "3:82: `padding` is a pixel: its numbers lie between 0 and 255",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\", padding = [1, 2]"),
+            "3:82: the image has 3 channels, found 2 numbers",
+        ),
+        (
+            photo("rgb", ", resize = \"fit\"").replace("width = 4", "width = { min = 2, max = 4 }"),
+            "3:85: `resize` needs one `width` and one `height`: a picture that takes several \
+            sizes has none to be made to fit",
+        ),
+        (
+            photo("rgb", "")
+                .replace("width = 4", "width = { min = 2, max = 4, longer = \"truncate\" }"),
+            "3:28: a picture has no `longer`: `resize` says what becomes of other sizes",
+        ),
+    ] {
+        assert_eq!(refused(&inputs), format!("m.toml:{expected}"));
+    }
+}
+
+/// A model that may read pictures and texts.
+const SAMPLED: &str = "[python]\ndependencies = [\"pillow\", \"tokenizers\"]\n\n[model]\n\
+    source = { file = \"a.py\", entry = \"net\" }\n";
+
+#[test]
+fn samples_come_from_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    };
+    for name in ["a.py", "samples/b.png", "samples/a.png", "t.txt", "t.json", "s.safetensors"] {
+        write(name, "");
+    }
+    let inputs = "inputs.photo = { image = { width = 4, height = 2, color = \"rgb\" }, sample = { \
+        files = \"samples/*.png\" } }\n\
+        inputs.ids = { shape = [1, 4], dtype = \"int32\", sample = { texts = \"t.txt\", tokenizer \
+        = \"t.json\" } }\n\
+        inputs.mask = { shape = [1, 4], dtype = \"int32\", sample = { texts = \"t.txt\", tokenizer \
+        = \"t.json\", output = \"attention_mask\" } }\n\
+        inputs.rest = { shape = [3], sample = { safetensors = \"s.safetensors\" } }\n";
+    write("m.toml", &format!("{SAMPLED}{inputs}"));
+    let read = || Manifest::read(folder.path(), "m.toml").unwrap();
+    let manifest = read();
+    assert!(manifest.check_files(folder.path()).is_ok());
+    let model = &manifest.models[0];
+    let table = serde_json::to_value(&model.conversion).unwrap();
+    let sample = |name: &str| table["inputs"][name]["sample"].to_string();
+    assert_eq!(sample("photo"), "{\"files\":[\"samples/a.png\",\"samples/b.png\"]}");
+    assert_eq!(
+        sample("mask"),
+        "{\"texts\":{\"file\":\"t.txt\",\"output\":\"attention_mask\",\"tokenizer\":\"t.json\"}}"
+    );
+    assert!(sample("ids").contains("\"output\":\"input_ids\""), "{}", sample("ids"));
+    assert_eq!(sample("rest"), "{\"safetensors\":\"s.safetensors\"}");
+    let files: Vec<_> = model.declared_files().into_iter().map(|(_, file)| file).collect();
+    assert_eq!(
+        files,
+        [
+            "a.py",
+            "samples/a.png",
+            "samples/b.png",
+            "t.txt",
+            "t.json",
+            "t.txt",
+            "t.json",
+            "s.safetensors"
+        ]
+    );
+    // Another picture is another conversion.
+    write("samples/c.png", "");
+    assert_ne!(read().models[0].conversion, model.conversion);
+    std::fs::remove_dir_all(folder.path().join("samples")).unwrap();
+    std::fs::remove_file(folder.path().join("t.json")).unwrap();
+    let missing = read().check_files(folder.path()).unwrap_err();
+    let texts: Vec<_> = missing.errors.iter().map(Error::to_string).collect();
+    assert!(
+        texts[0].starts_with(&format!(
+            "m.toml:6:79: model `m`: `inputs.photo.sample.files`: no file is called like {}",
+            folder.path().join("samples/*.png").display()
+        )),
+        "{texts:?}"
+    );
+    assert!(
+        texts[1].starts_with("m.toml:7:77: model `m`: `inputs.ids.sample.tokenizer`: ")
+            && texts[1].contains("t.json does not exist"),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn samples_of_files_fit_their_inputs() {
+    let refused = |inputs: &str| {
+        let content = format!("{SAMPLED}{inputs}\n");
+        parse(&content).unwrap_err().join("\n")
+    };
+    let tensor = |sample: &str| {
+        format!("inputs.x = {{ shape = [1, 4], dtype = \"int32\", sample = {{ {sample} }} }}")
+    };
+    for (inputs, expected) in [
+        (
+            tensor("files = \"a.png\""),
+            "6:58: `files` are pictures, and this input is none: give its values as \
+            `safetensors`, or make it an `image`",
+        ),
+        (
+            tensor("files = \"*/a.png\""),
+            "6:58: only the last part of `files` may have `*`: it means the files of one folder",
+        ),
+        (
+            tensor("texts = \"t.txt\""),
+            "6:58: `texts` need a `tokenizer`: write for example `tokenizer = \"tokenizer.json\"`",
+        ),
+        (
+            tensor("range = [0, 1], texts = \"t.txt\""),
+            "6:74: `sample` has `range` or `texts`, not both",
+        ),
+        (
+            tensor("range = [0, 1], tokenizer = \"t.json\""),
+            "6:74: `tokenizer` is for `texts`, and there are none",
+        ),
+        (
+            tensor("texts = \"t.txt\", tokenizer = \"t.json\", output = \"mask\""),
+            "6:97: `output` cannot be \"mask\": it must be one of \"input_ids\", \
+            \"attention_mask\", \"token_type_ids\"",
+        ),
+        (
+            tensor("safetensors = \"s.safetensors\"") + "\nstates.s = { shape = [1] }",
+            "6:47: model `m`: samples from files have one prediction each, and those of a model \
+            with `states` several in a row: write `range` or `start`",
+        ),
+    ] {
+        let found = refused(&inputs);
+        assert_eq!(found, format!("m.toml:{expected}"), "{inputs}");
+    }
+    let bare = |inputs: &str| parse(&format!("{MODEL}{inputs}\n")).unwrap_err().join("\n");
+    let photo = "inputs.p = { image = { width = 4, height = 2, color = \"rgb\" }, sample = { \
+        files = \"a.png\" } }";
+    assert_eq!(
+        bare(photo),
+        "m.toml:4:75: model `m`: `files` are read by the library pillow: add `dependencies = \
+        [\"pillow\"]` to `[python]`"
+    );
+    let texts = tensor("texts = \"t.txt\", tokenizer = \"t.json\"").replace("inputs.x", "inputs.y");
+    assert!(
+        bare(&texts).contains("add `dependencies = [\"tokenizers\"]` to `[python]`"),
+        "{}",
+        bare(&texts)
+    );
+    // transformers brings it.
+    let with = format!("[python]\ndependencies = [\"transformers>=5\"]\n\n{MODEL}{texts}\n");
+    assert!(parse(&with).is_ok());
 }

@@ -3,6 +3,38 @@
 use super::*;
 
 #[test]
+fn files_of_a_model_have_names_of_their_own() {
+    let manifest = |files: &str| parse(&format!("{MODEL}files = {files}\n"));
+    let model = manifest("[\"text/tokenizer.json\", \"words.txt\"]").unwrap().models.remove(0);
+    assert_eq!(model.settings.files, ["text/tokenizer.json", "words.txt"]);
+    assert_eq!(model.conversion, parse(MODEL).unwrap().models[0].conversion);
+    assert_eq!(
+        manifest("[\"a/words.txt\", \"b/Words.txt\"]").unwrap_err(),
+        ["m.toml:4:25: two of `files` are called `Words.txt`, and they lie in one folder when \
+            the program runs: rename one of them"]
+    );
+    for folder in ["text/", "..", "text/.."] {
+        let error = format!("m.toml:4:10: `{folder}` names a folder: `files` has files alone");
+        assert_eq!(manifest(&format!("[\"{folder}\"]")).unwrap_err(), [error]);
+    }
+    assert_eq!(
+        manifest("\"words.txt\"").unwrap_err(),
+        ["m.toml:4:1: `files` must be an array, found the string \"words.txt\""]
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.py"), "").unwrap();
+    std::fs::create_dir(folder.path().join("text")).unwrap();
+    let missing = manifest("[\"words.txt\", \"text\"]").unwrap().check_files(folder.path());
+    let texts: Vec<_> = missing.unwrap_err().errors.iter().map(Error::to_string).collect();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (first, second) = (path("words.txt"), path("text"));
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    let at = "m.toml:4:1: model `m`: `files`: ";
+    assert!(texts[0].starts_with(&format!("{at}{first} does not exist")), "{}", texts[0]);
+    assert!(texts[1].starts_with(&format!("{at}{second} is not a file")), "{}", texts[1]);
+}
+
+#[test]
 fn sources_are_checked() {
     let with = |source: &str| {
         parse(&format!("[model]\nsource = {source}\ninputs.x = {{ shape = [1] }}\n")).unwrap_err()
@@ -56,6 +88,16 @@ fn a_repository_is_named_with_its_task_and_its_commit() {
     };
     refused("{ transformers = \"o/n\" }", "", "`transformers` needs a `task`");
     refused("{ transformers = \"o/n\", task = \"fill-masks\" }", "", "did you mean `fill-mask`");
+    for (other, name) in
+        [("sentiment-analysis", "text-classification"), ("ner", "token-classification")]
+    {
+        let source = format!("{{ transformers = \"o/n\", task = \"{other}\" }}");
+        let message = format!(
+            "m.toml:4:34: `task` cannot be \"{other}\": such a model is one of the task \
+            \"{name}\", so write that"
+        );
+        assert_eq!(with(&source, "").unwrap_err(), [message]);
+    }
     refused(
         "{ transformers = \"o/n\", task = \"fill-mask\", entry = \"a\" }",
         "",

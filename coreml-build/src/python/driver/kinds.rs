@@ -81,6 +81,7 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("wrong-name", ErrorKind::Manifest),
     ("wrong-op-selector", ErrorKind::Manifest),
     ("wrong-outputs", ErrorKind::Manifest),
+    ("wrong-samples", ErrorKind::Manifest),
     ("wrong-shape", ErrorKind::Conversion),
     ("wrong-state", ErrorKind::Manifest),
     ("wrong-target", ErrorKind::Manifest),
