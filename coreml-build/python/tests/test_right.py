@@ -8,8 +8,10 @@ here as well.
 from __future__ import annotations
 
 import pytest
+import torch
 
 from coreml_driver import ladder
+from tests.executed import execute, made
 from tests.test_failures import module, returning
 
 #: name -> (what `forward` returns, inputs, outputs); each is a silent fault of coremltools 9.0.
@@ -129,3 +131,23 @@ def test_weights_that_are_transposed_behind_their_rounding_are_known(package):
     )
     outcome = package.convert(source, capture="trace")
     assert outcome.report["proof"]["main"]["largest-difference"] < 1e-6
+
+
+def test_a_conversion_leaves_the_module_as_it_is(package):
+    # coremltools negates `b` in the module's own memory, once for each convolution.
+    source = module(
+        "y = torch.relu(self.c(x) - self.b) + torch.relu(self.d(x) - self.b)\n"
+        "return y + self.norm(self.c(x))",
+        "torch.manual_seed(0)\n"
+        "self.c, self.d = nn.Conv2d(1, 3, 3), nn.Conv2d(1, 3, 3, bias=False)\n"
+        "self.norm = nn.BatchNorm2d(3, affine=False)\n"
+        "self.norm.running_mean.uniform_()\n"
+        "self.register_buffer('b', torch.tensor([0.5, -0.25, 1]).reshape(1, 3, 1, 1))",
+    ).replace("return Net()", "return Net().eval()")
+    inputs = {"x": {"shape": [1, 1, 6, 6]}}
+    outcome = package.convert(source, inputs=inputs, capture="trace", compute_precision="float32")
+    x = torch.randn(1, 1, 6, 6, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        expected = made(outcome)(x)
+    torch.testing.assert_close(execute(outcome, x)[0], expected, rtol=1e-5, atol=1e-5)
+    assert "sample 0" in outcome.report["proof"]["main"]["samples"]

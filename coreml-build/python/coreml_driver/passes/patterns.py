@@ -7,6 +7,7 @@ Flow: `passes` imports this file, so that its repairs are listed.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,35 @@ def _bias_changes_shape(conv: Any, add: Any) -> bool:
     """Whether a bias broadcasts the result of a convolution, or its size is misjudged."""
     grouped = conv.op_type == "conv_transpose" and conv.groups.val != 1 and conv.bias is None
     return grouped or add.outputs[0].shape != conv.outputs[0].shape
+
+
+def _without_writing() -> None:
+    """Let the pass negate a copy of what a convolution's result is reduced by."""
+    original = optimize_conv.fuse_conv_bias._try_to_transform
+
+    def careful(conv: Any, add: Any) -> Any:
+        """Stand in for the method."""
+        if add.op_type != "sub" or not isinstance(add.y.val, np.ndarray):
+            return original(conv, add)
+        kept = add.y._sym_val
+        add.y._sym_val = copy.copy(kept)
+        add.y._sym_val.val = kept.val.copy()
+        try:
+            return original(conv, add)
+        finally:
+            add.y._sym_val = kept
+
+    optimize_conv.fuse_conv_bias._try_to_transform = staticmethod(careful)
+
+
+REPAIRS.append(
+    Repair(
+        "common::fuse_conv_bias",
+        "`conv(x) - b` negates b in the memory of the module's own tensor: the module computes "
+        "something else from then on, and so does another operation that takes b",
+        _without_writing,
+    )
+)
 
 
 @exception(
