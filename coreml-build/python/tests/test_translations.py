@@ -17,6 +17,7 @@ import pytest
 
 from coreml_driver import passes, translations
 from coreml_driver.failures import Failure
+from tests import test_ranks
 from tests.translated import BATCH, differences, translate
 from tests.translation_cases import CASES
 
@@ -112,4 +113,5 @@ def test_every_row_has_a_case():
         for kind in row.kinds[:1]
     ]
     assert set(named) - about == set()
-    assert {repair.name for repair in passes.REPAIRS} - about == set()
+    elsewhere = {test_ranks.PASS}
+    assert {repair.name for repair in passes.REPAIRS} - about - elsewhere == set()

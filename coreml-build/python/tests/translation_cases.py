@@ -418,7 +418,6 @@ OTHERS = {
             torch.eye(3) @ x,
         ),
         [table(3, 4)],
-        plain=None,
     ),
     "eye of a size that varies": Case(
         "eye",
