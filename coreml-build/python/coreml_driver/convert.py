@@ -94,6 +94,13 @@ class OpSelector:
             if constant and variable.is_tensor_or_scalar_of("fp32") and variable not in self._kept:
                 self._kept.add(variable)
                 self.originals.append(np.asarray(variable.val))
+        if operation.op_type != "const":
+            # What is computed of constants alone is folded behind the rounding.
+            self.originals += [
+                np.asarray(result.val)
+                for result in operation.outputs
+                if result.val is not None and result.is_tensor_or_scalar_of("fp32")
+            ]
 
 
 @dataclass(frozen=True)

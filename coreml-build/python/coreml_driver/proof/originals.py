@@ -9,7 +9,7 @@ in single precision.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,29 +46,13 @@ def matching(
             continue
         candidates = by_size.get(stored.size, [])
         for position, array in enumerate(candidates):
-            original = next((one for one in _orders(array) if _is_original(one, stored)), None)
-            if original is not None:
-                found[name] = original
+            # The first elements tell most weights apart.
+            if _is_rounding(array, stored[:GLANCE]) and _is_rounding(array, stored):
+                found[name] = array
                 # Constants of a program stand in the order in which they were kept.
                 candidates.append(candidates.pop(position))
                 break
     return found
-
-
-def _orders(array: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Yield what may have been rounded: a pass that makes `linear` of `matmul` transposes matrices,
-    and the transposed constant is computed behind the rounding.
-    """
-    yield array
-    if array.ndim == 2 and 1 not in array.shape:
-        yield array.T
-
-
-def _is_original(array: npt.NDArray[Any], stored: npt.NDArray[Any]) -> bool:
-    """Return whether `stored` is the rounding of all of `array`."""
-    # The first elements tell most weights apart.
-    start = array.flat[:GLANCE]
-    return _is_rounding(start, stored[:GLANCE]) and _is_rounding(array, stored)
 
 
 def _is_rounding(original: npt.NDArray[Any], stored: npt.NDArray[Any]) -> bool:
