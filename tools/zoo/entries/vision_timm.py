@@ -1,0 +1,81 @@
+"""Classifiers of timm: convolutional networks, transformers, and what lies between.
+
+Owns: one line for each architecture.
+Flow: `catalogue.load` imports it.
+"""
+
+from __future__ import annotations
+
+from catalogue import add, image
+
+#: By architecture: side of the picture, and arguments besides.
+ARCHITECTURES = {
+    "resnet18": (64, ""),
+    "resnetv2_50": (64, ""),
+    "resnext50_32x4d": (64, ""),
+    "seresnet50": (64, ""),
+    "efficientnet_b0": (64, ""),
+    "tf_efficientnetv2_b0": (64, ""),
+    "mobilenetv2_100": (64, ""),
+    "mobilenetv3_small_100": (64, ""),
+    "mobilenetv4_conv_small": (64, ""),
+    "regnety_002": (64, ""),
+    "convnext_atto": (64, ""),
+    "convnextv2_atto": (64, ""),
+    "vit_tiny_patch16_224": (64, "img_size=64"),
+    "deit_tiny_distilled_patch16_224": (64, "img_size=64"),
+    "swin_tiny_patch4_window7_224": (56, "img_size=56"),
+    "swinv2_cr_tiny_ns_224": (56, "img_size=56"),
+    "maxvit_pico_rw_256": (64, "img_size=64"),
+    "coatnet_pico_rw_224": (64, "img_size=64"),
+    "mixer_s32_224": (64, "img_size=64"),
+    "efficientformerv2_s0": (64, "img_size=64"),
+    "mobilevit_xxs": (64, ""),
+    "mobileone_s0": (64, ""),
+    "repvgg_a0": (64, ""),
+    "ghostnet_100": (64, ""),
+    "densenet121": (64, ""),
+    "dla34": (64, ""),
+    "hrnet_w18_small": (64, ""),
+    "inception_v3": (96, ""),
+    "nfnet_l0": (64, ""),
+    "poolformer_s12": (64, ""),
+    "pvt_v2_b0": (64, ""),
+    "edgenext_xx_small": (64, ""),
+    "fastvit_t8": (64, ""),
+    "levit_128s": (64, "img_size=64"),
+    "tiny_vit_5m_224": (64, "img_size=64"),
+    "vgg11_bn": (64, ""),
+    "xcit_nano_12_p16_224": (64, "img_size=64"),
+    "beit_base_patch16_224": (32, "img_size=32, depth=2"),
+    "eva02_tiny_patch14_224": (56, "img_size=56"),
+    "focalnet_tiny_srf": (64, ""),
+    "gcvit_xxtiny": (64, "img_size=64"),
+    "crossvit_tiny_240": (240, "depth=((1, 1, 0),)"),
+    "cait_xxs24_224": (64, "img_size=64, depth=4"),
+    "efficientvit_b0": (64, ""),
+    "repvit_m0_9": (64, ""),
+    "starnet_s1": (64, ""),
+}
+
+for name, (size, arguments) in ARCHITECTURES.items():
+    more = f", {arguments}" if arguments else ""
+    expression = f'timm.create_model("{name}", num_classes=10{more})'
+    add("vision_timm", f"timm_{name}", "timm", "import timm", expression, image(size))
+
+add(
+    "vision_timm",
+    "timm_features_of_resnet18",
+    "timm",
+    "import timm",
+    'timm.create_model("resnet18", features_only=True)',
+    image(64),
+)
+add(
+    "vision_timm",
+    "timm_features_of_convnext",
+    "timm",
+    "import timm",
+    'timm.create_model("convnext_atto", features_only=True, out_indices=(1, 3))',
+    image(64),
+)
