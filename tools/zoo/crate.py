@@ -22,6 +22,8 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PRECISIONS = ("float32", "float16")
 ENGINES = ("rten", "onnxruntime")
+#: Files that entries import.
+COPIED = ("perturbation.py", "partial.py")
 #: Seconds that an entry may take in both precisions.
 LIMIT = 420
 
@@ -36,7 +38,8 @@ class Crate:
         (self.folder / "Cargo.toml").write_text(
             '[package]\nname = "zoo"\nversion = "0.0.0"\nedition = "2024"\n\n[workspace]\n'
         )
-        shutil.copy(HERE / "perturbation.py", self.folder)
+        for name in COPIED:
+            shutil.copy(HERE / name, self.folder)
         self._environment = os.environ | {
             "COREML_CACHE_DIR": str(folder / "cache"),
             "COREML_PYTHON": str(_python(folder / "python")),

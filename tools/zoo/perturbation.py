@@ -21,6 +21,8 @@ import torch
 Declared = tuple[Sequence[int], str, Sequence[float] | None]
 #: Below it, a variance is that of a channel that nothing reaches.
 SMALLEST_VARIANCE = 1e-4
+#: Below this part of the usual deviation of weights, theirs is raised to it.
+SMALL = 0.4
 #: Samples that give statistics.
 BATCH = 8
 
@@ -45,6 +47,11 @@ def _disturb(value: torch.Tensor, generator: torch.Generator) -> None:
     noise = torch.rand(value.shape, generator=generator, dtype=value.dtype)
     if low != high or value.numel() == 1 and low not in (0.0, 1.0):
         value.mul_(1.0 + 0.1 * (noise - 0.5))
+        if value.dim() > 1 and value.numel() > value.shape[0]:
+            # A deviation of 0.02 is meant for wide layers: narrow ones would attend to nothing.
+            usual = (value.shape[0] / value.numel()) ** 0.5
+            if value.std() < SMALL * usual:
+                value.mul_(usual / value.std())
     elif abs(float(low)) < 1e-6:
         value.copy_(0.2 * (noise - 0.5))
     elif abs(float(low)) < 0.1:

@@ -42,20 +42,14 @@ DECODERS = {
     "Qwen3MoeForCausalLM": (
         f"{GROUPED}, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=32"
     ),
-    "GemmaForCausalLM": f"{GROUPED}, head_dim=8",
     "Gemma2ForCausalLM": f"{GROUPED}, head_dim=8, sliding_window=8",
     "Gemma3ForCausalLM": f"{GROUPED}, head_dim=8, sliding_window=8",
     "PhiForCausalLM": GROUPED,
     "Phi3ForCausalLM": GROUPED,
     "FalconForCausalLM": f"{USUAL}, new_decoder_architecture=True, num_kv_heads=2",
-    "StableLmForCausalLM": GROUPED,
     "Olmo2ForCausalLM": GROUPED,
-    "CohereForCausalLM": GROUPED,
     "GraniteForCausalLM": GROUPED,
-    "Starcoder2ForCausalLM": GROUPED,
-    "NemotronForCausalLM": GROUPED,
     "SmolLM3ForCausalLM": GROUPED,
-    "GlmForCausalLM": f"{GROUPED}, head_dim=8",
     "GptOssForCausalLM": (
         f"{GROUPED}, head_dim=8, num_local_experts=4, num_experts_per_tok=2, sliding_window=8"
     ),
@@ -71,9 +65,6 @@ DECODERS = {
         "vocab_size=100, hidden_size=32, num_hidden_layers=2, state_size=8, num_heads=8, "
         "head_dim=8, n_groups=2, chunk_size=8, use_cache=False"
     ),
-    "FalconMambaForCausalLM": (
-        "vocab_size=100, hidden_size=32, num_hidden_layers=2, state_size=8, use_cache=False"
-    ),
     "RwkvForCausalLM": (
         "vocab_size=100, hidden_size=32, attention_hidden_size=32, num_hidden_layers=2, "
         "intermediate_size=64, use_cache=False"
@@ -87,12 +78,13 @@ DECODERS = {
 
 for architecture, arguments in DECODERS.items():
     prefix = architecture.removesuffix("LMHeadModel").removesuffix("ForCausalLM")
+    configuration = "Gemma3TextConfig" if prefix == "Gemma3" else f"{prefix}Config"
     add(
         "language",
         f"language_{prefix.lower()}",
         "transformers",
         "import transformers",
-        f"transformers.{architecture}(\n        transformers.{prefix}Config({arguments})\n    )",
+        f"transformers.{architecture}(\n        transformers.{configuration}({arguments})\n    )",
         tokens(16, 100),
     )
 
@@ -109,13 +101,10 @@ T5 = (
 TRANSLATORS = {
     "T5ForConditionalGeneration": T5,
     "MT5ForConditionalGeneration": T5,
-    "UMT5ForConditionalGeneration": T5,
     "BartForConditionalGeneration": SEQUENCES,
-    "MBartForConditionalGeneration": SEQUENCES,
     "PegasusForConditionalGeneration": SEQUENCES,
     "MarianMTModel": f"{SEQUENCES}, pad_token_id=0, decoder_start_token_id=0",
     "M2M100ForConditionalGeneration": SEQUENCES,
-    "BlenderbotForConditionalGeneration": SEQUENCES,
 }
 
 for architecture, arguments in TRANSLATORS.items():

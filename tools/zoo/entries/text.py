@@ -17,7 +17,6 @@ USUAL = (
 ENCODERS = {
     "Bert": USUAL,
     "Roberta": f"{USUAL}, pad_token_id=1",
-    "XLMRoberta": f"{USUAL}, pad_token_id=1",
     "Albert": f"{USUAL}, embedding_size=16",
     "Electra": f"{USUAL}, embedding_size=16",
     "DistilBert": "vocab_size=100, dim=32, n_layers=2, n_heads=4, hidden_dim=64",
@@ -38,8 +37,6 @@ ENCODERS = {
     "SqueezeBert": f"{USUAL}, embedding_size=32",
     "ConvBert": f"{USUAL}, embedding_size=32, conv_kernel_size=3, head_ratio=2",
     "RoFormer": f"{USUAL}, embedding_size=32",
-    "RemBert": f"{USUAL}, input_embedding_size=16, output_embedding_size=16",
-    "Ernie": USUAL,
     "Nystromformer": f"{USUAL}, num_landmarks=4, segment_means_seq_len=16",
     "BigBird": f'{USUAL}, attention_type="original_full"',
     "Esm": f'{USUAL}, pad_token_id=1, mask_token_id=4, position_embedding_type="rotary"',
@@ -51,7 +48,6 @@ ENCODERS = {
     "XLNet": "vocab_size=100, d_model=32, n_layer=2, n_head=4, d_inner=64",
     "Canine": f"{USUAL}, num_hash_buckets=64, local_transformer_stride=8, downsampling_rate=4",
     "EuroBert": f"{USUAL}, pad_token_id=0, num_key_value_heads=2",
-    "Splinter": USUAL,
 }
 
 for prefix, arguments in ENCODERS.items():

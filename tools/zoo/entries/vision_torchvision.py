@@ -13,17 +13,14 @@ from catalogue import add, entry, image
 
 #: By architecture: side of the picture.
 CLASSIFIERS = {
-    "alexnet": 96,
     "googlenet": 96,
     "mnasnet0_5": 64,
     "shufflenet_v2_x0_5": 64,
     "squeezenet1_1": 64,
     "mobilenet_v3_small": 64,
     "efficientnet_b0": 64,
-    "wide_resnet50_2": 64,
     "convnext_tiny": 64,
     "swin_v2_t": 64,
-    "maxvit_t": 224,
 }
 for name, size in CLASSIFIERS.items():
     more = ", init_weights=False, aux_logits=False" if name == "googlenet" else ""
@@ -52,7 +49,7 @@ for name in ("fcn_resnet50", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v
         f"segmentation.{name}(weights=None, weights_backbone=None, num_classes=5)",
         image(64),
     )
-for name in ("r3d_18", "r2plus1d_18", "mc3_18"):
+for name in ("r3d_18",):
     add(
         "vision_torchvision",
         f"torchvision_{name}",
@@ -68,14 +65,6 @@ add(
     "from torchvision.models.video import SwinTransformer3d",
     "SwinTransformer3d(\n        [2, 4, 4], 24, [2, 2], [2, 4], [4, 4, 4], num_classes=10\n    )",
     "inputs.clip = { shape = [1, 3, 8, 64, 64] }",
-)
-add(
-    "vision_torchvision",
-    "torchvision_mvit_v2",
-    "torchvision",
-    "from torchvision.models import video",
-    "video.mvit_v2_s(num_classes=10)",
-    "inputs.clip = { shape = [1, 3, 16, 224, 224] }",
 )
 
 

@@ -65,8 +65,6 @@ MODELS = {
         "num_attention_heads=[1, 2, 2, 4]",
         64,
     ),
-    "cvt": ("CvtModel", "CvtConfig", "embed_dim=[16, 24, 32], depth=[1, 1, 1], "
-            "num_heads=[1, 2, 2]", 64),
     "mobilevit": (
         "MobileViTModel",
         "MobileViTConfig",
