@@ -12,11 +12,12 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
-import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 #: All entries by name, in the order of the table.
 ENTRIES: dict[str, Entry] = {}

@@ -153,9 +153,7 @@ def _packages(paths: Iterable[str]) -> list[str]:
     own = {str(HERE), str(ROOT / "coreml-build" / "python")}
     standard = str(Path(os.__file__).parent)
     folders = [path for path in paths if path and Path(path).is_dir() and path not in own]
-    return [
-        path for path in folders if not path.startswith(standard) or path.endswith("-packages")
-    ]
+    return [path for path in folders if not path.startswith(standard) or path.endswith("-packages")]
 
 
 def _built() -> Path:

@@ -89,8 +89,7 @@ def _settle(
     for batch in (BATCH, 1):
         with contextlib.suppress(Exception):
             samples = [
-                [_sample(declared, generator) for declared in inputs.values()]
-                for _ in range(batch)
+                [_sample(declared, generator) for declared in inputs.values()] for _ in range(batch)
             ]
             module(*(torch.cat(parts) for parts in zip(*samples, strict=True)))
             break

@@ -59,7 +59,9 @@ def main() -> int:
     parser.add_argument("--piece", default="1/1", metavar="I/N", help="a part of the entries")
     parser.add_argument("--wrong", action="store_true", help="again, what is not right yet")
     parser.add_argument("--again", action="store_true", help="again, what has a result")
-    parser.add_argument("--no-costs", action="store_true", help="leave time and memory to a later run")
+    parser.add_argument(
+        "--no-costs", action="store_true", help="leave time and memory to a later run"
+    )
     parser.add_argument("--table", type=Path, help="write the page to this file")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()

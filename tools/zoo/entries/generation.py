@@ -14,14 +14,12 @@ from catalogue import add, entry
 LATENT = "inputs.sample = { shape = [1, 4, 16, 16] }"
 TIME = "inputs.timestep = { shape = [1], sample = { range = [0, 999] } }"
 STATES = "inputs.encoder_hidden_states = { shape = [1, 8, 32] }"
-BLOCKS = (
-    'block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,\n        '
-)
+BLOCKS = "block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,\n        "
 #: By name: class, arguments, lines of the inputs.
 MODELS = {
     "unet": (
         "UNet2DModel",
-        f'sample_size=16, in_channels=4, out_channels=4, {BLOCKS}'
+        f"sample_size=16, in_channels=4, out_channels=4, {BLOCKS}"
         'down_block_types=("DownBlock2D", "AttnDownBlock2D"), '
         'up_block_types=("AttnUpBlock2D", "UpBlock2D"), attention_head_dim=8',
         (LATENT, TIME),
@@ -47,7 +45,7 @@ MODELS = {
     ),
     "vq": (
         "VQModel",
-        f'latent_channels=4, num_vq_embeddings=32, {BLOCKS}'
+        f"latent_channels=4, num_vq_embeddings=32, {BLOCKS}"
         'down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2',
         ("inputs.image = { shape = [1, 3, 32, 32] }",),
     ),

@@ -51,7 +51,11 @@ add(
 #: By name: the module of the architecture's class, and the call.
 SPANDREL = {
     "esrgan": ("ESRGAN.__arch.RRDB", "RRDBNet", "RRDBNet(num_filters=16, num_blocks=2)"),
-    "compact": ("Compact.__arch.SRVGG", "SRVGGNetCompact", "SRVGGNetCompact(num_feat=16, num_conv=4)"),
+    "compact": (
+        "Compact.__arch.SRVGG",
+        "SRVGGNetCompact",
+        "SRVGGNetCompact(num_feat=16, num_conv=4)",
+    ),
     "swinir": (
         "SwinIR",
         "SwinIR",

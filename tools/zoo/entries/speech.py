@@ -86,6 +86,7 @@ add(
     "inputs.input_features = { shape = [1, 50, 40] }",
 )
 
+
 @entry(
     "transformers",
     "inputs.input_features = { shape = [1, 80, 100] }",

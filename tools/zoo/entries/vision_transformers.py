@@ -22,7 +22,7 @@ BACKBONE = (
     'out_features=["stage2", "stage3", "stage4"]\n        )'
 )
 ONE_BACKBONE = BACKBONE.replace('"stage2", "stage3", "stage4"', '"stage4"')
-SWIN = 'image_size=64, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4'
+SWIN = "image_size=64, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4"
 DETR = (
     "d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=4, "
     "decoder_attention_heads=4, encoder_ffn_dim=64, decoder_ffn_dim=64, num_queries=10"
@@ -72,17 +72,33 @@ MODELS = {
         "num_attention_heads=2",
         64,
     ),
-    "yolos": ("YolosForObjectDetection", "YolosConfig",
-              f"{VIT.replace('image_size=64', 'image_size=[64, 64]')}, num_detection_tokens=10", 64),
-    "detr": ("DetrForObjectDetection", "DetrConfig",
-             f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
-             f"{DETR},\n        backbone_config={ONE_BACKBONE}", 64),
-    "conditional_detr": ("ConditionalDetrForObjectDetection", "ConditionalDetrConfig",
-             f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
-             f"{DETR},\n        backbone_config={ONE_BACKBONE}", 64),
-    "deformable_detr": ("DeformableDetrForObjectDetection", "DeformableDetrConfig",
-             f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
-             f"num_feature_levels=3, {DETR},\n        backbone_config={BACKBONE}", 64),
+    "yolos": (
+        "YolosForObjectDetection",
+        "YolosConfig",
+        f"{VIT.replace('image_size=64', 'image_size=[64, 64]')}, num_detection_tokens=10",
+        64,
+    ),
+    "detr": (
+        "DetrForObjectDetection",
+        "DetrConfig",
+        f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
+        f"{DETR},\n        backbone_config={ONE_BACKBONE}",
+        64,
+    ),
+    "conditional_detr": (
+        "ConditionalDetrForObjectDetection",
+        "ConditionalDetrConfig",
+        f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
+        f"{DETR},\n        backbone_config={ONE_BACKBONE}",
+        64,
+    ),
+    "deformable_detr": (
+        "DeformableDetrForObjectDetection",
+        "DeformableDetrConfig",
+        f"use_timm_backbone=False, use_pretrained_backbone=False, backbone=None, "
+        f"num_feature_levels=3, {DETR},\n        backbone_config={BACKBONE}",
+        64,
+    ),
     "rt_detr": (
         "RTDetrForObjectDetection",
         "RTDetrConfig",
@@ -90,7 +106,7 @@ MODELS = {
         "encoder_attention_heads=4, d_model=32, num_queries=10, decoder_in_channels=[32, 32, 32], "
         "decoder_ffn_dim=64, decoder_layers=2, decoder_attention_heads=4, anchor_image_size=None, "
         "use_timm_backbone=False, use_pretrained_backbone=False,\n        "
-        'backbone_config=transformers.RTDetrResNetConfig(\n            embedding_size=8, '
+        "backbone_config=transformers.RTDetrResNetConfig(\n            embedding_size=8, "
         'hidden_sizes=[8, 16, 32, 32], depths=[1, 1, 1, 1], layer_type="basic",\n            '
         'out_features=["stage2", "stage3", "stage4"]\n        )',
         64,
