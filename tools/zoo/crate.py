@@ -31,8 +31,11 @@ LIMIT = 420
 class Crate:
     """A folder with a manifest and a Python file for each entry."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make the folder and the Python that converts in it."""
+    def __init__(self, folder: Path, cache: Path | None = None) -> None:
+        """Make the folder and the Python that converts in it.
+
+        Parameters: `cache` — where conversions are kept, by default in the folder.
+        """
         self.folder = folder / "crate"
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "Cargo.toml").write_text(
@@ -41,7 +44,7 @@ class Crate:
         for name in COPIED:
             shutil.copy(HERE / name, self.folder)
         self._environment = os.environ | {
-            "COREML_CACHE_DIR": str(folder / "cache"),
+            "COREML_CACHE_DIR": str(cache or folder / "cache"),
             "COREML_PYTHON": str(_python(folder / "python")),
             "COREML_STRICT": "0",
             "OMP_NUM_THREADS": "1",

@@ -8,7 +8,8 @@ float32 and float16, `cargo coreml verify` compares both with PyTorch on rten an
 `cargo coreml lint` counts its findings, and a plain script of coremltools shows what the conversion
 costs. FOLDER/results keeps a file for each entry: what has a result with the same text and
 versions is not done again, unless `--again`, or `--wrong` for what is not right yet. `--piece 2/3`
-takes the second third. A NAME is an entry, a package or a family.
+takes the second third. A NAME is an entry, a package or a family. The exit code is 1 where an entry
+that this run converted is not right, and the catalogue does not say why.
 
 Wants the Python that converts, with the packages of `requirements.txt` and of
 `.ci/requirements-driver.txt` in its PYTHONPATH, and `ORT_DYLIB_PATH`. `COREML_CARGO` names a
@@ -76,7 +77,7 @@ def main() -> int:
     if arguments.table is not None:
         arguments.table.write_text(table.markdown(entries, results))
     print(table.counts(entries, results))
-    return 0
+    return int(any(not (table.right(results[one.name]) or one.reason) for one in wanted))
 
 
 def read(folder: Path, entries: dict[str, Entry]) -> dict[str, dict[str, Any]]:
