@@ -135,6 +135,8 @@ def _joined(lines: tuple[str, ...]) -> str:
 def _add(made: Entry) -> None:
     if made.name in ENTRIES:
         raise ValueError(f"two entries are called {made.name}")
+    if made.name == made.package.replace("-", "_"):
+        raise ValueError(f"{made.name} would hide the package: give it another name")
     if not made.name.isidentifier():
         raise ValueError(f"{made.name} is no name of a manifest")
     ENTRIES[made.name] = made

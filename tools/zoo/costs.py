@@ -111,7 +111,7 @@ def _plain(entry: Entry, space: dict[str, Any], folder: Path) -> str:
         samples.append(whole if dtype == "int32" else torch.rand(shape))
         types.append(ct.TensorType(name=name, shape=shape, dtype=DTYPES[dtype]))
     with torch.no_grad():
-        traced = torch.jit.trace(module, tuple(samples), check_trace=False, strict=False)
+        traced = torch.jit.trace(_Tensors(module), tuple(samples), check_trace=False)
     made = ct.convert(
         traced,
         inputs=types,
@@ -121,6 +121,28 @@ def _plain(entry: Entry, space: dict[str, Any], folder: Path) -> str:
     )
     made.save(str(folder / "model.mlpackage"))
     return "converted"
+
+
+class _Tensors(torch.nn.Module):
+    """A module that returns a tuple of tensors, which is what a script makes of a library's output
+    before it traces."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(_tensors(self.module(*inputs)))
+
+
+def _tensors(value: Any) -> list[torch.Tensor]:
+    """Return the tensors of an output."""
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if value is None:
+        return []
+    parts = value.values() if hasattr(value, "values") else value
+    return [one for part in parts for one in _tensors(part)]
 
 
 def _ours(entry: Entry, space: dict[str, Any], folder: Path) -> str:

@@ -42,7 +42,7 @@ def snac_codec() -> Any:
 
 
 @entry("vocos", "inputs.mel = { shape = [1, 32, 20] }")
-def vocos() -> Any:
+def vocos_vocoder() -> Any:
     """Return the wave of a mel spectrogram."""
     from vocos.heads import ISTFTHead
     from vocos.models import VocosBackbone
@@ -51,7 +51,7 @@ def vocos() -> Any:
 
 
 @entry("descript-audio-codec", WAVE)
-def descript_audio_codec() -> Any:
+def descript_codec() -> Any:
     """Return the wave that is left of the codes."""
     from partial import bare, stand_in
 
@@ -156,7 +156,7 @@ def transformers_mimi() -> Any:
 
 
 @entry("encodec", WAVE)
-def encodec() -> Any:
+def encodec_frames() -> Any:
     """Return the wave that is left of the encoder's frames, without codes."""
     from encodec.modules import SEANetDecoder, SEANetEncoder
 
@@ -275,7 +275,7 @@ add(
 )
 add(
     "audio",
-    "openunmix",
+    "open_unmix",
     "openunmix",
     "from openunmix.model import OpenUnmix",
     "OpenUnmix(nb_bins=129, nb_channels=2, hidden_size=32, nb_layers=2)",
@@ -330,7 +330,7 @@ def transformers_vits() -> Any:
 
 
 @entry("torchcrepe", "inputs.frames = { shape = [1, 1024], sample = { range = [-1, 1] } }")
-def torchcrepe() -> Any:
+def crepe_tiny() -> Any:
     """Return how likely each pitch is, with the weights that the package ships."""
     import sys
 

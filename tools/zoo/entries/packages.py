@@ -97,7 +97,7 @@ add(
 )
 add(
     "packages",
-    "efficientnet_pytorch",
+    "efficientnet_b0",
     "efficientnet-pytorch",
     "from efficientnet_pytorch import EfficientNet",
     'EfficientNet.from_name("efficientnet-b0", image_size=64, num_classes=10)',
@@ -156,7 +156,7 @@ def lpips_squeeze() -> Any:
 
 
 @entry("open-clip-torch", image(64), tokens(16, 100, "text"))
-def open_clip() -> Any:
+def open_clip_vit() -> Any:
     """Return the features of a picture and of a text."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 

@@ -319,7 +319,7 @@ add(
 )
 add(
     "speech",
-    "conformer",
+    "conformer_encoder",
     "conformer",
     "from conformer import Conformer",
     "Conformer(dim=32, depth=2, dim_head=8, heads=4)",
@@ -330,10 +330,10 @@ add(
 @entry(
     "silero-vad",
     "inputs.wave = { shape = [1, 576], sample = { range = [-1, 1] } }",
-    "inputs.state = { shape = [2, 1, 128], sample = { range = [-1, 1] } }",
+    "inputs.memory = { shape = [2, 1, 128], sample = { range = [-1, 1] } }",
     published=True,
 )
-def silero_vad() -> Any:
+def silero_voice_activity() -> Any:
     """Return how likely a piece of sound has a voice, and the next state."""
     from silero_vad import load_silero_vad
 
