@@ -42,7 +42,8 @@ class Crate:
             '[package]\nname = "zoo"\nversion = "0.0.0"\nedition = "2024"\n\n[workspace]\n'
         )
         for name in COPIED:
-            shutil.copy(HERE / name, self.folder)
+            if not _same(HERE / name, self.folder / name):
+                shutil.copy(HERE / name, self.folder)
         self._environment = os.environ | {
             "COREML_CACHE_DIR": str(cache or folder / "cache"),
             "COREML_PYTHON": str(_python(folder / "python")),
@@ -133,6 +134,11 @@ class Crate:
         except subprocess.TimeoutExpired:
             return None, "", ""
         return done.returncode, done.stdout, done.stderr
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Return whether two files are equal: a file that is written is one that has changed."""
+    return other.exists() and one.read_bytes() == other.read_bytes()
 
 
 def _file(name: str, precision: str) -> str:
