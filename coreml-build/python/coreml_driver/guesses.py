@@ -164,6 +164,11 @@ def _configured(name: str, config: Any) -> Proposed | None:
     return None
 
 
+def _count(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" + ("s" if number != 1 else "")
+
+
 def of_layer(path: str, layer: nn.Module) -> list[Proposed]:
     """Return what a layer takes, the likely first; nothing for other layers."""
     where = f"the layer `{path}`" if path else "the module"
@@ -177,7 +182,7 @@ def of_layer(path: str, layer: nn.Module) -> list[Proposed]:
         ]
     if isinstance(layer, nn.modules.conv._ConvNd):
         depth = layer.in_channels
-        why = f"{where} takes {depth} channels"
+        why = f"{where} takes {_count(depth, 'channel')}"
         if isinstance(layer, (nn.Conv1d, nn.ConvTranspose1d)):
             return floats([(1, depth, length) for length in SIGNALS], why)
         if isinstance(layer, (nn.Conv3d, nn.ConvTranspose3d)):
@@ -186,25 +191,31 @@ def of_layer(path: str, layer: nn.Module) -> list[Proposed]:
     if isinstance(layer, nn.RNNBase):
         size = layer.input_size
         shape = (1, LENGTH, size) if layer.batch_first else (LENGTH, 1, size)
-        return floats([shape], f"{where} takes {size} features a step")
+        return floats([shape], f"{where} takes {_count(size, 'feature')} a step")
     if isinstance(layer, nn.RNNCellBase):
-        return floats([(1, layer.input_size)], f"{where} takes {layer.input_size} features")
+        return floats(
+            [(1, layer.input_size)], f"{where} takes {_count(layer.input_size, 'feature')}"
+        )
     if isinstance(layer, nn.Linear):
         size = layer.in_features
-        why = f"{where} takes {size} features"
+        why = f"{where} takes {_count(size, 'feature')}"
         return floats([(1, size), (1, LENGTH, size)], why)
     if isinstance(layer, nn.BatchNorm2d):
         depth = layer.num_features
-        return floats([(1, depth, side, side) for side in SIDES], f"{where} takes {depth} channels")
+        return floats(
+            [(1, depth, side, side) for side in SIDES], f"{where} takes {_count(depth, 'channel')}"
+        )
     if isinstance(layer, nn.BatchNorm1d):
         depth = layer.num_features
-        return floats([(1, depth), (1, depth, LENGTH)], f"{where} takes {depth} channels")
+        return floats([(1, depth), (1, depth, LENGTH)], f"{where} takes {_count(depth, 'channel')}")
     if isinstance(layer, nn.LayerNorm):
         sizes = tuple(layer.normalized_shape)
         why = f"{where} takes {list(sizes)}"
         return floats([(1, LENGTH, *sizes), (1, *sizes)], why)
     if isinstance(layer, nn.MultiheadAttention):
-        return floats([(1, LENGTH, layer.embed_dim)], f"{where} takes {layer.embed_dim} features")
+        return floats(
+            [(1, LENGTH, layer.embed_dim)], f"{where} takes {_count(layer.embed_dim, 'feature')}"
+        )
     return []
 
 

@@ -217,16 +217,16 @@ def find(module: Any, seconds: float = SECONDS) -> tuple[list[Any], Any]:
         seen.add(_key(inputs))
         reached: dict[str, list[Any]] = {}
         result = _run(module, inputs, refused, reached)
-        news = False
         for name, proposals in reached.items():
             fresh = [one for one in proposals if one.value() not in _values(heard[name])]
-            news |= bool(fresh)
             heard[name] += [one.named(name) for one in fresh]
         if result is not None:
             # A layer that was reached knows the range better than a guess.
             better = [_better(one, reached.get(one.name, ())) for one in inputs]
-            if _key(better) != _key(inputs) and (again := _run(module, better, refused, {})):
-                return better, again
+            if _key(better) != _key(inputs):
+                again = _run(module, better, refused, {})
+                if again is not None:
+                    return better, again
             return inputs, result
     raise _none(module, names, refused, time.monotonic() >= end)
 
