@@ -87,9 +87,12 @@ def _propose(request: dict[str, Any]) -> dict[str, Any]:
     """Load the module and find its inputs."""
     import torch
 
+    from coreml_driver import inputs as files
     from coreml_driver import prepare, source
     from coreml_driver.request import Source
 
+    # Files of the hub are noted there, and nowhere else.
+    files.RECORDER.start()
     root = Path(request["package-root"])
     before = set(sys.modules)
     given = request["source"]

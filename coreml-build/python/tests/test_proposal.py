@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -160,27 +162,32 @@ def test_the_task_of_a_repository(tmp_path):
 
 
 @needs_transformers
-def test_a_repository_of_the_hub_is_pinned(tmp_path, monkeypatch):
-    import huggingface_hub
-
-    from coreml_driver import hub
+def test_a_repository_of_the_hub_is_pinned(tmp_path):
     from tests import test_transformers as models
+    from tests.hub import Hub, Repository
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    models.others("vit").save_pretrained(tmp_path / "vit")
-    commit = "0123456789" * 4
-    asked = []
-
-    def find(source, root):
-        asked.append(source.revision)
-        if source.revision == "main":
-            message = f"`main` of `owner/vit` may point at another commit tomorrow; today {commit}."
-            raise Failure("hub-unpinned", message)
-        return hub.Repository("owner/vit", tmp_path / "vit")
-
-    monkeypatch.setattr(hub, "find", find)
+    models.others("vit").save_pretrained(tmp_path / "saved")
+    files = {path.name: path.read_bytes() for path in (tmp_path / "saved").iterdir()}
+    hub = Hub({"owner/vit": Repository(files)})
     source = {"kind": "transformers", "file": "owner/vit"}
     request = {"requirements": ["transformers"], "package-root": str(tmp_path), "source": source}
-    said = proposal.answer_to(request)
-    assert said["revision"] == commit, said
-    assert asked == ["main", commit, commit]
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    # A process of its own: the hub's client reads its variables once.
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path / "hub"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    environment.pop("HF_HUB_OFFLINE", None)
+    code = "from coreml_driver.proposal import main; main()"
+    paths = [str(tmp_path / "request.json"), str(tmp_path / "answer.json")]
+    command = [sys.executable, "-B", "-c", code, *paths]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+        # Its standard input stays open: it ends with who has started it.
+        assert process.wait(timeout=120) == 0
+    said = json.loads((tmp_path / "answer.json").read_text())
+    assert said["revision"] == hub.repositories["owner/vit"].commit, said
+    assert said["task"] == "image-classification"
+    assert said["inputs"][0]["shape"] == [1, 3, 8, 8]
