@@ -125,7 +125,7 @@ python_tools() {
 announce() {
     local packages=("$cache"/onnx-tools/lib/python3.*/site-packages)
     COREML_TEST_INSTALLED="bash chromium git nginx onnx onnxruntime openssl python3 s3"
-    export COREML_TEST_INSTALLED+=" transformers whisper"
+    export COREML_TEST_INSTALLED+=" timm transformers whisper"
     export COREML_TEST_S3_PYTHON="$cache/s3-server/bin/python"
     export COREML_ONNX_PYTHON="$cache/onnx-tools/bin/python"
     ORT_DYLIB_PATH="$(compgen -G "${packages[0]}/onnxruntime/capi/libonnxruntime.so*" | head -1)"

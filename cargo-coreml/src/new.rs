@@ -6,6 +6,7 @@
 //! writes the dependencies.
 
 mod image;
+mod model;
 mod template;
 mod text;
 
@@ -31,15 +32,26 @@ library transformers: its task, its vocabulary and its lengths go into the manif
 tokenizes a text. The program takes the place of the src/main.rs of `cargo new`; beside another one
 it is examples/NAME.rs.
 
+--model looks at a model that exists: an architecture of timm, a repository of transformers, or a
+function of a Python file of the crate that returns a module. It starts Python, as a build does,
+tries inputs in real runs, and proposes what the module accepted, with the reason. A repository of
+the hub is pinned to the commit of today; no code of a repository is run.
+
 Examples:
   cargo coreml new
   cargo coreml new whisper
   cargo coreml new --image
   cargo coreml new --transformers models/sentiment
+  cargo coreml new --model timm/resnet18
+  cargo coreml new --model transformers/google-bert/bert-base-uncased
+  cargo coreml new --model transformers/models/sentiment
+  cargo coreml new --model python/net.py:make --dependency einops
+  cargo coreml new --model python/net.py:make --dry-run
 
 Exit codes:
   0  done
-  1  there is no crate here, a file of the model exists already, or a file cannot be written
+  1  there is no crate here, a file of the model exists already, a file cannot be written, or the
+     module of --model accepted nothing that was tried
   2  the arguments are wrong";
 
 /// Where this repository was when the command was built: the crates come from there.
@@ -59,6 +71,16 @@ pub(crate) struct Arguments {
     /// *.safetensors; the folder must be in the crate
     #[arg(long, value_name = "FOLDER")]
     transformers: Option<PathBuf>,
+    /// Look at this model and propose its inputs: timm/NAME, transformers/OWNER/NAME,
+    /// transformers/FOLDER or FILE.py:FUNCTION
+    #[arg(long, conflicts_with_all = ["image", "transformers"])]
+    model: Option<model::Model>,
+    /// A Python package that the model needs; it stands in the manifest
+    #[arg(long, value_name = "PACKAGE", requires = "model")]
+    dependency: Vec<String>,
+    /// Print the manifest, and write nothing
+    #[arg(long, requires = "model")]
+    dry_run: bool,
     /// Use coreml-rt and coreml-build from this checkout; default: the checkout that this command
     /// was built from, if it still exists, otherwise the registry
     #[arg(long, value_name = "FOLDER")]
@@ -102,11 +124,21 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         )
     })?;
     let name = arguments.name.clone().unwrap_or_else(|| rust_identifier(package));
-    let template = match &arguments.transformers {
-        Some(folder) => text::text(&name, &root, folder)?,
-        None if arguments.image => image::image(&name),
-        None => template::plain(&name),
+    let template = match (&arguments.transformers, &arguments.model) {
+        (Some(folder), _) => text::text(&name, &root, folder)?,
+        (None, Some(model)) => {
+            // Before Python is started.
+            if !arguments.dry_run {
+                refuse(&root, &[&format!("{name}.toml")])?;
+            }
+            model::model(&name, &root, model, &arguments.dependency)?
+        }
+        (None, None) if arguments.image => image::image(&name),
+        (None, None) => template::plain(&name),
     };
+    if arguments.dry_run {
+        return Ok(write!(output, "{}", table::printable_lines(&template.manifest))?);
+    }
     let sources = ["src/main.rs", "src/lib.rs"].map(|source| root.join(source));
     let source = sources.into_iter().find(|source| source.is_file());
     let source = source.ok_or_else(|| {
@@ -121,17 +153,7 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     own.extend(
         template.program.as_deref().filter(|_| !replaced).map(|text| (example.clone(), text)),
     );
-    let there: Vec<&str> = own
-        .iter()
-        .filter(|(path, _)| root.join(path).exists())
-        .map(|(path, _)| path.as_str())
-        .collect();
-    if !there.is_empty() {
-        let there = there.join(" and ");
-        return Err(
-            format!("{}: already there: {there}; choose another NAME", root.display()).into()
-        );
-    }
+    refuse(&root, &own.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>())?;
     for (path, content) in &own {
         write_new(&root.join(path), content.as_bytes())?;
         said(output, "made", path)?;
@@ -150,15 +172,31 @@ pub(crate) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
     }
     dependencies(&root, &manifest, &template, arguments.path.as_deref(), output)?;
     if template.program.is_some() {
-        let what = if template.picture.is_some() { PICTURE } else { "\"a text\"" };
-        let program = if replaced { String::new() } else { format!("--example {name} ") };
-        writeln!(output, "next: `cargo run {program}-- {what}`")?;
+        let what = match (&arguments.model, template.picture) {
+            (Some(_), _) => "",
+            (None, Some(_)) => " -- picture.png",
+            (None, None) => " -- \"a text\"",
+        };
+        let program = if replaced { String::new() } else { format!(" --example {name}") };
+        writeln!(output, "next: `cargo run{program}{what}`")?;
     }
     for (index, line) in template.next.iter().enumerate() {
         let first = index == 0 && template.program.is_none();
         writeln!(output, "{} {line}", if first { "next:" } else { "     " })?;
     }
     Ok(())
+}
+
+/// Refuses to overwrite files.
+///
+/// Errors: one of `paths` is in the crate already.
+fn refuse(root: &Path, paths: &[&str]) -> Result<(), Failure> {
+    let there: Vec<&str> = paths.iter().filter(|path| root.join(path).exists()).copied().collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    let there = there.join(" and ");
+    Err(format!("{}: already there: {there}; choose another NAME", root.display()).into())
 }
 
 /// Adds the crates that the code needs and that Cargo.toml lacks.

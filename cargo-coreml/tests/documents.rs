@@ -109,6 +109,7 @@ fn every_block_says_what_it_is() {
         "sh install",
         "sh picture",
         "sh text",
+        "sh model",
         "text",
         "yaml",
         "nginx",
@@ -324,7 +325,7 @@ fn words(line: &str) -> Vec<&str> {
 #[test]
 fn commands_exist() {
     let mut commands = Commands::default();
-    for block in of(&["sh", "sh install", "sh picture", "sh text"]) {
+    for block in of(&["sh", "sh install", "sh picture", "sh text", "sh model"]) {
         let lines = block.text.lines().flat_map(|line| line.split("; "));
         for line in lines {
             let words = words(line);

@@ -244,3 +244,36 @@ fn without_a_crate_nothing_is_made() {
     assert!(code == 1 && error.contains("run this in the folder of a crate"), "{error}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_model_that_is_none_is_refused_before_python_starts() {
+    let folder = new_crate();
+    for (model, words) in [
+        ("resnet18", "it must be timm/NAME, transformers/OWNER/NAME, transformers/FOLDER, or"),
+        ("timm/", "after `timm/` stands a name of timm, such as resnet18"),
+        ("timm/a\"b", "after `timm/` stands a name of timm"),
+        ("transformers/", "after `transformers/` stands owner/name, or a folder"),
+        ("net.py:a b", "it must be timm/NAME"),
+    ] {
+        let (code, output, error) = new(folder.path(), &["--model", model]);
+        assert_eq!((code, output.as_str()), (2, ""), "{error}");
+        assert!(error.contains(words), "{model}: {error}");
+    }
+    let (code, _, error) = new(folder.path(), &["--model", "transformers/nowhere"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("nowhere: there is no such folder, and a repository"), "{error}");
+    let (code, _, error) = new(folder.path(), &["--model", "/elsewhere/net.py:make"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("it is not in the package"), "{error}");
+    write(folder.path(), "my_app.toml", "");
+    let (code, _, error) = new(folder.path(), &["--model", "timm/resnet18"]);
+    assert_eq!(code, 1);
+    assert!(error.contains("already there: my_app.toml; choose another NAME"), "{error}");
+    for arguments in
+        [&["--dry-run"][..], &["--dependency", "timm"], &["--image", "--model", "timm/a"]]
+    {
+        assert_eq!(new(folder.path(), arguments).0, 2, "{arguments:?}");
+    }
+    // Nothing was written.
+    assert!(!folder.path().join("build.rs").exists() && !folder.path().join("python").exists());
+}

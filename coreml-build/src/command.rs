@@ -5,5 +5,6 @@
 
 pub mod doctor;
 pub(crate) mod lock;
+pub mod propose;
 mod selection;
 pub(crate) mod upkeep;

@@ -35,6 +35,7 @@ pub use build::{Build, BuiltModel, Context, Options, Policy, Selection, Stored};
 pub use cache::{Collected, Damage, Listed};
 pub use command::doctor;
 pub use command::lock::Locking;
+pub use command::propose;
 pub use command::upkeep::{Moved, Moves, Whereabouts};
 pub use config::Limits;
 pub use error::{Error, ErrorKind, Place, PythonPlace};

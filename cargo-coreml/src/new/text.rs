@@ -168,7 +168,7 @@ fn read(root: &Path, named: &Path) -> Result<Repository, Failure> {
 }
 
 /// Returns a folder as a path from the crate, with `/`.
-fn within(root: &Path, named: &Path) -> Result<String, Failure> {
+pub(super) fn within(root: &Path, named: &Path) -> Result<String, Failure> {
     let absolute: PathBuf = std::path::absolute(named)?.components().collect();
     let inside = absolute.strip_prefix(root).map_err(|_| {
         format!(

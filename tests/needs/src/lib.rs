@@ -103,6 +103,15 @@ const NEEDS: &[Need] = &[
         variables: &["COREML_TEST_S3_PYTHON"],
     },
     Need {
+        name: "timm",
+        met: || {
+            let folder = variable("COREML_TEST_TRANSFORMERS_PATH");
+            folder.is_some_and(|folder| Path::new(&folder).join("timm").is_dir())
+        },
+        reason: "there is no timm in the folder that COREML_TEST_TRANSFORMERS_PATH names",
+        variables: &["COREML_TEST_TRANSFORMERS_PATH"],
+    },
+    Need {
         name: "transformers",
         met: || variable("COREML_TEST_TRANSFORMERS_PATH").is_some(),
         reason: "COREML_TEST_TRANSFORMERS_PATH names no folder with .ci/requirements-driver.txt",
