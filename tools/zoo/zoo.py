@@ -1,7 +1,7 @@
 """Converts the zoo: models of many packages by their own code, with parity on both engines.
 
     python tools/zoo/zoo.py FOLDER [NAME ...] [--piece I/N] [--wrong] [--again]
-        [--no-costs] [--table FILE.md]
+        [--no-costs] [--no-run] [--table FILE.md]
 
 For each entry FOLDER gets a manifest and a Python file, `cargo coreml build` converts them in
 float32 and float16, `cargo coreml verify` compares both with PyTorch on rten and on ONNX Runtime,
@@ -63,6 +63,7 @@ def main() -> int:
     parser.add_argument(
         "--no-costs", action="store_true", help="leave time and memory to a later run"
     )
+    parser.add_argument("--no-run", action="store_true", help="only what the results say")
     parser.add_argument("--table", type=Path, help="write the page to this file")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
@@ -70,14 +71,20 @@ def main() -> int:
     entries = catalogue.load()
     results = read(folder, entries)
     wanted = _wanted(arguments, entries, results)
-    if wanted:
+    if wanted and not arguments.no_run:
         logging.disable(logging.WARNING)
         warnings.simplefilter("ignore")
         run(folder, wanted, results, costs=not arguments.no_costs)
     if arguments.table is not None:
         arguments.table.write_text(table.markdown(entries, results))
     print(table.counts(entries, results))
-    return int(any(not (table.right(results[one.name]) or one.reason) for one in wanted))
+    return int(
+        any(
+            not (table.right(results[one.name]) or one.reason)
+            for one in wanted
+            if one.name in results
+        )
+    )
 
 
 def read(folder: Path, entries: dict[str, Entry]) -> dict[str, dict[str, Any]]:

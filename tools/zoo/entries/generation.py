@@ -13,6 +13,8 @@ from catalogue import add, entry
 
 LATENT = "inputs.sample = { shape = [1, 4, 16, 16] }"
 TIME = "inputs.timestep = { shape = [1], sample = { range = [0, 999] } }"
+#: The output, which has the name of an input otherwise.
+NOISE = "outputs.noise = {}"
 STATES = "inputs.encoder_hidden_states = { shape = [1, 8, 32] }"
 BLOCKS = "block_out_channels=(16, 32), layers_per_block=1, norm_num_groups=8,\n        "
 #: By name: class, arguments, lines of the inputs.
@@ -22,14 +24,14 @@ MODELS = {
         f"sample_size=16, in_channels=4, out_channels=4, {BLOCKS}"
         'down_block_types=("DownBlock2D", "AttnDownBlock2D"), '
         'up_block_types=("AttnUpBlock2D", "UpBlock2D"), attention_head_dim=8',
-        (LATENT, TIME),
+        (LATENT, TIME, NOISE),
     ),
     "unet_condition": (
         "UNet2DConditionModel",
         f"sample_size=16, cross_attention_dim=32, attention_head_dim=4, {BLOCKS}"
         'down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), '
         'up_block_types=("UpBlock2D", "CrossAttnUpBlock2D")',
-        (LATENT, TIME, STATES),
+        (LATENT, TIME, STATES, NOISE),
     ),
     "autoencoder_kl": (
         "AutoencoderKL",
@@ -43,32 +45,31 @@ MODELS = {
         "num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1)",
         ("inputs.image = { shape = [1, 3, 32, 32] }",),
     ),
-    "vq": (
-        "VQModel",
-        f"latent_channels=4, num_vq_embeddings=32, {BLOCKS}"
-        'down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2',
-        ("inputs.image = { shape = [1, 3, 32, 32] }",),
-    ),
     "sd3": (
         "SD3Transformer2DModel",
         "sample_size=16, in_channels=4, out_channels=4, num_layers=2, attention_head_dim=8, "
         "num_attention_heads=4, joint_attention_dim=32, caption_projection_dim=32, "
         "pooled_projection_dim=16, pos_embed_max_size=16",
-        (LATENT, STATES, "inputs.pooled_projections = { shape = [1, 16] }", TIME),
+        (
+            LATENT.replace("sample", "hidden_states"),
+            STATES,
+            "inputs.pooled_projections = { shape = [1, 16] }",
+            TIME,
+        ),
     ),
     "controlnet": (
         "ControlNetModel",
         f"cross_attention_dim=32, attention_head_dim=4, {BLOCKS}"
         'down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), '
         "conditioning_embedding_out_channels=(8, 16)",
-        (LATENT, TIME, STATES, "inputs.condition = { shape = [1, 3, 32, 32] }"),
+        (LATENT, TIME, STATES, "inputs.controlnet_cond = { shape = [1, 3, 32, 32] }"),
     ),
     "unet_motion": (
         "UNet3DConditionModel",
         "sample_size=16, cross_attention_dim=32, attention_head_dim=4, "
         f'{BLOCKS}down_block_types=("CrossAttnDownBlock3D", "DownBlock3D"), '
         'up_block_types=("UpBlock3D", "CrossAttnUpBlock3D")',
-        ("inputs.sample = { shape = [1, 4, 2, 16, 16] }", TIME, STATES),
+        ("inputs.sample = { shape = [1, 4, 2, 16, 16] }", TIME, STATES, NOISE),
     ),
 }
 for name, (architecture, arguments, lines) in MODELS.items():

@@ -29,8 +29,19 @@ for architecture in (
         image(64),
     )
 
-#: By name: the file of the architecture, what `forward` returns first.
-for name in ("yolov8n", "yolo11n", "yolo12n", "yolov8n-seg", "yolov10n"):
+#: What `forward` of a detector returns, by name: predictions, and what they are made of.
+HEADS = ["boxes", "scores", "small", "medium", "large"]
+DETECTORS = {
+    "yolov8n": ["predictions", *HEADS],
+    "yolo11n": ["predictions", *HEADS],
+    "yolo12n": ["predictions", *HEADS],
+    "yolov8n-seg": ["predictions", "prototypes", *HEADS, "coefficients"],
+    "yolov10n": [
+        "predictions",
+        *(f"{to}_{head}" for to in ("many", "one") for head in HEADS),
+    ],
+}
+for name, outputs in DETECTORS.items():
     add(
         "packages",
         f"ultralytics_{name.replace('-', '_')}",
@@ -38,6 +49,7 @@ for name in ("yolov8n", "yolo11n", "yolo12n", "yolov8n-seg", "yolov10n"):
         "from ultralytics import YOLO",
         f'YOLO("{name}.yaml").model',
         image(64),
+        *(f"outputs.{output} = {{}}" for output in outputs),
     )
 add(
     "packages",
@@ -160,11 +172,19 @@ def open_clip_vit() -> Any:
     """Return the features of a picture and of a text."""
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
-    return CLIP(
-        32,
-        CLIPVisionCfg(layers=2, width=64, head_width=16, image_size=64, patch_size=16),
-        CLIPTextCfg(context_length=16, vocab_size=100, width=32, heads=4, layers=2),
-    )
+    class Features(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.clip = CLIP(
+                32,
+                CLIPVisionCfg(layers=2, width=64, head_width=16, image_size=64, patch_size=16),
+                CLIPTextCfg(context_length=16, vocab_size=100, width=32, heads=4, layers=2),
+            )
+
+        def forward(self, image: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return self.clip(image, text)[:2]
+
+    return Features()
 
 
 @entry("sam2", image(128))

@@ -88,7 +88,14 @@ def torchvision_raft() -> Any:
     return Flow()
 
 
-@entry("torchvision", "inputs.image = { shape = [1, 3, 96, 96], sample = { range = [0, 1] } }")
+@entry(
+    "torchvision",
+    "inputs.image = { shape = [1, 3, 96, 96], sample = { range = [0, 1] } }",
+    "outputs.boxes = {}",
+    'outputs.labels = { dtype = "int32" }',
+    "outputs.scores = {}",
+    "outputs.masks = {}",
+)
 def torchvision_mask_rcnn() -> Any:
     """Return boxes, classes, scores and masks of a picture."""
     from torchvision.models.detection import maskrcnn_resnet50_fpn
@@ -114,7 +121,13 @@ def torchvision_mask_rcnn() -> Any:
     return Detector()
 
 
-@entry("torchvision", "inputs.image = { shape = [1, 3, 96, 96], sample = { range = [0, 1] } }")
+@entry(
+    "torchvision",
+    "inputs.image = { shape = [1, 3, 96, 96], sample = { range = [0, 1] } }",
+    "outputs.boxes = {}",
+    'outputs.labels = { dtype = "int32" }',
+    "outputs.scores = {}",
+)
 def torchvision_faster_rcnn() -> Any:
     """Return boxes, classes and scores of a picture."""
     from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
