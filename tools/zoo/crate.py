@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,12 @@ class Crate:
         # The Python of the folder sees the packages by itself.
         self._environment.pop("PYTHONPATH", None)
         self._program = os.environ.get("COREML_CARGO") or str(_built())
+
+    def forget(self, known: Container[str]) -> None:
+        """Remove the files of entries that are no longer: one could have a package's name."""
+        for file in self.folder.glob("*.py"):
+            if file.name not in COPIED and file.stem not in known:
+                file.unlink()
 
     def build(self, entries: Sequence[Entry]) -> dict[str, dict[str, str]]:
         """Convert entries; return for each precision why it does not convert, or nothing.

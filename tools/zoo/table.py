@@ -43,9 +43,10 @@ the weights that the package ships). This page is written by
 {command}
 ```
 
-with {versions}, on {machine}; all of it took {minutes} minutes. Look for your architecture, or for
-one that is built like it; below the tables are [the lines of each
-manifest](#what-the-manifests-say) and [what does not convert](#what-does-not-convert).
+with {versions}, on {machine};
+all of it took {minutes} minutes. Look for your architecture, or for one that is built like it. Below
+the tables are [the lines of each manifest](#what-the-manifests-say) and [what does not
+convert](#what-does-not-convert).
 
 | | rten | ONNX Runtime | both |
 |---|---|---|---|
@@ -57,8 +58,8 @@ manifest](#what-the-manifests-say) and [what does not convert](#what-does-not-co
 - **capture**: how the graph was captured by itself, with no key in the manifest.
 - **time**, **memory**: CPU time and peak memory of a conversion in half precision, with all checks
   and the proof, as a multiple of a plain script that traces the same module, calls coremltools and
-  saves, both with the libraries imported. `new`: the plain script cannot convert this model.
-  {costs}
+  saves, both with the libraries imported. `new`: the plain script cannot convert this model. Empty:
+  not measured.{costs}
 - **lint**: findings of `cargo coreml lint` in half precision: errors, warnings, remarks.
 
 A conversion of a small model is mostly the fixed cost of its checks: of a large one the factors
@@ -170,7 +171,7 @@ def _introduction(entries: Mapping[str, Entry], results: Mapping[str, Mapping[st
         machine=f"{platform.system()} {platform.machine()}",
         minutes=round(sum(one["seconds"] for one in own) / 60),
         sums=sums.rstrip(),
-        costs=f"Medians: {'; '.join(costs)}." if costs else "",
+        costs=f"\n  Medians: {'; '.join(costs)}." if costs else "",
     )
 
 

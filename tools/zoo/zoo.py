@@ -45,7 +45,7 @@ from catalogue import Entry  # noqa: E402
 from crate import COPIED, ENGINES, PRECISIONS, Crate  # noqa: E402
 
 #: How many entries one process of Python converts.
-BATCH = 10
+BATCH = 6
 #: Packages whose versions decide a result, besides the entry's own.
 BASE = ("torch", "coremltools", "numpy")
 
@@ -127,6 +127,7 @@ def run(
         torch.set_num_threads(1)
         inputs.watch()
     crate = Crate(folder)
+    crate.forget(catalogue.ENTRIES)
     while wanted:
         batch, wanted = wanted[:BATCH], wanted[BATCH:]
         began = time.monotonic()
