@@ -29,25 +29,21 @@ for architecture in (
         image(64),
     )
 
-#: What `forward` of a detector returns, by name: predictions, and what they are made of.
-HEADS = ["boxes", "scores", "small", "medium", "large"]
+#: What `forward` of a detector returns.
 DETECTORS = {
-    "yolov8n": ["predictions", *HEADS],
-    "yolo11n": ["predictions", *HEADS],
-    "yolo12n": ["predictions", *HEADS],
-    "yolov8n-seg": ["predictions", "prototypes", *HEADS, "coefficients"],
-    "yolov10n": [
-        "predictions",
-        *(f"{to}_{head}" for to in ("many", "one") for head in HEADS),
-    ],
+    "yolov8n": ["predictions"],
+    "yolo11n": ["predictions"],
+    "yolo12n": ["predictions"],
+    "yolov8n-seg": ["predictions", "prototypes"],
+    "yolov10n": ["predictions"],
 }
 for name, outputs in DETECTORS.items():
     add(
         "packages",
         f"ultralytics_{name.replace('-', '_')}",
         "ultralytics",
-        "from ultralytics import YOLO",
-        f'YOLO("{name}.yaml").model',
+        "from partial import for_export\n    from ultralytics import YOLO",
+        f'for_export(YOLO("{name}.yaml").model)',
         image(64),
         *(f"outputs.{output} = {{}}" for output in outputs),
     )
