@@ -2,7 +2,7 @@
 
 Owns: [`Entry`], the ways to write one, and the two files that it becomes.
 Must not: import a package whose models are in the zoo: that is for the process that converts.
-Flow: `entries/*.py` -> here -> `crate.py`, `costs.py`, `table.py`.
+Flow: `zoo.py` -> here -> `crate.py`, `costs.py`, `table.py`.
 """
 
 from __future__ import annotations

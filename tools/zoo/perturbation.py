@@ -85,7 +85,7 @@ def _settle(
         part.running_var.copy_(variance)
 
     hooks = [part.register_forward_pre_hook(take) for part in norms]
-    # Some take one sample only. A module that does not run as declared says so when it is converted.
+    # Some take one sample only. A module that does not run as declared says so when converted.
     for batch in (BATCH, 1):
         with contextlib.suppress(Exception):
             samples = [

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import platform
 import statistics
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
 
 from catalogue import Entry
+
+#: Columns of a line, and how one is broken: between words alone.
+WIDTH = 100
+WHOLE: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 
 PRECISIONS = ("float32", "float16")
 ENGINES = ("rten", "onnxruntime")
@@ -44,8 +49,8 @@ the weights that the package ships). This page is written by
 ```
 
 with {versions}, on {machine};
-all of it took {minutes} minutes. Look for your architecture, or for one that is built like it. Below
-the tables are [the lines of each manifest](#what-the-manifests-say) and [what does not
+all of it took {minutes} minutes. Look for your architecture, or for one that is built like it.
+Below the tables are [the lines of each manifest](#what-the-manifests-say) and [what does not
 convert](#what-does-not-convert).
 
 | | rten | ONNX Runtime | both |
@@ -232,7 +237,8 @@ def _refusals(entries: Mapping[str, Entry], results: Mapping[str, Mapping[str, A
     if not wrong:
         return text + "Nothing of this page.\n"
     for entry in wrong:
-        text += f"- `{entry.name}` ({entry.package}): {_why(entry, results[entry.name])}\n"
+        line = f"- `{entry.name}` ({entry.package}): {_why(entry, results[entry.name])}"
+        text += "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="  ", **WHOLE)) + "\n"
     return text
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from coremltools.converters.mil import Builder
 
 from coreml_driver import (
     aliases,
@@ -82,6 +83,8 @@ def convert(
     context = diagnosis.Context(UserCode(folders))
     # Before it, no file of the model was read: the build refuses a model whose files are newer.
     began = time.time()
+    # Names of parameters have numbers, which would go on from the model before.
+    Builder.name_count.clear()
     inputs.RECORDER.start()
     part = Part(None, job)
     failure: Failure | None = None

@@ -194,7 +194,16 @@ def test_experts_of_transformers(package):
         return Net().eval()
     """
     ids = {"inputs": {"ids": {"shape": [1, 4], "dtype": "int32", "sample": {"range": [0, 29]}}}}
-    failed = package.convert(source, capture="trace", **ids).failed
+    # What cannot be set from outside, as in a library that chose it.
+    kept = source.replace(
+        "return Net().eval()",
+        (
+            "net = Net().eval()\n"
+            "        net.net.set_experts_implementation = lambda chosen: None\n"
+            "        return net"
+        ),
+    )
+    failed = package.convert(kept, capture="trace", **ids).failed
     assert 'experts_implementation="batched_mm"' in failed["advice"][0], failed
     assert "in the layer `net.model.layers.0.mlp.experts`" in failed["message"], failed
     cured = source.replace("Net()", 'Net(experts_implementation="batched_mm")')

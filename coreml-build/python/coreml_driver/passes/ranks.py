@@ -19,6 +19,7 @@ from coremltools.converters.mil.mil.passes.defs.optimize_tensor_operation import
 )
 from coremltools.converters.mil.mil.passes.pass_registry import PASS_REGISTRY
 from coremltools.converters.mil.mil.scope import ScopeInfo
+from coremltools.converters.mil.mil.var import ListVar
 
 from coreml_driver.passes import flow, rank_axes, rank_rules
 from coreml_driver.passes.carriers import MOST, RULES, CannotLower, Carriers
@@ -109,7 +110,7 @@ class _Lowering:
 
 def refusal(operation: Any) -> str:
     """Return what stands in the way, in the words that coremltools has for it."""
-    rank = max(getattr(one, "rank", 0) or 0 for one in _values(operation))
+    rank = max(one.rank or 0 for one in _values(operation))
     return (
         f'Core ML only supports tensors with rank <= 5. Layer "{operation.name}", with type '
         f'"{operation.op_type}", has a rank {rank} tensor and no form with fewer axes here.'
@@ -117,8 +118,9 @@ def refusal(operation: Any) -> str:
 
 
 def _values(operation: Any) -> list[Any]:
-    """Return what an operation takes and gives."""
-    return [*flow.operands(operation), *operation.outputs]
+    """Return the tensors that an operation takes and gives; a list of values has no rank."""
+    values = [*flow.operands(operation), *operation.outputs]
+    return [one for one in values if not isinstance(one, ListVar)]
 
 
 def _is_high(operation: Any) -> bool:
@@ -127,4 +129,4 @@ def _is_high(operation: Any) -> bool:
     """
     if operation.op_type == "const" or operation.op_type.startswith("constexpr_"):
         return False
-    return any((getattr(value, "rank", 0) or 0) > MOST for value in _values(operation))
+    return any((one.rank or 0) > MOST for one in _values(operation))

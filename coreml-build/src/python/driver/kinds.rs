@@ -41,6 +41,7 @@ const KINDS: &[(&str, ErrorKind)] = &[
     ("not-a-function", ErrorKind::Source),
     ("not-a-module", ErrorKind::Source),
     ("not-a-program", ErrorKind::Source),
+    ("no-inputs", ErrorKind::Source),
     ("not-constant", ErrorKind::Unsupported),
     ("not-supported", ErrorKind::Unsupported),
     ("nothing-compressed", ErrorKind::Manifest),
