@@ -8,6 +8,7 @@ Flow: `zoo.py` -> here.
 from __future__ import annotations
 
 import platform
+import re
 import statistics
 import textwrap
 from collections import Counter
@@ -237,7 +238,9 @@ def _refusals(entries: Mapping[str, Entry], results: Mapping[str, Mapping[str, A
     if not wrong:
         return text + "Nothing of this page.\n"
     for entry in wrong:
-        line = f"- `{entry.name}` ({entry.package}): {_why(entry, results[entry.name])}"
+        # Where a package was built is nobody's concern.
+        why = re.sub(r" It is at /\S+", "", _why(entry, results[entry.name]))
+        line = f"- `{entry.name}` ({entry.package}): {why}"
         text += "\n".join(textwrap.wrap(line, WIDTH, subsequent_indent="  ", **WHOLE)) + "\n"
     return text
 
